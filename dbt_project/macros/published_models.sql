@@ -1,0 +1,30 @@
+{# Every model of schema recs; tests over all of them iterate here (a test compares the folder). #}
+{% macro published_models() -%}
+    {{ return([
+        'association_rules',
+        'buy_it_again',
+        'customer_recommendations',
+        'email_recommendations',
+        'frequently_bought_together',
+        'model_metrics',
+        'quarantine',
+        'recs_baskets',
+        'recs_customers',
+        'recs_interactions',
+        'recs_order_lines',
+        'recs_products',
+        'similar_products',
+    ]) }}
+{%- endmacro %}
+
+{# Declared columns of a published model that have one of the types. #}
+{% macro published_columns(model_name, types) -%}
+    {%- set names = [] -%}
+    {%- if execute -%}
+        {%- set node = graph.nodes['model.' ~ project_name ~ '.' ~ model_name] -%}
+        {%- for column in node.columns.values() if column.data_type in types -%}
+            {%- do names.append(column.name) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return(names) }}
+{%- endmacro %}

@@ -1,0 +1,65 @@
+{#
+  The row rules. Each macro gives `when ... then 'reason'` branches for the `case` in a base
+  model; the first that applies names the reason.
+#}
+
+{# Ids that cannot be used: absent, with a NUL, or so long that they are no id. #}
+{% macro when_id_is_bad(columns) -%}
+    {%- for column in columns %}
+    when {{ column }} is null then 'missing_key'
+    {%- endfor %}
+    {%- for column in columns %}
+    when {{ has_nul(column) }} then 'nul_character'
+    {%- endfor %}
+    {%- for column in columns %}
+    when length({{ column }}) > 1000 then 'too_long_id'
+    {%- endfor %}
+{%- endmacro %}
+
+{# The row's own date; clocks that were never set write 1970. #}
+{% macro when_date_is_bad(column, optional=false) -%}
+    {%- if not optional %}
+    when {{ column }} is null then 'missing_date'
+    {%- endif %}
+    when {{ column }} < cast('1990-01-01' as timestamp) then 'implausible_date'
+    when {{ column }} > {{ newest_plausible() }} then 'future_date'
+{%- endmacro %}
+
+{% macro when_number_is_bad(column, optional=false) -%}
+    {%- if not optional %}
+    when {{ column }} is null then 'missing_value'
+    {%- endif %}
+    when not {{ is_finite(column) }} or abs({{ column }}) > 1e12 then 'implausible_number'
+{%- endmacro %}
+
+{#
+  The row points at something that is not there. Something that appears at or after as_of is
+  not there yet for a row known before: otherwise a later row would change an older week.
+#}
+{% macro when_orphan(reason, found, known_at=none, event_at=none) -%}
+    when {{ found }} is null then '{{ reason }}'
+    {%- if known_at %}
+    when {{ is_known(event_at) }} and not {{ is_known(known_at) }} then '{{ reason }}'
+    {%- endif %}
+{%- endmacro %}
+
+{#
+  CTE body: column reject_reason for rows of `relation`, which has broken_rule (null: fine).
+  Of several rows with one key that break no other rule, the first stays: the oldest, because
+  a later row must not push out one that was known before; then by every column, so that it
+  is the same one in each run.
+#}
+{% macro with_duplicates_rejected(relation, key, columns, event_at=none) -%}
+    select
+        *,
+        case
+            when broken_rule is not null then broken_rule
+            when row_number() over (
+                partition by {{ key | join(', ') }}, broken_rule
+                order by
+                    {% if event_at %}{{ event_at }} nulls first, {% endif -%}
+                    {%- for column in columns %}{{ column }} nulls first{{ ', ' if not loop.last }}{% endfor %}
+            ) > 1 then 'duplicate_row'
+        end as reject_reason
+    from {{ relation }}
+{%- endmacro %}

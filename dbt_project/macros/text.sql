@@ -1,0 +1,81 @@
+{# Expressions that differ between databases; each has a DuckDB version only so far. #}
+
+{# An identifier without surrounding blanks; an empty one is no identifier. #}
+{% macro clean_text(column) -%}
+    nullif(trim({{ column }}), '')
+{%- endmacro %}
+
+{# A code compared without regard to case, blanks and hyphens: 'Add to cart' is add_to_cart. #}
+{% macro clean_code(column) -%}
+    replace(replace(lower({{ clean_text(column) }}), ' ', '_'), '-', '_')
+{%- endmacro %}
+
+{% macro has_nul(column) -%}
+    {{ return(adapter.dispatch('has_nul', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__has_nul(column) -%}
+    contains({{ column }}, chr(0))
+{%- endmacro %}
+
+{% macro is_finite(column) -%}
+    {{ return(adapter.dispatch('is_finite', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__is_finite(column) -%}
+    isfinite({{ column }})
+{%- endmacro %}
+
+{# One JSON object of the named columns. #}
+{% macro row_json(columns) -%}
+    {{ return(adapter.dispatch('row_json', 'recs')(columns)) }}
+{%- endmacro %}
+
+{% macro duckdb__row_json(columns) -%}
+    cast(to_json({
+        {%- for column in columns %}'{{ column }}': {{ column }}{{ ', ' if not loop.last }}{% endfor -%}
+    }) as varchar)
+{%- endmacro %}
+
+{% macro email_pattern() -%}
+    '[^\s"@,;:<>\\]+@[^\s"@,;:<>\\]+\.[A-Za-z]{2,}'
+{%- endmacro %}
+
+{# Free text (a review, a search) may hold an address; it must not leave the build file. #}
+{% macro without_emails(expression) -%}
+    {{ return(adapter.dispatch('without_emails', 'recs')(expression)) }}
+{%- endmacro %}
+
+{% macro duckdb__without_emails(expression) -%}
+    regexp_replace({{ expression }}, {{ email_pattern() }}, '[email]', 'g')
+{%- endmacro %}
+
+{% macro holds_email(expression) -%}
+    {{ return(adapter.dispatch('holds_email', 'recs')(expression)) }}
+{%- endmacro %}
+
+{% macro duckdb__holds_email(expression) -%}
+    regexp_matches({{ expression }}, {{ email_pattern() }})
+{%- endmacro %}
+
+{# Elements of a list column with their position from 1. #}
+{% macro list_elements(relation, list_column, element, position) -%}
+    {{ return(adapter.dispatch('list_elements', 'recs')(relation, list_column, element, position)) }}
+{%- endmacro %}
+
+{% macro duckdb__list_elements(relation, list_column, element, position) -%}
+    select
+        *,
+        unnest({{ list_column }}) as {{ element }},
+        generate_subscripts({{ list_column }}, 1) as {{ position }}
+    from {{ relation }}
+{%- endmacro %}
+
+{# Stops the statement with a sentence; null where there is nothing to say. #}
+{% macro fail_with(message) -%}
+    {{ return(adapter.dispatch('fail_with', 'recs')(message)) }}
+{%- endmacro %}
+
+{% macro duckdb__fail_with(message) -%}
+    case when {{ message }} is not null then error({{ message }}) end
+{%- endmacro %}

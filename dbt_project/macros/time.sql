@@ -1,0 +1,63 @@
+{# A var as 'YYYY-MM-DD'. YAML turns an unquoted date into a date object, hence the cast. #}
+{% macro iso_date(value) -%}
+    {%- set text = value | string | trim -%}
+    {%- if not modules.re.fullmatch('\\d{4}-\\d{2}-\\d{2}', text) -%}
+        {{ exceptions.raise_compiler_error("'" ~ text ~ "' is not a date: write as_of and anchors as YYYY-MM-DD.") }}
+    {%- endif -%}
+    {{ return(text) }}
+{%- endmacro %}
+
+{# Midnight at which the week begins: what happens before it is known. #}
+{% macro as_of() -%}
+    cast('{{ iso_date(var("as_of")) }}' as timestamp)
+{%- endmacro %}
+
+{% macro as_of_date() -%}
+    cast('{{ iso_date(var("as_of")) }}' as date)
+{%- endmacro %}
+
+{# The wall: nothing that happened at or after as_of may pass. #}
+{% macro is_known(event_at) -%}
+    {{ event_at }} < {{ as_of() }}
+{%- endmacro %}
+
+{# Newest moment a row may carry: a day of grace for clocks and time zones. #}
+{% macro newest_plausible() -%}
+    {{ dbt.dateadd('day', 1, "cast('" ~ var("loaded_at") ~ "' as timestamp)") }}
+{%- endmacro %}
+
+{# Sorted, distinct anchor dates of this run; none may lie after as_of. #}
+{% macro anchor_dates() -%}
+    {%- set week = iso_date(var("as_of")) -%}
+    {%- set dates = [] -%}
+    {%- for anchor in var("anchors") -%}
+        {%- do dates.append(iso_date(anchor)) -%}
+    {%- endfor -%}
+    {%- if not dates -%}
+        {%- set day = modules.datetime.datetime.strptime(week, "%Y-%m-%d") -%}
+        {%- set back = modules.datetime.timedelta(days=var("horizon_days") | int) -%}
+        {%- do dates.extend([week, (day - back).strftime("%Y-%m-%d")]) -%}
+    {%- endif -%}
+    {%- for anchor in dates if anchor > week -%}
+        {{ exceptions.raise_compiler_error("Anchor " ~ anchor ~ " lies after as_of " ~ week ~ ": remove it from anchors.") }}
+    {%- endfor -%}
+    {{ return(dates | unique | sort) }}
+{%- endmacro %}
+
+{# One row per anchor, column as_of. #}
+{% macro anchors() -%}
+    {%- for anchor in anchor_dates() %}
+    select cast('{{ anchor }}' as date) as as_of
+    {%- if not loop.last %} union all{% endif %}
+    {%- endfor %}
+{%- endmacro %}
+
+{# Whole calendar days from one date or timestamp to another. #}
+{% macro days_between(earlier, later) -%}
+    {{ dbt.datediff("cast(" ~ earlier ~ " as date)", "cast(" ~ later ~ " as date)", "day") }}
+{%- endmacro %}
+
+{# Weight of something that happened that many days ago. #}
+{% macro decay(age_days) -%}
+    power(0.5, {{ age_days }} / {{ var("half_life_days") | float }})
+{%- endmacro %}

@@ -1,0 +1,50 @@
+with customers as (
+
+    select * from {{ ref('stg_customers') }}
+
+),
+
+consents as (
+
+    select * from {{ ref('int_consents_resolved') }}
+
+),
+
+orders as (
+
+    select
+        customer_id,
+        min(ordered_at) as first_order_at,
+        max(ordered_at) as last_order_at,
+        count(*) as order_count
+    from {{ ref('baskets') }}
+    where units > 0
+    group by customer_id
+
+),
+
+final as (
+
+    select
+        customers.customer_id,
+        customers.joined_at,
+        customers.email_eligible
+        and coalesce(consents.consent_state, 'subscribed') = 'subscribed' as email_eligible,
+        coalesce(consents.consent_state, 'subscribed') as consent_state,
+        customers.country,
+        customers.locale,
+        customers.currency,
+        customers.timezone,
+        customers.segment,
+        orders.first_order_at,
+        orders.last_order_at,
+        coalesce(orders.order_count, 0) as order_count
+    from customers
+    left join consents on customers.customer_id = consents.customer_id
+    left join orders on customers.customer_id = orders.customer_id
+    where coalesce(consents.consent_state, 'subscribed') <> 'erased'
+
+)
+
+select * from final
+order by customer_id

@@ -1,0 +1,80 @@
+with objected as (
+
+    select customer_id from {{ ref('int_consents_resolved') }} where consent_state in ('objected', 'erased')
+
+),
+
+purchases as (
+
+    -- One row per order and product: two lines of one product are one decision to buy it.
+    select
+        customer_id,
+        product_id,
+        order_id,
+        'purchase' as event_type,
+        ordered_at as occurred_at,
+        {{ exact_sum('quantity', 6) }} as quantity,
+        cast({{ var('weight_purchase') }} as double) as weight,
+        case when count(fully_returned_at) = count(*) then max(fully_returned_at) end as voided_at
+    from {{ ref('order_lines') }}
+    group by customer_id, product_id, order_id, ordered_at
+
+),
+
+reviews as (
+
+    select
+        customer_id,
+        product_id,
+        cast(null as varchar) as order_id,
+        'review' as event_type,
+        reviewed_at as occurred_at,
+        cast(1 as double) as quantity,
+        cast({{ var('weight_review_step') }} as double) * (rating - 3) as weight,
+        cast(null as timestamp) as voided_at
+    from {{ ref('stg_reviews') }}
+
+),
+
+browsing as (
+
+    select
+        customer_id,
+        product_id,
+        cast(null as varchar) as order_id,
+        event_type,
+        occurred_at,
+        cast(1 as double) as quantity,
+        cast(
+            case event_type
+                when 'view' then {{ var('weight_view') }}
+                when 'add_to_cart' then {{ var('weight_add_to_cart') }}
+                when 'add_to_wishlist' then {{ var('weight_add_to_wishlist') }}
+            end as double
+        ) as weight,
+        cast(null as timestamp) as voided_at
+    from {{ ref('stg_browsing_events') }}
+
+),
+
+events as (
+
+    select * from purchases
+    union all
+    select * from reviews
+    union all
+    select * from browsing
+
+),
+
+final as (
+
+    select events.*
+    from events
+    left join objected on events.customer_id = objected.customer_id
+    where objected.customer_id is null
+
+)
+
+select * from final
+order by customer_id, occurred_at, product_id, event_type, order_id, weight

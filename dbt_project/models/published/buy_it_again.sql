@@ -1,0 +1,45 @@
+with chosen as (
+
+    select * from {{ source('model', 'buy_it_again') }} where as_of = {{ as_of_date() }}
+
+),
+
+products as (
+
+    select * from {{ ref('recs_products') }}
+
+),
+
+bought as (
+
+    select * from {{ ref('customer_product_features') }} where as_of = {{ as_of_date() }}
+
+),
+
+final as (
+
+    select
+        chosen.as_of,
+        chosen.customer_id,
+        chosen.rank,
+        chosen.product_id,
+        products.product_name,
+        products.category,
+        products.price,
+        chosen.score,
+        bought.order_days,
+        bought.units,
+        bought.first_bought_at,
+        bought.last_bought_at,
+        bought.days_since_last,
+        bought.mean_gap_days,
+        bought.due_ratio,
+        chosen.reason_text
+    from chosen
+    left join products on chosen.product_id = products.product_id
+    left join bought on chosen.customer_id = bought.customer_id and chosen.product_id = bought.product_id
+
+)
+
+select * from final
+order by as_of, customer_id, rank

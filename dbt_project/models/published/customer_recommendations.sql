@@ -1,0 +1,40 @@
+-- The availability test reads the features of this week, so they must be built before.
+-- depends_on: {{ ref('product_features') }}
+with chosen as (
+
+    select * from {{ source('model', 'recommendations') }} where as_of = {{ as_of_date() }}
+
+),
+
+products as (
+
+    select * from {{ ref('recs_products') }}
+
+),
+
+final as (
+
+    select
+        chosen.as_of,
+        chosen.customer_id,
+        chosen.rank,
+        chosen.product_id,
+        products.product_name,
+        products.category,
+        products.brand,
+        products.price,
+        products.url,
+        products.image_url,
+        chosen.score,
+        chosen.source,
+        chosen.reason_code,
+        chosen.reason_text,
+        chosen.because_product_id,
+        chosen.because_at
+    from chosen
+    left join products on chosen.product_id = products.product_id
+
+)
+
+select * from final
+order by as_of, customer_id, rank

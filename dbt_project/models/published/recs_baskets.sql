@@ -1,0 +1,2 @@
+select * from {{ ref('baskets') }}
+order by order_id

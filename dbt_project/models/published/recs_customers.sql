@@ -1,0 +1,2 @@
+select * from {{ ref('customers') }}
+order by customer_id

@@ -1,0 +1,30 @@
+with products as (
+
+    select * from {{ ref('products') }}
+
+),
+
+final as (
+
+    select
+        product_id,
+        name as product_name,
+        brand,
+        category,
+        vertical,
+        price,
+        cost,
+        start_at,
+        end_at,
+        parent_id,
+        url,
+        image_url,
+        description,
+        attributes,
+        merchant_id
+    from products
+
+)
+
+select * from final
+order by product_id

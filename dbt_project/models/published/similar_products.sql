@@ -1,0 +1,33 @@
+with chosen as (
+
+    select *
+    from {{ source('model', 'product_neighbours') }}
+    where as_of = {{ as_of_date() }} and kind = 'similar'
+
+),
+
+products as (
+
+    select * from {{ ref('recs_products') }}
+
+),
+
+final as (
+
+    select
+        chosen.as_of,
+        chosen.product_id,
+        chosen.rank,
+        chosen.neighbour_id,
+        products.product_name,
+        neighbours.product_name as neighbour_name,
+        chosen.score,
+        chosen.reason_text
+    from chosen
+    left join products on chosen.product_id = products.product_id
+    left join products as neighbours on chosen.neighbour_id = neighbours.product_id
+
+)
+
+select * from final
+order by as_of, product_id, rank

@@ -1,0 +1,40 @@
+with source as (
+
+    select
+        {{ clean_text('customer_id') }} as customer_id,
+        joined_at,
+        {{ clean_text('email') }} as email,
+        coalesce(email_eligible, false) as email_eligible,
+        {{ clean_text('country') }} as country,
+        {{ clean_text('locale') }} as locale,
+        {{ clean_text('currency') }} as currency,
+        {{ clean_text('timezone') }} as timezone,
+        {{ clean_text('segment') }} as segment
+    from {{ source('raw', 'customers') }}
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            {{ when_id_is_bad(['customer_id']) }}
+            {{ when_date_is_bad('joined_at', optional=true) }}
+        end as broken_rule
+    from source
+
+),
+
+final as (
+
+    {{ with_duplicates_rejected(
+        'judged',
+        key=['customer_id'],
+        columns=['email_eligible', 'email', 'country', 'locale', 'currency', 'timezone', 'segment'],
+        event_at='joined_at',
+    ) }}
+
+)
+
+select * from final

@@ -1,0 +1,22 @@
+with accepted as (
+
+    select * from {{ ref('base_browsing_events') }} where reject_reason is null and {{ is_known('occurred_at') }}
+
+),
+
+final as (
+
+    select
+        event_id,
+        customer_id,
+        product_id,
+        event_type,
+        occurred_at,
+        duration_seconds,
+        referrer,
+        device
+    from accepted
+
+)
+
+select * from final

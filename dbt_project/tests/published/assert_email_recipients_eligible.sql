@@ -1,0 +1,8 @@
+{{ config(meta={'dagster': {'ref': {'name': 'email_recommendations'}}}) }}
+-- Nobody gets an email who opted out, or of whom nothing is known.
+select
+    email.customer_id,
+    customers.consent_state
+from {{ ref('email_recommendations') }} as email
+left join {{ ref('recs_customers') }} as customers on email.customer_id = customers.customer_id
+where customers.email_eligible is distinct from true

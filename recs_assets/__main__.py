@@ -1,0 +1,67 @@
+"""`python -m recs_assets`: run a week, look at it, without opening the Dagster UI."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from datetime import date
+
+from recs_assets.schema import RecsError
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m recs_assets", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="materialise one week through Dagster")
+    run.add_argument(
+        "--as-of", type=date.fromisoformat, help="a Monday; default: the newest the orders lead up to"
+    )
+    commands.add_parser("summary", help="say what is published and where")
+    commands.add_parser("settings", help="print every setting, its value and its meaning")
+    commands.add_parser(
+        "prepare", help="write the dbt manifest and Dagster's configuration (make setup calls it)"
+    )
+    parsed = parser.parse_args(arguments)
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+    try:
+        return _COMMANDS[parsed.command](parsed)
+    except RecsError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.run import run_week
+
+    return run_week(parsed.as_of)
+
+
+def _summary(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.run import print_summary
+
+    print_summary()
+    return 0
+
+
+def _settings(parsed: argparse.Namespace) -> int:
+    from recs_assets.settings import Settings
+
+    current = Settings()
+    for name, field in Settings.model_fields.items():
+        print(f"RECS_{name.upper()}={getattr(current, name)}\n    {field.description}")
+    return 0
+
+
+def _prepare(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.run import prepare
+
+    prepare()
+    return 0
+
+
+_COMMANDS = {"run": _run, "summary": _summary, "settings": _settings, "prepare": _prepare}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""The only code that imports Dagster: thin assets, checks, one schedule, one sensor."""
+
+import warnings
+from collections.abc import Iterator
+
+import dagster as dg
+from dagster_dbt import DbtCliResource
+
+from recs_assets.defs.dbt import dbt_build_assets, dbt_project
+from recs_assets.defs.deployment import Deployment
+from recs_assets.defs.ingest import raw_assets
+from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
+from recs_assets.defs.recommenders import recommender_assets
+from recs_assets.defs.results import EMAIL, result_assets
+from recs_assets.defs.schedules import new_files_sensor, weekly_job, weekly_schedule
+from recs_assets.settings import Settings
+from recs_assets.warehouse import Warehouse, writer_lock
+
+# `backfill_policy` is marked beta; without it dbt's assets and the others would disagree on
+# how many weeks one run takes, which the version pin makes safe to rely on.
+warnings.filterwarnings("ignore", category=dg.BetaWarning)
+
+
+def build_definitions(settings: Settings | None = None) -> dg.Definitions:
+    """Everything Dagster loads, for one deployment."""
+    deployment = Deployment.from_settings(settings or Settings())
+
+    @dg.resource(
+        description="The build and snapshot files, held under the one-writer lock for the whole run."
+    )
+    def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
+        house = deployment.warehouse()
+        with writer_lock(house.lock_path, deployment.settings.writer_wait_seconds, context.log.info):
+            yield house
+
+    return dg.Definitions(
+        assets=[
+            *raw_assets(deployment),
+            *dbt_build_assets(deployment),
+            *recommender_assets(deployment),
+            *result_assets(deployment),
+            snapshot_asset(deployment),
+            cache_asset(deployment),
+        ],
+        asset_checks=[published_gate(deployment, EMAIL.slots)],
+        jobs=[weekly_job(deployment)],
+        schedules=[weekly_schedule(deployment)],
+        sensors=[new_files_sensor(deployment)],
+        resources={"warehouse": warehouse, "dbt": DbtCliResource(project_dir=dbt_project())},
+        # One process is also the one writer, and 30 small assets take seconds instead of minutes.
+        executor=dg.in_process_executor,
+    )

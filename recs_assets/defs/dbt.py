@@ -1,0 +1,127 @@
+"""dbt as Dagster assets: the models before the recommenders, and the published ones after."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.metadata import table_metadata
+from recs_assets.settings import PROJECT_ROOT
+from recs_assets.warehouse import Warehouse
+
+DBT_DIR = PROJECT_ROOT / "dbt_project"
+PUBLISHED = "fqn:recs.published"
+
+
+def dbt_project() -> DbtProject:
+    """The dbt project with its manifest.
+
+    The manifest is written by `make setup` (a clean checkout has none); under
+    `dagster dev` it is refreshed when the code loads.
+    """
+    # The dbt of this environment, also where nobody activated it (`.venv/bin/python -m ...`).
+    own = str(Path(sys.executable).parent)
+    if own not in os.environ["PATH"].split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([own, os.environ["PATH"]])
+    project = DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR)
+    project.prepare_if_dev()
+    if not project.manifest_path.exists():
+        project.preparer.prepare(project)
+    return project
+
+
+class Translator(DagsterDbtTranslator):
+    """Asset keys are `<schema>/<table>`, groups are the layers."""
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        if dbt_resource_props["resource_type"] == "source":
+            return dg.AssetKey([dbt_resource_props["source_name"], dbt_resource_props["name"]])
+        return dg.AssetKey([dbt_resource_props["schema"], dbt_resource_props["alias"]])
+
+    def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
+        return dbt_resource_props["fqn"][1]
+
+    def get_owners(self, dbt_resource_props: Mapping[str, Any]) -> list[str]:
+        return OWNERS
+
+
+def dbt_build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    project = dbt_project()
+    return [
+        _dbt_step(deployment, project, "prepare_features", select="fqn:*", exclude=PUBLISHED),
+        _dbt_step(deployment, project, "prepare_published", select=PUBLISHED, exclude=""),
+    ]
+
+
+def _dbt_step(
+    deployment: Deployment, project: DbtProject, name: str, select: str, exclude: str
+) -> dg.AssetsDefinition:
+    @dbt_assets(
+        name=name,
+        manifest=project.manifest_path,
+        project=project,
+        select=select,
+        exclude=f"{exclude} resource_type:unit_test".strip(),
+        dagster_dbt_translator=Translator(),
+        partitions_def=deployment.partitions,
+        backfill_policy=deployment.weekly["backfill_policy"],
+        pool=WRITER_POOL,
+    )
+    def dbt_step(
+        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[Any]:
+        week = week_of(context)
+        os.environ.update(dbt_environment(warehouse, week_path=warehouse.build_path(week)))
+        arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(deployment, week)]
+        # dbt runs as a subprocess and is read to its end before this process opens the
+        # build file again: DuckDB admits one process at a time.
+        events = list(dbt.cli(arguments, context=context).stream())
+        warehouse.forget_cached()
+        with warehouse.read(week) as connection:
+            tables = set(
+                connection.execute(
+                    "select table_schema, table_name from information_schema.tables"
+                ).fetchall()
+            )
+            for event in events:
+                if isinstance(event, dg.Output):
+                    key = context.asset_key_for_output(event.output_name)
+                    if tuple(key.path) in tables:
+                        context.add_output_metadata(
+                            table_metadata(connection, *key.path), output_name=event.output_name
+                        )
+                yield event
+
+    return dbt_step
+
+
+def dbt_vars(deployment: Deployment, week: date) -> str:
+    """The `--vars` of one week, as the JSON text dbt takes."""
+    loaded_at = datetime.now(ZoneInfo(deployment.timezone)).strftime("%Y-%m-%d %H:%M:%S")
+    return json.dumps(
+        {
+            "as_of": week.isoformat(),
+            "anchors": [anchor.isoformat() for anchor in deployment.anchors(week)],
+            "horizon_days": deployment.horizon_days,
+            "loaded_at": loaded_at,
+            "max_quarantined_share": deployment.settings.max_quarantined_share,
+        }
+    )
+
+
+def dbt_environment(warehouse: Warehouse, week_path: Path) -> dict[str, str]:
+    """What profiles.yml reads."""
+    return {
+        "RECS_BUILD_DB": str(week_path),
+        "RECS_THREADS": str(warehouse.threads),
+        "RECS_MEMORY_LIMIT": warehouse.memory_limit,
+        "DO_NOT_TRACK": "1",
+    }

@@ -1,0 +1,106 @@
+"""What one deployment is: its settings, its source, its weeks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from recs_assets.schema import SettingsError
+from recs_assets.settings import Settings
+from recs_assets.sources import Source, latest_as_of, resolve_source
+from recs_assets.warehouse import Warehouse
+
+OWNERS = ["team:data-engineering"]
+# Every asset that writes the build file or the snapshot is in this pool; its limit of one
+# (dagster.yaml) keeps a second run in the queue. The lock that holds even after a kill -9
+# is the file lock in warehouse.py.
+WRITER_POOL = "duckdb_writer"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """Settings resolved against the shop's files; built once when Dagster loads the code."""
+
+    settings: Settings
+    data_dir: Path
+    source: Source
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Deployment:
+        data_dir = settings.data_dir()
+        return cls(settings, data_dir, resolve_source(settings.source, data_dir))
+
+    @property
+    def timezone(self) -> str:
+        return self.settings.timezone or self.source.timezone
+
+    @property
+    def horizon_days(self) -> int:
+        return self.settings.horizon_days or self.source.horizon_days
+
+    @cached_property
+    def partitions(self) -> dg.WeeklyPartitionsDefinition:
+        """One partition per Monday; its key is `as_of`.
+
+        Dagster's weeks start on Sunday unless told otherwise, and a week exists only once it
+        is over unless `end_offset` says that the one that starts today counts.
+        """
+        return dg.WeeklyPartitionsDefinition(
+            start_date=self.settings.first_week.isoformat(),
+            timezone=self.timezone,
+            day_offset=1,
+            end_offset=1,
+        )
+
+    @property
+    def weekly(self) -> dict[str, Any]:
+        """What every asset shares: one week per run, owners, the writer's pool."""
+        return {
+            "partitions_def": self.partitions,
+            "backfill_policy": dg.BackfillPolicy.multi_run(),
+            "owners": OWNERS,
+            "pool": WRITER_POOL,
+        }
+
+    def newest_week(self) -> date:
+        """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""
+        tomorrow = datetime.now(ZoneInfo(self.timezone)).replace(tzinfo=None) + timedelta(days=1)
+        with self.warehouse().scratch() as connection:
+            return latest_as_of(
+                connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
+            )
+
+    def test_anchor(self, week: date) -> date:
+        """The anchor of the evaluation: one horizon before the week's own."""
+        return week - timedelta(days=self.horizon_days)
+
+    def anchors(self, week: date) -> list[date]:
+        return [week, self.test_anchor(week)]
+
+    def warehouse(self) -> Warehouse:
+        return Warehouse(
+            self.settings.home,
+            threads=self.settings.threads,
+            memory_limit=self.settings.memory_limit,
+            retention=self.settings.retention_weeks,
+        )
+
+
+def week_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:
+    """The Monday a step runs for, checked: partition keys come from outside."""
+    op_context = getattr(context, "op_execution_context", context)
+    try:
+        week = date.fromisoformat(op_context.partition_key)
+    except ValueError:
+        week = None
+    if week is None or week.weekday() != 0:
+        raise SettingsError(
+            f"Partition {op_context.partition_key!r} is not a Monday: pick one of the weekly partitions."
+        )
+    return week

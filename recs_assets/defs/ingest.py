@@ -1,0 +1,64 @@
+"""One asset per canonical raw table: the shop's files, typed, in schema `raw`."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.metadata import numbers, table_metadata
+from recs_assets.defs.quality import GATE, Gate, raw_expectations
+from recs_assets.schema import RAW_TABLES, Table
+from recs_assets.sources import land
+from recs_assets.warehouse import Warehouse
+
+
+def raw_key(table: str) -> dg.AssetKey:
+    return dg.AssetKey(["raw", table])
+
+
+def raw_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    return [_raw_asset(deployment, table) for table in RAW_TABLES.values()]
+
+
+def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
+    key = raw_key(table.name)
+
+    @dg.asset(
+        key=key,
+        description=f"{table.description} Landed from source `{deployment.source.name}` with declared types.",
+        **deployment.weekly,
+        group_name="ingest",
+        kinds={"duckdb"},
+        check_specs=[
+            dg.AssetCheckSpec(
+                GATE, asset=key, blocking=True, description="Great Expectations suite of the raw table."
+            )
+        ],
+    )
+    def raw_table(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        week = week_of(context)
+        with warehouse.write(week) as connection:
+            landed = land(
+                connection,
+                deployment.source,
+                table.name,
+                deployment.data_dir,
+                deployment.timezone,
+                deployment.settings.data_root,
+            )
+        with warehouse.read(week) as connection:
+            metadata = table_metadata(connection, "raw", table.name)
+            rows = connection.execute(f'select * from raw."{table.name}"').df()
+        yield dg.MaterializeResult(
+            metadata={
+                **metadata,
+                **numbers({"seconds": landed.seconds, "files": ", ".join(landed.files) or "none"}),
+            }
+        )
+        gate = Gate(warehouse.home / "quality" / context.run.run_id)
+        share = deployment.settings.max_quarantined_share
+        yield gate.check(key, f"raw_{table.name}", rows, raw_expectations(table, share))
+
+    return raw_table

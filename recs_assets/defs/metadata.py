@@ -1,0 +1,63 @@
+"""Metadata that every table-shaped asset shows: schema, row count, a preview."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import dagster as dg
+import duckdb
+
+PREVIEW_ROWS = 5
+# Never shown, wherever it occurs: the preview is for people who need not know who is who.
+HIDDEN_COLUMNS = frozenset({"email"})
+
+
+def table_metadata(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str
+) -> dict[str, dg.MetadataValue]:
+    """Schema with comments, row count and the first rows of `schema.table`."""
+    columns = connection.execute(
+        """
+        select column_name, data_type, comment from duckdb_columns()
+        where schema_name = ? and table_name = ? and database_name = current_database() order by column_index
+        """,
+        [schema, table],
+    ).fetchall()
+    shown = ", ".join(f'"{name}"' for name, _, _ in columns if name not in HIDDEN_COLUMNS)
+    count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0]
+    rows = connection.execute(f'select {shown} from "{schema}"."{table}" limit {PREVIEW_ROWS}').fetchall()
+    header = [name for name, _, _ in columns if name not in HIDDEN_COLUMNS]
+    return {
+        "dagster/row_count": dg.MetadataValue.int(count),
+        "dagster/column_schema": dg.MetadataValue.table_schema(
+            dg.TableSchema(
+                columns=[dg.TableColumn(name, type_, description=text) for name, type_, text in columns]
+            )
+        ),
+        "preview": dg.MetadataValue.md(markdown_table(header, rows)),
+    }
+
+
+def markdown_table(header: list[str], rows: list[tuple]) -> str:
+    """A Markdown table; cell text is escaped so that data cannot end a row or start HTML."""
+    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
+    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
+    return escaped if len(escaped) <= 80 else escaped[:77] + "..."
+
+
+def numbers(values: Mapping[str, float | int | str]) -> dict[str, dg.MetadataValue]:
+    """Plain numbers and texts as metadata values."""
+    return {
+        name: dg.MetadataValue.text(value)
+        if isinstance(value, str)
+        else dg.MetadataValue.int(value)
+        if isinstance(value, int)
+        else dg.MetadataValue.float(round(float(value), 6))
+        for name, value in values.items()
+    }

@@ -1,0 +1,132 @@
+"""The last gate, the atomic publish, and the caches made from what was published."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from recs_assets import __version__
+from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
+from recs_assets.defs.metadata import numbers, table_metadata
+from recs_assets.defs.quality import GATE, Gate, published_expectations
+from recs_assets.exports.versions import publish
+from recs_assets.warehouse import Warehouse
+
+SNAPSHOT = dg.AssetKey(["published", "recs_duckdb"])
+GATED = (
+    "email_recommendations",
+    "buy_it_again",
+    "customer_recommendations",
+    "frequently_bought_together",
+    "similar_products",
+    "model_metrics",
+)
+RECS_TABLES = (
+    *GATED,
+    "association_rules",
+    "quarantine",
+    "customers",
+    "products",
+    "order_lines",
+    "baskets",
+    "interactions",
+)
+
+
+def recs_key(table: str) -> dg.AssetKey:
+    return dg.AssetKey(["recs", table])
+
+
+def published_gate(deployment: Deployment, slots: int) -> dg.AssetChecksDefinition:
+    """The suites over the tables about to be published; a failure keeps the old snapshot."""
+
+    @dg.multi_asset_check(
+        name="published_gate",
+        specs=[
+            dg.AssetCheckSpec(
+                GATE,
+                asset=recs_key(table),
+                blocking=True,
+                description=f"Great Expectations suite of recs.{table}.",
+            )
+            for table in GATED
+        ],
+        pool=WRITER_POOL,
+    )
+    def gate(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.AssetCheckResult]:
+        week = week_of(context)
+        keeper = Gate(warehouse.home / "quality" / context.run.run_id)
+        for table in GATED:
+            with warehouse.read(week) as connection:
+                rows = connection.execute(f'select * from recs."{table}"').df()
+            yield keeper.check(recs_key(table), f"recs_{table}", rows, published_expectations(table, slots))
+
+    return gate
+
+
+def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=SNAPSHOT,
+        deps=[recs_key(table) for table in RECS_TABLES],
+        **deployment.weekly,
+        group_name="publish",
+        kinds={"duckdb"},
+        description="The read-only snapshot `recs.duckdb` that analysts open, switched in whole.",
+    )
+    def recs_duckdb(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        published = warehouse.publish(
+            week_of(context), context.run.run_id, datetime.now(UTC).replace(tzinfo=None), __version__
+        )
+        with warehouse.snapshot() as connection:
+            preview = table_metadata(connection, "recs", "email_recommendations")
+        return dg.MaterializeResult(
+            metadata={
+                **preview,
+                "snapshot": dg.MetadataValue.path(str(published.path)),
+                "link": dg.MetadataValue.path(str(warehouse.snapshot_path)),
+                **numbers({f"rows_{table}": count for table, count in published.rows.items()}),
+                "content_hashes": dg.MetadataValue.json(published.hashes),
+                "seconds": round(published.seconds, 2),
+            }
+        )
+
+    return recs_duckdb
+
+
+def cache_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["exports", "user_cache"]),
+        deps=[SNAPSHOT],
+        **deployment.weekly,
+        group_name="exports",
+        kinds={"parquet", "json"},
+        description="Every customer's list as sharded JSON Lines and one Parquet file, switched in whole.",
+    )
+    def user_cache(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week, newest = week_of(context), warehouse.newest_published()
+        if week != newest:
+            # A backfill repairs the record of an old week; the storefront keeps the newest one.
+            return dg.MaterializeResult(metadata={"kept": f"The cache stays at week {newest}."})
+        manifest = publish(
+            warehouse.published_lists(week),
+            warehouse.home / "cache",
+            as_of=week,
+            run_id=context.run.run_id,
+            keep=deployment.settings.retention_weeks,
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(warehouse.home / "cache" / "current")),
+                "dagster/row_count": manifest["rows"],
+                "customers": manifest["customers"],
+                "manifest": dg.MetadataValue.json(manifest),
+            }
+        )
+
+    return user_cache

@@ -1,0 +1,213 @@
+"""Great Expectations suites as blocking asset checks, with Data Docs kept per run.
+
+`dagster-ge` needs Great Expectations below 1, and its SQLAlchemy path fails on DuckDB, so
+suites run on pandas frames and results are mapped to asset checks here. Its import costs
+seconds and hundreds of MB and happens inside the check only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from recs_assets.schema import GateError, Table
+
+GATE = "great_expectations"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """One expectation by its Great Expectations class name, without importing it."""
+
+    kind: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+
+
+def raw_expectations(table: Table, tolerated_share: float) -> list[Expectation]:
+    """The gate at the door: exact columns, rows where the shop cannot live without them,
+    keys and measures sound in all but the share of rows that may be quarantined."""
+    mostly = 1 - tolerated_share
+    suite = [Expectation("ExpectTableColumnsToMatchOrderedList", {"column_list": list(table.column_names)})]
+    if table.required:
+        suite.append(Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}))
+    for column in table.columns:
+        if column.required:
+            suite.append(
+                Expectation("ExpectColumnValuesToNotBeNull", {"column": column.name, "mostly": mostly})
+            )
+    for column, low, high in {
+        "order_items": [("quantity", 0, None), ("amount", 0, None)],
+        "products": [("price", 0, None), ("cost", 0, None)],
+        "reviews": [("rating", 1, 5)],
+        "returns": [("quantity", 0, None)],
+        "promotions": [("reach", 0, 1)],
+    }.get(table.name, []):
+        suite.append(
+            Expectation(
+                "ExpectColumnValuesToBeBetween",
+                {"column": column, "min_value": low, "max_value": high, "mostly": mostly},
+            )
+        )
+    for column, allowed in {
+        "browsing_events": [("event_type", ["view", "add_to_cart", "add_to_wishlist"])],
+        "campaign_events": [("event_type", ["sent", "opened", "clicked", "purchased", "bounced"])],
+        "consents": [("state", ["subscribed", "unsubscribed", "objected", "erased"])],
+    }.get(table.name, []):
+        suite.append(
+            Expectation(
+                "ExpectColumnValuesToBeInSet", {"column": column, "value_set": allowed, "mostly": mostly}
+            )
+        )
+    return suite
+
+
+def published_expectations(table: str, slots: int) -> list[Expectation]:
+    """The gate at the exit, per table of schema `recs`; every one must hold for every row."""
+    keys = {
+        "email_recommendations": ["as_of", "customer_id", "slot"],
+        "buy_it_again": ["as_of", "customer_id", "rank"],
+        "customer_recommendations": ["as_of", "customer_id", "rank"],
+        "frequently_bought_together": ["product_id", "rank"],
+        "similar_products": ["product_id", "rank"],
+        "model_metrics": ["as_of", "anchor", "view", "segment", "recommender", "metric", "k"],
+    }
+    suite = [Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1})]
+    for column in keys[table]:
+        suite.append(Expectation("ExpectColumnValuesToNotBeNull", {"column": column}))
+    suite.append(Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": keys[table]}))
+    if table in ("email_recommendations", "buy_it_again", "customer_recommendations"):
+        suite.append(Expectation("ExpectColumnValuesToNotBeNull", {"column": "score"}))
+        suite.append(
+            Expectation("ExpectColumnValueLengthsToBeBetween", {"column": "reason_text", "min_value": 8})
+        )
+        suite.append(
+            Expectation(
+                "ExpectCompoundColumnsToBeUnique", {"column_list": ["as_of", "customer_id", "product_id"]}
+            )
+        )
+    if table == "email_recommendations":
+        suite.append(
+            Expectation(
+                "ExpectColumnValuesToBeBetween", {"column": "slot", "min_value": 1, "max_value": slots}
+            )
+        )
+    if table == "buy_it_again":
+        suite.append(
+            Expectation("ExpectColumnValuesToBeBetween", {"column": "rank", "min_value": 1, "max_value": 50})
+        )
+    return suite
+
+
+class Gate:
+    """Runs suites and keeps their results: JSON and Data Docs HTML in one folder per run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def check(
+        self, key: dg.AssetKey, name: str, rows: pd.DataFrame, expectations: list[Expectation]
+    ) -> dg.AssetCheckResult:
+        """Validate `rows`; a failed expectation is an ERROR and, where the spec blocks, stops the run."""
+        result = self._validate(name, rows, expectations)
+        failed = [
+            f"{item['expectation_config']['type']}({_describe(item['expectation_config']['kwargs'])}): "
+            f"{_observed(item['result'])}"
+            for item in result["results"]
+            if not item["success"]
+        ]
+        raised = [
+            item for item in result["results"] if item.get("exception_info", {}).get("raised_exception")
+        ]
+        if raised:
+            raise GateError(
+                f"The quality suite {name} could not run ({raised[0]['exception_info'].get('exception_message')}): "
+                "nothing was published; fix the suite in recs_assets/defs/quality.py."
+            )
+        return dg.AssetCheckResult(
+            asset_key=key,
+            check_name=GATE,
+            passed=bool(result["success"]),
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=f"{len(failed)} of {len(result['results'])} expectations failed on {len(rows)} rows"
+            + (": " + "; ".join(failed) if failed else "."),
+            metadata={
+                "rows": len(rows),
+                "expectations": len(result["results"]),
+                "data_docs": dg.MetadataValue.path(str(self.folder / "data_docs" / "index.html")),
+                "result_json": dg.MetadataValue.path(str(self.folder / f"{name}.json")),
+            },
+        )
+
+    def _validate(self, name: str, rows: pd.DataFrame, expectations: list[Expectation]) -> dict[str, Any]:
+        os.environ["GX_ANALYTICS_ENABLED"] = "false"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Great Expectations warns about its own dependencies
+            import great_expectations as gx
+            from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+            from great_expectations.render.view.view import DefaultJinjaPageView
+
+            context = gx.get_context(mode="ephemeral")
+            context.variables.progress_bars = {"globally": False}
+            batch = (
+                context.data_sources.add_pandas("frames")
+                .add_dataframe_asset(name)
+                .add_batch_definition_whole_dataframe("all")
+            )
+            suite = context.suites.add(
+                gx.ExpectationSuite(
+                    name=name,
+                    expectations=[
+                        getattr(gx.expectations, item.kind)(**item.arguments) for item in expectations
+                    ],
+                )
+            )
+            validation = context.validation_definitions.add(
+                gx.ValidationDefinition(name=name, data=batch, suite=suite)
+            )
+            outcome = validation.run(batch_parameters={"dataframe": rows}, result_format="SUMMARY")
+            page = DefaultJinjaPageView().render(ValidationResultsPageRenderer().render(outcome))
+        result = outcome.to_json_dict()
+        self._keep(name, result, page)
+        return result
+
+    def _keep(self, name: str, result: dict[str, Any], page: str) -> None:
+        docs = self.folder / "data_docs"
+        docs.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{name}.json").write_text(json.dumps(result, indent=1, sort_keys=True))
+        # Great Expectations' pages load styles and scripts from public servers; nothing here phones home.
+        offline = re.sub(
+            r"<script\b[^>]*\bsrc=[^>]*>\s*</script>|<link\b[^>]*>|<img\b[^>]*\bhttps?:[^>]*>|url\(['\"]?https?:[^)]*\)",
+            "",
+            page,
+        )
+        (docs / f"{name}.html").write_text(offline.replace("</head>", f"<style>{_STYLE}</style></head>", 1))
+        links = "".join(
+            f'<li><a href="{path.name}">{path.stem}</a></li>'
+            for path in sorted(docs.glob("*.html"))
+            if path.name != "index.html"
+        )
+        (docs / "index.html").write_text(
+            f"<!doctype html><meta charset=utf-8><title>Quality gates</title><style>{_STYLE}</style>"
+            f"<h1>Quality gates of this run</h1><ul>{links}</ul>"
+        )
+
+
+_STYLE = "body{font:14px sans-serif;margin:2em;max-width:70em}table{border-collapse:collapse}td,th{border:1px solid #ccc;padding:4px 8px;vertical-align:top}"
+
+
+def _describe(arguments: dict[str, Any]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in arguments.items() if key != "batch_id")
+
+
+def _observed(result: dict[str, Any]) -> str:
+    if "unexpected_count" in result:
+        return f"{result['unexpected_count']} of {result['element_count']} rows are unexpected"
+    return f"observed {result.get('observed_value', 'no value')}"

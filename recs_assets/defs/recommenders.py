@@ -1,0 +1,128 @@
+"""One asset per recommender: fitted at the test anchor and at the week's own, never in between."""
+
+import time
+from datetime import date
+from pathlib import Path
+
+import dagster as dg
+import numpy as np
+
+from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.metadata import markdown_table, numbers
+from recs_assets.evaluation.evaluate import sample_customers
+from recs_assets.interactions import Known
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import load_model, save_model, write_lists
+from recs_assets.recommenders.base import Recommender, View
+from recs_assets.warehouse import Warehouse
+
+VIEWS: tuple[View, ...] = ("all", "new", "repeat")
+FEATURES = [
+    dg.AssetKey(["features", "product_features"]),
+    dg.AssetKey(["intermediate", "int_interactions_anchored"]),
+] + [dg.AssetKey(["marts", name]) for name in ("customers", "products", "order_lines", "baskets")]
+
+
+def recommender_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey(["recommenders", name])
+
+
+def recommender_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    return [_recommender_asset(deployment, name) for name in REGISTRY]
+
+
+def make(deployment: Deployment, name: str) -> Recommender:
+    """An unfitted recommender with this deployment's seed, basket cap and threads."""
+    settings = deployment.settings
+    return REGISTRY[name].make(settings.seed, settings.max_basket_lines, settings.threads)
+
+
+def lists_path(warehouse: Warehouse, week: date, name: str, anchor: date, view: View) -> Path:
+    return warehouse.week_dir(week) / "candidates" / f"{name}-{anchor.isoformat()}-{view}.parquet"
+
+
+def model_path(warehouse: Warehouse, week: date, name: str) -> Path:
+    return warehouse.week_dir(week) / "models" / name
+
+
+def load_fitted(
+    deployment: Deployment, warehouse: Warehouse, week: date, name: str, known: Known
+) -> Recommender:
+    """The recommender as fitted at the week's own anchor."""
+    return load_model(make(deployment, name), model_path(warehouse, week, name), known)
+
+
+def evaluated_customers(deployment: Deployment, warehouse: Warehouse, week: date) -> np.ndarray:
+    """int32 codes at the test anchor of the customers that are evaluated: those who bought in
+    the label window, a seeded sample of them where there are more than the setting allows."""
+    anchor = deployment.test_anchor(week)
+    known = warehouse.known(week, anchor)
+    truth = warehouse.truth(week, anchor, deployment.horizon_days)
+    buyers = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
+    chosen = sample_customers(
+        known.customers["customer_id"].to_numpy()[buyers],
+        deployment.settings.evaluation_customers,
+        deployment.settings.seed,
+    )
+    return buyers[chosen]
+
+
+def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition:
+    summary = (type(make(deployment, name)).__doc__ or "").strip()
+
+    @dg.asset(
+        key=recommender_key(name),
+        description=summary,
+        deps=FEATURES,
+        **deployment.weekly,
+        group_name="recommenders",
+        kinds={"python", "numpy"},
+    )
+    def recommender(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week, settings = week_of(context), deployment.settings
+        metadata: dict[str, float | int | str] = {}
+        test = deployment.test_anchor(week)
+        for anchor in (test, week):
+            known = warehouse.known(week, anchor)
+            started = time.monotonic()
+            model = make(deployment, name).fit(known)
+            role = "test" if anchor == test else "predict"
+            metadata[f"{role}_fit_seconds"] = time.monotonic() - started
+            context.log.info(f"{name} fitted at {anchor} on {len(known.events)} events.")
+            started = time.monotonic()
+            customers = (
+                evaluated_customers(deployment, warehouse, week)
+                if anchor == test
+                else np.arange(known.n_customers, dtype=np.int32)
+            )
+            for view in VIEWS if anchor == test else ("all",):
+                lists = model.recommend(customers, settings.candidates, view)
+                write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
+                metadata[f"{role}_rows_{view}"] = len(lists)
+            metadata[f"{role}_recommend_seconds"] = time.monotonic() - started
+        metadata["sha256"] = save_model(model, model_path(warehouse, week, name))
+        sample = lists.head(5)
+        preview = markdown_table(
+            ["customer", "product", "score", "rank"],
+            [
+                (
+                    known.customers["customer_id"].iloc[row.customer],
+                    known.products["name"].iloc[row.product],
+                    float(row.score),
+                    row.rank,
+                )
+                for row in sample.itertuples(index=False)
+            ],
+        )
+        return dg.MaterializeResult(
+            metadata={
+                **numbers(metadata),
+                "dagster/row_count": len(lists),
+                "preview": dg.MetadataValue.md(preview),
+                "model": dg.MetadataValue.path(str(model_path(warehouse, week, name))),
+            }
+        )
+
+    return recommender

@@ -1,0 +1,239 @@
+"""One week from the shell: the same job the schedule starts, with a progress line."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sys
+import threading
+import time
+import uuid
+from datetime import date
+from importlib import resources
+from pathlib import Path
+from typing import TextIO
+
+import dagster as dg
+import psutil
+
+from recs_assets.defs.deployment import Deployment
+from recs_assets.evaluation.evaluate import summary_markdown
+from recs_assets.schema import SettingsError
+from recs_assets.settings import Settings
+
+STEP_EVENTS = {
+    dg.DagsterEventType.STEP_START,
+    dg.DagsterEventType.STEP_SUCCESS,
+    dg.DagsterEventType.STEP_FAILURE,
+    dg.DagsterEventType.STEP_SKIPPED,
+}
+
+# Errors that only say "a step failed"; the sentence worth reading is their cause.
+DAGSTER_WRAPPERS = {"DagsterExecutionStepExecutionError", "DagsterExecutionLoadInputError"}
+
+
+def prepare() -> None:
+    """Write what a clean checkout lacks: Dagster's home with its configuration, dbt's manifest."""
+    home = dagster_home(Settings())
+    from recs_assets.defs.dbt import dbt_project
+
+    project = dbt_project()
+    project.preparer.prepare(project)
+    print(f"Dagster keeps its runs in {home}; the dbt manifest is at {project.manifest_path}.")
+
+
+def dagster_home(settings: Settings) -> Path:
+    """Create `<home>/dagster` with the shipped dagster.yaml and point DAGSTER_HOME at it."""
+    home = Path(os.environ.get("DAGSTER_HOME") or settings.home.resolve() / "dagster")
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ["DAGSTER_HOME"] = str(home)
+    with resources.as_file(resources.files("recs_assets.defs") / "dagster.yaml") as shipped:
+        if not (home / "dagster.yaml").exists():
+            shutil.copyfile(shipped, home / "dagster.yaml")
+    return home
+
+
+def run_week(as_of: date | None) -> int:
+    """Materialise every asset of one week and print the summary; 0 when all of it succeeded."""
+    if as_of is not None and as_of.weekday() != 0:
+        raise SettingsError(f"--as-of {as_of} is not a Monday: weeks start on Monday.")
+    settings = Settings()
+    dagster_home(settings)
+    print(f"Reading settings and definitions (data: {settings.data_dir()}).", flush=True)
+    from recs_assets.defs import build_definitions
+
+    deployment = Deployment.from_settings(settings)
+    week = (as_of or deployment.newest_week()).isoformat()
+    job = build_definitions(settings).resolve_job_def("weekly")
+    run_id = str(uuid.uuid4())
+    print(f"Week {week}, source {deployment.source.name}, run {run_id}.", flush=True)
+    started = time.monotonic()
+    log = settings.home / "logs" / f"{run_id}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        dg.DagsterInstance.get() as instance,
+        Progress(instance, run_id, len(job.graph.node_dict), sys.stdout),
+        log.open("w", encoding="utf-8") as file,
+        contextlib.redirect_stdout(file),  # dbt's own lines; the progress line says where the run is
+    ):
+        result = job.execute_in_process(
+            partition_key=week,
+            instance=instance,
+            run_id=run_id,
+            raise_on_error=False,
+            # The progress line replaces Dagster's own on the terminal; the UI keeps every event.
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+    seconds = time.monotonic() - started
+    if not result.success:
+        print(
+            f"Week {week} failed after {seconds:.0f} s; what was published before is untouched.",
+            file=sys.stderr,
+        )
+        for sentence in failures(result):
+            print(f"Error: {sentence}", file=sys.stderr)
+        print(f"Details: {log}, or the run in the Dagster UI (make dev).", file=sys.stderr)
+        return 1
+    print(f"\nWeek {week} done in {seconds:.0f} s, peak memory {_peak_bytes() / 1e9:.1f} GB.\n", flush=True)
+    print_summary()
+    return 0
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """One plain sentence per failed step or blocking check; follow-up skips are not repeated."""
+    sentences = []
+    for event in result.all_events:
+        if event.event_type == dg.DagsterEventType.STEP_FAILURE:
+            error = event.step_failure_data.error
+            while error is not None and error.cause is not None and error.cls_name in DAGSTER_WRAPPERS:
+                error = error.cause
+            message = error.message.strip().splitlines()[0] if error else "no message"
+            sentences.append(f"{event.step_key}: {message}")
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
+                sentences.append(
+                    f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description or 'failed'}"
+                )
+    return sentences
+
+
+class Progress:
+    """A line per finished step and, on a terminal, a running one for the step at work.
+
+    Steps are read from the run's event log, so the line tells what Dagster knows.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, run_id: str, steps: int, out: TextIO) -> None:
+        self._instance = instance
+        self._run_id = run_id
+        self._steps = steps
+        self._out = out
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._done = 0
+        self._started: dict[str, float] = {}
+
+    def __enter__(self) -> Progress:
+        self._begin = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._read()
+
+    def _watch(self) -> None:
+        last_beat = 0.0
+        while not self._stop.wait(0.5):
+            self._read()
+            beat = 1.0 if self._out.isatty() else 3.0
+            if time.monotonic() - last_beat >= beat:
+                last_beat = time.monotonic()
+                self._beat()
+
+    def _read(self) -> None:
+        if not self._instance.has_run(self._run_id):
+            return
+        for record in self._instance.all_logs(self._run_id, of_type=STEP_EVENTS)[self._seen :]:
+            self._seen += 1
+            event = record.dagster_event
+            key = event.step_key or ""
+            if event.event_type == dg.DagsterEventType.STEP_START:
+                self._started[key] = record.timestamp
+                continue
+            self._done += 1
+            word = {
+                dg.DagsterEventType.STEP_SUCCESS: "done",
+                dg.DagsterEventType.STEP_FAILURE: "FAILED",
+            }.get(event.event_type, "skipped")
+            took = record.timestamp - self._started.pop(key, record.timestamp)
+            self._say(f"[{self._done:>2}/{self._steps}] {key} {word} in {took:.1f} s\n")
+
+    _seen = 0
+
+    def _beat(self) -> None:
+        elapsed = time.monotonic() - self._begin
+        now = ", ".join(self._started) or "starting"
+        memory = psutil.Process().memory_info().rss / 1e9
+        line = f"[{self._done:>2}/{self._steps}] {now} ... {elapsed:.0f} s, {memory:.1f} GB"
+        self._say(line if self._out.isatty() else line + "\n")
+
+    def _say(self, text: str) -> None:
+        if self._out.isatty():
+            width = shutil.get_terminal_size().columns
+            text = "\r\033[K" + (text if text.endswith("\n") else text[: width - 1])
+        self._out.write(text)
+        self._out.flush()
+
+
+def print_summary() -> None:
+    """Where the tables are, who got a list, the evaluation, three recommendations, the UI."""
+    deployment = Deployment.from_settings(Settings())
+    warehouse = deployment.warehouse()
+    with warehouse.snapshot() as connection:
+        week = warehouse.newest_published()
+        customers, eligible, listed = connection.execute(
+            """
+            select count(*), count(*) filter (where email_eligible),
+                   (select count(distinct customer_id) from recs.email_recommendations where as_of = $week)
+            from recs.customers
+            """,
+            {"week": week},
+        ).fetchall()[0]
+        metrics = connection.execute(
+            "select * from recs.model_metrics where as_of = $week", {"week": week}
+        ).df()
+        samples = connection.execute(
+            """
+            with picked as (
+                select customer_id, row_number() over (order by md5(customer_id)) as place
+                from (select distinct customer_id from recs.email_recommendations where as_of = $week)
+            )
+            select email.customer_id, slot, product_name, price, score, reason_text
+            from recs.email_recommendations as email join picked using (customer_id)
+            where as_of = $week and place <= 3 and slot = place
+            order by place
+            """,
+            {"week": week},
+        ).fetchall()
+
+    print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
+    print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
+    print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.\n")
+    print(summary_markdown(metrics))
+    print("\nThree recommendations, and why:")
+    for customer, slot, name, price, score, reason in samples:
+        shown = "" if price is None else f" at {price:.2f}"
+        print(f"  customer {customer}, slot {slot}: {name}{shown} (score {score:.3f}) - {reason}")
+    print("\nLook around:  make dev   (Dagster UI on http://127.0.0.1:3000)")
+
+
+def _peak_bytes() -> int:
+    import resource
+
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return max(own, children) * (1 if sys.platform == "darwin" else 1024)

@@ -1,0 +1,67 @@
+"""When the week runs: one schedule, and a sensor that notices new raw files."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from recs_assets.defs.deployment import Deployment
+from recs_assets.sources import fingerprint
+
+
+def weekly_job(deployment: Deployment):
+    return dg.define_asset_job(
+        "weekly",
+        selection=dg.AssetSelection.all(),
+        partitions_def=deployment.partitions,
+        description="The whole week: land, dbt, recommenders, hybrid, evaluation, gates, publish, caches.",
+        tags={"dagster/max_runtime": str(4 * 3600)},
+        executor_def=dg.in_process_executor,
+    )
+
+
+def weekly_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
+    """Monday 06:00 in the shop's time zone, for the week that starts on that day."""
+
+    @dg.schedule(
+        name="every_monday",
+        job_name="weekly",
+        cron_schedule=deployment.settings.schedule,
+        execution_timezone=deployment.timezone,
+        description="Materialises the week that starts on the day of the tick.",
+    )
+    def every_monday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = context.scheduled_execution_time.astimezone(ZoneInfo(deployment.timezone)).date()
+        week = (day - timedelta(days=day.weekday())).isoformat()
+        return dg.RunRequest(run_key=week, partition_key=week)
+
+    return every_monday
+
+
+def new_files_sensor(deployment: Deployment) -> dg.SensorDefinition:
+    """Runs the newest week again when the shop's files changed (names, sizes, times).
+
+    Files that are still being written change again at the next look, so a run starts only
+    once two looks in a row saw the same files.
+    """
+
+    @dg.sensor(
+        name="new_raw_files",
+        job_name="weekly",
+        minimum_interval_seconds=60,
+        description="Starts a run when raw files changed and have been quiet for one interval.",
+    )
+    def new_raw_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+        seen = fingerprint(deployment.source, deployment.data_dir)
+        handled, _, pending = (context.cursor or "").partition(":")
+        if seen == handled:
+            return dg.SkipReason(f"The files in {deployment.data_dir} have not changed.")
+        if seen != pending:
+            context.update_cursor(f"{handled}:{seen}")
+            return dg.SkipReason(f"The files in {deployment.data_dir} changed; waiting until they are quiet.")
+        week = deployment.newest_week().isoformat()
+        return dg.SensorResult(
+            run_requests=[dg.RunRequest(run_key=f"{week}:{seen}", partition_key=week)], cursor=f"{seen}:"
+        )
+
+    return new_raw_files

@@ -1,0 +1,287 @@
+"""Every recommender and the blend against what was really bought, in one long table."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.evaluation import bootstrap, metrics
+from recs_assets.interactions import Known
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+VIEWS = ("all", "new", "repeat")
+DEPTHS = ("0", "1-2", "3-9", "10+")
+BOOTSTRAPPED = tuple((metric, 12) for metric in ("map", "ndcg", "recall", "hit_rate"))
+COLUMNS = (
+    "as_of",
+    "anchor",
+    "view",
+    "segment",
+    "recommender",
+    "metric",
+    "k",
+    "value",
+    "ci_low",
+    "ci_high",
+    "customers",
+)
+_TITLES = {
+    "all": "All products",
+    "new": "First-time purchases only",
+    "repeat": "Repeat purchases only",
+}
+
+
+def sample_customers(customer_ids: Sequence[str], limit: int, seed: int) -> np.ndarray:
+    """Codes of at most `limit` customers: those with the smallest hash of (seed, id).
+
+    Stable under other customers: one more customer pushes out at most one of the sample, and a
+    customer's own chance does not depend on the order of the others.
+
+    Args:
+        customer_ids: ids, position = code.
+        limit: sample size.
+        seed: another seed, another sample.
+
+    Returns:
+        int64 codes, ascending.
+    """
+    if len(customer_ids) <= limit:
+        return np.arange(len(customer_ids))
+    hashes = np.array(
+        [
+            int.from_bytes(hashlib.blake2b(f"{seed}:{one}".encode(), digest_size=8).digest(), "big")
+            for one in customer_ids
+        ],
+        dtype=np.uint64,
+    )
+    return np.sort(np.argsort(hashes, kind="stable")[:limit])
+
+
+def depth_segments(order_counts: np.ndarray) -> np.ndarray:
+    """int8 position in `DEPTHS` per customer: 0, 1-2, 3-9 or 10+ known orders."""
+    return np.searchsorted([1, 3, 10], order_counts, side="right").astype(np.int8)
+
+
+def evaluate(
+    models: Mapping[str, Mapping[str, pd.DataFrame]],
+    known: Known,
+    truth: sparse.csr_matrix,
+    *,
+    as_of: date,
+    customers: np.ndarray | None = None,
+    ks: Sequence[int] = metrics.KS,
+    seed: int = 0,
+    resamples: int = bootstrap.RESAMPLES,
+) -> pd.DataFrame:
+    """Score lists made from `known` against the purchases of the label window after it.
+
+    In a view only customers with at least one true product of that view count: "new" are
+    products the customer had never bought before the anchor, "repeat" those she had.
+
+    Args:
+        models: recommender -> view ("all", "new", "repeat") -> list frame (customer, product,
+            rank) made with that view; a missing view is not evaluated for that recommender.
+        known: what the lists were made from; its `as_of` is the test anchor.
+        truth: csr[n_customers, n_products]: bought within the label window.
+        as_of: the week the metrics belong to.
+        customers: codes to evaluate (`sample_customers`); None for all.
+        ks: list lengths.
+        seed: of the bootstrap.
+        resamples: of the bootstrap.
+
+    Returns:
+        Columns of model.metrics: as_of, anchor, view, segment ("all", "depth:0", "depth:1-2",
+        "depth:3-9", "depth:10+"; empty segments are absent), recommender, metric (precision,
+        recall, ndcg, map, hit_rate, coverage, novelty), k, value, ci_low, ci_high (NaN unless
+        segment "all" and map, ndcg, recall or hit_rate at 12), customers (evaluated). Sorted as
+        written: view, recommender, segment, metric, k. Novelty is absent where there is no list.
+
+    Raises:
+        ValueError: truth of another shape, or an unknown view.
+    """
+    shape = (known.n_customers, known.n_products)
+    if truth.shape != shape:
+        raise ValueError(f"truth is {truth.shape}, but known has {shape} customers and products.")
+    unknown = {view for views in models.values() for view in views} - set(VIEWS)
+    if unknown:
+        raise ValueError(f"Unknown view {sorted(unknown)}; views are {VIEWS}.")
+    asked = np.arange(known.n_customers) if customers is None else np.sort(np.asarray(customers))
+    information = metrics.self_information(known.history)
+    depth = depth_segments(known.order_counts)
+    parts = []
+    for view, true in truths(truth, known.history).items():
+        some = asked[np.diff(true.indptr)[asked] > 0]
+        if len(some) == 0:
+            continue
+        names = [name for name in models if view in models[name]]
+        values = {name: metrics.per_customer(models[name][view], true, some, ks) for name in names}
+        low, high = _intervals(values, seed, resamples)
+        segments = {"all": np.ones(len(some), dtype=bool)}
+        segments |= {f"depth:{label}": depth[some] == number for number, label in enumerate(DEPTHS)}
+        for name in names:
+            lists = models[name][view]
+            lists = lists[(lists["rank"] <= max(ks)).to_numpy()]
+            bits = metrics.novelty(lists, information, some, ks)
+            inside = np.zeros(known.n_customers, dtype=np.int8) - 1
+            inside[some] = depth[some]
+            member = inside[lists["customer"].to_numpy()]
+            for number, (segment, mask) in enumerate(segments.items()):
+                if not mask.any():
+                    continue
+                shown = lists[(member >= 0) if segment == "all" else (member == number - 1)]
+                shares = metrics.coverage(shown, known.available, ks) if known.available.any() else {}
+                rows = [(metric, k, float(found[mask].mean())) for (metric, k), found in values[name].items()]
+                rows += [("coverage", k, share) for k, share in shares.items()]
+                rows += [
+                    ("novelty", k, float(np.nanmean(found[mask])))
+                    for k, found in bits.items()
+                    if np.isfinite(found[mask]).any()
+                ]
+                frame = pd.DataFrame(rows, columns=["metric", "k", "value"])
+                cis = [
+                    (low.get((name, m, k), np.nan), high.get((name, m, k), np.nan))
+                    if segment == "all"
+                    else (np.nan, np.nan)
+                    for m, k, _ in rows
+                ]
+                frame["ci_low"], frame["ci_high"] = zip(*cis, strict=True)
+                frame["view"], frame["segment"], frame["recommender"] = view, segment, name
+                frame["customers"] = int(mask.sum())
+                parts.append(frame)
+    result = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    result["as_of"], result["anchor"] = as_of, known.as_of
+    return result[list(COLUMNS)].astype({"k": np.int32, "customers": np.int64})
+
+
+def truths(truth: sparse.csr_matrix, history: sparse.csr_matrix) -> dict[str, sparse.csr_matrix]:
+    """The true products of each view: all, never bought before, bought before."""
+    true, had = truth.astype(bool), history.astype(bool)
+    repeat = true.multiply(had).tocsr()
+    # bool - bool is undefined; counts make "true and not had" a plain comparison.
+    new = (true.astype(np.int8) - repeat.astype(np.int8)).tocsr()
+    new.eliminate_zeros()
+    return {"all": true.tocsr(), "new": new.astype(bool), "repeat": repeat}
+
+
+def _intervals(
+    values: Mapping[str, metrics.Values], seed: int, resamples: int
+) -> tuple[dict[tuple[str, str, int], float], dict[tuple[str, str, int], float]]:
+    """Ends of the intervals by (recommender, metric, k), all from the same resamples."""
+    keys = [(name, metric, k) for name in values for metric, k in BOOTSTRAPPED if (metric, k) in values[name]]
+    if not keys:
+        return {}, {}
+    stacked = np.column_stack([values[name][metric, k] for name, metric, k in keys])
+    low, high = bootstrap.interval(stacked, seed, resamples)
+    return dict(zip(keys, low.tolist(), strict=True)), dict(zip(keys, high.tolist(), strict=True))
+
+
+def _best_first(table: pd.DataFrame, view: str, k: int) -> pd.DataFrame:
+    """One row per recommender of segment "all", by MAP@k from the best; ties by name."""
+    here = table[(table["view"] == view) & (table["segment"] == "all") & (table["k"] == k)]
+    wide = here.pivot_table(
+        index="recommender",
+        columns="metric",
+        values=["value", "ci_low", "ci_high", "customers"],
+        dropna=False,
+        observed=True,
+    )
+    if wide.empty:
+        return wide
+    order = sorted(wide.index, key=lambda name: (-wide.loc[name, ("value", "map")], name))
+    return wide.loc[order]
+
+
+def summary_markdown(table: pd.DataFrame, k: int = 12) -> str:
+    """The table of `evaluate` as markdown: one table per view at k, best MAP first.
+
+    Intervals are 95 % percentile bootstrap intervals over customers. "-" marks what was not
+    computed.
+    """
+    shown = [
+        ("map", "MAP", 3),
+        ("ndcg", "NDCG", 3),
+        ("recall", "Recall", 3),
+        ("precision", "Precision", 3),
+        ("hit_rate", "Hit rate", 3),
+        ("coverage", "Coverage", 4),
+        ("novelty", "Novelty (bits)", 1),
+    ]
+    text = []
+    for view in VIEWS:
+        wide = _best_first(table, view, k)
+        if wide.empty:
+            continue
+        customers = int(wide["customers"].max().max())
+        text.append(f"### {_TITLES[view]} (top {k}, {customers:,} customers)\n")
+        text.append("| recommender | " + " | ".join(f"{title}@{k}" for _, title, _ in shown) + " |")
+        text.append("|---|" + "---:|" * len(shown))
+        for name, row in wide.iterrows():
+            cells = [_cell(row, metric, digits) for metric, _, digits in shown]
+            text.append(f"| {name} | " + " | ".join(cells) + " |")
+        text.append("")
+    return "\n".join(text)
+
+
+def _cell(row: pd.Series, metric: str, digits: int) -> str:
+    value, low, high = (row.get((part, metric), np.nan) for part in ("value", "ci_low", "ci_high"))
+    if not np.isfinite(value):
+        return "-"
+    ends = f" ({low:.{digits}f}–{high:.{digits}f})" if np.isfinite(low) else ""
+    return f"{value:.{digits}f}{ends}"
+
+
+def plot(table: pd.DataFrame, metric: str = "map", k: int = 12) -> bytes:
+    """Horizontal bars with intervals, one panel per view, best first; PNG.
+
+    The same table gives the same bytes on the same machine: no date or version is written in.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    views = [view for view in VIEWS if not _best_first(table, view, k).empty]
+    most = max((len(_best_first(table, view, k)) for view in views), default=1)
+    size = (4.6 * max(1, len(views)), 1.3 + 0.36 * most)
+    figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
+    canvas = FigureCanvasAgg(figure)
+    for number, view in enumerate(views):
+        _panel(figure.add_subplot(1, len(views), number + 1), _best_first(table, view, k), metric, view)
+    names = {"map": "MAP", "ndcg": "NDCG", "recall": "Recall", "hit_rate": "Hit rate"}
+    figure.supxlabel(
+        f"{names.get(metric, metric)}@{k}, mean over customers; lines: 95 % bootstrap interval", fontsize=9
+    )
+    buffer = io.BytesIO()
+    canvas.print_png(buffer, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _panel(axes: Axes, wide: pd.DataFrame, metric: str, view: str) -> None:
+    value = wide["value", metric].to_numpy()
+    height = np.arange(len(value))
+    colours = ["#1f5a96" if name == "blend" else "#9fb8d1" for name in wide.index]
+    axes.barh(height, value, color=colours, height=0.7)
+    ends = wide.get(("ci_high", metric), pd.Series(np.nan, wide.index)).to_numpy()
+    low = wide.get(("ci_low", metric), pd.Series(np.nan, wide.index)).to_numpy()
+    have = np.isfinite(ends)
+    axes.hlines(height[have], low[have], ends[have], color="#222222", linewidth=1.4)
+    edge = np.where(have, ends, value)
+    reach = max(float(edge.max(initial=0)), 1e-9)
+    for at, end, number in zip(height, edge, value, strict=True):
+        axes.text(end + 0.02 * reach, at, f"{number:.3f}", va="center", fontsize=8)
+    axes.set_yticks(height, list(wide.index), fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlim(0, reach * 1.2)
+    axes.locator_params(axis="x", nbins=4)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_title(f"{_TITLES[view]} ({int(wide['customers'].max().max()):,} customers)", fontsize=10)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)

@@ -1,0 +1,149 @@
+"""Versions of the cache: written aside, synced, then switched by one rename.
+
+    <cache>/current -> versions/<as_of>-<run_id>      (symlink, replaced atomically)
+    <cache>/versions/<as_of>-<run_id>/manifest.json, recommendations.parquet, shards/...
+
+A reader resolves `current` once and then sees one whole version, old or new. Callers keep to one
+writer at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from recs_assets.exports import jsonl, parquet
+from recs_assets.exports.rows import KEY, ExportError, checked
+
+SCHEMA_VERSION = 1
+ASIDE = ".aside-"
+
+
+def publish(
+    rows: pa.Table | pd.DataFrame,
+    cache_dir: Path,
+    *,
+    as_of: date,
+    run_id: str,
+    keep: int = 3,
+    shards: int = jsonl.SHARDS,
+    columns: list[str] | None = None,
+) -> dict:
+    """Write a new version of every cache and make it the current one.
+
+    On any failure the current version stays as it is and nothing new remains.
+
+    Args:
+        rows: columns customer_id, rank and whatever each recommendation should carry, sorted by
+            customer_id (UTF-8 bytes), rank; no email address, no NaN or infinity.
+        cache_dir: folder of the cache; made if absent.
+        as_of: the week.
+        run_id: of the run that made it; letters, digits, ".", "_", "-".
+        keep: versions kept, the current one included; at least 1.
+        shards: of the JSON Lines cache.
+        columns: export only these besides customer_id and rank; None for all.
+
+    Returns:
+        The manifest: schema_version, as_of, run_id, version, rows, customers, columns,
+        jsonl_shards, files (path -> rows, bytes, sha256).
+
+    Raises:
+        ExportError: the rows are refused (`rows.checked`), or run_id, keep or shards is.
+        OSError: the disk.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", run_id):
+        raise ExportError(f"run_id {run_id!r} may hold letters, digits, '.', '_' and '-' only.")
+    if keep < 1 or shards < 1:
+        raise ExportError(f"keep is {keep} and shards is {shards}; both must be at least 1.")
+    table = checked(rows, columns)
+    versions = cache_dir / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    for left in versions.glob(f"{ASIDE}*"):  # of a killed run; one writer, so nobody is writing there
+        shutil.rmtree(left)
+    target = _free(versions, f"{as_of.isoformat()}-{run_id}")
+    aside = versions / f"{ASIDE}{target.name}"
+    try:
+        aside.mkdir()
+        counts = {**parquet.write(table, aside), **jsonl.write(table, aside, shards)}
+        manifest = {
+            "schema_version": SCHEMA_VERSION,
+            "as_of": as_of.isoformat(),
+            "run_id": run_id,
+            "version": target.name,
+            "rows": table.num_rows,
+            "customers": len(table[KEY].unique()),
+            "columns": table.column_names,
+            "jsonl_shards": shards,
+            "files": {
+                name: {
+                    "rows": count,
+                    "bytes": (aside / name).stat().st_size,
+                    "sha256": _sha256(aside / name),
+                }
+                for name, count in counts.items()
+            },
+        }
+        text = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
+        (aside / "manifest.json").write_text(text, encoding="utf-8")
+        for path in sorted(aside.rglob("*")):
+            _sync(path)
+        _sync(aside)
+        aside.rename(target)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    try:
+        _sync(versions)
+        _switch(cache_dir, target)
+    except BaseException:
+        if (cache_dir / "current").resolve() != target.resolve():
+            shutil.rmtree(target, ignore_errors=True)
+        raise
+    _prune(versions, target, keep)
+    return manifest
+
+
+def _free(versions: Path, name: str) -> Path:
+    """`name`, or `name-2`, `name-3`, ... where a retried run has already written one."""
+    number, path = 1, versions / name
+    while path.exists():
+        number += 1
+        path = versions / f"{name}-{number}"
+    return path
+
+
+def _switch(cache_dir: Path, target: Path) -> None:
+    link = cache_dir / ".current-next"
+    link.unlink(missing_ok=True)
+    link.symlink_to(target.relative_to(cache_dir))
+    link.replace(cache_dir / "current")
+    _sync(cache_dir)
+
+
+def _prune(versions: Path, current: Path, keep: int) -> None:
+    """Remove all but the current and the newest others, by when they were written."""
+    others = [path for path in versions.iterdir() if path != current and not path.name.startswith(".")]
+    others.sort(key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name))
+    for path in others[: max(0, len(others) - (keep - 1))]:
+        shutil.rmtree(path)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,149 @@
+"""Fitted recommenders and candidate lists as files, without pickle.
+
+A model folder holds `arrays.npz` (plain arrays) and `model.json` (what they are, the data
+window, the sha256 of the arrays). Anything that does not match is refused, never executed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy import sparse
+
+from recs_assets.interactions import Known
+from recs_assets.recommenders.base import Recommender
+from recs_assets.schema import ArtefactError
+
+FORMAT = 1
+
+
+def save_model(recommender: Recommender, folder: Path) -> str:
+    """Write every fitted array (attributes ending in `_`) to `folder`; returns the sha256.
+
+    Written aside and renamed, so that a killed run leaves the old model or the new one.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    shapes: dict[str, list[int]] = {}
+    for name, value in sorted(vars(recommender).items()):
+        if not name.endswith("_") or name == "known_":
+            continue
+        if sparse.issparse(value):
+            matrix = value.tocsr()
+            arrays |= {
+                f"{name}.data": matrix.data,
+                f"{name}.indices": matrix.indices,
+                f"{name}.indptr": matrix.indptr,
+            }
+            shapes[name] = list(matrix.shape)
+        elif isinstance(value, np.ndarray | np.generic | int | float):
+            arrays[name] = np.asarray(value)
+        else:
+            raise ArtefactError(
+                f"{recommender.name}.{name} is a {type(value).__name__}: fitted state must be arrays or sparse matrices."
+            )
+        if name in arrays and arrays[name].dtype == object:
+            raise ArtefactError(
+                f"{recommender.name}.{name} holds Python objects, which cannot be stored safely."
+            )
+    aside = folder.with_name(f".{folder.name}.next")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    np.savez(aside / "arrays.npz", **arrays)
+    digest = _sha256(aside / "arrays.npz")
+    known: Known = recommender.known_
+    description = {
+        "format": FORMAT,
+        "recommender": recommender.name,
+        "as_of": known.as_of.isoformat(),
+        "fingerprint": known.fingerprint,
+        "first_day": int(known.events.day.min()) if len(known.events) else None,
+        "last_day": int(known.events.day.max()) if len(known.events) else None,
+        "events": len(known.events),
+        "sparse": shapes,
+        "sha256": digest,
+    }
+    (aside / "model.json").write_text(json.dumps(description, indent=1, sort_keys=True))
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.replace(folder)
+    return digest
+
+
+def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommender:
+    """Fill an unfitted recommender with the stored arrays.
+
+    Raises:
+        ArtefactError: when the files are missing, were changed, or belong to other data.
+    """
+    try:
+        description = json.loads((folder / "model.json").read_text())
+        digest = _sha256(folder / "arrays.npz")
+    except (OSError, ValueError) as error:
+        raise ArtefactError(
+            f"The model in {folder} cannot be read ({error}): materialise recommenders/{recommender.name} again."
+        ) from error
+    if description.get("sha256") != digest or description.get("format") != FORMAT:
+        raise ArtefactError(
+            f"The model in {folder} is not what was written (sha256 {digest[:12]}...): it was changed or cut short; "
+            f"materialise recommenders/{recommender.name} again."
+        )
+    if description["fingerprint"] != known.fingerprint or description["recommender"] != recommender.name:
+        raise ArtefactError(
+            f"The model in {folder} was fitted on other customers or products than the marts now hold: "
+            f"materialise recommenders/{recommender.name} again."
+        )
+    recommender.known_ = known
+    with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
+        for name in arrays.files:
+            if "." not in name:
+                setattr(recommender, name, arrays[name])
+        for name, shape in description["sparse"].items():
+            matrix = sparse.csr_matrix(
+                (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]),
+                shape=tuple(shape),
+            )
+            setattr(recommender, name, matrix)
+    return recommender
+
+
+def write_lists(lists: pd.DataFrame, known: Known, path: Path) -> None:
+    """Write a candidate list frame (codes) as Parquet, stamped with the id maps' fingerprint."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pandas(lists, preserve_index=False)
+    table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
+    aside = path.with_suffix(".next")
+    pq.write_table(table, aside, compression="zstd", row_group_size=1_000_000)
+    aside.replace(path)
+
+
+def read_lists(path: Path, known: Known, first: int = 0, last: int | None = None) -> pd.DataFrame:
+    """Read the lists of customer codes `[first, last)`.
+
+    Raises:
+        ArtefactError: when the file is missing or its codes come from other id maps.
+    """
+    name = path.name.split("-")[0]
+    try:
+        stamp = (pq.read_schema(path).metadata or {}).get(b"fingerprint", b"").decode()
+    except (OSError, pa.ArrowInvalid) as error:
+        raise ArtefactError(
+            f"The candidate lists {path} cannot be read ({error}): materialise recommenders/{name} for this week."
+        ) from error
+    if stamp != known.fingerprint:
+        raise ArtefactError(
+            f"The candidate lists {path} were made from other customers or products than the marts now hold: "
+            f"materialise recommenders/{name} again."
+        )
+    filters = [("customer", ">=", first)] + ([("customer", "<", last)] if last is not None else [])
+    return pq.read_table(path, filters=filters).to_pandas()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,1 @@
+"""Business rules: pure functions from frames to frames, one rule each."""

