@@ -28,12 +28,18 @@ bench: setup ## wall seconds and peak memory per asset, demo and synthetic
 
 setup: $(VENV)/.ready
 
+# Runs a quiet command with a dot every two seconds, so that the screen never stands still.
+dots = ( while sleep 2; do printf .; done ) & ticker=$$!; trap "kill $$ticker 2>/dev/null" EXIT; $(1) && echo " done"
+
 $(VENV)/.ready: requirements.lock pyproject.toml
-	@echo "Setting up $(VENV) from requirements.lock (hash-checked; about 300 MB, one to two minutes) ..."
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --progress-bar on --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@$(BIN)/python -m recs_assets prepare
+	@printf "Creating $(VENV) "
+	@$(call dots,$(PYTHON) -m venv $(VENV))
+	@printf "Installing the hash-locked dependencies (about 250 MB, one to two minutes) "
+	@$(call dots,$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock)
+	@printf "Installing recs_assets "
+	@$(call dots,$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .)
+	@printf "Preparing Dagster and dbt "
+	@$(call dots,$(BIN)/python -m recs_assets prepare)
 	@touch $@
 
 lock: ## resolve requirements.lock again (needs uv)

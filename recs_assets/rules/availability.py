@@ -1,12 +1,26 @@
-"""What may be sold."""
+"""What may be offered."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from recs_assets.interactions import Known
 
+# Below this a price prints as 0.00.
+SMALLEST_PRICE = 0.005
 
-def keep_available(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
-    """The rows whose product (code) may be sold at the anchor and is in stock."""
-    return rows[known.available[rows["product"].to_numpy()]]
+
+def offerable(known: Known) -> np.ndarray:
+    """bool[n_products]: may be sold at the anchor, in stock, and not priced at 0.00.
+
+    Fuel booked in millilitres, bags and coupons carry prices that print as 0.00; an email that
+    offers something for nothing is wrong whatever its score. An unknown price is no obstacle.
+    """
+    price = known.products["price"].to_numpy(dtype=float, na_value=np.nan)
+    return known.available & (np.isnan(price) | (price >= SMALLEST_PRICE))
+
+
+def keep_offerable(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """The rows whose product (code) may be offered."""
+    return rows[offerable(known)[rows["product"].to_numpy()]]

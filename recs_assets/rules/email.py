@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from recs_assets.interactions import Known
 from recs_assets.recommenders.base import rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
-from recs_assets.rules.availability import keep_available
+from recs_assets.rules.availability import keep_offerable, offerable
 from recs_assets.rules.eligibility import email_recipients
 from recs_assets.rules.selection import (
     cap_per_group,
@@ -61,7 +61,7 @@ def load_rules(path: Path = DEFAULT) -> EmailRules:
 def select_email(rows: pd.DataFrame, known: Known, config: EmailRules) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Fill the slots of every customer who may be written to.
 
-    A product is taken in the order of the ranked list if it is available, was not bought within
+    A product is taken in the order of the ranked list if it may be offered, was not bought within
     `recently_bought_days` before the anchor and its category has a slot left; then, where slots
     remain, popular products under the same rules. Give reasons (`ranking.reasons.explain`) to the
     result, not to `rows`: filled rows need one too.
@@ -83,7 +83,8 @@ def select_email(rows: pd.DataFrame, known: Known, config: EmailRules) -> tuple[
     category = known.products["category"].astype("string").str.strip()
     category, _ = pd.factorize(category.mask(category == ""))  # -1: none
     rows = rows.loc[eligible[rows["customer"].to_numpy()], ["customer", "product", "score", "source"]]
-    rows = drop_recently_bought(keep_available(rows, known), known, config.recently_bought_days)
+    rows = keep_offerable(rows, known)
+    rows = drop_recently_bought(rows, known, config.recently_bought_days)
     rows = cap_per_group(rows, category[rows["product"].to_numpy()], config.max_per_category)
     rows = first_per_customer(rows, config.slots)
     count = np.bincount(rows["customer"].to_numpy(), minlength=known.n_customers)
@@ -119,7 +120,7 @@ def _filled(
     if len(short) == 0:
         return rows
     popularity = np.nan_to_num(decayed_purchase_days(known, POPULARITY_HALF_LIFE_DAYS))
-    codes = np.flatnonzero((popularity > 0) & known.available)
+    codes = np.flatnonzero((popularity > 0) & offerable(known))
     codes = codes[np.lexsort((codes, -popularity[codes]))]
     own = rows[np.isin(rows["customer"].to_numpy(), short)]
     taken = own["customer"].to_numpy().astype(np.int64) * known.n_products + own["product"].to_numpy()

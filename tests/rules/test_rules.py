@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from recs_assets.interactions import Events, Known
 from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules import email as mailing
-from recs_assets.rules.availability import keep_available
+from recs_assets.rules.availability import keep_offerable
 from recs_assets.rules.eligibility import email_recipients
 from recs_assets.rules.email import EmailRules, load_rules, select_email
 from recs_assets.rules.selection import cap_per_group, drop_recently_bought, first_per_customer
@@ -19,7 +19,7 @@ from recs_assets.schema import SettingsError
 AS_OF = date(2017, 1, 2)
 
 
-def shop(categories, purchases, eligible, unavailable=()):
+def shop(categories, purchases, eligible, unavailable=(), prices=None):
     """`purchases`: (customer, product, days before the anchor)."""
     customer, product, age = (np.array(column, dtype=np.int32) for column in zip(*purchases, strict=True))
     n = len(purchases)
@@ -32,6 +32,7 @@ def shop(categories, purchases, eligible, unavailable=()):
             {
                 "product_id": [f"p{number}" for number in range(len(categories))],
                 "category": pd.Series(categories, dtype="str"),
+                "price": pd.Series(prices or [1.0] * len(categories), dtype="float64"),
                 "available": [number not in unavailable for number in range(len(categories))],
             }
         ),
@@ -83,7 +84,12 @@ def test_recipients_without_consent_column():
 
 def test_unavailable_goes():
     known = shop(["A"] * 3, [(0, 0, 5)], [True], unavailable={1})
-    assert keep_available(ranked({0: [2, 1, 0]}), known)["product"].tolist() == [2, 0]
+    assert keep_offerable(ranked({0: [2, 1, 0]}), known)["product"].tolist() == [2, 0]
+
+
+def test_what_prints_as_zero_is_not_offered():
+    known = shop(["A"] * 4, [(0, 0, 5)], [True], prices=[0.0, 0.004, 0.005, None])
+    assert keep_offerable(ranked({0: [0, 1, 2, 3]}), known)["product"].tolist() == [2, 3]
 
 
 def test_bought_within_days():
