@@ -13,10 +13,9 @@ from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.interactions import Known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import load_model, save_model, write_lists
-from recs_assets.recommenders.base import Recommender, View
+from recs_assets.recommenders.base import VIEWS, Recommender, View
 from recs_assets.warehouse import Warehouse
 
-VIEWS: tuple[View, ...] = ("all", "new", "repeat")
 FEATURES = [
     dg.AssetKey(["features", "product_features"]),
     dg.AssetKey(["intermediate", "int_interactions_anchored"]),
@@ -97,8 +96,8 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
                 if anchor == test
                 else np.arange(known.n_customers, dtype=np.int32)
             )
-            for view in VIEWS if anchor == test else ("all",):
-                lists = model.recommend(customers, settings.candidates, view)
+            views = VIEWS if anchor == test else VIEWS[:1]
+            for view, lists in model.recommend_views(customers, settings.candidates, views).items():
                 write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
                 metadata[f"{role}_rows_{view}"] = len(lists)
             metadata[f"{role}_recommend_seconds"] = time.monotonic() - started

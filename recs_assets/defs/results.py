@@ -10,7 +10,6 @@ import pandas as pd
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.recommenders import (
-    VIEWS,
     evaluated_customers,
     lists_path,
     load_fitted,
@@ -22,7 +21,7 @@ from recs_assets.ranking.blend import blend, load_config
 from recs_assets.ranking.reasons import explain
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists, write_lists
-from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.base import VIEWS, Recommender
 from recs_assets.rules.email import load_rules, select_email
 from recs_assets.warehouse import Warehouse
 

@@ -7,6 +7,7 @@ explanation's shape are here, once, because the libraries underneath promise non
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -18,6 +19,7 @@ from recs_assets.interactions import Known
 from recs_assets.schema import NotFittedError
 
 View = Literal["all", "new", "repeat"]
+VIEWS: tuple[View, ...] = ("all", "new", "repeat")
 
 # A dense score block holds at most this many float32 values (64 MB), however large the catalogue.
 BLOCK_VALUES = 16_000_000
@@ -77,47 +79,80 @@ class Recommender(ABC):
             NotFittedError: before `fit`.
             ValueError: `view` is none of the three, or k is not within 1..32767.
         """
+        return self.recommend_views(customers, k, (view,))[view]
+
+    def recommend_views(
+        self, customers: np.ndarray, k: int, views: Sequence[View]
+    ) -> dict[View, pd.DataFrame]:
+        """`recommend` for several views, scoring every customer once.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ValueError: a view is none of the three, or k is not within 1..32767.
+        """
         known = fitted(self)
-        if view not in ("all", "new", "repeat"):
-            raise ValueError(f"view is {view!r}; it must be 'all', 'new' or 'repeat'.")
+        for view in views:
+            if view not in VIEWS:
+                raise ValueError(f"view is {view!r}; it must be 'all', 'new' or 'repeat'.")
         if not 1 <= k <= np.iinfo(np.int16).max:
             raise ValueError(f"k is {k}; it must be within 1..32767.")
         customers = np.asarray(customers, dtype=np.int32)
         block = max(1, BLOCK_VALUES // max(1, known.n_products))
         with one_blas_thread():
-            parts = [
-                self._recommend_block(known, customers[start : start + block], k, view)
+            blocks = [
+                self._recommend_block(known, customers[start : start + block], k, views)
                 for start in range(0, len(customers), block)
             ]
-        if not parts:
-            parts = [_frame(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)]
-        return pd.concat(parts, ignore_index=True)
+        if not blocks:
+            empty = _frame(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)
+            blocks = [[empty] * len(views)]
+        return {
+            view: pd.concat([block[number] for block in blocks], ignore_index=True)
+            for number, view in enumerate(views)
+        }
 
-    def _recommend_block(self, known: Known, customers: np.ndarray, k: int, view: View) -> pd.DataFrame:
+    def _recommend_block(
+        self, known: Known, customers: np.ndarray, k: int, views: Sequence[View]
+    ) -> list[pd.DataFrame]:
         scores = self._scores(customers)
         history = known.history[customers]
         fill = self._fill(customers)
         if sparse.issparse(scores) and fill is None and scores.nnz > 0.05 * np.prod(scores.shape):
             scores = dense(scores.tocsr())  # sorting every candidate costs more than a dense pass
-        if sparse.issparse(scores):
-            rows, columns, values = _stored_and_filled(known, scores.tocsr(), fill, history, k, view)
-            keep = np.isfinite(values) & known.available[columns]
-            if view != "all":
-                keep &= stored(history, rows, columns) == (view == "repeat")
-            rows, columns, values = rows[keep], columns[keep], values[keep]
-        elif view == "repeat":
-            rows, columns = pairs(history)
-            values = scores[rows, columns]
-            keep = np.isfinite(values) & known.available[columns]
-            rows, columns, values = rows[keep], columns[keep], values[keep]
-        else:
+        if not sparse.issparse(scores):
             scores[~np.isfinite(scores)] = -np.inf
             scores[:, ~known.available] = -np.inf
-            if view == "new":
-                scores[pairs(history)] = -np.inf
-            rows, columns = at_least_kth(scores, k)
-            values = scores[rows, columns]
-        return _frame(customers, rows, columns, values, k)
+        return [_one_view(known, customers, scores, fill, history, k, view) for view in views]
+
+
+def _one_view(
+    known: Known,
+    customers: np.ndarray,
+    scores: np.ndarray | sparse.csr_matrix,
+    fill: tuple[np.ndarray, np.ndarray] | None,
+    history: sparse.csr_matrix,
+    k: int,
+    view: View,
+) -> pd.DataFrame:
+    """The first k of one view of a block's scores, which stay as they are."""
+    if sparse.issparse(scores):
+        rows, columns, values = _stored_and_filled(known, scores.tocsr(), fill, history, k, view)
+        keep = np.isfinite(values) & known.available[columns]
+        if view != "all":
+            keep &= stored(history, rows, columns) == (view == "repeat")
+        rows, columns, values = rows[keep], columns[keep], values[keep]
+    elif view == "repeat":
+        rows, columns = pairs(history)
+        values = scores[rows, columns]
+        keep = values > -np.inf
+        rows, columns, values = rows[keep], columns[keep], values[keep]
+    else:
+        if view == "new":
+            scores = scores.copy()
+            scores[pairs(history)] = -np.inf
+        rows, columns = at_least_kth(scores, k)
+        values = scores[rows, columns]
+    return _frame(customers, rows, columns, values, k)
 
 
 def _stored_and_filled(

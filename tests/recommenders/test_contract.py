@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.base import VIEWS
 from recs_assets.schema import NotFittedError
 
 VIEWS = ("all", "new", "repeat")
@@ -298,3 +299,12 @@ def test_any_small_shop(build_known, name, orders, unavailable, k):
         lists = recommender.recommend(everybody(known), k, view)
         check_lists(lists, known, everybody(known), k, view)
         assert_same(make(name).fit(known).recommend(everybody(known), k, view), lists)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_views_scored_together_equal_views_scored_apart(name, shop):
+    model = REGISTRY[name].make(7, 200, 1).fit(shop)
+    customers = np.arange(shop.n_customers)
+    together = model.recommend_views(customers, 5, VIEWS)
+    for view in VIEWS:
+        pd.testing.assert_frame_equal(together[view], model.recommend(customers, 5, view))
