@@ -102,7 +102,9 @@ def test_a_changed_file_is_refused(stored: Path, shop: Known) -> None:
     data = bytearray((stored / "arrays.npz").read_bytes())
     data[len(data) // 2] ^= 1
     (stored / "arrays.npz").write_bytes(data)
-    with pytest.raises(ArtefactError, match="changed or cut short; materialise recommenders/popularity again"):
+    with pytest.raises(
+        ArtefactError, match="changed or cut short; materialise recommenders/popularity again"
+    ):
         load_model(Popularity(), stored, shop)
 
 
@@ -194,7 +196,9 @@ def test_lists_come_back_as_they_were(lists: Path, shop: Known) -> None:
 def test_lists_carry_the_fingerprint(lists: Path, shop: Known, build_known) -> None:
     assert pq.read_schema(lists).metadata[b"fingerprint"].decode() == shop.fingerprint
     other = build_known([("o1", "c1", 28, ["p1"])], customers=[("c1", "single", "DE")])
-    with pytest.raises(ArtefactError, match=r"other customers or products .* materialise recommenders/popularity"):
+    with pytest.raises(
+        ArtefactError, match=r"other customers or products .* materialise recommenders/popularity"
+    ):
         read_lists(lists, other)
 
 

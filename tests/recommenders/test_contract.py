@@ -15,7 +15,6 @@ from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.schema import NotFittedError
 
-VIEWS = ("all", "new", "repeat")
 EVERY = pytest.mark.parametrize("name", REGISTRY)
 
 
