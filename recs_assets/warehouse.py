@@ -16,9 +16,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -31,6 +32,8 @@ import pyarrow as pa
 from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.features import BY_NAME, TABLES, Feature, source_frame
 from recs_assets.schema import WarehouseError
 
 # Clients from 1.0 on can open the snapshot; newer storage features would lock them out.
@@ -42,6 +45,7 @@ WEEKLY_TABLES = (
     "buy_it_again",
     "customer_recommendations",
     "model_metrics",
+    "model_decisions",
 )
 SNAPSHOT_LINK = "recs.duckdb"
 
@@ -213,7 +217,7 @@ class Warehouse:
         with self.snapshot() as connection:
             return connection.execute(
                 """
-                select customer_id, rank, product_id, product_name, category, price, score, source, reason_code,
+                select customer_id, rank, product_id, product_name, category, price, score, p_purchase, source, reason_code,
                        reason_text, because_product_id
                 from recs.customer_recommendations where as_of = ? order by customer_id, rank
                 """,
@@ -266,6 +270,41 @@ class Warehouse:
             (np.ones(len(rows["customer"]), dtype=np.float32), (rows["customer"], rows["product"])),
             shape=(known.n_customers, known.n_products),
         )
+
+    def frame(self, week: date, anchor: date, candidates: Candidates, names: Sequence[str]) -> np.ndarray:
+        """The ranker's features of candidates, in one join with dbt's feature tables.
+
+        Memory beside the result is the tables' rows of these customers; give blocks of customers.
+
+        Args:
+            week: whose build file.
+            anchor: for which the candidates were made; only feature rows with this `as_of` count.
+            candidates: codes of `known(week, anchor)`.
+            names: features (`ranking.features.FEATURES`), in the order of the columns.
+
+        Returns:
+            float32[n, len(names)], rows as in `candidates`; NaN where unknown.
+
+        Raises:
+            WarehouseError: an unknown feature, or a value that is infinite.
+        """
+        if unknown := [name for name in names if name not in BY_NAME]:
+            raise WarehouseError(f"No such feature: {', '.join(unknown)}.")
+        wanted = [BY_NAME[name] for name in names]
+        X = np.empty((len(candidates), len(names)), dtype=np.float32)
+        lists = [column for column, one in enumerate(wanted) if one.table == "source"]
+        X[:, lists] = source_frame(candidates, [wanted[column] for column in lists])
+        joined = [column for column, one in enumerate(wanted) if one.table != "source"]
+        if joined and len(candidates):
+            with self.read(week) as connection:
+                _join_features(
+                    connection, anchor, candidates, [wanted[column] for column in joined], X, joined
+                )
+        if infinite := [name for name, bad in zip(names, np.isinf(X).any(axis=0), strict=True) if bad]:
+            raise WarehouseError(
+                f"Infinite values in {', '.join(infinite)} at {anchor}: refusing to rank by them."
+            )
+        return X
 
     # -- what the models write ------------------------------------------------------------
 
@@ -550,6 +589,114 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
             **{name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in events.items()}
         ),
     )
+
+
+def _join_features(
+    connection: duckdb.DuckDBPyConnection,
+    anchor: date,
+    candidates: Candidates,
+    wanted: Sequence[Feature],
+    X: np.ndarray,
+    columns: Sequence[int],
+) -> None:
+    """Write the wanted features into `columns` of X.
+
+    Each table is first cut to the anchor and these customers and keyed by codes, so that the join
+    itself compares integers; rows come back in any order, with their number.
+    """
+    place = {
+        "anchor": anchor,
+        "first": int(candidates.customer.min()),
+        "last": int(candidates.customer.max()),
+    }
+    connection.execute(
+        """
+        create temp table coded_customers as
+        select * from (
+            select customer_id, (row_number() over (order by customer_id) - 1)::integer as code
+            from marts.customers where joined_at is null or joined_at < $anchor
+        ) where code between $first and $last
+        """,
+        place,
+    )
+    connection.execute(
+        """
+        create temp table coded_products as
+        select product_id, (row_number() over (order by product_id) - 1)::integer as code, category, brand
+        from marts.products
+        """
+    )
+    expressions = " ".join(
+        f"{one.table}.{one.column}" if one.table in TABLES else one.column for one in wanted
+    )
+    joins = []
+    for table, (model, keys) in TABLES.items():
+        used = sorted(set(re.findall(rf"\b{table}\.(\w+)", expressions)))
+        if not used:
+            continue
+        coded = {
+            "customer": (
+                "customers.code as customer",
+                "join coded_customers as customers using (customer_id)",
+            ),
+            "product": ("products.code as product", "join coded_products as products using (product_id)"),
+            "category": ("category", ""),
+            "brand": ("brand", ""),
+        }
+        selected = ", ".join([coded[key][0] for key in keys] + [f'"{name}"' for name in used])
+        # Ids in order, so that blocks of customers skip what they do not need.
+        between = (
+            "and customer_id between (select min(customer_id) from coded_customers) "
+            "and (select max(customer_id) from coded_customers)"
+            if "customer" in keys
+            else ""
+        )
+        connection.execute(
+            f"""
+            create temp table "{table}_now" as
+            select {selected} from features."{model}" {" ".join(coded[key][1] for key in keys)}
+            where as_of = $anchor {between}
+            """,
+            {"anchor": anchor},
+        )
+        on = " and ".join(
+            f"{table}.{key} = {f'products.{key}' if key in ('category', 'brand') else f'candidates.{key}'}"
+            for key in keys
+        )
+        joins.append(f'left join "{table}_now" as {table} on {on}')
+    selected = ", ".join(
+        f"({f'{one.table}.{one.column}' if one.table in TABLES else one.column})::float as f{number}"
+        for number, one in enumerate(wanted)
+    )
+    connection.register(
+        "incoming_candidates",
+        pa.table(
+            {
+                "number": np.arange(len(candidates), dtype=np.int64),
+                "customer": candidates.customer,
+                "product": candidates.product,
+            }
+        ),
+    )
+    reader = connection.execute(
+        f"""
+        select candidates.number, {selected}
+        from incoming_candidates as candidates
+        join coded_products as products on products.code = candidates.product
+        {" ".join(joins)}
+        """
+    ).to_arrow_reader(500_000)
+    seen = 0
+    for batch in reader:
+        rows = batch.column(0).to_numpy()
+        seen += len(rows)
+        for number, column in enumerate(columns):
+            X[rows, column] = batch.column(number + 1).to_numpy(zero_copy_only=False)
+    if seen != len(candidates):
+        raise WarehouseError(
+            f"{seen} feature rows came back for {len(candidates)} candidates at {anchor}: a feature table holds a "
+            "key twice, or the candidates' codes are not those of this week."
+        )
 
 
 def _copy_table(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -> None:

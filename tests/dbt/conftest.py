@@ -224,6 +224,25 @@ RAW = {
             "end_at": "2024-03-11 00:00:00",
             "reach": 1.0,
         },
+        {
+            "promotion_id": "o3",
+            "product_id": "bread",
+            "kind": "Mailer",
+            "announced_at": "2024-01-20 00:00:00",
+            "start_at": "2024-02-12 00:00:00",
+            "end_at": "2024-02-19 00:00:00",
+            "reach": 0.5,
+        },
+        # Planned for the test anchor's label window, but announced after that anchor.
+        {
+            "promotion_id": "o4",
+            "product_id": "milk",
+            "kind": "display",
+            "announced_at": "2024-02-05 00:00:00",
+            "start_at": "2024-02-26 00:00:00",
+            "end_at": "2024-03-04 00:00:00",
+            "reach": 0.2,
+        },
     ],
     "campaign_events": [
         {
