@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import subprocess
 import sys
 import tempfile
@@ -130,7 +131,7 @@ def measure(name: str, home: Path, data: Path | None) -> None:
         environment["RECS_DATA"] = str(data)
     command = [sys.executable, "-m", "recs_assets", "run"]
     memory, stop = Memory(), threading.Event()
-    started = time.time()
+    started, processor = time.time(), resource.getrusage(resource.RUSAGE_CHILDREN)
     load = os.getloadavg()[0]
     run = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=sys.stderr)  # noqa: S603
     watcher = threading.Thread(target=memory.watch, args=(run.pid, stop))
@@ -147,7 +148,12 @@ def measure(name: str, home: Path, data: Path | None) -> None:
     if code != 0:
         raise SystemExit(f"The {name} run ended with exit code {code}; see above.")
     say(table(name, steps(home / "dagster"), memory, started, ended))
-    say(f"Load average of the machine at the start {load:.1f}, at the end {os.getloadavg()[0]:.1f}.\n")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - processor.ru_utime - processor.ru_stime
+    say(
+        f"The run used {used:.0f} s of processor time. Load average of the machine at the start "
+        f"{load:.1f}, at the end {os.getloadavg()[0]:.1f}.\n"
+    )
 
 
 def steps(dagster_home: Path) -> list[Step]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import importlib.util
 from datetime import date
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recs_assets.schema import SettingsError
@@ -34,7 +35,7 @@ class Settings(BaseSettings):
     """All settings of one deployment, frozen once read.
 
     Raises:
-        SettingsError: from `data_dir` when a path leaves its root.
+        SettingsError: a value is refused; from `data_dir` when a path leaves its root.
     """
 
     model_config = SettingsConfigDict(env_prefix="RECS_", frozen=True, extra="ignore")
@@ -91,11 +92,24 @@ class Settings(BaseSettings):
     threads: int = Field(2, ge=1, description="Threads for BLAS, implicit and DuckDB.")
     memory_limit: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit.")
 
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = "RECS_" + "_".join(map(str, first["loc"])).upper()
+            raise SettingsError(
+                f"{name}: {first['msg'].removeprefix('Value error, ')} (it is {str(first['input'])!r})."
+            ) from None
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str | None) -> str | None:
         if value is not None:
-            ZoneInfo(value)
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError):
+                raise ValueError("no such time zone; use an IANA name like Europe/Berlin") from None
         return value
 
     @field_validator("first_week")
@@ -118,3 +132,36 @@ class Settings(BaseSettings):
                 f"RECS_DATA {folder} is not a folder: point it at the folder with the raw files."
             )
         return folder
+
+
+def describe() -> str:
+    """`docs/settings.md`: every setting with its default, its bounds and its meaning."""
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = field.default
+        if isinstance(default, Path):
+            default = default.relative_to(PROJECT_ROOT)  # the same page on every machine
+        shown = "" if default is None else f"`{default}`"
+        bounds = ", ".join(
+            f"{word} {getattr(rule, attribute)}"
+            for rule in field.metadata
+            for attribute, word in _BOUNDS.items()
+            if getattr(rule, attribute, None) is not None
+        )
+        rows.append(f"| `RECS_{name.upper()}` | {shown} | {bounds} | {field.description} |")
+    return _PAGE + "\n".join(rows) + "\n"
+
+
+_BOUNDS = {"ge": "at least", "le": "at most", "multiple_of": "multiple of"}
+_PAGE = """# Settings
+
+Every setting is an environment variable; an empty default means "derived", as the meaning says.
+`python -m recs_assets settings` prints the values in force. This page is written by
+
+    python -c "from recs_assets.settings import describe; print(describe(), end='')" > docs/settings.md
+
+and a test compares it with the code.
+
+| variable | default | bounds | meaning |
+|---|---|---|---|
+"""

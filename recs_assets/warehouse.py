@@ -312,7 +312,7 @@ class Warehouse:
         """Replace `model.<name>` by `rows`, cast to the declared column types, in one transaction.
 
         Raises:
-            WarehouseError: when a number is NaN or infinite; a table never holds one.
+            WarehouseError: when a number is infinite. NaN is a missing value and lands as null.
         """
         for column in rows.columns:
             values = rows[column]
@@ -338,7 +338,7 @@ class Warehouse:
         backfill of a week older than the current one replaces that week's rows only.
 
         Raises:
-            WarehouseError: when there is nothing to publish or the written copy differs.
+            WarehouseError: when there is nothing to publish, the disk refuses, or the written copy differs.
         """
         started = time.monotonic()
         self.published_dir.mkdir(parents=True, exist_ok=True)
@@ -383,7 +383,10 @@ class Warehouse:
                 origin = "build" if newest or weekly or table not in old_tables else "previous"
                 _copy_table(connection, origin, table)
                 if weekly and table in old_tables:
-                    self._carry_over(connection, table, week)
+                    # A backfilled week comes on top: it must not push a newer one out.
+                    self._carry_over(
+                        connection, table, week, self.retention - 1 if newest else self.retention
+                    )
             rows, hashes = _describe(connection, "snapshot", tables)
             self._log(
                 connection,
@@ -399,6 +402,11 @@ class Warehouse:
             )
             connection.execute("checkpoint snapshot")
             connection.execute("detach snapshot")
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"The snapshot of {week} could not be written ({str(error).splitlines()[0]}): "
+                "what was published before is untouched; make room on the disk or repair the cause and run again."
+            ) from error
         finally:
             connection.close()
         if Path(f"{unfinished}.wal").exists():
@@ -413,7 +421,7 @@ class Warehouse:
         self._prune(target, week)
         return Published(target, rows, hashes, time.monotonic() - started)
 
-    def _carry_over(self, connection: duckdb.DuckDBPyConnection, table: str, week: date) -> None:
+    def _carry_over(self, connection: duckdb.DuckDBPyConnection, table: str, week: date, others: int) -> None:
         shared = [
             name
             for (name,) in connection.execute(
@@ -435,7 +443,7 @@ class Warehouse:
                 order by as_of desc limit $others
             )
             """,
-            {"week": week, "others": self.retention - 1},
+            {"week": week, "others": others},
         )
 
     def _log(

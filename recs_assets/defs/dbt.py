@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import warnings
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import table_metadata
+from recs_assets.schema import GateError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.warehouse import Warehouse
 
@@ -85,7 +87,12 @@ def _dbt_step(
         # build file again: DuckDB admits one process at a time.
         # One target folder per home lets dbt's second half reuse the first half's parsed project.
         target = warehouse.home / "dbt"
-        events = list(dbt.cli(arguments, context=context, target_path=target).stream())
+        (target / "run_results.json").unlink(missing_ok=True)  # of the dbt run before
+        with warnings.catch_warnings():
+            # dagster-dbt's own calls; the pin keeps them working, a reader of the run cannot act on them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            invocation = dbt.cli(arguments, context=context, target_path=target, raise_on_error=False)
+        events = list(invocation.stream())
         warehouse.forget_cached()
         with warehouse.read(week) as connection:
             tables = set(
@@ -101,8 +108,28 @@ def _dbt_step(
                             table_metadata(connection, *key.path), output_name=event.output_name
                         )
                 yield event
+        # Raised last, so that Dagster shows which models were built and which tests failed.
+        if not invocation.is_successful():
+            raise GateError(_failures(invocation)) from invocation.get_error()
 
     return dbt_step
+
+
+def _failures(invocation: DbtCliInvocation) -> str:
+    """One sentence: what dbt says of every model and test that failed."""
+    log = invocation.target_path / "dbt.log"
+    try:
+        results = invocation.get_artifact("run_results.json")["results"]
+    except OSError:
+        return f"dbt stopped before its first model: {log} says why."
+    failed = []
+    for result in results:
+        if result["status"] in ("error", "fail", "runtime error"):
+            lines = [line.strip() for line in (result["message"] or "failed").splitlines() if line.strip()]
+            # dbt's first line repeats the name and DuckDB's starts with its kind of error.
+            said = lines[min(1, len(lines) - 1)].removeprefix("Invalid Input Error: ")
+            failed.append(f"{result['unique_id'].split('.')[2]}: {said}")
+    return "; ".join(failed) or f"dbt failed without saying where: {log} says more."
 
 
 def dbt_vars(deployment: Deployment, week: date) -> str:

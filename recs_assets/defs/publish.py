@@ -62,7 +62,8 @@ def published_gate(deployment: Deployment, slots: int) -> dg.AssetChecksDefiniti
         for table in GATED:
             with warehouse.read(week) as connection:
                 rows = connection.execute(f'select * from recs."{table}"').df()
-            yield keeper.check(recs_key(table), f"recs_{table}", rows, published_expectations(table, slots))
+            expected = published_expectations(table, slots)
+            yield keeper.check(recs_key(table), f"recs_{table}", rows, expected, f"recs.{table}")
 
     return gate
 

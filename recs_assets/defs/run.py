@@ -19,7 +19,7 @@ import psutil
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.evaluate import summary_markdown
-from recs_assets.schema import SettingsError
+from recs_assets.schema import RecsError, SettingsError
 from recs_assets.settings import Settings
 
 STEP_EVENTS = {
@@ -31,6 +31,8 @@ STEP_EVENTS = {
 
 # Errors that only say "a step failed"; the sentence worth reading is their cause.
 DAGSTER_WRAPPERS = {"DagsterExecutionStepExecutionError", "DagsterExecutionLoadInputError"}
+# The step's own word for "a blocking check failed"; the check says which and why.
+CHECK_FAILED = "DagsterAssetCheckFailedError"
 
 
 def prepare() -> None:
@@ -101,22 +103,37 @@ def run_week(as_of: date | None) -> int:
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:
-    """One plain sentence per failed step or blocking check; follow-up skips are not repeated."""
-    sentences = []
+    """One plain sentence per failed step: its error, or what its checks found.
+
+    Steps that were skipped because of it are not repeated.
+    """
+    ours = {kind.__name__ for kind in (RecsError, *_subclasses(RecsError))}
+    sentences: list[str] = []
+    checks: dict[str | None, list[str]] = {}
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.STEP_FAILURE:
             error = event.step_failure_data.error
             while error is not None and error.cause is not None and error.cls_name in DAGSTER_WRAPPERS:
                 error = error.cause
+            if error is not None and error.cls_name == CHECK_FAILED and event.step_key in checks:
+                sentences.extend(checks[event.step_key])
+                continue
             message = error.message.strip().splitlines()[0] if error else "no message"
+            if error is not None and error.cls_name in ours:
+                message = message.partition(": ")[2]  # without the name of the class
             sentences.append(f"{event.step_key}: {message}")
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
-                sentences.append(
-                    f"{check.asset_key.to_user_string()}: {check.check_name}: {check.description or 'failed'}"
+                asset = check.asset_key.to_user_string()
+                checks.setdefault(event.step_key, []).append(
+                    check.description or f"{asset}: {check.check_name} failed."
                 )
     return sentences
+
+
+def _subclasses(kind: type[RecsError]) -> list[type[RecsError]]:
+    return [one for child in kind.__subclasses__() for one in (child, *_subclasses(child))]
 
 
 class Progress:

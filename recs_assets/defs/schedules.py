@@ -13,7 +13,6 @@ def weekly_job(deployment: Deployment):
     return dg.define_asset_job(
         "weekly",
         selection=dg.AssetSelection.all(),
-        partitions_def=deployment.partitions,
         description="The whole week: land, dbt, recommenders, hybrid, evaluation, gates, publish, caches.",
         tags={"dagster/max_runtime": str(4 * 3600)},
         executor_def=dg.in_process_executor,

@@ -27,7 +27,7 @@ FORMAT = 1
 def save_model(recommender: Recommender, folder: Path) -> str:
     """Write every fitted array (attributes ending in `_`) to `folder`; returns the sha256.
 
-    Written aside and renamed, so that a killed run leaves the old model or the new one.
+    Written aside and renamed, so that a killed run leaves the old model, the new one or none, never half.
     """
     arrays: dict[str, np.ndarray] = {}
     shapes: dict[str, list[int]] = {}

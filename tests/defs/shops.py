@@ -32,9 +32,39 @@ class Ran:
     @property
     def errors(self) -> list[str]:
         """The sentences after `Error: `."""
-        return [
-            line.removeprefix("Error: ") for line in self.err.splitlines() if line.startswith("Error: ")
-        ]
+        return [line.removeprefix("Error: ") for line in self.err.splitlines() if line.startswith("Error: ")]
+
+
+@dataclass(frozen=True)
+class Home:
+    """A deployment's folder and what its runs printed, by week."""
+
+    path: Path
+    ran: dict[str, Ran]
+
+    @property
+    def snapshot(self) -> Path:
+        return self.path / "published" / "recs.duckdb"
+
+    @property
+    def cache(self) -> Path:
+        return self.path / "cache"
+
+    def query(self, sql: str) -> list[tuple]:
+        return query(self.snapshot, sql)
+
+    def hashes(self) -> list[tuple[str, dict[str, str]]]:
+        """Week and content hash per table of every publish, in order."""
+        log = self.query("select as_of::varchar, content_hashes from recs.publish_log order by published_at")
+        return [(week, json.loads(text)) for week, text in log]
+
+    def kept(self) -> dict[str, bytes]:
+        """Every byte that analysts and the storefront read."""
+        return bytes_below(self.path / "published", self.cache)
+
+    def copy(self, target: Path) -> Home:
+        shutil.copytree(self.path, target, symlinks=True)
+        return Home(target, self.ran)
 
 
 def start(home: Path, data: Path, as_of: str | None = None, **settings: object) -> subprocess.Popen[str]:

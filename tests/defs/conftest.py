@@ -1,0 +1,45 @@
+"""The tiny shop's weeks, run once per session whatever the number of test processes.
+
+A full week takes some 40 CPU seconds. Nobody changes the shared home: a test that runs
+something in it does so in a copy.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import sys
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import shops
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what dagster-dbt imports deprecates parts of itself
+    import recs_assets.defs  # noqa: F401
+
+WEEKS = ("2025-06-16", "2025-06-30")
+
+
+@pytest.fixture(scope="session")
+def weekly(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> shops.Home:
+    """Two weeks of the tiny shop as it is: first 2025-06-16, then 2025-06-30, the newest."""
+    shared = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        shared = shared.parent  # of all processes of this session
+    home, done = shared / "weekly", shared / "weekly.json"
+    with (shared / "weekly.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            # The newest week is not named: it is found from the orders.
+            ran = [shops.run(home, shops.TINY, WEEKS[0]), shops.run(home, shops.TINY)]
+            done.write_text(json.dumps([asdict(one) for one in ran]))
+        ran = [shops.Ran(**one) for one in json.loads(done.read_text())]
+    for one in ran:
+        assert one.code == 0, one.err
+    return shops.Home(home, dict(zip(WEEKS, ran, strict=True)))

@@ -1,0 +1,260 @@
+"""What Dagster loads: every asset described, one schedule on the shop's Monday, one sensor."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import shops
+import yaml
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+from recs_assets.defs import build_definitions
+from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.quality import MIN_ROWS_JUDGED
+from recs_assets.recommenders import REGISTRY
+from recs_assets.schema import RAW_TABLES, SettingsError
+from recs_assets.settings import Settings
+
+pytestmark = [
+    # Dagster marks what we rely on under a version pin.
+    pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),
+    pytest.mark.filterwarnings("ignore::dagster.PreviewWarning"),
+]
+
+
+def settings(home: Path, data: Path = shops.TINY, **more: object) -> Settings:
+    return Settings(data=data, home=home, **more)
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
+    return build_definitions(settings(tmp_path_factory.mktemp("home"), timezone="Europe/Berlin"))
+
+
+@pytest.fixture(scope="module")
+def specs(definitions: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    graph = definitions.resolve_asset_graph()
+    return {
+        "/".join(key.path): graph.get(key)
+        for key in graph.get_all_asset_keys()
+        if graph.get(key).is_materializable
+    }
+
+
+def test_every_table_and_model_is_an_asset(specs: dict) -> None:
+    expected = {f"raw/{table}" for table in RAW_TABLES}
+    assert len(expected) == 13
+    expected |= {f"recommenders/{name}" for name in REGISTRY}
+    expected |= {
+        "model/recommendations",
+        "model/email_selection",
+        "model/buy_it_again",
+        "model/product_neighbours",
+        "model/association_rules",
+        "model/metrics",
+        "recs/email_recommendations",
+        "recs/buy_it_again",
+        "recs/frequently_bought_together",
+        "recs/similar_products",
+        "recs/association_rules",
+        "recs/customer_recommendations",
+        "recs/model_metrics",
+        "recs/quarantine",
+        "marts/customers",
+        "marts/products",
+        "marts/order_lines",
+        "marts/baskets",
+        "marts/interactions",
+        "published/recs_duckdb",
+        "exports/user_cache",
+    }
+    assert expected <= set(specs)
+
+
+def test_every_asset_can_be_found_and_asked_about(specs: dict) -> None:
+    for name, asset in specs.items():
+        assert asset.group_name not in (None, "default"), name
+        assert len((asset.description or "").strip()) > 20, name
+        assert asset.owners == ["team:data-engineering"], name
+        assert asset.kinds, name
+        weeks = asset.partitions_def
+        assert isinstance(weeks, dg.WeeklyPartitionsDefinition), name
+        assert (weeks.day_offset, weeks.timezone) == (1, "Europe/Berlin"), name
+    assert {asset.group_name for asset in specs.values()} >= {
+        "ingest",
+        "staging",
+        "marts",
+        "features",
+        "recommenders",
+        "hybrid",
+        "evaluation",
+        "publish",
+        "exports",
+    }
+
+
+def test_nothing_is_exported_that_was_not_gated_and_published(
+    definitions: dg.Definitions, specs: dict
+) -> None:
+    graph = definitions.resolve_asset_graph()
+    above = {
+        "/".join(key.path) for key in graph.get_ancestor_asset_keys(dg.AssetKey(["exports", "user_cache"]))
+    }
+    assert "published/recs_duckdb" in above
+    assert above >= {name for name in specs if name.startswith(("recs/", "model/", "recommenders/"))}
+    assert above >= {f"raw/{table.name}" for table in RAW_TABLES.values() if table.required}
+
+
+def test_the_gates_block(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    gates = {
+        "/".join(key.asset_key.path): graph.get_check_spec(key)
+        for key in graph.asset_check_keys
+        if key.name == "great_expectations"
+    }
+    assert set(gates) == {f"raw/{table}" for table in RAW_TABLES} | {
+        f"recs/{table}"
+        for table in (
+            "email_recommendations",
+            "buy_it_again",
+            "customer_recommendations",
+            "frequently_bought_together",
+            "similar_products",
+            "model_metrics",
+        )
+    }
+    assert all(spec.blocking for spec in gates.values())
+
+
+def test_weeks_are_keyed_by_their_monday(tmp_path: Path) -> None:
+    weeks = Deployment.from_settings(settings(tmp_path, first_week=date(2025, 6, 2))).partitions
+    # Wednesday noon: this week's Monday counts although the week is not over.
+    now = datetime(2025, 6, 18, 12, tzinfo=UTC)
+    assert weeks.get_partition_keys(current_time=now) == ["2025-06-02", "2025-06-09", "2025-06-16"]
+
+
+@pytest.mark.parametrize("key", ["2025-06-17", "tuesday"])
+def test_a_partition_that_is_no_monday_is_refused(key: str) -> None:
+    class Context:
+        partition_key = key
+
+    with pytest.raises(SettingsError, match=r"is not a Monday: pick one of the weekly partitions\."):
+        week_of(Context())
+
+
+# -- schedule -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("after", "tick", "week"),
+    [
+        ("2025-03-23T12:00", "2025-03-24T05:00", "2025-03-24"),  # winter: 06:00 is 05:00 UTC
+        ("2025-03-29T12:00", "2025-03-31T04:00", "2025-03-31"),  # the day after clocks went forward
+        ("2025-10-19T12:00", "2025-10-20T04:00", "2025-10-20"),
+        ("2025-10-25T12:00", "2025-10-27T05:00", "2025-10-27"),  # the day after clocks went back
+    ],
+)
+def test_the_schedule_is_monday_at_six_in_the_shop(
+    definitions: dg.Definitions, after: str, tick: str, week: str
+) -> None:
+    schedule = definitions.resolve_schedule_def("every_monday")
+    assert schedule.execution_timezone == "Europe/Berlin"
+    begin = datetime.fromisoformat(after).replace(tzinfo=UTC)
+    found = next(
+        schedule_execution_time_iterator(
+            begin.timestamp(), schedule.cron_schedule, schedule.execution_timezone
+        )
+    )
+    assert found.astimezone(UTC) == datetime.fromisoformat(tick).replace(tzinfo=UTC)
+    context = dg.build_schedule_context(
+        scheduled_execution_time=found, repository_def=definitions.get_repository_def()
+    )
+    result = schedule.evaluate_tick(context)
+    assert [(request.partition_key, request.run_key) for request in result.run_requests] == [(week, week)]
+
+
+def test_a_tick_late_on_sunday_utc_is_the_shops_monday(tmp_path: Path) -> None:
+    loaded = build_definitions(settings(tmp_path, timezone="Pacific/Auckland"))
+    schedule = loaded.resolve_schedule_def("every_monday")
+    # Monday 2025-06-30 06:00 in Auckland.
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2025, 6, 29, 18, tzinfo=UTC),
+        repository_def=loaded.get_repository_def(),
+    )
+    [request] = schedule.evaluate_tick(context).run_requests
+    assert request.partition_key == "2025-06-30"
+
+
+# -- sensor ---------------------------------------------------------------------------------
+
+
+def test_the_sensor_waits_until_changed_files_are_quiet(tmp_path: Path) -> None:
+    data = shops.copy(tmp_path / "data")
+    loaded = build_definitions(settings(tmp_path / "home", data))
+    sensor = loaded.resolve_sensor_def("new_raw_files")
+    cursor: str | None = None
+
+    def look() -> dg.SensorResult:
+        nonlocal cursor
+        with dg.build_sensor_context(cursor=cursor, definitions=loaded) as context:
+            seen = sensor.evaluate_tick(context)
+        cursor = seen.cursor
+        return seen
+
+    first = look()
+    assert not first.run_requests
+    assert "waiting until they are quiet" in first.skip_message
+    [request] = look().run_requests
+    assert request.partition_key == "2025-06-30"
+    assert request.run_key.startswith("2025-06-30:")
+    again = look()
+    assert not again.run_requests
+    assert "have not changed" in again.skip_message
+
+    shops.change(data, "reviews", lambda rows: rows[:-1])
+    assert "waiting" in look().skip_message
+    os.utime(data / "reviews.jsonl", (1, 1))  # still being written
+    assert "waiting" in look().skip_message
+    [second] = look().run_requests
+    assert second.run_key != request.run_key
+    assert not look().run_requests
+
+
+def test_the_sensor_says_what_is_wrong_with_the_files(tmp_path: Path) -> None:
+    data = shops.copy(tmp_path / "data")
+    loaded = build_definitions(settings(tmp_path / "home", data))
+    sensor = loaded.resolve_sensor_def("new_raw_files")
+    (data / "orders.csv").unlink()
+    cursor = None
+    with dg.build_sensor_context(definitions=loaded) as context:
+        cursor = sensor.evaluate_tick(context).cursor
+    with (
+        dg.build_sensor_context(cursor=cursor, definitions=loaded) as context,
+        pytest.raises(Exception, match=r"orders\.csv"),
+    ):
+        sensor.evaluate_tick(context)
+
+
+# -- small numbers kept twice ---------------------------------------------------------------
+
+
+def test_the_gate_and_dbt_judge_tables_from_the_same_size_on() -> None:
+    project = yaml.safe_load((shops.ROOT / "dbt_project" / "dbt_project.yml").read_text())
+    assert project["vars"]["min_rows_judged"] == MIN_ROWS_JUDGED
+
+
+def test_the_shipped_dagster_yaml_keeps_one_writer() -> None:
+    shipped = yaml.safe_load((shops.ROOT / "recs_assets" / "defs" / "dagster.yaml").read_text())
+    assert shipped["concurrency"]["pools"] == {"granularity": "run", "default_limit": 1}
+    assert shipped["run_monitoring"]["enabled"] is True
+    assert shipped["run_monitoring"]["max_runtime_seconds"] == 4 * 3600
+    assert shipped["telemetry"] == {"enabled": False}
+
+
+def test_dbt_is_found_in_this_environment(definitions: dg.Definitions) -> None:
+    assert shutil.which("dbt") is not None

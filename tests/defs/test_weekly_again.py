@@ -1,0 +1,241 @@
+"""The same week again: twice at once, without its future, after a fault, in odd shops."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+import shops
+from shops import Home
+
+from recs_assets.exports.jsonl import lookup
+from recs_assets.schema import RAW_TABLES
+
+EARLIER, WEEK = "2025-06-16", "2025-06-30"
+
+
+def plain(sentence: str) -> bool:
+    """A sentence for people: no class names, no traceback, an end."""
+    return not re.search(r"Traceback|\w+\.\w+Error:|dagster\._core", sentence) and sentence.endswith(".")
+
+
+def test_the_same_week_again_is_the_same_even_twice_at_once(weekly: Home, tmp_path: Path) -> None:
+    """Two runs start together while an analyst holds the snapshot open: one waits for the other,
+    both end well, and every table is what it was."""
+    home = weekly.copy(tmp_path / "home")
+    count = "select count(*), min(as_of) from recs.email_recommendations"
+    with duckdb.connect(str(home.snapshot), read_only=True) as analyst:
+        before = analyst.execute(count).fetchall()
+        both = [shops.start(home.path, shops.TINY, WEEK) for _ in range(2)]
+        ran = [shops.finish(process) for process in both]
+        assert [one.code for one in ran] == [0, 0], [one.err for one in ran]
+        assert analyst.execute(count).fetchall() == before
+    assert home.hashes() == [*weekly.hashes(), weekly.hashes()[1], weekly.hashes()[1]]
+    assert lookup(home.cache, "c01") == lookup(weekly.cache, "c01")
+    names = [path.name for path in (home.path / "published").iterdir()]
+    assert len([name for name in names if name.startswith("analytics-")]) == 4
+    assert not [name for name in names if ".tmp" in name or ".wal" in name]
+
+
+# -- the wall -------------------------------------------------------------------------------
+
+
+def scrambled_after(day: str, rows: list[shops.Row], column: str) -> list[shops.Row]:
+    """Of the rows dated `day` or later, every second is gone and the others are nonsense."""
+    kept, number = [], 0
+    for row in rows:
+        if not row[column] or str(row[column])[:10] < day:
+            kept.append(row)
+            continue
+        number += 1
+        if number % 2:
+            changed = {
+                name: value
+                for name, value in {
+                    "customer_id": "c01",
+                    "product_id": "tea-01",
+                    "status": "completed",
+                    "rating": 1,
+                    "stock": "0",
+                    "event_type": "view",
+                    "state": "erased",
+                    "segment": "nonsense",
+                }.items()
+                if name in row
+            }
+            if "joined_at" in row:
+                changed.pop("customer_id")
+            kept.append(row | changed)
+    return kept
+
+
+def test_what_happens_after_a_week_changes_nothing_in_it(weekly: Home, tmp_path: Path) -> None:
+    data = shops.copy(tmp_path / "data")
+    (data / "manifest.json").unlink()  # promises the rows of a file that is cut now
+    future = {row["order_id"] for row in shops.rows_of(data, "orders") if row["ordered_at"][:10] >= EARLIER}
+    assert len(future) > 10
+    for name, table in RAW_TABLES.items():
+        if table.event_at is not None and any(path.stem == name for path in data.iterdir()):
+            shops.change(data, name, lambda rows, at=table.event_at: scrambled_after(EARLIER, rows, at))
+    shops.change(
+        data,
+        "order_items",
+        lambda rows: [
+            row | {"product_id": "honey-01", "quantity": row["quantity"] * 7}
+            if row["order_id"] in future
+            else row
+            for row in rows
+            if row["order_id"] not in future or row["line_id"] == "1"
+        ],
+    )
+    home = Home(tmp_path / "home", {})
+    ran = shops.run(home.path, data, EARLIER)
+    assert ran.code == 0, ran.err
+    assert home.hashes() == [weekly.hashes()[0]]
+
+
+# -- faults ---------------------------------------------------------------------------------
+
+
+def rename_a_column(data: Path) -> None:
+    shops.change(
+        data,
+        "orders",
+        lambda rows: [
+            {("ordered_on" if key == "ordered_at" else key): value for key, value in row.items()}
+            for row in rows
+        ],
+    )
+
+
+def too_many_stars(data: Path) -> None:
+    shops.change(
+        data,
+        "reviews",
+        lambda rows: [row | {"rating": 9} if n % 10 == 0 else row for n, row in enumerate(rows)],
+    )
+
+
+def too_many_orphans(data: Path) -> None:
+    shops.change(
+        data,
+        "orders",
+        lambda rows: [row | {"customer_id": "c99"} if n % 20 == 0 else row for n, row in enumerate(rows)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("break_it", "sentence"),
+    [
+        (rename_a_column, r"^raw__orders: orders\.csv line 1: column 'ordered_at' is missing"),
+        (
+            too_many_stars,
+            r"^reviews\.jsonl: column rating is not within 1\.0 to 5\.0 in 12 of 112 rows\.$",
+        ),
+        (
+            too_many_orphans,
+            r"More raw rows were rejected than the allowed 2\.0 %\. .*; orders: 17 of 310 rows \(5\.48 %\)\. "
+            r"The rows and reasons are in intermediate\.int_rows_rejected",
+        ),
+    ],
+)
+def test_a_failed_gate_leaves_what_was_published(
+    weekly: Home, tmp_path: Path, break_it, sentence: str
+) -> None:
+    home = weekly.copy(tmp_path / "home")
+    data = shops.copy(tmp_path / "data")
+    break_it(data)
+    before = home.kept()
+    ran = shops.run(home.path, data, WEEK)
+    assert ran.code == 1
+    assert len(ran.errors) == 1, ran.err
+    assert re.search(sentence, ran.errors[0]), ran.errors
+    assert plain(ran.errors[0])
+    assert "what was published before is untouched" in ran.err
+    assert "Traceback" not in ran.out + ran.err
+    assert home.kept() == before
+
+
+# -- odd shops ------------------------------------------------------------------------------
+
+
+def test_a_shop_with_one_customer_gets_its_list(tmp_path: Path) -> None:
+    data = shops.copy(tmp_path / "data")
+    for table in ("customers", "orders", "browsing_events", "reviews", "consents", "campaign_events"):
+        shops.change(data, table, lambda rows: [row for row in rows if row["customer_id"] == "c01"])
+    orders = {row["order_id"] for row in shops.rows_of(data, "orders")}
+    for table in ("order_items", "returns"):
+        shops.change(data, table, lambda rows: [row for row in rows if row["order_id"] in orders])
+    home = Home(tmp_path / "home", {})
+    ran = shops.run(home.path, data, WEEK)
+    assert ran.code == 0, ran.err
+    assert (
+        home.query("select customer_id, count(*) from recs.customer_recommendations group by 1")[0][0]
+        == "c01"
+    )
+    assert home.query("select count(*) from recs.email_recommendations") in ([(0,)], [(12,)])
+
+
+def test_a_shop_with_one_product_says_that_no_email_can_be_filled(tmp_path: Path) -> None:
+    """Twelve slots cannot be filled with one product, and an email table without rows is never published."""
+    data = shops.copy(tmp_path / "data")
+    for table in (
+        "products", "order_items", "browsing_events", "reviews", "promotions", "returns", "inventory",
+    ):  # fmt: skip
+        shops.change(data, table, lambda rows: [row for row in rows if row["product_id"] == "tea-01"])
+    (data / "manifest.json").unlink()
+    ran = shops.run(tmp_path / "home", data, WEEK)
+    assert ran.code == 1
+    assert ran.errors == ["recs.email_recommendations: it has 0 rows where at least 1 must be."]
+    assert not (tmp_path / "home" / "published" / "recs.duckdb").exists()
+
+
+def test_a_basket_of_100_000_lines_does_not_drown_the_others(weekly: Home, tmp_path: Path) -> None:
+    """An order of 300 products in 100,000 lines is nobody's shopping basket: it pairs nothing. It is
+    still a purchase of popular things, so that who never bought anything may be shown one."""
+    data = shops.copy(tmp_path / "data")
+    bulk = [f"zbulk-{number:03d}" for number in range(300)]
+    product = {"name": "Bulk", "category": "Bulk", "brand": "Bulk", "description": None}
+    shops.change(
+        data, "products", lambda rows: rows + [rows[0] | product | {"product_id": name} for name in bulk]
+    )
+    customer = {"customer_id": "z99", "email": "z99@example.com", "email_eligible": "false"}
+    shops.change(data, "customers", lambda rows: [*rows, rows[0] | customer])
+    order = {
+        "order_id": "zbig",
+        "customer_id": "z99",
+        "ordered_at": "2025-06-20 10:00:00",
+        "status": "completed",
+    }
+    shops.change(data, "orders", lambda rows: [*rows, rows[0] | order])
+    shops.change(
+        data,
+        "order_items",
+        lambda rows: (
+            rows
+            + [
+                rows[0] | {"order_id": "zbig", "line_id": str(number), "product_id": bulk[number % 300]}
+                for number in range(100_000)
+            ]
+        ),
+    )
+    home = Home(tmp_path / "home", {})
+    ran = shops.run(home.path, data, WEEK)
+    assert ran.code == 0, ran.err
+    assert home.query("select count(*) from recs.order_lines where order_id = 'zbig'") == [(100_000,)]
+    [(_, with_basket)], (_, (_, without)) = home.hashes(), weekly.hashes()
+    for table in ("association_rules", "frequently_bought_together"):
+        assert with_basket[table] == without[table]
+    again = (
+        "select * from recs.buy_it_again where as_of = '2025-06-30' and customer_id <> 'z99' "
+        "order by customer_id, rank"
+    )
+    assert home.query(again) == weekly.query(again)
+    buyers = "select customer_id from recs.order_lines where customer_id <> 'z99'"
+    shown = f"select * from recs.email_recommendations where product_id like 'zbulk-%' and customer_id in ({buyers})"
+    assert home.query(shown) == []
+    assert home.query("select distinct count(*) from recs.email_recommendations group by customer_id") == [
+        (12,)
+    ]

@@ -1,0 +1,313 @@
+"""The tiny shop's week from files to tables and caches, the way a user runs it."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+import shops
+from shops import Home
+
+from recs_assets.exports.jsonl import lookup
+
+WEEK = "2025-06-30"
+EARLIER = "2025-06-16"
+PUBLISHED = {
+    "association_rules",
+    "baskets",
+    "buy_it_again",
+    "customer_recommendations",
+    "customers",
+    "email_recommendations",
+    "frequently_bought_together",
+    "interactions",
+    "model_metrics",
+    "order_lines",
+    "products",
+    "publish_log",
+    "quarantine",
+    "similar_products",
+}
+GRAIN = {
+    "email_recommendations": "as_of, customer_id, slot",
+    "buy_it_again": "as_of, customer_id, rank",
+    "customer_recommendations": "as_of, customer_id, rank",
+    "frequently_bought_together": "as_of, product_id, rank",
+    "similar_products": "as_of, product_id, rank",
+    "association_rules": "as_of, antecedent_product_ids, consequent_product_id",
+    "model_metrics": "as_of, anchor, view, segment, recommender, metric, k",
+    "customers": "customer_id",
+    "products": "product_id",
+    "order_lines": "order_id, line_id",
+    "baskets": "order_id",
+}
+# The README of the tiny shop: erased, not eligible, objected, unsubscribed, not known yet.
+NO_EMAIL = {"c34", "c35", "c36", "c37", "c32"}
+# Ended, not started, sold out.
+NOT_OFFERED = {"tea-05", "mug-05", "honey-04"}
+
+
+# -- what is printed ------------------------------------------------------------------------
+
+
+def test_the_run_says_what_it_did(weekly: Home) -> None:
+    out = weekly.ran[WEEK].out
+    assert f"Week {WEEK}, source canonical" in out
+    assert f"Published: {weekly.snapshot} (schema recs; any DuckDB client, read-only)" in out
+    assert f"Week {WEEK}: 35 of 35 eligible customers (of 38) got an email list." in out
+    assert "| popularity |" in out
+    assert len(re.findall(r"^  customer \S+, slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
+    assert re.search(r"^\[33/33\] exports__user_cache done in", out, flags=re.MULTILINE)
+    assert weekly.ran[WEEK].err == ""
+
+
+# -- tables ---------------------------------------------------------------------------------
+
+
+def test_every_table_is_there_with_its_grain_first(weekly: Home) -> None:
+    found = dict(weekly.query("select table_name, comment from duckdb_tables() where schema_name = 'recs'"))
+    assert set(found) == PUBLISHED
+    for table, comment in found.items():
+        assert (comment or "").startswith("One row per "), table
+
+
+def test_every_column_is_explained(weekly: Home) -> None:
+    assert (
+        weekly.query(
+            "select table_name, column_name from duckdb_columns() where schema_name = 'recs' "
+            "and (comment is null or length(comment) < 8)"
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(("table", "key"), GRAIN.items())
+def test_the_grain_holds(weekly: Home, table: str, key: str) -> None:
+    [(rows, keys)] = weekly.query(f"select count(*), count(distinct ({key})) from recs.{table}")
+    assert rows == keys
+    assert rows > 0
+
+
+def test_weekly_tables_hold_both_weeks_and_the_others_the_newest(weekly: Home) -> None:
+    for table in ("email_recommendations", "buy_it_again", "customer_recommendations", "model_metrics"):
+        assert weekly.query(f"select distinct as_of from recs.{table} order by 1") == [
+            (date(2025, 6, 16),),
+            (date(2025, 6, 30),),
+        ]
+    for table in ("frequently_bought_together", "similar_products", "association_rules"):
+        assert weekly.query(f"select distinct as_of from recs.{table}") == [(date(2025, 6, 30),)]
+
+
+def test_no_number_is_infinite_or_nan(weekly: Home) -> None:
+    for table, column in weekly.query(
+        "select table_name, column_name from duckdb_columns() "
+        "where schema_name = 'recs' and data_type in ('DOUBLE', 'FLOAT')"
+    ):
+        assert weekly.query(f'select count(*) from recs.{table} where not isfinite("{column}")') == [(0,)]
+
+
+# -- the email ------------------------------------------------------------------------------
+
+
+def test_everybody_who_may_be_written_to_has_twelve_slots(weekly: Home) -> None:
+    listed = dict(
+        weekly.query(
+            "select customer_id, list(slot order by slot) from recs.email_recommendations "
+            f"where as_of = '{WEEK}' group by 1"
+        )
+    )
+    assert set(listed) == {f"c{number:02d}" for number in range(1, 41)} - NO_EMAIL
+    assert all(slots == list(range(1, 13)) for slots in listed.values())
+    assert listed.keys() == {
+        customer
+        for (customer,) in weekly.query("select customer_id from recs.customers where email_eligible")
+    }
+
+
+def test_the_erased_customer_is_nowhere(weekly: Home) -> None:
+    for table, column in weekly.query(
+        "select table_name, column_name from duckdb_columns() "
+        "where schema_name = 'recs' and column_name = 'customer_id'"
+    ):
+        assert weekly.query(f"select count(*) from recs.{table} where {column} = 'c34'") == [(0,)], table
+
+
+@pytest.mark.parametrize("table", ["email_recommendations", "customer_recommendations", "buy_it_again"])
+def test_nothing_is_offered_that_cannot_be_sold(weekly: Home, table: str) -> None:
+    offered = {
+        product
+        for (product,) in weekly.query(f"select distinct product_id from recs.{table} where as_of = '{WEEK}'")
+    }
+    assert offered
+    assert offered & NOT_OFFERED == set()
+
+
+def test_an_email_holds_at_most_four_of_a_category_and_nothing_just_bought(weekly: Home) -> None:
+    assert (
+        weekly.query(
+            "select as_of, customer_id, category from recs.email_recommendations "
+            "group by all having count(*) > 4"
+        )
+        == []
+    )
+    assert (
+        weekly.query(
+            "select * from recs.email_recommendations as email join recs.order_lines as lines "
+            "using (customer_id, product_id) where email.as_of = '2025-06-30' "
+            "and lines.ordered_at >= timestamp '2025-06-28'"
+        )
+        == []
+    )
+
+
+def test_buy_it_again_holds_own_purchases_only(weekly: Home) -> None:
+    assert (
+        weekly.query(
+            "select again.* from recs.buy_it_again as again anti join recs.order_lines as lines "
+            "on again.customer_id = lines.customer_id and again.product_id = lines.product_id "
+            "and lines.ordered_at < again.as_of and lines.net_quantity > 0"
+        )
+        == []
+    )
+    [(longest,)] = weekly.query(
+        "select max(n) from (select count(*) as n from recs.buy_it_again group by as_of, customer_id)"
+    )
+    assert longest <= 50
+
+
+@pytest.mark.parametrize("table", ["email_recommendations", "customer_recommendations"])
+def test_every_row_has_a_source_and_a_reason_from_before_the_week(weekly: Home, table: str) -> None:
+    assert (
+        weekly.query(
+            f"select * from recs.{table} where source is null or trim(source) = '' "
+            "or reason_code is null or reason_text is null or length(trim(reason_text)) < 8 "
+            "or because_at >= as_of"
+        )
+        == []
+    )
+    # A reason names a product only where there is one, and then a known one.
+    assert (
+        weekly.query(
+            f"select because_product_id from recs.{table} where because_product_id is not null "
+            "and because_product_id not in (select product_id from recs.products)"
+        )
+        == []
+    )
+    [(texts,)] = weekly.query(f"select count(distinct reason_text) from recs.{table}")
+    assert texts > 20  # not one sentence for all
+
+
+def test_nothing_dated_in_the_week_or_after_is_published(weekly: Home) -> None:
+    for table, column in weekly.query(
+        "select table_name, column_name from duckdb_columns() where schema_name = 'recs' "
+        "and data_type in ('TIMESTAMP', 'DATE') and table_name <> 'publish_log' "
+        "and column_name not in ('as_of', 'start_at', 'end_at')"
+    ):
+        [(latest,)] = weekly.query(f'select max("{column}")::date from recs.{table}')
+        assert latest is None or latest < date(2025, 6, 30), (table, column)
+
+
+# -- quarantine and log ---------------------------------------------------------------------
+
+
+def test_the_six_wrong_rows_are_in_quarantine_with_their_reasons(weekly: Home) -> None:
+    found = weekly.query("select source_table, row_key, reason from recs.quarantine order by all")
+    assert [(table, key) for table, key, _ in found] == [
+        ("browsing_events", "e0001"),
+        ("order_items", "o0010|91"),
+        ("order_items", "o0011|91"),
+        ("order_items", "o9001|1"),
+        ("orders", "o9001"),
+        ("reviews", "r001"),
+    ]
+    assert all(len(reason) > 3 for _, _, reason in found)
+    assert len({reason for _, _, reason in found}) >= 4
+
+
+def test_the_log_names_both_weeks(weekly: Home) -> None:
+    log = weekly.query(
+        "select action, as_of::varchar, snapshot_file, row_counts, content_hashes from recs.publish_log "
+        "order by published_at"
+    )
+    assert [row[:2] for row in log[:2]] == [("publish", EARLIER), ("publish", WEEK)]
+    counts, hashes = json.loads(log[1][3]), json.loads(log[1][4])
+    assert set(counts) == set(hashes) == PUBLISHED - {"publish_log"}
+    assert counts["email_recommendations"] == len(weekly.query("select 1 from recs.email_recommendations"))
+
+
+# -- cache ----------------------------------------------------------------------------------
+
+
+def test_the_cache_answers_for_every_customer(weekly: Home) -> None:
+    published = weekly.query(
+        "select customer_id, list({'product_id': product_id, 'rank': rank, 'reason': reason_text} order by rank) "
+        f"from recs.customer_recommendations where as_of = '{WEEK}' group by 1"
+    )
+    assert len(published) >= 35
+    for customer, expected in published:
+        cached = lookup(weekly.cache, customer)
+        assert cached is not None, customer
+        assert [
+            {"product_id": row["product_id"], "rank": row["rank"], "reason": row["reason_text"]}
+            for row in cached
+        ] == expected
+    assert lookup(weekly.cache, "c34") is None
+    assert lookup(weekly.cache, "nobody") is None
+
+
+def test_the_cache_is_of_the_newest_week(weekly: Home) -> None:
+    manifest = json.loads((weekly.cache / "current" / "manifest.json").read_text())
+    assert manifest["as_of"] == WEEK
+    [(rows,)] = weekly.query(f"select count(*) from recs.customer_recommendations where as_of = '{WEEK}'")
+    assert manifest["rows"] == rows
+
+
+# -- what analysts and auditors open --------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", sorted((shops.ROOT / "queries").glob("*.sql")), ids=lambda path: path.stem)
+def test_the_example_queries_run_on_the_snapshot(weekly: Home, path: Path) -> None:
+    assert weekly.query(path.read_text()), f"{path.name} returns no rows"
+
+
+def test_the_snapshot_cannot_be_written(weekly: Home) -> None:
+    with (
+        duckdb.connect(str(weekly.snapshot), read_only=True) as connection,
+        pytest.raises(duckdb.InvalidInputException, match="read-only"),
+    ):
+        connection.execute("delete from recs.customers")
+
+
+def test_data_docs_are_kept_per_run_and_phone_nobody(weekly: Home) -> None:
+    runs = sorted((weekly.path / "quality").iterdir())
+    assert len(runs) >= 2
+    for run in runs:
+        pages = sorted((run / "data_docs").glob("*.html"))
+        assert {page.stem for page in pages} >= {"index", "raw_orders", "recs_email_recommendations"}
+        assert len(pages) == 1 + 13 + 6
+        index = (run / "data_docs" / "index.html").read_text()
+        for page in pages:
+            html = page.read_text()
+            assert page.stem == "index" or f'href="{page.name}"' in index
+            outside = re.findall(
+                r"<(?:script|link|img|iframe)\b[^>]*(?:src|href)=[\"']?(?:https?:)?//[^>]*>"
+                r"|@import[^;]*|url\(['\"]?(?:https?:)?//[^)]*\)",
+                html,
+            )
+            assert outside == [], page
+
+
+def test_no_address_leaves_the_build_file(weekly: Home) -> None:
+    addresses = {row["email"].encode() for row in shops.rows_of(shops.TINY, "customers") if row["email"]}
+    assert len(addresses) == 39
+    searched = 0
+    for name in ("published", "cache", "quality", "dagster", "logs", "dbt"):
+        for path, data in shops.bytes_below(weekly.path / name).items():
+            searched += len(data)
+            assert not [address for address in addresses if address in data], path
+            assert b"@example.com" not in data, path
+    assert searched > 1_000_000

@@ -1,0 +1,105 @@
+"""The documents must say what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from recs_assets import __version__
+from recs_assets.recommenders import REGISTRY
+from recs_assets.settings import describe
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted(
+    path
+    for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    if path.name != "DESIGN.md"
+)
+README = (ROOT / "README.md").read_text("utf-8")
+PUBLISH_LOG = "publish_log"  # written by the warehouse, not by dbt
+
+
+def published_tables() -> set[str]:
+    models = yaml.safe_load((ROOT / "dbt_project/models/published/_published__models.yml").read_text("utf-8"))
+    names = {model.get("config", {}).get("alias", model["name"]) for model in models["models"]}
+    return names | {PUBLISH_LOG}
+
+
+def test_commands_of_the_readme_exist():
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    commands = set(re.findall(r"\bmake ([a-z]+)", README))
+    assert {"demo", "test", "dev"} <= commands
+    assert commands <= targets
+
+
+def test_readme_starts_with_one_sentence_and_two_commands():
+    first = README.split("## ")[0]
+    commands = re.findall(r"^    (make \w+)", first, re.MULTILINE)
+    assert commands == ["make demo", "make test"]
+
+
+def test_settings_page_is_generated():
+    assert (ROOT / "docs/settings.md").read_text("utf-8") == describe(), "see the head of docs/settings.md"
+
+
+def test_every_recommender_is_described():
+    text = (ROOT / "docs/recommenders.md").read_text("utf-8")
+    assert [name for name in REGISTRY if not re.search(rf"^\| {name} \|", text, re.MULTILINE)] == []
+
+
+def test_readme_lists_exactly_the_published_tables():
+    section = README.split("## What you get")[1].split("## ")[0]
+    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(cells))) == published_tables()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_tables_named_in_the_pages_are_published(page):
+    named = set(re.findall(r"\brecs\.([a-z_]+)\b", page.read_text("utf-8"))) - {"duckdb"}
+    assert named <= published_tables()
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_resolve(page):
+    broken = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        if not file.exists() or (anchor and anchor not in anchors(file)):
+            broken.append(target)
+    assert broken == []
+
+
+def test_every_page_of_docs_is_linked_from_the_readme_or_from_another_page():
+    text = "".join(page.read_text("utf-8") for page in PAGES)
+    assert [page.name for page in PAGES if page.parent.name == "docs" and f"{page.name}" not in text] == []
+
+
+def test_pictures_are_small():
+    assert [path.name for path in ROOT.glob("docs/images/*") if path.stat().st_size >= 400_000] == []
+
+
+def test_changelog_starts_with_the_version():
+    top = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
+    assert top is not None
+    assert top[1] == __version__
+
+
+def test_every_benchmark_carries_its_command():
+    sections = (ROOT / "docs/benchmarks.md").read_text("utf-8").split("\n## ")[1:]
+    assert len(sections) >= 2
+    without = [
+        section.splitlines()[0]
+        for section in sections
+        if "wall s" in section
+        and not re.search(r"^    .*python -m benchmarks\.weekly", section, re.MULTILINE)
+    ]
+    assert without == []

@@ -1,0 +1,521 @@
+"""The snapshot's promises, on build files small enough to write by hand."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from recs_assets.schema import WarehouseError
+from recs_assets.warehouse import Published, Warehouse, writer_lock
+
+WEEKS = [date(2024, 3, 4), date(2024, 3, 11), date(2024, 3, 18), date(2024, 3, 25)]
+FIRST, SECOND, THIRD, FOURTH = WEEKS
+NOW = datetime(2024, 3, 25, 6, 0, 0)
+
+Email = tuple[str, int, str]  # customer, slot, product
+EMAILS: list[Email] = [("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, "p2")]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Warehouse:
+    return Warehouse(tmp_path / "home", threads=1, memory_limit="512MB", retention=3)
+
+
+def build(house: Warehouse, week: date, emails: list[Email] = EMAILS, products: int = 2) -> None:
+    """Write a build file as dbt leaves it: schema recs, one weekly table, one that is not."""
+    with house.write(week) as connection:
+        connection.execute("drop schema if exists recs cascade")
+        connection.execute("create schema recs")
+        connection.execute(
+            "create table recs.email_recommendations (as_of date, customer_id varchar, slot integer, product_id varchar)"
+        )
+        for customer, slot, product in emails:
+            connection.execute(
+                "insert into recs.email_recommendations values (?, ?, ?, ?)", [week, customer, slot, product]
+            )
+        connection.execute(
+            f"create table recs.products as select 'p' || n as product_id, date '{week}' as seen_on "
+            f"from range(1, {products + 1}) as t(n)"
+        )
+        connection.execute(
+            "comment on table recs.email_recommendations is 'One row per week, customer''s slot.'"
+        )
+        connection.execute("comment on column recs.email_recommendations.slot is 'Place, from 1.'")
+
+
+def publish(house: Warehouse, week: date, run_id: str = "run-0000-1111") -> Published:
+    return house.publish(week, run_id, NOW, "1.2.3")
+
+
+def rows(house: Warehouse, sql: str) -> list[tuple]:
+    with house.snapshot() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def emails(house: Warehouse) -> list[tuple]:
+    return rows(
+        house, "select as_of, customer_id, slot, product_id from recs.email_recommendations order by all"
+    )
+
+
+def left_in(house: Warehouse) -> set[str]:
+    return {path.name for path in house.published_dir.iterdir()}
+
+
+def python(code: str, *arguments: object, **pipes: int) -> subprocess.Popen[str]:
+    """Another process, as analysts and second runs are."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=Path(__file__).resolve().parents[1],
+        text=True,
+        stdout=subprocess.PIPE,
+        **pipes,
+    )
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+# -- one snapshot ---------------------------------------------------------------------------
+
+
+def test_the_snapshot_is_one_read_only_file_behind_a_link(house: Warehouse) -> None:
+    build(house, FIRST)
+    done = publish(house, FIRST)
+
+    assert done.path.name == "analytics-2024-03-04-run-0000.duckdb"
+    assert house.snapshot_path.is_symlink()
+    assert house.snapshot_path.readlink() == Path("analytics-2024-03-04-run-0000.duckdb")
+    assert stat.S_IMODE(done.path.stat().st_mode) == 0o444
+    assert left_in(house) == {"recs.duckdb", "analytics-2024-03-04-run-0000.duckdb"}  # no .wal, no .tmp
+    assert done.rows == {"email_recommendations": 3, "products": 2}
+    assert emails(house) == [(FIRST, "c1", 1, "p1"), (FIRST, "c1", 2, "p2"), (FIRST, "c2", 1, "p2")]
+
+
+def test_clients_from_1_0_on_can_open_it(house: Warehouse) -> None:
+    build(house, FIRST)
+    publish(house, FIRST)
+    with house.snapshot() as connection:
+        tags = connection.execute(
+            "select tags from duckdb_databases() where database_name = current_database()"
+        ).fetchall()
+    assert tags == [({"storage_version": "v1.0.0+"},)]
+
+
+def test_another_process_opens_it_read_only(house: Warehouse) -> None:
+    build(house, FIRST)
+    publish(house, FIRST)
+    analyst = python(
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1], read_only=True);"
+        "print(c.execute('select count(*) from recs.email_recommendations').fetchall())",
+        house.snapshot_path,
+    )
+    assert line_of(analyst) == "[(3,)]"
+    analyst.communicate()
+    assert left_in(house) == {"recs.duckdb", "analytics-2024-03-04-run-0000.duckdb"}
+
+
+def test_comments_of_tables_and_columns_survive(house: Warehouse) -> None:
+    build(house, FIRST)
+    publish(house, FIRST)
+    assert rows(house, "select comment from duckdb_tables() where table_name = 'email_recommendations'") == [
+        ("One row per week, customer's slot.",)
+    ]
+    assert rows(
+        house,
+        "select column_name, comment from duckdb_columns() "
+        "where table_name = 'email_recommendations' and comment is not null",
+    ) == [("slot", "Place, from 1.")]
+    [(log,)] = rows(house, "select comment from duckdb_tables() where table_name = 'publish_log'")
+    assert log.startswith("One row per switch")
+
+
+def test_the_log_says_what_was_published(house: Warehouse) -> None:
+    build(house, FIRST)
+    done = publish(house, FIRST)
+    assert rows(
+        house,
+        "select published_at, action, as_of, run_id, version, snapshot_file, row_counts from recs.publish_log",
+    ) == [
+        (
+            NOW,
+            "publish",
+            FIRST,
+            "run-0000-1111",
+            "1.2.3",
+            "analytics-2024-03-04-run-0000.duckdb",
+            '{"email_recommendations": 3, "products": 2}',
+        )
+    ]
+    assert set(done.hashes) == {"email_recommendations", "products"}
+    assert house.newest_published() == FIRST
+
+
+# -- several weeks --------------------------------------------------------------------------
+
+
+def test_earlier_weeks_are_carried_over_and_cut_to_the_retention(house: Warehouse) -> None:
+    for number, week in enumerate(WEEKS):
+        build(house, week, [("c1", 1, f"p{number}")], products=number + 1)
+        publish(house, week, f"run-000{number}")
+    # Retention is three weeks; the table that is not weekly describes the newest week only.
+    assert emails(house) == [(SECOND, "c1", 1, "p1"), (THIRD, "c1", 1, "p2"), (FOURTH, "c1", 1, "p3")]
+    assert rows(house, "select distinct seen_on from recs.products") == [(FOURTH,)]
+    assert rows(house, "select count(*) from recs.products") == [(4,)]
+    assert rows(house, "select as_of from recs.publish_log order by as_of") == [(week,) for week in WEEKS]
+    assert len(list(house.published_dir.glob("analytics-*.duckdb"))) == 3
+    assert sorted(path.name for path in (house.home / "weeks").iterdir()) == ["2024-03-18", "2024-03-25"]
+
+
+def test_publishing_a_week_again_replaces_its_rows(house: Warehouse) -> None:
+    build(house, FIRST, [("c1", 1, "p1")])
+    publish(house, FIRST)
+    build(house, SECOND)
+    publish(house, SECOND)
+    build(house, SECOND, [("c9", 1, "p9")])
+    publish(house, SECOND, "run-again")
+    assert emails(house) == [(FIRST, "c1", 1, "p1"), (SECOND, "c9", 1, "p9")]
+    assert rows(house, "select action, as_of from recs.publish_log") == [
+        ("publish", FIRST),
+        ("publish", SECOND),
+        ("publish", SECOND),
+    ]
+
+
+def test_the_same_run_may_publish_twice(house: Warehouse) -> None:
+    build(house, FIRST)
+    first = publish(house, FIRST)
+    second = publish(house, FIRST)
+    assert first.path == second.path
+    assert first.hashes == second.hashes
+    assert len(emails(house)) == 3
+
+
+def test_a_backfill_leaves_the_newest_week_alone(house: Warehouse) -> None:
+    build(house, FIRST, [("c1", 1, "p1")], products=1)
+    publish(house, FIRST)
+    build(house, THIRD, [("c1", 1, "p3")], products=3)
+    publish(house, THIRD)
+    build(house, FIRST, [("c1", 1, "p7")], products=7)
+    publish(house, FIRST, "run-back")
+    assert emails(house) == [(FIRST, "c1", 1, "p7"), (THIRD, "c1", 1, "p3")]
+    assert rows(house, "select count(*), max(seen_on) from recs.products") == [(3, THIRD)]
+    assert rows(house, "select action, as_of from recs.publish_log") == [
+        ("publish", FIRST),
+        ("publish", THIRD),
+        ("backfill", FIRST),
+    ]
+    assert house.newest_published() == THIRD
+
+
+def test_a_backfill_older_than_the_retention_evicts_no_newer_week(house: Warehouse) -> None:
+    for week in (SECOND, THIRD, FOURTH):
+        build(house, week, [("c1", 1, "p1")])
+        publish(house, week)
+    build(house, FIRST, [("c1", 1, "p0")])
+    publish(house, FIRST)
+    assert [row[0] for row in emails(house)] == [FIRST, SECOND, THIRD, FOURTH]
+
+
+def test_a_new_column_is_empty_in_the_weeks_before_it(house: Warehouse) -> None:
+    build(house, FIRST, [("c1", 1, "p1")])
+    publish(house, FIRST)
+    build(house, SECOND, [("c1", 1, "p2")])
+    with house.write(SECOND) as connection:
+        connection.execute("alter table recs.email_recommendations add column reason varchar")
+        connection.execute("update recs.email_recommendations set reason = 'new'")
+    publish(house, SECOND)
+    assert rows(house, "select as_of, reason from recs.email_recommendations order by as_of") == [
+        (FIRST, None),
+        (SECOND, "new"),
+    ]
+
+
+# -- content hashes -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("other", "equal"),
+    [
+        ([("c2", 1, "p2"), ("c1", 1, "p1"), ("c1", 2, "p2")], True),
+        ([*EMAILS, ("c2", 1, "p2")], False),
+        ([("c1", 1, "p1"), ("c1", 1, "p1"), ("c2", 1, "p2")], False),
+        ([("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, None)], False),
+    ],
+    ids=["another order", "one row twice", "one row twice, one gone", "a null"],
+)
+def test_equal_rows_have_equal_hashes(tmp_path: Path, other: list[Email], equal: bool) -> None:
+    hashes = []
+    for number, some in enumerate((EMAILS, other)):
+        house = Warehouse(tmp_path / str(number), threads=1)
+        build(house, FIRST, some)
+        hashes.append(publish(house, FIRST).hashes["email_recommendations"])
+    assert (hashes[0] == hashes[1]) is equal
+
+
+def test_a_null_is_not_the_word_null(tmp_path: Path) -> None:
+    hashes = set()
+    for number, product in enumerate((None, "NULL", "null", "")):
+        house = Warehouse(tmp_path / str(number), threads=1)
+        build(house, FIRST, [("c1", 1, product)])
+        hashes.add(publish(house, FIRST).hashes["email_recommendations"])
+    assert len(hashes) == 4
+
+
+# -- failures -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def published(house: Warehouse) -> Iterator[Warehouse]:
+    """A house with a snapshot, which must still be there, byte for byte, at the end."""
+    build(house, FIRST)
+    publish(house, FIRST)
+    before, link = house.snapshot_path.read_bytes(), house.snapshot_path.readlink()
+    yield house
+    assert house.snapshot_path.readlink() == link
+    assert house.snapshot_path.read_bytes() == before
+    assert emails(house) == [(FIRST, "c1", 1, "p1"), (FIRST, "c1", 2, "p2"), (FIRST, "c2", 1, "p2")]
+
+
+def test_a_copy_that_differs_is_not_published(published: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def differs(*_: object) -> None:
+        raise WarehouseError("the copy differs")
+
+    build(published, SECOND)
+    with monkeypatch.context() as patched:
+        patched.setattr(Warehouse, "_verify", differs)
+        with pytest.raises(WarehouseError, match="differs"):
+            publish(published, SECOND)
+
+
+def test_verifying_counts_the_rows(published: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"recs\.products where 7 were written: not publishing"):
+        published._verify(published.snapshot_path.resolve(), {"products": 7})
+
+
+def test_a_build_file_without_published_models(published: Warehouse) -> None:
+    with published.write(SECOND) as connection:
+        connection.execute("create table nothing_of_ours (n integer)")
+    with pytest.raises(WarehouseError, match="no tables in schema recs: run dbt's published models first"):
+        publish(published, SECOND)
+
+
+def test_a_week_without_build_file(published: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match="2024-03-11 has no build file"):
+        publish(published, SECOND)
+
+
+def test_a_damaged_build_file(published: Warehouse) -> None:
+    published.week_dir(SECOND).mkdir()
+    published.build_path(SECOND).write_bytes(b"not a database " * 1000)
+    with pytest.raises(WarehouseError, match=r"DuckDB cannot open .*build\.duckdb"):
+        publish(published, SECOND)
+
+
+FULL_DISK = """
+import resource, sys
+from datetime import date, datetime
+from pathlib import Path
+from recs_assets.schema import WarehouseError
+from recs_assets.warehouse import Warehouse
+
+house = Warehouse(Path(sys.argv[1]), threads=1, memory_limit="512MB")
+resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+try:
+    house.publish(date(2024, 3, 11), "run-full", datetime(2024, 3, 25), "1.2.3")
+except WarehouseError as error:
+    print(error)
+else:
+    print("published")
+"""
+
+
+def test_a_full_disk(published: Warehouse) -> None:
+    build(published, SECOND)
+    with published.write(SECOND) as connection:
+        connection.execute("create table recs.wide as select md5(n::varchar) as x from range(200000) as t(n)")
+    process = python(FULL_DISK, published.home)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.startswith("The snapshot of 2024-03-11 could not be written")
+    assert "what was published before is untouched" in out
+
+
+def test_what_a_killed_publish_left_is_gone_after_the_next(house: Warehouse) -> None:
+    build(house, FIRST)
+    house.published_dir.mkdir(parents=True)
+    for name in (
+        "analytics-2024-03-04-dead0000.tmp",
+        "analytics-2024-03-04-dead0000.tmp.wal",
+        ".recs.duckdb.next",
+    ):
+        (house.published_dir / name).write_bytes(b"half")
+    publish(house, FIRST)
+    assert left_in(house) == {"recs.duckdb", "analytics-2024-03-04-run-0000.duckdb"}
+
+
+ANALYST = """
+import duckdb, sys
+connection = duckdb.connect(sys.argv[1], read_only=True)
+for _ in sys.stdin:
+    print(connection.execute(
+        "select min(as_of), count(*), string_agg(product_id order by product_id) from recs.email_recommendations"
+    ).fetchall(), flush=True)
+"""
+
+
+def test_an_analyst_keeps_reading_the_old_snapshot(house: Warehouse) -> None:
+    house.retention = 1  # not even the old file's name remains
+    build(house, FIRST)
+    publish(house, FIRST)
+    analyst = python(ANALYST, house.snapshot_path, stdin=subprocess.PIPE)
+    assert analyst.stdin is not None
+    try:
+        print(file=analyst.stdin, flush=True)
+        before = line_of(analyst)
+        build(house, SECOND, [("c1", 1, "p9")])
+        publish(house, SECOND, "run-next")
+        print(file=analyst.stdin, flush=True)
+        after = line_of(analyst)
+    finally:
+        analyst.communicate()
+    assert before == after == "[(datetime.date(2024, 3, 4), 3, 'p1,p2,p2')]"
+    assert emails(house) == [(SECOND, "c1", 1, "p9")]
+
+
+# -- one writer -----------------------------------------------------------------------------
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from recs_assets.warehouse import writer_lock
+with writer_lock(Path(sys.argv[1]), 0):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_the_lock_waits_then_names_its_holder_and_a_kill_frees_it(tmp_path: Path) -> None:
+    lock = tmp_path / "home" / "writer.lock"
+    holder = python(HOLDER, lock)
+    try:
+        assert line_of(holder) == "held"
+        said: list[str] = []
+        begun = time.monotonic()
+        with (
+            pytest.raises(WarehouseError, match=f"still held by process {holder.pid} since .* after 1 s"),
+            writer_lock(lock, 1.0, said.append),
+        ):
+            pass
+        assert time.monotonic() - begun >= 1.0
+        assert len(said) == 1  # told once, not at every look
+        assert said[0].startswith(f"Waiting for process {holder.pid} since ")
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.communicate()
+    with writer_lock(lock, 0):  # no waiting at all
+        assert lock.read_text().startswith(f"process {os.getpid()} since ")
+
+
+def test_a_waiting_run_gets_the_lock_when_it_is_let_go(tmp_path: Path) -> None:
+    lock = tmp_path / "writer.lock"
+    with writer_lock(lock, 0):
+        waiting = python(HOLDER.replace("(Path(sys.argv[1]), 0)", "(Path(sys.argv[1]), 30)"), lock)
+        time.sleep(0.5)
+        assert waiting.poll() is None
+    try:
+        assert line_of(waiting) == "held"
+    finally:
+        waiting.kill()
+        waiting.communicate()
+
+
+def test_the_lock_is_let_go_after_an_error(tmp_path: Path) -> None:
+    lock = tmp_path / "writer.lock"
+    with pytest.raises(ZeroDivisionError), writer_lock(lock, 0):
+        raise ZeroDivisionError
+    with writer_lock(lock, 0):
+        pass
+
+
+# -- tables of models -----------------------------------------------------------------------
+
+
+def test_replace_table_casts_to_the_declared_types(house: Warehouse) -> None:
+    frame = pd.DataFrame({"id": ["a", "b"], "score": [1.5, np.nan], "extra": [1, 2]})
+    assert house.replace_table(FIRST, "scores", frame, {"score": "double", "id": "varchar"}) == 2
+    assert house.replace_table(FIRST, "scores", frame, {"score": "double", "id": "varchar"}) == 2
+    with house.read(FIRST) as connection:
+        assert connection.execute("select * from model.scores order by id").fetchall() == [
+            (1.5, "a"),
+            (None, "b"),
+        ]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "Float64"])
+def test_replace_table_refuses_infinity(house: Warehouse, value: float, dtype: str) -> None:
+    frame = pd.DataFrame({"score": pd.Series([1.0, value], dtype=dtype)})
+    with pytest.raises(WarehouseError, match=r"model\.scores\.score holds an infinite number"):
+        house.replace_table(FIRST, "scores", frame, {"score": "double"})
+    assert not house.build_path(FIRST).exists()
+
+
+def test_a_table_that_cannot_be_cast_leaves_the_one_before(house: Warehouse) -> None:
+    house.replace_table(FIRST, "scores", pd.DataFrame({"n": [1]}), {"n": "integer"})
+    with pytest.raises(duckdb.ConversionException):
+        house.replace_table(FIRST, "scores", pd.DataFrame({"n": ["one"]}), {"n": "integer"})
+    with house.read(FIRST) as connection:
+        assert connection.execute("select * from model.scores").fetchall() == [(1,)]
+
+
+# -- paths ----------------------------------------------------------------------------------
+
+
+def test_reading_what_is_not_there_says_what_to_do(house: Warehouse) -> None:
+    with pytest.raises(WarehouseError, match=r"has no build file .*: materialise its raw tables first\."):
+        house.read(FIRST).__enter__()
+    with pytest.raises(
+        WarehouseError, match=r"Nothing is published yet at .*recs\.duckdb: run a week first\."
+    ):
+        house.snapshot().__enter__()
+    with pytest.raises(WarehouseError, match="Nothing is published yet"):
+        house.newest_published()
+
+
+def test_a_path_with_a_quote_in_it(tmp_path: Path) -> None:
+    house = Warehouse(tmp_path / "ann's home", threads=1)
+    build(house, FIRST)
+    publish(house, FIRST)
+    assert len(emails(house)) == 3
+
+
+def test_a_build_file_that_another_process_writes(house: Warehouse) -> None:
+    build(house, FIRST)
+    writer = python(
+        "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()",
+        house.build_path(FIRST),
+        stdin=subprocess.PIPE,
+    )
+    try:
+        assert line_of(writer) == "open"
+        with pytest.raises(WarehouseError, match="Close whatever holds the file") as raised:
+            house.write(FIRST).__enter__()
+        assert "\n" not in str(raised.value)
+    finally:
+        writer.kill()
+        writer.communicate()
