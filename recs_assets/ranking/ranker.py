@@ -195,6 +195,7 @@ class Ranker:
         *,
         weight: np.ndarray | None = None,
         valid: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+        valid_weight: np.ndarray | None = None,
         rounds: int | None = None,
     ) -> Self:
         """Learn; either with `valid` until it no longer improves, or for exactly `rounds` rounds.
@@ -205,7 +206,9 @@ class Ranker:
             group: int[n], ascending: rows of one (anchor, customer) share a number.
             features: f names, in the order of the columns.
             weight: float32[n], see `sample_negatives`; None for ones.
-            valid: (X, y, group) of a later anchor, not sampled, for early stopping.
+            valid: (X, y, group) of a later anchor, for early stopping.
+            valid_weight: as `weight`, where that anchor was sampled too: judging every row after
+                every tree can cost more than growing it.
             rounds: number of trees instead of `valid`.
 
         Returns:
@@ -235,7 +238,12 @@ class Ranker:
         if valid is not None:
             self._check(valid[0], valid[1], valid[2], features)
             valid_sets = [
-                data.create_valid(valid[0], label=valid[1], group=_sizes(valid[2]) if by_group else None)
+                data.create_valid(
+                    valid[0],
+                    label=valid[1],
+                    weight=None if by_group else valid_weight,
+                    group=_sizes(valid[2]) if by_group else None,
+                )
             ]
             callbacks = [lgb.early_stopping(self.config.patience, verbose=False)]
         booster = lgb.train(
