@@ -329,11 +329,12 @@ def plot(table: pd.DataFrame, metric: str = "map", k: int = 12) -> bytes:
 
     views = [view for view in VIEWS if not _best_first(table, view, k).empty]
     most = max((len(_best_first(table, view, k)) for view in views), default=1)
-    size = (4.6 * max(1, len(views)), 1.3 + 0.36 * most)
+    # One below the other: side by side they are wider than the dialog that Dagster shows them in.
+    size = (8.0, 0.6 + (0.7 + 0.27 * most) * max(1, len(views)))
     figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
     canvas = FigureCanvasAgg(figure)
     for number, view in enumerate(views):
-        _panel(figure.add_subplot(1, len(views), number + 1), _best_first(table, view, k), metric, view)
+        _panel(figure.add_subplot(len(views), 1, number + 1), _best_first(table, view, k), metric, view)
     names = {"map": "MAP", "ndcg": "NDCG", "recall": "Recall", "hit_rate": "Hit rate"}
     figure.supxlabel(
         f"{names.get(metric, metric)}@{k}, mean over customers; lines: 95 % bootstrap interval", fontsize=9

@@ -40,6 +40,7 @@ class EmailRules(BaseModel):
     slots: Annotated[int, Field(ge=1, le=100)] = 12
     recently_bought_days: Annotated[int, Field(ge=0)] = 2
     max_per_category: Annotated[int, Field(ge=1)] = 4
+    excluded_categories: tuple[str, ...] = ()
 
 
 def load_rules(path: Path = DEFAULT) -> EmailRules:
@@ -83,7 +84,7 @@ def select_email(rows: pd.DataFrame, known: Known, config: EmailRules) -> tuple[
     category = known.products["category"].astype("string").str.strip()
     category, _ = pd.factorize(category.mask(category == ""))  # -1: none
     rows = rows.loc[eligible[rows["customer"].to_numpy()], ["customer", "product", "score", "source"]]
-    rows = keep_offerable(rows, known)
+    rows = keep_offerable(rows, known, config.excluded_categories)
     rows = drop_recently_bought(rows, known, config.recently_bought_days)
     rows = cap_per_group(rows, category[rows["product"].to_numpy()], config.max_per_category)
     rows = first_per_customer(rows, config.slots)
@@ -120,7 +121,7 @@ def _filled(
     if len(short) == 0:
         return rows
     popularity = np.nan_to_num(decayed_purchase_days(known, POPULARITY_HALF_LIFE_DAYS))
-    codes = np.flatnonzero((popularity > 0) & offerable(known))
+    codes = np.flatnonzero((popularity > 0) & offerable(known, config.excluded_categories))
     codes = codes[np.lexsort((codes, -popularity[codes]))]
     own = rows[np.isin(rows["customer"].to_numpy(), short)]
     taken = own["customer"].to_numpy().astype(np.int64) * known.n_products + own["product"].to_numpy()

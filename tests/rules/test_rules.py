@@ -92,6 +92,11 @@ def test_what_prints_as_zero_is_not_offered():
     assert keep_offerable(ranked({0: [0, 1, 2, 3]}), known)["product"].tolist() == [2, 3]
 
 
+def test_excluded_categories_go():
+    known = shop(["A", "FUEL", None], [(0, 0, 5)], [True])
+    assert keep_offerable(ranked({0: [0, 1, 2]}), known, ["FUEL"])["product"].tolist() == [0, 2]
+
+
 def test_bought_within_days():
     # Customer 0 bought p0 yesterday, p1 two days before, p2 three days before; customer 1 nothing.
     known = shop(["A"] * 3, [(0, 0, 1), (0, 1, 2), (0, 2, 3)], [True, True])
@@ -222,7 +227,9 @@ def test_filling_in_blocks_changes_nothing(monkeypatch):
 
 
 def test_defaults():
-    assert load_rules() == EmailRules(slots=12, recently_bought_days=2, max_per_category=4)
+    assert load_rules() == EmailRules(
+        slots=12, recently_bought_days=2, max_per_category=4, excluded_categories=("COUPON/MISC ITEMS",)
+    )
 
 
 @pytest.mark.parametrize(
