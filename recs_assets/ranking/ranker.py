@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     import lightgbm
 
 DEFAULT = Path(__file__).with_name("ranker.yaml")
-FORMAT = 1
+FORMAT = 2
 
 # Rows scored or explained at once: 100,000 rows x 100 contributions in float64 are 80 MB.
 BLOCK_ROWS = 100_000
+
+# min_data_in_leaf is never more than this part of the training rows.
+LEAVES = 400
 
 
 class _Model(BaseModel):
@@ -73,6 +76,8 @@ class RankerConfig(_Model):
     anchors: Anchors
     training_customers: Annotated[int, Field(ge=1)]
     training_rows: Annotated[int, Field(ge=1000)]
+    features_kept: Annotated[int, Field(ge=1)]
+    pilot_rounds: Annotated[int, Field(ge=1)]
     max_rounds: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
     trees: Trees
@@ -171,13 +176,15 @@ class Ranker:
         self.seed = seed
         self.threads = threads
 
-    def parameters(self) -> dict[str, object]:
-        """What LightGBM is given."""
+    def parameters(self, rows: int) -> dict[str, object]:
+        """What LightGBM is given for so many training rows."""
         ranking = {"lambdarank_truncation_level": 20, "metric": "map", "eval_at": [12]}
         return {
             "objective": self.config.objective,
             **({"metric": "binary_logloss"} if self.config.objective == "binary" else ranking),
             **self.config.trees.model_dump(),
+            # A bound made for a million rows would leave a small shop's trees without a split.
+            "min_data_in_leaf": min(self.config.trees.min_data_in_leaf, max(20, rows // LEAVES)),
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -197,8 +204,12 @@ class Ranker:
         valid: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
         valid_weight: np.ndarray | None = None,
         rounds: int | None = None,
+        used: Sequence[str] | None = None,
     ) -> Self:
         """Learn; either with `valid` until it no longer improves, or for exactly `rounds` rounds.
+
+        A pilot of `pilot_rounds` trees first picks the `features_kept` features that gain most: in a
+        shop without browsing or offers most columns are noise, which costs time and accuracy.
 
         Args:
             X: float32[n, f], NaN where unknown.
@@ -210,9 +221,12 @@ class Ranker:
             valid_weight: as `weight`, where that anchor was sampled too: judging every row after
                 every tree can cost more than growing it.
             rounds: number of trees instead of `valid`.
+            used: names of the features to use, instead of a pilot; a refit gives those of the
+                model it repeats.
 
         Returns:
-            self, with `booster_`, `features_` and `rounds_`.
+            self, with `booster_`, `features_`, `used_` (the names the trees saw, in the order of
+            `features`) and `rounds_`.
 
         Raises:
             ValueError: shapes that do not fit, an infinite value, no positive or no negative, or
@@ -223,6 +237,42 @@ class Ranker:
         if (valid is None) == (rounds is None):
             raise ValueError("Give either valid, to stop early, or rounds.")
         self._check(X, y, group, features)
+        if valid is not None:
+            self._check(valid[0], valid[1], valid[2], features)
+        self.features_ = tuple(features)
+        if used is None:
+            used = features
+            if len(features) > self.config.features_kept:
+                pilot = self._train(X, y, group, weight, None, None, self.config.pilot_rounds, features)
+                gain = pilot.feature_importance("gain")
+                best = np.argsort(-gain, kind="stable")[: self.config.features_kept]
+                used = [features[column] for column in best if gain[column] > 0] or features
+        self.used_ = tuple(name for name in features if name in set(used))
+        if unknown := set(used) - set(features):
+            raise ValueError(f"Features to use that are not in the frame: {sorted(unknown)}.")
+        columns = self._columns_used()
+        if valid is not None:
+            valid = (valid[0][:, columns], valid[1], valid[2])
+        booster = self._train(X[:, columns], y, group, weight, valid, valid_weight, rounds, self.used_)
+        self.rounds_ = int(booster.best_iteration) if valid is not None else int(rounds or 0)
+        # Text keeps the trees that count and nothing of the training data.
+        self.booster_ = lgb.Booster(model_str=booster.model_to_string(num_iteration=self.rounds_))
+        return self
+
+    def _train(
+        self,
+        X: np.ndarray,
+        y: np.ndarray,
+        group: np.ndarray,
+        weight: np.ndarray | None,
+        valid: tuple[np.ndarray, np.ndarray, np.ndarray] | None,
+        valid_weight: np.ndarray | None,
+        rounds: int | None,
+        features: Sequence[str],
+    ) -> lightgbm.Booster:
+        """LightGBM on these columns; stops at `valid` where there is one."""
+        import lightgbm as lgb
+
         names = [f"f{number}" for number in range(len(features))]  # LightGBM refuses some characters
         by_group = self.config.objective == "lambdarank"
         data = lgb.Dataset(
@@ -231,12 +281,11 @@ class Ranker:
             weight=None if by_group else weight,
             group=_sizes(group) if by_group else None,
             feature_name=names,
-            params=self.parameters(),
+            params=self.parameters(len(y)),
             free_raw_data=True,
         )
         callbacks, valid_sets = [], []
         if valid is not None:
-            self._check(valid[0], valid[1], valid[2], features)
             valid_sets = [
                 data.create_valid(
                     valid[0],
@@ -246,18 +295,18 @@ class Ranker:
                 )
             ]
             callbacks = [lgb.early_stopping(self.config.patience, verbose=False)]
-        booster = lgb.train(
-            self.parameters(),
+        return lgb.train(
+            self.parameters(len(y)),
             data,
             num_boost_round=self.config.max_rounds if rounds is None else rounds,
             valid_sets=valid_sets,
             callbacks=callbacks,
         )
-        self.rounds_ = int(booster.best_iteration) if valid is not None else int(rounds or 0)
-        self.features_ = tuple(features)
-        # Text keeps the trees that count and nothing of the training data.
-        self.booster_ = lgb.Booster(model_str=booster.model_to_string(num_iteration=self.rounds_))
-        return self
+
+    def _columns_used(self) -> np.ndarray:
+        """int64: columns of the frame that the trees saw."""
+        place = {name: column for column, name in enumerate(self.features_)}
+        return np.array([place[name] for name in self.used_], dtype=np.int64)
 
     def _check(self, X: np.ndarray, y: np.ndarray, group: np.ndarray, features: Sequence[str]) -> None:
         if X.shape != (len(y), len(features)) or len(group) != len(y):
@@ -284,9 +333,9 @@ class Ranker:
     def score(self, X: np.ndarray) -> np.ndarray:
         """float64[n] raw scores: log-odds of a purchase for "binary", ranks' utility for "lambdarank"."""
         booster = self._fitted()
-        self._columns(X)
+        columns = self._columns(X)
         parts = [
-            booster.predict(X[start : start + BLOCK_ROWS], raw_score=True, num_threads=self.threads)
+            booster.predict(X[start : start + BLOCK_ROWS, columns], raw_score=True, num_threads=self.threads)
             for start in range(0, len(X), BLOCK_ROWS)
         ]
         return np.concatenate(parts) if parts else np.empty(0)
@@ -298,20 +347,27 @@ class Ranker:
         published rows only.
         """
         booster = self._fitted()
-        self._columns(X)
-        parts = [
-            booster.predict(X[start : start + BLOCK_ROWS], pred_contrib=True, num_threads=self.threads)
-            for start in range(0, len(X), BLOCK_ROWS)
-        ]
-        return np.concatenate(parts) if parts else np.empty((0, X.shape[1] + 1))
+        columns = self._columns(X)
+        found = np.zeros((len(X), X.shape[1] + 1))
+        # What the trees never saw contributes nothing.
+        places = np.r_[columns, X.shape[1]]
+        for start in range(0, len(X), BLOCK_ROWS):
+            block = slice(start, start + BLOCK_ROWS)
+            found[block, places] = booster.predict(
+                X[block, columns], pred_contrib=True, num_threads=self.threads
+            )
+        return found
 
-    def _columns(self, X: np.ndarray) -> None:
+    def _columns(self, X: np.ndarray) -> np.ndarray:
+        """Columns that the trees saw, of a frame that has all."""
         if X.ndim != 2 or X.shape[1] != len(self.features_):
             raise ValueError(f"The frame is {X.shape}; the ranker knows {len(self.features_)} features.")
+        return self._columns_used()
 
     def importance(self) -> pd.DataFrame:
         """Feature and share of the total gain, largest first, ties by name."""
-        gain = self._fitted().feature_importance("gain")
+        gain = np.zeros(len(self.features_))
+        gain[self._columns_used()] = self._fitted().feature_importance("gain")
         total = float(gain.sum())
         table = pd.DataFrame(
             {"feature": self.features_, "gain_share": gain / total if total > 0 else np.zeros(len(gain))}
@@ -332,6 +388,7 @@ class Ranker:
         description = {
             "format": FORMAT,
             "features": list(self.features_),
+            "used": list(self.used_),
             "rounds": self.rounds_,
             "seed": self.seed,
             "config": self.config.model_dump(mode="json"),
@@ -372,6 +429,7 @@ class Ranker:
         )
         ranker.booster_ = lgb.Booster(model_str=text.decode())
         ranker.features_ = tuple(description["features"])
+        ranker.used_ = tuple(description["used"])
         ranker.rounds_ = description["rounds"]
         ranker.facts_ = description["facts"]
         return ranker
