@@ -160,10 +160,12 @@ class Known:
     def order_counts(self) -> np.ndarray:
         """int32[n_customers]: distinct orders (history depth)."""
         bought = self.purchased
-        pairs = np.unique(
+        orders = np.sort(
             self.events.customer[bought].astype(np.int64) << 32 | self.events.basket[bought].astype(np.int64)
         )
-        return np.bincount((pairs >> 32).astype(np.int64), minlength=self.n_customers).astype(np.int32)
+        # A sort, because np.unique hashes and took forty times as long on keys packed like these.
+        first = np.r_[True, orders[1:] != orders[:-1]][: len(orders)]
+        return np.bincount((orders >> 32)[first], minlength=self.n_customers).astype(np.int32)
 
     def baskets(self, max_products: int) -> sparse.csr_matrix:
         """float32 csr[n_baskets, n_products] of ones; baskets above `max_products` are empty rows.

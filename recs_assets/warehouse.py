@@ -16,9 +16,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -31,6 +32,8 @@ import pyarrow as pa
 from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.features import BY_NAME, TABLES, Feature, source_frame
 from recs_assets.schema import WarehouseError
 
 # Clients from 1.0 on can open the snapshot; newer storage features would lock them out.
@@ -42,6 +45,7 @@ WEEKLY_TABLES = (
     "buy_it_again",
     "customer_recommendations",
     "model_metrics",
+    "model_decisions",
 )
 SNAPSHOT_LINK = "recs.duckdb"
 
@@ -213,7 +217,7 @@ class Warehouse:
         with self.snapshot() as connection:
             return connection.execute(
                 """
-                select customer_id, rank, product_id, product_name, category, price, score, source, reason_code,
+                select customer_id, rank, product_id, product_name, category, price, score, p_purchase, source, reason_code,
                        reason_text, because_product_id
                 from recs.customer_recommendations where as_of = ? order by customer_id, rank
                 """,
@@ -267,6 +271,41 @@ class Warehouse:
             shape=(known.n_customers, known.n_products),
         )
 
+    def frame(self, week: date, anchor: date, candidates: Candidates, names: Sequence[str]) -> np.ndarray:
+        """The ranker's features of candidates, in one join with dbt's feature tables.
+
+        Memory beside the result is the tables' rows of these customers; give blocks of customers.
+
+        Args:
+            week: whose build file.
+            anchor: for which the candidates were made; only feature rows with this `as_of` count.
+            candidates: codes of `known(week, anchor)`.
+            names: features (`ranking.features.FEATURES`), in the order of the columns.
+
+        Returns:
+            float32[n, len(names)], rows as in `candidates`; NaN where unknown.
+
+        Raises:
+            WarehouseError: an unknown feature, or a value that is infinite.
+        """
+        if unknown := [name for name in names if name not in BY_NAME]:
+            raise WarehouseError(f"No such feature: {', '.join(unknown)}.")
+        wanted = [BY_NAME[name] for name in names]
+        X = np.empty((len(candidates), len(names)), dtype=np.float32)
+        lists = [column for column, one in enumerate(wanted) if one.table == "source"]
+        X[:, lists] = source_frame(candidates, [wanted[column] for column in lists])
+        joined = [column for column, one in enumerate(wanted) if one.table != "source"]
+        if joined and len(candidates):
+            with self.read(week) as connection:
+                _join_features(
+                    connection, anchor, candidates, [wanted[column] for column in joined], X, joined
+                )
+        if infinite := [name for name, bad in zip(names, np.isinf(X).any(axis=0), strict=True) if bad]:
+            raise WarehouseError(
+                f"Infinite values in {', '.join(infinite)} at {anchor}: refusing to rank by them."
+            )
+        return X
+
     # -- what the models write ------------------------------------------------------------
 
     def replace_table(self, week: date, name: str, rows: pd.DataFrame, columns: dict[str, str]) -> int:
@@ -296,8 +335,7 @@ class Warehouse:
         """Write schema `recs` of the week's build file as the new snapshot and switch to it.
 
         Earlier weeks of `WEEKLY_TABLES` are carried over from the current snapshot. A
-        backfill of a week older than the current one replaces that week's rows only. Whoever the
-        newest week no longer has as a customer (erased since) is in none of them.
+        backfill of a week older than the current one replaces that week's rows only.
 
         Raises:
             WarehouseError: when there is nothing to publish, the disk refuses, or the written copy differs.
@@ -340,17 +378,15 @@ class Warehouse:
                 latest = connection.execute("select max(as_of) from previous.recs.publish_log").fetchone()
                 newest = latest is None or latest[0] is None or week >= latest[0]
             connection.execute("create schema snapshot.recs")
-            customers = None
-            if "customers" in (tables if newest else old_tables):
-                customers = f"{'build' if newest else 'previous'}.recs.customers"
             for table in tables:
                 weekly = table in WEEKLY_TABLES
                 origin = "build" if newest or weekly or table not in old_tables else "previous"
-                _copy_table(connection, origin, table, customers if weekly else None)
+                _copy_table(connection, origin, table)
                 if weekly and table in old_tables:
                     # A backfilled week comes on top: it must not push a newer one out.
-                    others = self.retention - 1 if newest else self.retention
-                    self._carry_over(connection, table, week, others, customers)
+                    self._carry_over(
+                        connection, table, week, self.retention - 1 if newest else self.retention
+                    )
             rows, hashes = _describe(connection, "snapshot", tables)
             self._log(
                 connection,
@@ -385,14 +421,7 @@ class Warehouse:
         self._prune(target, week)
         return Published(target, rows, hashes, time.monotonic() - started)
 
-    def _carry_over(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        table: str,
-        week: date,
-        others: int,
-        customers: str | None,
-    ) -> None:
+    def _carry_over(self, connection: duckdb.DuckDBPyConnection, table: str, week: date, others: int) -> None:
         shared = [
             name
             for (name,) in connection.execute(
@@ -405,7 +434,6 @@ class Warehouse:
             ).fetchall()
         ]
         columns = ", ".join(f'"{name}"' for name in shared)
-        still = f"and {_still(customers)}" if customers and "customer_id" in shared else ""
         connection.execute(
             f"""
             insert into snapshot.recs."{table}" by name
@@ -414,7 +442,6 @@ class Warehouse:
                 select as_of from (select distinct as_of from previous.recs."{table}" where as_of <> $week)
                 order by as_of desc limit $others
             )
-            {still}
             """,
             {"week": week, "others": others},
         )
@@ -532,7 +559,7 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         """
         create temp table known_products as
         select products.product_id, name, brand, category, vertical, attributes, description,
-               coalesce(features.price, products.price) as price, features.stock, features.available,
+               coalesce(features.price, products.price) as price, products.start_at, features.stock, features.available,
                (row_number() over (order by products.product_id) - 1)::integer as code
         from marts.products
         join features.product_features as features
@@ -572,28 +599,117 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
     )
 
 
-def _still(customers: str) -> str:
-    """Condition that a row's customer has not been erased since the row's own week."""
-    return f"customer_id in (select customer_id from {customers})"
-
-
-def _copy_table(
-    connection: duckdb.DuckDBPyConnection, origin: str, table: str, customers: str | None
+def _join_features(
+    connection: duckdb.DuckDBPyConnection,
+    anchor: date,
+    candidates: Candidates,
+    wanted: Sequence[Feature],
+    X: np.ndarray,
+    columns: Sequence[int],
 ) -> None:
-    """Copy one table of schema recs into the snapshot with its comments.
+    """Write the wanted features into `columns` of X.
 
-    Rows of people that are not in the table `customers` stay behind: they are never written, since
-    a row that is deleted afterwards may survive in the file's free blocks.
+    Each table is first cut to the anchor and these customers and keyed by codes, so that the join
+    itself compares integers; rows come back in any order, with their number.
     """
-    personal = connection.execute(
+    place = {
+        "anchor": anchor,
+        "first": int(candidates.customer.min()),
+        "last": int(candidates.customer.max()),
+    }
+    connection.execute(
         """
-        select count(*) from duckdb_columns()
-        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
+        create temp table coded_customers as
+        select * from (
+            select customer_id, (row_number() over (order by customer_id) - 1)::integer as code
+            from marts.customers where joined_at is null or joined_at < $anchor
+        ) where code between $first and $last
         """,
-        [origin, table],
-    ).fetchall()[0][0]
-    where = f"where {_still(customers)}" if customers and personal else ""
-    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
+        place,
+    )
+    connection.execute(
+        """
+        create temp table coded_products as
+        select product_id, (row_number() over (order by product_id) - 1)::integer as code, category, brand
+        from marts.products
+        """
+    )
+    expressions = " ".join(
+        f"{one.table}.{one.column}" if one.table in TABLES else one.column for one in wanted
+    )
+    joins = []
+    for table, (model, keys) in TABLES.items():
+        used = sorted(set(re.findall(rf"\b{table}\.(\w+)", expressions)))
+        if not used:
+            continue
+        coded = {
+            "customer": (
+                "customers.code as customer",
+                "join coded_customers as customers using (customer_id)",
+            ),
+            "product": ("products.code as product", "join coded_products as products using (product_id)"),
+            "category": ("category", ""),
+            "brand": ("brand", ""),
+        }
+        selected = ", ".join([coded[key][0] for key in keys] + [f'"{name}"' for name in used])
+        # Ids in order, so that blocks of customers skip what they do not need.
+        between = (
+            "and customer_id between (select min(customer_id) from coded_customers) "
+            "and (select max(customer_id) from coded_customers)"
+            if "customer" in keys
+            else ""
+        )
+        connection.execute(
+            f"""
+            create temp table "{table}_now" as
+            select {selected} from features."{model}" {" ".join(coded[key][1] for key in keys)}
+            where as_of = $anchor {between}
+            """,
+            {"anchor": anchor},
+        )
+        on = " and ".join(
+            f"{table}.{key} = {f'products.{key}' if key in ('category', 'brand') else f'candidates.{key}'}"
+            for key in keys
+        )
+        joins.append(f'left join "{table}_now" as {table} on {on}')
+    selected = ", ".join(
+        f"({f'{one.table}.{one.column}' if one.table in TABLES else one.column})::float as f{number}"
+        for number, one in enumerate(wanted)
+    )
+    connection.register(
+        "incoming_candidates",
+        pa.table(
+            {
+                "number": np.arange(len(candidates), dtype=np.int64),
+                "customer": candidates.customer,
+                "product": candidates.product,
+            }
+        ),
+    )
+    reader = connection.execute(
+        f"""
+        select candidates.number, {selected}
+        from incoming_candidates as candidates
+        join coded_products as products on products.code = candidates.product
+        {" ".join(joins)}
+        """
+    ).to_arrow_reader(500_000)
+    seen = 0
+    for batch in reader:
+        rows = batch.column(0).to_numpy()
+        seen += len(rows)
+        for number, column in enumerate(columns):
+            X[rows, column] = batch.column(number + 1).to_numpy(zero_copy_only=False)
+    if seen != len(candidates):
+        raise WarehouseError(
+            f"{seen} feature rows came back for {len(candidates)} candidates at {anchor}: a feature table holds a "
+            "key twice, or the candidates' codes are not those of this week."
+        )
+
+
+def _copy_table(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -> None:
+    """Copy one table of schema recs into the snapshot with its comments."""
+    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}"')
     comments = connection.execute(
         """
         select null, comment from duckdb_tables()

@@ -1,7 +1,40 @@
 {#
   Sum of fractions that does not depend on the order of the rows. Floating addition does, and
-  threads add in any order, so two runs of one week would differ in the last digit.
+  threads add in any order, so two runs of one week would differ in the last digit. 38 digits
+  hold any amount; 18 (values below a thousand million at nine decimals) add about twice as fast.
 #}
-{% macro exact_sum(expression, decimals=9) -%}
-    cast(sum(cast({{ expression }} as decimal(38, {{ decimals }}))) as double)
+{% macro exact_sum(expression, decimals=9, digits=38) -%}
+    cast(sum(cast({{ expression }} as decimal({{ digits }}, {{ decimals }}))) as double)
+{%- endmacro %}
+
+{# Number of rows of a group for which the condition holds. #}
+{% macro count_where(condition) -%}
+    count(case when {{ condition }} then 1 end)
+{%- endmacro %}
+
+{# Share or mean as a rounded double; null where there is nothing to divide by. #}
+{% macro ratio(numerator, denominator, decimals=6) -%}
+    round(cast({{ numerator }} as double) / nullif({{ denominator }}, 0), {{ decimals }})
+{%- endmacro %}
+
+{#
+  Population standard deviation from whole-number sums: n, sum and sum of squares are exact, so
+  the result does not depend on the order of the rows. Null with fewer than two values.
+#}
+{% macro deviation(n, total, squares) -%}
+    case when {{ n }} >= 2 then
+        round(
+            sqrt(cast({{ n }} * {{ squares }} as double) - cast({{ total }} as double) * {{ total }}) / {{ n }},
+            6
+        )
+    end
+{%- endmacro %}
+
+{# Of a group, the value of the row with the greatest `at`; null where no row has one. #}
+{% macro latest(value, at) -%}
+    {{ return(adapter.dispatch('latest', 'recs')(value, at)) }}
+{%- endmacro %}
+
+{% macro duckdb__latest(value, at) -%}
+    arg_max({{ value }}, {{ at }})
 {%- endmacro %}

@@ -6,6 +6,7 @@
         'customer_recommendations',
         'email_recommendations',
         'frequently_bought_together',
+        'model_decisions',
         'model_metrics',
         'quarantine',
         'recs_baskets',

@@ -57,7 +57,26 @@
     {{ dbt.datediff("cast(" ~ earlier ~ " as date)", "cast(" ~ later ~ " as date)", "day") }}
 {%- endmacro %}
 
-{# Weight of something that happened that many days ago. #}
-{% macro decay(age_days) -%}
-    power(0.5, {{ age_days }} / {{ var("half_life_days") | float }})
+{# Weight of something that happened that many days ago; half_life in days, by default the var's. #}
+{% macro decay(age_days, half_life=none) -%}
+    power(0.5, {{ age_days }} / {{ (half_life or var("half_life_days")) | float }})
+{%- endmacro %}
+
+{# The first midnight outside the label window of an anchor. #}
+{% macro window_end(anchor) -%}
+    {{ dbt.dateadd('day', var("horizon_days") | int, anchor) }}
+{%- endmacro %}
+
+{# Weeks that [start_at, end_at) and [window_start, window_end) have in common; 0 where none. #}
+{% macro overlap_weeks(start_at, end_at, window_start, window_end) -%}
+    round(greatest({{ dbt.datediff(
+        "greatest(" ~ start_at ~ ", cast(" ~ window_start ~ " as timestamp))",
+        "least(" ~ end_at ~ ", cast(" ~ window_end ~ " as timestamp))",
+        "second"
+    ) }}, 0) / 604800.0, 6)
+{%- endmacro %}
+
+{# That many days earlier. #}
+{% macro days_before(day, days) -%}
+    {{ dbt.dateadd('day', -days, day) }}
 {%- endmacro %}

@@ -10,6 +10,7 @@ from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
+from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
 from recs_assets.defs.results import EMAIL, result_assets
 from recs_assets.defs.schedules import new_files_sensor, weekly_job, weekly_schedule
@@ -38,6 +39,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *raw_assets(deployment),
             *dbt_build_assets(deployment),
             *recommender_assets(deployment),
+            ranker_asset(deployment),
             *result_assets(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),

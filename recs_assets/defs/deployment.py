@@ -11,10 +11,14 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from recs_assets.ranking.ranker import load_config
 from recs_assets.schema import SettingsError
 from recs_assets.settings import Settings
 from recs_assets.sources import Source, latest_as_of, resolve_source
 from recs_assets.warehouse import Warehouse
+
+# How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
+RANKER = load_config()
 
 OWNERS = ["team:data-engineering"]
 # Every asset that writes the build file or the snapshot is in this pool; its limit of one
@@ -80,8 +84,15 @@ class Deployment:
         """The anchor of the evaluation: one horizon before the week's own."""
         return week - timedelta(days=self.horizon_days)
 
+    def train_anchors(self, week: date) -> list[date]:
+        """The anchors that teach the ranker, latest first; no label window reaches past the test anchor."""
+        latest = self.test_anchor(week) - timedelta(days=self.horizon_days)
+        step = timedelta(weeks=RANKER.anchors.step_weeks)
+        return [latest - number * step for number in range(RANKER.anchors.count)]
+
     def anchors(self, week: date) -> list[date]:
-        return [week, self.test_anchor(week)]
+        """Every date at which features and recommenders are computed: predict, test, train."""
+        return [week, self.test_anchor(week), *self.train_anchors(week)]
 
     def warehouse(self) -> Warehouse:
         return Warehouse(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 
 import dagster as dg
@@ -61,3 +62,8 @@ def numbers(values: Mapping[str, float | int | str]) -> dict[str, dg.MetadataVal
         else dg.MetadataValue.float(round(float(value), 6))
         for name, value in values.items()
     }
+
+
+def inline_png(data: bytes, title: str) -> str:
+    """A picture as Markdown that needs no file."""
+    return f"![{title}](data:image/png;base64,{base64.b64encode(data).decode()})"

@@ -24,6 +24,7 @@ GATED = (
 RECS_TABLES = (
     *GATED,
     "association_rules",
+    "model_decisions",
     "quarantine",
     "customers",
     "products",

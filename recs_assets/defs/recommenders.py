@@ -1,4 +1,4 @@
-"""One asset per recommender: fitted at the test anchor and at the week's own, never in between."""
+"""One asset per recommender: fitted at every anchor of the week, on what was known there."""
 
 import time
 from datetime import date
@@ -7,7 +7,7 @@ from pathlib import Path
 import dagster as dg
 import numpy as np
 
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import RANKER, Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.interactions import Known
@@ -51,19 +51,22 @@ def load_fitted(
     return load_model(make(deployment, name), model_path(warehouse, week, name), known)
 
 
-def evaluated_customers(deployment: Deployment, warehouse: Warehouse, week: date) -> np.ndarray:
-    """int32 codes at the test anchor of the customers that are evaluated: those who bought in
-    the label window, a seeded sample of them where there are more than the setting allows."""
-    anchor = deployment.test_anchor(week)
-    known = warehouse.known(week, anchor)
-    truth = warehouse.truth(week, anchor, deployment.horizon_days)
-    buyers = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
-    chosen = sample_customers(
-        known.customers["customer_id"].to_numpy()[buyers],
-        deployment.settings.evaluation_customers,
-        deployment.settings.seed,
+def listed_customers(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> np.ndarray:
+    """int32 codes of the customers who get lists at an anchor: everybody at the week's own, and
+    a seeded sample of at most so many (settings) where lists are only evaluated or learnt from."""
+    customers = warehouse.known(week, anchor).customers["customer_id"].to_numpy()
+    if anchor == week:
+        return np.arange(len(customers), dtype=np.int32)
+    settings = deployment.settings
+    limit = (
+        settings.evaluation_customers if anchor == deployment.test_anchor(week) else RANKER.training_customers
     )
-    return buyers[chosen]
+    return sample_customers(customers, limit, settings.seed).astype(np.int32)
+
+
+def views_at(deployment: Deployment, week: date, anchor: date) -> tuple[View, ...]:
+    """The lists made at an anchor: "repeat" is evaluated only; the ranker draws on the others."""
+    return VIEWS if anchor == deployment.test_anchor(week) else VIEWS[:2]
 
 
 def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition:
@@ -82,25 +85,21 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
     ) -> dg.MaterializeResult:
         week, settings = week_of(context), deployment.settings
         metadata: dict[str, float | int | str] = {}
-        test = deployment.test_anchor(week)
-        for anchor in (test, week):
+        # The week's own anchor comes last: its model is the one that is kept.
+        for anchor in sorted(deployment.anchors(week)):
             known = warehouse.known(week, anchor)
             started = time.monotonic()
             model = make(deployment, name).fit(known)
-            role = "test" if anchor == test else "predict"
-            metadata[f"{role}_fit_seconds"] = time.monotonic() - started
+            metadata[f"fit_seconds_{anchor}"] = time.monotonic() - started
             context.log.info(f"{name} fitted at {anchor} on {len(known.events)} events.")
             started = time.monotonic()
-            customers = (
-                evaluated_customers(deployment, warehouse, week)
-                if anchor == test
-                else np.arange(known.n_customers, dtype=np.int32)
-            )
-            views = VIEWS if anchor == test else VIEWS[:1]
-            for view, lists in model.recommend_views(customers, settings.candidates, views).items():
+            customers = listed_customers(deployment, warehouse, week, anchor)
+            views = views_at(deployment, week, anchor)
+            listed = model.recommend_views(customers, settings.candidates, views)
+            for view, lists in listed.items():
                 write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
-                metadata[f"{role}_rows_{view}"] = len(lists)
-            metadata[f"{role}_recommend_seconds"] = time.monotonic() - started
+            metadata[f"recommend_seconds_{anchor}"] = time.monotonic() - started
+        lists = listed["all"]
         metadata["sha256"] = save_model(model, model_path(warehouse, week, name))
         sample = lists.head(5)
         preview = markdown_table(

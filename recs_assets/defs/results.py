@@ -8,19 +8,29 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
-from recs_assets.defs.metadata import numbers, table_metadata
+from recs_assets.defs.metadata import inline_png, numbers, table_metadata
+from recs_assets.defs.ranker import (
+    RANKER_KEY,
+    Trained,
+    blocks,
+    candidates_of,
+    published_frame,
+    score,
+    trained,
+)
 from recs_assets.defs.recommenders import (
-    evaluated_customers,
+    listed_customers,
     lists_path,
     load_fitted,
     recommender_key,
 )
 from recs_assets.evaluation.evaluate import evaluate, plot, summary_markdown
+from recs_assets.evaluation.promotion import customer_values, decide
 from recs_assets.interactions import Known
 from recs_assets.ranking.blend import blend, load_config
 from recs_assets.ranking.reasons import explain
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import read_lists, write_lists
+from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import VIEWS, Recommender
 from recs_assets.rules.email import load_rules, select_email
 from recs_assets.warehouse import Warehouse
@@ -39,7 +49,7 @@ BLOCK = 20_000
 
 ID, DATE, TEXT, REAL, WHOLE = "varchar", "date", "varchar", "double", "integer"
 REASON = {"reason_code": TEXT, "reason_text": TEXT, "because_product_id": ID, "because_at": DATE}
-SCORED = {"product_id": ID, "score": REAL, "source": TEXT, **REASON}
+SCORED = {"product_id": ID, "score": REAL, "p_purchase": REAL, "source": TEXT, **REASON}
 RECOMMENDATIONS = {"as_of": DATE, "customer_id": ID, "rank": WHOLE, **SCORED}
 EMAIL_SELECTION = {"as_of": DATE, "customer_id": ID, "slot": WHOLE, **SCORED}
 BUY_AGAIN = {
@@ -48,6 +58,7 @@ BUY_AGAIN = {
     "rank": WHOLE,
     "product_id": ID,
     "score": REAL,
+    "p_purchase": REAL,
     "reason_text": TEXT,
 }
 PRODUCT_NEIGHBOURS = {
@@ -65,6 +76,13 @@ METRICS = {
 }  # fmt: skip
 
 
+DECISIONS = {
+    "as_of": DATE, "anchor": DATE, "step": WHOLE, "metric": TEXT, "candidate": TEXT, "incumbent": TEXT,
+    "candidate_value": REAL, "incumbent_value": REAL, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
+    "customers": "bigint", "promoted": "boolean", "chosen": TEXT,
+}  # fmt: skip
+
+
 def model_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["model", table])
 
@@ -75,7 +93,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _buy_it_again(deployment),
         _neighbours(deployment),
         _rules(deployment),
-        _metrics(deployment),
+        _evaluation(deployment),
     ]
 
 
@@ -107,7 +125,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         specs=[
             dg.AssetSpec(
                 model_key(table),
-                deps=[recommender_key(name) for name in REGISTRY],
+                deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY, model_key("decisions")],
                 description=text,
                 group_name="hybrid",
                 kinds={"python", "duckdb"},
@@ -126,19 +144,20 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         week = week_of(context)
         known = warehouse.known(week, week)
         fitted = {name: load_fitted(deployment, warehouse, week, name, known) for name in REGISTRY}
+        ranker, chosen = trained(deployment, warehouse, week), _chosen(warehouse, week)
+        context.log.info(f"This week's lists are made by {chosen}.")
         pools = []
-        for first in range(0, known.n_customers, BLOCK):
-            lists = _lists(warehouse, week, week, "all", known, first, first + BLOCK)
-            pools.append(blend(lists, known.order_counts, BLEND, POOL))
-            context.log.info(f"Blended customers {first} to {min(first + BLOCK, known.n_customers)}.")
-        pool = pd.concat(pools, ignore_index=True)
+        for first, last in blocks(known):
+            pools.append(_pool(warehouse, week, known, ranker, chosen, first, last))
+        pool = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
         email, suppressed = select_email(pool, known, EMAIL)
         listed = pool[pool["rank"] <= LIST_LENGTH]
-        recommendations = _with_ids(explain(listed, known, fitted), known, week)
+        recommendations = _published(warehouse, week, known, ranker, listed, fitted)
         yield dg.MaterializeResult(
             asset_key=model_key("recommendations"),
             metadata={
                 **_write(warehouse, week, "recommendations", recommendations, RECOMMENDATIONS),
+                "chosen": chosen,
                 **numbers(
                     {
                         f"source_{name}": int(count)
@@ -148,7 +167,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                 ),
             },
         )
-        selection = _with_ids(explain(email, known, fitted), known, week)
+        selection = _published(warehouse, week, known, ranker, email, fitted)
         yield dg.MaterializeResult(
             asset_key=model_key("email_selection"),
             metadata={
@@ -157,6 +176,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                     {
                         "customers": known.n_customers,
                         "customers_with_email": int(email["customer"].nunique()),
+                        "forecast_purchases": float(selection["p_purchase"].sum()),
                         **{
                             f"without_{reason}": int(n)
                             for reason, n in suppressed["reason"].value_counts().items()
@@ -167,6 +187,47 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return hybrid
+
+
+def _pool(
+    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, chosen: str, first: int, last: int
+) -> pd.DataFrame:
+    """The chosen model's best `POOL` rows of customer codes `[first, last)`, with their source."""
+    if chosen == "blend":
+        return blend(
+            _lists(warehouse, week, week, "all", known, first, last), known.order_counts, BLEND, POOL
+        )
+    if chosen == "ranker" and ranker is not None:
+        candidates = candidates_of(warehouse, week, week, known, first, last)
+        scores = score(ranker.ranker, warehouse, week, week, candidates)
+        rows = candidates.ranked(scores, POOL)
+        return rows.assign(source=candidates.best_source()[rows["row"].to_numpy()]).drop(columns="row")
+    rows = read_lists(lists_path(warehouse, week, chosen, week, "all"), known, first, last)
+    return rows[(rows["rank"] <= POOL).to_numpy()].assign(source=chosen)
+
+
+def _published(
+    warehouse: Warehouse,
+    week: date,
+    known: Known,
+    ranker: Trained | None,
+    rows: pd.DataFrame,
+    fitted: dict[str, Recommender],
+) -> pd.DataFrame:
+    """Rows with their probability of a purchase, their reason, and ids in place of codes."""
+    return _with_ids(_likely(warehouse, week, known, ranker, explain(rows, known, fitted)), known, week)
+
+
+def _likely(
+    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
+) -> pd.DataFrame:
+    """Rows with `p_purchase`, the calibrated probability of a purchase within the horizon; null
+    where there was no ranker to learn it."""
+    probability = np.full(len(rows), np.nan)
+    if ranker is not None:
+        for part, _, X in published_frame(warehouse, week, known, rows):
+            probability[part] = ranker.calibrator.probability(ranker.ranker.score(X))
+    return rows.assign(p_purchase=probability)
 
 
 def _lists(
@@ -214,7 +275,7 @@ def _buy_it_again(deployment: Deployment) -> dg.AssetsDefinition:
         **_asset(
             deployment,
             "buy_it_again",
-            [recommender_key("repurchase")],
+            [recommender_key("repurchase"), RANKER_KEY],
             f"Up to {BUY_IT_AGAIN} products that a customer active in the last {ACTIVE_DAYS} days bought before.",
         )
     )
@@ -228,7 +289,8 @@ def _buy_it_again(deployment: Deployment) -> dg.AssetsDefinition:
         active = np.unique(known.events.customer[recent])
         rows = repurchase.recommend(active, BUY_IT_AGAIN, view="repeat").assign(source="repurchase")
         explained = explain(rows, known, {"repurchase": repurchase})
-        table = _with_ids(explained, known, week)
+        ranker = trained(deployment, warehouse, week)
+        table = _with_ids(_likely(warehouse, week, known, ranker, explained), known, week)
         return dg.MaterializeResult(
             metadata={
                 **_write(warehouse, week, "buy_it_again", table, BUY_AGAIN),
@@ -347,59 +409,79 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
 # -- evaluation -----------------------------------------------------------------------------
 
 
-def _metrics(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_asset(
-            deployment,
-            "metrics",
-            [recommender_key(name) for name in REGISTRY],
-            "Every recommender and the blend at the test anchor: what they proposed against what was bought after it.",
-        )
+def _evaluation(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="evaluation",
+        specs=[
+            dg.AssetSpec(
+                model_key(table),
+                deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY],
+                description=text,
+                group_name="evaluation",
+                kinds={"python", "duckdb"},
+                owners=OWNERS,
+                partitions_def=deployment.partitions,
+            )
+            for table, text in {
+                "metrics": "Every recommender, the blend and the ranker at the test anchor: what they proposed "
+                "against what was bought after it.",
+                "decisions": "Which model makes this week's lists: the simplest one that no other is proven to beat.",
+            }.items()
+        ],
+        backfill_policy=deployment.weekly["backfill_policy"],
+        pool=WRITER_POOL,
     )
-    def metrics(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
+    def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
         anchor = deployment.test_anchor(week)
         known = warehouse.known(week, anchor)
-        customers = evaluated_customers(deployment, warehouse, week)
+        truth = warehouse.truth(week, anchor, deployment.horizon_days)
+        customers = listed_customers(deployment, warehouse, week, anchor)
         models: dict[str, dict[str, pd.DataFrame]] = {
             name: {view: read_lists(lists_path(warehouse, week, name, anchor, view), known) for view in VIEWS}
             for name in REGISTRY
         }
-        models["blend"] = {}
-        for view in VIEWS:
-            lists = {name: models[name][view] for name in BLEND.needed}
-            models["blend"][view] = blend(lists, known.order_counts, BLEND, POOL)
-            write_lists(
-                models["blend"][view].drop(columns="source"),
-                known,
-                lists_path(warehouse, week, "blend", anchor, view),
-            )
-        table = evaluate(
-            models,
-            known,
-            warehouse.truth(week, anchor, deployment.horizon_days),
-            as_of=week,
-            customers=customers,
-            seed=deployment.settings.seed,
-        )
+        models["blend"] = {
+            view: blend({name: models[name][view] for name in BLEND.needed}, known.order_counts, BLEND, POOL)
+            for view in VIEWS
+        }
+        if trained(deployment, warehouse, week) is not None:
+            models["ranker"] = {
+                view: read_lists(lists_path(warehouse, week, "ranker", anchor, view), known) for view in VIEWS
+            }
+        seed = deployment.settings.seed
+        table = evaluate(models, known, truth, as_of=week, customers=customers, seed=seed)
         picture = warehouse.week_dir(week) / "evaluation.png"
         picture.write_bytes(plot(table))
         window = f"[{anchor}, {anchor + timedelta(days=deployment.horizon_days)})"
-        return dg.MaterializeResult(
+        yield dg.MaterializeResult(
+            asset_key=model_key("metrics"),
             metadata={
                 **_write(warehouse, week, "metrics", table, METRICS),
                 "evaluation": dg.MetadataValue.md(f"Label window {window}.\n\n{summary_markdown(table)}"),
-                "plot": dg.MetadataValue.md(_inline_png(picture.read_bytes())),
+                "plot": dg.MetadataValue.md(inline_png(picture.read_bytes(), "MAP@12 by recommender")),
                 "plot_file": dg.MetadataValue.path(str(picture)),
-            }
+            },
+        )
+        decision = decide(
+            customer_values({name: views["all"] for name, views in models.items()}, known, truth, customers),
+            seed=seed,
+        )
+        record = decision.comparisons.assign(
+            as_of=week, anchor=anchor, step=range(1, len(decision.comparisons) + 1)
+        )
+        yield dg.MaterializeResult(
+            asset_key=model_key("decisions"),
+            metadata={
+                **_write(warehouse, week, "decisions", record, DECISIONS),
+                "chosen": decision.chosen,
+            },
         )
 
-    return metrics
+    return evaluation
 
 
-def _inline_png(data: bytes) -> str:
-    import base64
-
-    return f"![MAP@12 by recommender](data:image/png;base64,{base64.b64encode(data).decode()})"
+def _chosen(warehouse: Warehouse, week: date) -> str:
+    """The model that this week's evaluation chose."""
+    with warehouse.read(week) as connection:
+        return connection.execute("select max(chosen) from model.decisions").fetchall()[0][0]

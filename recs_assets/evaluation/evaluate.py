@@ -14,12 +14,17 @@ from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.interactions import Known
+from recs_assets.recommenders._features import one_hot
+from recs_assets.recommenders.new_arrivals import first_sold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 VIEWS = ("all", "new", "repeat")
 DEPTHS = ("0", "1-2", "3-9", "10+")
+# Whole weeks between a product's first sale and the anchor.
+AGES = ("unsold", "0-3w", "4-12w", "13w+")
+FACETS = ("brand", "category", "vertical")
 BOOTSTRAPPED = tuple((metric, 12) for metric in ("map", "ndcg", "recall", "hit_rate"))
 COLUMNS = (
     "as_of",
@@ -72,6 +77,27 @@ def depth_segments(order_counts: np.ndarray) -> np.ndarray:
     return np.searchsorted([1, 3, 10], order_counts, side="right").astype(np.int8)
 
 
+def age_segments(known: Known) -> np.ndarray:
+    """int8 position in `AGES` per product: never sold before the anchor, or weeks since first sold."""
+    first = first_sold(known)
+    weeks = (known.anchor_day - first) // 7
+    return np.where(first < 0, 0, 1 + np.searchsorted([4, 13], weeks, side="right")).astype(np.int8)
+
+
+def facet_vectors(products: pd.DataFrame) -> sparse.csr_matrix | None:
+    """csr[n_products, brands + categories + verticals], rows of length 1 (empty where nothing is
+    known); None where no product has any. The cosine of two full rows is their share of equal facets."""
+    blocks = [one_hot(products[name]) for name in FACETS if name in products]
+    facets = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_matrix((len(products), 0))
+    if facets.nnz == 0:
+        return None
+    length = np.sqrt(np.diff(facets.indptr))
+    return sparse.csr_matrix(
+        (np.repeat(1 / np.maximum(length, 1), np.diff(facets.indptr)), facets.indices, facets.indptr),
+        shape=facets.shape,
+    )
+
+
 def evaluate(
     models: Mapping[str, Mapping[str, pd.DataFrame]],
     known: Known,
@@ -101,10 +127,14 @@ def evaluate(
 
     Returns:
         Columns of model.metrics: as_of, anchor, view, segment ("all", "depth:0", "depth:1-2",
-        "depth:3-9", "depth:10+"; empty segments are absent), recommender, metric (precision,
-        recall, ndcg, map, hit_rate, coverage, novelty), k, value, ci_low, ci_high (NaN unless
-        segment "all" and map, ndcg, recall or hit_rate at 12), customers (evaluated). Sorted as
-        written: view, recommender, segment, metric, k. Novelty is absent where there is no list.
+        "depth:3-9", "depth:10+" of customers, "age:unsold", "age:0-3w", "age:4-12w", "age:13w+" of
+        the true products; empty segments are absent), recommender, metric (precision, recall, ndcg,
+        map, hit_rate, coverage, novelty, diversity, serendipity, popularity_bias; recall and
+        hit_rate only by product age), k, value, ci_low, ci_high (NaN unless segment "all" and map,
+        ndcg, recall or hit_rate at 12), customers (evaluated). Sorted as written: view,
+        recommender, segment, metric, k. What has no value is absent: novelty and popularity_bias
+        without a list, diversity of single products or without facets, serendipity and product
+        ages in view "repeat".
 
     Raises:
         ValueError: truth of another shape, or an unknown view.
@@ -117,7 +147,8 @@ def evaluate(
         raise ValueError(f"Unknown view {sorted(unknown)}; views are {VIEWS}.")
     asked = np.arange(known.n_customers) if customers is None else np.sort(np.asarray(customers))
     information = metrics.self_information(known.history)
-    depth = depth_segments(known.order_counts)
+    facets = facet_vectors(known.products)
+    depth, age = depth_segments(known.order_counts), age_segments(known)
     parts = []
     for view, true in truths(truth, known.history).items():
         some = asked[np.diff(true.indptr)[asked] > 0]
@@ -131,7 +162,13 @@ def evaluate(
         for name in names:
             lists = models[name][view]
             lists = lists[(lists["rank"] <= max(ks)).to_numpy()]
-            bits = metrics.novelty(lists, information, some, ks)
+            means = {("novelty", k): v for k, v in metrics.novelty(lists, information, some, ks).items()}
+            if facets is not None:
+                means |= {("diversity", k): v for k, v in metrics.diversity(lists, facets, some, ks).items()}
+            if view != "repeat":
+                found = metrics.serendipity(lists, true, known.history, known.available, some, ks)
+                means |= {("serendipity", k): v for k, v in found.items()}
+            shown_popularity, own_popularity = metrics.popularity(lists, known.history, some, ks)
             inside = np.zeros(known.n_customers, dtype=np.int8) - 1
             inside[some] = depth[some]
             member = inside[lists["customer"].to_numpy()]
@@ -143,24 +180,66 @@ def evaluate(
                 rows = [(metric, k, float(found[mask].mean())) for (metric, k), found in values[name].items()]
                 rows += [("coverage", k, share) for k, share in shares.items()]
                 rows += [
-                    ("novelty", k, float(np.nanmean(found[mask])))
-                    for k, found in bits.items()
+                    (metric, k, float(np.nanmean(found[mask])))
+                    for (metric, k), found in means.items()
                     if np.isfinite(found[mask]).any()
                 ]
-                frame = pd.DataFrame(rows, columns=["metric", "k", "value"])
-                cis = [
+                for k, popular in shown_popularity.items():
+                    both = mask & np.isfinite(popular) & np.isfinite(own_popularity)
+                    if both.any():
+                        bias = popular[both].mean() / own_popularity[both].mean() - 1
+                        rows.append(("popularity_bias", k, float(bias)))
+                ends = [
                     (low.get((name, m, k), np.nan), high.get((name, m, k), np.nan))
                     if segment == "all"
                     else (np.nan, np.nan)
                     for m, k, _ in rows
                 ]
-                frame["ci_low"], frame["ci_high"] = zip(*cis, strict=True)
-                frame["view"], frame["segment"], frame["recommender"] = view, segment, name
-                frame["customers"] = int(mask.sum())
-                parts.append(frame)
+                parts.append(_rows(rows, ends, view, segment, name, int(mask.sum())))
+            if view != "repeat":
+                parts += _by_age(lists, true, some, age, ks, view, name)
     result = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
     result["as_of"], result["anchor"] = as_of, known.as_of
     return result[list(COLUMNS)].astype({"k": np.int32, "customers": np.int64})
+
+
+def _rows(
+    rows: list[tuple[str, int, float]],
+    ends: list[tuple[float, float]],
+    view: str,
+    segment: str,
+    name: str,
+    customers: int,
+) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["metric", "k", "value"])
+    frame["ci_low"], frame["ci_high"] = zip(*ends, strict=True)
+    frame["view"], frame["segment"], frame["recommender"] = view, segment, name
+    frame["customers"] = customers
+    return frame
+
+
+def _by_age(
+    lists: pd.DataFrame,
+    true: sparse.csr_matrix,
+    customers: np.ndarray,
+    age: np.ndarray,
+    ks: Sequence[int],
+    view: str,
+    name: str,
+) -> list[pd.DataFrame]:
+    """Recall and hit rate of the true products of each age."""
+    found = metrics.by_product_class(lists, true, customers, age, len(AGES), ks)
+    parts = []
+    for number, label in enumerate(AGES):
+        rows = [
+            (metric, k, float(values.mean()))
+            for (one, metric, k), (_, values) in found.items()
+            if one == number and len(values)
+        ]
+        if rows:
+            counted = len(found[number, "recall", ks[0]][0])
+            parts.append(_rows(rows, [(np.nan, np.nan)] * len(rows), view, f"age:{label}", name, counted))
+    return parts
 
 
 def truths(truth: sparse.csr_matrix, history: sparse.csr_matrix) -> dict[str, sparse.csr_matrix]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-KS = (5, 10, 12, 20)
+KS = (5, 10, 12, 20, 50)
 PER_CUSTOMER = ("precision", "recall", "ndcg", "map", "hit_rate")
 
 Values = dict[tuple[str, int], np.ndarray]
@@ -144,6 +144,162 @@ def novelty(
     return result
 
 
+def best_sellers(history: sparse.csr_matrix, available: np.ndarray, k: int) -> np.ndarray:
+    """int64 codes of the `k` available products that most customers bought; ties to the smaller code."""
+    buyers = np.bincount(history.indices, minlength=history.shape[1])
+    sold = np.flatnonzero((buyers > 0) & available)
+    return sold[np.lexsort((sold, -buyers[sold]))][:k]
+
+
+def serendipity(
+    lists: pd.DataFrame,
+    truth: sparse.csr_matrix,
+    history: sparse.csr_matrix,
+    available: np.ndarray,
+    customers: np.ndarray,
+    ks: Sequence[int] = KS,
+) -> dict[int, np.ndarray]:
+    """Share of the first k that is both bought and unexpected.
+
+    Unexpected is what neither of two primitive predictions names: the customer bought the product
+    before, or it is one of the k best sellers. "Ratio of serendipity" of Ge, Delgado-Battenfeld and
+    Jannach 2010 (unexpected and useful, divided by the length of the list).
+
+    Args:
+        lists: columns customer (code), product (code), rank.
+        truth: csr[n_customers, n_products]; stored non-zeros were bought in the label window.
+        history: csr of the same shape: bought before the anchor.
+        available: bool[n_products].
+        customers: distinct codes.
+        ks: list lengths; a shorter list is divided by k all the same.
+
+    Returns:
+        k -> float64[len(customers)].
+    """
+    customers = np.asarray(customers, dtype=np.int64)
+    rows, ranks, products = _rows_of(lists, customers, truth.shape[0], max(ks))
+    useful = _contains(_stored(truth[customers]), rows, products)
+    useful &= ~_contains(_stored(history[customers]), rows, products)
+    place = np.full(truth.shape[1], np.iinfo(np.int64).max)
+    best = best_sellers(history, available, max(ks))
+    place[best] = np.arange(1, len(best) + 1)
+    return {
+        k: np.bincount(rows[useful & (ranks <= k) & (place[products] > k)], minlength=len(customers)) / k
+        for k in ks
+    }
+
+
+def diversity(
+    lists: pd.DataFrame, vectors: sparse.csr_matrix, customers: np.ndarray, ks: Sequence[int] = KS
+) -> dict[int, np.ndarray]:
+    """Mean distance (1 - cosine) between the products of a list, over its pairs.
+
+    Intra-list diversity, the complement of the intra-list similarity of Ziegler et al. 2005. With
+    unit vectors the cosines of all ordered pairs of distinct products sum to |sum of vectors|^2
+    less one per product, so no pair is formed.
+
+    Args:
+        lists: columns customer (code), product (code), rank.
+        vectors: csr[n_products, features], rows of length 1 or empty (an unknown product is like no other).
+        customers: distinct codes.
+        ks: list lengths.
+
+    Returns:
+        k -> float64[len(customers)] in 0..1 for vectors without negative parts; NaN for lists of
+        fewer than two products.
+    """
+    customers = np.asarray(customers, dtype=np.int64)
+    highest = int(max(customers.max(initial=-1), lists["customer"].max() if len(lists) else -1)) + 1
+    rows, ranks, products = _rows_of(lists, customers, highest, max(ks))
+    described = np.diff(vectors.indptr) > 0
+    result = {}
+    for k in ks:
+        keep = ranks <= k
+        row, product = rows[keep], products[keep]
+        shown = sparse.csr_matrix(
+            (np.ones(len(row)), (row, product)), shape=(len(customers), vectors.shape[0])
+        )
+        total = (shown @ vectors).tocsr()
+        squared = np.asarray(total.multiply(total).sum(axis=1)).ravel()
+        count = np.bincount(row, minlength=len(customers))
+        alike = squared - np.bincount(row, weights=described[product], minlength=len(customers))
+        pairs = count * (count - 1)
+        result[k] = np.where(pairs > 0, 1 - alike / np.maximum(pairs, 1), np.nan)
+    return result
+
+
+def popularity(
+    lists: pd.DataFrame, history: sparse.csr_matrix, customers: np.ndarray, ks: Sequence[int] = KS
+) -> tuple[dict[int, np.ndarray], np.ndarray]:
+    """Mean popularity of a customer's list, and of what she bought herself.
+
+    Popularity of a product: share of the buying customers that bought it. The relative difference
+    of the two means over customers is the popularity bias "delta GAP" of Abdollahpouri, Mansoury,
+    Burke and Mobasher, The Unfairness of Popularity Bias in Recommendation, 2019.
+
+    Args:
+        lists: columns customer (code), product (code), rank.
+        history: csr[n_customers, n_products] with one entry per pair bought before the anchor.
+        customers: distinct codes.
+        ks: list lengths.
+
+    Returns:
+        k -> float64[len(customers)] (NaN without a list), and float64[len(customers)] of the
+        profiles (NaN without a purchase).
+    """
+    customers = np.asarray(customers, dtype=np.int64)
+    buying = max(1, int((np.diff(history.indptr) > 0).sum()))
+    share = np.bincount(history.indices, minlength=history.shape[1]) / buying
+    profile = history[customers]
+    bought = np.diff(profile.indptr)
+    rows = np.repeat(np.arange(len(customers)), bought)
+    total = np.bincount(rows, weights=share[profile.indices], minlength=len(customers))
+    own = np.where(bought > 0, total / np.maximum(bought, 1), np.nan)
+    return novelty(lists, share, customers, ks), own
+
+
+def by_product_class(
+    lists: pd.DataFrame,
+    truth: sparse.csr_matrix,
+    customers: np.ndarray,
+    classes: np.ndarray,
+    count: int,
+    ks: Sequence[int] = KS,
+) -> dict[tuple[int, str, int], tuple[np.ndarray, np.ndarray]]:
+    """Recall and hit rate of the true products of each class, from the lists as they are.
+
+    Only these two: precision, MAP and NDCG would count a hit on another class as a miss.
+
+    Args:
+        lists: columns customer (code), product (code), rank.
+        truth: csr[n_customers, n_products]; stored non-zeros are true.
+        customers: distinct codes.
+        classes: int[n_products] in 0..count-1.
+        count: number of classes.
+        ks: list lengths.
+
+    Returns:
+        (class, "recall" or "hit_rate", k) -> positions in `customers` of those with a true product of
+        the class, and their values float64.
+    """
+    customers = np.asarray(customers, dtype=np.int64)
+    wanted = _stored(truth[customers])
+    rows, ranks, products = _rows_of(lists, customers, truth.shape[0], max(ks))
+    hit = _contains(wanted, rows, products)
+    cell = rows[hit] * count + classes[products[hit]]
+    owner = np.repeat(np.arange(len(customers), dtype=np.int64), np.diff(wanted.indptr))
+    size = np.bincount(owner * count + classes[wanted.indices], minlength=len(customers) * count)
+    size = size.reshape(len(customers), count)
+    result = {}
+    for k in ks:
+        found = np.bincount(cell[ranks[hit] <= k], minlength=size.size).reshape(size.shape)
+        for number in range(count):
+            some = np.flatnonzero(size[:, number])
+            result[number, "recall", k] = some, found[some, number] / size[some, number]
+            result[number, "hit_rate", k] = some, (found[some, number] > 0).astype(np.float64)
+    return result
+
+
 def _rows_of(
     lists: pd.DataFrame, customers: np.ndarray, n_customers: int, longest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -170,8 +326,15 @@ def _stored(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
 
 
 def _contains(matrix: sparse.csr_matrix, rows: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """bool per (row, product): is the entry stored?"""
+    """bool per (row, product): is the entry of a matrix with sorted indices stored?
+
+    A binary search, because numpy 2.4's `isin` hashes such keys into few buckets: 0.56 s a call
+    instead of 0.01 for 120,000 rows of Complete Journey, 85 % of the whole evaluation.
+    """
     width = matrix.shape[1]
     keys = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr)) * width
     keys += matrix.indices
-    return np.isin(rows * width + products, keys)
+    if len(keys) == 0:
+        return np.zeros(len(rows), dtype=bool)
+    wanted = rows * width + products
+    return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted

@@ -1,6 +1,8 @@
 """Why this product: one true, specific sentence per row.
 
-A sentence is written only where the events say so. Each row takes the first reason that holds:
+A sentence is written only where the events say so. Rows of the ranker (`explain_families`) try the
+families of features in the order of their contributions to the row's own score. Rows of the blend
+(`explain`) take the first reason that holds:
 
 1. the customer bought the product before: how often and when;
 2. what the row's source says: the product that led to it, if the customer bought that one (and, to
@@ -11,19 +13,21 @@ A sentence is written only where the events say so. Each row takes the first rea
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.interactions import EVENT_TYPES, Known
 from recs_assets.recommenders.base import Recommender, rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
 
 # reason_code -> sentence. A shop translates here (and MONTHS). {product} is the name of the product
-# that led to the row, {category} that of the recommended product, {date} a day.
+# that led to the row, {category} and {brand} those of the recommended product, {date} a day.
 TEMPLATES: dict[str, str] = {
     "bought_often": "You bought this on {days} days, last on {date}",
     "bought_once": "You bought this on {date}",
@@ -31,6 +35,14 @@ TEMPLATES: dict[str, str] = {
     "also_bought": "Customers who bought {product}, as you did on {date}, buy this too",
     "similar_product": "Similar to {product}, which you bought on {date}",
     "similar_customers": "Customers with purchases like yours buy this",
+    "in_cart": "You put this into your cart on {date}",
+    "wished": "You put this on your wishlist on {date}",
+    "viewed": "You looked at this on {date}",
+    "viewed_related": "Close to {product}, which you looked at on {date}",
+    "brand_you_buy": "From {brand}, a brand you buy",
+    "new_arrival": "New in our range",
+    "new_for_your_taste": "New in our range and close to {product}, which you bought on {date}",
+    "on_offer": "On offer in the coming weeks",
     "popular": "Popular with our customers in the last 4 weeks",
     "popular_in_your_category": "Popular in {category}, a category you buy from",
     "popular_in_category": "Popular in {category}",
@@ -44,6 +56,17 @@ MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", 
 # so "often bought with" would claim too much for it.
 EVIDENCE = {"rules": "bought_together", "item_knn": "also_bought", "content": "similar_product"}
 SIMILAR_CUSTOMERS = ("als", "lightfm", "user_knn")
+
+# Family -> recommenders whose evidence a sentence may cite, the more specific first.
+FAMILY_EVIDENCE: dict[str, tuple[tuple[str, str], ...]] = {
+    "bought_with": (("rules", "bought_together"), ("transition", "also_bought"), ("item_knn", "also_bought")),
+    "similar": (("content", "similar_product"),),
+    "customers_like_you": (("ease", "also_bought"),),
+    "new_arrival": (("new_arrivals", "new_for_your_taste"),),
+}
+
+# Event -> what is said of it, the stronger wish first.
+SEEN = {"add_to_cart": "in_cart", "add_to_wishlist": "wished", "view": "viewed"}
 
 CODES = tuple(TEMPLATES)
 RECENT_DAYS = 28
@@ -85,11 +108,77 @@ def explain(rows: pd.DataFrame, known: Known, recommenders: Mapping[str, Recomme
     return result
 
 
+def explain_families(
+    rows: pd.DataFrame,
+    known: Known,
+    recommenders: Mapping[str, Recommender],
+    order: np.ndarray,
+    contribution: np.ndarray,
+    families: Sequence[str],
+    promoted: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Add to every row the reason that the ranker's own contributions support.
+
+    The families that pulled the row up are tried from the largest contribution down; the first for
+    which the events hold a true sentence is cited. Price and context have none. Where no family
+    has one, the row falls back on what is true of it anyway, as in `explain`.
+
+    Args:
+        rows: columns customer, product (codes of `known`); others are kept. Any order.
+        known: the week's, on which the recommenders were fitted.
+        recommenders: name -> fitted, for evidence; any may be absent.
+        order: int[n, families], columns of `contribution` by size, largest first.
+        contribution: float[n, families]; only positive ones are cited.
+        families: names of these columns.
+        promoted: bool[n], an offer of the product is announced and runs within the horizon; None:
+            nothing is called an offer.
+
+    Returns:
+        As `explain`, and reason_family (category): the family the sentence speaks for, "" for a
+        fallback; support and confidence (float64): share of baskets with both products, and of
+        those with the cited one that hold this; NaN where the sentence cites no rule.
+
+    Raises:
+        ValueError: arrays of another length than `rows`.
+    """
+    if not len(rows) == len(order) == len(contribution) or (
+        promoted is not None and len(promoted) != len(rows)
+    ):
+        raise ValueError(f"{len(rows)} rows, but {len(order)} orders and {len(contribution)} contributions.")
+    facts = _Facts(known)
+    promoted = np.zeros(len(rows), dtype=bool) if promoted is None else np.asarray(promoted, dtype=bool)
+    parts = []
+    for start in range(0, max(1, len(rows)), BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        parts.append(
+            _families_block(
+                rows.iloc[block],
+                facts,
+                recommenders,
+                order[block],
+                contribution[block],
+                list(families),
+                promoted[block],
+            )
+        )
+    code, because, day, family, support, confidence = (
+        np.concatenate([part[number] for part in parts]) for number in (0, 1, 2, 4, 5, 6)
+    )
+    result = rows.reset_index(drop=True)
+    result["reason_code"] = pd.Categorical.from_codes(code, categories=list(CODES))
+    result["reason_text"] = pd.concat([part[3] for part in parts], ignore_index=True)
+    result["because_product"], result["because_day"] = because, day
+    result["reason_family"] = pd.Categorical.from_codes(family, categories=[*families, ""])
+    result["support"], result["confidence"] = support, confidence
+    return result
+
+
 class _Facts:
     """What sentences may claim, looked up per product or per (customer, product)."""
 
     def __init__(self, known: Known) -> None:
         self.known = known
+        self._seen: dict[str, tuple[_Pairs, np.ndarray]] = {}
         history, last = known.history, known.last_bought
         self.pairs = _Pairs(history)
         self.days, self.last = history.data.astype(np.int32), last.data.astype(np.int32)
@@ -101,12 +190,50 @@ class _Facts:
         self.category_name = category.to_numpy(dtype=object)
         self.category, _ = pd.factorize(category.mask(_blank(category)))  # -1: none
         self.popular, self.popular_in_category = self._popular()
-        member = np.flatnonzero(self.category >= 0)
-        groups = sparse.csr_matrix(
-            (np.ones(len(member), dtype=np.float32), (member, self.category[member])),
-            shape=(known.n_products, int(self.category.max(initial=-1)) + 1),
-        )
-        self.categories_bought = _Pairs((history @ groups).tocsr())
+        self.categories_bought = _Pairs(_grouped(history, self.category))
+
+    @cached_property
+    def brand(self) -> np.ndarray:
+        """int64[n_products]: number of the brand, -1 without one."""
+        brand = self.known.products["brand"]
+        return pd.factorize(brand.mask(_blank(brand)))[0]
+
+    def brand_name(self, product: int) -> str:
+        return self.known.products["brand"].iloc[product]
+
+    @cached_property
+    def brands_bought(self) -> _Pairs:
+        return _Pairs(_grouped(self.known.history, self.brand))
+
+    @cached_property
+    def new(self) -> np.ndarray:
+        """bool[n_products]: first bought by anyone in the last 4 weeks, or never, in a shop that has
+        been selling for longer."""
+        known = self.known
+        day = known.events.day[known.purchased]
+        first = np.full(known.n_products, np.iinfo(np.int32).max)
+        np.minimum.at(first, known.events.product[known.purchased], day)
+        since = known.anchor_day - RECENT_DAYS
+        recently = first >= since
+        return recently & (first < np.iinfo(np.int32).max) & bool(len(day) and day.min() < since)
+
+    def seen(self, kind: str) -> tuple[_Pairs, np.ndarray]:
+        """Pairs with an event of this kind, and the day of the latest one."""
+        if kind not in self._seen:
+            events = self.known.events
+            rows = events.kind == EVENT_TYPES.index(kind)
+            keys = events.customer[rows].astype(np.int64) * self.known.n_products + events.product[rows]
+            order = np.lexsort((events.day[rows], keys))
+            keys, day = keys[order], events.day[rows][order]
+            last = np.r_[keys[1:] != keys[:-1], True] if len(keys) else np.empty(0, dtype=bool)
+            self._seen[kind] = _Pairs.of(keys[last], self.known.n_products), day[last]
+        return self._seen[kind]
+
+    def latest(self, kind: str, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """Day of the latest event of this kind per pair, -1 without one."""
+        pairs, day = self.seen(kind)
+        at = pairs.find(customers, products)
+        return np.where(at >= 0, day[at], -1) if len(day) else np.full(len(at), -1)
 
     def _popular(self) -> tuple[np.ndarray, np.ndarray]:
         """bool[n_products] twice: popular in the shop, popular within the category."""
@@ -143,6 +270,13 @@ class _Pairs:
         rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
         self.keys = rows * self.width + matrix.indices
 
+    @classmethod
+    def of(cls, keys: np.ndarray, width: int) -> Self:
+        """From ascending row * width + column."""
+        pairs = cls.__new__(cls)
+        pairs.width, pairs.keys = max(1, width), keys
+        return pairs
+
     def find(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """int64 position among the stored entries, -1 where not stored."""
         if len(self.keys) == 0:
@@ -150,6 +284,16 @@ class _Pairs:
         wanted = rows.astype(np.int64) * self.width + columns
         at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
         return np.where(self.keys[at] == wanted, at, -1)
+
+
+def _grouped(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
+    """csr[customers, groups]: purchases per group of products; products of group -1 are left out."""
+    member = np.flatnonzero(group >= 0)
+    groups = sparse.csr_matrix(
+        (np.ones(len(member), dtype=np.float32), (member, group[member])),
+        shape=(len(group), int(group.max(initial=-1)) + 1),
+    )
+    return (history @ groups).tocsr()
 
 
 def _blank(values: pd.Series) -> np.ndarray:
@@ -208,6 +352,130 @@ def _explain_block(
     return code, because, day, _texts(code, because, day, days, products, facts)
 
 
+def _families_block(
+    rows: pd.DataFrame,
+    facts: _Facts,
+    recommenders: Mapping[str, Recommender],
+    order: np.ndarray,
+    contribution: np.ndarray,
+    families: list[str],
+    promoted: np.ndarray,
+) -> tuple:
+    """Arrays of `explain_families`: code, because, day, text, family, support, confidence."""
+    customers, products = (rows[column].to_numpy(dtype=np.int32) for column in ("customer", "product"))
+    claims = _Claims(facts, customers, products)
+    family = np.full(len(rows), len(families), dtype=np.int8)
+    for place in range(order.shape[1]):
+        column = order[:, place].astype(np.int64)
+        open_ = (claims.code < 0) & (contribution[np.arange(len(rows)), column] > 0)
+        for number in np.unique(column[open_]):
+            here = np.flatnonzero(open_ & (column == number))
+            claims.family(families[number], here, recommenders, promoted)
+            family[here[claims.code[here] >= 0]] = number
+    claims.fallback()
+    code, because, day = claims.code, claims.because, claims.day
+    day[because < 0] = -1
+    support, confidence = np.full((2, len(rows)), np.nan)
+    together = np.flatnonzero((code == CODES.index("bought_together")) & (because >= 0))
+    if len(together):
+        rules = recommenders["rules"]
+        found = _Pairs(rules.pair_baskets_).find(because[together], products[together])
+        baskets = np.where(found >= 0, rules.pair_baskets_.data[found], 0)
+        support[together] = baskets / rules.total_baskets_
+        confidence[together] = baskets / rules.product_baskets_[because[together]]
+    days, _ = facts.bought(customers, products)
+    text = _texts(code, because, day, days, products, facts)
+    return code, because, day.astype(np.int32), text, family, support, confidence
+
+
+class _Claims:
+    """Reasons of some rows; a row keeps the first that is claimed for it."""
+
+    def __init__(self, facts: _Facts, customers: np.ndarray, products: np.ndarray) -> None:
+        self.facts, self.customers, self.products = facts, customers, products
+        self.code = np.full(len(customers), -1, dtype=np.int8)
+        self.because = np.full(len(customers), -1, dtype=np.int32)
+        self.days, self.day = facts.bought(customers, products)
+        self.category = facts.category[products]
+        at = np.maximum(self.category, 0)
+        self.yours = (self.category >= 0) & (facts.categories_bought.find(customers, at) >= 0)
+
+    def claim(
+        self, name: str, here: np.ndarray, holds: np.ndarray, because: np.ndarray, day: np.ndarray
+    ) -> None:
+        rows = here[holds & (self.code[here] < 0)]
+        place = np.flatnonzero(holds & (self.code[here] < 0))
+        self.code[rows] = CODES.index(name)
+        self.because[rows], self.day[rows] = because[place], day[place]
+
+    def family(
+        self, family: str, here: np.ndarray, recommenders: Mapping[str, Recommender], promoted: np.ndarray
+    ) -> None:
+        """Claim for the rows `here` what is true and belongs to the family."""
+        facts, customers, products = self.facts, self.customers[here], self.products[here]
+        none = np.full(len(here), -1, dtype=np.int32)
+        if family == "bought_before":
+            for name, holds in (("bought_often", self.days[here] > 1), ("bought_once", self.days[here] == 1)):
+                self.claim(name, here, holds, products, self.day[here])
+        for source, name in FAMILY_EVIDENCE.get(family, ()):
+            if source not in recommenders:
+                continue
+            led = recommenders[source].because(customers, products)
+            _, when = facts.bought(customers, np.maximum(led, 0))
+            # Evidence may be a view or a wish: only a purchase is called one.
+            true = (led >= 0) & (led != products) & (when >= 0)
+            if name in ("similar_product", "new_for_your_taste"):
+                there = facts.category[np.maximum(led, 0)]
+                true &= (self.category[here] == there) | (self.category[here] < 0) | (there < 0)
+            if name == "new_for_your_taste":
+                true &= facts.new[products]
+            self.claim(name, here, true, led, when)
+        if family == "customers_like_you":
+            alike = facts.has_history[customers] & (facts.buyers[products] > 0)
+            self.claim("similar_customers", here, alike, none, none)
+        if family == "viewed_or_wished":
+            for kind, name in SEEN.items():
+                when = facts.latest(kind, customers, products)
+                self.claim(name, here, when >= 0, products, when.astype(np.int32))
+            if "recently_viewed" in recommenders:
+                led = recommenders["recently_viewed"].because(customers, products)
+                when = facts.latest("view", customers, np.maximum(led, 0)).astype(np.int32)
+                self.claim("viewed_related", here, (led >= 0) & (led != products) & (when >= 0), led, when)
+        if family == "brand":
+            brand = facts.brand[products]
+            bought = (brand >= 0) & (facts.brands_bought.find(customers, np.maximum(brand, 0)) >= 0)
+            self.claim("brand_you_buy", here, bought, none, none)
+        if family == "new_arrival":
+            self.claim("new_arrival", here, facts.new[products], none, none)
+        if family == "promotion":
+            self.claim("on_offer", here, promoted[here], none, none)
+        if family == "popular":
+            self.claim("popular", here, facts.popular[products], none, none)
+        if family == "popular_in_category":
+            popular = facts.popular_in_category[products]
+            self.claim("popular_in_your_category", here, self.yours[here] & popular, none, none)
+            self.claim("popular_in_category", here, (self.category[here] >= 0) & popular, none, none)
+            self.claim("from_your_category", here, self.yours[here], none, none)
+
+    def fallback(self) -> None:
+        """What is true of a row whatever mattered to the ranker."""
+        here = np.flatnonzero(self.code < 0)
+        none = np.full(len(here), -1, dtype=np.int32)
+        popular = self.facts.popular_in_category[self.products[here]]
+        named = self.category[here] >= 0
+        for name, days in (("bought_often", self.days[here] > 1), ("bought_once", self.days[here] == 1)):
+            self.claim(name, here, days, self.products[here], self.day[here])
+        for name, holds in (
+            ("popular", self.facts.popular[self.products[here]]),
+            ("popular_in_your_category", self.yours[here] & popular),
+            ("popular_in_category", named & popular),
+            ("from_your_category", self.yours[here]),
+            ("from_category", named),
+            ("from_range", np.ones(len(here), dtype=bool)),
+        ):
+            self.claim(name, here, holds, none, none)
+
+
 def _texts(
     code: np.ndarray,
     because: np.ndarray,
@@ -220,10 +488,14 @@ def _texts(
     subject = np.full(len(code), -1, dtype=np.int64)  # what the sentence names
     for position, name in enumerate(CODES):
         here = code == position
+        if not here.any():
+            continue
         if "{product}" in TEMPLATES[name]:
             subject[here] = because[here]
         elif "{category}" in TEMPLATES[name]:
             subject[here] = facts.category[products[here]]
+        elif "{brand}" in TEMPLATES[name]:
+            subject[here] = facts.brand[products[here]]
     counted = np.where(code == CODES.index("bought_often"), days, 0)
     parts = pd.DataFrame({"code": code, "subject": subject, "day": day, "days": counted})
     group = parts.groupby(["code", "subject", "day", "days"], sort=False).ngroup().to_numpy()
@@ -232,6 +504,7 @@ def _texts(
         TEMPLATES[CODES[code[row]]].format(
             product=facts.name[because[row]],
             category=facts.category_name[products[row]],
+            brand=facts.brand_name(products[row]) if "{brand}" in TEMPLATES[CODES[code[row]]] else None,
             date=day_text(int(day[row]), facts.known.as_of),
             days=counted[row],
         )

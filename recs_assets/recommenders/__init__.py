@@ -14,14 +14,18 @@ from recs_assets.recommenders.als import ALS
 from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.content import Content
+from recs_assets.recommenders.ease import EASE
 from recs_assets.recommenders.item_knn import ItemKNN
 from recs_assets.recommenders.lightfm_warp import LightFMWarp
+from recs_assets.recommenders.new_arrivals import NewArrivals
 from recs_assets.recommenders.popularity import CategoryPopularity, Popularity
 from recs_assets.recommenders.random_baseline import Random
+from recs_assets.recommenders.recently_viewed import RecentlyViewed
 from recs_assets.recommenders.repurchase import Repurchase
+from recs_assets.recommenders.transition import Transition
 from recs_assets.recommenders.user_knn import UserKNN
 
-Family = Literal["cf", "content", "rules", "repurchase", "popularity", "baseline"]
+Family = Literal["cf", "content", "rules", "repurchase", "popularity", "browsing", "baseline"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,11 @@ REGISTRY: dict[str, Entry] = {
         "rules",
         "Often bought with {because}",
     ),
+    "transition": Entry(
+        lambda seed, lines, threads: Transition(max_day_products=lines),
+        "rules",
+        "Often bought after {because}",
+    ),
     "item_knn": Entry(
         lambda seed, lines, threads: ItemKNN(threads=threads),
         "cf",
@@ -66,8 +75,19 @@ REGISTRY: dict[str, Entry] = {
         "cf",
         "Chosen for customers who, like you, bought {because}",
     ),
+    "ease": Entry(
+        lambda seed, lines, threads: EASE(), "cf", "Customers who bought {because} choose this next to it"
+    ),
     "content": Entry(lambda seed, lines, threads: Content(seed=seed), "content", "Similar to {because}"),
     "lightfm": Entry(
         lambda seed, lines, threads: LightFMWarp(seed=seed), "cf", "Chosen for shoppers like you"
+    ),
+    "new_arrivals": Entry(
+        lambda seed, lines, threads: NewArrivals(), "content", "New, and close to your taste"
+    ),
+    "recently_viewed": Entry(
+        lambda seed, lines, threads: RecentlyViewed(threads=threads),
+        "browsing",
+        "You looked at {because} lately",
     ),
 }

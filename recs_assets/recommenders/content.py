@@ -88,11 +88,12 @@ class Content(Recommender):
         self.known_ = known
         self.popularity_ = np.nan_to_num(decayed_purchase_days(known, self.popularity_half_life_days))
         self.weights_ = known.signal(self.half_life_days)
-        self.words_ = self._words_and_facets(known.products)
+        self.words_ = self.words_and_facets(known.products)
         self.vectors_ = self._reduce(self.words_)
         return self
 
-    def _words_and_facets(self, products: pd.DataFrame) -> sparse.csr_matrix:
+    def words_and_facets(self, products: pd.DataFrame) -> sparse.csr_matrix:
+        """csr float32[len(products), words and facets]: TF-IDF, unit length; empty rows without text."""
         from sklearn.feature_extraction.text import TfidfTransformer
 
         counts = sparse.hstack(

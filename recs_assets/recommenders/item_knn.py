@@ -67,30 +67,15 @@ class ItemKNN(Recommender):
             raise ValueError(f"weighting is {self.weighting!r}; it must be 'bm25' or 'cosine'.")
         self.known_ = known
         self.weights_ = known.signal(self.half_life_days)
-        self.similarity_ = self._similarity(keep_strongest(known.signal(), self.max_history))
-        return self
-
-    def _similarity(self, signal: sparse.csr_matrix) -> sparse.csr_matrix:
-        # Only products with a signal take part: BM25's idf counts products, and a long tail that
-        # nobody touched would make every customer look selective.
-        sold = np.flatnonzero(np.bincount(signal.indices, minlength=signal.shape[1]))
-        size = signal.shape[1]
-        if len(sold) == 0:
-            return sparse.csr_matrix((size, size), dtype=np.float32)
-        from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight, normalize
-
-        counts = signal[:, sold].astype(np.float64).T
-        weighted = bm25_weight(counts, self.k1, self.b) if self.weighting == "bm25" else normalize(counts)
-        model = ItemItemRecommender(K=min(self.neighbours, len(sold)), num_threads=self.threads)
-        model.fit(weighted.T.tocsr(), show_progress=False)
-        learned = model.similarity.tocoo()
-        similarity = sparse.csr_matrix(
-            (learned.data.astype(np.float32), (sold[learned.row], sold[learned.col])), shape=(size, size)
+        self.similarity_ = similar_products(
+            keep_strongest(known.signal(), self.max_history),
+            self.neighbours,
+            self.weighting,
+            self.k1,
+            self.b,
+            self.threads,
         )
-        similarity.data[similarity.data < 0] = 0
-        similarity.eliminate_zeros()
-        similarity.sort_indices()
-        return similarity
+        return self
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         return self.weights_[customers] @ self.similarity_
@@ -98,6 +83,38 @@ class ItemKNN(Recommender):
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum above."""
         return strongest(self.weights_, self.similarity_.T.tocsr(), customers, products)
+
+
+def similar_products(
+    signal: sparse.csr_matrix,
+    neighbours: int,
+    weighting: Literal["bm25", "cosine"],
+    k1: float = 1.2,
+    b: float = 0.3,
+    threads: int = 1,
+) -> sparse.csr_matrix:
+    """float32 csr[n_products, n_products]: row i holds the products most similar to i, i included;
+    the formulas and parameters are those of `ItemKNN`."""
+    # Only products with a signal take part: BM25's idf counts products, and a long tail that
+    # nobody touched would make every customer look selective.
+    sold = np.flatnonzero(np.bincount(signal.indices, minlength=signal.shape[1]))
+    size = signal.shape[1]
+    if len(sold) == 0:
+        return sparse.csr_matrix((size, size), dtype=np.float32)
+    from implicit.nearest_neighbours import ItemItemRecommender, bm25_weight, normalize
+
+    counts = signal[:, sold].astype(np.float64).T
+    weighted = bm25_weight(counts, k1, b) if weighting == "bm25" else normalize(counts)
+    model = ItemItemRecommender(K=min(neighbours, len(sold)), num_threads=threads)
+    model.fit(weighted.T.tocsr(), show_progress=False)
+    learned = model.similarity.tocoo()
+    similarity = sparse.csr_matrix(
+        (learned.data.astype(np.float32), (sold[learned.row], sold[learned.col])), shape=(size, size)
+    )
+    similarity.data[similarity.data < 0] = 0
+    similarity.eliminate_zeros()
+    similarity.sort_indices()
+    return similarity
 
 
 def keep_strongest(matrix: sparse.csr_matrix, limit: int) -> sparse.csr_matrix:

@@ -224,6 +224,25 @@ RAW = {
             "end_at": "2024-03-11 00:00:00",
             "reach": 1.0,
         },
+        {
+            "promotion_id": "o3",
+            "product_id": "bread",
+            "kind": "Mailer",
+            "announced_at": "2024-01-20 00:00:00",
+            "start_at": "2024-02-12 00:00:00",
+            "end_at": "2024-02-19 00:00:00",
+            "reach": 0.5,
+        },
+        # Planned for the test anchor's label window, but announced after that anchor.
+        {
+            "promotion_id": "o4",
+            "product_id": "milk",
+            "kind": "display",
+            "announced_at": "2024-02-05 00:00:00",
+            "start_at": "2024-02-26 00:00:00",
+            "end_at": "2024-03-04 00:00:00",
+            "reach": 0.2,
+        },
     ],
     "campaign_events": [
         {
@@ -260,6 +279,7 @@ MODEL = {
             "milk",
             1,
             0.9,
+            0.25,
             "repurchase",
             "bought_before",
             "You bought Milk on 3 Mar",
@@ -272,13 +292,14 @@ MODEL = {
             "bread",
             2,
             0.5,
+            0.25,
             "item_knn",
             "bought_together",
             "Goes with Milk",
             "milk",
             "2024-03-03",
         ),
-        ("2024-03-04", "fay", "new", 1, 0.1, "popularity", "popular", "Liked by many", None, None),
+        ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", "popular", "Liked by many", None, None),
     ],
     "email_selection": [
         (
@@ -287,6 +308,7 @@ MODEL = {
             1,
             "milk",
             0.9,
+            0.25,
             "repurchase",
             "bought_before",
             "You bought Milk on 3 Mar",
@@ -299,20 +321,21 @@ MODEL = {
             2,
             "bread",
             0.5,
+            0.25,
             "item_knn",
             "bought_together",
             "Goes with Milk",
             "milk",
             "2024-03-03",
         ),
-        ("2024-03-04", "fay", 1, "new", 0.1, "popularity", "popular", "Liked by many", None, None),
-        # Another week's row in the same file is not this week's.
+        ("2024-03-04", "fay", 1, "new", 0.1, 0.25, "popularity", "popular", "Liked by many", None, None),
         (
             "2024-02-26",
             "ann",
             1,
             "milk",
             0.9,
+            0.25,
             "repurchase",
             "bought_before",
             "You bought Milk",
@@ -320,7 +343,7 @@ MODEL = {
             "2024-02-05",
         ),
     ],
-    "buy_it_again": [("2024-03-04", "ann", 1, "milk", 0.9, "You bought Milk on 3 Mar")],
+    "buy_it_again": [("2024-03-04", "ann", 1, "milk", 0.9, 0.25, "You bought Milk on 3 Mar")],
     "product_neighbours": [
         (
             "2024-03-04",
@@ -339,6 +362,24 @@ MODEL = {
     ],
     "association_rules": [("2024-03-04", ["bread", "tea"], "milk", 1, 1, 3, 4, 0.25, 1.0, 1.33, 0.06, None)],
     "metrics": [("2024-03-04", "2024-02-05", "all", "all", "popularity", "map", 12, 0.067, 0.06, 0.07, 4)],
+    "decisions": [
+        (
+            "2024-03-04",
+            "2024-02-05",
+            1,
+            "map@12",
+            "repurchase",
+            "popularity",
+            0.3,
+            0.1,
+            0.2,
+            0.15,
+            0.25,
+            4,
+            True,
+            "repurchase",
+        )
+    ],
 }
 
 # One fault for each test that dbt runs every week.

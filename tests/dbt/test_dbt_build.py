@@ -128,6 +128,50 @@ def test_customer_product_features(prepared):
     ]
 
 
+def test_product_promotions(prepared):
+    # o2 is announced at the week's midnight; o4 ends on it, and is announced at the test anchor's.
+    columns = "as_of, product_id, mailer_weeks, mailer_reach, price_reach, display_reach_before, any_weeks"
+    assert prepared.sql(f"select {columns}, days_to_first_offer from features.product_promotions") == [
+        (TEST, "bread", 1.0, 0.5, 0.0, 0.0, 1.0, 7),
+        (WEEK, "bread", 0.0, 0.0, 0.0, 0.0, 0.0, None),
+        (WEEK, "milk", 0.0, 0.0, 1.0, 0.05, 1.0, 0),
+    ]
+
+
+def test_customer_category_and_category_features(prepared):
+    columns = "as_of, customer_id, category, purchases, share, order_days, mean_gap_days, days_since_last"
+    assert prepared.sql(f"select {columns} from features.customer_category_features") == [
+        (TEST, "ann", "bakery", 1, 0.5, 1, None, 30),
+        (TEST, "ann", "dairy", 1, 0.5, 1, None, 30),
+        (TEST, "bob", "dairy", 1, 1.0, 1, None, 4),
+        (WEEK, "ann", "bakery", 1, 0.25, 1, None, 58),
+        (WEEK, "ann", "dairy", 3, 0.75, 3, 28.5, 1),
+        (WEEK, "bob", "dairy", 1, 1.0, 1, None, 32),
+    ]
+    columns = "as_of, category, products, purchases, buyers, repeat_buyer_share, mean_gap_days, mean_price"
+    assert prepared.sql(f"select {columns} from features.category_features") == [
+        (TEST, "bakery", 1, 1, 1, 0.0, None, 2.5),
+        (TEST, "dairy", 1, 2, 2, 0.0, None, 1.5),
+        (WEEK, "bakery", 1, 1, 1, 0.0, None, 2.5),
+        (WEEK, "dairy", 1, 4, 2, 0.5, 28.5, 1.5),
+    ]
+    assert prepared.sql("select * from features.customer_brand_features") == []
+
+
+def test_customer_product_rhythm_leans_on_the_product(prepared):
+    # The week knows two gaps of milk, 57 days together: 28.5 for everyone. bob's one purchase
+    # 32 days ago is due, ann's third yesterday is not: (57 + 28.5) / 3.
+    columns = (
+        "customer_id, product_id, basket_share, baskets_since_last, expected_gap_days, expected_due_ratio"
+    )
+    query = f"select {columns} from features.customer_product_features where as_of = date '{WEEK}'"
+    rows = prepared.sql(f"{query} and product_id = 'milk'")
+    assert rows == [
+        ("ann", "milk", 1.0, 0, 28.5, pytest.approx(1 / 28.5, rel=1e-4)),
+        ("bob", "milk", 1.0, 0, 28.5, pytest.approx(32 / 28.5, rel=1e-4)),
+    ]
+
+
 def test_rejected_rows_have_reasons(prepared):
     # The erased customer's bad line e1|2 is not kept, not even here.
     assert prepared.sql("select source_table, row_key, reason from intermediate.int_rows_rejected") == [

@@ -7,34 +7,53 @@ import pytest
 from recs_assets.schema import RAW_TABLES
 
 AS_OF = "timestamp '2024-03-04 00:00:00'"
-# Lines carry no date of their own; they fall with an order that exists only in the future.
-FUTURE_LINES = f"""
-    order_id in (select order_id from raw.orders group by order_id having min(ordered_at) >= {AS_OF})
-"""
-FUTURE = {"order_items": FUTURE_LINES} | {
-    table.name: f"{table.event_at} >= {AS_OF}" for table in RAW_TABLES.values() if table.event_at
-}
+TEST = "timestamp '2024-02-05 00:00:00'"
 
-DELETE = [f"delete from raw.{name} where {where}" for name, where in FUTURE.items()]
+
+def _future(moment: str) -> dict[str, str]:
+    """Which raw rows are dated at or after a moment, per table.
+
+    Lines carry no date of their own; they fall with an order that exists only in the future.
+    """
+    lines = f"""
+        order_id in (select order_id from raw.orders group by order_id having min(ordered_at) >= {moment})
+    """
+    dated = {table.name: f"{table.event_at} >= {moment}" for table in RAW_TABLES.values() if table.event_at}
+    return {"order_items": lines} | dated
+
 
 # Other values everywhere but in the dates: keys and ids of known rows, statuses, counts, nulls.
-SCRAMBLE = [
-    f"update raw.{name} set {changes} where {FUTURE[name]}"
-    for name, changes in {
-        "order_items": "product_id = 'tea', quantity = 99, amount = 0",
-        "customers": "email_eligible = not email_eligible, country = 'XX', customer_id = 'bob'",
-        # Their ids stay: a line is dated by its order, and one without an order is undated, not future.
-        "orders": "customer_id = 'cay', status = 'cancelled'",
-        "reviews": "rating = 1, customer_id = 'ann', review_id = 'r1'",
-        "browsing_events": "event_type = 'nonsense', event_id = 'v2'",
-        "searches": "query = null",
-        "inventory": "stock = 1000, product_id = 'tea'",
-        "returns": "order_id = 'b1', product_id = 'milk', quantity = 1, return_id = 't3'",
-        "promotions": "product_id = 'unheard of'",
-        "campaign_events": "event_type = null",
-        "consents": "state = 'objected', customer_id = 'bob'",
-    }.items()
-]
+CHANGES = {
+    "order_items": "product_id = 'tea', quantity = 99, amount = 0",
+    "customers": "email_eligible = not email_eligible, country = 'XX', customer_id = 'bob'",
+    # Their ids stay: a line is dated by its order, and one without an order is undated, not future.
+    "orders": "customer_id = 'cay', status = 'cancelled'",
+    "reviews": "rating = 1, customer_id = 'ann', review_id = 'r1'",
+    "browsing_events": "event_type = 'nonsense', event_id = 'v2'",
+    "searches": "query = null",
+    "inventory": "stock = 1000, product_id = 'tea'",
+    "returns": "order_id = 'b1', product_id = 'milk', quantity = 1, return_id = 't3'",
+    "promotions": "product_id = 'unheard of'",
+    "campaign_events": "event_type = null",
+    "consents": "state = 'objected', customer_id = 'bob'",
+}
+
+
+def _deleted(moment: str, spared: tuple[str, ...] = ()) -> list[str]:
+    return [
+        f"delete from raw.{name} where {where}"
+        for name, where in _future(moment).items()
+        if name not in spared
+    ]
+
+
+def _scrambled(moment: str, spared: tuple[str, ...] = ()) -> list[str]:
+    future = _future(moment)
+    return [
+        f"update raw.{name} set {changes} where {future[name]}"
+        for name, changes in CHANGES.items()
+        if name not in spared
+    ]
 
 
 def _tables(warehouse) -> dict[str, list[tuple]]:
@@ -43,7 +62,7 @@ def _tables(warehouse) -> dict[str, list[tuple]]:
         """select table_schema || '.' || table_name from information_schema.tables
            where table_schema in ('marts', 'features') order by 1"""
     )
-    assert len(names) == 8
+    assert len(names) == 12
     rows = {name: warehouse.sql(f"select * from {name}") for (name,) in names}
     rows["quarantine"] = warehouse.sql(
         f"select * from intermediate.int_rows_rejected where event_at is null or event_at < {AS_OF}"
@@ -52,7 +71,9 @@ def _tables(warehouse) -> dict[str, list[tuple]]:
     return rows
 
 
-@pytest.mark.parametrize(("name", "statements"), [("deleted", DELETE), ("scrambled", SCRAMBLE)])
+@pytest.mark.parametrize(
+    ("name", "statements"), [("deleted", _deleted(AS_OF)), ("scrambled", _scrambled(AS_OF))]
+)
 def test_the_future_changes_nothing(prepared, build, name, statements):
     expected = _tables(prepared)
     # x3 of 2099 is dated after landing: an error in any week, so it counts in the shares.
@@ -60,5 +81,38 @@ def test_the_future_changes_nothing(prepared, build, name, statements):
     keep = "insert into raw.orders select * from spared"
     spared = "create temp table spared as select * from raw.orders where order_id = 'x3'"
     actual = _tables(build(name, "run", spared, spare, *statements, keep))
+    for table, rows in expected.items():
+        assert actual[table] == rows, table
+
+
+def _anchor_rows(warehouse) -> dict[str, list[tuple]]:
+    """Every row that describes the test anchor: the features, and what they are made of."""
+    names = warehouse.sql(
+        """select distinct table_schema || '.' || table_name from information_schema.columns
+           where table_schema in ('intermediate', 'features') and column_name = 'as_of' order by 1"""
+    )
+    assert len(names) == 11
+    return {
+        name: warehouse.sql(f"select * from {name} where as_of = date '2024-02-05' order by all")
+        for (name,) in names
+    }
+
+
+# Withdrawals stay: who objects or is erased leaves every anchor, also those before he did.
+@pytest.mark.parametrize(
+    ("name", "statements"),
+    [
+        ("anchor_deleted", _deleted(TEST, spared=("consents",))),
+        ("anchor_scrambled", _scrambled(TEST, spared=("consents",))),
+    ],
+)
+def test_an_earlier_anchor_sees_nothing_after_it(prepared, build, name, statements):
+    expected = _anchor_rows(prepared)
+    assert all(
+        rows
+        for table, rows in expected.items()
+        if table not in ("features.customer_brand_features", "intermediate.int_browsing_pairs_anchored")
+    )
+    actual = _anchor_rows(build(name, "run", *statements))
     for table, rows in expected.items():
         assert actual[table] == rows, table

@@ -1,3 +1,4 @@
+import dataclasses
 from datetime import date
 
 import numpy as np
@@ -100,6 +101,8 @@ def test_segments(table):
         "depth:1-2": 1,
         "depth:3-9": 1,
         "depth:10+": 0,
+        "age:0-3w": 1,  # 0, 1 and 2 buy p0, 1 also p1
+        "age:unsold": 0,  # 3 buys p3
     }
     assert found["customers"].to_dict() == {
         "all": 4,
@@ -107,6 +110,8 @@ def test_segments(table):
         "depth:1-2": 1,
         "depth:3-9": 1,
         "depth:10+": 1,
+        "age:0-3w": 3,
+        "age:unsold": 1,
     }
     # Nobody without orders, and nobody with twelve, bought anything again.
     assert set(table.loc[table["view"] == "repeat", "segment"]) == {"all", "depth:1-2", "depth:3-9"}
@@ -126,6 +131,48 @@ def test_coverage_and_novelty(table):
     assert value(table, "all", "all", "popularity", "novelty", 12)["value"] == pytest.approx(
         (np.log2(1.5) + np.log2(3)) / 2
     )
+
+
+def test_beyond_accuracy(table):
+    # New: lists p1, p3; hits p1 (customer 1) and p3 (customer 3). Best sellers: p0, then p1; customer 1's
+    # hit is one of the first two, so at k = 5 only p3 is a surprise: 1/5 for one of three customers.
+    assert value(table, "new", "all", "popularity", "serendipity", 5)["value"] == pytest.approx(1 / 15)
+    assert "repeat" not in set(table.loc[table["metric"] == "serendipity", "view"])
+    # Customers 1, 2 and 3 bought p0, p0, p1, that is by 2/3, 2/3, 1/3 of 3 buyers: 5/9 on average. Their
+    # list p0, p1 has 1/2: 1/2 / (5/9) - 1.
+    assert value(table, "all", "all", "popularity", "popularity_bias", 5)["value"] == pytest.approx(-0.1)
+    # The shop has no brands, categories or verticals.
+    assert "diversity" not in set(table["metric"])
+
+
+def test_diversity_over_facets():
+    known = shop()
+    facets = {"brand": ["x", "x", "y", None], "category": ["a", "b", "b", None]}
+    dressed = dataclasses.replace(known, products=known.products.assign(**facets))
+    table = evaluation.evaluate(
+        {"popularity": {"all": same_for_all([0, 1, 2])}}, dressed, TRUTH, as_of=AS_OF, resamples=50
+    )
+    # p0 and p1 share a brand, p1 and p2 a category, p0 and p2 nothing: distances 1/2, 1/2, 1.
+    assert value(table, "all", "all", "popularity", "diversity", 5)["value"] == pytest.approx(2 / 3)
+
+
+def test_product_ages():
+    # Anchor 2017-01-02 is a Monday; first sold 27, 28, 90 and 91 days before it, and never.
+    ages = [27, 28, 90, 91]
+    day = (ANCHOR - date(1970, 1, 1)).days - np.array(ages, dtype=np.int32)
+    events = Events(
+        customer=np.zeros(4, dtype=np.int32),
+        product=np.arange(4, dtype=np.int32),
+        basket=np.arange(4, dtype=np.int32),
+        day=day,
+        kind=np.zeros(4, dtype=np.int8),
+        quantity=np.ones(4, dtype=np.float32),
+        weight=np.ones(4, dtype=np.float32),
+    )
+    products = pd.DataFrame({"product_id": list("abcde"), "available": True})
+    known = Known(as_of=ANCHOR, customers=shop().customers, products=products, events=events)
+    named = [evaluation.AGES[number] for number in evaluation.age_segments(known)]
+    assert named == ["0-3w", "4-12w", "4-12w", "13w+", "unsold"]
 
 
 def test_a_sample_is_evaluated(table):

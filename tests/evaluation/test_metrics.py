@@ -134,3 +134,54 @@ def test_novelty_in_bits():
     found = metrics.novelty(lists_of({0: [1, 0, 3], 1: [2]}), information, np.array([0, 1, 2]), ks=(1, 3))
     np.testing.assert_array_equal(found[1], [1, 2, np.nan])
     np.testing.assert_array_equal(found[3], [1, 2, np.nan])
+
+
+HISTORY = sparse.csr_matrix(
+    np.array([[1.0, 1, 0, 0], [1, 1, 0, 0], [1, 0, 1, 0], [2, 0, 0, 0], [0, 0, 0, 0]])
+)  # buyers: 4, 2, 1, 0 of 4 buying customers
+
+
+def test_best_sellers_are_sold_and_available():
+    assert metrics.best_sellers(HISTORY, np.array([True] * 4), 5).tolist() == [0, 1, 2]
+    assert metrics.best_sellers(HISTORY, np.array([False, True, True, True]), 1).tolist() == [1]
+
+
+def test_serendipity_is_a_hit_that_nobody_would_have_guessed():
+    truth = truth_of({0: [0, 2, 3], 1: [2, 3], 2: [2]}, 5, 4)
+    lists = lists_of({0: [2, 0, 3], 1: [3, 1], 2: [2, 3]})
+    customers, available = np.array([0, 1, 2]), np.ones(4, dtype=bool)
+    found = metrics.serendipity(lists, truth, HISTORY, available, customers, ks=(1, 2, 3))
+    # The best seller is p0, the best two p0, p1, the best three p0, p1, p2; customer 2 bought p2 before.
+    np.testing.assert_allclose(found[1], [1, 1, 0], atol=1e-12)
+    np.testing.assert_allclose(found[2], [1 / 2, 1 / 2, 0], atol=1e-12)
+    np.testing.assert_allclose(found[3], [1 / 3, 1 / 3, 0], atol=1e-12)
+
+
+def test_diversity_equals_the_mean_over_pairs():
+    half = 1 / math.sqrt(2)
+    vectors = sparse.csr_matrix(np.array([[1.0, 0, 0], [half, half, 0], [0, 0, 1], [0, 0, 0]]))
+    lists = lists_of({0: [0, 1, 2], 1: [0], 2: [3, 0]})
+    found = metrics.diversity(lists, vectors, np.array([0, 1, 2, 3]), ks=(2, 3))
+    np.testing.assert_allclose(found[2], [1 - half, np.nan, 1, np.nan], atol=1e-12)
+    np.testing.assert_allclose(found[3], [(1 - half + 1 + 1) / 3, np.nan, 1, np.nan], atol=1e-12)
+
+
+def test_popularity_of_lists_and_profiles():
+    lists = lists_of({0: [0, 3], 4: [1]})
+    shown, own = metrics.popularity(lists, HISTORY, np.array([0, 2, 4]), ks=(1, 2))
+    np.testing.assert_allclose(shown[1], [1, np.nan, 1 / 2], atol=1e-12)
+    np.testing.assert_allclose(shown[2], [1 / 2, np.nan, 1 / 2], atol=1e-12)
+    np.testing.assert_allclose(own, [3 / 4, (1 + 1 / 4) / 2, np.nan], atol=1e-12)
+
+
+def test_by_product_class():
+    classes = np.array([0, 1, 0, 1, 0, 0, 1, 0, 0, 1])
+    found = metrics.by_product_class(LISTS, TRUTH, np.array([0, 1, 3]), classes, 3, ks=(1, 5))
+    # Class 0: customer 0 bought 0 and 2, customer 3 bought 7. Class 1: customer 0 bought 9, customer 1 bought 6.
+    at, values = found[0, "recall", 1]
+    assert (at.tolist(), values.tolist()) == ([0, 2], [1 / 2, 0])
+    assert found[0, "recall", 5][1].tolist() == [1, 0]
+    assert found[0, "hit_rate", 1][1].tolist() == [1, 0]
+    at, values = found[1, "recall", 5]
+    assert (at.tolist(), values.tolist()) == ([0, 1], [0, 1])
+    assert len(found[2, "recall", 5][0]) == 0

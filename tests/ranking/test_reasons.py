@@ -245,5 +245,5 @@ def test_leap_day_as_anchor():
 
 def test_every_template_is_reachable_by_its_placeholders():
     for code, template in reasons.TEMPLATES.items():
-        text = template.format(product="P", category="C", date="1 Jan", days=3)
+        text = template.format(product="P", category="C", brand="B", date="1 Jan", days=3)
         assert "{" not in text, code

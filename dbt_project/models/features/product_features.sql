@@ -8,6 +8,8 @@ products as (
     select
         anchors.as_of,
         products.product_id,
+        products.category,
+        products.start_at,
         products.price as catalogue_price,
         (products.start_at is null or products.start_at <= anchors.as_of)
         and (products.end_at is null or products.end_at > anchors.as_of) as is_on_sale
@@ -16,28 +18,9 @@ products as (
 
 ),
 
-purchases as (
+pairs as (
 
-    select * from {{ ref('int_interactions_anchored') }} where event_type = 'purchase'
-
-),
-
-buyers as (
-
-    select
-        as_of,
-        product_id,
-        customer_id,
-        count(*) as purchases,
-        count(distinct occurred_on) as order_days,
-        count(case when age_days <= 7 then 1 end) as purchases_7d,
-        count(case when age_days <= 28 then 1 end) as purchases_28d,
-        count(case when age_days <= 91 then 1 end) as purchases_91d,
-        {{ exact_sum(decay('age_days')) }} as decayed_purchases,
-        min(occurred_at) as first_sold_at,
-        max(occurred_at) as last_sold_at
-    from purchases
-    group by as_of, product_id, customer_id
+    select * from {{ ref('int_purchase_pairs_anchored') }}
 
 ),
 
@@ -47,56 +30,99 @@ sold as (
         as_of,
         product_id,
         count(*) as buyers,
-        sum(purchases) as purchases,
-        sum(purchases_7d) as purchases_7d,
-        sum(purchases_28d) as purchases_28d,
-        sum(purchases_91d) as purchases_91d,
+        {{ count_where('purchases_7d > 0') }} as buyers_7d,
+        {{ count_where('purchases_28d > 0') }} as buyers_28d,
+        {{ count_where('purchases_91d > 0') }} as buyers_91d,
+        {{ count_where('days_since_first <= 28') }} as new_buyers_28d,
+        {{ count_where('order_days >= 2') }} as repeat_buyers,
+        cast(sum(purchases) as bigint) as purchases,
+        cast(sum(purchases_7d) as bigint) as purchases_7d,
+        cast(sum(purchases_28d) as bigint) as purchases_28d,
+        cast(sum(purchases_91d) as bigint) as purchases_91d,
+        cast(sum(purchases_28d_before) as bigint) as purchases_28d_before,
+        cast(sum(purchases_year_before) as bigint) as purchases_year_before,
         {{ exact_sum('decayed_purchases') }} as decayed_purchases,
-        round(cast(count(case when order_days >= 2 then 1 end) as double) / count(*), 6) as repeat_buyer_share,
-        min(first_sold_at) as first_sold_at,
-        max(last_sold_at) as last_sold_at
-    from buyers
+        {{ exact_sum('decayed_purchases_7', digits=18) }} as decayed_purchases_7,
+        {{ exact_sum('decayed_purchases_28', digits=18) }} as decayed_purchases_28,
+        {{ exact_sum('decayed_purchases_91', digits=18) }} as decayed_purchases_91,
+        coalesce(cast(sum(gap_days) as bigint), 0) as gap_days,
+        cast(sum(order_days - 1) as bigint) as gaps,
+        min(first_bought_at) as first_sold_at,
+        max(last_bought_at) as last_sold_at
+    from pairs
     group by as_of, product_id
 
 ),
 
-priced as (
+opened as (
 
-    -- Prices of purchases that were returned later count: they were the prices of their day.
-    select
-        anchors.as_of,
-        lines.product_id,
-        lines.ordered_at,
-        (lines.amount + lines.discount) / lines.quantity as list_price
-    from {{ ref('order_lines') }} as lines
-    inner join anchors on lines.ordered_at < anchors.as_of
-
-),
-
-last_priced as (
-
+    -- Before the shop's first sale nothing is known, which is not the same as no sales.
     select
         as_of,
-        product_id,
-        max(ordered_at) as ordered_at
-    from priced
-    group by as_of, product_id
+        min(first_sold_at) as first_sold_at
+    from sold
+    group by as_of
 
 ),
 
-last_price as (
+moments as (
+
+    -- Prices of purchases that were returned later count: they were the prices of their day.
+    -- Several prices at one moment: the highest is nearest to the undiscounted one.
+    select
+        product_id,
+        ordered_at,
+        max((amount + discount) / quantity) as list_price,
+        {{ exact_sum('quantity', 6) }} as quantity,
+        {{ exact_sum('amount', 6) }} as amount,
+        {{ exact_sum('discount', 6) }} as discount
+    from {{ ref('order_lines') }}
+    group by product_id, ordered_at
+
+),
+
+days as (
 
     select
-        priced.as_of,
-        priced.product_id,
-        max(priced.list_price) as price
-    from priced
-    inner join last_priced
-        on
-            priced.as_of = last_priced.as_of
-            and priced.product_id = last_priced.product_id
-            and priced.ordered_at = last_priced.ordered_at
-    group by priced.as_of, priced.product_id
+        product_id,
+        cast(ordered_at as date) as sold_on,
+        {{ latest('list_price', 'ordered_at') }} as list_price,
+        {{ exact_sum('quantity', 6) }} as quantity,
+        {{ exact_sum('amount', 6) }} as amount,
+        {{ exact_sum('discount', 6) }} as discount
+    from moments
+    group by product_id, cast(ordered_at as date)
+
+),
+
+prices as (
+
+    select
+        anchors.as_of,
+        days.product_id,
+        {{ latest('days.list_price', 'days.sold_on') }} as list_price,
+        {{ exact_sum('days.quantity', 6) }} as quantity,
+        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 28) ~ " then days.amount end", 6) }} as amount_28d,
+        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 28) ~ " then days.discount end", 6) }} as discount_28d,
+        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 28) ~ " then days.quantity end", 6) }} as quantity_28d,
+        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 91) ~ " then days.amount end", 6) }} as amount_91d,
+        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 91) ~ " then days.discount end", 6) }} as discount_91d,
+        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 91) ~ " then days.quantity end", 6) }} as quantity_91d
+    from days
+    inner join anchors on days.sold_on < anchors.as_of
+    group by anchors.as_of, days.product_id
+
+),
+
+returned as (
+
+    select
+        anchors.as_of,
+        returns.product_id,
+        {{ exact_sum('returns.quantity', 6) }} as quantity
+    from {{ ref('int_returns_allocated_to_lines') }} as returns
+    inner join anchors on returns.returned_at < anchors.as_of
+    group by anchors.as_of, returns.product_id
 
 ),
 
@@ -115,33 +141,185 @@ counts as (
 
 ),
 
-final as (
+browsed as (
+
+    select
+        as_of,
+        product_id,
+        cast(sum(views_7d) as bigint) as views_7d,
+        cast(sum(views_28d) as bigint) as views_28d,
+        cast(sum(carts_28d) as bigint) as carts_28d,
+        cast(sum(wishlists_28d) as bigint) as wishlists_28d,
+        cast(sum(rating_count) as bigint) as rating_count,
+        {{ exact_sum('rating_sum', 6) }} as rating_sum
+    from {{ ref('int_browsing_pairs_anchored') }}
+    group by as_of, product_id
+
+),
+
+joined as (
 
     select
         products.as_of,
         products.product_id,
+        products.category,
+        products.start_at,
+        products.is_on_sale,
+        coalesce(products.catalogue_price, round(prices.list_price, 2)) as price,
         coalesce(sold.buyers, 0) as buyers,
-        cast(coalesce(sold.purchases, 0) as bigint) as purchases,
-        cast(coalesce(sold.purchases_7d, 0) as bigint) as purchases_7d,
-        cast(coalesce(sold.purchases_28d, 0) as bigint) as purchases_28d,
-        cast(coalesce(sold.purchases_91d, 0) as bigint) as purchases_91d,
+        coalesce(sold.buyers_7d, 0) as buyers_7d,
+        coalesce(sold.buyers_28d, 0) as buyers_28d,
+        coalesce(sold.buyers_91d, 0) as buyers_91d,
+        coalesce(sold.new_buyers_28d, 0) as new_buyers_28d,
+        coalesce(sold.repeat_buyers, 0) as repeat_buyers,
+        coalesce(sold.purchases, 0) as purchases,
+        coalesce(sold.purchases_7d, 0) as purchases_7d,
+        coalesce(sold.purchases_28d, 0) as purchases_28d,
+        coalesce(sold.purchases_91d, 0) as purchases_91d,
+        coalesce(sold.purchases_28d_before, 0) as purchases_28d_before,
+        case
+            when opened.first_sold_at < cast({{ days_before('products.as_of', 364) }} as timestamp)
+                then coalesce(sold.purchases_year_before, 0)
+        end as purchases_year_before,
         coalesce(sold.decayed_purchases, 0) as decayed_purchases,
-        sold.repeat_buyer_share,
+        coalesce(sold.decayed_purchases_7, 0) as decayed_purchases_7,
+        coalesce(sold.decayed_purchases_28, 0) as decayed_purchases_28,
+        coalesce(sold.decayed_purchases_91, 0) as decayed_purchases_91,
+        coalesce(sold.gap_days, 0) as gap_days,
+        coalesce(sold.gaps, 0) as gaps,
         sold.first_sold_at,
         sold.last_sold_at,
-        coalesce(products.catalogue_price, round(last_price.price, 2)) as price,
+        prices.quantity,
+        {{ ratio('prices.amount_28d', 'prices.quantity_28d') }} as unit_price_28d,
+        {{ ratio('prices.amount_91d', 'prices.quantity_91d') }} as unit_price_91d,
+        {{ ratio('prices.amount_91d + prices.discount_91d', 'prices.quantity_91d') }} as list_price_91d,
+        {{ ratio('prices.discount_28d', 'prices.amount_28d + prices.discount_28d') }} as discount_share_28d,
+        {{ ratio('prices.discount_91d', 'prices.amount_91d + prices.discount_91d') }} as discount_share_91d,
+        {{ ratio('coalesce(returned.quantity, 0)', 'prices.quantity') }} as return_rate,
         counts.stock,
-        products.is_on_sale and (counts.stock is null or counts.stock >= 1) as available
+        coalesce(browsed.views_7d, 0) as views_7d,
+        coalesce(browsed.views_28d, 0) as views_28d,
+        coalesce(browsed.carts_28d, 0) as carts_28d,
+        coalesce(browsed.wishlists_28d, 0) as wishlists_28d,
+        coalesce(browsed.rating_count, 0) as rating_count,
+        browsed.rating_sum
     from products
+    left join opened on products.as_of = opened.as_of
     left join sold
         on products.as_of = sold.as_of and products.product_id = sold.product_id
-    left join last_price
-        on products.as_of = last_price.as_of and products.product_id = last_price.product_id
+    left join prices
+        on products.as_of = prices.as_of and products.product_id = prices.product_id
+    left join returned
+        on products.as_of = returned.as_of and products.product_id = returned.product_id
+    left join browsed
+        on products.as_of = browsed.as_of and products.product_id = browsed.product_id
     left join counts
         on
             products.as_of = counts.as_of
             and products.product_id = counts.product_id
             and counts.newest_first = 1
+
+),
+
+shops as (
+
+    select
+        as_of,
+        {{ ratio('sum(repeat_buyers)', 'sum(buyers)') }} as repeat_buyer_share,
+        {{ ratio('sum(gap_days)', 'sum(gaps)') }} as gap_days,
+        {{ ratio(exact_sum('rating_sum', 6), 'sum(rating_count)') }} as rating
+    from joined
+    group by as_of
+
+),
+
+categories as (
+
+    -- Products without a category form one of their own here.
+    select
+        as_of,
+        category,
+        cast(sum(purchases_91d) as bigint) as purchases_91d,
+        {{ ratio('sum(repeat_buyers)', 'sum(buyers)') }} as repeat_buyer_share,
+        {{ ratio('sum(gap_days)', 'sum(gaps)') }} as gap_days,
+        {{ ratio(exact_sum('price', 6), 'count(price)') }} as price
+    from joined
+    group by as_of, category
+
+),
+
+final as (
+
+    select
+        joined.as_of,
+        joined.product_id,
+        joined.buyers,
+        joined.purchases,
+        joined.purchases_7d,
+        joined.purchases_28d,
+        joined.purchases_91d,
+        joined.decayed_purchases,
+        {{ ratio('joined.repeat_buyers', 'joined.buyers') }} as repeat_buyer_share,
+        joined.first_sold_at,
+        joined.last_sold_at,
+        joined.price,
+        joined.stock,
+        joined.is_on_sale and (joined.stock is null or joined.stock >= 1) as available,
+        joined.buyers_7d,
+        joined.buyers_28d,
+        joined.buyers_91d,
+        {{ ratio('joined.new_buyers_28d', 'joined.buyers_28d') }} as new_buyer_share_28d,
+        joined.purchases_28d_before,
+        joined.purchases_year_before,
+        joined.decayed_purchases_7,
+        joined.decayed_purchases_28,
+        joined.decayed_purchases_91,
+        -- One purchase on either side, so that rare products do not jump between 0 and infinity.
+        {{ ratio('joined.purchases_7d + 1', 'joined.purchases_28d / 4.0 + 1') }} as trend_7d,
+        {{ ratio('joined.purchases_28d + 1', 'joined.purchases_91d * 28 / 91.0 + 1') }} as trend_28d,
+        {{ ratio('joined.purchases_28d + 1', 'joined.purchases_28d_before + 1') }} as trend_28d_before,
+        round(
+            (joined.repeat_buyers + 10 * coalesce(categories.repeat_buyer_share, shops.repeat_buyer_share))
+            / (joined.buyers + 10),
+            6
+        ) as repeat_rate,
+        {{ ratio('joined.gap_days', 'joined.gaps') }} as mean_gap_days,
+        round(
+            (joined.gap_days + 5 * coalesce(categories.gap_days, shops.gap_days)) / (joined.gaps + 5),
+            6
+        ) as repurchase_gap_days,
+        {{ days_between('joined.first_sold_at', 'joined.as_of') }} as days_since_first_sale,
+        {{ days_between('joined.last_sold_at', 'joined.as_of') }} as days_since_last_sale,
+        {{ days_between('joined.start_at', 'joined.as_of') }} as days_on_sale,
+        coalesce(
+            greatest(
+                {{ days_between('coalesce(joined.start_at, joined.first_sold_at)', 'joined.as_of') }},
+                {{ days_between('coalesce(joined.first_sold_at, joined.start_at)', 'joined.as_of') }}
+            ) <= 28,
+            false
+        ) as is_new_arrival,
+        joined.unit_price_91d,
+        {{ ratio('joined.price', 'joined.list_price_91d') }} as price_ratio_91d,
+        {{ ratio('joined.unit_price_28d', 'joined.unit_price_91d') }} as unit_price_ratio_28d,
+        {{ ratio('joined.price', 'categories.price') }} as price_to_category,
+        joined.discount_share_28d,
+        joined.discount_share_91d,
+        joined.return_rate,
+        joined.rating_count,
+        {{ ratio('joined.rating_sum', 'joined.rating_count') }} as mean_rating,
+        round(
+            (coalesce(joined.rating_sum, 0) + 5 * shops.rating) / (joined.rating_count + 5),
+            6
+        ) as rating,
+        joined.views_7d,
+        joined.views_28d,
+        joined.carts_28d,
+        joined.wishlists_28d,
+        {{ ratio('joined.purchases_91d', 'categories.purchases_91d') }} as category_share_91d
+    from joined
+    left join shops on joined.as_of = shops.as_of
+    left join categories
+        on joined.as_of = categories.as_of and joined.category is not distinct from categories.category
 
 )
 

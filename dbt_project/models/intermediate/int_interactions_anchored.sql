@@ -60,7 +60,10 @@ final as (
         cast(known.occurred_at as date) as occurred_on,
         {{ days_between('known.occurred_at', 'known.as_of') }} as age_days,
         known.quantity - coalesce(returned.quantity, 0) as quantity,
-        known.weight
+        known.weight,
+        known.list_price,
+        known.rating,
+        known.duration_seconds
     from known
     left join returned
         on

@@ -15,7 +15,11 @@ purchases as (
         ordered_at as occurred_at,
         {{ exact_sum('quantity', 6) }} as quantity,
         cast({{ var('weight_purchase') }} as double) as weight,
-        case when count(fully_returned_at) = count(*) then max(fully_returned_at) end as voided_at
+        case when count(fully_returned_at) = count(*) then max(fully_returned_at) end as voided_at,
+        -- Two lines at two prices: the higher one, as for the price of the product.
+        round(max((amount + discount) / quantity), 6) as list_price,
+        cast(null as double) as rating,
+        cast(null as double) as duration_seconds
     from {{ ref('order_lines') }}
     group by customer_id, product_id, order_id, ordered_at
 
@@ -31,7 +35,10 @@ reviews as (
         reviewed_at as occurred_at,
         cast(1 as double) as quantity,
         cast({{ var('weight_review_step') }} as double) * (rating - 3) as weight,
-        cast(null as timestamp) as voided_at
+        cast(null as timestamp) as voided_at,
+        cast(null as double) as list_price,
+        rating,
+        cast(null as double) as duration_seconds
     from {{ ref('stg_reviews') }}
 
 ),
@@ -52,7 +59,10 @@ browsing as (
                 when 'add_to_wishlist' then {{ var('weight_add_to_wishlist') }}
             end as double
         ) as weight,
-        cast(null as timestamp) as voided_at
+        cast(null as timestamp) as voided_at,
+        cast(null as double) as list_price,
+        cast(null as double) as rating,
+        duration_seconds
     from {{ ref('stg_browsing_events') }}
 
 ),

@@ -27,6 +27,7 @@ final as (
         products.category,
         products.price,
         chosen.score,
+        chosen.p_purchase,
         bought.order_days,
         bought.units,
         bought.first_bought_at,

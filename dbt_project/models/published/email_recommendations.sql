@@ -24,6 +24,7 @@ final as (
         products.url,
         products.image_url,
         chosen.score,
+        chosen.p_purchase,
         chosen.source,
         chosen.reason_code,
         chosen.reason_text,

@@ -1,2 +1,11 @@
-select * from {{ ref('interactions') }}
+select
+    customer_id,
+    product_id,
+    order_id,
+    event_type,
+    occurred_at,
+    quantity,
+    weight,
+    voided_at
+from {{ ref('interactions') }}
 order by customer_id, occurred_at, product_id, event_type, order_id, weight

@@ -1,0 +1,419 @@
+"""Next-basket recommendation through the weekly pipeline, scored like "A Next Basket Recommendation
+Reality Check" (Li, Jullien, Ariannezhad and de Rijke, ACM TOIS 2023).
+
+    python -m benchmarks.next_basket --data ../shared/data/tafeng --home /tmp/tafeng
+
+The folder holds `<name>_history.json` and `<name>_future.json` (user -> baskets of item numbers
+between two [-1]) and `keyset/<name>_keyset_<fold>.json` (train, val, test users, item_num).
+
+Baskets are aligned at the right: a customer's n-th basket from the end falls in the n-th week
+before the end, the future basket in the last week. So the weekly anchors are the protocol: the
+week of `--as-of` has its test anchor one week earlier, everything before it is known, and the
+future baskets are the label window. Nothing else is told to the pipeline, in particular no
+future basket of a training user (the reality check's learners may use those).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.evaluation import bootstrap, metrics
+from recs_assets.recommenders.artefacts import read_lists
+from recs_assets.recommenders.base import rank_within
+from recs_assets.warehouse import Warehouse
+
+KS = (10, 20)
+HORIZON = timedelta(days=7)
+COLUMNS = [f"{metric}@{k}" for k in KS for metric in ("recall", "ndcg", "phr")]
+BASELINE = "tifu_knn"
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Users of one keyset file: 72 % train, 8 % validation, 20 % test."""
+
+    train: list[str]
+    validation: list[str]
+    test: list[str]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set, the sentinels removed.
+
+    Attributes:
+        history: user -> baskets, oldest first, each a list of distinct item numbers.
+        future: user -> the basket to predict.
+        folds: by number.
+        n_items: item numbers are below this.
+    """
+
+    history: dict[str, list[list[int]]]
+    future: dict[str, list[int]]
+    folds: list[Fold]
+    n_items: int
+
+
+def read_dataset(folder: Path) -> Dataset:
+    """Read a folder in the layout above.
+
+    Raises:
+        FileNotFoundError: a part is missing; names the pattern.
+        ValueError: a user without exactly one future basket or without history.
+    """
+    history = _read(_one(folder, "*_history.json"))
+    future = _read(_one(folder, "*_future.json"))
+    keysets = sorted((folder / "keyset").glob("*_keyset_*.json"))
+    if not keysets:
+        raise FileNotFoundError(f"{folder}/keyset holds no *_keyset_<fold>.json.")
+    folds, n_items = [], 0
+    for path in keysets:
+        keyset = _read(path)
+        folds.append(Fold(keyset["train"], keyset["val"], keyset["test"]))
+        n_items = max(n_items, int(keyset["item_num"]))
+    baskets = {user: [list(dict.fromkeys(one)) for one in _inner(all_)] for user, all_ in history.items()}
+    nexts = {user: [list(dict.fromkeys(one)) for one in _inner(all_)] for user, all_ in future.items()}
+    for user, found in nexts.items():
+        if len(found) != 1 or not baskets.get(user):
+            raise ValueError(f"User {user} has {len(found)} future baskets; one, and a history, is expected.")
+    return Dataset(baskets, {user: found[0] for user, found in nexts.items()}, folds, n_items)
+
+
+def _one(folder: Path, pattern: str) -> Path:
+    found = sorted(folder.glob(pattern))
+    if len(found) != 1:
+        raise FileNotFoundError(f"{folder} holds {len(found)} files {pattern}; exactly one is expected.")
+    return found[0]
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _inner(baskets: list[list[int]]) -> list[list[int]]:
+    """Baskets without the [-1] at both ends."""
+    return [basket for basket in baskets if basket and basket != [-1]]
+
+
+def convert(data: Dataset, folder: Path, as_of: date) -> None:
+    """Write the data set as a canonical shop: customers, products, orders, order_items (Parquet).
+
+    Args:
+        data: what to convert.
+        folder: where to; made if missing.
+        as_of: the Monday after the last week.
+    """
+    orders, lines = [], []
+    for user, history in data.history.items():
+        for back, basket in enumerate([data.future[user], *reversed(history)], start=1):
+            order = f"{user}-{len(history) + 2 - back:04d}"
+            # Wednesday noon: no time zone moves it out of its week.
+            day = as_of - timedelta(days=7 * back - 2)
+            orders.append((order, user, datetime(day.year, day.month, day.day, 12)))
+            lines += [(order, str(item)) for item in basket]
+    folder.mkdir(parents=True, exist_ok=True)
+    items = pd.DataFrame(lines, columns=["order_id", "product_id"])
+    items = items.assign(line_id=items["product_id"], quantity=1.0, amount=1.0)
+    frames = {
+        "customers": pd.DataFrame({"customer_id": sorted(data.history), "email_eligible": True}),
+        # Nothing is known of an item but its number; every number that may be asked for is a product.
+        "products": pd.DataFrame(
+            {
+                "product_id": [str(item) for item in range(data.n_items)],
+                "name": [f"Item {item}" for item in range(data.n_items)],
+            }
+        ),
+        "orders": pd.DataFrame(orders, columns=["order_id", "customer_id", "ordered_at"]).assign(
+            status="completed"
+        ),
+        "order_items": items[["order_id", "line_id", "product_id", "quantity", "amount"]],
+    }
+    for name, frame in frames.items():
+        frame.to_parquet(folder / f"{name}.parquet", index=False)
+
+
+def run_week(shop: Path, home: Path, as_of: date, customers: int) -> float:
+    """Run the weekly pipeline on the converted shop as a user would; returns seconds.
+
+    Raises:
+        subprocess.CalledProcessError: the week failed; its own message stands on stderr.
+    """
+    settings = {
+        "RECS_DATA": shop,
+        "RECS_HOME": home,
+        "RECS_HORIZON_DAYS": HORIZON.days,
+        "RECS_TIMEZONE": "UTC",
+        "RECS_FIRST_WEEK": as_of - timedelta(weeks=1),
+        "RECS_EVALUATION_CUSTOMERS": customers,
+    }
+    started = time.monotonic()
+    subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "recs_assets", "run", "--as-of", as_of.isoformat()],
+        env={**os.environ, **{name: str(value) for name, value in settings.items()}},
+        check=True,
+    )
+    return time.monotonic() - started
+
+
+def pipeline_lists(home: Path, as_of: date) -> tuple[dict[str, pd.DataFrame], np.ndarray, np.ndarray]:
+    """Every list the pipeline wrote at the test anchor (recommenders, blend, ranker).
+
+    Returns:
+        name -> frame (customer, product, rank; codes), customer ids and product ids by code.
+    """
+    anchor = as_of - HORIZON
+    warehouse = Warehouse(home)
+    known = warehouse.known(as_of, anchor)
+    folder = warehouse.week_dir(as_of) / "candidates"
+    pattern = re.compile(rf"(?P<name>\w+)-{anchor.isoformat()}-all\.parquet")
+    lists = {
+        match["name"]: read_lists(path, known)[["customer", "product", "rank"]]
+        for path in sorted(folder.iterdir())
+        if (match := pattern.fullmatch(path.name))
+    }
+    return (
+        lists,
+        known.customers["customer_id"].to_numpy(dtype=object),
+        known.products["product_id"].to_numpy(dtype=object),
+    )
+
+
+def score(
+    lists: pd.DataFrame, truth: sparse.csr_matrix, customers: np.ndarray, ks: Sequence[int] = KS
+) -> pd.DataFrame:
+    """Per customer: recall, NDCG and PHR.
+
+    NDCG's ideal is a list of all true items, however many there are (`get_NDCG` of the reality
+    check), so that it can stay below 1 for a basket of more than k; PHR is the share of customers
+    with a hit.
+
+    Returns:
+        One row per customer in the order asked, columns `COLUMNS`.
+    """
+    found = metrics.per_customer(lists, truth, customers, ks)
+    size = np.diff(truth[customers].indptr)
+    ideal = np.r_[0.0, np.cumsum(1 / np.log2(np.arange(2, max(size.max(initial=1), max(ks)) + 2)))]
+    columns = {}
+    for k in ks:
+        columns[f"recall@{k}"] = found["recall", k]
+        columns[f"ndcg@{k}"] = found["ndcg", k] * ideal[np.minimum(size, k)] / ideal[size]
+        columns[f"phr@{k}"] = found["hit_rate", k]
+    return pd.DataFrame(columns)
+
+
+# -- the baseline -----------------------------------------------------------------------------
+
+
+def tifu_vectors(
+    histories: Sequence[Sequence[Sequence[int]]],
+    n_items: int,
+    within_decay: float = 0.9,
+    group_decay: float = 0.7,
+    groups: int = 7,
+) -> sparse.csr_matrix:
+    """float64 csr[users, n_items]: repeated decayed frequencies of TIFU-KNN.
+
+    A user's n baskets are cut into `groups` runs of equal length (the later ones take the rest; n
+    runs where n is smaller). An item's value is the sum over its baskets of
+    within_decay ** (baskets after it) * group_decay ** (groups - 1 - run) / (length of the run), all
+    divided by the number of runs. That is what the authors' code computes: decay within a run counts
+    baskets to the end of the history, and the exponent of a short history starts from `groups`.
+    """
+    rows, columns, values = [], [], []
+    for row, history in enumerate(histories):
+        n = len(history)
+        used = min(n, groups)
+        base, longer = divmod(n, used)
+        sizes = [base] * (used - longer) + [base + 1] * longer
+        run = [number for number, size in enumerate(sizes) for _ in range(size)]
+        for position, basket in enumerate(history):
+            weight = within_decay ** (n - 1 - position) * group_decay ** (groups - 1 - run[position])
+            rows += [row] * len(basket)
+            columns += basket
+            values += [weight / sizes[run[position]] / used] * len(basket)
+    return sparse.csr_matrix((values, (rows, columns)), shape=(len(histories), n_items))
+
+
+def tifu_knn(
+    test: sparse.csr_matrix,
+    train: sparse.csr_matrix,
+    k: int,
+    neighbours: int = 300,
+    own_share: float = 0.7,
+) -> pd.DataFrame:
+    """Lists of TIFU-KNN: own vector blended with the mean of the nearest training users' (Euclidean).
+
+    Hu, He, Gao and Zhang, Modeling Personalized Item Frequency Information for Next-basket
+    Recommendation, SIGIR 2020; the defaults are the authors' for Ta-Feng.
+
+    Returns:
+        Columns customer (row of `test`), product (column), rank; k each, ties to the smaller product.
+    """
+    neighbours = min(neighbours, train.shape[0])
+    length = np.asarray(train.multiply(train).sum(axis=1)).ravel()
+    parts = []
+    for start in range(0, test.shape[0], 256):
+        block = test[start : start + 256]
+        # The block's own length is the same for all training users and does not change their order.
+        distance = length - 2 * (block @ train.T).toarray()
+        nearest = np.argsort(distance, axis=1, kind="stable")[:, :neighbours]
+        chosen = sparse.csr_matrix(
+            (
+                np.full(nearest.size, 1 / neighbours),
+                nearest.ravel(),
+                np.arange(0, nearest.size + 1, neighbours),
+            ),
+            shape=(block.shape[0], train.shape[0]),
+        )
+        mixed = (own_share * block + (1 - own_share) * (chosen @ train)).tocsr()
+        row = np.repeat(np.arange(block.shape[0]), np.diff(mixed.indptr))
+        order = np.lexsort((mixed.indices, -mixed.data, row))
+        rank = rank_within(row[order])
+        keep = rank <= k
+        parts.append(
+            pd.DataFrame(
+                {
+                    "customer": row[order][keep] + start,
+                    "product": mixed.indices[order][keep],
+                    "rank": rank[keep],
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+# -- all together -----------------------------------------------------------------------------
+
+
+def evaluate(
+    data: Dataset,
+    lists: Mapping[str, pd.DataFrame],
+    customer_ids: np.ndarray,
+    product_ids: np.ndarray,
+) -> dict[str, pd.DataFrame]:
+    """Every model, and TIFU-KNN, on the test users of every fold.
+
+    Args:
+        data: histories, truth and folds.
+        lists: name -> frame (customer, product, rank) in codes.
+        customer_ids: user by customer code.
+        product_ids: item number, as text, by product code.
+
+    Returns:
+        name -> one row per (fold, test user): fold, user, and `COLUMNS`.
+    """
+    code_of_user = {user: code for code, user in enumerate(customer_ids)}
+    code_of_item = {int(item): code for code, item in enumerate(product_ids)}
+    pairs = [
+        (code_of_user[user], code_of_item[item]) for user, basket in data.future.items() for item in basket
+    ]
+    rows, columns = np.array(pairs).T
+    truth = sparse.csr_matrix(
+        (np.ones(len(rows)), (rows, columns)), shape=(len(customer_ids), len(product_ids))
+    )
+    users = list(data.history)
+    row_of = {user: row for row, user in enumerate(users)}
+    vectors = tifu_vectors([data.history[user] for user in users], data.n_items)
+    item_code = np.array([code_of_item[item] for item in range(data.n_items)])
+    results: dict[str, list[pd.DataFrame]] = {}
+    for number, fold in enumerate(data.folds):
+        customers = np.array([code_of_user[user] for user in fold.test])
+        baseline = tifu_knn(
+            vectors[[row_of[user] for user in fold.test]],
+            vectors[[row_of[user] for user in fold.train]],
+            max(KS),
+        )
+        baseline["customer"] = customers[baseline["customer"]]
+        baseline["product"] = item_code[baseline["product"]]
+        for name, frame in {BASELINE: baseline, **lists}.items():
+            rows_ = score(frame, truth, customers)
+            rows_.insert(0, "fold", number)
+            rows_.insert(1, "user", fold.test)
+            results.setdefault(name, []).append(rows_)
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in results.items()}
+
+
+def summary(results: Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:
+    """Mean over folds of every metric, and the ratio of Recall@10 and NDCG@10 to TIFU-KNN.
+
+    The ratio's 95 % interval is a percentile bootstrap over users, paired: a user is drawn with all
+    her folds and with her values of both models.
+
+    Returns:
+        Index: model, best Recall@10 first. Columns: `COLUMNS`, and ratio, ratio_low, ratio_high of
+        recall@10 and ndcg@10.
+    """
+    table = pd.DataFrame(
+        {name: rows.groupby("fold")[COLUMNS].mean().mean() for name, rows in results.items()}
+    ).T
+    for metric in ("recall@10", "ndcg@10"):
+        total = pd.DataFrame({name: rows.groupby("user")[metric].sum() for name, rows in results.items()})
+        means = pd.DataFrame(bootstrap.resampled_means(total.to_numpy(), seed), columns=total.columns)
+        ratio = means.div(means[BASELINE], axis=0)
+        table[f"ratio {metric}"] = table[metric] / table.loc[BASELINE, metric]
+        table[f"ratio {metric} low"], table[f"ratio {metric} high"] = (
+            ratio.quantile(end) for end in (0.025, 0.975)
+        )
+    return table.sort_values("recall@10", ascending=False)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The summary as a Markdown table."""
+    head = ["model", *COLUMNS, "Recall@10 / TIFU-KNN", "NDCG@10 / TIFU-KNN"]
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    for name, row in table.iterrows():
+        cells = [f"{row[column]:.4f}" for column in COLUMNS]
+        cells += [
+            f"{row[f'ratio {metric}']:.2f} ({row[f'ratio {metric} low']:.2f}–{row[f'ratio {metric} high']:.2f})"
+            for metric in ("recall@10", "ndcg@10")
+        ]
+        lines.append("| " + " | ".join([str(name), *cells]) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Convert, run the week, score, print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.next_basket", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="folder in the layout above")
+    parser.add_argument("--home", type=Path, required=True, help="folder for the shop and the run; kept")
+    parser.add_argument("--as-of", type=date.fromisoformat, default=date(2024, 1, 1), help="a Monday")
+    parser.add_argument("--score-only", action="store_true", help="the week has run already")
+    parser.add_argument("--seed", type=int, default=0, help="of the intervals")
+    parsed = parser.parse_args(arguments)
+    if parsed.as_of.weekday() != 0:
+        parser.error(f"--as-of {parsed.as_of} is not a Monday")
+    data = read_dataset(parsed.data)
+    shop, home = parsed.home.resolve() / "shop", parsed.home.resolve() / "recs"
+    _say(f"{len(data.history):,} users, {data.n_items:,} items, {len(data.folds)} folds.")
+    if not parsed.score_only:
+        convert(data, shop, parsed.as_of)
+        _say(f"Shop written to {shop}.")
+        seconds = run_week(shop, home, parsed.as_of, len(data.history))
+        _say(f"The week took {seconds:.0f} s.")
+    table = summary(evaluate(data, *pipeline_lists(home, parsed.as_of)), parsed.seed)
+    table.to_csv(parsed.home / "next_basket.csv", index_label="model")
+    _say("\n" + markdown(table))
+    return 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+"""Why the ranker put a row where it is: its own SHAP contributions, summed by family."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.ranking.features import BY_NAME, FAMILIES
+from recs_assets.ranking.ranker import BLOCK_ROWS, Ranker
+from recs_assets.schema import RecsError
+
+FAMILY_NAMES = tuple(FAMILIES)
+
+# Contributions and base add up to the score but for rounding; more than this is an error.
+TOLERANCE = 1e-6
+
+# Features kept per row, largest contribution first, for whoever traces a row.
+TOP_FEATURES = 5
+
+
+class AttributionError(RecsError):
+    """The contributions do not explain the score."""
+
+
+@dataclass(frozen=True)
+class Attribution:
+    """What pulled each row up or down, in log-odds (binary objective).
+
+    Attributes:
+        score: float64[n], the ranker's raw score.
+        base: float64[n], the score of a row of which nothing is known.
+        contribution: float64[n, families], columns as in `FAMILY_NAMES`; base + sum = score.
+        share: float64[n, families]: each family's part of the positive contributions; a row sums
+            to 1, or to 0 where nothing pulled it up.
+        order: int8[n, families]: columns by contribution, largest first, ties by column.
+        feature: int16[n, TOP_FEATURES]: the ranker's features with the largest contributions by
+            size of either sign, -1 where there are fewer.
+        feature_contribution: float64[n, TOP_FEATURES], theirs; 0 where there are fewer.
+    """
+
+    score: np.ndarray
+    base: np.ndarray
+    contribution: np.ndarray
+    share: np.ndarray
+    order: np.ndarray
+    feature: np.ndarray
+    feature_contribution: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @property
+    def main(self) -> np.ndarray:
+        """object[n]: the family with the largest contribution."""
+        return np.array(FAMILY_NAMES, dtype=object)[self.order[:, 0]]
+
+    def shares(self) -> pd.DataFrame:
+        """One row per row and family that pulled it up: row int64, family str, contribution,
+        share float64; by row, largest first."""
+        row, place = np.nonzero(
+            np.take_along_axis(self.contribution, self.order.astype(np.int64), axis=1) > 0
+        )
+        family = self.order[row, place]
+        return pd.DataFrame(
+            {
+                "row": row,
+                "family": np.array(FAMILY_NAMES, dtype=object)[family],
+                "contribution": self.contribution[row, family],
+                "share": self.share[row, family],
+            }
+        )
+
+    @classmethod
+    def concat(cls, parts: list[Self]) -> Self:
+        """Blocks of rows as one.
+
+        Raises:
+            ValueError: no parts.
+        """
+        if not parts:
+            raise ValueError("There are no attributions to put together.")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
+
+
+def families_of(features: tuple[str, ...]) -> np.ndarray:
+    """int64 column of `FAMILY_NAMES` per feature.
+
+    Raises:
+        AttributionError: a feature that is not in `FEATURES`.
+    """
+    if unknown := [name for name in features if name not in BY_NAME]:
+        raise AttributionError(
+            f"The ranker uses {', '.join(unknown)}, which the feature list lacks: train it again."
+        )
+    return np.array([FAMILY_NAMES.index(BY_NAME[name].family) for name in features], dtype=np.int64)
+
+
+def attribute(ranker: Ranker, X: np.ndarray) -> Attribution:
+    """Attribute rows of the frame, in blocks: only the sums by family stay in memory.
+
+    Exact TreeSHAP walks every path of every tree, some thousand rows a second: give it the
+    published rows, not all candidates.
+
+    Args:
+        ranker: fitted.
+        X: float32[n, f], the rows as they were scored.
+
+    Raises:
+        AttributionError: a row whose contributions do not add up to its score.
+    """
+    member = families_of(ranker.features_)
+    parts = [
+        _block(ranker, X[start : start + BLOCK_ROWS], member)
+        for start in range(0, max(1, len(X)), BLOCK_ROWS)
+    ]
+    return Attribution.concat(parts)
+
+
+def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray) -> Attribution:
+    values = ranker.contributions(X)
+    score, base = ranker.score(X), values[:, -1].copy()
+    values = values[:, :-1]
+    off = np.abs(values.sum(axis=1) + base - score)
+    if len(off) and not off.max() <= TOLERANCE:
+        raise AttributionError(
+            f"Contributions miss the score by {off.max():.2g} at row {off.argmax()}, more than {TOLERANCE:g}."
+        )
+    contribution = np.zeros((len(X), len(FAMILY_NAMES)))
+    for column, family in enumerate(member):
+        contribution[:, family] += values[:, column]
+    positive = np.maximum(contribution, 0)
+    total = positive.sum(axis=1, keepdims=True)
+    share = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
+    kept = min(TOP_FEATURES, values.shape[1])
+    feature = np.full((len(X), TOP_FEATURES), -1, dtype=np.int16)
+    largest = np.zeros((len(X), TOP_FEATURES))
+    if kept:
+        feature[:, :kept] = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :kept]
+        largest[:, :kept] = np.take_along_axis(values, feature[:, :kept].astype(np.int64), axis=1)
+    order = np.argsort(-contribution, axis=1, kind="stable").astype(np.int8)
+    return Attribution(score, base, contribution, share, order, feature, largest)

@@ -1,0 +1,274 @@
+"""Many recommenders' lists -> one set of candidates per customer, each with where it came from.
+
+Reciprocal rank fusion: Cormack, Clarke and Büttcher 2009, "Reciprocal rank fusion outperforms
+Condorcet and individual rank learning methods". It needs ranks only, so lists whose scores share
+no scale can be merged before anything is learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.interactions import Known
+from recs_assets.recommenders.base import rank_within, stored
+
+# Cormack et al.'s constant: the first ranks of a list differ by little, so that two lists that
+# agree outweigh one that is sure.
+RRF_K = 60
+
+# Rows of all lists in one block of customers; about 100 bytes each are alive at once.
+BLOCK_ROWS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Products that may be ranked, sorted by customer, then rrf descending, then product.
+
+    Attributes:
+        customer: int32[n], code.
+        product: int32[n], code; unique within a customer.
+        rrf: float32[n], sum over lists of 1 / (60 + rank).
+        own: bool[n], the customer bought the product before the anchor.
+        sources: list -> (rank float32[n], score float32[n]); NaN where the list does not hold it.
+    """
+
+    customer: np.ndarray
+    product: np.ndarray
+    rrf: np.ndarray
+    own: np.ndarray
+    sources: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    def __len__(self) -> int:
+        return len(self.customer)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The candidates at `rows` (positions or a mask), in that order."""
+        return type(self)(
+            self.customer[rows],
+            self.product[rows],
+            self.rrf[rows],
+            self.own[rows],
+            {name: (rank[rows], score[rows]) for name, (rank, score) in self.sources.items()},
+        )
+
+    def labels(self, truth: sparse.csr_matrix) -> np.ndarray:
+        """int8[n]: 1 where `truth` (csr[n_customers, n_products]) stores the pair."""
+        return stored(truth, self.customer, self.product).astype(np.int8)
+
+    def ranked(self, score: np.ndarray, k: int, keep: np.ndarray | None = None) -> pd.DataFrame:
+        """The best `k` per customer by `score`.
+
+        Args:
+            score: float[n], finite.
+            k: at most this many per customer.
+            keep: bool[n], candidates that may stand in the list (a view); None for all.
+
+        Returns:
+            Columns customer int32, product int32, score float32, rank int16 from 1, row int64
+            (position among these candidates), sorted by customer, rank; ties by score go to the
+            smaller product code.
+
+        Raises:
+            ValueError: a score is not finite, or k is not within 1..32767.
+        """
+        if not 1 <= k <= np.iinfo(np.int16).max:
+            raise ValueError(f"k is {k}; it must be within 1..32767.")
+        score = np.asarray(score)
+        if not np.isfinite(score).all():
+            raise ValueError("A score to rank by is not finite.")
+        rows = np.arange(len(self)) if keep is None else np.flatnonzero(keep)
+        order = rows[np.lexsort((self.product[rows], -score[rows], self.customer[rows]))]
+        rank = rank_within(self.customer[order])
+        order, rank = order[rank <= k], rank[rank <= k]
+        return pd.DataFrame(
+            {
+                "customer": self.customer[order],
+                "product": self.product[order],
+                "score": score[order].astype(np.float32),
+                "rank": rank.astype(np.int16),
+                "row": order.astype(np.int64),
+            }
+        )
+
+    def at(self, customer: np.ndarray, product: np.ndarray, known: Known) -> Self:
+        """These pairs as candidates, in this order: what the lists say of them, NaN where they say nothing.
+
+        Args:
+            customer: int codes[m], ascending.
+            product: int codes[m].
+            known: what the lists were made from.
+        """
+        width = known.n_products
+        pool = self.customer.astype(np.int64) * width + self.product
+        order = np.argsort(pool, kind="stable")
+        wanted = np.asarray(customer, dtype=np.int64) * width + product
+        if len(pool):
+            place = order[np.minimum(np.searchsorted(pool, wanted, sorter=order), len(pool) - 1)]
+            here = pool[place] == wanted
+        else:
+            place, here = np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+
+        def taken(values: np.ndarray, otherwise: float) -> np.ndarray:
+            found = np.full(len(wanted), otherwise, dtype=np.float32)
+            found[here] = values[place[here]]
+            return found
+
+        return type(self)(
+            np.asarray(customer, dtype=np.int32),
+            np.asarray(product, dtype=np.int32),
+            taken(self.rrf, 0.0),
+            stored(known.history, np.asarray(customer), np.asarray(product)),
+            {
+                name: (taken(rank, np.nan), taken(score, np.nan))
+                for name, (rank, score) in self.sources.items()
+            },
+        )
+
+    def best_source(self) -> np.ndarray:
+        """object[n]: the recommender that ranks the candidate highest, "" where none lists it; ties to
+        the first in the order of the lists."""
+        names = [name.partition(":")[0] for name in self.sources]
+        ranks = np.column_stack([rank for rank, _ in self.sources.values()])
+        best = np.where(np.isnan(ranks), np.inf, ranks)
+        found = np.asarray(names, dtype=object)[best.argmin(axis=1)] if len(self) else np.empty(0, object)
+        found[~np.isfinite(best).any(axis=1)] = ""
+        return found
+
+    @classmethod
+    def concat(cls, parts: list[Self]) -> Self:
+        """Candidates of disjoint, ascending blocks of customers as one.
+
+        Raises:
+            ValueError: no parts, or parts with different lists.
+        """
+        if not parts:
+            raise ValueError("There are no candidates to put together.")
+        names = list(parts[0].sources)
+        if any(list(part.sources) != names for part in parts):
+            raise ValueError("Parts come from different lists.")
+        return cls(
+            *(
+                np.concatenate([getattr(part, name) for part in parts])
+                for name in ("customer", "product", "rrf", "own")
+            ),
+            {
+                name: tuple(np.concatenate([part.sources[name][side] for part in parts]) for side in (0, 1))
+                for name in names
+            },
+        )
+
+
+def merge(lists: Mapping[str, pd.DataFrame], known: Known, own_limit: int, new_limit: int) -> Candidates:
+    """Merge lists per customer by reciprocal rank fusion.
+
+    A customer keeps at most `own_limit` products bought before and `new_limit` others: with one
+    limit for both, a long history would leave no room for anything new, and where nearly
+    everything sold is a repeat the new ones would never be learned.
+
+    Works in blocks of customers, so that memory beside the lists and the result is bounded.
+
+    Args:
+        lists: list name -> frame with customer, product (codes), score and rank, any order,
+            (customer, product) unique within a list. "name:new" beside "name" is the same
+            recommender asked for new products only: it adds its own votes and ranks.
+        known: the anchor's; its history decides what is own.
+        own_limit: at most this many products bought before.
+        new_limit: at most this many products not bought before.
+
+    Returns:
+        The candidates; customers without any row in the lists have none.
+
+    Raises:
+        ValueError: a limit below 0, no lists, or a score that is not finite.
+    """
+    if min(own_limit, new_limit) < 0:
+        raise ValueError(f"Limits are {own_limit} and {new_limit}; both must be 0 or more.")
+    if not lists:
+        raise ValueError("There are no lists to merge.")
+    sources = [_Source.of(name, rows) for name, rows in lists.items()]
+    total = np.zeros(known.n_customers + 1, dtype=np.int64)
+    for one in sources:
+        total[1:] += np.bincount(one.customer, minlength=known.n_customers)
+    total = np.cumsum(total)
+    parts, start = [], 0
+    while start < known.n_customers:
+        stop = int(np.searchsorted(total, total[start] + BLOCK_ROWS, side="right")) - 1
+        stop = min(known.n_customers, max(start + 1, stop))
+        if total[stop] > total[start]:
+            parts.append(_block(sources, known, start, stop, (new_limit, own_limit)))
+        start = stop
+    if not parts:
+        none, nothing = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+        return Candidates(
+            none, none, nothing, np.empty(0, dtype=bool), {one.name: (nothing, nothing) for one in sources}
+        )
+    return Candidates.concat(parts)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One list, sorted by customer, then product."""
+
+    name: str
+    customer: np.ndarray
+    product: np.ndarray
+    rank: np.ndarray
+    score: np.ndarray
+
+    @classmethod
+    def of(cls, name: str, rows: pd.DataFrame) -> Self:
+        customer, product, rank, score = (
+            rows[column].to_numpy() for column in ("customer", "product", "rank", "score")
+        )
+        if not np.isfinite(score).all():
+            raise ValueError(f"The list of {name} holds a score that is not finite.")
+        order = np.lexsort((product, customer))
+        return cls(name, customer[order], product[order], rank[order], score[order].astype(np.float32))
+
+    def between(self, start: int, stop: int) -> slice:
+        return slice(*np.searchsorted(self.customer, [start, stop]))
+
+
+def _block(
+    sources: list[_Source], known: Known, start: int, stop: int, limits: tuple[int, int]
+) -> Candidates:
+    """`merge` for the customers start..stop-1."""
+    width = known.n_products
+    blocks = [one.between(start, stop) for one in sources]
+    keys = [
+        (one.customer[block].astype(np.int64) - start) * width + one.product[block]
+        for one, block in zip(sources, blocks, strict=True)
+    ]
+    votes = [
+        1.0 / (RRF_K + one.rank[block].astype(np.float64)) for one, block in zip(sources, blocks, strict=True)
+    ]
+    every, vote = np.concatenate(keys), np.concatenate(votes)
+    # A stable sort keeps a pair's votes in the order of the lists: the same sum, bit for bit.
+    order = np.argsort(every, kind="stable")
+    every, vote = every[order], vote[order]
+    first = np.flatnonzero(np.r_[True, every[1:] != every[:-1]])
+    pair, rrf = every[first], np.add.reduceat(vote, first).astype(np.float32)
+    local, product = pair // width, pair % width
+    own = stored(known.history[start:stop], local, product)
+    order = np.lexsort((product, -rrf, own, local))
+    allowed = np.where(own[order], limits[1], limits[0])
+    kept = order[rank_within(local[order] * 2 + own[order]) <= allowed]
+    kept = kept[np.lexsort((product[kept], -rrf[kept], local[kept]))]
+    pair = pair[kept]
+    found = {}
+    for one, block, key in zip(sources, blocks, keys, strict=True):
+        rank, score = np.full((2, len(pair)), np.nan, dtype=np.float32)
+        if len(key):
+            at = np.minimum(np.searchsorted(key, pair), len(key) - 1)
+            here = key[at] == pair
+            rank[here], score[here] = one.rank[block][at[here]], one.score[block][at[here]]
+        found[one.name] = (rank, score)
+    return Candidates(
+        (local[kept] + start).astype(np.int32), product[kept].astype(np.int32), rrf[kept], own[kept], found
+    )
