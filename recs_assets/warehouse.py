@@ -335,7 +335,8 @@ class Warehouse:
         """Write schema `recs` of the week's build file as the new snapshot and switch to it.
 
         Earlier weeks of `WEEKLY_TABLES` are carried over from the current snapshot. A
-        backfill of a week older than the current one replaces that week's rows only.
+        backfill of a week older than the current one replaces that week's rows only. Whoever the
+        newest week no longer has as a customer (erased since) is in none of them.
 
         Raises:
             WarehouseError: when there is nothing to publish, the disk refuses, or the written copy differs.
@@ -378,15 +379,17 @@ class Warehouse:
                 latest = connection.execute("select max(as_of) from previous.recs.publish_log").fetchone()
                 newest = latest is None or latest[0] is None or week >= latest[0]
             connection.execute("create schema snapshot.recs")
+            customers = None
+            if "customers" in (tables if newest else old_tables):
+                customers = f"{'build' if newest else 'previous'}.recs.customers"
             for table in tables:
                 weekly = table in WEEKLY_TABLES
                 origin = "build" if newest or weekly or table not in old_tables else "previous"
-                _copy_table(connection, origin, table)
+                _copy_table(connection, origin, table, customers if weekly else None)
                 if weekly and table in old_tables:
                     # A backfilled week comes on top: it must not push a newer one out.
-                    self._carry_over(
-                        connection, table, week, self.retention - 1 if newest else self.retention
-                    )
+                    others = self.retention - 1 if newest else self.retention
+                    self._carry_over(connection, table, week, others, customers)
             rows, hashes = _describe(connection, "snapshot", tables)
             self._log(
                 connection,
@@ -421,7 +424,14 @@ class Warehouse:
         self._prune(target, week)
         return Published(target, rows, hashes, time.monotonic() - started)
 
-    def _carry_over(self, connection: duckdb.DuckDBPyConnection, table: str, week: date, others: int) -> None:
+    def _carry_over(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: str,
+        week: date,
+        others: int,
+        customers: str | None,
+    ) -> None:
         shared = [
             name
             for (name,) in connection.execute(
@@ -434,6 +444,7 @@ class Warehouse:
             ).fetchall()
         ]
         columns = ", ".join(f'"{name}"' for name in shared)
+        still = f"and {_still(customers)}" if customers and "customer_id" in shared else ""
         connection.execute(
             f"""
             insert into snapshot.recs."{table}" by name
@@ -442,6 +453,7 @@ class Warehouse:
                 select as_of from (select distinct as_of from previous.recs."{table}" where as_of <> $week)
                 order by as_of desc limit $others
             )
+            {still}
             """,
             {"week": week, "others": others},
         )
@@ -599,6 +611,7 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
     )
 
 
+<<<<<<< HEAD
 def _join_features(
     connection: duckdb.DuckDBPyConnection,
     anchor: date,
@@ -710,6 +723,30 @@ def _join_features(
 def _copy_table(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -> None:
     """Copy one table of schema recs into the snapshot with its comments."""
     connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}"')
+=======
+def _still(customers: str) -> str:
+    """Condition that a row's customer has not been erased since the row's own week."""
+    return f"customer_id in (select customer_id from {customers})"
+
+
+def _copy_table(
+    connection: duckdb.DuckDBPyConnection, origin: str, table: str, customers: str | None
+) -> None:
+    """Copy one table of schema recs into the snapshot with its comments.
+
+    Rows of people that are not in the table `customers` stay behind: they are never written, since
+    a row that is deleted afterwards may survive in the file's free blocks.
+    """
+    personal = connection.execute(
+        """
+        select count(*) from duckdb_columns()
+        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
+        """,
+        [origin, table],
+    ).fetchall()[0][0]
+    where = f"where {_still(customers)}" if customers and personal else ""
+    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
+>>>>>>> cf8a6ec (Erased customers leave the carried-over weeks too; end-to-end tests)
     comments = connection.execute(
         """
         select null, comment from duckdb_tables()

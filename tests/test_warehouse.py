@@ -245,6 +245,30 @@ def test_a_new_column_is_empty_in_the_weeks_before_it(house: Warehouse) -> None:
     ]
 
 
+def with_customers(house: Warehouse, week: date, names: list[str]) -> None:
+    with house.write(week) as connection:
+        connection.execute("create table recs.customers (customer_id varchar)")
+        connection.executemany("insert into recs.customers values (?)", [[name] for name in names])
+
+
+def test_an_erased_customer_leaves_the_earlier_weeks_too(house: Warehouse) -> None:
+    build(house, FIRST, [("c1", 1, "p1"), ("gone-soon", 1, "p1")])
+    with_customers(house, FIRST, ["c1", "gone-soon"])
+    publish(house, FIRST)
+    assert len(emails(house)) == 2
+    build(house, SECOND, [("c1", 1, "p2")])
+    with_customers(house, SECOND, ["c1"])
+    publish(house, SECOND)
+    assert emails(house) == [(FIRST, "c1", 1, "p1"), (SECOND, "c1", 1, "p2")]
+    assert b"gone-soon" not in house.snapshot_path.read_bytes()
+    # The first week again: as of that date she was a customer, but today she is erased.
+    build(house, FIRST, [("c1", 1, "p1"), ("gone-soon", 1, "p1")])
+    with_customers(house, FIRST, ["c1", "gone-soon"])
+    publish(house, FIRST, "run-back")
+    assert emails(house) == [(FIRST, "c1", 1, "p1"), (SECOND, "c1", 1, "p2")]
+    assert b"gone-soon" not in house.snapshot_path.read_bytes()
+
+
 # -- content hashes -------------------------------------------------------------------------
 
 

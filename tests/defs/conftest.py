@@ -23,12 +23,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what dagster-dbt imports deprecates parts of itself
     import recs_assets.defs  # noqa: F401
 
-WEEKS = ("2025-06-16", "2025-06-30")
+WEEKS = ("2025-05-05", "2025-06-30")
 
 
 @pytest.fixture(scope="session")
 def weekly(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> shops.Home:
-    """Two weeks of the tiny shop as it is: first 2025-06-16, then 2025-06-30, the newest."""
+    """Two weeks of the tiny shop as it is: first 2025-05-05, then 2025-06-30, the newest."""
     shared = tmp_path_factory.getbasetemp()
     if worker_id != "master":
         shared = shared.parent  # of all processes of this session
