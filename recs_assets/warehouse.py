@@ -611,7 +611,11 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
     )
 
 
-<<<<<<< HEAD
+def _still(customers: str) -> str:
+    """Condition that a row's customer has not been erased since the row's own week."""
+    return f"customer_id in (select customer_id from {customers})"
+
+
 def _join_features(
     connection: duckdb.DuckDBPyConnection,
     anchor: date,
@@ -720,15 +724,6 @@ def _join_features(
         )
 
 
-def _copy_table(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -> None:
-    """Copy one table of schema recs into the snapshot with its comments."""
-    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}"')
-=======
-def _still(customers: str) -> str:
-    """Condition that a row's customer has not been erased since the row's own week."""
-    return f"customer_id in (select customer_id from {customers})"
-
-
 def _copy_table(
     connection: duckdb.DuckDBPyConnection, origin: str, table: str, customers: str | None
 ) -> None:
@@ -746,7 +741,6 @@ def _copy_table(
     ).fetchall()[0][0]
     where = f"where {_still(customers)}" if customers and personal else ""
     connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
->>>>>>> cf8a6ec (Erased customers leave the carried-over weeks too; end-to-end tests)
     comments = connection.execute(
         """
         select null, comment from duckdb_tables()
