@@ -95,7 +95,7 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
             started = time.monotonic()
             customers = listed_customers(deployment, warehouse, week, anchor)
             views = views_at(deployment, week, anchor)
-            listed = model.recommend_views(customers, settings.candidates, views)
+            listed = model.recommend_views(customers, settings.candidates, views, settings.threads)
             for view, lists in listed.items():
                 write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
             metadata[f"recommend_seconds_{anchor}"] = time.monotonic() - started

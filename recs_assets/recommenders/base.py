@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -82,9 +83,10 @@ class Recommender(ABC):
         return self.recommend_views(customers, k, (view,))[view]
 
     def recommend_views(
-        self, customers: np.ndarray, k: int, views: Sequence[View]
+        self, customers: np.ndarray, k: int, views: Sequence[View], threads: int = 1
     ) -> dict[View, pd.DataFrame]:
-        """`recommend` for several views, scoring every customer once.
+        """`recommend` for several views, scoring every customer once, blocks of customers on so
+        many threads (numpy lets go of the interpreter where the time goes; the rows are the same).
 
         Raises:
             NotFittedError: before `fit`.
@@ -98,11 +100,9 @@ class Recommender(ABC):
             raise ValueError(f"k is {k}; it must be within 1..32767.")
         customers = np.asarray(customers, dtype=np.int32)
         block = max(1, BLOCK_VALUES // max(1, known.n_products))
-        with one_blas_thread():
-            blocks = [
-                self._recommend_block(known, customers[start : start + block], k, views)
-                for start in range(0, len(customers), block)
-            ]
+        parts = [customers[start : start + block] for start in range(0, len(customers), block)]
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+            blocks = list(pool.map(lambda part: self._recommend_block(known, part, k, views), parts))
         if not blocks:
             empty = _frame(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)
             blocks = [[empty] * len(views)]
@@ -120,9 +120,16 @@ class Recommender(ABC):
         if sparse.issparse(scores) and fill is None and scores.nnz > 0.05 * np.prod(scores.shape):
             scores = dense(scores.tocsr())  # sorting every candidate costs more than a dense pass
         if not sparse.issparse(scores):
-            scores[~np.isfinite(scores)] = -np.inf
-            scores[:, ~known.available] = -np.inf
-        return [_one_view(known, customers, scores, fill, history, k, view) for view in views]
+            if not np.isfinite(scores).all():
+                scores[~np.isfinite(scores)] = -np.inf
+            if not known.available.all():
+                scores[:, ~known.available] = -np.inf
+        # "new" comes last: it may overwrite the scores, where a copy cost a quarter of the time.
+        found = {
+            view: _one_view(known, customers, scores, fill, history, k, view)
+            for view in sorted(views, key="new".__eq__)
+        }
+        return [found[view] for view in views]
 
 
 def _one_view(
@@ -134,7 +141,7 @@ def _one_view(
     k: int,
     view: View,
 ) -> pd.DataFrame:
-    """The first k of one view of a block's scores, which stay as they are."""
+    """The first k of one view of a block's scores; "new" overwrites dense ones."""
     if sparse.issparse(scores):
         rows, columns, values = _stored_and_filled(known, scores.tocsr(), fill, history, k, view)
         keep = np.isfinite(values) & known.available[columns]
@@ -148,7 +155,6 @@ def _one_view(
         rows, columns, values = rows[keep], columns[keep], values[keep]
     else:
         if view == "new":
-            scores = scores.copy()
             scores[pairs(history)] = -np.inf
         rows, columns = at_least_kth(scores, k)
         values = scores[rows, columns]
@@ -272,7 +278,9 @@ def at_least_kth(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
         maxima = np.hstack([maxima, scores[:, whole:]])
     threshold = np.partition(maxima, maxima.shape[1] - k, axis=1)[:, maxima.shape[1] - k]
     lowest = np.finfo(scores.dtype).min
-    return np.nonzero(scores >= np.maximum(threshold, lowest)[:, None])
+    # One dimension: looking for the true ones of two is six times as slow.
+    found = np.flatnonzero(scores >= np.maximum(threshold, lowest)[:, None])
+    return found // width, found % width
 
 
 def strongest(
