@@ -17,6 +17,9 @@ def main(arguments: list[str] | None = None) -> int:
     run.add_argument(
         "--as-of", type=date.fromisoformat, help="a Monday; default: the newest the orders lead up to"
     )
+    backtest = commands.add_parser("backtest", help="evaluate every model at several test anchors")
+    backtest.add_argument("--as-of", type=date.fromisoformat, help="as for run")
+    backtest.add_argument("--folds", type=int, default=3, help="test anchors, one horizon apart (default 3)")
     commands.add_parser("summary", help="say what is published and where")
     commands.add_parser("settings", help="print every setting, its value and its meaning")
     commands.add_parser(
@@ -36,6 +39,12 @@ def _run(parsed: argparse.Namespace) -> int:
     from recs_assets.defs.run import run_week
 
     return run_week(parsed.as_of)
+
+
+def _backtest(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.run import run_backtest
+
+    return run_backtest(parsed.as_of, parsed.folds)
 
 
 def _summary(parsed: argparse.Namespace) -> int:
@@ -61,7 +70,13 @@ def _prepare(parsed: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"run": _run, "summary": _summary, "settings": _settings, "prepare": _prepare}
+_COMMANDS = {
+    "run": _run,
+    "backtest": _backtest,
+    "summary": _summary,
+    "settings": _settings,
+    "prepare": _prepare,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

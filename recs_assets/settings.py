@@ -75,6 +75,12 @@ class Settings(BaseSettings):
     evaluation_customers: int = Field(
         20_000, ge=1, description="At most this many customers are evaluated (a seeded sample above it)."
     )
+    backtest_folds: int = Field(
+        1,
+        ge=1,
+        le=26,
+        description="Test anchors, one horizon apart, at which a run evaluates; `make backtest` takes 3.",
+    )
     retention_weeks: int = Field(
         8, ge=1, description="Weeks, and versions, kept in the published snapshot's history."
     )

@@ -306,6 +306,71 @@ class Warehouse:
             )
         return X
 
+    def planned_offers(self, week: date) -> dict[date, dict[str, float]]:
+        """Anchor -> kind of offer -> weeks of it in the label window, over all products, as known then."""
+        kinds = ("mailer", "display", "coupon", "price", "other")
+        sums = ", ".join(f"sum({kind}_weeks)::double" for kind in kinds)
+        with self.read(week) as connection:
+            rows = connection.execute(
+                f"select as_of, {sums} from features.product_promotions group by as_of"
+            ).fetchall()
+        return {anchor: dict(zip(kinds, weeks, strict=True)) for anchor, *weeks in rows}
+
+    def past_forecasts(self, week: date, horizon_days: int) -> pd.DataFrame:
+        """What the published emails of earlier weeks were predicted to sell, and what was bought.
+
+        Only weeks whose label window was over by `week`. Revenue counts each product once, at the
+        price that the email showed.
+
+        Returns:
+            Columns forecast_as_of date, window_end date, customers, rows, forecast_purchases,
+            actual_purchases, forecast_revenue, actual_revenue; no row without a snapshot.
+        """
+        empty = not self.snapshot_path.exists()
+        with self.read(week) as connection:
+            if not empty:
+                connection.execute(
+                    f"attach '{_quoted(self.snapshot_path.resolve())}' as published (read_only)"
+                )
+                empty = not connection.execute(
+                    """
+                    select count(*) from duckdb_columns() where database_name = 'published'
+                    and table_name = 'email_recommendations' and column_name = 'p_purchase'
+                    """
+                ).fetchall()[0][0]
+            source = (
+                "select null::date as as_of, null as customer_id, null as product_id, 0.0 as p_purchase, "
+                "0.0 as price where false"
+                if empty
+                else "select as_of, customer_id, product_id, p_purchase, price "
+                "from published.recs.email_recommendations"
+            )
+            return connection.execute(
+                f"""
+                with emails as ({source}),
+                judged as (
+                    select emails.as_of, emails.customer_id, p_purchase, coalesce(price, 0) as price,
+                        exists (
+                            from marts.order_lines as lines
+                            where lines.customer_id = emails.customer_id
+                              and lines.product_id = emails.product_id
+                              and lines.ordered_at >= emails.as_of
+                              and lines.ordered_at < emails.as_of + $days
+                        ) as bought
+                    from emails
+                    where p_purchase is not null and emails.as_of + $days <= $week
+                )
+                select as_of as forecast_as_of, (as_of + $days)::date as window_end,
+                    count(distinct customer_id) as customers, count(*) as rows,
+                    sum(p_purchase)::decimal(38, 9)::double as forecast_purchases,
+                    count(*) filter (where bought) as actual_purchases,
+                    sum(p_purchase * price)::decimal(38, 9)::double as forecast_revenue,
+                    coalesce(sum(price) filter (where bought), 0)::double as actual_revenue
+                from judged group by as_of order by as_of
+                """,
+                {"week": week, "days": horizon_days},
+            ).df()
+
     # -- what the models write ------------------------------------------------------------
 
     def replace_table(self, week: date, name: str, rows: pd.DataFrame, columns: dict[str, str]) -> int:

@@ -8,12 +8,14 @@ from dagster_dbt import DbtCliResource
 
 from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
+from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
 from recs_assets.defs.results import EMAIL, result_assets
-from recs_assets.defs.schedules import new_files_sensor, weekly_job, weekly_schedule
+from recs_assets.defs.schedules import backtest_job, new_files_sensor, weekly_job, weekly_schedule
+from recs_assets.defs.search import search_asset
 from recs_assets.settings import Settings
 from recs_assets.warehouse import Warehouse, writer_lock
 
@@ -40,12 +42,14 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *dbt_build_assets(deployment),
             *recommender_assets(deployment),
             ranker_asset(deployment),
+            search_asset(deployment),
+            evaluation_asset(deployment),
             *result_assets(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),
         ],
         asset_checks=[published_gate(deployment, EMAIL.slots)],
-        jobs=[weekly_job(deployment)],
+        jobs=[weekly_job(deployment), backtest_job(deployment)],
         schedules=[weekly_schedule(deployment)],
         sensors=[new_files_sensor(deployment)],
         resources={"warehouse": warehouse, "dbt": DbtCliResource(project_dir=dbt_project())},

@@ -80,19 +80,24 @@ class Deployment:
                 connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
             )
 
-    def test_anchor(self, week: date) -> date:
-        """The anchor of the evaluation: one horizon before the week's own."""
-        return week - timedelta(days=self.horizon_days)
+    def test_anchors(self, week: date) -> list[date]:
+        """The anchors of the evaluation, latest first: one horizon before the week's own, and so on
+        for as many folds as the settings ask for."""
+        horizon = timedelta(days=self.horizon_days)
+        return [week - (fold + 1) * horizon for fold in range(self.settings.backtest_folds)]
 
-    def train_anchors(self, week: date) -> list[date]:
-        """The anchors that teach the ranker, latest first; no label window reaches past the test anchor."""
-        latest = self.test_anchor(week) - timedelta(days=self.horizon_days)
+    def train_anchors(self, test: date) -> list[date]:
+        """The anchors that teach the ranker tested at `test`, latest first; no label window reaches past it."""
+        latest = test - timedelta(days=self.horizon_days)
         step = timedelta(weeks=RANKER.anchors.step_weeks)
         return [latest - number * step for number in range(RANKER.anchors.count)]
 
     def anchors(self, week: date) -> list[date]:
-        """Every date at which features and recommenders are computed: predict, test, train."""
-        return [week, self.test_anchor(week), *self.train_anchors(week)]
+        """Every date at which features and recommenders are computed: predict, test, train; latest first."""
+        tests = self.test_anchors(week)
+        return sorted(
+            {week, *tests, *(one for test in tests for one in self.train_anchors(test))}, reverse=True
+        )
 
     def warehouse(self) -> Warehouse:
         return Warehouse(

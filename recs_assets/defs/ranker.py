@@ -1,9 +1,12 @@
 """The learned ranker as assets: trained, tested and refitted at the week's anchors."""
 
+import itertools
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -41,7 +44,9 @@ FEATURE_TABLES = [
 ]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
 SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
-NAMES = tuple(feature.name for feature in selected(SOURCES, RANKER.without_features))
+FEATURES = selected(SOURCES, RANKER.without_features)
+NAMES = tuple(feature.name for feature in FEATURES)
+WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
 # Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
 BLOCK = 4_000
 
@@ -70,63 +75,124 @@ def every_candidate(warehouse: Warehouse, week: date, anchor: date) -> Candidate
     return Candidates.concat([part for part in parts if len(part)] or parts[:1])
 
 
-def frames(warehouse: Warehouse, week: date, anchor: date, candidates: Candidates) -> Iterator[np.ndarray]:
+def frames(
+    warehouse: Warehouse, week: date, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES
+) -> Iterator[np.ndarray]:
     """The candidates' features, a block of customers at a time."""
     edges = np.searchsorted(
         candidates.customer, np.arange(0, int(candidates.customer.max(initial=0)) + BLOCK + 1, BLOCK)
     )
-    for start, stop in zip(edges, edges[1:], strict=False):
+    for start, stop in itertools.pairwise(edges):
         if stop > start:
-            yield warehouse.frame(week, anchor, candidates.take(np.arange(start, stop)), NAMES)
+            yield warehouse.frame(week, anchor, candidates.take(np.arange(start, stop)), names)
 
 
 def score(
     ranker: Ranker, warehouse: Warehouse, week: date, anchor: date, candidates: Candidates
 ) -> np.ndarray:
     """float64[len(candidates)]: the ranker's raw scores, block by block."""
-    parts = [ranker.score(X) for X in frames(warehouse, week, anchor, candidates)]
+    parts = [ranker.score(X) for X in frames(warehouse, week, anchor, candidates, ranker.features_)]
     return np.concatenate(parts) if parts else np.empty(0)
 
 
+@dataclass(frozen=True)
 class Lesson:
-    """What one anchor teaches: sampled candidates with labels and weights."""
+    """What one anchor teaches: candidates with their features, labels and weights.
 
-    def __init__(
-        self, deployment: Deployment, warehouse: Warehouse, week: date, anchor: date, rows: int | None
-    ) -> None:
-        known = warehouse.known(week, anchor)
-        candidates = every_candidate(warehouse, week, anchor)
-        label = candidates.labels(warehouse.truth(week, anchor, deployment.horizon_days))
-        self.positives, self.candidates = int(label.sum()), len(label)
+    Attributes:
+        group: int32[n], the customer's code.
+        label: int8[n], bought within the label window.
+        weight: float32[n], the inverse of a negative's chance to be here.
+        frame: float32[n, len(NAMES)].
+    """
+
+    group: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    frame: np.ndarray
+
+
+class Anchor:
+    """The candidates of one anchor with what became of them."""
+
+    def __init__(self, deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> None:
+        self.deployment, self.warehouse, self.week, self.anchor = deployment, warehouse, week, anchor
+        self.known = warehouse.known(week, anchor)
+        self.candidates = every_candidate(warehouse, week, anchor)
+        self.truth = warehouse.truth(week, anchor, deployment.horizon_days)
+        self.label = self.candidates.labels(self.truth)
+
+    def sample(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of every positive and of as many negatives as `rows` leaves room for, and weights."""
+        positives = int(self.label.sum())
+        return sample_negatives(
+            self.label,
+            self.known.customers["customer_id"].to_numpy()[self.candidates.customer],
+            self.known.products["product_id"].to_numpy()[self.candidates.product],
+            self.anchor,
+            negative_rate(positives, len(self.label) - positives, rows),
+            self.deployment.settings.seed,
+        )
+
+    def lesson(self, rows: int | None) -> Lesson:
+        """About `rows` rows to learn from; None for all."""
         if rows is None:
-            keep, weight = np.arange(len(label)), np.ones(len(label), dtype=np.float32)
+            keep, weight = np.arange(len(self.label)), np.ones(len(self.label), dtype=np.float32)
         else:
-            keep, weight = sample_negatives(
-                label,
-                known.customers["customer_id"].to_numpy()[candidates.customer],
-                known.products["product_id"].to_numpy()[candidates.product],
-                anchor,
-                negative_rate(self.positives, len(label) - self.positives, rows),
-                deployment.settings.seed,
-            )
-        taken = candidates.take(keep)
-        self.group = taken.customer
-        self.label, self.weight = label[keep], weight
-        self.frame = np.concatenate(list(frames(warehouse, week, anchor, taken)))
+            keep, weight = self.sample(rows)
+        taken = self.candidates.take(keep)
+        frame = [
+            np.empty((0, len(NAMES)), dtype=np.float32),
+            *frames(self.warehouse, self.week, self.anchor, taken),
+        ]
+        return Lesson(taken.customer, self.label[keep], weight, np.concatenate(frame))
+
+    def examined(self, models: Mapping[str, Ranker], rows: int) -> tuple[dict[str, np.ndarray], Lesson]:
+        """Every candidate's score by each model, and `lesson(rows)` out of the same frames."""
+        keep, weight = self.sample(rows)
+        scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
+        kept, start = [np.empty((0, len(NAMES)), dtype=np.float32)], 0
+        for X in frames(self.warehouse, self.week, self.anchor, self.candidates):
+            for name, model in models.items():
+                scores[name].append(model.score(X[:, columns(model.features_)]))
+            here = keep[slice(*np.searchsorted(keep, [start, start + len(X)]))] - start
+            kept.append(X[here])
+            start += len(X)
+        lesson = Lesson(self.candidates.customer[keep], self.label[keep], weight, np.concatenate(kept))
+        return {name: np.concatenate([np.empty(0), *parts]) for name, parts in scores.items()}, lesson
 
 
-def together(lessons: Sequence[Lesson]) -> dict[str, np.ndarray]:
+def columns(names: Sequence[str]) -> np.ndarray:
+    """int64: where the frame of `NAMES` has these."""
+    return np.array([NAMES.index(name) for name in names], dtype=np.int64)
+
+
+def together(lessons: Sequence[Lesson], names: Sequence[str]) -> dict[str, Any]:
     """The arguments of `Ranker.fit` for several anchors; groups stay apart."""
     offset, groups = 0, []
     for lesson in lessons:
         groups.append(lesson.group.astype(np.int64) + offset)
         offset += int(lesson.group.max(initial=0)) + 1
     return {
-        "X": np.concatenate([lesson.frame for lesson in lessons]),
+        "X": np.concatenate([lesson.frame[:, columns(names)] for lesson in lessons]),
         "y": np.concatenate([lesson.label for lesson in lessons]),
         "group": np.concatenate(groups),
         "weight": np.concatenate([lesson.weight for lesson in lessons]),
+        "features": names,
     }
+
+
+def without_calendar(warehouse: Warehouse, week: date, anchors: Sequence[date]) -> bool:
+    """Whether the week's own label window has less than half of the offers, of any kind, of every
+    other anchor's.
+
+    A promotion calendar that ends, or was not delivered, reads as "nothing is on offer", which is
+    not what the trees learned from; they then do better without it.
+    """
+    planned = warehouse.planned_offers(week)
+    usual = [planned.get(anchor, {}) for anchor in anchors]
+    now = planned.get(week, {})
+    return any(2 * now.get(kind, 0) < min(one.get(kind, 0) for one in usual) for kind in usual[0])
 
 
 class Trained:
@@ -135,6 +201,10 @@ class Trained:
     def __init__(self, deployment: Deployment, warehouse: Warehouse, week: date) -> None:
         self.ranker = Ranker.load(model_path(warehouse, week, "ranker"), deployment.settings.threads)
         self.calibrator = Calibrator.from_json(self.ranker.facts_["calibration"])
+
+    def frame(self, warehouse: Warehouse, week: date, candidates: Candidates) -> np.ndarray:
+        """The week's candidates as this ranker sees them."""
+        return warehouse.frame(week, week, candidates, self.ranker.features_)
 
 
 def trained(deployment: Deployment, warehouse: Warehouse, week: date) -> Trained | None:
@@ -145,7 +215,7 @@ def trained(deployment: Deployment, warehouse: Warehouse, week: date) -> Trained
 
 
 def published_frame(
-    warehouse: Warehouse, week: date, known: Known, rows: pd.DataFrame
+    warehouse: Warehouse, week: date, known: Known, ranker: Trained, rows: pd.DataFrame
 ) -> Iterator[tuple[slice, Candidates, np.ndarray]]:
     """Published rows (customer ascending, product) as candidates with their features, block by block."""
     customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
@@ -154,7 +224,7 @@ def published_frame(
         if part.stop > part.start:
             pool = candidates_of(warehouse, week, week, known, first, last)
             pairs = pool.at(customer[part], product[part], known)
-            yield part, pairs, warehouse.frame(week, week, pairs, NAMES)
+            yield part, pairs, ranker.frame(warehouse, week, pairs)
 
 
 def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
@@ -170,24 +240,15 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
     def ranker(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        week, settings = week_of(context), deployment.settings
-        test = deployment.test_anchor(week)
-        kept, *earlier = deployment.train_anchors(week)
-        facts: dict[str, float | int | str] = {}
-        started = time.monotonic()
-
-        def mark(stage: str) -> None:
-            nonlocal started
-            facts[f"seconds_{stage}"] = time.monotonic() - started
-            context.log.info(f"The ranker's {stage} took {facts[f'seconds_{stage}']:.1f} s.")
-            started = time.monotonic()
-
+        week = week_of(context)
+        # What an earlier run of the week left must not pass for this one's.
         shutil.rmtree(model_path(warehouse, week, "ranker"), ignore_errors=True)
-        rows = RANKER.training_rows // len(deployment.train_anchors(week))
-        lessons = [Lesson(deployment, warehouse, week, anchor, rows) for anchor in earlier]
-        whole = Lesson(deployment, warehouse, week, kept, None)
-        mark("frames")
-        if not (any(one.positives for one in lessons) and whole.positives):
+        for stale in lists_path(warehouse, week, "", week, "all").parent.glob("ranker*.parquet"):
+            stale.unlink()
+        found = None
+        for test in reversed(deployment.test_anchors(week)):
+            found = _fold(deployment, warehouse, week, test, context.log.info)
+        if found is None:
             # An honest end: the decision falls to the simpler models, and the run says so.
             return dg.MaterializeResult(
                 metadata={
@@ -195,52 +256,26 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
                     "why": "No candidate was bought in a label window: nothing to learn.",
                 }
             )
-        model = Ranker(RANKER, settings.seed, settings.threads).fit(
-            **together(lessons), features=NAMES, valid=(whole.frame, whole.label, whole.group)
+        model, facts, lessons, probability, label, quality = found
+        started = time.monotonic()
+        final = Ranker(RANKER, deployment.settings.seed, deployment.settings.threads).fit(
+            **together(lessons, model.features_), rounds=model.rounds_, used=model.used_
         )
-        mark("fit")
-        raw = model.score(whole.frame)
-        calibrator, quality = calibrate(raw, whole.label, whole.group)
-        mark("calibration")
-
-        tested = every_candidate(warehouse, week, test)
-        known = warehouse.known(week, test)
-        scores = score(model, warehouse, week, test, tested)
-        for view in VIEWS:
-            keep = None if view == "all" else (tested.own == (view == "repeat"))
-            lists = tested.ranked(scores, settings.candidates, keep).drop(columns="row")
-            write_lists(lists, known, lists_path(warehouse, week, "ranker", test, view))
-        label = tested.labels(warehouse.truth(week, test, deployment.horizon_days))
-        probability = calibrator.probability(scores)
-        facts |= {
-            "test_brier": brier(probability, label),
-            "test_ece": expected_calibration_error(probability, label),
-            "test_forecast_purchases": float(probability.sum()),
-            "test_actual_purchases": int(label.sum()),
-        }
-        mark("test")
-
-        again = [*lessons, *(Lesson(deployment, warehouse, week, anchor, rows) for anchor in (kept, test))]
-        final = Ranker(RANKER, settings.seed, settings.threads).fit(
-            **together(again), features=NAMES, rounds=model.rounds_
-        )
-        mark("refit")
-        digest = final.save(
-            model_path(warehouse, week, "ranker"),
-            anchors=[anchor.isoformat() for anchor in (*earlier, kept, test)],
-            calibration=calibrator.to_json(),
-            quality=quality,
-        )
+        digest = final.save(model_path(warehouse, week, "ranker"), **facts)
         gains = final.importance().head(15)
-        facts |= {
-            "rounds": model.rounds_,
-            "training_rows": sum(len(one.label) for one in again),
-            "sha256": digest,
-        }
         picture = reliability_plot(probability, label)
         return dg.MaterializeResult(
             metadata={
-                **numbers(facts),
+                **numbers(
+                    {
+                        **{name: value for name, value in facts.items() if isinstance(value, float | int)},
+                        "rounds": model.rounds_,
+                        "training_rows": sum(len(one.label) for one in lessons),
+                        "seconds_refit": time.monotonic() - started,
+                        "sha256": digest,
+                    }
+                ),
+                "promotion_calendar": facts["promotion_calendar"],
                 "features_that_matter": dg.MetadataValue.md(
                     markdown_table(
                         ["feature", "share of gain"], list(gains.itertuples(index=False, name=None))
@@ -252,3 +287,67 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return ranker
+
+
+def _fold(
+    deployment: Deployment, warehouse: Warehouse, week: date, test: date, say: Callable[[str], None]
+) -> tuple[Ranker, dict[str, Any], list[Lesson], np.ndarray, np.ndarray, dict[str, float]] | None:
+    """Train before the test anchor and write the ranker's lists there; None without any purchase.
+
+    Returns:
+        The ranker, facts for its file, the lessons of all its anchors (the test's last), the
+        test's probabilities and labels, and how well the calibrations did.
+    """
+    settings, anchors = deployment.settings, deployment.train_anchors(test)
+    started = time.monotonic()
+    rows = RANKER.training_rows // len(anchors)
+    kept, *earlier = (Anchor(deployment, warehouse, week, anchor) for anchor in anchors)
+    if not (any(one.label.any() for one in earlier) and kept.label.any()):
+        return None
+    lessons, whole = [one.lesson(rows) for one in earlier], kept.lesson(None)
+    names = {"ranker": NAMES}
+    calendar = "used"
+    if without_calendar(warehouse, week, [test, *anchors]):
+        names = {"ranker": WITHOUT_OFFERS, "ranker_with_offers": NAMES}
+        calendar = "left out: it has less than half the usual offers for this week's window"
+    say(f"The frames at {', '.join(map(str, anchors))} took {time.monotonic() - started:.1f} s.")
+    started = time.monotonic()
+    models = {
+        name: Ranker(RANKER, settings.seed, settings.threads).fit(
+            **together(lessons, some),
+            valid=(whole.frame[:, columns(some)], whole.label, whole.group),
+        )
+        for name, some in names.items()
+    }
+    model = models["ranker"]
+    raw = model.score(whole.frame[:, columns(model.features_)])
+    calibrator, quality = calibrate(raw, whole.label, whole.group)
+    say(f"{model.rounds_} trees and their calibration took {time.monotonic() - started:.1f} s.")
+    started = time.monotonic()
+    tested = Anchor(deployment, warehouse, week, test)
+    scores, lesson = tested.examined(models, rows)
+    for name, values in scores.items():
+        for view in VIEWS:
+            keep = None if view == "all" else (tested.candidates.own == (view == "repeat"))
+            lists = tested.candidates.ranked(values, settings.candidates, keep).drop(columns="row")
+            write_lists(lists, tested.known, lists_path(warehouse, week, name, test, view))
+    probability = calibrator.probability(scores["ranker"])
+    say(f"The test at {test} took {time.monotonic() - started:.1f} s.")
+    facts = {
+        "anchors": [anchor.isoformat() for anchor in (*anchors, test)],
+        "calibration": calibrator.to_json(),
+        "quality": quality,
+        "promotion_calendar": calendar,
+        "test_brier": brier(probability, tested.label),
+        "test_ece": expected_calibration_error(probability, tested.label),
+        "test_forecast_purchases": float(probability.sum()),
+        "test_actual_purchases": int(tested.label.sum()),
+    }
+    again = whole_to_sample(whole, kept, rows)
+    return model, facts, [*lessons, again, lesson], probability, tested.label, quality
+
+
+def whole_to_sample(whole: Lesson, anchor: Anchor, rows: int) -> Lesson:
+    """The rows of `anchor.lesson(rows)` out of `anchor.lesson(None)`, whose frames are there already."""
+    keep, weight = anchor.sample(rows)
+    return Lesson(whole.group[keep], whole.label[keep], weight, whole.frame[keep])

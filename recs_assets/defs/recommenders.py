@@ -57,16 +57,16 @@ def listed_customers(deployment: Deployment, warehouse: Warehouse, week: date, a
     customers = warehouse.known(week, anchor).customers["customer_id"].to_numpy()
     if anchor == week:
         return np.arange(len(customers), dtype=np.int32)
-    settings = deployment.settings
-    limit = (
-        settings.evaluation_customers if anchor == deployment.test_anchor(week) else RANKER.training_customers
-    )
-    return sample_customers(customers, limit, settings.seed).astype(np.int32)
+    settings, tests = deployment.settings, deployment.test_anchors(week)
+    limits = [settings.evaluation_customers] if anchor in tests else []
+    if any(anchor in deployment.train_anchors(test) for test in tests):
+        limits.append(RANKER.training_customers)
+    return sample_customers(customers, max(limits), settings.seed).astype(np.int32)
 
 
 def views_at(deployment: Deployment, week: date, anchor: date) -> tuple[View, ...]:
     """The lists made at an anchor: "repeat" is evaluated only; the ranker draws on the others."""
-    return VIEWS if anchor == deployment.test_anchor(week) else VIEWS[:2]
+    return VIEWS if anchor in deployment.test_anchors(week) else VIEWS[:2]
 
 
 def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition:

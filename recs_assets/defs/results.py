@@ -1,14 +1,14 @@
-"""From the recommenders' lists to the tables dbt publishes: hybrid, email, neighbours, metrics."""
+"""From the recommenders' lists to the tables dbt publishes: hybrid, email, neighbours, rules."""
 
-from collections.abc import Iterable
-from datetime import date, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import date
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
-from recs_assets.defs.metadata import inline_png, numbers, table_metadata
+from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import (
     RANKER_KEY,
     Trained,
@@ -19,20 +19,18 @@ from recs_assets.defs.ranker import (
     trained,
 )
 from recs_assets.defs.recommenders import (
-    listed_customers,
     lists_path,
     load_fitted,
     recommender_key,
 )
-from recs_assets.evaluation.evaluate import evaluate, plot, summary_markdown
-from recs_assets.evaluation.promotion import customer_values, decide
 from recs_assets.interactions import Known
+from recs_assets.ranking.attribution import FAMILY_NAMES, TOP_FEATURES, Attribution, attribute
 from recs_assets.ranking.blend import blend, load_config
-from recs_assets.ranking.reasons import explain
+from recs_assets.ranking.reasons import explain, explain_families
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import VIEWS, Recommender
-from recs_assets.rules.email import load_rules, select_email
+from recs_assets.recommenders.base import Recommender
+from recs_assets.rules.email import ITEM_RULES, load_rules, rejected, select_email
 from recs_assets.warehouse import Warehouse
 
 BLEND = load_config()
@@ -44,11 +42,15 @@ LIST_LENGTH = 20
 BUY_IT_AGAIN = 50
 NEIGHBOURS = 12
 ACTIVE_DAYS = 182
+OFFER_WEEKS = "product_promotion_any_weeks"
 # Customers are blended and explained in blocks of this size, so that memory does not grow with them.
 BLOCK = 20_000
 
 ID, DATE, TEXT, REAL, WHOLE = "varchar", "date", "varchar", "double", "integer"
-REASON = {"reason_code": TEXT, "reason_text": TEXT, "because_product_id": ID, "because_at": DATE}
+REASON = {
+    "reason_code": TEXT, "reason_text": TEXT, "reason_family": TEXT, "because_product_id": ID,
+    "because_at": DATE, "support": REAL, "confidence": REAL,
+}  # fmt: skip
 SCORED = {"product_id": ID, "score": REAL, "p_purchase": REAL, "source": TEXT, **REASON}
 RECOMMENDATIONS = {"as_of": DATE, "customer_id": ID, "rank": WHOLE, **SCORED}
 EMAIL_SELECTION = {"as_of": DATE, "customer_id": ID, "slot": WHOLE, **SCORED}
@@ -70,16 +72,15 @@ RULES = {
     "baskets": "bigint", "antecedent_baskets": "bigint", "consequent_baskets": "bigint", "total_baskets": "bigint",
     "support": REAL, "confidence": REAL, "lift": REAL, "leverage": REAL, "conviction": REAL,
 }  # fmt: skip
-METRICS = {
-    "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "recommender": TEXT, "metric": TEXT,
-    "k": WHOLE, "value": REAL, "ci_low": REAL, "ci_high": REAL, "customers": "bigint",
+# And a rank_<recommender> and family_<family> for each of them.
+TRACE = {
+    "as_of": DATE, "customer_id": ID, "product_id": ID,
+    "ranker_score": REAL, "base_score": REAL, "p_purchase": REAL,
+    **{f"feature_{place}": TEXT for place in range(1, TOP_FEATURES + 1)},
+    **{f"feature_contribution_{place}": REAL for place in range(1, TOP_FEATURES + 1)},
 }  # fmt: skip
-
-
-DECISIONS = {
-    "as_of": DATE, "anchor": DATE, "step": WHOLE, "metric": TEXT, "candidate": TEXT, "incumbent": TEXT,
-    "candidate_value": REAL, "incumbent_value": REAL, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
-    "customers": "bigint", "promoted": "boolean", "chosen": TEXT,
+RULE_OUTCOMES = {
+    "as_of": DATE, "campaign": TEXT, "step": WHOLE, "rule": TEXT, "removed": "bigint", "customers": "bigint",
 }  # fmt: skip
 
 
@@ -93,7 +94,6 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _buy_it_again(deployment),
         _neighbours(deployment),
         _rules(deployment),
-        _evaluation(deployment),
     ]
 
 
@@ -109,7 +109,9 @@ def _asset(deployment: Deployment, key: str, deps: Iterable[dg.AssetKey], descri
     }
 
 
-def _write(warehouse: Warehouse, week: date, table: str, rows: pd.DataFrame, columns: dict[str, str]) -> dict:
+def write_model_table(
+    warehouse: Warehouse, week: date, table: str, rows: pd.DataFrame, columns: dict[str, str]
+) -> dict:
     """Write `model.<table>` and return its metadata."""
     warehouse.replace_table(week, table, rows, columns)
     with warehouse.read(week) as connection:
@@ -133,8 +135,10 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                 partitions_def=deployment.partitions,
             )
             for table, text in {
-                "recommendations": "What the weighted blend proposes to every customer, each row with its reason.",
+                "recommendations": "What the chosen model proposes to every customer, each row with its reason.",
                 "email_selection": "The slots of the weekly email after eligibility and item rules.",
+                "traces": "For every row of the two: its lists, its features, its contributions, its probability.",
+                "rule_outcomes": "How many candidates each of the email's rules took out.",
             }.items()
         ],
         backfill_policy=deployment.weekly["backfill_policy"],
@@ -143,20 +147,25 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
     def hybrid(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
         known = warehouse.known(week, week)
-        fitted = {name: load_fitted(deployment, warehouse, week, name, known) for name in REGISTRY}
         ranker, chosen = trained(deployment, warehouse, week), _chosen(warehouse, week)
         context.log.info(f"This week's lists are made by {chosen}.")
-        pools = []
+        pools, refused = [], []
         for first, last in blocks(known):
-            pools.append(_pool(warehouse, week, known, ranker, chosen, first, last))
+            part = _pool(warehouse, week, known, ranker, chosen, first, last)
+            pools.append(part)
+            refused.append(rejected(part, known, EMAIL)[["rule", "customer"]])
         pool = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
         email, suppressed = select_email(pool, known, EMAIL)
         listed = pool[pool["rank"] <= LIST_LENGTH]
-        recommendations = _published(warehouse, week, known, ranker, listed, fitted)
+        fitted = {name: load_fitted(deployment, warehouse, week, name, known) for name in REGISTRY}
+        explained, traces = _explained(warehouse, week, known, ranker, chosen, [listed, email], fitted)
         yield dg.MaterializeResult(
             asset_key=model_key("recommendations"),
             metadata={
-                **_write(warehouse, week, "recommendations", recommendations, RECOMMENDATIONS),
+                **write_model_table(
+                    warehouse, week, "recommendations", _with_reason(listed, explained, known, week),
+                    RECOMMENDATIONS,
+                ),
                 "chosen": chosen,
                 **numbers(
                     {
@@ -166,12 +175,12 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                     }
                 ),
             },
-        )
-        selection = _published(warehouse, week, known, ranker, email, fitted)
+        )  # fmt: skip
+        selection = _with_reason(email, explained, known, week)
         yield dg.MaterializeResult(
             asset_key=model_key("email_selection"),
             metadata={
-                **_write(warehouse, week, "email_selection", selection, EMAIL_SELECTION),
+                **write_model_table(warehouse, week, "email_selection", selection, EMAIL_SELECTION),
                 **numbers(
                     {
                         "customers": known.n_customers,
@@ -184,6 +193,27 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                     }
                 ),
             },
+        )
+        yield dg.MaterializeResult(
+            asset_key=model_key("traces"),
+            metadata=write_model_table(
+                warehouse, week, "traces", traces,
+                TRACE | {name: REAL if name.startswith("family_") else "smallint"
+                         for name in traces if name.startswith(("family_", "rank_"))},
+            ),
+        )  # fmt: skip
+        gone = pd.concat(refused)
+        outcomes = pd.DataFrame(
+            [
+                (week, "weekly_email", step, rule, int((gone["rule"] == rule).sum()),
+                 int(gone["customer"][gone["rule"] == rule].nunique()))
+                for step, rule in enumerate(ITEM_RULES, 1)
+            ],
+            columns=list(RULE_OUTCOMES),
+        )  # fmt: skip
+        yield dg.MaterializeResult(
+            asset_key=model_key("rule_outcomes"),
+            metadata=write_model_table(warehouse, week, "rule_outcomes", outcomes, RULE_OUTCOMES),
         )
 
     return hybrid
@@ -206,16 +236,73 @@ def _pool(
     return rows[(rows["rank"] <= POOL).to_numpy()].assign(source=chosen)
 
 
-def _published(
+def _explained(
     warehouse: Warehouse,
     week: date,
     known: Known,
     ranker: Trained | None,
-    rows: pd.DataFrame,
+    chosen: str,
+    lists: list[pd.DataFrame],
     fitted: dict[str, Recommender],
-) -> pd.DataFrame:
-    """Rows with their probability of a purchase, their reason, and ids in place of codes."""
-    return _with_ids(_likely(warehouse, week, known, ranker, explain(rows, known, fitted)), known, week)
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each (customer, product) of the lists once, with probability and reason; and their traces.
+
+    The reason comes from the ranker's contributions where the ranker made the lists, and from the
+    row's source where another model did.
+    """
+    pairs = pd.concat([rows[["customer", "product", "source"]].astype({"source": object}) for rows in lists])
+    pairs = pairs.drop_duplicates(["customer", "product"]).sort_values(
+        ["customer", "product"], ignore_index=True
+    )
+    if ranker is None or pairs.empty:
+        rows = explain(pairs, known, fitted).assign(p_purchase=np.nan, support=np.nan, confidence=np.nan)
+        return rows.assign(reason_family=""), pd.DataFrame(columns=list(TRACE))
+    parts, promoted, places = [], [], []
+    for _, found, X in published_frame(warehouse, week, known, ranker, pairs):
+        parts.append(attribute(ranker.ranker, X))
+        promoted.append(_on_offer(ranker.ranker.features_, X))
+        places.append(found.source_ranks())
+    pulled = Attribution.concat(parts)
+    if chosen == "ranker":
+        rows = explain_families(
+            pairs, known, fitted, pulled.order, pulled.contribution, FAMILY_NAMES, np.concatenate(promoted)
+        )
+    else:
+        rows = explain(pairs, known, fitted).assign(reason_family="", support=np.nan, confidence=np.nan)
+    rows["p_purchase"] = ranker.calibrator.probability(pulled.score)
+    names = np.array([*ranker.ranker.features_, None], dtype=object)
+    traces = pd.DataFrame(
+        {
+            "customer": pairs["customer"],
+            "product": pairs["product"],
+            "ranker_score": pulled.score,
+            "base_score": pulled.base,
+            "p_purchase": rows["p_purchase"],
+            **{f"rank_{name}": np.concatenate([part[name] for part in places]) for name in places[0]},
+            **{f"family_{name}": pulled.contribution[:, place] for place, name in enumerate(FAMILY_NAMES)},
+            **{f"feature_{place + 1}": names[pulled.feature[:, place]] for place in range(TOP_FEATURES)},
+            **{
+                f"feature_contribution_{place + 1}": np.where(
+                    pulled.feature[:, place] >= 0, pulled.feature_contribution[:, place], np.nan
+                )
+                for place in range(TOP_FEATURES)
+            },
+        }
+    )
+    return rows, _with_ids(traces, known, week)
+
+
+def _on_offer(features: Sequence[str], X: np.ndarray) -> np.ndarray:
+    """bool[n]: an offer is announced and runs within the horizon; nothing is where the calendar was left out."""
+    if OFFER_WEEKS not in features:
+        return np.zeros(len(X), dtype=bool)
+    return X[:, features.index(OFFER_WEEKS)] > 0
+
+
+def _with_reason(rows: pd.DataFrame, explained: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
+    """The rows of one list with what `_explained` says of them, and ids in place of codes."""
+    merged = rows.merge(explained.drop(columns="source"), on=["customer", "product"], how="left")
+    return _with_ids(merged, known, week)
 
 
 def _likely(
@@ -225,7 +312,7 @@ def _likely(
     where there was no ranker to learn it."""
     probability = np.full(len(rows), np.nan)
     if ranker is not None:
-        for part, _, X in published_frame(warehouse, week, known, rows):
+        for part, _, X in published_frame(warehouse, week, known, ranker, rows):
             probability[part] = ranker.calibrator.probability(ranker.ranker.score(X))
     return rows.assign(p_purchase=probability)
 
@@ -261,9 +348,9 @@ def _with_ids(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
         )
         days = pd.to_datetime(rows["because_day"].to_numpy(), unit="D")
         named["because_at"] = pd.Series(days, index=named.index).where(present)
-    for column in ("source", "reason_code"):
+    for column in ("source", "reason_code", "reason_family"):
         if column in named:
-            named[column] = named[column].astype(str)
+            named[column] = named[column].astype(str).replace("", None)
     return named
 
 
@@ -293,7 +380,7 @@ def _buy_it_again(deployment: Deployment) -> dg.AssetsDefinition:
         table = _with_ids(_likely(warehouse, week, known, ranker, explained), known, week)
         return dg.MaterializeResult(
             metadata={
-                **_write(warehouse, week, "buy_it_again", table, BUY_AGAIN),
+                **write_model_table(warehouse, week, "buy_it_again", table, BUY_AGAIN),
                 **numbers({"active_customers": len(active)}),
             }
         )
@@ -326,7 +413,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
             parts.append(_named_neighbours(found, kind, known, week))
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
-            metadata=_write(warehouse, week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
+            metadata=write_model_table(warehouse, week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
         )
 
     return product_neighbours
@@ -398,87 +485,12 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
             metadata={
-                **_write(warehouse, week, "association_rules", table, RULES),
+                **write_model_table(warehouse, week, "association_rules", table, RULES),
                 **numbers({"pair_rules": len(parts[0]), "longer_rules": len(parts[1])}),
             }
         )
 
     return association_rules
-
-
-# -- evaluation -----------------------------------------------------------------------------
-
-
-def _evaluation(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name="evaluation",
-        specs=[
-            dg.AssetSpec(
-                model_key(table),
-                deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY],
-                description=text,
-                group_name="evaluation",
-                kinds={"python", "duckdb"},
-                owners=OWNERS,
-                partitions_def=deployment.partitions,
-            )
-            for table, text in {
-                "metrics": "Every recommender, the blend and the ranker at the test anchor: what they proposed "
-                "against what was bought after it.",
-                "decisions": "Which model makes this week's lists: the simplest one that no other is proven to beat.",
-            }.items()
-        ],
-        backfill_policy=deployment.weekly["backfill_policy"],
-        pool=WRITER_POOL,
-    )
-    def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
-        week = week_of(context)
-        anchor = deployment.test_anchor(week)
-        known = warehouse.known(week, anchor)
-        truth = warehouse.truth(week, anchor, deployment.horizon_days)
-        customers = listed_customers(deployment, warehouse, week, anchor)
-        models: dict[str, dict[str, pd.DataFrame]] = {
-            name: {view: read_lists(lists_path(warehouse, week, name, anchor, view), known) for view in VIEWS}
-            for name in REGISTRY
-        }
-        models["blend"] = {
-            view: blend({name: models[name][view] for name in BLEND.needed}, known.order_counts, BLEND, POOL)
-            for view in VIEWS
-        }
-        if trained(deployment, warehouse, week) is not None:
-            models["ranker"] = {
-                view: read_lists(lists_path(warehouse, week, "ranker", anchor, view), known) for view in VIEWS
-            }
-        seed = deployment.settings.seed
-        table = evaluate(models, known, truth, as_of=week, customers=customers, seed=seed)
-        picture = warehouse.week_dir(week) / "evaluation.png"
-        picture.write_bytes(plot(table))
-        window = f"[{anchor}, {anchor + timedelta(days=deployment.horizon_days)})"
-        yield dg.MaterializeResult(
-            asset_key=model_key("metrics"),
-            metadata={
-                **_write(warehouse, week, "metrics", table, METRICS),
-                "evaluation": dg.MetadataValue.md(f"Label window {window}.\n\n{summary_markdown(table)}"),
-                "plot": dg.MetadataValue.md(inline_png(picture.read_bytes(), "MAP@12 by recommender")),
-                "plot_file": dg.MetadataValue.path(str(picture)),
-            },
-        )
-        decision = decide(
-            customer_values({name: views["all"] for name, views in models.items()}, known, truth, customers),
-            seed=seed,
-        )
-        record = decision.comparisons.assign(
-            as_of=week, anchor=anchor, step=range(1, len(decision.comparisons) + 1)
-        )
-        yield dg.MaterializeResult(
-            asset_key=model_key("decisions"),
-            metadata={
-                **_write(warehouse, week, "decisions", record, DECISIONS),
-                "chosen": decision.chosen,
-            },
-        )
-
-    return evaluation
 
 
 def _chosen(warehouse: Warehouse, week: date) -> str:

@@ -58,16 +58,48 @@ def dagster_home(settings: Settings) -> Path:
 
 def run_week(as_of: date | None) -> int:
     """Materialise every asset of one week and print the summary; 0 when all of it succeeded."""
+    if _run_job("weekly", Settings(), as_of, "what was published before is untouched") is None:
+        return 1
+    print_summary()
+    return 0
+
+
+def run_backtest(as_of: date | None, folds: int) -> int:
+    """Evaluate every model at `folds` test anchors, one horizon apart, and print the table; 0 on success.
+
+    Works in `<home>/backtest`: the week's own build, models and snapshot are not touched.
+    """
+    settings = Settings()
+    settings = Settings(home=settings.home / "backtest", backtest_folds=folds)
+    week = _run_job("backtest", settings, as_of, "nothing was written outside the backtest's own folder")
+    if week is None:
+        return 1
+    with Deployment.from_settings(settings).warehouse().read(week) as connection:
+        table = connection.execute(
+            """
+            select view, recommender, value, baseline, difference, ci_low, ci_high, folds, customers
+            from model.backtest where metric = 'map' order by view, value desc, recommender
+            """
+        ).df()
+        chosen = connection.execute("select max(chosen) from model.decisions").fetchall()[0][0]
+    print(f"MAP@12, mean over customers of {folds} test anchors; difference to the best single recommender")
+    print("with its paired 95 % bootstrap interval:\n")
+    print(table.to_string(index=False, float_format="{:.4f}".format))
+    print(f"\nThe simplest model that none is proven to beat: {chosen}")
+    return 0
+
+
+def _run_job(name: str, settings: Settings, as_of: date | None, untouched: str) -> date | None:
+    """Run one job for one week with a progress line; the week, or None when it failed (and says why)."""
     if as_of is not None and as_of.weekday() != 0:
         raise SettingsError(f"--as-of {as_of} is not a Monday: weeks start on Monday.")
-    settings = Settings()
     dagster_home(settings)
     print(f"Reading settings and definitions (data: {settings.data_dir()}).", flush=True)
     from recs_assets.defs import build_definitions
 
     deployment = Deployment.from_settings(settings)
-    week = (as_of or deployment.newest_week()).isoformat()
-    job = build_definitions(settings).resolve_job_def("weekly")
+    week = as_of or deployment.newest_week()
+    job = build_definitions(settings).resolve_job_def(name)
     run_id = str(uuid.uuid4())
     print(f"Week {week}, source {deployment.source.name}, run {run_id}.", flush=True)
     started = time.monotonic()
@@ -80,7 +112,7 @@ def run_week(as_of: date | None) -> int:
         contextlib.redirect_stdout(file),  # dbt's own lines; the progress line says where the run is
     ):
         result = job.execute_in_process(
-            partition_key=week,
+            partition_key=week.isoformat(),
             instance=instance,
             run_id=run_id,
             raise_on_error=False,
@@ -89,17 +121,13 @@ def run_week(as_of: date | None) -> int:
         )
     seconds = time.monotonic() - started
     if not result.success:
-        print(
-            f"Week {week} failed after {seconds:.0f} s; what was published before is untouched.",
-            file=sys.stderr,
-        )
+        print(f"Week {week} failed after {seconds:.0f} s; {untouched}.", file=sys.stderr)
         for sentence in failures(result):
             print(f"Error: {sentence}", file=sys.stderr)
         print(f"Details: {log}, or the run in the Dagster UI (make dev).", file=sys.stderr)
-        return 1
+        return None
     print(f"\nWeek {week} done in {seconds:.0f} s, peak memory {_peak_bytes() / 1e9:.1f} GB.\n", flush=True)
-    print_summary()
-    return 0
+    return week
 
 
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:

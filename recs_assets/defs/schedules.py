@@ -6,15 +6,29 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from recs_assets.defs.deployment import Deployment
+from recs_assets.defs.evaluation import TABLES
+from recs_assets.defs.results import model_key
+from recs_assets.defs.search import RESEARCH
 from recs_assets.sources import fingerprint
 
 
 def weekly_job(deployment: Deployment):
     return dg.define_asset_job(
         "weekly",
-        selection=dg.AssetSelection.all(),
+        selection=dg.AssetSelection.all() - dg.AssetSelection.groups(RESEARCH),
         description="The whole week: land, dbt, recommenders, hybrid, evaluation, gates, publish, caches.",
         tags={"dagster/max_runtime": str(4 * 3600)},
+        executor_def=dg.in_process_executor,
+    )
+
+
+def backtest_job(deployment: Deployment):
+    return dg.define_asset_job(
+        "backtest",
+        selection=dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).upstream(),
+        description="The evaluation and what it needs, for as many test anchors as RECS_BACKTEST_FOLDS says; "
+        "`make backtest` runs it in a folder of its own.",
+        tags={"dagster/max_runtime": str(8 * 3600)},
         executor_def=dg.in_process_executor,
     )
 

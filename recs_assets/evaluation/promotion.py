@@ -122,6 +122,11 @@ def customer_values(
         k: list length.
     """
     true = truths(truth, known.history)[view]
-    asked = np.sort(np.asarray(customers, dtype=np.int64))
-    some = asked[np.diff(true.indptr)[asked] > 0]
+    some = with_purchases(true, customers)
     return {name: metrics.per_customer(frame, true, some, (k,))[metric, k] for name, frame in lists.items()}
+
+
+def with_purchases(true: sparse.csr_matrix, customers: np.ndarray) -> np.ndarray:
+    """int64: those of the customer codes that have a true product, ascending."""
+    asked = np.sort(np.asarray(customers, dtype=np.int64))
+    return asked[np.diff(true.indptr)[asked] > 0]

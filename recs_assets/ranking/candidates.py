@@ -36,6 +36,8 @@ class Candidates:
         rrf: float32[n], sum over lists of 1 / (60 + rank).
         own: bool[n], the customer bought the product before the anchor.
         sources: list -> (rank float32[n], score float32[n]); NaN where the list does not hold it.
+        rrf_rank: float32[n], place among all of the customer's candidates, from 1; kept when some of
+            them are taken, NaN for a pair that no list held.
     """
 
     customer: np.ndarray
@@ -43,6 +45,11 @@ class Candidates:
     rrf: np.ndarray
     own: np.ndarray
     sources: dict[str, tuple[np.ndarray, np.ndarray]]
+    rrf_rank: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        if self.rrf_rank is None:
+            object.__setattr__(self, "rrf_rank", rank_within(self.customer).astype(np.float32))
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -55,6 +62,7 @@ class Candidates:
             self.rrf[rows],
             self.own[rows],
             {name: (rank[rows], score[rows]) for name, (rank, score) in self.sources.items()},
+            self.rrf_rank[rows],
         )
 
     def labels(self, truth: sparse.csr_matrix) -> np.ndarray:
@@ -128,6 +136,7 @@ class Candidates:
                 name: (taken(rank, np.nan), taken(score, np.nan))
                 for name, (rank, score) in self.sources.items()
             },
+            taken(self.rrf_rank, np.nan),
         )
 
     def best_source(self) -> np.ndarray:
@@ -138,6 +147,14 @@ class Candidates:
         best = np.where(np.isnan(ranks), np.inf, ranks)
         found = np.asarray(names, dtype=object)[best.argmin(axis=1)] if len(self) else np.empty(0, object)
         found[~np.isfinite(best).any(axis=1)] = ""
+        return found
+
+    def source_ranks(self) -> dict[str, np.ndarray]:
+        """Recommender -> float32[n], its rank of the candidate in the better of its lists; NaN in none."""
+        found: dict[str, np.ndarray] = {}
+        for listed, (rank, _) in self.sources.items():
+            name = listed.partition(":")[0]
+            found[name] = np.fmin(found[name], rank) if name in found else rank
         return found
 
     @classmethod
@@ -161,6 +178,7 @@ class Candidates:
                 name: tuple(np.concatenate([part.sources[name][side] for part in parts]) for side in (0, 1))
                 for name in names
             },
+            np.concatenate([part.rrf_rank for part in parts]),
         )
 
 

@@ -325,8 +325,6 @@ def source_frame(candidates: Candidates, features: Sequence[Feature]) -> np.ndar
     Raises:
         ValueError: a feature of another table.
     """
-    from recs_assets.recommenders.base import rank_within
-
     X = np.full((len(candidates), len(features)), np.nan, dtype=np.float32)
     for column, feature in enumerate(features):
         if feature.table != "source":
@@ -334,7 +332,7 @@ def source_frame(candidates: Candidates, features: Sequence[Feature]) -> np.ndar
         if feature.column == "rrf":
             X[:, column] = candidates.rrf
         elif feature.column == "rrf_rank":
-            X[:, column] = rank_within(candidates.customer)
+            X[:, column] = candidates.rrf_rank
         elif feature.column == "lists":
             X[:, column] = sum(
                 (np.isfinite(rank).astype(np.float32) for rank, _ in candidates.sources.values()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ from recs_assets.schema import SettingsError
 
 DEFAULT = Path(__file__).with_name("email.yaml")
 FILL = "popularity"
+# What a ranked product must pass, in this order.
+ITEM_RULES = ("offerable", "not_bought_recently", "category_cap")
 TOO_FEW = "too_few_products"
 POPULARITY_HALF_LIFE_DAYS = 28.0
 
@@ -81,12 +84,9 @@ def select_email(rows: pd.DataFrame, known: Known, config: EmailRules) -> tuple[
         sorted by customer. Each known customer is in exactly one of the two.
     """
     eligible, excluded = email_recipients(known.customers)
-    category = known.products["category"].astype("string").str.strip()
-    category, _ = pd.factorize(category.mask(category == ""))  # -1: none
+    category = _categories(known)
     rows = rows.loc[eligible[rows["customer"].to_numpy()], ["customer", "product", "score", "source"]]
-    rows = keep_offerable(rows, known, config.excluded_categories)
-    rows = drop_recently_bought(rows, known, config.recently_bought_days)
-    rows = cap_per_group(rows, category[rows["product"].to_numpy()], config.max_per_category)
+    *_, (_, rows) = _filtered(rows, known, config, category)
     rows = first_per_customer(rows, config.slots)
     count = np.bincount(rows["customer"].to_numpy(), minlength=known.n_customers)
     rows = _filled(rows, known, np.flatnonzero(eligible & (count < config.slots)), category, config)
@@ -112,6 +112,44 @@ def select_email(rows: pd.DataFrame, known: Known, config: EmailRules) -> tuple[
         }
     ).sort_values("customer", ignore_index=True)
     return selection, suppressed
+
+
+def rejected(rows: pd.DataFrame, known: Known, config: EmailRules) -> pd.DataFrame:
+    """Which rule takes which rows out.
+
+    Args:
+        rows: as for `select_email`; a row is judged for customers who may not be written to, too.
+        known: what the rows were made from.
+        config: the rules.
+
+    Returns:
+        Columns customer, product (codes), rule (one of `ITEM_RULES`); a row stands under the first
+        rule, in that order, that refuses it.
+    """
+    parts, left = [], rows
+    for rule, kept in _filtered(rows, known, config, _categories(known)):
+        gone = left.loc[left.index.difference(kept.index), ["customer", "product"]]
+        parts.append(gone.assign(rule=rule))
+        left = kept
+    return pd.concat(parts, ignore_index=True)
+
+
+def _categories(known: Known) -> np.ndarray:
+    """int64[n_products]: number of the category, -1 without one."""
+    category = known.products["category"].astype("string").str.strip()
+    return pd.factorize(category.mask(category == ""))[0]
+
+
+def _filtered(
+    rows: pd.DataFrame, known: Known, config: EmailRules, category: np.ndarray
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each of `ITEM_RULES` with what is left after it."""
+    rows = keep_offerable(rows, known, config.excluded_categories)
+    yield ITEM_RULES[0], rows
+    rows = drop_recently_bought(rows, known, config.recently_bought_days)
+    yield ITEM_RULES[1], rows
+    rows = cap_per_group(rows, category[rows["product"].to_numpy()], config.max_per_category)
+    yield ITEM_RULES[2], rows
 
 
 def _filled(

@@ -1,0 +1,208 @@
+"""Every model against what was bought, and what follows from it."""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.metadata import inline_png, markdown_table
+from recs_assets.defs.ranker import RANKER_KEY, Trained, every_candidate, trained
+from recs_assets.defs.recommenders import listed_customers, lists_path, recommender_key
+from recs_assets.defs.results import BLEND, DATE, EMAIL, POOL, REAL, TEXT, WHOLE, model_key, write_model_table
+from recs_assets.evaluation.backtest import Fold, backtest, pooled
+from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summary_markdown
+from recs_assets.evaluation.promotion import Decision, decide
+from recs_assets.evaluation.waterfall import waterfall
+from recs_assets.ranking.blend import blend
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import read_lists
+from recs_assets.recommenders.base import VIEWS, stored
+from recs_assets.rules.email import rejected
+from recs_assets.warehouse import Warehouse
+
+METRICS = {
+    "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "recommender": TEXT, "metric": TEXT,
+    "k": WHOLE, "value": REAL, "ci_low": REAL, "ci_high": REAL, "customers": "bigint",
+}  # fmt: skip
+DECISIONS = {
+    "as_of": DATE, "anchor": DATE, "step": WHOLE, "metric": TEXT, "candidate": TEXT, "incumbent": TEXT,
+    "candidate_value": REAL, "incumbent_value": REAL, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
+    "customers": "bigint", "promoted": "boolean", "chosen": TEXT,
+}  # fmt: skip
+WATERFALL = {
+    "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "k": WHOLE, "source": TEXT, "stage": TEXT,
+    "purchases": "bigint", "share": REAL,
+}  # fmt: skip
+FORECASTS = {
+    "as_of": DATE, "campaign": TEXT, "forecast_as_of": DATE, "window_end": DATE, "customers": "bigint",
+    "rows": "bigint", "forecast_purchases": REAL, "actual_purchases": "bigint", "forecast_revenue": REAL,
+    "actual_revenue": REAL,
+}  # fmt: skip
+BACKTEST = {
+    "as_of": DATE, "view": TEXT, "recommender": TEXT, "metric": TEXT, "k": WHOLE, "folds": WHOLE,
+    "customers": "bigint", "value": REAL, "baseline": TEXT, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
+}  # fmt: skip
+
+RANKERS = ("ranker", "ranker_with_offers")
+TABLES = {
+    "metrics": "Every recommender, the blend and the ranker at the test anchors: what they proposed "
+    "against what was bought after it.",
+    "backtest": "Every model over all test anchors beside the best single recommender, with paired intervals.",
+    "decisions": "Which model makes this week's lists: the simplest one that no other is proven to beat.",
+    "waterfall": "Where the purchases of the test's label window were lost on the way to the email.",
+    "forecasts": "What the probabilities promised, for the test anchor and for emails of earlier weeks, "
+    "against what was bought.",
+}
+
+
+def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="evaluation",
+        specs=[
+            dg.AssetSpec(
+                model_key(table),
+                deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY],
+                description=text,
+                group_name="evaluation",
+                kinds={"python", "duckdb"},
+                owners=OWNERS,
+                partitions_def=deployment.partitions,
+            )
+            for table, text in TABLES.items()
+        ],
+        backfill_policy=deployment.weekly["backfill_policy"],
+        pool=WRITER_POOL,
+    )
+    def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
+        week, seed = week_of(context), deployment.settings.seed
+        folds = [_fold(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
+        latest = folds[0]
+
+        def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):
+            metadata = write_model_table(warehouse, week, table, rows, columns)
+            return dg.MaterializeResult(asset_key=model_key(table), metadata={**metadata, **more})
+
+        table = pd.concat(
+            [
+                evaluate(fold.models, fold.known, fold.truth, as_of=week, customers=fold.customers, seed=seed)
+                for fold in folds
+            ],
+            ignore_index=True,
+        )
+        newest = table[table["anchor"] == latest.known.as_of]
+        picture = warehouse.week_dir(week) / "evaluation.png"
+        picture.write_bytes(plot(newest))
+        end = latest.known.as_of + timedelta(days=deployment.horizon_days)
+        yield result(
+            "metrics",
+            table,
+            METRICS,
+            evaluation=dg.MetadataValue.md(
+                f"Label window [{latest.known.as_of}, {end}).\n\n{summary_markdown(newest)}"
+            ),
+            plot=dg.MetadataValue.md(inline_png(picture.read_bytes(), "MAP@12 by recommender")),
+            plot_file=dg.MetadataValue.path(str(picture)),
+        )
+        rolled = backtest(folds, tuple(REGISTRY), seed=seed).assign(as_of=week)
+        best = rolled[(rolled["metric"] == "map")].sort_values(["view", "value"], ascending=[True, False])
+        yield result(
+            "backtest",
+            rolled,
+            BACKTEST,
+            map_at_12=dg.MetadataValue.md(
+                markdown_table(
+                    ["view", "model", "MAP@12", "baseline", "difference", "low", "high"],
+                    list(
+                        best[
+                            ["view", "recommender", "value", "baseline", "difference", "ci_low", "ci_high"]
+                        ].itertuples(index=False, name=None)
+                    ),
+                )
+            ),
+        )
+        decision = _decision(folds, seed)
+        record = decision.comparisons.assign(
+            as_of=week, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
+        )
+        yield result("decisions", record, DECISIONS, chosen=decision.chosen)
+        learned = trained(deployment, warehouse, week)
+        yield result("waterfall", _waterfall(warehouse, week, latest, decision.chosen), WATERFALL)
+        yield result("forecasts", _forecasts(deployment, warehouse, week, latest, learned), FORECASTS)
+
+    return evaluation
+
+
+def _fold(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> Fold:
+    """Every model's lists at a test anchor."""
+    known = warehouse.known(week, anchor)
+    listed = [
+        *REGISTRY,
+        *(name for name in RANKERS if lists_path(warehouse, week, name, anchor, "all").exists()),
+    ]
+    models: dict[str, dict[str, pd.DataFrame]] = {
+        name: {view: read_lists(lists_path(warehouse, week, name, anchor, view), known) for view in VIEWS}
+        for name in listed
+    }
+    models["blend"] = {
+        view: blend({name: models[name][view] for name in BLEND.needed}, known.order_counts, BLEND, POOL)
+        for view in VIEWS
+    }
+    truth = warehouse.truth(week, anchor, deployment.horizon_days)
+    return Fold(known, truth, listed_customers(deployment, warehouse, week, anchor), models)
+
+
+def _decision(folds: Sequence[Fold], seed: int) -> Decision:
+    """The simplest model that no other is proven to beat over the folds, by MAP@12."""
+    models = sorted(set.intersection(*(set(fold.models) for fold in folds)))
+    values = pooled(folds, "all", models)[:, :, BOOTSTRAPPED.index(("map", 12))]
+    return decide({name: values[:, place] for place, name in enumerate(models)}, seed=seed)
+
+
+def _waterfall(warehouse: Warehouse, week: date, fold: Fold, chosen: str) -> pd.DataFrame:
+    """The chosen model's way to the email's slots at the test anchor."""
+    lists = fold.models[chosen]["all"]
+    removed = rejected(lists, fold.known, EMAIL)
+    gone = lists.merge(removed, on=["customer", "product"], how="left")["rule"].notna().to_numpy()
+    left = lists[~gone]
+    sent = left.assign(rank=left.groupby("customer", sort=False).cumcount() + 1)
+    table = waterfall(
+        every_candidate(warehouse, week, fold.known.as_of),
+        sent,
+        fold.known,
+        fold.truth,
+        k=EMAIL.slots,
+        customers=fold.customers,
+        removed=removed,
+    )
+    return table.assign(as_of=week)
+
+
+def _forecasts(
+    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, learned: Trained | None
+) -> pd.DataFrame:
+    """Sums of probabilities against purchases: the ranker's first rows at the test anchor, and the
+    emails that earlier weeks published."""
+    parts = [warehouse.past_forecasts(week, deployment.horizon_days).assign(campaign="weekly_email")]
+    if learned is not None:
+        rows = fold.models["ranker"]["all"]
+        rows = rows[(rows["rank"] <= EMAIL.slots).to_numpy()]
+        customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
+        likely = learned.calibrator.probability(rows["score"].to_numpy(dtype=float))
+        price = fold.known.products["price"].to_numpy(dtype=float, na_value=0.0)[product]
+        bought = stored(fold.truth, customer, product)
+        test = {
+            "campaign": "test_anchor",
+            "forecast_as_of": fold.known.as_of,
+            "window_end": fold.known.as_of + timedelta(days=deployment.horizon_days),
+            "customers": len(np.unique(customer)),
+            "rows": len(rows),
+            "forecast_purchases": float(likely.sum()),
+            "actual_purchases": int(bought.sum()),
+            "forecast_revenue": float((likely * price).sum()),
+            "actual_revenue": float(price[bought].sum()),
+        }
+        parts.insert(0, pd.DataFrame([test]))
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True).assign(as_of=week)

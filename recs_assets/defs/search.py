@@ -1,0 +1,110 @@
+"""A small seeded search of the ranker's hyper-parameters; never part of the weekly run."""
+
+import json
+from datetime import date
+
+import dagster as dg
+import numpy as np
+
+from recs_assets.defs.deployment import RANKER, Deployment, week_of
+from recs_assets.defs.metadata import markdown_table, numbers
+from recs_assets.defs.ranker import NAMES, RANKER_KEY, Anchor, together
+from recs_assets.evaluation import metrics
+from recs_assets.evaluation.evaluate import truths
+from recs_assets.evaluation.promotion import with_purchases
+from recs_assets.ranking.ranker import Ranker, RankerConfig
+from recs_assets.warehouse import Warehouse
+
+RESEARCH = "research"
+
+
+class SearchConfig(dg.Config):
+    """What a search may cost."""
+
+    trials: int = 20
+
+
+def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["recommenders", "ranker_search"]),
+        deps=[RANKER_KEY],
+        **deployment.weekly,
+        group_name=RESEARCH,
+        kinds={"python", "optuna"},
+        description="Optuna (TPE, seeded) over the trees' settings: fitted on the earlier training anchors, judged "
+        "by MAP@12 at the latest one, never at the test anchor. The best go into ranker.yaml by hand.",
+    )
+    def ranker_search(
+        context: dg.AssetExecutionContext, config: SearchConfig, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        week, settings = week_of(context), deployment.settings
+        judge, lessons = _material(deployment, warehouse, week)
+        whole = judge.lesson(None)
+        true = truths(judge.truth, judge.known.history)["all"]
+        some = with_purchases(true, np.arange(judge.known.n_customers))
+
+        def value(trees: dict[str, float]) -> float:
+            model = Ranker(with_trees(trees), settings.seed, settings.threads).fit(
+                **together(lessons, NAMES), valid=(whole.frame, whole.label, whole.group)
+            )
+            lists = judge.candidates.ranked(model.score(whole.frame), 12)
+            return float(metrics.per_customer(lists, true, some, (12,))["map", 12].mean())
+
+        def trial(study: optuna.Trial) -> float:
+            found = value(
+                {
+                    "learning_rate": study.suggest_float("learning_rate", 0.02, 0.2, log=True),
+                    "num_leaves": study.suggest_int("num_leaves", 7, 127, log=True),
+                    "min_data_in_leaf": study.suggest_int("min_data_in_leaf", 50, 5000, log=True),
+                    "lambda_l2": study.suggest_float("lambda_l2", 0.1, 100.0, log=True),
+                    "feature_fraction": study.suggest_float("feature_fraction", 0.3, 1.0),
+                }
+            )
+            context.log.info(f"Trial {study.number + 1} of {config.trials}: MAP@12 {found:.5f}.")
+            return found
+
+        study = optuna.create_study(
+            direction="maximize", sampler=optuna.samplers.TPESampler(seed=settings.seed)
+        )
+        study.optimize(trial, n_trials=config.trials)
+        today = value({})
+        path = warehouse.week_dir(week) / "models" / "ranker_search.json"
+        path.write_text(
+            json.dumps(
+                {"best": study.best_params, "map_at_12": study.best_value, "map_at_12_of_ranker_yaml": today},
+                indent=1,
+                sort_keys=True,
+            )
+        )
+        ranked = sorted(study.trials, key=lambda one: (-one.value, one.number))[:10]
+        return dg.MaterializeResult(
+            metadata={
+                **numbers({"map_at_12": study.best_value, "map_at_12_of_ranker_yaml": today}),
+                "best": dg.MetadataValue.json(study.best_params),
+                "trials": dg.MetadataValue.md(
+                    markdown_table(
+                        ["MAP@12", *ranked[0].params],
+                        [(one.value, *one.params.values()) for one in ranked],
+                    )
+                ),
+                "file": dg.MetadataValue.path(str(path)),
+            }
+        )
+
+    return ranker_search
+
+
+def _material(deployment: Deployment, warehouse: Warehouse, week: date) -> tuple[Anchor, list]:
+    """The latest training anchor, which judges, and the lessons of the earlier ones."""
+    kept, *earlier = deployment.train_anchors(deployment.test_anchors(week)[0])
+    rows = RANKER.training_rows // (1 + len(earlier))
+    judge = Anchor(deployment, warehouse, week, kept)
+    return judge, [Anchor(deployment, warehouse, week, one).lesson(rows) for one in earlier]
+
+
+def with_trees(trees: dict[str, float]) -> RankerConfig:
+    """The shipped settings with these of the trees' replaced."""
+    return RANKER.model_copy(update={"trees": RANKER.trees.model_copy(update=trees)})
