@@ -406,9 +406,13 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
         week = week_of(context)
         known = warehouse.known(week, week)
         parts = []
-        for kind, name in (("bought_together", "rules"), ("similar", "content")):
+        threads = deployment.settings.threads
+        for kind, name, more in (
+            ("bought_together", "rules", {}),
+            ("similar", "content", {"threads": threads}),
+        ):
             model: Recommender = load_fitted(deployment, warehouse, week, name, known)
-            found = model.neighbours(NEIGHBOURS)
+            found = model.neighbours(NEIGHBOURS, **more)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
             parts.append(_named_neighbours(found, kind, known, week))
         table = pd.concat(parts, ignore_index=True)

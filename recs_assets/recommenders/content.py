@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 import numpy as np
@@ -142,7 +143,7 @@ class Content(Recommender):
         return strongest_factor(self.weights_, self.vectors_, customers, products)
 
     def neighbours(
-        self, k: int, products: np.ndarray | None = None, sold_within_weeks: int = 26
+        self, k: int, products: np.ndarray | None = None, sold_within_weeks: int = 26, threads: int = 1
     ) -> pd.DataFrame:
         """Products most similar to each product, best first.
 
@@ -152,6 +153,7 @@ class Content(Recommender):
             k: at most this many neighbours per product.
             products: codes to find neighbours of; all sold in the last weeks if None.
             sold_within_weeks: neighbours, and by default products, sold in so many weeks.
+            threads: blocks of products worked on at once; the rows are the same.
 
         Returns:
             Columns product int32, neighbour int32, rank int16, score float32 (cosine above 0),
@@ -168,11 +170,13 @@ class Content(Recommender):
         # Position in this order decides among equals: twins are common (3,000 greeting cards).
         candidates = candidates[np.lexsort((candidates, -self.popularity_[candidates]))]
         block = max(1, BLOCK_VALUES // max(1, len(candidates)))
-        parts = [_pairs_frame([], [], [])]
-        with one_blas_thread():
-            for start in range(0, len(products) if len(candidates) else 0, block):
-                parts.append(self._nearest(products[start : start + block], candidates, k))
-        return pd.concat(parts, ignore_index=True)
+        blocks = [
+            products[start : start + block]
+            for start in range(0, len(products) if len(candidates) else 0, block)
+        ]
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(lambda some: self._nearest(some, candidates, k), blocks))
+        return pd.concat([_pairs_frame([], [], []), *parts], ignore_index=True)
 
     def _nearest(self, products: np.ndarray, candidates: np.ndarray, k: int) -> pd.DataFrame:
         cosine = self.vectors_[products] @ self.vectors_[candidates].T
