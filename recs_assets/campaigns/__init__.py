@@ -1,0 +1,1 @@
+"""Campaigns: what to predict, for whom and over which horizon, as predictive queries."""

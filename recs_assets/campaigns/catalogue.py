@@ -1,0 +1,349 @@
+"""What a query can name: tables, columns, foreign keys, and the aliases of both.
+
+Each table says where its rows come from *as they were known at a moment*. A build file holds
+everything before its week, and a backtest asks it about an earlier anchor: a return booked
+since, or a price that came later, must not reach that anchor. So `Table.sql` takes two moments:
+`$as_of`, the anchor, for what is known of customers and products, and `{known}` for events,
+which is the anchor for the past and the end of the label window for the labels.
+
+Left out on purpose, because they hold what was only known later: the marts' `returned_quantity`
+and `fully_returned_at` of a line, and `first_order_at`, `last_order_at` and `order_count` of a
+customer. An aggregation says the same for any anchor.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from recs_assets.schema import RAW_TABLES, RecsError
+
+KINDS = {
+    "VARCHAR": "text",
+    "DOUBLE": "number",
+    "BIGINT": "number",
+    "BOOLEAN": "boolean",
+    "TIMESTAMP": "time",
+}
+CUSTOMER, PRODUCT = ("customers", "customer_id"), ("products", "product_id")
+# Columns of products that group them, and so can be ranked or classified themselves.
+GROUPS = ("category", "brand", "vertical")
+
+
+class CatalogueError(RecsError):
+    """An alias leads nowhere or hides something."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column: name, DuckDB type, and the table that it refers to if it is a foreign key."""
+
+    name: str
+    type: str
+    references: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """text, number, boolean or time."""
+        return KINDS[self.type]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of a query.
+
+    Attributes:
+        name: how queries call it.
+        description: what one row is.
+        model: the dbt model that it reads, `schema.model`.
+        key: its grain; breaks ties between events of one moment.
+        fields: its columns.
+        sql: SELECT of those columns; may hold `$as_of` and `{known}`.
+        time: column that says when a row happened; None: not an event.
+    """
+
+    name: str
+    description: str
+    model: str
+    key: tuple[str, ...]
+    fields: tuple[Field, ...]
+    sql: str
+    time: str | None = None
+
+    @cached_property
+    def by_name(self) -> dict[str, Field]:
+        return {one.name: one for one in self.fields}
+
+    @property
+    def countable(self) -> bool:
+        """True where a row is an event of one customer."""
+        owner = self.by_name.get("customer_id")
+        return self.time is not None and owner is not None and owner.references == "customers"
+
+
+# Foreign keys go by name: the column `product_id` of any table but products refers to products.
+_REFERENCES = {
+    "customer_id": "customers",
+    "product_id": "products",
+    "order_id": "orders",
+    "merchant_id": "merchants",
+    "parent_id": "products",
+}
+
+
+def _fields(columns: Mapping[str, str], own: tuple[str, ...]) -> tuple[Field, ...]:
+    return tuple(
+        Field(name, type_, None if (name,) == own else _REFERENCES.get(name))
+        for name, type_ in columns.items()
+    )
+
+
+def _of_raw(name: str, without: tuple[str, ...] = (), **extra: str) -> dict[str, str]:
+    """Columns of a canonical raw table; landing stores its times as local TIMESTAMP."""
+    columns = {one.name: one.type for one in RAW_TABLES[name].columns if one.name not in without}
+    return {column: type_.replace("TIMESTAMPTZ", "TIMESTAMP") for column, type_ in (columns | extra).items()}
+
+
+def _table(
+    name: str,
+    model: str,
+    columns: dict[str, str],
+    sql: str | None = None,
+    description: str | None = None,
+    key: tuple[str, ...] | None = None,
+    time: str | None = None,
+) -> Table:
+    raw = RAW_TABLES.get(name)
+    key = key or raw.key
+    return Table(
+        name=name,
+        description=description or raw.description,
+        model=model,
+        key=key,
+        fields=_fields(columns, key),
+        sql=sql or f"select {', '.join(columns)}\nfrom {model}",
+        time=time or (raw.event_at if raw is not None else None),
+    )
+
+
+def _staging(name: str) -> Table:
+    return _table(name, f"staging.stg_{name}", _of_raw(name))
+
+
+_CUSTOMERS = _of_raw("customers", without=("email",), consent_state="VARCHAR")
+_PRODUCTS = _of_raw("products")
+_PRICE = "coalesce(listed.price, round(sold.price, 2)) as price"
+_LINES = {
+    "order_id": "VARCHAR",
+    "line_id": "VARCHAR",
+    "customer_id": "VARCHAR",
+    "product_id": "VARCHAR",
+    "ordered_at": "TIMESTAMP",
+    "quantity": "DOUBLE",
+    "net_quantity": "DOUBLE",
+    "amount": "DOUBLE",
+    "net_amount": "DOUBLE",
+    "discount": "DOUBLE",
+    "unit_price": "DOUBLE",
+}
+# Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
+_LINES_SQL = """\
+select
+    lines.order_id, lines.line_id, lines.customer_id, lines.product_id, lines.ordered_at, lines.quantity,
+    lines.quantity - coalesce(returned.quantity, 0) as net_quantity, lines.amount,
+    round(lines.amount * (lines.quantity - coalesce(returned.quantity, 0)) / lines.quantity, 6) as net_amount,
+    lines.discount, lines.unit_price
+from marts.order_lines as lines
+left join (
+    select order_id, line_id, cast(sum(cast(quantity as decimal(38, 6))) as double) as quantity
+    from intermediate.int_returns_allocated_to_lines
+    where returned_at < {known}
+    group by order_id, line_id
+) as returned on lines.order_id = returned.order_id and lines.line_id = returned.line_id
+where lines.fully_returned_at is null or lines.fully_returned_at >= {known}"""
+
+TABLES = (
+    _table(
+        "customers",
+        "marts.customers",
+        _CUSTOMERS,
+        # Who objected is not trained on, at whatever anchor.
+        f"select {', '.join(_CUSTOMERS)}\nfrom marts.customers\n"
+        "where (joined_at is null or joined_at < $as_of) and consent_state <> 'objected'",
+        description="Customers known at the anchor, but for those who objected or were erased.",
+    ),
+    _table(
+        "products",
+        "marts.products",
+        _PRODUCTS,
+        # The mart's price without the sales that came after the anchor.
+        f"select {', '.join(_PRICE if name == 'price' else f'products.{name}' for name in _PRODUCTS)}\n"
+        """\
+from marts.products as products
+left join staging.stg_products as listed on products.product_id = listed.product_id
+left join (
+    select product_id, max(price) as price
+    from (
+        select
+            product_id, (amount + discount) / quantity as price,
+            rank() over (partition by product_id order by ordered_at desc) as newest
+        from marts.order_lines
+        where ordered_at < $as_of
+    ) as prices
+    where newest = 1
+    group by product_id
+) as sold on products.product_id = sold.product_id""",
+        description="The catalogue. `price` is the list price; without one, the last price before discount that was "
+        "paid before the anchor.",
+    ),
+    _table(
+        "order_lines",
+        "marts.order_lines",
+        _LINES,
+        _LINES_SQL,
+        description="Lines of purchases. Cancelled and unpaid orders and lines wholly returned are not in it; "
+        "`net_quantity` and `net_amount` are without the units returned.",
+        key=("order_id", "line_id"),
+        time="ordered_at",
+    ),
+    _table(
+        "orders",
+        "marts.baskets",
+        {
+            "order_id": "VARCHAR",
+            "customer_id": "VARCHAR",
+            "ordered_at": "TIMESTAMP",
+            "line_count": "BIGINT",
+            "product_count": "BIGINT",
+            "units": "DOUBLE",
+            "amount": "DOUBLE",
+        },
+        f"""\
+select
+    order_id, customer_id, ordered_at, count(*) as line_count, count(distinct product_id) as product_count,
+    cast(sum(cast(net_quantity as decimal(38, 6))) as double) as units,
+    cast(sum(cast(net_amount as decimal(38, 6))) as double) as amount
+from (
+{_LINES_SQL}
+) as kept
+group by order_id, customer_id, ordered_at""",
+        description="Purchases that were not wholly returned; `units` and `amount` are without the units returned.",
+        key=("order_id",),
+        time="ordered_at",
+    ),
+    _table(
+        "returns",
+        "staging.stg_returns",
+        _of_raw("returns", customer_id="VARCHAR"),
+        "select returns.*, orders.customer_id\nfrom staging.stg_returns as returns\n"
+        "inner join marts.baskets as orders on returns.order_id = orders.order_id",
+        description="Units customers sent back from purchases.",
+    ),
+    *map(
+        _staging,
+        (
+            "reviews",
+            "browsing_events",
+            "searches",
+            "campaign_events",
+            "consents",
+            "inventory",
+            "promotions",
+            "merchants",
+        ),
+    ),
+)
+
+ALIASES = {
+    "transactions": "order_lines",
+    "purchases": "order_lines",
+    "order_items": "order_lines",
+    "baskets": "orders",
+    "users": "customers",
+    "items": "products",
+    "user_id": "customer_id",
+    "item_id": "product_id",
+    "category": "product_id.category",
+    "brand": "product_id.brand",
+    "vertical": "product_id.vertical",
+    "orders.product_id": "order_lines.product_id",
+}
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Tables by name, and aliases.
+
+    An alias is one of three: a name for a table (`users` -> `customers`); a name for a column, or for
+    a column reached over foreign keys, in every table that has it (`vertical` ->
+    `product_id.vertical`); or a column of one table that stands for a column of another
+    (`orders.product_id` -> `order_lines.product_id`). A table's own column comes before an alias.
+    """
+
+    tables: Mapping[str, Table]
+    aliases: Mapping[str, str]
+
+    def with_aliases(self, aliases: Mapping[str, str]) -> Catalogue:
+        """This catalogue and a shop's own aliases.
+
+        Raises:
+            CatalogueError: when an alias is no name, hides a table or column, or leads nowhere.
+        """
+        extended = replace(
+            self, aliases={**self.aliases, **{k.lower(): v.lower() for k, v in aliases.items()}}
+        )
+        for alias in aliases:
+            extended._check(alias.lower())
+        return extended
+
+    def _check(self, alias: str) -> None:
+        target = self.aliases[alias]
+        names, path = alias.split("."), target.split(".")
+        problem = None
+        if len(names) > 2 or not all(_NAME.fullmatch(name) for name in names):
+            problem = "is neither a name nor table.column"
+        elif alias in self.tables:
+            problem = "is the name of a table"
+        elif len(names) == 2 and names[0] not in self.tables:
+            problem = f"begins with {names[0]}, which is not a table"
+        elif len(names) == 2 and names[1] in self.tables[names[0]].by_name:
+            problem = "is the name of a column"
+        elif len(names) == 2 and (path[0] not in self.tables or not self._leads(path[0], path[1:])):
+            problem = f"leads to {target}, which is not a column of a table"
+        elif (
+            len(names) == 1
+            and target not in self.tables
+            and not any(self._leads(t, path) for t in self.tables)
+        ):
+            problem = f"leads to {target}, which is neither a table nor a column"
+        if problem:
+            raise CatalogueError(
+                f"The alias {alias} {problem}; choose another (docs/queries.md lists the tables)."
+            )
+
+    def _leads(self, table: str | None, path: list[str]) -> bool:
+        for position, name in enumerate(path):
+            one = self.tables[table].by_name.get(name) if table else None
+            if one is None:
+                return False
+            table = one.references
+            if table is None and position < len(path) - 1:
+                return False
+        return bool(path)
+
+    def route(self, start: str, goal: str) -> tuple[str, ...] | None:
+        """The shortest way over foreign keys from one table to another, as their names; None if there is none."""
+        routes: dict[str, tuple[str, ...]] = {start: ()}
+        waiting = [start]
+        for table in waiting:
+            for one in self.tables[table].fields:
+                if one.references is not None and one.references not in routes:
+                    routes[one.references] = (*routes[table], one.name)
+                    waiting.append(one.references)
+        return routes.get(goal)
+
+
+CATALOGUE = Catalogue({table.name: table for table in TABLES}, ALIASES)

@@ -1,0 +1,329 @@
+"""Validated query -> SQL and bound parameters, for one anchor.
+
+Identifiers come from the catalogue and every value is a parameter, so two queries that differ
+in values only have the same SQL. The SQL reads a week's build file: dbt's marts and staging.
+Times are naive and local to the shop, so an anchor is its midnight there, and windows in hours
+and minutes count on the shop's clock. Point-in-time labels as SQL over a time window follow
+RelBench (Robinson et al. 2024, https://arxiv.org/abs/2407.20060).
+"""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
+
+from recs_assets.campaigns.catalogue import CATALOGUE, Catalogue, Table
+from recs_assets.campaigns.syntax import (
+    Aggregate,
+    And,
+    Column,
+    Comparison,
+    Condition,
+    Not,
+    Or,
+    Query,
+    QueryError,
+    Window,
+    operands,
+)
+from recs_assets.campaigns.validation import bound, item_column, operand_kind, validate
+
+Sql = tuple[str, dict[str, object]]
+
+# What an aggregation is where a customer has no row in the window; null for all others.
+_NOTHING = {"COUNT": "0", "COUNT_DISTINCT": "0", "SUM": "0", "BOOL": "false"}
+
+
+def entities_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+    """Who is eligible at the anchor: customers known then who pass the query's WHERE.
+
+    Returns:
+        SQL with one column, customer_id, sorted; and its parameters by name.
+
+    Raises:
+        QueryError: when the query is not valid, or a window leaves the calendar.
+    """
+    query = validate(query, catalogue)
+    statement = _Statement(query, as_of, catalogue)
+    return statement.finish(statement.entities() + "\norder by customers.customer_id")
+
+
+def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+    """What came true after the anchor, for the customers eligible at it.
+
+    Returns:
+        SQL and its parameters by name. For a list ("rank", "classify") the columns are customer_id
+        and item, one row per distinct item that came true, and no row for customers with none. For
+        a number or boolean ("regression", "binary") they are customer_id and label, one row
+        per eligible customer; a label is null where an AVG, MIN, MAX, FIRST or LAST had nothing.
+        Complete only where the build file knows everything before `horizon(query, as_of)`.
+
+    Raises:
+        QueryError: when the query is not valid, or a window leaves the calendar.
+    """
+    query = validate(query, catalogue)
+    statement = _Statement(query, as_of, catalogue)
+    statement.parts["eligible"] = statement.entities()
+    if query.mode is not None:
+        return statement.finish(statement.listed())
+    return statement.finish(statement.valued())
+
+
+def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+    """Which items a list may hold: those that the target's filter does not rule out.
+
+    Only what the filter says of the product counts here; `quantity > 1`, say, depends on the line
+    and rules out no product. Whether a product may be sold is for the campaign's rules.
+
+    Returns:
+        SQL with one column, item, sorted; and its parameters by name. Every item of `labels_sql`
+        is among them.
+
+    Raises:
+        QueryError: when the query is not valid or predicts no list.
+    """
+    query = validate(query, catalogue)
+    item = item_column(query, catalogue)
+    statement = _Statement(query, as_of, catalogue)
+    table = catalogue.tables["products"]
+    required = _of_product(query.target.where)
+    rows = _Rows(statement, table, [Column(("products", item)), *operands(required)], ahead=True)
+    value = rows.sql(Column(("products", item)))
+    where = f"{value} is not null"
+    if required is not None:
+        where += f"\n    and {statement.condition(required, rows.sql)}"
+    return statement.finish(f"select distinct {value} as item\n{rows.source}\nwhere {where}\norder by item")
+
+
+def horizon(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> datetime:
+    """The first moment after every window of the target: labels are known from then on."""
+    return _Statement(validate(query, catalogue), as_of, catalogue).until
+
+
+def explain(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> str:
+    """The query in its normal form, the SQL of its labels and the parameters, as text."""
+    query = validate(query, catalogue)
+    sql, parameters = labels_sql(query, as_of, catalogue)
+    values = "\n".join(
+        f"${name} = {value!r}" if isinstance(value, str) else f"${name} = {value}"
+        for name, value in parameters.items()
+    )
+    return (
+        f"-- query ({query.task})\n{query}\n\n"
+        f"-- labels at {as_of}, known from {horizon(query, as_of, catalogue)} on\n{sql}\n\n"
+        f"-- parameters\n{values}\n"
+    )
+
+
+def _moment(as_of: date, count: int, window: Window) -> datetime:
+    """`count` units after the anchor's midnight; months are calendar months, cut to their last day."""
+    midnight = datetime.combine(as_of, time())
+    if window.unit != "months":
+        return midnight + timedelta(**{window.unit: count})
+    years, month = divmod(midnight.year * 12 + midnight.month - 1 + count, 12)
+    if not 1 <= years <= 9999:
+        raise OverflowError
+    day = min(midnight.day, calendar.monthrange(years, month + 1)[1])
+    return midnight.replace(year=years, month=month + 1, day=day)
+
+
+def _of_product(node: Condition | None) -> Condition | None:
+    """What a filter of events requires of the product alone, as a condition on products; None: nothing."""
+    if isinstance(node, And):
+        required = [one for one in map(_of_product, node.items) if one is not None]
+        return And(tuple(required)) if len(required) > 1 else next(iter(required), None)
+    if isinstance(node, Or):
+        required = [_of_product(one) for one in node.items]
+        return None if None in required else Or(tuple(required))
+    if isinstance(node, Not):
+        return Not(_of_product(node.item)) if _is_of_product(node.item) else None
+    if node is None or not _is_of_product(node):
+        return None
+    parts = node.operand.parts[2:] or ("product_id",)
+    return Comparison(Column(("products", *parts)), node.operator, node.values)
+
+
+def _is_of_product(node: Condition) -> bool:
+    return all(operand.parts[1] == "product_id" for operand in operands(node))
+
+
+class _Rows:
+    """A table and whatever its columns reach over foreign keys, as a FROM clause."""
+
+    def __init__(self, statement: _Statement, table: Table, columns: list[Column], ahead: bool) -> None:
+        self.source = f"from {statement.relation(table, ahead)} as events"
+        self._names: dict[tuple[str, ...], str] = {(): "events"}
+        tables = statement.catalogue.tables
+        for column in columns:
+            owner, reached = table, ()
+            for key in column.parts[1:-1]:
+                owner, before = tables[owner.by_name[key].references], self._names[reached]
+                reached = (*reached, key)
+                if reached not in self._names:
+                    name = self._names[reached] = "of_" + "_".join(reached)
+                    self.source += (
+                        f"\nleft join {statement.relation(owner, ahead)} as {name} "
+                        f"on {before}.{key} = {name}.{owner.key[0]}"
+                    )
+
+    def sql(self, column: Column) -> str:
+        return f"{self._names[column.parts[1:-1]]}.{column.parts[-1]}"
+
+
+class _Statement:
+    """Collects the named parts and the parameters of one SQL statement."""
+
+    def __init__(self, query: Query, as_of: date, catalogue: Catalogue) -> None:
+        self.query = query
+        self.as_of = as_of
+        self.catalogue = catalogue
+        self.parts: dict[str, str] = {}
+        self.parameters: dict[str, object] = {"as_of": datetime.combine(as_of, time())}
+        ends = [(one.window.end, one.window) for one in operands(query.target)]
+        self.until = max(self.moment(end, window) for end, window in ends)
+
+    def moment(self, count: int, window: Window) -> datetime:
+        try:
+            return _moment(self.as_of, count, window)
+        except OverflowError:
+            raise QueryError(
+                f"the window leaves the calendar at the anchor {self.as_of}; shorten it.",
+                self.query.text,
+                window.at,
+            ) from None
+
+    def bind(self, value: object) -> str:
+        name = f"v{len(self.parameters)}"
+        self.parameters[name] = value
+        return f"${name}"
+
+    def finish(self, body: str) -> Sql:
+        parts = ",\n".join(f"{name} as (\n{_indented(sql)}\n)" for name, sql in self.parts.items())
+        return f"with {parts}\n{body}", self.parameters
+
+    def relation(self, table: Table, ahead: bool) -> str:
+        """The name of the part that holds a table as known at the anchor, or, ahead, at the horizon."""
+        ahead = ahead and "{known}" in table.sql
+        name = f"later_{table.name}" if ahead else table.name
+        if name not in self.parts:
+            if ahead:
+                self.parameters["until"] = self.until
+            self.parts[name] = table.sql.replace("{known}", "$until" if ahead else "$as_of")
+        return name
+
+    # -- the bodies -------------------------------------------------------------------------
+
+    def entities(self) -> str:
+        self.relation(self.catalogue.tables["customers"], ahead=False)
+        body = "select customers.customer_id\nfrom customers"
+        if self.query.where is None:
+            return body
+        values, joins = self.aggregations(self.query.where, "customers", ahead=False)
+        for column in operands(self.query.where):
+            if isinstance(column, Column):
+                values[column] = str(column)
+        return f"{body}{joins}\nwhere {self.condition(self.query.where, values.__getitem__)}"
+
+    def listed(self) -> str:
+        target = self.query.target
+        rows, where = self.rows(target, ahead=True)
+        item = rows.sql(target.column)
+        return (
+            f"select distinct events.customer_id, {item} as item\n{rows.source}\n"
+            f"inner join eligible on events.customer_id = eligible.customer_id\n"
+            f"where {where}\n    and {item} is not null\norder by events.customer_id, item"
+        )
+
+    def valued(self) -> str:
+        target = self.query.target
+        values, joins = self.aggregations(target, "eligible", ahead=True)
+        if isinstance(target, Aggregate):
+            label = values[target]
+        else:
+            # Where there is nothing to compare, the answer is no.
+            label = f"coalesce({self.condition(target, values.__getitem__)}, false)"
+        return (
+            f"select eligible.customer_id, {label} as label\n"
+            f"from eligible{joins}\norder by eligible.customer_id"
+        )
+
+    def aggregations(self, node: Condition | Aggregate, to: str, ahead: bool) -> tuple[dict, str]:
+        """A part per aggregation of a condition: the SQL of each value, and the joins to `to`."""
+        values: dict[Aggregate | Column, str] = {}
+        joins = ""
+        for one in operands(node):
+            if isinstance(one, Aggregate) and one not in values:
+                name = f"{'target' if ahead else 'past'}_{len(values) + 1}"
+                self.parts[name] = self.aggregation(one, ahead)
+                nothing = _NOTHING.get(one.function)
+                values[one] = f"{name}.value" if nothing is None else f"coalesce({name}.value, {nothing})"
+                joins += f"\nleft join {name} on {to}.customer_id = {name}.customer_id"
+        return values, joins
+
+    def aggregation(self, node: Aggregate, ahead: bool) -> str:
+        """One row per customer with a row in the window: customer_id, value."""
+        rows, where = self.rows(node, ahead)
+        column = "*" if node.column.parts[-1] == "*" else rows.sql(node.column)
+        if node.function in ("FIRST", "LAST"):
+            table = self.catalogue.tables[node.column.parts[0]]
+            direction = "" if node.function == "FIRST" else " desc"
+            order = ", ".join(f"events.{name}{direction}" for name in (table.time, *table.key))
+            return (
+                "select customer_id, value\nfrom (\n"
+                f"    select events.customer_id, {column} as value,\n"
+                f"        row_number() over (partition by events.customer_id order by {order}) as place\n"
+                f"{_indented(rows.source)}\n    where {_indented(where).lstrip()}\n"
+                f"        and {column} is not null\n) as placed\nwhere place = 1"
+            )
+        # Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
+        total = f"cast(sum(cast({column} as decimal(38, 9))) as double)"
+        value = {
+            "COUNT": f"count({column})",
+            "COUNT_DISTINCT": f"count(distinct {column})",
+            "SUM": total,
+            "AVG": f"{total} / count({column})",
+            "MIN": f"min({column})",
+            "MAX": f"max({column})",
+            "BOOL": f"count({column}) > 0",
+        }[node.function]
+        return f"select events.customer_id, {value} as value\n{rows.source}\nwhere {where}\ngroup by events.customer_id"
+
+    def rows(self, node: Aggregate, ahead: bool) -> tuple[_Rows, str]:
+        """The rows an aggregation is over: its FROM clause, and its WHERE condition."""
+        table = self.catalogue.tables[node.column.parts[0]]
+        rows = _Rows(self, table, [node.column, *operands(node.where)], ahead)
+        window = node.window
+        tests = []
+        if window.start is not None:
+            tests.append(f"events.{table.time} >= {self.bind(self.moment(window.start, window))}")
+        tests.append(f"events.{table.time} < {self.bind(self.moment(window.end, window))}")
+        if node.where is not None:
+            tests.append(self.condition(node.where, rows.sql))
+        return rows, "\n    and ".join(tests)
+
+    def condition(self, node: Condition, sql: Callable[[Column | Aggregate], str]) -> str:
+        """A condition in brackets, its operands written by `sql`."""
+        if isinstance(node, Not):
+            return f"(not {self.condition(node.item, sql)})"
+        if isinstance(node, And | Or):
+            word = " and " if isinstance(node, And) else " or "
+            return f"({word.join(self.condition(item, sql) for item in node.items)})"
+        kind = operand_kind(node.operand, self.catalogue)
+        left, operator = sql(node.operand), node.operator.lower()
+        values = [self.bind(bound(literal.value, kind)) for literal in node.values]
+        if operator.endswith("null"):
+            return f"({left} {operator})"
+        if operator.endswith("in"):
+            return f"({left} {operator} ({', '.join(values)}))"
+        (value,) = values
+        if operator == "contains":
+            return f"(position({value} in {left}) > 0)"
+        if operator in ("starts with", "ends with"):
+            side = "left" if operator == "starts with" else "right"
+            return f"({side}({left}, length({value})) = {value})"
+        return f"({left} {'<>' if operator == '!=' else operator} {value})"
+
+
+def _indented(sql: str) -> str:
+    return "\n".join(f"    {line}" for line in sql.split("\n"))

@@ -1,0 +1,237 @@
+"""The syntax tree of a predictive query, and how it is written back as text.
+
+Nodes are plain frozen values: two queries that mean the same text are equal, wherever their
+words stood. `at`, the character at which a node began, serves error messages only and is no
+part of a node's value. `str(query)` is the query in its normal form: `parse(str(query)) == query`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from recs_assets.schema import RecsError
+
+# Functions in the order in which messages and documents list them.
+FUNCTIONS = (
+    "COUNT",
+    "COUNT_DISTINCT",
+    "LIST_DISTINCT",
+    "SUM",
+    "AVG",
+    "MIN",
+    "MAX",
+    "FIRST",
+    "LAST",
+    "BOOL",
+)
+UNITS = ("days", "hours", "minutes", "months")
+EXCERPT_WIDTH = 100
+
+
+class QueryError(RecsError):
+    """A predictive query cannot be read, or asks for something that cannot be answered.
+
+    Attributes:
+        sentence: what is wrong and what to do, one sentence, with line and column.
+        line: line of the query, from 1; None where the query did not come from a text.
+        column: character of that line, from 1 (a tab is one); None likewise.
+        expected: what could have stood there, for errors of grammar; otherwise empty.
+    """
+
+    def __init__(
+        self, message: str, text: str | None = None, at: int = 0, expected: tuple[str, ...] = ()
+    ) -> None:
+        self.expected = expected
+        self.line: int | None = None
+        self.column: int | None = None
+        self.sentence = message
+        excerpt = ""
+        if text is not None:
+            before = text[:at]
+            self.line = before.count("\n") + 1
+            self.column = at - (before.rfind("\n") + 1) + 1
+            self.sentence = f"Query line {self.line}, column {self.column}: {message}"
+            excerpt = "\n" + _excerpt(text.split("\n")[self.line - 1], self.column)
+        super().__init__(self.sentence + excerpt)
+
+
+def _excerpt(line: str, column: int) -> str:
+    """The line, cut to a readable width around `column`, over a caret below that column."""
+    first = max(0, column - EXCERPT_WIDTH // 2) if len(line) > EXCERPT_WIDTH else 0
+    shown = "".join(one if one.isprintable() else " " for one in line[first : first + EXCERPT_WIDTH])
+    return f"    {shown}\n    {' ' * (column - 1 - first)}^"
+
+
+def _position() -> int:
+    return field(default=0, compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Literal:
+    """A value that somebody wrote: text, whole number, number, truth value or date."""
+
+    value: str | int | float | bool | date
+    at: int = _position()
+
+    def __str__(self) -> str:
+        if isinstance(self.value, str):
+            return "'" + self.value.replace("'", "''") + "'"
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
+        return self.value.isoformat() if isinstance(self.value, date) else repr(self.value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A dotted name: `table.column`, `foreign_key.column`, `column`, or `table.*`.
+
+    After validation its first part is a table and every part between is a foreign key.
+    """
+
+    parts: tuple[str, ...]
+    at: int = _position()
+
+    def __str__(self) -> str:
+        return ".".join(self.parts)
+
+
+@dataclass(frozen=True)
+class Window:
+    """`[anchor + start, anchor + end)` in one unit; a start of None reaches back without limit."""
+
+    start: int | None
+    end: int
+    unit: str = "days"
+    at: int = _position()
+
+    def __str__(self) -> str:
+        return f"{'-INF' if self.start is None else self.start}, {self.end}, {self.unit}"
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """One function over the rows of a table that pass `where` and lie in `window`."""
+
+    function: str
+    column: Column
+    where: Condition | None
+    window: Window
+    at: int = _position()
+
+    def __str__(self) -> str:
+        where = "" if self.where is None else f" WHERE {self.where}"
+        return f"{self.function}({self.column}{where}, {self.window})"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """An operand, an operator in capitals (`=`, `NOT IN`, `IS NULL`, ...) and its values."""
+
+    operand: Column | Aggregate
+    operator: str
+    values: tuple[Literal, ...] = ()
+    at: int = _position()
+
+    def __str__(self) -> str:
+        values = ", ".join(map(str, self.values))
+        if self.operator.endswith("IN"):
+            values = f"({values})"
+        return f"{self.operand} {self.operator} {values}".rstrip()
+
+
+@dataclass(frozen=True)
+class Not:
+    """True where `item` is false."""
+
+    item: Condition
+
+    def __str__(self) -> str:
+        return f"NOT {_grouped(self.item, And, Or)}"
+
+
+@dataclass(frozen=True)
+class And:
+    """True where all of two or more conditions are; none of them is itself an `And`."""
+
+    items: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " AND ".join(_grouped(item, Or) for item in self.items)
+
+
+@dataclass(frozen=True)
+class Or:
+    """True where one of two or more conditions is; none of them is itself an `Or`."""
+
+    items: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " OR ".join(map(str, self.items))
+
+
+Condition = Comparison | Not | And | Or
+
+
+def _grouped(condition: Condition, *weaker: type) -> str:
+    return f"({condition})" if isinstance(condition, weaker) else str(condition)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A whole query.
+
+    Attributes:
+        target: what is predicted.
+        entity: for each of what; one column, or a customer and a product column.
+        mode: "rank", "classify", or None for a number or a truth value.
+        top: length of the list of a "rank".
+        where: which customers.
+        as_of: the anchor, where the query names one.
+        text: what it was parsed from, for error messages.
+        mode_at: character at which RANK or CLASSIFY stood.
+    """
+
+    target: Aggregate | Condition
+    entity: tuple[Column, ...]
+    mode: str | None = None
+    top: int | None = None
+    where: Condition | None = None
+    as_of: date | None = None
+    text: str | None = field(default=None, compare=False, repr=False)
+    mode_at: int = _position()
+
+    def __str__(self) -> str:
+        lines = [f"PREDICT {self.target}", f"FOR EACH {', '.join(map(str, self.entity))}"]
+        if self.mode is not None:
+            top = "" if self.top is None else f" TOP {self.top}"
+            lines[0] += f" {self.mode.upper()}{top}"
+        if self.where is not None:
+            lines.append(f"WHERE {self.where}")
+        if self.as_of is not None:
+            lines.append(f"AS OF '{self.as_of.isoformat()}'")
+        return "\n".join(lines)
+
+    @property
+    def task(self) -> str:
+        """What has to be learned: "rank", "classify", "binary" or "regression"."""
+        if self.mode is not None:
+            return self.mode
+        if isinstance(self.target, Aggregate) and self.target.function != "BOOL":
+            return "regression"
+        return "binary"
+
+
+def operands(node: Aggregate | Condition | None) -> list[Column | Aggregate]:
+    """The columns and aggregations a condition compares, from left to right; filters inside not entered."""
+    if node is None:
+        return []
+    if isinstance(node, Aggregate):
+        return [node]
+    if isinstance(node, Comparison):
+        return [node.operand]
+    return [
+        found
+        for item in (node.items if isinstance(node, And | Or) else (node.item,))
+        for found in operands(item)
+    ]
