@@ -147,7 +147,7 @@ def convert(data: Dataset, folder: Path, as_of: date) -> None:
 
 
 def run_week(shop: Path, home: Path, as_of: date, customers: int) -> float:
-    """Run the weekly pipeline on the converted shop as a user would; returns seconds.
+    """Run the weekly pipeline's backtest on the converted shop as a user would; returns seconds.
 
     Raises:
         subprocess.CalledProcessError: the week failed; its own message stands on stderr.
@@ -162,7 +162,7 @@ def run_week(shop: Path, home: Path, as_of: date, customers: int) -> float:
     }
     started = time.monotonic()
     subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "recs_assets", "run", "--as-of", as_of.isoformat()],
+        [sys.executable, "-m", "recs_assets", "backtest", "--folds", "1", "--as-of", as_of.isoformat()],
         env={**os.environ, **{name: str(value) for name, value in settings.items()}},
         check=True,
     )
@@ -176,7 +176,7 @@ def pipeline_lists(home: Path, as_of: date) -> tuple[dict[str, pd.DataFrame], np
         name -> frame (customer, product, rank; codes), customer ids and product ids by code.
     """
     anchor = as_of - HORIZON
-    warehouse = Warehouse(home)
+    warehouse = Warehouse(home / "backtest")
     known = warehouse.known(as_of, anchor)
     folder = warehouse.week_dir(as_of) / "candidates"
     pattern = re.compile(rf"(?P<name>\w+)-{anchor.isoformat()}-all\.parquet")

@@ -1,3 +1,3 @@
 """Weekly product recommendations on Dagster, dbt and DuckDB."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

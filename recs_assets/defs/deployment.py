@@ -87,10 +87,11 @@ class Deployment:
         return [week - (fold + 1) * horizon for fold in range(self.settings.backtest_folds)]
 
     def train_anchors(self, test: date) -> list[date]:
-        """The anchors that teach the ranker tested at `test`, latest first; no label window reaches past it."""
+        """The anchors that teach the ranker tested at `test`, latest first, half a horizon apart in whole
+        weeks; no label window reaches past it."""
         latest = test - timedelta(days=self.horizon_days)
-        step = timedelta(weeks=RANKER.anchors.step_weeks)
-        return [latest - number * step for number in range(RANKER.anchors.count)]
+        step = timedelta(weeks=max(1, self.horizon_days // 14))
+        return [latest - number * step for number in range(RANKER.train_anchors)]
 
     def anchors(self, week: date) -> list[date]:
         """Every date at which features and recommenders are computed: predict, test, train; latest first."""

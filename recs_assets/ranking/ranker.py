@@ -46,13 +46,6 @@ class Pool(_Model):
     new: Annotated[int, Field(ge=0, le=1000)]
 
 
-class Anchors(_Model):
-    """The training anchors: `count` of them, `step_weeks` apart."""
-
-    count: Annotated[int, Field(ge=2, le=52)]
-    step_weeks: Annotated[int, Field(ge=1, le=26)]
-
-
 class Trees(_Model):
     """LightGBM's parameters, by its own names."""
 
@@ -73,7 +66,7 @@ class RankerConfig(_Model):
     pool: Pool
     without_sources: tuple[str, ...]
     without_features: tuple[str, ...]
-    anchors: Anchors
+    train_anchors: Annotated[int, Field(ge=2)]
     training_customers: Annotated[int, Field(ge=1)]
     training_rows: Annotated[int, Field(ge=1000)]
     features_kept: Annotated[int, Field(ge=1)]

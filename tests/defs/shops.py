@@ -67,7 +67,9 @@ class Home:
         return Home(target, self.ran)
 
 
-def start(home: Path, data: Path, as_of: str | None = None, **settings: object) -> subprocess.Popen[str]:
+def start(
+    home: Path, data: Path, as_of: str | None = None, command: tuple[str, ...] = ("run",), **settings: object
+) -> subprocess.Popen[str]:
     """Start one week the way a user does, with nothing of this process's settings."""
     environment = {
         name: value
@@ -77,7 +79,7 @@ def start(home: Path, data: Path, as_of: str | None = None, **settings: object) 
     environment |= {"RECS_HOME": str(home), "RECS_DATA": str(data), "GX_ANALYTICS_ENABLED": "false"}
     environment |= {f"RECS_{name.upper()}": str(value) for name, value in settings.items()}
     return subprocess.Popen(
-        [sys.executable, "-m", "recs_assets", "run", *(["--as-of", as_of] if as_of else [])],
+        [sys.executable, "-m", "recs_assets", *command, *(["--as-of", as_of] if as_of else [])],
         cwd=ROOT,
         env=environment,
         text=True,
@@ -98,6 +100,10 @@ def finish(process: subprocess.Popen[str]) -> Ran:
 
 def run(home: Path, data: Path, as_of: str | None = None, **settings: object) -> Ran:
     return finish(start(home, data, as_of, **settings))
+
+
+def backtest(home: Path, data: Path, as_of: str, folds: int) -> Ran:
+    return finish(start(home, data, as_of, ("backtest", "--folds", str(folds))))
 
 
 def copy(target: Path) -> Path:

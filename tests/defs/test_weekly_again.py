@@ -71,14 +71,14 @@ def scrambled_after(day: str, rows: list[shops.Row], column: str) -> list[shops.
     return kept
 
 
-def test_what_happens_after_a_week_changes_nothing_in_it(weekly: Home, tmp_path: Path) -> None:
-    data = shops.copy(tmp_path / "data")
+def without_a_future(data: Path, day: str) -> None:
+    """Scramble and delete every row of the shop that is dated `day` or later."""
     (data / "manifest.json").unlink()  # promises the rows of a file that is cut now
-    future = {row["order_id"] for row in shops.rows_of(data, "orders") if row["ordered_at"][:10] >= EARLIER}
+    future = {row["order_id"] for row in shops.rows_of(data, "orders") if row["ordered_at"][:10] >= day}
     assert len(future) > 10
     for name, table in RAW_TABLES.items():
         if table.event_at is not None and any(path.stem == name for path in data.iterdir()):
-            shops.change(data, name, lambda rows, at=table.event_at: scrambled_after(EARLIER, rows, at))
+            shops.change(data, name, lambda rows, at=table.event_at: scrambled_after(day, rows, at))
     left = {row["order_id"] for row in shops.rows_of(data, "orders")}
     shops.change(
         data,
@@ -91,10 +91,48 @@ def test_what_happens_after_a_week_changes_nothing_in_it(weekly: Home, tmp_path:
             if row["order_id"] not in future or (row["order_id"] in left and row["line_id"] == "1")
         ],
     )
+
+
+def test_what_happens_after_a_week_changes_nothing_in_it(weekly: Home, tmp_path: Path) -> None:
+    data = shops.copy(tmp_path / "data")
+    without_a_future(data, EARLIER)
     home = Home(tmp_path / "home", {})
     ran = shops.run(home.path, data, EARLIER)
     assert ran.code == 0, ran.err
     assert home.hashes() == [weekly.hashes()[0]]
+
+
+def test_what_happens_after_an_anchor_changes_nothing_there(weekly: Home, tmp_path: Path) -> None:
+    """Features, candidates, and the model that is tested know nothing from the test anchor on; the
+    backtest makes them as the weekly run does."""
+    data = shops.copy(tmp_path / "data")
+    test = "2025-06-02"  # one horizon of 28 days before the week
+    without_a_future(data, test)
+    ran = shops.backtest(tmp_path / "home", data, WEEK, 1)
+    assert ran.code == 0, ran.err
+    made, there = (
+        home / "weeks" / WEEK / "candidates" for home in (weekly.path, tmp_path / "home" / "backtest")
+    )
+    files = [path.name for path in made.iterdir() if path.stem.rpartition("-")[0][-10:] <= test]
+    assert len(files) > 100
+    assert {f"ranker-{test}-{view}.parquet" for view in ("all", "new", "repeat")} <= set(files)
+    assert [name for name in files if (made / name).read_bytes() != (there / name).read_bytes()] == []
+    features = {}
+    for home in (weekly.path, tmp_path / "home" / "backtest"):
+        with duckdb.connect(str(home / "weeks" / WEEK / "build.duckdb"), read_only=True) as build:
+            tables = build.execute(
+                "select table_name from duckdb_tables() where schema_name = 'features' order by 1"
+            ).fetchall()
+            features[home] = {
+                name: build.execute(
+                    f"select count(*), sum(hash(t)::hugeint) from features.{name} as t where as_of <= ?",
+                    [test],
+                ).fetchall()[0]
+                for (name,) in tables
+            }
+    first, second = features.values()
+    assert len(first) >= 7
+    assert first == second
 
 
 # -- faults ---------------------------------------------------------------------------------
