@@ -356,6 +356,10 @@ class Warehouse:
                               and lines.product_id = emails.product_id
                               and lines.ordered_at >= emails.as_of
                               and lines.ordered_at < emails.as_of + $days
+                              and (
+                                  lines.fully_returned_at is null
+                                  or lines.fully_returned_at >= emails.as_of + $days
+                              )
                         ) as bought
                     from emails
                     where p_purchase is not null and emails.as_of + $days <= $week

@@ -543,3 +543,67 @@ def test_a_build_file_that_another_process_writes(house: Warehouse) -> None:
     finally:
         writer.kill()
         writer.communicate()
+
+
+# -- what the ranker asks --------------------------------------------------------------------
+
+
+def test_planned_offers_by_anchor_and_kind(house: Warehouse) -> None:
+    kinds = ("mailer", "display", "coupon", "price", "other")
+    with house.write(FIRST) as connection:
+        connection.execute("create schema features")
+        columns = ", ".join(f"{kind}_weeks double" for kind in kinds)
+        connection.execute(
+            f"create table features.product_promotions (as_of date, product_id varchar, {columns})"
+        )
+        connection.execute(
+            "insert into features.product_promotions values (?, 'p1', 4, 0, 0, 1, 0), (?, 'p2', 2.5, 0, 0, 0, 0), "
+            "(?, 'p1', 0, 1, 0, 0, 0)",
+            [FIRST, FIRST, SECOND],
+        )
+    assert house.planned_offers(FIRST) == {
+        FIRST: {"mailer": 6.5, "display": 0, "coupon": 0, "price": 1, "other": 0},
+        SECOND: {"mailer": 0, "display": 1, "coupon": 0, "price": 0, "other": 0},
+    }
+
+
+def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse) -> None:
+    """Week one's window of 14 days is over in week three; week two's is not."""
+    for week in (FIRST, SECOND):
+        build(house, week, [("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, "p2")])
+        with house.write(week) as connection:
+            connection.execute("alter table recs.email_recommendations add column p_purchase double")
+            connection.execute("alter table recs.email_recommendations add column price double")
+            connection.execute(
+                "update recs.email_recommendations set p_purchase = 0.25 * slot, price = 10 * slot"
+            )
+        house.publish(week, f"run-{week}", NOW, "test")
+    with house.write(THIRD) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
+            "fully_returned_at timestamp)"
+        )
+        connection.execute(
+            "insert into marts.order_lines values ('c1', 'p2', '2024-03-04 00:00:00', null), "
+            "('c1', 'p2', '2024-03-05', null), ('c2', 'p2', '2024-03-18 00:00:00', null), "
+            "('c2', 'p1', '2024-03-05', null), ('c1', 'p1', '2024-03-05', '2024-03-10')"
+        )
+    found = house.past_forecasts(THIRD, 14)
+    assert found.to_dict("records") == [
+        {
+            "forecast_as_of": pd.Timestamp(FIRST), "window_end": pd.Timestamp(THIRD), "customers": 2, "rows": 3,
+            "forecast_purchases": 1.0, "actual_purchases": 1, "forecast_revenue": 12.5 + 2.5,
+            "actual_revenue": 20.0,
+        }
+    ]  # fmt: skip
+
+
+def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
+    with house.write(FIRST) as connection:
+        connection.execute("create schema marts")
+        connection.execute(
+            "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
+            "fully_returned_at timestamp)"
+        )
+    assert len(house.past_forecasts(FIRST, 14)) == 0

@@ -12,7 +12,7 @@ from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules import email as mailing
 from recs_assets.rules.availability import keep_offerable
 from recs_assets.rules.eligibility import email_recipients
-from recs_assets.rules.email import EmailRules, load_rules, select_email
+from recs_assets.rules.email import EmailRules, load_rules, rejected, select_email
 from recs_assets.rules.selection import cap_per_group, drop_recently_bought, first_per_customer
 from recs_assets.schema import SettingsError
 
@@ -157,6 +157,17 @@ def test_select_email():
         "float32",
         "category",
     ]
+
+
+def test_rejected_names_the_first_rule_that_refuses():
+    """p0 is off sale, p1 bought yesterday, p2 to p4 one category with room for two; p4 comes third."""
+    known = shop(["a", "a", "b", "b", "b", "c"], [(0, 1, 1)], [True], unavailable=[0])
+    gone = rejected(ranked({0: [0, 1, 2, 3, 4, 5]}), known, EmailRules(max_per_category=2))
+    assert gone.to_dict("list") == {
+        "customer": [0, 0, 0],
+        "product": [0, 1, 4],
+        "rule": ["offerable", "not_bought_recently", "category_cap"],
+    }
 
 
 def test_too_few_products_suppress():
