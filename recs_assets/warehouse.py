@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -46,6 +46,7 @@ WEEKLY_TABLES = (
     "customer_recommendations",
     "model_metrics",
     "model_decisions",
+    "rule_outcomes",
 )
 SNAPSHOT_LINK = "recs.duckdb"
 
@@ -305,6 +306,25 @@ class Warehouse:
                 f"Infinite values in {', '.join(infinite)} at {anchor}: refusing to rank by them."
             )
         return X
+
+    def answer(self, week: date, sql: str, parameters: Mapping[str, object]) -> pd.DataFrame:
+        """Rows of compiled SQL (`campaigns.compiler`) over the week's build file.
+
+        Args:
+            week: whose build file.
+            sql: identifiers from the catalogue; values only as `$name`.
+            parameters: the values by name.
+
+        Raises:
+            WarehouseError: no build file, or one that lacks what the SQL reads.
+        """
+        with self.read(week) as connection:
+            try:
+                return connection.execute(sql, dict(parameters)).df()
+            except duckdb.CatalogException as error:
+                raise WarehouseError(
+                    f"The build file of {week} is not complete ({str(error).splitlines()[0]}): run the week again."
+                ) from error
 
     def planned_offers(self, week: date) -> dict[date, dict[str, float]]:
         """Anchor -> kind of offer -> weeks of it in the label window, over all products, as known then."""

@@ -2,18 +2,23 @@
 {% macro published_models() -%}
     {{ return([
         'association_rules',
+        'backtest',
         'buy_it_again',
         'customer_recommendations',
         'email_recommendations',
+        'forecasts',
         'frequently_bought_together',
         'model_decisions',
         'model_metrics',
         'quarantine',
+        'recall_waterfall',
+        'recommendation_traces',
         'recs_baskets',
         'recs_customers',
         'recs_interactions',
         'recs_order_lines',
         'recs_products',
+        'rule_outcomes',
         'similar_products',
     ]) }}
 {%- endmacro %}

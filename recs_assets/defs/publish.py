@@ -24,8 +24,13 @@ GATED = (
 RECS_TABLES = (
     *GATED,
     "association_rules",
+    "backtest",
+    "forecasts",
     "model_decisions",
     "quarantine",
+    "recall_waterfall",
+    "recommendation_traces",
+    "rule_outcomes",
     "customers",
     "products",
     "order_lines",

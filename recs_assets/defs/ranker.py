@@ -25,23 +25,14 @@ from recs_assets.ranking.calibration import (
     reliability_plot,
 )
 from recs_assets.ranking.candidates import Candidates, merge
-from recs_assets.ranking.features import selected
+from recs_assets.ranking.features import TABLES, selected
 from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists, write_lists
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.warehouse import Warehouse
 
-FEATURE_TABLES = [
-    dg.AssetKey(["features", name])
-    for name in (
-        "customer_features",
-        "product_features",
-        "customer_product_features",
-        "customer_category_features",
-        "product_promotions",
-    )
-]
+FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
 SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
 FEATURES = selected(SOURCES, RANKER.without_features)

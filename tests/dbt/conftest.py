@@ -270,78 +270,30 @@ RAW = {
     ],
 }
 
+# Reasons: code, text, family, product and date of the evidence, support and confidence of the rule.
+BOUGHT_MILK = (
+    "bought_often", "You bought this on 3 days, last on 3 Mar", "bought_before", "milk", "2024-03-03", None, None,
+)  # fmt: skip
+GOES_WITH_MILK = (
+    "bought_together", "Often bought with Milk, which you bought on 3 Mar", "bought_with", "milk", "2024-03-03",
+    0.25, 0.5,
+)  # fmt: skip
+VIEWED_NEW = (
+    "viewed", "You looked at this on 21 Feb", "viewed_or_wished", "new", "2024-02-21", None, None,
+)  # fmt: skip
+
 # What the recommenders would write for this week.
 MODEL = {
     "recommendations": [
-        (
-            "2024-03-04",
-            "ann",
-            "milk",
-            1,
-            0.9,
-            0.25,
-            "repurchase",
-            "bought_before",
-            "You bought Milk on 3 Mar",
-            "milk",
-            "2024-03-03",
-        ),
-        (
-            "2024-03-04",
-            "ann",
-            "bread",
-            2,
-            0.5,
-            0.25,
-            "item_knn",
-            "bought_together",
-            "Goes with Milk",
-            "milk",
-            "2024-03-03",
-        ),
-        ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", "popular", "Liked by many", None, None),
+        ("2024-03-04", "ann", "milk", 1, 0.9, 0.25, "repurchase", *BOUGHT_MILK),
+        ("2024-03-04", "ann", "bread", 2, 0.5, 0.25, "rules", *GOES_WITH_MILK),
+        ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", *VIEWED_NEW),
     ],
     "email_selection": [
-        (
-            "2024-03-04",
-            "ann",
-            1,
-            "milk",
-            0.9,
-            0.25,
-            "repurchase",
-            "bought_before",
-            "You bought Milk on 3 Mar",
-            "milk",
-            "2024-03-03",
-        ),
-        (
-            "2024-03-04",
-            "ann",
-            2,
-            "bread",
-            0.5,
-            0.25,
-            "item_knn",
-            "bought_together",
-            "Goes with Milk",
-            "milk",
-            "2024-03-03",
-        ),
-        ("2024-03-04", "fay", 1, "new", 0.1, 0.25, "popularity", "popular", "Liked by many", None, None),
-        (
-            "2024-02-26",
-            "ann",
-            1,
-            "milk",
-            0.9,
-            0.25,
-            "repurchase",
-            "bought_before",
-            "You bought Milk",
-            "milk",
-            "2024-02-05",
-        ),
+        ("2024-03-04", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK),
+        ("2024-03-04", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK),
+        ("2024-03-04", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW),
+        ("2024-02-26", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK),
     ],
     "buy_it_again": [("2024-03-04", "ann", 1, "milk", 0.9, 0.25, "You bought Milk on 3 Mar")],
     "product_neighbours": [
@@ -380,6 +332,65 @@ MODEL = {
             "repurchase",
         )
     ],
+    # Scores, features and their contributions; then DYNAMIC: ranks, and contributions that add up to the score.
+    "traces": [
+        (
+            "2024-03-04", "ann", "milk", -0.25, -2.0, 0.25,
+            "customer_product_order_days", "product_buyers", "product_price", None, None,
+            1.5, 0.5, -0.25, None, None,
+            2, 1, None, 1.5, 0.5, -0.25,
+        ),
+        (
+            "2024-03-04", "ann", "bread", -1.0, -2.0, 0.25,
+            "product_buyers", "product_price", None, None, None,
+            0.5, 0.5, None, None, None,
+            2, None, 2, 0.0, 0.5, 0.5,
+        ),
+        (
+            "2024-03-04", "fay", "new", -2.5, -2.0, 0.25,
+            "product_buyers", None, None, None, None,
+            -0.5, None, None, None, None,
+            1, None, None, 0.0, -0.5, 0.0,
+        ),
+    ],
+    "waterfall": [
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "listed", 3, 0.75),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "removed:in_stock", 1, 0.25),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "outranked", 0, 0.0),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "not_retrieved", 0, 0.0),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "popularity", "retrieved", 4, 1.0),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "popularity", "retrieved_alone", 1, 0.25),
+    ],
+    # The test anchor's window ends with the week's midnight, the last that is known whole.
+    "forecasts": [
+        ("2024-03-04", "test_anchor", "2024-02-05", "2024-03-04", 2, 4, 1.5, 2, 3.25, 2.5),
+        ("2024-03-04", "weekly_email", "2024-01-29", "2024-02-26", 1, 2, 0.5, 0, 1.0, 0.0),
+        ("2024-02-26", "weekly_email", "2024-01-22", "2024-02-19", 1, 2, 0.5, 0, 1.0, 0.0),
+    ],
+    "rule_outcomes": [
+        ("2024-03-04", "weekly_email", 1, "available", 3, 2),
+        ("2024-03-04", "weekly_email", 2, "in_stock", 1, 1),
+    ],
+    "backtest": [
+        (
+            "2024-03-04", "all", "ranker", "map", 12, 3, 4, 0.30, "repurchase", 0.05, 0.01, 0.09,
+        ),
+        (
+            "2024-03-04", "all", "repurchase", "map", 12, 3, 4, 0.25, "repurchase", 0.0, 0.0, 0.0,
+        ),
+    ],
+}  # fmt: skip
+
+# Columns that the sources do not declare: one per recommender and family.
+DYNAMIC = {
+    "traces": {
+        "rank_popularity": "smallint",
+        "rank_repurchase": "smallint",
+        "rank_item_knn": "smallint",
+        "family_bought_before": "double",
+        "family_popular": "double",
+        "family_price": "double",
+    }
 }
 
 # One fault for each test that dbt runs every week.
@@ -400,6 +411,10 @@ FAULTS = (
     """insert into recs.buy_it_again by name
        select date '2024-03-04' as as_of, 'ann' as customer_id, 2 as rank, 'ham' as product_id""",
     "update recs.baskets set ordered_at = '2024-03-04 00:00:00' where order_id = 'a3'",
+    # Bob's row of the email has no trace either; fay's score is 0.00001 beside its parts.
+    "update recs.recommendation_traces set base_score = base_score + 0.00001 where customer_id = 'fay'",
+    "update recs.recall_waterfall set share = 0.76 where stage = 'listed'",
+    "update recs.forecasts set window_end = '2024-03-05' where campaign = 'test_anchor'",
 )
 
 
@@ -471,7 +486,9 @@ def _create_model(connection: duckdb.DuckDBPyConnection) -> None:
     sources = yaml.safe_load((PROJECT / "models/published/_model__sources.yml").read_text())
     connection.execute("create schema model")
     for table in sources["sources"][0]["tables"]:
-        columns = ", ".join(f'"{c["name"]}" {c["data_type"]}' for c in table["columns"])
+        types = {column["name"]: column["data_type"] for column in table["columns"]}
+        types |= DYNAMIC.get(table["name"], {})
+        columns = ", ".join(f'"{name}" {type_}' for name, type_ in types.items())
         connection.execute(f"create table model.{table['name']} ({columns})")
         for row in MODEL[table["name"]]:
             connection.execute(

@@ -27,10 +27,14 @@ def test_each_fault_fails_its_test(tested):
     assert red == {
         "assert_buy_it_again_bought_before",
         "assert_email_recipients_eligible",
+        "assert_forecast_windows_over",
+        "assert_lists_traced",
         "assert_no_email_in_recs",
         "assert_quarantine_shares_within_limit",
         "assert_recommended_products_available",
         "assert_recs_before_as_of",
+        "assert_traces_add_up",
+        "assert_waterfall_adds_up",
         "assert_withdrawn_customers_absent",
         "contiguous_from_one_email_recommendations_slot__as_of__customer_id",
     }

@@ -30,8 +30,11 @@ final as (
         chosen.source,
         chosen.reason_code,
         chosen.reason_text,
+        chosen.reason_family,
         chosen.because_product_id,
-        chosen.because_at
+        chosen.because_at,
+        chosen.support,
+        chosen.confidence
     from chosen
     left join products on chosen.product_id = products.product_id
 
