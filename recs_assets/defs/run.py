@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 import dagster as dg
+import pandas as pd
 import psutil
 
 from recs_assets.defs.deployment import Deployment
@@ -251,6 +252,9 @@ def print_summary() -> None:
         metrics = connection.execute(
             "select * from recs.model_metrics where as_of = $week", {"week": week}
         ).df()
+        decisions = connection.execute(
+            "select * from recs.model_decisions where as_of = $week order by step", {"week": week}
+        ).df()
         samples = connection.execute(
             """
             with picked as (
@@ -268,12 +272,33 @@ def print_summary() -> None:
     print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
     print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.\n")
+    print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))
     print("\nThree recommendations, and why:")
     for customer, slot, name, price, score, reason in samples:
         shown = "" if price is None else f" at {price:.2f}"
         print(f"  customer {customer}, slot {slot}: {name}{shown} (score {score:.3f}) - {reason}")
     print("\nLook around:  make dev   (Dagster UI on http://127.0.0.1:3000)")
+
+
+def verdict(decisions: pd.DataFrame) -> str:
+    """One sentence: which model makes the lists, and what the data say for it.
+
+    Args:
+        decisions: one week of recs.model_decisions, by step; at least one row.
+    """
+    chosen = decisions["chosen"].iloc[0]
+    won = decisions[decisions["promoted"]]
+    if won.empty:
+        return (
+            f"Lists made by {chosen}, the simplest model: none of {', '.join(decisions['candidate'])} is "
+            "proven to beat it."
+        )
+    last = won.iloc[-1]
+    return (
+        f"Lists made by {chosen}: its {last.metric} of {last.candidate_value:.4f} beats {last.incumbent}'s "
+        f"{last.incumbent_value:.4f} by {last.difference:.4f} ({last.ci_low:.4f} to {last.ci_high:.4f})."
+    )
 
 
 def _peak_bytes() -> int:
