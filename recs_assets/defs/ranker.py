@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -38,6 +38,7 @@ SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
 FEATURES = selected(SOURCES, RANKER.without_features)
 NAMES = tuple(feature.name for feature in FEATURES)
 WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
+CALENDAR_SHORT = "left out: it has less than half the usual offers for the label window"
 # Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
 BLOCK = 4_000
 
@@ -138,19 +139,16 @@ class Anchor:
         ]
         return Lesson(taken.customer, self.label[keep], weight, np.concatenate(frame))
 
-    def examined(self, models: Mapping[str, Ranker], rows: int) -> tuple[dict[str, np.ndarray], Lesson]:
-        """Every candidate's score by each model, and `lesson(rows)` out of the same frames."""
+    def examined(self, model: Ranker, rows: int) -> tuple[np.ndarray, Lesson]:
+        """float64 score of every candidate, and `lesson(rows)` out of the same frames."""
         keep, weight = self.sample(rows)
-        scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
-        kept, start = [np.empty((0, len(NAMES)), dtype=np.float32)], 0
+        scores, kept, start = [np.empty(0)], [np.empty((0, len(NAMES)), dtype=np.float32)], 0
         for X in frames(self.warehouse, self.week, self.anchor, self.candidates):
-            for name, model in models.items():
-                scores[name].append(model.score(X[:, columns(model.features_)]))
-            here = keep[slice(*np.searchsorted(keep, [start, start + len(X)]))] - start
-            kept.append(X[here])
+            scores.append(model.score(X[:, columns(model.features_)]))
+            kept.append(X[keep[slice(*np.searchsorted(keep, [start, start + len(X)]))] - start])
             start += len(X)
         lesson = Lesson(self.candidates.customer[keep], self.label[keep], weight, np.concatenate(kept))
-        return {name: np.concatenate([np.empty(0), *parts]) for name, parts in scores.items()}, lesson
+        return np.concatenate(scores), lesson
 
 
 def columns(names: Sequence[str]) -> np.ndarray:
@@ -173,16 +171,14 @@ def together(lessons: Sequence[Lesson], names: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def without_calendar(warehouse: Warehouse, week: date, anchors: Sequence[date]) -> bool:
-    """Whether the week's own label window has less than half of the offers, of any kind, of every
-    other anchor's.
+def without_calendar(warehouse: Warehouse, week: date, at: date, anchors: Sequence[date]) -> bool:
+    """Whether the label window of `at` has less than half of the offers, of any kind, of every one of `anchors`.
 
     A promotion calendar that ends, or was not delivered, reads as "nothing is on offer", which is
     not what the trees learned from; they then do better without it.
     """
     planned = warehouse.planned_offers(week)
-    usual = [planned.get(anchor, {}) for anchor in anchors]
-    now = planned.get(week, {})
+    usual, now = [planned.get(anchor, {}) for anchor in anchors], planned.get(at, {})
     return any(2 * now.get(kind, 0) < min(one.get(kind, 0) for one in usual) for kind in usual[0])
 
 
@@ -296,33 +292,30 @@ def _fold(
     if not (any(one.label.any() for one in earlier) and kept.label.any()):
         return None
     lessons, whole = [one.lesson(rows) for one in earlier], kept.lesson(None)
-    names = {"ranker": NAMES}
-    calendar = "used"
-    if without_calendar(warehouse, week, [test, *anchors]):
-        names = {"ranker": WITHOUT_OFFERS, "ranker_with_offers": NAMES}
-        calendar = "left out: it has less than half the usual offers for this week's window"
+    # One fold is the week's: what is tested is what will be published, so its calendar decides. A
+    # backtest publishes nothing: each fold does with the calendar that its test anchor had.
+    weekly = settings.backtest_folds == 1
+    without = without_calendar(
+        warehouse, week, week if weekly else test, [test, *anchors] if weekly else anchors
+    )
+    names, calendar = (WITHOUT_OFFERS, CALENDAR_SHORT) if without else (NAMES, "used")
     say(f"The frames at {', '.join(map(str, anchors))} took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
-    models = {
-        name: Ranker(RANKER, settings.seed, settings.threads).fit(
-            **together(lessons, some),
-            valid=(whole.frame[:, columns(some)], whole.label, whole.group),
-        )
-        for name, some in names.items()
-    }
-    model = models["ranker"]
-    raw = model.score(whole.frame[:, columns(model.features_)])
+    judged = whole.frame[:, columns(names)]
+    model = Ranker(RANKER, settings.seed, settings.threads).fit(
+        **together(lessons, names), valid=(judged, whole.label, whole.group)
+    )
+    raw = model.score(judged)
     calibrator, quality = calibrate(raw, whole.label, whole.group)
     say(f"{model.rounds_} trees and their calibration took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
     tested = Anchor(deployment, warehouse, week, test)
-    scores, lesson = tested.examined(models, rows)
-    for name, values in scores.items():
-        for view in VIEWS:
-            keep = None if view == "all" else (tested.candidates.own == (view == "repeat"))
-            lists = tested.candidates.ranked(values, settings.candidates, keep).drop(columns="row")
-            write_lists(lists, tested.known, lists_path(warehouse, week, name, test, view))
-    probability = calibrator.probability(scores["ranker"])
+    scores, lesson = tested.examined(model, rows)
+    for view in VIEWS:
+        keep = None if view == "all" else (tested.candidates.own == (view == "repeat"))
+        lists = tested.candidates.ranked(scores, settings.candidates, keep).drop(columns="row")
+        write_lists(lists, tested.known, lists_path(warehouse, week, "ranker", test, view))
+    probability = calibrator.probability(scores)
     say(f"The test at {test} took {time.monotonic() - started:.1f} s.")
     facts = {
         "anchors": [anchor.isoformat() for anchor in (*anchors, test)],

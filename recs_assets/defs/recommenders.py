@@ -1,11 +1,13 @@
 """One asset per recommender: fitted at every anchor of the week, on what was known there."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 
 from recs_assets.defs.deployment import RANKER, Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
@@ -13,7 +15,7 @@ from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.interactions import Known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import load_model, save_model, write_lists
-from recs_assets.recommenders.base import VIEWS, Recommender, View
+from recs_assets.recommenders.base import VIEWS, Recommender, View, one_blas_thread
 from recs_assets.warehouse import Warehouse
 
 FEATURES = [
@@ -64,6 +66,13 @@ def listed_customers(deployment: Deployment, warehouse: Warehouse, week: date, a
     return sample_customers(customers, max(limits), settings.seed).astype(np.int32)
 
 
+def anchors_of(deployment: Deployment, week: date, name: str) -> list[date]:
+    """Where a recommender is fitted: what the ranker does not draw on is only evaluated and published."""
+    if name in RANKER.without_sources:
+        return [week, *deployment.test_anchors(week)]
+    return deployment.anchors(week)
+
+
 def views_at(deployment: Deployment, week: date, anchor: date) -> tuple[View, ...]:
     """The lists made at an anchor: "repeat" is evaluated only; the ranker draws on the others."""
     return VIEWS if anchor in deployment.test_anchors(week) else VIEWS[:2]
@@ -85,21 +94,31 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
     ) -> dg.MaterializeResult:
         week, settings = week_of(context), deployment.settings
         metadata: dict[str, float | int | str] = {}
-        # The week's own anchor comes last: its model is the one that is kept.
-        for anchor in sorted(deployment.anchors(week)):
+        anchors = anchors_of(deployment, week, name)
+        for anchor in anchors:
+            warehouse.known(week, anchor)  # read one after the other; the threads find them cached
+
+        def at(anchor: date) -> tuple[float, float, Recommender | None, pd.DataFrame | None]:
+            """Fit, list and write; the week's own model and lists are handed back."""
             known = warehouse.known(week, anchor)
             started = time.monotonic()
             model = make(deployment, name).fit(known)
-            metadata[f"fit_seconds_{anchor}"] = time.monotonic() - started
-            context.log.info(f"{name} fitted at {anchor} on {len(known.events)} events.")
-            started = time.monotonic()
+            fitted = time.monotonic()
             customers = listed_customers(deployment, warehouse, week, anchor)
-            views = views_at(deployment, week, anchor)
-            listed = model.recommend_views(customers, settings.candidates, views, settings.threads)
+            listed = model.recommend_views(customers, settings.candidates, views_at(deployment, week, anchor))
             for view, lists in listed.items():
                 write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
-            metadata[f"recommend_seconds_{anchor}"] = time.monotonic() - started
-        lists = listed["all"]
+            kept = (model, listed["all"]) if anchor == week else (None, None)
+            return fitted - started, time.monotonic() - fitted, *kept
+
+        # Anchors side by side: most fits use one thread. The limit on BLAS is the process's, so it
+        # is set once around them all.
+        with one_blas_thread(), ThreadPoolExecutor(settings.threads) as pool:
+            done = list(pool.map(at, anchors))
+        for anchor, (fitting, listing, *_) in zip(anchors, done, strict=True):
+            metadata[f"fit_seconds_{anchor}"], metadata[f"recommend_seconds_{anchor}"] = fitting, listing
+        known = warehouse.known(week, week)
+        model, lists = next((model, lists) for *_, model, lists in done if model is not None)
         metadata["sha256"] = save_model(model, model_path(warehouse, week, name))
         sample = lists.head(5)
         preview = markdown_table(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -83,10 +82,9 @@ class Recommender(ABC):
         return self.recommend_views(customers, k, (view,))[view]
 
     def recommend_views(
-        self, customers: np.ndarray, k: int, views: Sequence[View], threads: int = 1
+        self, customers: np.ndarray, k: int, views: Sequence[View]
     ) -> dict[View, pd.DataFrame]:
-        """`recommend` for several views, scoring every customer once, blocks of customers on so
-        many threads (numpy lets go of the interpreter where the time goes; the rows are the same).
+        """`recommend` for several views, scoring every customer once.
 
         Raises:
             NotFittedError: before `fit`.
@@ -100,9 +98,11 @@ class Recommender(ABC):
             raise ValueError(f"k is {k}; it must be within 1..32767.")
         customers = np.asarray(customers, dtype=np.int32)
         block = max(1, BLOCK_VALUES // max(1, known.n_products))
-        parts = [customers[start : start + block] for start in range(0, len(customers), block)]
-        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            blocks = list(pool.map(lambda part: self._recommend_block(known, part, k, views), parts))
+        with one_blas_thread():
+            blocks = [
+                self._recommend_block(known, customers[start : start + block], k, views)
+                for start in range(0, len(customers), block)
+            ]
         if not blocks:
             empty = _frame(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)
             blocks = [[empty] * len(views)]
