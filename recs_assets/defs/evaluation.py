@@ -46,7 +46,6 @@ BACKTEST = {
     "customers": "bigint", "value": REAL, "baseline": TEXT, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
 }  # fmt: skip
 
-RANKERS = ("ranker", "ranker_with_offers")
 TABLES = {
     "metrics": "Every recommender, the blend and the ranker at the test anchors: what they proposed "
     "against what was bought after it.",
@@ -138,13 +137,10 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
 def _fold(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> Fold:
     """Every model's lists at a test anchor."""
     known = warehouse.known(week, anchor)
-    listed = [
-        *REGISTRY,
-        *(name for name in RANKERS if lists_path(warehouse, week, name, anchor, "all").exists()),
-    ]
+    learned = lists_path(warehouse, week, "ranker", anchor, "all").exists()
     models: dict[str, dict[str, pd.DataFrame]] = {
         name: {view: read_lists(lists_path(warehouse, week, name, anchor, view), known) for view in VIEWS}
-        for name in listed
+        for name in (*REGISTRY, *(["ranker"] if learned else []))
     }
     models["blend"] = {
         view: blend({name: models[name][view] for name in BLEND.needed}, known.order_counts, BLEND, POOL)

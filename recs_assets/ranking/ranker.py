@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 import numpy as np
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from recs_assets.ranking.features import BY_NAME
 from recs_assets.schema import ArtefactError, NotFittedError, SettingsError
 
 if TYPE_CHECKING:
     import lightgbm
 
 DEFAULT = Path(__file__).with_name("ranker.yaml")
-FORMAT = 2
+FORMAT = 3
 
 # Rows scored or explained at once: 100,000 rows x 100 contributions in float64 are 80 MB.
 BLOCK_ROWS = 100_000
@@ -66,6 +67,7 @@ class RankerConfig(_Model):
     pool: Pool
     without_sources: tuple[str, ...]
     without_features: tuple[str, ...]
+    hidden_features: tuple[str, ...]
     train_anchors: Annotated[int, Field(ge=2)]
     training_customers: Annotated[int, Field(ge=1)]
     training_rows: Annotated[int, Field(ge=1000)]
@@ -74,6 +76,13 @@ class RankerConfig(_Model):
     max_rounds: Annotated[int, Field(ge=1)]
     patience: Annotated[int, Field(ge=1)]
     trees: Trees
+
+    @field_validator("hidden_features")
+    @classmethod
+    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := sorted(set(names) - set(BY_NAME)):
+            raise ValueError(f"no such feature: {', '.join(unknown)}")
+        return names
 
 
 def load_config(path: Path = DEFAULT) -> RankerConfig:
@@ -234,12 +243,13 @@ class Ranker:
             self._check(valid[0], valid[1], valid[2], features)
         self.features_ = tuple(features)
         if used is None:
-            used = features
-            if len(features) > self.config.features_kept:
-                pilot = self._train(X, y, group, weight, None, None, self.config.pilot_rounds, features)
+            used = [name for name in features if name not in self.config.hidden_features]
+            if len(used) > self.config.features_kept:
+                seen = [column for column, name in enumerate(features) if name in set(used)]
+                pilot = self._train(X[:, seen], y, group, weight, None, None, self.config.pilot_rounds, used)
                 gain = pilot.feature_importance("gain")
                 best = np.argsort(-gain, kind="stable")[: self.config.features_kept]
-                used = [features[column] for column in best if gain[column] > 0] or features
+                used = [used[column] for column in best if gain[column] > 0] or used
         self.used_ = tuple(name for name in features if name in set(used))
         if unknown := set(used) - set(features):
             raise ValueError(f"Features to use that are not in the frame: {sorted(unknown)}.")

@@ -69,6 +69,24 @@ def test_the_same_again_bit_for_bit(objective):
     assert one.score(X).tobytes() == other.score(X).tobytes()
 
 
+@pytest.mark.parametrize("kept", [80, 1])
+def test_hidden_features_stay_in_the_frame_and_out_of_the_trees(kept):
+    X, y, group = market()
+    hidden = config(hidden_features=["als_score"], features_kept=kept)
+    ranker = Ranker(hidden, seed=7).fit(X, y, group, FEATURES, rounds=5)
+    assert ranker.features_ == FEATURES
+    assert "als_score" not in ranker.used_
+    assert (ranker.contributions(X)[:, 1] == 0).all()
+    other = X.copy()
+    other[:, 1] = 0
+    assert ranker.score(other).tobytes() == ranker.score(X).tobytes()
+
+
+def test_a_hidden_feature_must_exist():
+    with pytest.raises(ValueError, match="no such feature: als_scores"):
+        config(hidden_features=["als_scores"])
+
+
 def test_rounds_instead_of_stopping(fitted):
     X, y, group = market()
     again = Ranker(config(), seed=7).fit(X, y, group, FEATURES, rounds=fitted.rounds_)
