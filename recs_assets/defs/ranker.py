@@ -38,8 +38,6 @@ SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
 FEATURES = selected(SOURCES, RANKER.without_features)
 NAMES = tuple(feature.name for feature in FEATURES)
 WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
-# Customers whose lists are judged after every tree: their MAP costs more than growing the tree.
-STOPPING_CUSTOMERS = 1_000
 CALENDAR_SHORT = "left out: it has less than half the usual offers for the label window"
 # Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
 BLOCK = 4_000
@@ -304,9 +302,8 @@ def _fold(
     say(f"The frames at {', '.join(map(str, anchors))} took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
     judged = whole.frame[:, columns(names)]
-    some = _few(whole.group)
     model = Ranker(RANKER, settings.seed, settings.threads).fit(
-        **together(lessons, names), valid=(judged[some], whole.label[some], whole.group[some])
+        **together(lessons, names), valid=(judged, whole.label, whole.group)
     )
     raw = model.score(judged)
     calibrator, quality = calibrate(raw, whole.label, whole.group)
@@ -332,12 +329,6 @@ def _fold(
     }
     again = whole_to_sample(whole, kept, rows)
     return model, facts, [*lessons, again, lesson], probability, tested.label, quality
-
-
-def _few(group: np.ndarray) -> np.ndarray:
-    """bool[n]: the rows of every so-manieth customer, `STOPPING_CUSTOMERS` or so of them in all."""
-    _, number = np.unique(group, return_inverse=True)
-    return number % max(1, (int(number.max(initial=0)) + 1) // STOPPING_CUSTOMERS) == 0
 
 
 def whole_to_sample(whole: Lesson, anchor: Anchor, rows: int) -> Lesson:

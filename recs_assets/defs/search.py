@@ -26,7 +26,7 @@ class SearchConfig(dg.Config):
 
 def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
-        key=dg.AssetKey(["recommenders", "ranker_search"]),
+        key=dg.AssetKey([RESEARCH, "ranker_search"]),
         deps=[RANKER_KEY],
         **deployment.weekly,
         group_name=RESEARCH,
