@@ -18,18 +18,24 @@ WEEK = "2025-06-30"
 EARLIER = "2025-05-05"
 PUBLISHED = {
     "association_rules",
+    "backtest",
     "baskets",
     "buy_it_again",
     "customer_recommendations",
     "customers",
     "email_recommendations",
+    "forecasts",
     "frequently_bought_together",
     "interactions",
+    "model_decisions",
     "model_metrics",
     "order_lines",
     "products",
     "publish_log",
     "quarantine",
+    "recall_waterfall",
+    "recommendation_traces",
+    "rule_outcomes",
     "similar_products",
 }
 GRAIN = {
@@ -40,6 +46,12 @@ GRAIN = {
     "similar_products": "as_of, product_id, rank",
     "association_rules": "as_of, antecedent_product_ids, consequent_product_id",
     "model_metrics": "as_of, anchor, view, segment, recommender, metric, k",
+    "recommendation_traces": "as_of, customer_id, product_id",
+    "model_decisions": "as_of, step",
+    "rule_outcomes": "as_of, campaign, step",
+    "forecasts": "as_of, campaign, forecast_as_of",
+    "backtest": "as_of, view, recommender, metric, k",
+    "recall_waterfall": "as_of, anchor, view, segment, k, source, stage",
     "customers": "customer_id",
     "products": "product_id",
     "order_lines": "order_id, line_id",
@@ -61,7 +73,7 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     assert f"Week {WEEK}: 35 of 35 eligible customers (of 38) got an email list." in out
     assert "| popularity |" in out
     assert len(re.findall(r"^  customer \S+, slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
-    assert re.search(r"^\[33/33\] exports__user_cache done in", out, flags=re.MULTILINE)
+    assert re.search(r"^\[38/38\] exports__user_cache done in", out, flags=re.MULTILINE)
     assert weekly.ran[WEEK].err == ""
 
 
