@@ -77,7 +77,7 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
     )
     def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week, seed = week_of(context), deployment.settings.seed
-        folds = [_fold(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
+        folds = [fold_at(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
         latest = folds[0]
 
         def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):
@@ -134,7 +134,7 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return evaluation
 
 
-def _fold(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> Fold:
+def fold_at(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> Fold:
     """Every model's lists at a test anchor."""
     known = warehouse.known(week, anchor)
     learned = lists_path(warehouse, week, "ranker", anchor, "all").exists()

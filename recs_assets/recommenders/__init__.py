@@ -22,6 +22,7 @@ from recs_assets.recommenders.popularity import CategoryPopularity, Popularity
 from recs_assets.recommenders.random_baseline import Random
 from recs_assets.recommenders.recently_viewed import RecentlyViewed
 from recs_assets.recommenders.repurchase import Repurchase
+from recs_assets.recommenders.segment_popularity import SegmentPopularity
 from recs_assets.recommenders.transition import Transition
 from recs_assets.recommenders.user_knn import UserKNN
 
@@ -50,6 +51,9 @@ REGISTRY: dict[str, Entry] = {
     "popularity": Entry(lambda seed, lines, threads: Popularity(), "popularity", "Popular now"),
     "category_popularity": Entry(
         lambda seed, lines, threads: CategoryPopularity(), "popularity", "Popular in the aisles you shop"
+    ),
+    "segment_popularity": Entry(
+        lambda seed, lines, threads: SegmentPopularity(), "popularity", "Popular with customers like you"
     ),
     "repurchase": Entry(lambda seed, lines, threads: Repurchase(), "repurchase", "You buy this regularly"),
     "rules": Entry(

@@ -73,7 +73,7 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     assert f"Week {WEEK}: 35 of 35 eligible customers (of 38) got an email list." in out
     assert "| popularity |" in out
     assert len(re.findall(r"^  customer \S+, slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
-    assert re.search(r"^\[38/38\] exports__user_cache done in", out, flags=re.MULTILINE)
+    assert re.search(r"^\[39/39\] exports__user_cache done in", out, flags=re.MULTILINE)
     assert weekly.ran[WEEK].err == ""
 
 

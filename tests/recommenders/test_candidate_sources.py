@@ -1,4 +1,4 @@
-"""EASE, transition, new arrivals and recently viewed against hand counts and brute-force numpy.
+"""EASE, transition, new arrivals, recently viewed and segment popularity against hand counts and brute-force numpy.
 
 The shop is the one at the top of tests/conftest.py; p1 is code 0, c1 is code 0.
 """
@@ -14,6 +14,7 @@ import pytest
 from recs_assets.recommenders.ease import EASE, ease_weights
 from recs_assets.recommenders.new_arrivals import NewArrivals, arrived, first_sold
 from recs_assets.recommenders.recently_viewed import RecentlyViewed
+from recs_assets.recommenders.segment_popularity import SegmentPopularity, groups_of
 from recs_assets.recommenders.transition import Transition
 
 P1, P2, P3, P4, P5, P6, P7, P8 = range(8)
@@ -233,3 +234,59 @@ def test_a_robot_is_capped(build_known):
     events = [("c1", f"p{n}", n, "view", 0.1) for n in range(1, 9)]
     model = RecentlyViewed(max_seeds=2).fit(build_known(BOUGHT, events=events))
     assert model.seeds_[C1].indices.tolist() == [P1, P2]  # the latest two
+
+
+# Segment popularity
+
+
+def in_segments(known, **traits):
+    return dataclasses.replace(known, customers=known.customers[["customer_id"]].assign(**traits))
+
+
+def test_strangers_get_what_their_segment_buys(build_known):
+    """Yesterday c1 bought p1 and c2 p2, each in a country of its own; c3 lives in c2's and c4 in neither.
+    A day's weight is w = 0.5 ** (1 / 28); shares of the whole shop are 1/2 each."""
+    known = in_segments(
+        build_known([("o1", "c1", 1, ["p1"]), ("o2", "c2", 1, ["p2"])]),
+        country=["NL", "DE", "DE", "FR", "FR", "FR"],
+    )
+    weight = 0.5 ** (1 / 28)
+    lists = SegmentPopularity(strength=1.0).fit(known).recommend(np.array([C3, C4]), 10)
+    assert [product for product, _ in row(lists, C3)] == [P2, P1]
+    np.testing.assert_allclose(
+        [score for _, score in row(lists, C3)],
+        [(weight + 0.5) / (weight + 1), 0.5 / (weight + 1)],
+        rtol=1e-6,
+    )
+    assert row(lists, C4) == [(P1, 0.5), (P2, 0.5)]
+
+
+def test_a_small_group_is_nearly_the_whole_shop(build_known):
+    known = in_segments(
+        build_known([("o1", "c1", 1, ["p1"]), *[(f"o{n}", "c2", n, ["p2"]) for n in range(2, 20)]]),
+        country=["NL", "DE", "NL", "DE", "DE", "DE"],
+    )
+    lists = SegmentPopularity(strength=1000.0).fit(known).recommend(np.array([C3]), 1)
+    assert row(lists, C3)[0][0] == P2
+
+
+def test_groups_are_traits_and_age_of_account(build_known):
+    known = build_known([("o1", "c1", 1, ["p1"])])
+    day = pd.Timestamp(known.as_of)
+    known = in_segments(
+        known,
+        segment=["new", "new", "old", "new", None, "new"],
+        joined_at=[*(day - pd.Timedelta(days=days) for days in (3, 27, 3, 28, 3)), pd.NaT],
+    )
+    groups = groups_of(known)
+    assert groups[0] == groups[1]
+    assert len(set(groups.tolist())) == 5
+
+
+def test_only_the_largest_groups_are_told_apart(build_known):
+    known = in_segments(
+        build_known([("o1", "c1", 1, ["p1"]), ("o2", "c2", 1, ["p2"]), ("o3", "c2", 2, ["p2"])]),
+        country=["NL", "DE", "NL", "DE", "DE", "DE"],
+    )
+    model = SegmentPopularity(strength=1.0, max_groups=1).fit(known)
+    assert model.group_.tolist() == [0, 1, 0, 1, 1, 1]

@@ -215,7 +215,7 @@ def test_because_names_a_product_of_the_history(fitted, random_shop, name):
     touched[random_shop.events.customer, random_shop.events.product] = True
     assert touched[lists["customer"][named], because[named]].all()
     assert (because[~named] == -1).all()
-    assert named.any() == (name not in ("random", "popularity", "lightfm"))
+    assert named.any() == (name not in ("random", "popularity", "segment_popularity", "lightfm"))
     assert named.all() or "{because}" not in REGISTRY[name].label
 
 
@@ -312,7 +312,14 @@ def test_customers_and_products_without_history(shop, name):
     """c6 never ordered, p8 was never sold: who may say something about them, and who is silent."""
     recommender = make(name).fit(shop)
     lists = recommender.recommend(everybody(shop), 100)
-    speaks_to_strangers = {"random", "popularity", "category_popularity", "repurchase", "lightfm"}
+    speaks_to_strangers = {
+        "random",
+        "popularity",
+        "category_popularity",
+        "segment_popularity",
+        "repurchase",
+        "lightfm",
+    }
     assert ((lists["customer"] == 5).any()) == (name in speaks_to_strangers)
     proposes_the_unsold = {"random", "content", "lightfm"}
     assert ((lists["product"] == 7).any()) == (name in proposes_the_unsold)

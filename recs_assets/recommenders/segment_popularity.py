@@ -1,0 +1,92 @@
+"""What customers of the same kind buy: for those of whom nothing else is known."""
+
+from __future__ import annotations
+
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.interactions import Known
+from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.popularity import decayed_purchase_days
+
+TRAITS = ("country", "locale", "segment")
+# Days since the account was opened at which an age band ends; the last band is open.
+AGE_BANDS = (28, 91, 364)
+
+
+class SegmentPopularity(Recommender):
+    """Popularity among customers of the same country, locale, segment and age of account.
+
+    score(customer, p) = (n(group, p) + strength * share(p)) / (n(group) + strength), with n the
+    time-decayed purchase days in the customer's group and share(p) the product's share of all of
+    them: the posterior mean of a Dirichlet prior centred on the whole shop (Gelman et al. 2013, *Bayesian
+    Data Analysis*, section 3.4), so that a group of three customers is nearly the whole shop and one of
+    ten thousand is itself. A customer's own purchases count in her group like anybody's. Traits that the shop does
+    not fill are one value for all.
+
+    Memory is groups x products; at most `max_groups` groups are kept, the others are the whole shop.
+
+    Args:
+        half_life_days: age at which a purchase counts half.
+        strength: purchase days that the whole shop's shares weigh.
+        max_groups: the largest groups by purchase days that are told apart.
+
+    Raises:
+        NotFittedError: from `recommend` before `fit`.
+    """
+
+    name = "segment_popularity"
+
+    def __init__(self, half_life_days: float = 28.0, strength: float = 200.0, max_groups: int = 200) -> None:
+        self.half_life_days = half_life_days
+        self.strength = strength
+        self.max_groups = max_groups
+
+    def fit(self, known: Known) -> Self:
+        """Count; keeps `group_` int64[n_customers] (0: the whole shop) and `share_`
+        float32[groups, n_products], NaN for products nobody bought."""
+        self.known_ = known
+        group = groups_of(known)
+        spent = known.frequency(self.half_life_days).astype(np.float64)
+        weight = np.bincount(
+            group, weights=np.asarray(spent.sum(axis=1)).ravel(), minlength=group.max(initial=0) + 1
+        )
+        largest = np.argsort(-weight, kind="stable")[: self.max_groups]
+        place = np.zeros(len(weight), dtype=np.int64)
+        place[largest] = np.arange(1, len(largest) + 1)
+        self.group_ = place[group]
+        popularity = decayed_purchase_days(known, self.half_life_days)
+        total = np.nansum(popularity)
+        prior = popularity / total if total > 0 else popularity
+        member = sparse.csr_matrix(
+            (np.ones(known.n_customers), (self.group_, np.arange(known.n_customers))),
+            shape=(len(largest) + 1, known.n_customers),
+        )
+        bought = (member @ spent).toarray()
+        self.share_ = (
+            (bought + self.strength * prior) / (bought.sum(axis=1, keepdims=True) + self.strength)
+        ).astype(np.float32)
+        return self
+
+    def _scores(self, customers: np.ndarray) -> np.ndarray:
+        return self.share_[self.group_[customers]]
+
+
+def groups_of(known: Known) -> np.ndarray:
+    """int64[n_customers]: number of the customer's combination of traits and age band."""
+    customers = known.customers
+    keys = pd.DataFrame(index=pd.RangeIndex(len(customers)))
+    for trait in TRAITS:
+        if trait in customers:
+            keys[trait] = customers[trait].astype("string").fillna("").to_numpy(dtype=object)
+    if "joined_at" in customers:
+        age = (pd.Timestamp(known.as_of) - pd.to_datetime(customers["joined_at"])).dt.days.to_numpy(
+            dtype=float
+        )
+        keys["age"] = np.where(np.isnan(age), -1, np.searchsorted(AGE_BANDS, age, side="right"))
+    if keys.shape[1] == 0:
+        return np.zeros(len(customers), dtype=np.int64)
+    return keys.groupby(list(keys.columns), sort=True).ngroup().to_numpy(dtype=np.int64)
