@@ -339,7 +339,8 @@ class Warehouse:
     def past_forecasts(self, week: date, horizon_days: int) -> pd.DataFrame:
         """What the published emails of earlier weeks were predicted to sell, and what was bought.
 
-        Only weeks whose label window was over by `week`. Revenue counts each product once, at the
+        Only weeks whose label window was over by `week`, and people who are customers still: rows of
+        the erased leave the snapshot, and the same week again must count the same. Revenue counts each product once, at the
         price that the email showed.
 
         Returns:
@@ -383,6 +384,7 @@ class Warehouse:
                         ) as bought
                     from emails
                     where p_purchase is not null and emails.as_of + $days <= $week
+                      and emails.customer_id in (select customer_id from marts.customers)
                 )
                 select as_of as forecast_as_of, (as_of + $days)::date as window_end,
                     count(distinct customer_id) as customers, count(*) as rows,

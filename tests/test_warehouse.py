@@ -570,7 +570,7 @@ def test_planned_offers_by_anchor_and_kind(house: Warehouse) -> None:
 def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse) -> None:
     """Week one's window of 14 days is over in week three; week two's is not."""
     for week in (FIRST, SECOND):
-        build(house, week, [("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, "p2")])
+        build(house, week, [("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, "p2"), ("erased", 1, "p1")])
         with house.write(week) as connection:
             connection.execute("alter table recs.email_recommendations add column p_purchase double")
             connection.execute("alter table recs.email_recommendations add column price double")
@@ -584,6 +584,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
             "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
             "fully_returned_at timestamp)"
         )
+        connection.execute("create table marts.customers as select unnest(['c1', 'c2']) as customer_id")
         connection.execute(
             "insert into marts.order_lines values ('c1', 'p2', '2024-03-04 00:00:00', null), "
             "('c1', 'p2', '2024-03-05', null), ('c2', 'p2', '2024-03-18 00:00:00', null), "
@@ -602,6 +603,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
 def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
     with house.write(FIRST) as connection:
         connection.execute("create schema marts")
+        connection.execute("create table marts.customers (customer_id varchar)")
         connection.execute(
             "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
             "fully_returned_at timestamp)"
