@@ -1,0 +1,394 @@
+"""What the rules of a campaign look at, as arrays; what a shop lacks is None and its rule does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known
+from recs_assets.recommenders.base import rank_within
+from recs_assets.recommenders.popularity import decayed_purchase_days
+from recs_assets.rules.availability import SMALLEST_PRICE
+from recs_assets.schema import RecsError
+
+POPULARITY_HALF_LIFE_DAYS = 28.0
+
+# What may lie between a send and a repeat, the stronger evidence last; 0 is none.
+EVIDENCE = ("none", "view", "price_drop", "purchase")
+VIEWS = tuple(EVENT_TYPES.index(name) for name in ("view", "add_to_cart", "add_to_wishlist"))
+
+
+class RulesError(RecsError):
+    """Candidates or context do not fit each other, or a rule cannot be applied to them."""
+
+
+@dataclass(frozen=True)
+class Sends:
+    """Products sent to customers by this campaign, parallel arrays in any order.
+
+    Attributes:
+        customer: int code.
+        product: int code.
+        day: int, the `as_of` of the send as days since 1970-01-01. Events on that day came after it.
+    """
+
+    customer: np.ndarray
+    product: np.ndarray
+    day: np.ndarray
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Sends of any campaign, one entry each, in any order: customer int code, day int."""
+
+    customer: np.ndarray
+    day: np.ndarray
+
+
+@dataclass(frozen=True)
+class Context:
+    """What is known at the anchor beside the candidates; rows of `known` are the codes.
+
+    Memory beside the inputs: popularity per segment (segments x products sold in them) and the
+    nearness of categories (categories squared, float32: sensible to some 5,000 categories).
+
+    Attributes:
+        known: customers (customer_id, email_eligible, segment), products (product_id, category,
+            brand, price, available) and events.
+        audience: bool[n_customers], who passes the query's FOR EACH ... WHERE.
+        consent_state: object[n_customers], "erased", "objected", "unsubscribed" exclude.
+        bounced: bool[n_customers], the address does not take mail.
+        test_account: bool[n_customers].
+        country: int[n_customers], row of `sellable`; -1 unknown, which is its last row.
+        sellable: bool[n_countries + 1, n_products]; the last row: products without restriction.
+        stock: float[n_products], units; NaN: never counted.
+        cost: float[n_products], NaN unknown.
+        parent: int[n_products], variants of one product share a number; -1 none.
+        present: "name", "url", "price", "image_url" -> bool[n_products]: the product has it.
+        price_drop_day: int[n_products], day of the latest price drop; -1 never.
+        carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
+        rejected: csr of the same shape, returned or rated 2 or lower.
+        sends: what this campaign sent before.
+        contacts: when any campaign wrote to whom.
+        factors: float[n_products, f], content vectors; zero: no text. f at most 65,536.
+        copurchase: csr[n_products, n_products], similarity by co-purchase in 0..1; some 50 entries
+            per row keep the choice cheap.
+        seed: of the rotation of discovery.
+
+    Raises:
+        RulesError: an array has another length than `known`, or a similarity is outside 0..1.
+    """
+
+    known: Known
+    audience: np.ndarray | None = None
+    consent_state: np.ndarray | None = None
+    bounced: np.ndarray | None = None
+    test_account: np.ndarray | None = None
+    country: np.ndarray | None = None
+    sellable: np.ndarray | None = None
+    stock: np.ndarray | None = None
+    cost: np.ndarray | None = None
+    parent: np.ndarray | None = None
+    present: Mapping[str, np.ndarray] = field(default_factory=dict)
+    price_drop_day: np.ndarray | None = None
+    carts: sparse.csr_matrix | None = None
+    rejected: sparse.csr_matrix | None = None
+    sends: Sends | None = None
+    contacts: Contacts | None = None
+    factors: np.ndarray | None = None
+    copurchase: sparse.csr_matrix | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        customers, products = self.known.n_customers, self.known.n_products
+        shapes = {
+            **dict.fromkeys(
+                ("audience", "consent_state", "bounced", "test_account", "country"), (customers,)
+            ),
+            **dict.fromkeys(("stock", "cost", "parent", "price_drop_day"), (products,)),
+            **dict.fromkeys(("carts", "rejected"), (customers, products)),
+            "copurchase": (products, products),
+        }
+        given = {name: getattr(self, name) for name in shapes}
+        given |= {f"present {name}": values for name, values in self.present.items()}
+        for name, values in given.items():
+            wanted = shapes.get(name, (products,))
+            if values is not None and values.shape != wanted:
+                raise RulesError(
+                    f"{name} has shape {values.shape}; with these customers and products it must be {wanted}."
+                )
+        if (self.country is None) != (self.sellable is None):
+            raise RulesError("country and sellable go together: give both or neither.")
+        for name, values, axis in (("sellable", self.sellable, 1), ("factors", self.factors, 0)):
+            if values is not None and (values.ndim != 2 or values.shape[axis] != products):
+                raise RulesError(f"{name} must have one row or column per product, {products} in all.")
+        if self.copurchase is not None and self.copurchase.nnz:
+            low, high = self.copurchase.data.min(), self.copurchase.data.max()
+            if not (low >= 0 and high <= 1.0001):
+                raise RulesError(f"copurchase lies within {low}..{high}; similarities must lie within 0..1.")
+
+    @cached_property
+    def price(self) -> np.ndarray:
+        """float64[n_products], NaN unknown."""
+        return self.known.products["price"].to_numpy(dtype=float, na_value=np.nan)
+
+    @cached_property
+    def has(self) -> dict[str, np.ndarray]:
+        """`present` without what no product has, the price counted from the smallest that prints."""
+        parts = {"price": self.price >= SMALLEST_PRICE, **self.present}
+        return {name: values for name, values in parts.items() if values.any()}
+
+    @cached_property
+    def margin(self) -> np.ndarray | None:
+        """float64[n_products]: (price - cost) / price, NaN unknown; None where no product has one."""
+        if self.cost is None:
+            return None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            margin = np.where(self.price >= SMALLEST_PRICE, (self.price - self.cost) / self.price, np.nan)
+        return margin if np.isfinite(margin).any() else None
+
+    @cached_property
+    def category(self) -> tuple[np.ndarray, list[str]]:
+        """int64[n_products], -1 none, and the names."""
+        return _coded(self.known.products["category"])
+
+    @cached_property
+    def brand(self) -> tuple[np.ndarray, list[str]]:
+        """int64[n_products], -1 none, and the names."""
+        return _coded(self.known.products["brand"])
+
+    @cached_property
+    def segment(self) -> tuple[np.ndarray, list[str]]:
+        """int64[n_customers], -1 none, and the names."""
+        return _coded(self.known.customers["segment"])
+
+    @cached_property
+    def customer_key(self) -> np.ndarray:
+        """uint64[n_customers] from the id: the same in every week, whatever the codes."""
+        return pd.util.hash_array(self.known.customers["customer_id"].to_numpy(dtype=object))
+
+    @cached_property
+    def product_key(self) -> np.ndarray:
+        """uint64[n_products] from the id."""
+        return pd.util.hash_array(self.known.products["product_id"].to_numpy(dtype=object))
+
+    @cached_property
+    def popularity(self) -> np.ndarray:
+        """float64[n_products]: decayed purchase days; 0 for what nobody bought."""
+        return np.nan_to_num(decayed_purchase_days(self.known, POPULARITY_HALF_LIFE_DAYS))
+
+    @cached_property
+    def segment_popularity(self) -> sparse.csr_matrix:
+        """csr[n_segments, n_products]: decayed purchase days of the segment's customers."""
+        code, names = self.segment
+        inside = np.flatnonzero(code >= 0)
+        member = sparse.csr_matrix(
+            (np.ones(len(inside)), (code[inside], inside)), shape=(len(names), self.known.n_customers)
+        )
+        return (member @ self.known.frequency(POPULARITY_HALF_LIFE_DAYS).astype(np.float64)).tocsr()
+
+    @cached_property
+    def tastes(self) -> sparse.csr_matrix:
+        """float32 csr[n_customers, n_categories]: share of her purchase days; sorted indices."""
+        code, names = self.category
+        coded = np.flatnonzero(code >= 0)
+        member = sparse.csr_matrix(
+            (np.ones(len(coded), np.float32), (coded, code[coded])), shape=(len(code), len(names))
+        )
+        share = (self.known.history @ member).tocsr()
+        share.sort_indices()
+        total = np.asarray(share.sum(axis=1)).ravel()
+        share.data /= np.repeat(total, np.diff(share.indptr))
+        return share
+
+    @cached_property
+    def nearness(self) -> np.ndarray:
+        """float32[n_categories, n_categories]: cosine of who bought the one and who the other,
+        n_ab / sqrt(n_a n_b) (item-item similarity of Sarwar et al. 2001, over categories)."""
+        bought = self.tastes.astype(bool).astype(np.float64)
+        both = (bought.T @ bought).toarray()
+        buyers = np.sqrt(np.maximum(np.diag(both), 1))
+        return (both / buyers[:, None] / buyers[None, :]).astype(np.float32)
+
+    @cached_property
+    def sent(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+        """Two csr[n_customers, n_products] over the pairs sent before, of one pattern: how many sends
+        ago the pair was last sent (1: in the latest), and 1 + the position in `EVIDENCE` of the
+        strongest evidence since."""
+        shape = (self.known.n_customers, self.known.n_products)
+        if self.sends is None or len(self.sends.customer) == 0:
+            return sparse.csr_matrix(shape, dtype=np.int32), sparse.csr_matrix(shape, dtype=np.int8)
+        customer, product, day = (
+            np.asarray(values, dtype=np.int64)
+            for values in (self.sends.customer, self.sends.product, self.sends.day)
+        )
+        if day.max() >= self.known.anchor_day:
+            raise RulesError(f"A send lies on or after {self.known.as_of}; only earlier ones are known.")
+        order = np.lexsort((-day, customer))
+        customer, product, day = customer[order], product[order], day[order]
+        first = np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])]
+        ago = np.repeat(rank_within(customer[first]), np.diff(np.r_[np.flatnonzero(first), len(day)]))
+        key, latest = np.unique(customer * shape[1] + product, return_index=True)  # the latest comes first
+        evidence = self._evidence(key, day[latest])
+        at = (key // shape[1], key % shape[1])
+        return (
+            sparse.csr_matrix((ago[latest].astype(np.int32), at), shape=shape),
+            sparse.csr_matrix(((evidence + 1).astype(np.int8), at), shape=shape),
+        )
+
+    def _evidence(self, key: np.ndarray, day: np.ndarray) -> np.ndarray:
+        """int8 per pair sent (sorted key, day of its latest send): the strongest evidence since."""
+        found = np.zeros(len(key), dtype=np.int8)
+        events, width = self.known.events, self.known.n_products
+        recent = np.flatnonzero(events.day >= day.min())
+        wanted = events.customer[recent].astype(np.int64) * width + events.product[recent]
+        place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+        since = (key[place] == wanted) & (events.day[recent] >= day[place])
+        kind = events.kind[recent]
+        found[place[since & np.isin(kind, VIEWS)]] = EVIDENCE.index("view")
+        if self.price_drop_day is not None:
+            found[self.price_drop_day[key % width] >= day] = EVIDENCE.index("price_drop")
+        found[place[since & (kind == PURCHASE)]] = EVIDENCE.index("purchase")
+        return found
+
+    @cached_property
+    def grid(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """`factors` as whole numbers float32[n_products, f], and 1 / length float32 (0 without text).
+
+        Sums of their products stay below 2^24, so float32 holds them exactly in whatever order BLAS
+        adds: cosines do not depend on the block a customer is in. At 64 factors the numbers reach
+        512, an error of the cosine below 0.002.
+        """
+        if self.factors is None or not self.factors.any():
+            return None
+        levels = int(np.sqrt(2**24 / self.factors.shape[1]))
+        top = np.abs(self.factors).max(axis=1, keepdims=True)
+        whole = np.rint(self.factors / np.where(top > 0, top, 1) * levels).astype(np.float32)
+        length = np.sqrt(np.square(whole.astype(np.float64)).sum(axis=1))
+        return whole, np.divide(1, length, out=np.zeros(len(whole)), where=length > 0).astype(np.float32)
+
+    @classmethod
+    def of_frames(
+        cls,
+        known: Known,
+        products: pd.DataFrame | None = None,
+        customers: pd.DataFrame | None = None,
+        carts: pd.DataFrame | None = None,
+        rejected: pd.DataFrame | None = None,
+        sends: pd.DataFrame | None = None,
+        contacts: pd.DataFrame | None = None,
+        price_drops: pd.DataFrame | None = None,
+        **rest: object,
+    ) -> Self:
+        """A context from tables as a warehouse returns them; rows of unknown ids are left out.
+
+        Args:
+            known: gives the codes.
+            products: product_id and any of name, url, image_url, stock, cost, parent_id, countries
+                (ISO codes separated by blanks or commas, where alone it may be sold; empty: everywhere).
+            customers: customer_id and any of consent_state, bounced, test_account.
+            carts: customer_id, product_id.
+            rejected: customer_id, product_id: returned, or rated 2 or lower.
+            sends: customer_id, product_id, day (date or days since 1970-01-01): this campaign's.
+            contacts: customer_id, day: one row per send of any campaign.
+            price_drops: product_id, day.
+            rest: other attributes, as arrays.
+
+        Raises:
+            RulesError: as the constructor.
+        """
+        parts: dict[str, object] = dict(rest)
+        who, what = pd.Index(known.customers["customer_id"]), pd.Index(known.products["product_id"])
+        own, people = (
+            _joined(known.products, products, "product_id"),
+            _joined(known.customers, customers, "customer_id"),
+        )
+        for name in ("stock", "cost"):
+            if name in own:
+                parts[name] = own[name].to_numpy(dtype=float, na_value=np.nan)
+        parts["present"] = {
+            name: _text(own[name]).notna().to_numpy() for name in ("name", "url", "image_url") if name in own
+        }
+        if "parent_id" in own:
+            parts["parent"] = _parents(own)
+        if "countries" in own and _text(own["countries"]).notna().any():
+            parts["country"], parts["sellable"] = _countries(_text(own["countries"]), people["country"])
+        if "consent_state" in people:
+            parts["consent_state"] = _text(people["consent_state"]).fillna("").to_numpy(dtype=object)
+        for name in ("bounced", "test_account"):
+            if name in people:
+                parts[name] = people[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
+        for name, frame in (("carts", carts), ("rejected", rejected)):
+            if frame is not None:
+                customer, product = (
+                    who.get_indexer(frame["customer_id"]),
+                    what.get_indexer(frame["product_id"]),
+                )
+                both = (customer >= 0) & (product >= 0)
+                parts[name] = sparse.csr_matrix(
+                    (np.ones(both.sum(), dtype=np.float32), (customer[both], product[both])),
+                    shape=(known.n_customers, known.n_products),
+                )
+        if sends is not None:
+            customer, product = who.get_indexer(sends["customer_id"]), what.get_indexer(sends["product_id"])
+            both = (customer >= 0) & (product >= 0)
+            parts["sends"] = Sends(customer[both], product[both], _days(sends["day"])[both])
+        if contacts is not None:
+            customer = who.get_indexer(contacts["customer_id"])
+            parts["contacts"] = Contacts(customer[customer >= 0], _days(contacts["day"])[customer >= 0])
+        if price_drops is not None:
+            product = what.get_indexer(price_drops["product_id"])
+            latest = np.full(known.n_products, -1, dtype=np.int64)
+            np.maximum.at(latest, product[product >= 0], _days(price_drops["day"])[product >= 0])
+            parts["price_drop_day"] = latest
+        return cls(known, **parts)
+
+
+def _joined(own: pd.DataFrame, more: pd.DataFrame | None, key: str) -> pd.DataFrame:
+    """The rows of `own` with the columns of `more`, which win where both have one."""
+    if more is None:
+        return own
+    found = more.set_index(key).reindex(own[key])
+    return own.assign(**{name: found[name].to_numpy() for name in found})
+
+
+def _text(column: pd.Series) -> pd.Series:
+    """Stripped, empty ones missing."""
+    text = column.astype("string").str.strip()
+    return text.mask(text == "")
+
+
+def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    codes, names = pd.factorize(_text(column), sort=True)
+    return codes.astype(np.int64), list(names)
+
+
+def _days(column: pd.Series) -> np.ndarray:
+    if pd.api.types.is_integer_dtype(column):
+        return column.to_numpy(dtype=np.int64)
+    return pd.to_datetime(column).to_numpy(dtype="datetime64[D]").astype(np.int64)
+
+
+def _parents(products: pd.DataFrame) -> np.ndarray:
+    """Variants and, where it is a product itself, their parent share a number."""
+    own, parent = products["product_id"].astype("string"), _text(products["parent_id"])
+    root = parent.fillna(own.where(own.isin(parent.dropna())))
+    return pd.factorize(root, sort=True)[0].astype(np.int64)
+
+
+def _countries(allowed: pd.Series, country: pd.Series) -> tuple[np.ndarray, np.ndarray]:
+    code, names = _coded(country.str.upper() if len(country.dropna()) else country)
+    lists = allowed.str.upper().str.split(r"[\s,]+", regex=True)
+    row = {name: number for number, name in enumerate(names)}
+    sellable = np.tile(allowed.isna().to_numpy(), (len(names) + 1, 1))
+    for product, some in lists.dropna().items():
+        for name in some:
+            if name in row:
+                sellable[row[name], product] = True
+    return code, sellable

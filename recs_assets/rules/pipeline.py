@@ -1,0 +1,619 @@
+"""From ranked candidates to filled slots: one pass over blocks of customers.
+
+For every block: eligible customers' candidates, with pinned products and, for discovery, popular ones
+of near categories added; the product and pair rules in `items.ORDER`; then the slots, in this order:
+
+1. pinned products, each at its own slot, where they pass the rules for the customer;
+2. personal: `k` less pinned less discovery slots, by maximal marginal relevance;
+3. discovery: products of categories she never bought from, nearest to those she buys;
+4. personal again, for what discovery left open;
+5. fill, down the ladder: her segment's, her categories', everybody's most popular products.
+
+Limits (variants, categories, brands, repeats) hold over all five. In the list, personal slots come first,
+in the order of choice, then discovery, then fill; pinned products keep their slot.
+
+Nothing of one customer depends on another customer of the call: any split of customers into calls or
+blocks gives the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.recommenders.base import one_blas_thread, rank_within
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import EVIDENCE, Context, RulesError
+from recs_assets.rules.items import (
+    NAMES,
+    ORDER,
+    PASSED,
+    Rows,
+    product_limits,
+    product_rules,
+    row_limits,
+    row_rules,
+)
+from recs_assets.rules.pools import Pools
+from recs_assets.rules.recipients import REASONS, exclusions
+from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Likeness, Slate, Values, choose
+
+TOO_FEW = "too_few_products"
+
+# Sources of rows that are not among the candidates.
+PINNED, DISCOVERY, FILL = "pinned", "discovery", "popularity"
+
+REPEATS = ("new", "repeat", *EVIDENCE[1:])
+
+# Customers filled at once: their cells' vectors (64 float32) then stay within a processor's cache.
+BLOCK = 128
+# Customers x products of one block's look-up table (int32: 64 MB).
+SCRATCH = 16_000_000
+# Candidates that pass and compete for the slots of one customer: so many, or twice the slots.
+DEPTH = 100
+# Rows of popular products looked at per customer in the first round of a level; then twice as many.
+FIRST_FILL = 64
+MOST_FILL = 4096
+# Products that discovery takes into account per new category.
+PER_NEW_CATEGORY = 3
+# Below this a margin counts as this: nothing is multiplied by zero or less.
+SMALLEST_MARGIN = 0.01
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Who gets what, who gets nothing and why, and what each rule took out.
+
+    Attributes:
+        rows: columns customer int32, slot int16 from 1, product int32, score float32 (as it came; 0
+            for rows that were not among the candidates), p_purchase float32 (NaN unknown), source
+            category, slot_type category (`SLOT_TYPES`), fallback_level category (`LEVELS`: where the
+            product came from; a pinned product that was no candidate: "global"), repeat category
+            (`REPEATS`: not in the previous sends; a repeat; a repeat after this new evidence);
+            sorted by customer, slot. Every customer in it has all slots.
+        suppressed: customer int32, reason str (`recipients.REASONS` or "too_few_products"), sorted.
+        removed: rule -> candidates of eligible customers it took out, in the order of the rules. A row
+            that several rules refuse counts for the first of them; a limit's counts are the candidates
+            it closed while their customer still had slots to fill.
+        traced: customer int32, product int32, rule str of every such candidate; None unless asked for.
+    """
+
+    rows: pd.DataFrame
+    suppressed: pd.DataFrame
+    removed: pd.Series
+    traced: pd.DataFrame | None
+
+    @cached_property
+    def counts(self) -> pd.Series:
+        """Customers per outcome: "selected" and every reason; the sum is the customers asked for."""
+        reasons = self.suppressed["reason"].value_counts().reindex([*REASONS, TOO_FEW], fill_value=0)
+        return pd.concat([pd.Series({"selected": self.rows["customer"].nunique()}), reasons]).rename(
+            "customers"
+        )
+
+
+def select(
+    candidates: pd.DataFrame,
+    context: Context,
+    rules: Rules,
+    customers: np.ndarray | None = None,
+    without: Collection[str] = (),
+    trace: bool = False,
+) -> Selection:
+    """Fill the slots of every eligible customer.
+
+    Takes one thread. Beside candidates, context and result it holds one block and its look-up table,
+    at most 100 MB (`benchmarks/rules.py` has seconds and memory).
+
+    Args:
+        candidates: columns customer, product (codes), score (finite, larger is better) and, optionally,
+            p_purchase and source; unique pairs, in any order. The first 100 per customer that pass
+            the rules (or twice the slots) compete; ties by score go to the smaller product code.
+        context: what the rules look at.
+        rules: the campaign's.
+        customers: distinct codes to select for; all if None.
+        without: rules (`items.NAMES`) to leave out, for measuring them; never for sending.
+        trace: also return what was taken out, row by row.
+
+    Raises:
+        RulesError: a code outside the context, a score that is not finite, a pair that stands twice, an
+            unknown rule in `without`; where margins are to multiply: p_purchase for some rows only, or
+            none and a negative score.
+    """
+    if unknown := sorted(set(without) - set(NAMES)):
+        raise RulesError(f"There is no rule {', '.join(unknown)}; rules are {', '.join(NAMES)}.")
+    without = frozenset(without)
+    ranked = _Ranked.of(candidates, context)
+    everyone = np.arange(context.known.n_customers)
+    customers = everyone if customers is None else np.unique(np.asarray(customers, dtype=np.int64))
+    if len(customers) and not 0 <= customers[0] <= customers[-1] < context.known.n_customers:
+        raise RulesError(f"Customers must be codes below {context.known.n_customers}.")
+
+    reason = np.full(context.known.n_customers, -1, dtype=np.int8)
+    parts: list[_Part] = []
+    block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products)))
+    scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
+    with one_blas_thread():
+        for own, members in _variants(context, rules, customers):
+            reason[members] = exclusions(context, own.eligibility)[members]
+            eligible = members[reason[members] < 0]
+            # Neighbours of one segment share the ladder's first step.
+            eligible = eligible[np.argsort(context.segment[0][eligible], kind="stable")]
+            job = _Job(context, own, ranked, without, scratch, trace)
+            for start in range(0, len(eligible), block):
+                parts.append(job.run(eligible[start : start + block]))
+    return _assembled(parts, ranked, reason, customers, trace)
+
+
+def unknown_names(rules: Rules, context: Context) -> list[str]:
+    """One sentence per name in the rules that the shop does not have: a typing error, or gone."""
+    products = set(context.known.products["product_id"])
+    have = {
+        "excluded_categories": set(context.category[1]),
+        "excluded_brands": set(context.brand[1]),
+        "excluded_products": products,
+        "segments": set(context.segment[1]),
+    }
+    found = [("segments", name) for name in rules.segments]
+    for part in (rules, *rules.segments.values()):
+        found += [("pinned", pin.product) for pin in part.slots.pinned]
+        for key in ("excluded_categories", "excluded_brands", "excluded_products"):
+            found += [(key, name) for name in getattr(part.items, key)]
+    return [
+        f"{key}: the shop has no {name!r}."
+        for key, name in dict.fromkeys(found)
+        if name not in have.get(key, products)
+    ]
+
+
+def _variants(context: Context, rules: Rules, customers: np.ndarray) -> Iterator[tuple[Rules, np.ndarray]]:
+    """The rules that hold for which of the customers."""
+    code, names = context.segment
+    rest = np.ones(len(customers), dtype=bool)
+    for name in rules.segments:
+        if name in names:
+            inside = code[customers] == names.index(name)
+            rest &= ~inside
+            yield rules.of_segment(name), customers[inside]
+    yield Rules(eligibility=rules.eligibility, items=rules.items, slots=rules.slots), customers[rest]
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Candidates as arrays sorted by (customer, score descending, product), and where customers start."""
+
+    product: np.ndarray
+    score: np.ndarray
+    p_purchase: np.ndarray
+    source: np.ndarray
+    sources: list[str]
+    start: np.ndarray
+    has_p: bool
+
+    @classmethod
+    def of(cls, candidates: pd.DataFrame, context: Context) -> _Ranked:
+        known = context.known
+        customer, product = (candidates[name].to_numpy() for name in ("customer", "product"))
+        score = candidates["score"].to_numpy(dtype=np.float32)
+        for name, codes, size in (
+            ("customer", customer, known.n_customers),
+            ("product", product, known.n_products),
+        ):
+            if len(codes) and not 0 <= codes.min() <= codes.max() < size:
+                raise RulesError(f"A candidate's {name} is outside 0..{size - 1}: made from other data.")
+        if not np.isfinite(score).all():
+            raise RulesError("A candidate's score is not finite.")
+        n = len(product)
+        p_purchase = np.full(n, np.nan, np.float32)
+        if "p_purchase" in candidates:
+            p_purchase = candidates["p_purchase"].to_numpy(dtype=np.float32, na_value=np.nan)
+        source = pd.Categorical(candidates["source"] if "source" in candidates else np.full(n, ""))
+        codes = source.codes
+        same = customer[1:] == customer[:-1]
+        falls = (score[1:] < score[:-1]) | ((score[1:] == score[:-1]) & (product[1:] > product[:-1]))
+        if not ((customer[1:] > customer[:-1]) | (same & falls)).all():
+            order = np.lexsort((product, -score, customer))
+            customer, product, score = customer[order], product[order], score[order]
+            p_purchase, codes = p_purchase[order], codes[order]
+        start = np.zeros(known.n_customers + 1, dtype=np.int64)
+        np.cumsum(np.bincount(customer, minlength=known.n_customers), out=start[1:])
+        names = [str(name) for name in source.categories]
+        names += [name for name in (PINNED, DISCOVERY, FILL) if name not in names]
+        return cls(product, score, p_purchase, codes, names, start, not np.isnan(p_purchase).all())
+
+    def rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of these customers' rows, and which of the customers each belongs to."""
+        length = self.start[customers + 1] - self.start[customers]
+        local = np.repeat(np.arange(len(customers)), length)
+        return np.repeat(self.start[customers], length) + rank_within(local) - 1, local
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One block's result: codes of the eligible, complete and full slates of cells, removed rows."""
+
+    customers: np.ndarray
+    complete: np.ndarray
+    cells: dict[str, np.ndarray]
+    removed: np.ndarray
+    traced: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+
+
+class _Job:
+    """What all blocks under the same rules share."""
+
+    def __init__(
+        self,
+        context: Context,
+        rules: Rules,
+        ranked: _Ranked,
+        without: frozenset[str],
+        scratch: np.ndarray,
+        trace: bool,
+    ) -> None:
+        self.context, self.rules, self.ranked = context, rules, ranked
+        self.without, self.scratch, self.trace = without, scratch, trace
+        slots = rules.slots
+        self.by_product = product_rules(context, rules, without)
+        self.limits = product_limits(context, rules, without)
+        self.pools = Pools(context, self.by_product == PASSED)
+        pins = [] if "pinned" in without else sorted(slots.pinned, key=lambda pin: pin.slot)
+        code = (
+            {name: number for number, name in enumerate(context.known.products["product_id"])} if pins else {}
+        )
+        self.pins = [(code[pin.product], pin.slot) for pin in pins if pin.product in code]
+        self.quota = 0 if "discovery" in without else min(slots.discovery_slots, slots.k - len(self.pins))
+        alike = context.grid is not None or context.copurchase is not None
+        self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
+        self.boost = None if "margin_boost" in without else _boost(context, slots.margin_strength)
+        if self.boost is not None:
+            _can_be_boosted(ranked)
+
+    def run(self, customers: np.ndarray) -> _Part:
+        """Fill the slots of one block."""
+        local, product, values, n_ranked, near = self._rows(customers)
+        with self._open(customers, local, product) as rows:
+            if not rows.unique:
+                raise RulesError("The candidates hold a product twice for one customer.")
+            first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
+            held = row_limits(rows, self.context, self.rules, self.limits, self.without)
+            slate = Slate(len(customers), self.rules.slots.k, held)
+            kept, relevance = self._competing(rows, first, values, n_ranked)
+            board = Board(rows, kept, held)
+            self._fill_own(slate, board, rows, values, relevance, n_ranked, near)
+            on = (board.taken_out < PASSED) & (board.row < n_ranked)
+            first[board.row[on]] = board.taken_out[on]
+        gone = np.flatnonzero(first[:n_ranked] < PASSED)
+        self._climb(slate, customers)
+        complete = slate.count == slate.k
+        cells = {name: values[complete] for name, values in slate.cells.items()}
+        cells["repeat"] = self._repeats(customers[complete], cells["product"])
+        return _Part(
+            customers,
+            complete,
+            _in_slots(cells),
+            np.bincount(first[gone], minlength=PASSED),
+            (customers[local[gone]], product[gone], first[gone]) if self.trace else None,
+        )
+
+    def _open(self, customers: np.ndarray, local: np.ndarray, product: np.ndarray) -> Rows:
+        return Rows(customers, local, product, self.context.known.n_products, self.scratch)
+
+    def _rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray, Values, int, np.ndarray | None]:
+        """The block's rows, candidates first: position of the customer, product, values, how many are
+        candidates, and the new categories near each customer (`_near`)."""
+        ranked, context = self.ranked, self.context
+        at, local = ranked.rows(customers)
+        product = ranked.product[at]
+        values = Values(
+            ranked.score[at],
+            ranked.p_purchase[at],
+            ranked.source[at].astype(np.int16),
+            np.zeros(len(at), np.int8),
+        )
+        near = self._near(customers) if self.quota else None
+        more = [
+            (np.arange(len(customers)), np.full(len(customers), pin), PINNED, "global")
+            for pin, _ in self.pins
+        ]
+        if near is not None:
+            code, names = context.category
+            covered = np.zeros((len(customers), len(names) + 1), dtype=bool)  # the last: no category
+            covered[local, code[product]] = True
+            covered[:, -1] = True
+            who, place = np.nonzero(~np.take_along_axis(covered, near, axis=1))
+            popular = self.pools.top_of_categories(PER_NEW_CATEGORY)[near[who, place]]
+            who = np.repeat(who, PER_NEW_CATEGORY)[popular.ravel() >= 0]
+            more.append((who, popular[popular >= 0], DISCOVERY, "category"))
+        n_ranked = len(at)
+        for who, what, source, level in more:
+            with self._open(customers, local, product) as rows:
+                absent = rows.find(who, what) < 0
+            local, product = np.r_[local, who[absent]], np.r_[product, what[absent]].astype(np.int32)
+            values = values.then(Values.unscored(absent.sum(), ranked.sources.index(source), level))
+        return local, product, values, n_ranked, near
+
+    def _near(self, customers: np.ndarray) -> np.ndarray:
+        """int64[customers, discovery_categories]: categories she never bought from, nearest first, -1
+        for none. Nearness is the mean, by her shares, of `Context.nearness` to what she buys."""
+        context, most = self.context, self.rules.slots.discovery_categories
+        taste = context.tastes[customers]
+        value = taste @ context.nearness
+        value[np.repeat(np.arange(len(customers)), np.diff(taste.indptr)), taste.indices] = 0
+        near = np.full((len(customers), min(most, value.shape[1])), -1, dtype=np.int64)
+        everyone = np.arange(len(customers))
+        for place in range(near.shape[1]):
+            best = value.argmax(axis=1)
+            near[:, place] = np.where(value[everyone, best] > 0, best, -1)
+            value[everyone, best] = 0
+        return near
+
+    def _competing(
+        self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows that passed, customers adjacent, best first, additions last; and per row its relevance,
+        float32 in 0..1: what it is ordered by, scaled between her worst and best competing candidate."""
+        kept = np.flatnonzero(first[:n_ranked] == PASSED)
+        value = values.score[kept]
+        if self.boost is not None:
+            value = values.p_purchase[kept] if self.ranked.has_p else value
+            value = (value * self.boost[rows.product[kept]]).astype(np.float32)
+            order = np.lexsort((-value, rows.local[kept]))  # stable: ties keep the order of the score
+            kept, value = kept[order], value[order]
+        local = rows.local[kept]
+        within = rank_within(local) <= max(DEPTH, 2 * self.rules.slots.k)
+        kept, value, local = kept[within], value[within], local[within]
+        relevance = np.zeros(len(rows), dtype=np.float32)
+        if len(kept):
+            starts = np.flatnonzero(np.r_[True, local[1:] != local[:-1]])
+            length = np.diff(np.r_[starts, len(local)])
+            low, high = (
+                np.repeat(extreme.reduceat(value, starts), length) for extreme in (np.minimum, np.maximum)
+            )
+            spread = np.where(high > low, high - low, 1)
+            relevance[kept] = np.where(high > low, (value - low) / spread, 1)
+        added = n_ranked + np.flatnonzero(first[n_ranked:] == PASSED)
+        kept = np.concatenate([kept, added])
+        return kept[np.argsort(rows.local[kept], kind="stable")], relevance
+
+    def _fill_own(
+        self,
+        slate: Slate,
+        board: Board,
+        rows: Rows,
+        values: Values,
+        relevance: np.ndarray,
+        n_ranked: int,
+        near: np.ndarray | None,
+    ) -> None:
+        """Steps 1 to 4 of the module's list."""
+        if board.row.shape[1] == 0:
+            return
+        likeness = Likeness(self.context, rows, board) if self.weight < 1 else None
+        for pin, slot in self.pins:
+            at, column = np.nonzero((board.product == pin) & board.open)
+            slate.take(board, values, at, column, "pinned", slot)
+            if likeness is not None:
+                likeness.add(at, board.product[at, column])
+        cells = (board.row >= 0) & (board.row < n_ranked)
+        relevance = relevance[board.row]
+        need = slate.k - slate.count
+        choose(
+            slate,
+            board,
+            values,
+            "personal",
+            np.maximum(need - self.quota, 0),
+            relevance,
+            cells,
+            likeness,
+            self.weight,
+        )
+        if near is not None:
+            pool, category = self._discovery(board, rows.customers, near)
+            need = np.minimum(self.quota, slate.k - slate.count)
+            lot = _lot(self.context, rows.customers, board, pool)
+            before = slate.count.copy()
+            choose(slate, board, values, "discovery", need, lot, pool, once=category)
+            if likeness is not None:
+                for step in range(self.quota):
+                    who = np.flatnonzero(slate.count > before + step)
+                    likeness.add(who, slate.cells["product"][who, before[who] + step])
+        choose(
+            slate, board, values, "personal", slate.k - slate.count, relevance, cells, likeness, self.weight
+        )
+
+    def _discovery(
+        self, board: Board, customers: np.ndarray, near: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """bool[cells]: the best open cells of each near category, and int64[cells] every cell's category."""
+        code, names = self.context.category
+        is_near = np.zeros((len(customers), len(names) + 1), dtype=bool)
+        is_near[np.arange(len(customers))[:, None], near] = True
+        is_near[:, -1] = False  # the place of "none" and of products without category
+        category = code[board.product]
+        pool = np.take_along_axis(is_near, category, axis=1) & board.open
+        who, column = np.nonzero(pool)
+        of = category[who, column]
+        order = np.lexsort((column, of, who))
+        late = order[rank_within(who[order] * len(names) + of[order]) > PER_NEW_CATEGORY]
+        pool[who[late], column[late]] = False
+        return pool, category
+
+    def _climb(self, slate: Slate, customers: np.ndarray) -> None:
+        """Step 5: fill the slates that are not full from the ladder."""
+        for level in self.rules.slots.ladder:
+            short = np.flatnonzero(slate.count < slate.k)
+            if len(short) == 0:
+                return
+            if level == "category":
+                local, product = self.pools.of_own_categories(customers[short])
+                self._fill_from(slate, customers, short, local, product, level)
+            elif level == "global":
+                self._descend(slate, customers, short, self.pools.everywhere, level)
+            else:
+                segment = self.context.segment[0][customers[short]]
+                for code in np.unique(segment):
+                    order = self.pools.of_segment(int(code))
+                    self._descend(slate, customers, short[segment == code], order, level)
+
+    def _descend(
+        self, slate: Slate, customers: np.ndarray, short: np.ndarray, order: np.ndarray, level: str
+    ) -> None:
+        """Give the customers at `short` products in this order until their slates are full."""
+        size = max(FIRST_FILL, 4 * slate.k)
+        while len(short) and len(order):
+            some, order = order[:size], order[size:]
+            local = np.repeat(np.arange(len(short)), len(some))
+            self._fill_from(slate, customers, short, local, np.tile(some, len(short)), level)
+            short = short[slate.count[short] < slate.k]
+            if len(short) and len(order):
+                # Whose categories or brands are full need not see the rest of the catalogue.
+                room = slate.part(short).room(order, self.limits)
+                short, order = short[room.any(axis=1)], order[room.any(axis=0)]
+            size = min(2 * size, MOST_FILL)
+
+    def _fill_from(
+        self,
+        slate: Slate,
+        customers: np.ndarray,
+        short: np.ndarray,
+        local: np.ndarray,
+        product: np.ndarray,
+        level: str,
+    ) -> None:
+        """Give every customer at `short` the first of her products (`local`: her position in `short`,
+        ascending) that pass and that the limits allow."""
+        part = slate.part(short)
+        with self._open(customers[short], local, product.astype(np.int32)) as rows:
+            first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
+            held = row_limits(rows, self.context, self.rules, self.limits, self.without)
+            board = Board(rows, np.flatnonzero(first == PASSED), held)
+        part.lay(board)
+        values = Values.unscored(len(local), self.ranked.sources.index(FILL), level)
+        order = np.broadcast_to(-np.arange(board.row.shape[1], dtype=np.float32), board.row.shape)
+        choose(part, board, values, "fill", part.k - part.count, order, board.row >= 0)
+        slate.put(short, part)
+
+    def _repeats(self, customers: np.ndarray, product: np.ndarray) -> np.ndarray:
+        """int8 like `product` [customers, k]: position in `REPEATS`."""
+        if self.context.sends is None:
+            return np.zeros(product.shape, dtype=np.int8)
+        local = np.repeat(np.arange(len(customers)), product.shape[1])
+        with self._open(customers, local, product.ravel()) as rows:
+            ago, evidence = (rows.lookup(matrix) for matrix in self.context.sent)
+        return (
+            np.where(ago <= self.rules.slots.repeat_sends, evidence, 0).reshape(product.shape).astype(np.int8)
+        )
+
+
+def _boost(context: Context, strength: float) -> np.ndarray | None:
+    """float64[n_products]: margin ** strength; an unknown margin counts as the median one."""
+    if strength == 0 or context.margin is None:
+        return None
+    margin = np.where(np.isfinite(context.margin), context.margin, np.nanmedian(context.margin))
+    return np.maximum(margin, SMALLEST_MARGIN) ** strength
+
+
+def _can_be_boosted(ranked: _Ranked) -> None:
+    if ranked.has_p and np.isnan(ranked.p_purchase).any():
+        raise RulesError("margin_strength needs p_purchase for every candidate or for none; some lack it.")
+    if not ranked.has_p and (ranked.score < 0).any():
+        raise RulesError("margin_strength needs p_purchase or scores of at least 0 to multiply with margins.")
+
+
+def _lot(context: Context, customers: np.ndarray, board: Board, cells: np.ndarray) -> np.ndarray:
+    """float64[cells] in [0, 1): drawn by seed, week, customer id and product id, so that discovery
+    turns from week to week and yet any re-run of a week finds the same."""
+    week = (context.known.anchor_day + 3) // 7  # 1970-01-01 was a Thursday; weeks start on Monday
+    who, column = np.nonzero(cells)
+    start = _mixed(_mixed(np.array([context.seed], dtype=np.uint64)) ^ np.uint64(week))
+    key = _mixed(start ^ context.customer_key[customers[who]])
+    key = _mixed(key ^ context.product_key[board.product[who, column]])
+    lot = np.zeros(cells.shape)
+    lot[who, column] = (key >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return lot
+
+
+def _mixed(key: np.ndarray) -> np.ndarray:
+    """SplitMix64's output function (Steele, Lea and Flood 2014) on uint64."""
+    key = key + np.uint64(0x9E3779B97F4A7C15)
+    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return key ^ (key >> np.uint64(31))
+
+
+def _in_slots(cells: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Full slates from the order of choice into the order of slots."""
+    size, k = cells["product"].shape
+    # Pinned last, by slot; the others by type, then as chosen.
+    key = cells["type"].astype(np.int64) * (k + 1) + cells["slot"]
+    chosen = np.argsort(key, axis=1, kind="stable")
+    reserved = np.zeros((size, k + 1), dtype=bool)
+    np.put_along_axis(reserved, cells["slot"].astype(np.int64), True, axis=1)
+    slots = np.argsort(reserved[:, 1:], axis=1, kind="stable")  # the free ones, then the reserved ones
+    order = np.empty((size, k), dtype=np.int64)
+    np.put_along_axis(order, slots, chosen, axis=1)
+    return {name: np.take_along_axis(values, order, axis=1) for name, values in cells.items()}
+
+
+def _assembled(
+    parts: list[_Part], ranked: _Ranked, reason: np.ndarray, customers: np.ndarray, trace: bool
+) -> Selection:
+    def joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
+        return np.concatenate([np.empty(0, dtype), *arrays]).astype(dtype)
+
+    who = joined([part.customers[part.complete] for part in parts], np.int32)
+    order = np.argsort(who)  # blocks of segments lie side by side
+
+    def column(name: str, dtype: type) -> np.ndarray:
+        arrays = [part.cells[name] for part in parts]
+        return np.concatenate(arrays)[order].ravel().astype(dtype) if arrays else np.empty(0, dtype)
+
+    product = column("product", np.int32)
+    k = len(product) // max(1, len(who))
+    rows = pd.DataFrame(
+        {
+            "customer": np.repeat(who[order], k),
+            "slot": np.tile(np.arange(1, k + 1, dtype=np.int16), len(who)),
+            "product": product,
+            "score": column("score", np.float32),
+            "p_purchase": column("p_purchase", np.float32),
+            "source": pd.Categorical.from_codes(column("source", np.int16), categories=ranked.sources),
+            "slot_type": pd.Categorical.from_codes(column("type", np.int8), categories=list(SLOT_TYPES)),
+            "fallback_level": pd.Categorical.from_codes(column("level", np.int8), categories=list(LEVELS)),
+            "repeat": pd.Categorical.from_codes(column("repeat", np.int8), categories=list(REPEATS)),
+        }
+    )
+    excluded = customers[reason[customers] >= 0]
+    short = joined([part.customers[~part.complete] for part in parts], np.int64)
+    names = np.array(REASONS, dtype=object)
+    suppressed = pd.DataFrame(
+        {
+            "customer": np.concatenate([excluded, short]).astype(np.int32),
+            "reason": pd.Series([*names[reason[excluded]], *[TOO_FEW] * len(short)], dtype="str"),
+        }
+    ).sort_values("customer", ignore_index=True)
+    total = np.sum([part.removed for part in parts], axis=0) if parts else np.zeros(PASSED, dtype=np.int64)
+    listed = [number for number, rule in enumerate(ORDER) if rule.kind != "slots"]
+    removed = pd.Series(total[listed], index=[NAMES[number] for number in listed], name="removed")
+    traced = None
+    if trace:
+        lines = [
+            joined([part.traced[i] for part in parts], dtype)
+            for i, dtype in enumerate((np.int32, np.int32, np.int8))
+        ]
+        by_customer = np.argsort(lines[0], kind="stable")
+        names = np.array(NAMES, dtype=object)
+        traced = pd.DataFrame(
+            {
+                "customer": lines[0][by_customer],
+                "product": lines[1][by_customer],
+                "rule": pd.Series(names[lines[2][by_customer]], dtype="str"),
+            }
+        )
+    return Selection(rows, suppressed, removed, traced)

@@ -1,0 +1,86 @@
+"""Who gets the campaign: exclusions in a fixed order, the first that holds is a customer's reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from recs_assets.rules.config import Eligibility
+from recs_assets.rules.context import Context
+
+Exclusion = Callable[[Context, Eligibility], np.ndarray | None]
+
+
+def _in_state(context: Context, state: str) -> np.ndarray | None:
+    return None if context.consent_state is None else context.consent_state == state
+
+
+def erased(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Asked to be forgotten."""
+    return _in_state(context, "erased")
+
+
+def objected(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Objected to profiling."""
+    return _in_state(context, "objected")
+
+
+def unsubscribed(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Withdrew from email."""
+    return _in_state(context, "unsubscribed")
+
+
+def no_consent(context: Context, eligibility: Eligibility) -> np.ndarray:
+    """The flag is not true; a missing one does not count."""
+    flag = context.known.customers["email_eligible"].astype("boolean").fillna(False)
+    return ~flag.to_numpy(dtype=bool)
+
+
+def bounced(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """The address does not take mail."""
+    return context.bounced
+
+
+def test_account(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Not a customer."""
+    return context.test_account
+
+
+def frequency_cap(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Wrote to often enough: `max_sends` in the `within_days` days that the coming send, on the
+    anchor's day, would close."""
+    most, contacts, known = eligibility.max_sends, context.contacts, context.known
+    if most is None or contacts is None:
+        return None
+    recent = (contacts.day > known.anchor_day - eligibility.within_days) & (contacts.day < known.anchor_day)
+    return np.bincount(contacts.customer[recent], minlength=known.n_customers) >= most
+
+
+def not_in_audience(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """The query's FOR EACH ... WHERE leaves her out."""
+    return None if context.audience is None else ~context.audience
+
+
+# The order in which reasons are tried; a function's name is the reason.
+EXCLUSIONS: tuple[Exclusion, ...] = (
+    erased,
+    objected,
+    unsubscribed,
+    no_consent,
+    bounced,
+    test_account,
+    frequency_cap,
+    not_in_audience,
+)
+REASONS = tuple(rule.__name__ for rule in EXCLUSIONS)
+
+
+def exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
+    """int8[n_customers]: position in `REASONS` of the first that excludes the customer, -1 eligible."""
+    first = np.full(context.known.n_customers, -1, dtype=np.int8)
+    for number in reversed(range(len(EXCLUSIONS))):
+        mask = EXCLUSIONS[number](context, eligibility)
+        if mask is not None:
+            first[mask] = number
+    return first

@@ -1,0 +1,467 @@
+"""No rule is ever violated, whatever the shop: 12,000 generated customers against plain loops."""
+
+from collections import Counter
+from datetime import date
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.rules import pipeline
+from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
+from recs_assets.rules.context import Contacts, Context, Sends
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.recipients import REASONS
+
+AS_OF = date(2024, 3, 4)
+ANCHOR = (AS_OF - date(1970, 1, 1)).days
+CUSTOMERS = 200
+LABELS = np.array(["A", "B", "C", "D", "E", "F", "", None], dtype=object)
+
+
+def generated(seed, n_products=60, customers=CUSTOMERS):
+    """A shop in which every rule has something to refuse, and candidates."""
+    rng = np.random.default_rng(seed)
+
+    def pairs(n):
+        return rng.integers(0, customers, n), rng.integers(0, n_products, n)
+
+    n = 8 * customers
+    customer, product = pairs(n)
+    day = np.sort(ANCHOR - rng.integers(1, 60, n))
+    kind = rng.choice([EVENT_TYPES.index("purchase"), EVENT_TYPES.index("view")], n, p=[0.7, 0.3])
+    known = Known(
+        as_of=AS_OF,
+        customers=pd.DataFrame(
+            {
+                "customer_id": [f"c{number:03d}" for number in range(customers)],
+                "email_eligible": pd.array(
+                    rng.choice([True, False, None], customers, p=[0.9, 0.05, 0.05]), "boolean"
+                ),
+                "segment": pd.Series(rng.choice(["s", "t", None], customers), dtype="str"),
+            }
+        ),
+        products=pd.DataFrame(
+            {
+                "product_id": [f"p{number:03d}" for number in range(n_products)],
+                "category": pd.Series(rng.choice(LABELS, n_products), dtype="str"),
+                "brand": pd.Series(rng.choice(LABELS, n_products), dtype="str"),
+                "price": np.where(
+                    rng.random(n_products) < 0.1, np.nan, rng.choice([0.001, 1, 5, 20], n_products)
+                ),
+                "available": rng.random(n_products) < 0.9,
+            }
+        ),
+        events=Events(
+            customer=customer.astype(np.int32),
+            product=product.astype(np.int32),
+            basket=np.arange(n, dtype=np.int32),
+            day=day.astype(np.int32),
+            kind=kind.astype(np.int8),
+            quantity=np.ones(n, dtype=np.float32),
+            weight=np.ones(n, dtype=np.float32),
+        ),
+    )
+
+    def some(n):
+        at = pairs(n)
+        return sparse.csr_matrix((np.ones(n), at), shape=(customers, n_products))
+
+    near = sparse.random(n_products, n_products, 0.1, format="csr", rng=rng, dtype=np.float32)
+    context = Context(
+        known,
+        audience=rng.random(customers) < 0.95,
+        consent_state=rng.choice(["", "subscribed", "unsubscribed", "objected", "erased"], customers, p=[0.45, 0.45, 0.04, 0.03, 0.03]).astype(object),
+        bounced=rng.random(customers) < 0.02,
+        test_account=rng.random(customers) < 0.02,
+        country=rng.integers(-1, 2, customers),
+        sellable=rng.random((3, n_products)) < 0.9,
+        stock=np.where(rng.random(n_products) < 0.2, np.nan, rng.integers(0, 9, n_products)),
+        cost=rng.choice([np.nan, 0.5, 2, 10], n_products),
+        parent=rng.integers(-1, 25, n_products),
+        present={"url": rng.random(n_products) < 0.95, "name": np.ones(n_products, bool)},
+        price_drop_day=np.where(rng.random(n_products) < 0.1, ANCHOR - rng.integers(1, 30, n_products), -1),
+        carts=some(2 * customers),
+        rejected=some(2 * customers),
+        sends=Sends(*pairs(15 * customers), ANCHOR - 7 * rng.integers(1, 5, 15 * customers)),
+        contacts=Contacts(rng.integers(0, customers, customers), ANCHOR - rng.integers(0, 12, customers)),
+        factors=rng.normal(size=(n_products, 8)).astype(np.float32),
+        copurchase=near,
+        seed=seed,
+    )  # fmt: skip
+    mask = rng.random((customers, n_products)) < rng.choice([0, 0.05, 0.4, 0.9], (customers, 1))
+    customer, product = np.nonzero(mask)
+    candidates = pd.DataFrame(
+        {
+            "customer": customer.astype(np.int32),
+            "product": product.astype(np.int32),
+            "score": rng.integers(0, 40, len(customer)).astype(np.float32),  # many ties
+            "source": pd.Categorical(rng.choice(["als", "content"], len(customer))),
+        }
+    )
+    return candidates, context
+
+
+def maybe(strategy):
+    return st.none() | strategy
+
+
+@st.composite
+def item_rules(draw):
+    return ItemRules(
+        min_stock=draw(maybe(st.sampled_from([1, 4]))),
+        complete=draw(st.sampled_from([(), ("url",), ("name", "url", "price", "image_url")])),
+        bought_within_days=draw(maybe(st.integers(1, 40))),
+        not_in_cart=draw(st.booleans()),
+        not_rejected=draw(st.booleans()),
+        sent_within_sends=draw(maybe(st.integers(1, 3))),
+        one_per_parent=draw(st.booleans()),
+        max_per_category=draw(maybe(st.integers(1, 4))),
+        max_per_brand=draw(maybe(st.integers(1, 4))),
+        min_price=draw(maybe(st.sampled_from([1, 5]))),
+        min_margin=draw(maybe(st.sampled_from([0.0, 0.4]))),
+        excluded_categories=draw(st.sampled_from([(), ("A",), ("A", "F")])),
+        excluded_brands=draw(st.sampled_from([(), ("B",)])),
+        excluded_products=draw(st.sampled_from([(), ("p001", "p002")])),
+    )
+
+
+@st.composite
+def campaign(draw, plain=False):
+    k = draw(st.integers(1, 8))
+    places = draw(st.lists(st.integers(1, k), unique=True, max_size=min(k, 3)))
+    slots = Slots(
+        k=k,
+        pinned=tuple(Pin(product=f"p{7 * slot:03d}", slot=slot) for slot in places),
+        margin_strength=draw(st.sampled_from([0, 0, 0.5])),
+        mmr_lambda=1 if plain else draw(st.sampled_from([1, 0.9, 0.5, 0])),
+        discovery_share=0 if plain else draw(st.sampled_from([0, 0.2, 0.5, 1])),
+        discovery_categories=draw(st.integers(1, 8)),
+        max_repeat=draw(maybe(st.integers(0, 4))),
+        repeat_sends=draw(st.integers(1, 4)),
+        ladder=draw(st.sampled_from([("segment", "global"), ("global",), ()] if plain else [("segment", "category", "global"), ("category",), ()])),
+    )  # fmt: skip
+    eligibility = Eligibility(max_sends=draw(maybe(st.integers(1, 2))), within_days=draw(st.integers(1, 10)))
+    segments = draw(
+        st.sampled_from([{}, {"t": SegmentRules(items=ItemRules(min_price=5, max_per_category=1))}])
+    )
+    return Rules(eligibility=eligibility, items=draw(item_rules()), slots=slots, segments=segments)
+
+
+class Shop:
+    """What the loops look up, from the same arrays by plain Python."""
+
+    def __init__(self, context):
+        known = context.known
+        self.context, self.n = context, known.n_products
+        self.segment = [label if isinstance(label, str) else None for label in known.customers["segment"]]
+        self.category = [
+            label or None if isinstance(label, str) else None for label in known.products["category"]
+        ]
+        self.brand = [label or None if isinstance(label, str) else None for label in known.products["brand"]]
+        self.price = known.products["price"].tolist()
+        self.available = known.products["available"].tolist()
+        self.flag = [flag is not pd.NA and flag for flag in known.customers["email_eligible"]]
+        self.contacts = {}
+        for c, day in zip(context.contacts.customer, context.contacts.day, strict=True):
+            self.contacts.setdefault(c, []).append(day)
+        events = known.events
+        self.events = {}
+        for c, p, day, kind in zip(events.customer, events.product, events.day, events.kind, strict=True):
+            self.events.setdefault((c, p), []).append((day, EVENT_TYPES[kind]))
+        self.bought = {}
+        for (c, p), list_ in self.events.items():
+            if any(kind == "purchase" for _, kind in list_):
+                self.bought.setdefault(c, set()).add(p)
+        self.sends = {}
+        for c, p, day in zip(context.sends.customer, context.sends.product, context.sends.day, strict=True):
+            self.sends.setdefault(c, {}).setdefault(day, set()).add(p)
+        self.carts = set(zip(*context.carts.nonzero(), strict=True))
+        self.rejected = set(zip(*context.rejected.nonzero(), strict=True))
+
+    def outside(self, c, eligibility):
+        """The first reason not to write to c, or None."""
+        context = self.context
+        state = context.consent_state[c]
+        recent = sum(ANCHOR - eligibility.within_days < day < ANCHOR for day in self.contacts.get(c, ()))
+        tests = [
+            state == "erased", state == "objected", state == "unsubscribed", not self.flag[c],
+            context.bounced[c], context.test_account[c],
+            eligibility.max_sends is not None and recent >= eligibility.max_sends, not context.audience[c],
+        ]  # fmt: skip
+        return next((reason for reason, holds in zip(REASONS, tests, strict=True) if holds), None)
+
+    def may(self, c, p, items):
+        """Every rule that looks at one row alone."""
+        context, price = self.context, self.price[p]
+        stock, cost = context.stock[p], context.cost[p]
+        checks = [
+            self.available[p] and not price < 0.005,
+            items.min_stock is None or np.isnan(stock) or stock >= items.min_stock,
+            context.sellable[context.country[c], p],
+            "url" not in items.complete or context.present["url"][p],
+            "price" not in items.complete or price >= 0.005,
+            items.bought_within_days is None
+            or not any(k == "purchase" and d >= ANCHOR - items.bought_within_days for d, k in self.events.get((c, p), [])),
+            not (items.not_in_cart and (c, p) in self.carts),
+            not (items.not_rejected and (c, p) in self.rejected),
+            items.sent_within_sends is None or not 0 < self.ago(c, p) <= items.sent_within_sends,
+            items.min_price is None or price >= items.min_price,
+            items.min_margin is None or (price >= 0.005 and (price - cost) / price >= items.min_margin),
+            self.category[p] not in items.excluded_categories,
+            self.brand[p] not in items.excluded_brands,
+            f"p{p:03d}" not in items.excluded_products,
+        ]  # fmt: skip
+        return all(checks)
+
+    def ago(self, c, p):
+        days = sorted(self.sends.get(c, {}), reverse=True)
+        return next((n for n, day in enumerate(days, 1) if p in self.sends[c][day]), 0)
+
+    def repeats(self, c, p, slots):
+        """Sent in the window and nothing new since."""
+        ago = self.ago(c, p)
+        if not 0 < ago <= slots.repeat_sends:
+            return False
+        day = sorted(self.sends[c], reverse=True)[ago - 1]
+        seen = any(d >= day for d, _ in self.events.get((c, p), []))
+        return not seen and not self.context.price_drop_day[p] >= day
+
+    def fits(self, c, products, rules):
+        """Every rule on the list as a whole."""
+        items, slots = rules.items, rules.slots
+
+        def most(labels):
+            return max(Counter(label for label in labels if label not in (None, -1)).values(), default=0)
+
+        return (
+            len(set(products)) == len(products)
+            and (not items.one_per_parent or most(self.context.parent[p] for p in products) <= 1)
+            and (items.max_per_category is None or most(self.category[p] for p in products) <= items.max_per_category)
+            and (items.max_per_brand is None or most(self.brand[p] for p in products) <= items.max_per_brand)
+            and (slots.max_repeat is None or sum(self.repeats(c, p, slots) for p in products) <= slots.max_repeat)
+        )  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1), campaign())
+def test_no_rule_is_violated(seed, rules):
+    candidates, context = generated(seed)
+    shop = Shop(context)
+    selection = select(candidates, context, rules)
+    own = set(zip(candidates["customer"], candidates["product"], strict=True))
+    reasons = dict(zip(selection.suppressed["customer"], selection.suppressed["reason"], strict=True))
+    rows = selection.rows.astype({"source": str, "slot_type": str, "fallback_level": str, "repeat": str})
+    table = dict(list(rows.groupby("customer")))
+    assert sorted([*reasons, *table]) == list(range(CUSTOMERS))
+    assert selection.counts.sum() == CUSTOMERS
+    for c in range(CUSTOMERS):
+        mine = rules.of_segment(shop.segment[c] or "")
+        slots = mine.slots
+        reason = shop.outside(c, mine.eligibility)
+        if c in reasons:
+            assert reasons[c] == (reason or "too_few_products")
+            continue
+        assert reason is None
+        lines = table[c].to_dict("records")
+        products = [line["product"] for line in lines]
+        assert [line["slot"] for line in lines] == list(range(1, rules.slots.k + 1))
+        assert all(shop.may(c, p, mine.items) for p in products)
+        assert shop.fits(c, products, mine)
+        known = {shop.category[p] for p in shop.bought.get(c, ())}
+        pins = {pin.slot: int(pin.product[1:]) for pin in slots.pinned}
+        found = [line for line in lines if line["slot_type"] == "discovery"]
+        assert len(found) <= slots.discovery_slots
+        assert len({shop.category[line["product"]] for line in found}) == len(found)
+        for line in lines:
+            p, kind, level = line["product"], line["slot_type"], line["fallback_level"]
+            assert (level == "personal") == ((c, p) in own and kind != "fill")
+            assert (kind == "fill") == (line["source"] == "popularity")
+            if kind == "personal":
+                assert (c, p) in own
+            if kind == "discovery":
+                assert shop.category[p] is not None
+                assert shop.category[p] not in known
+                assert level in ("personal", "category")
+            if kind == "pinned":
+                assert pins[line["slot"]] == p
+            if kind == "fill":
+                assert level in slots.ladder
+            assert (line["repeat"] == "repeat") == shop.repeats(c, p, slots)
+        kinds = [kind for kind in (line["slot_type"] for line in lines) if kind != "pinned"]
+        assert kinds == sorted(kinds, key=["personal", "discovery", "fill"].index)
+    assert (selection.removed >= 0).all()
+
+
+def best_sellers(shop):
+    """Products by decayed purchase days, of every segment and (None) of all customers."""
+    orders = {}
+    for segment in {*shop.segment, None}:
+        weight = Counter()
+        for (c, p), events in shop.events.items():
+            if segment in (None, shop.segment[c]):
+                for day in {day for day, kind in events if kind == "purchase"}:
+                    weight[p] += 0.5 ** ((ANCHOR - day) / 28)
+        # The other side adds float32: near ties may turn there.
+        assume(len({round(value, 3) for value in weight.values()}) == len(weight))
+        orders[segment] = sorted(weight, key=lambda p, weight=weight: -weight[p])
+    return orders
+
+
+def by_loop(shop, popular, c, candidates, rules):
+    """The list of one customer without diversity, discovery and category level; None: too few."""
+    context, slots = shop.context, rules.slots
+    taken, chosen = {}, []
+
+    def offer(p, slot=None):
+        if len(chosen) < slots.k and shop.may(c, p, rules.items) and shop.fits(c, [*chosen, p], rules):
+            chosen.append(p)
+            if slot:
+                taken[slot] = p
+
+    for pin in sorted(slots.pinned, key=lambda pin: pin.slot):
+        if int(pin.product[1:]) < shop.n:
+            offer(int(pin.product[1:]), pin.slot)
+    margin = np.array(
+        [
+            (price - cost) / price if price >= 0.005 else np.nan
+            for price, cost in zip(shop.price, context.cost, strict=True)
+        ]
+    )
+    margin = (
+        np.maximum(np.where(np.isnan(margin), np.nanmedian(margin), margin), 0.01) ** slots.margin_strength
+    )
+    order = sorted(candidates, key=lambda row: (-row[1], row[0]))
+    for p, _ in sorted(order, key=lambda row: -np.float32(row[1] * margin[row[0]])):
+        offer(p)
+    for level in slots.ladder:
+        if level == "segment" and shop.segment[c] is None:
+            continue
+        for p in popular[shop.segment[c] if level == "segment" else None]:
+            offer(p)
+    if len(chosen) < slots.k:
+        return None
+    rest = iter([p for p in chosen if p not in taken.values()])
+    return [taken[slot] if slot in taken else next(rest) for slot in range(1, slots.k + 1)]
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), campaign(plain=True))
+def test_equals_the_loop(seed, rules):
+    candidates, context = generated(seed, n_products=25)
+    shop = Shop(context)
+    popular = best_sellers(shop)
+    with mock.patch.object(pipeline, "FIRST_FILL", 2):  # several rounds down every level
+        selection = select(candidates, context, rules)
+    found = selection.rows.groupby("customer")["product"].apply(list).to_dict() if len(selection.rows) else {}
+    rows = {
+        c: list(zip(group["product"].tolist(), group["score"].tolist(), strict=True))
+        for c, group in candidates.groupby("customer")
+    }
+    for c in range(0, CUSTOMERS, 10):
+        mine = rules.of_segment(shop.segment[c] or "")
+        expected = (
+            None if shop.outside(c, mine.eligibility) else by_loop(shop, popular, c, rows.get(c, []), mine)
+        )
+        assert found.get(c) == expected
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.9, 0.5, 0.1]))
+def test_diversity_takes_the_best_each_time(seed, weight):
+    candidates, context = generated(seed)
+    rules = Rules(
+        items=ItemRules(min_stock=None, complete=(), bought_within_days=None, not_in_cart=False, not_rejected=False,
+                        one_per_parent=False, max_per_category=None),
+        slots=Slots(k=5, mmr_lambda=weight, discovery_share=0, max_repeat=None, ladder=()),
+    )  # fmt: skip
+    selection = select(candidates, context, rules)
+    unit = context.factors / np.linalg.norm(context.factors, axis=1, keepdims=True)
+    near = context.copurchase.toarray()
+    shop = Shop(context)
+    for c, products in selection.rows.groupby("customer")["product"]:
+        mine = candidates[candidates["customer"] == c]
+        score = {
+            p: s for p, s in zip(mine["product"], mine["score"], strict=True) if shop.may(c, p, rules.items)
+        }
+        low, high = min(score.values()), max(score.values())
+        chosen = []
+        for p in products:
+
+            def worth(q, chosen=chosen, low=low, high=high, score=score):
+                alike = max((max(unit[q] @ unit[o], near[o, q], 0) for o in chosen), default=0)
+                relevance = (score[q] - low) / (high - low) if high > low else 1
+                return weight * relevance - (1 - weight) * alike
+
+            assert worth(p) >= max(worth(q) for q in score if q not in chosen) - 0.01
+            chosen.append(p)
+
+
+def same(left, right):
+    pd.testing.assert_frame_equal(left.rows, right.rows)
+    pd.testing.assert_frame_equal(left.suppressed, right.suppressed)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), campaign())
+def test_blocks_order_and_repetition_change_nothing(seed, rules):
+    candidates, context = generated(seed)
+    whole = select(candidates, context, rules, trace=True)
+    same(select(candidates, context, rules), whole)
+    with mock.patch.object(pipeline, "BLOCK", 7):
+        blocks = select(candidates, context, rules, trace=True)
+    same(blocks, whole)
+    pd.testing.assert_series_equal(blocks.removed, whole.removed)
+    order = ["customer", "product"]
+    pd.testing.assert_frame_equal(
+        blocks.traced.sort_values(order, ignore_index=True),
+        whole.traced.sort_values(order, ignore_index=True),
+    )
+    same(select(candidates.sample(frac=1, random_state=1), context, rules), whole)
+    lot = np.random.default_rng(seed).random(CUSTOMERS) < 0.3
+    some, rest = (select(candidates, context, rules, np.flatnonzero(mask)[::-1]) for mask in (lot, ~lot))
+    joined = pd.concat([some.rows, rest.rows]).sort_values(["customer", "slot"], ignore_index=True)
+    pd.testing.assert_frame_equal(joined, whole.rows)
+    assert (some.removed + rest.removed == whole.removed).all()
+    assert (some.counts + rest.counts == whole.counts).all()
+    assert len(whole.traced) == whole.removed.sum()
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), campaign())
+def test_rounds_of_the_ladder_change_nothing(seed, rules):
+    candidates, context = generated(seed, n_products=150)
+    items = rules.items.model_copy(update={"max_per_category": 2, "not_in_cart": True})
+    slots = Slots(k=rules.slots.k, max_repeat=rules.slots.max_repeat, ladder=("segment", "global"))
+    rules = Rules(items=items, slots=slots)
+    few = candidates[candidates["customer"] % 4 == 0]
+    with mock.patch.object(pipeline, "FIRST_FILL", 1):
+        rounds = select(few, context, rules)
+    with mock.patch.object(pipeline, "FIRST_FILL", 1000):
+        same(rounds, select(few, context, rules))
+
+
+def test_candidates_alone_do_not_matter_to_others():
+    candidates, context = generated(3)
+    whole = select(candidates, context, Rules())
+    less = select(candidates[candidates["customer"] != 5], context, Rules())
+    pd.testing.assert_frame_equal(
+        less.rows[less.rows["customer"] != 5].reset_index(drop=True),
+        whole.rows[whole.rows["customer"] != 5].reset_index(drop=True),
+    )
+
+
+@pytest.mark.parametrize("customers", [np.array([], dtype=int), None])
+def test_nobody(customers):
+    candidates, context = generated(1)
+    if customers is None:
+        context.known.customers["email_eligible"] = False
+    selection = select(candidates, context, Rules(), customers)
+    assert len(selection.rows) == 0
+    assert selection.counts["selected"] == 0
+    assert selection.counts.sum() == (0 if customers is not None else CUSTOMERS)

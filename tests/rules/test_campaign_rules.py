@@ -1,0 +1,678 @@
+"""Every rule against literals. Unless a test says otherwise, customer 0 has the candidates p0, p1, ... in
+this order, every rule is off but the one under test, and two slots are to be filled without a ladder."""
+
+from datetime import date, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from pydantic import ValidationError
+from scipy import sparse
+
+from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
+from recs_assets.rules.context import Contacts, Context, RulesError, Sends
+from recs_assets.rules.items import NAMES
+from recs_assets.rules.pipeline import select, unknown_names
+from recs_assets.rules.price_tags import price_tags
+from recs_assets.rules.recipients import REASONS, exclusions
+
+AS_OF = date(2024, 3, 4)  # a Monday
+ANCHOR = (AS_OF - date(1970, 1, 1)).days
+N = 6
+
+OFF = {
+    "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
+    "not_rejected": False, "one_per_parent": False, "max_per_category": None,
+    "k": 2, "mmr_lambda": 1.0, "discovery_share": 0.0, "max_repeat": None, "ladder": (),
+}  # fmt: skip
+
+
+def make_rules(segments=None, **changes):
+    values = OFF | changes
+    parts = {
+        name: model(**{key: value for key, value in values.items() if key in model.model_fields})
+        for name, model in (("eligibility", Eligibility), ("items", ItemRules), ("slots", Slots))
+    }
+    return Rules(**parts, segments=segments or {})
+
+
+def make_known(
+    purchases=(),
+    customers=1,
+    categories=(None,) * N,
+    brands=None,
+    prices=None,
+    unavailable=(),
+    segments=None,
+    events=(),
+    as_of=AS_OF,
+):
+    """`purchases`: (customer, product, days before the anchor); `events` the same and the kind."""
+    n = len(categories)
+    anchor = (as_of - date(1970, 1, 1)).days
+    rows = sorted(
+        (anchor - age, c, p, kind)
+        for c, p, age, kind in [*((*row, "purchase") for row in purchases), *events]
+    )
+    day, customer, product = (np.array([row[i] for row in rows], dtype=np.int32) for i in range(3))
+    return Known(
+        as_of=as_of,
+        customers=pd.DataFrame(
+            {
+                "customer_id": [f"c{number:03d}" for number in range(customers)],
+                "email_eligible": True,
+                "country": pd.Series([None] * customers, dtype="str"),
+                "segment": pd.Series(segments or [None] * customers, dtype="str"),
+            }
+        ),
+        products=pd.DataFrame(
+            {
+                "product_id": [f"p{number:03d}" for number in range(n)],
+                "name": "thing",
+                "category": pd.Series(list(categories), dtype="str"),
+                "brand": pd.Series(list(brands or [None] * n), dtype="str"),
+                "price": pd.Series(list(prices or [1.0] * n), dtype="float64"),
+                "available": [number not in unavailable for number in range(n)],
+            }
+        ),
+        events=Events(
+            customer=customer,
+            product=product,
+            basket=np.arange(len(rows), dtype=np.int32),
+            day=day,
+            kind=np.array([EVENT_TYPES.index(row[3]) for row in rows], dtype=np.int8),
+            quantity=np.ones(len(rows), dtype=np.float32),
+            weight=np.ones(len(rows), dtype=np.float32),
+        ),
+    )
+
+
+def ranked(lists, p_purchase=None):
+    """Scores 1, 1/2, 1/3, ... per customer."""
+    rows = [(c, p, 1 / rank) for c, products in lists.items() for rank, p in enumerate(products, 1)]
+    frame = pd.DataFrame(rows, columns=["customer", "product", "score"])
+    frame = frame.astype({"customer": np.int32, "product": np.int32, "score": np.float32}).assign(
+        source="als"
+    )
+    return frame if p_purchase is None else frame.assign(p_purchase=p_purchase)
+
+
+def pairs(*products, n=N, customers=1):
+    """csr with entries for customer 0."""
+    return sparse.csr_matrix(
+        (np.ones(len(products)), (np.zeros(len(products), int), list(products))), shape=(customers, n)
+    )
+
+
+def sent(*rows):
+    """(customer, product, days before the anchor)."""
+    customer, product, age = (np.array(column) for column in zip(*rows, strict=True))
+    return Sends(customer, product, ANCHOR - age)
+
+
+def lists(selection):
+    return selection.rows.groupby("customer")["product"].apply(list).to_dict() if len(selection.rows) else {}
+
+
+def flags(*values, rest=True):
+    return np.array([*values, *[rest] * (N - len(values))])
+
+
+def floats(*values, rest=np.nan):
+    return np.array([*values, *[rest] * (N - len(values))], dtype=float)
+
+
+CASES = {
+    "nothing": ({}, {}, {}, [0, 1]),
+    "unavailable": ({"unavailable": {0}}, {}, {}, [1, 2]),
+    "prints as 0.00": ({"prices": [0.004, 0.005, 1, 1, 1, 1]}, {}, {}, [1, 2]),
+    "stock below, never counted, at the least": ({}, {"stock": floats(2, np.nan, 3)}, {"min_stock": 3}, [1, 2]),
+    "country": (
+        {}, {"country": np.array([0]), "sellable": np.array([flags(False), flags(True)])}, {}, [1, 2],
+    ),
+    "country unknown": (
+        {}, {"country": np.array([-1]), "sellable": np.array([flags(True), flags(False, False)])}, {}, [2, 3],
+    ),
+    "no url": ({}, {"present": {"url": flags(False)}}, {"complete": ("url",)}, [1, 2]),
+    "no price": ({"prices": [np.nan, 1, 1, 1, 1, 1]}, {}, {"complete": ("price",)}, [1, 2]),
+    "no price, not asked for": ({"prices": [np.nan, 1, 1, 1, 1, 1]}, {}, {}, [0, 1]),
+    "a shop without urls": ({}, {"present": {"url": flags(rest=False)}}, {"complete": ("url",)}, [0, 1]),
+    "bought": ({"purchases": [(0, 0, 2), (0, 1, 3)]}, {}, {"bought_within_days": 2}, [1, 2]),
+    "cart": ({}, {"carts": pairs(0)}, {"not_in_cart": True}, [1, 2]),
+    "cart, off": ({}, {"carts": pairs(0)}, {}, [0, 1]),
+    "returned or rated badly": ({}, {"rejected": pairs(1)}, {"not_rejected": True}, [0, 2]),
+    "in the last send": ({}, {"sends": sent((0, 0, 7), (0, 1, 14))}, {"sent_within_sends": 1}, [1, 2]),
+    "in the last two": (
+        {}, {"sends": sent((0, 0, 7), (0, 1, 14), (0, 2, 21))}, {"sent_within_sends": 2}, [2, 3],
+    ),
+    "in the last and an older one": (
+        {}, {"sends": sent((0, 0, 7), (0, 0, 14))}, {"sent_within_sends": 1}, [1, 2],
+    ),
+    "variants": ({}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"one_per_parent": True}, [0, 2]),
+    "no parents": ({}, {"parent": np.full(N, -1)}, {"one_per_parent": True}, [0, 1]),
+    "an unavailable variant takes nobody's place": (
+        {"unavailable": {0}}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"one_per_parent": True}, [1, 2],
+    ),
+    "category": ({"categories": ["A", "A", " A", "B", None, None]}, {}, {"max_per_category": 1}, [0, 3]),
+    "no category": ({}, {}, {"max_per_category": 1}, [0, 1]),
+    "brand": ({"brands": ["X", "X", None, None, None, None]}, {}, {"max_per_brand": 1}, [0, 2]),
+    "price floor": ({"prices": [1, np.nan, 2, 3, 4, 5]}, {}, {"min_price": 2}, [2, 3]),
+    "margin floor": (
+        {"prices": [2] * N}, {"cost": floats(1.5, np.nan, 1, 0.5)}, {"min_margin": 0.5}, [2, 3],
+    ),
+    "a shop without costs": ({}, {}, {"min_margin": 0.5}, [0, 1]),
+    "excluded category": ({"categories": ["FUEL", *[None] * 5]}, {}, {"excluded_categories": ("FUEL",)}, [1, 2]),
+    "excluded brand": ({"brands": ["X", "Y", *[None] * 4]}, {}, {"excluded_brands": ("Y",)}, [0, 2]),
+    "excluded product": ({}, {}, {"excluded_products": ("p000", "p002")}, [1, 3]),
+    "pinned candidate": ({}, {}, {"pinned": (Pin(product="p004", slot=1),)}, [4, 0]),
+    "pinned other": ({}, {}, {"pinned": (Pin(product="p005", slot=2),)}, [0, 5]),
+    "pinned twice": (
+        {}, {}, {"pinned": (Pin(product="p005", slot=1), Pin(product="p003", slot=2))}, [5, 3],
+    ),
+    "pinned and sold out": ({"unavailable": {4}}, {}, {"pinned": (Pin(product="p004", slot=1),)}, [0, 1]),
+    "pinned and in the cart": (
+        {}, {"carts": pairs(4)}, {"not_in_cart": True, "pinned": (Pin(product="p004", slot=1),)}, [0, 1],
+    ),
+    "pinned counts for the category": (
+        {"categories": ["A", "B", None, None, "A", None]}, {},
+        {"max_per_category": 1, "pinned": (Pin(product="p004", slot=1),)}, [4, 1],
+    ),
+    # Scores 1, 1/2, 1/3, 1/4, 1/5 times margins 0.1, 0.1, 0.9, 0.9, 0.1.
+    "margin boost": (
+        {"prices": [1.0] * N}, {"cost": np.array([0.9, 0.9, 0.1, 0.1, 0.9, 0.9])}, {"margin_strength": 1}, [2, 3],
+    ),
+    # The unknown margin counts as the median, 0.5: 0.5, 0.25, 0.3, 0.025, 0.02.
+    "unknown margin": (
+        {"prices": [1.0] * N}, {"cost": np.array([np.nan, 0.5, 0.1, 0.9, 0.9, 0.1])}, {"margin_strength": 1}, [0, 2],
+    ),
+    # Repeats: p0, p1 and p2 were sent a week ago.
+    "repeats": (
+        {}, {"sends": sent((0, 0, 7), (0, 1, 7), (0, 2, 7))}, {"k": 3, "max_repeat": 1}, [0, 3, 4],
+    ),
+    "no repeats": ({}, {"sends": sent((0, 0, 7), (0, 1, 7))}, {"max_repeat": 0}, [2, 3]),
+    "repeats of long ago": (
+        {}, {"sends": sent((0, 5, 7), (0, 0, 14), (0, 1, 14))}, {"max_repeat": 0, "repeat_sends": 1}, [0, 1],
+    ),
+    "viewed since": (
+        {"events": [(0, 1, 7, "view")]}, {"sends": sent((0, 0, 7), (0, 1, 7), (0, 2, 7))},
+        {"k": 3, "max_repeat": 1}, [0, 1, 3],
+    ),
+    "viewed before": (
+        {"events": [(0, 1, 8, "view")]}, {"sends": sent((0, 0, 7), (0, 1, 7), (0, 2, 7))},
+        {"k": 3, "max_repeat": 1}, [0, 3, 4],
+    ),
+    "viewed before the latest of two sends": (
+        {"events": [(0, 0, 10, "view")]}, {"sends": sent((0, 0, 14), (0, 0, 7))}, {"max_repeat": 0}, [1, 2],
+    ),
+    "bought since": (
+        {"purchases": [(0, 0, 1)]}, {"sends": sent((0, 0, 7), (0, 1, 7))}, {"max_repeat": 0}, [0, 2],
+    ),
+    "cheaper since": (
+        {}, {"sends": sent((0, 0, 7), (0, 1, 7)), "price_drop_day": np.array([ANCHOR - 8, ANCHOR - 7, -1, -1, -1, -1])},
+        {"max_repeat": 0}, [1, 2],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_rule(case):
+    shop, facts, changes, expected = CASES[case]
+    context = Context(make_known(**shop), **facts)
+    selection = select(ranked({0: [0, 1, 2, 3, 4]}), context, make_rules(**changes))
+    assert lists(selection) == {0: expected}
+
+
+def test_columns():
+    known = make_known(events=[(0, 1, 1, "view")], purchases=[(0, 5, 30)])
+    context = Context(known, sends=sent((0, 0, 7), (0, 1, 7)))
+    candidates = ranked({0: [0, 1]}, p_purchase=[0.5, 0.25])
+    rules = make_rules(k=4, pinned=(Pin(product="p003", slot=2),), ladder=("global",), max_repeat=1)
+    rows = select(candidates, context, rules).rows
+    assert rows.astype(object).where(rows.notna(), None).to_dict("list") == {
+        "customer": [0, 0, 0, 0],
+        "slot": [1, 2, 3, 4],
+        "product": [0, 3, 1, 5],
+        "score": [1.0, 0.0, 0.5, 0.0],
+        "p_purchase": [0.5, None, 0.25, None],
+        "source": ["als", "pinned", "als", "popularity"],
+        "slot_type": ["personal", "pinned", "personal", "fill"],
+        "fallback_level": ["personal", "global", "personal", "global"],
+        "repeat": ["repeat", "new", "view", "new"],
+    }
+    assert [str(dtype) for dtype in rows.dtypes] == [
+        "int32", "int16", "int32", "float32", "float32", "category", "category", "category", "category",
+    ]  # fmt: skip
+
+
+def test_removed_counts_the_first_rule_and_traces_it():
+    # p0: not available and in the cart; p1: in the cart; p3: the second of A; p5: after the last slot.
+    known = make_known(categories=["A", "A", "A", "A", "B", "A"], unavailable={0})
+    context = Context(known, carts=pairs(0, 1))
+    rules = make_rules(not_in_cart=True, max_per_category=1)
+    selection = select(ranked({0: range(6)}), context, rules, trace=True)
+    assert lists(selection) == {0: [2, 4]}
+    assert selection.removed[selection.removed > 0].to_dict() == {
+        "available": 1,
+        "in_cart": 1,
+        "max_per_category": 2,
+    }
+    assert list(zip(selection.traced["product"], selection.traced["rule"], strict=True)) == [
+        (0, "available"),
+        (1, "in_cart"),
+        (3, "max_per_category"),
+        (5, "max_per_category"),
+    ]
+    assert lists(select(ranked({0: range(6)}), context, rules, without=["in_cart"])) == {0: [1, 4]}
+    assert lists(select(ranked({0: range(6)}), context, rules, without=["available", "in_cart"])) == {
+        0: [0, 4]
+    }
+
+
+def test_what_the_last_slot_closes_is_not_counted():
+    known = make_known(categories=["A", "B", "A", "B", "B", "B"])
+    selection = select(ranked({0: range(6)}), Context(known), make_rules(max_per_category=1))
+    assert lists(selection) == {0: [0, 1]}
+    assert selection.removed["max_per_category"] == 1  # p2; with p1 the slots are full
+
+
+# Relevance of p0, p1, p2 with scores 1, 0.6, 0.2: 1, 0.5, 0. p0 and p1 are the same thing.
+@pytest.mark.parametrize(("weight", "expected"), [(0.5, [0, 2]), (0.9, [0, 1]), (1.0, [0, 1])])
+@pytest.mark.parametrize("by", ["content", "copurchase", "both"])
+def test_diversity(weight, expected, by):
+    facts = {}
+    if by != "copurchase":
+        facts["factors"] = np.array([[2, 0], [1, 0], [0, 1], *[[0, 0]] * 3], dtype=np.float32)
+    if by != "content":
+        facts["copurchase"] = sparse.csr_matrix(([1.0, 1.0], ([0, 1], [1, 0])), shape=(N, N))
+    candidates = ranked({0: [0, 1, 2]}).assign(score=np.float32([1, 0.6, 0.2]))
+    context = Context(make_known(), **facts)
+    # 0.5: p1 is worth 0.5 * 0.5 - 0.5 * 1 = -0.25 then, p2 0; 0.9: 0.45 - 0.1 = 0.35.
+    assert lists(select(candidates, context, make_rules(mmr_lambda=weight))) == {0: expected}
+
+
+def test_diversity_looks_at_pinned_products():
+    factors = np.array([[1, 0], [0, 1], [0, 0], [0, 0], [0, 0], [1, 0]], dtype=np.float32)
+    rules = make_rules(mmr_lambda=0.5, pinned=(Pin(product="p005", slot=1),))
+    candidates = ranked({0: [0, 1]}).assign(score=np.float32([1, 0.8]))
+    # Alone p0 leads; beside the pinned p5, which it equals, it is worth 0.5 - 0.5, and p1 0: p0 is first cell.
+    assert lists(select(candidates, Context(make_known(), factors=factors), rules)) == {0: [5, 0]}
+    candidates = ranked({0: [0, 1, 2]}).assign(score=np.float32([1, 0.8, 0]))
+    # Now p1 is worth 0.4.
+    assert lists(select(candidates, Context(make_known(), factors=factors), rules)) == {0: [5, 1]}
+
+
+# c0 bought A; of the others one bought A and B, one C: B is near A, C is not.
+TASTES = {
+    "purchases": [(0, 0, 30), (1, 0, 30), (1, 4, 30), (2, 3, 30)],
+    "customers": 3,
+    "categories": ["A", "A", "A", "C", "B", "B"],
+}
+
+
+@pytest.mark.parametrize("without", [(), ("discovery",)])
+def test_discovery(without):
+    rules = make_rules(k=3, discovery_share=0.34)
+    selection = select(ranked({0: [0, 3, 1, 2, 4]}), Context(make_known(**TASTES)), rules, [0], without)
+    rows = selection.rows
+    if without:
+        assert lists(selection) == {0: [0, 3, 1]}
+    else:
+        assert lists(selection) == {0: [0, 3, 4]}
+        assert rows["slot_type"].tolist() == ["personal", "personal", "discovery"]
+        assert rows["source"].tolist() == ["als"] * 3
+
+
+def test_discovery_finds_products_itself():
+    rules = make_rules(k=3, discovery_share=0.34)
+    rows = select(ranked({0: [0, 1, 2]}), Context(make_known(**TASTES)), rules, [0]).rows
+    assert rows["product"].tolist() == [0, 1, 4]
+    assert rows.iloc[2][["source", "slot_type", "fallback_level"]].tolist() == [
+        "discovery",
+        "discovery",
+        "category",
+    ]
+
+
+def test_discovery_gives_its_slot_back():
+    # c2 bought only C, which nobody bought with anything else.
+    rules = make_rules(k=3, discovery_share=0.34)
+    selection = select(ranked({2: [0, 1, 2]}), Context(make_known(**TASTES)), rules, [2])
+    assert lists(selection) == {2: [0, 1, 2]}
+    assert selection.rows["slot_type"].tolist() == ["personal"] * 3
+
+
+def test_what_follows_discovery_differs_from_it():
+    # Two discovery slots, but only B is near: p4. The slot given back goes to p3, since p2 equals p4.
+    factors = np.eye(N, dtype=np.float32)[[0, 1, 2, 3, 2, 5]]
+    candidates = ranked({0: [0, 1, 2, 3, 4]}).assign(score=np.float32([1, 0.9, 0.5, 0.45, 0.4]))
+    rules = make_rules(k=4, discovery_share=0.5, mmr_lambda=0.5)
+    selection = select(candidates, Context(make_known(**TASTES), factors=factors), rules, [0])
+    assert lists(selection) == {0: [0, 1, 3, 4]}
+    assert selection.rows["slot_type"].tolist() == ["personal"] * 3 + ["discovery"]
+
+
+def test_discovery_draws_among_the_best_three_of_a_category():
+    categories = ["A", *["B"] * 6]
+    purchases = [(0, 0, 30), (1, 0, 30), (1, 1, 30)]
+
+    def found(week):
+        known = make_known(purchases, customers=2, categories=categories, as_of=AS_OF + timedelta(weeks=week))
+        rules = make_rules(k=2, discovery_share=0.5)
+        return lists(select(ranked({0: [0, 6, 5, 4, 3, 2, 1]}), Context(known), rules, [0]))[0][1]
+
+    assert {found(week) for week in range(30)} == {6, 5, 4}
+
+
+@pytest.mark.parametrize(
+    ("share", "k", "slots"),
+    [(0.2, 12, 2), (0.2, 5, 1), (0.2, 2, 0), (0.25, 10, 3), (0.7, 5, 4), (0, 12, 0), (1, 3, 3)],
+)
+def test_discovery_slots_round_to_the_nearest_halves_up(share, k, slots):
+    assert Slots(discovery_share=share, k=k).discovery_slots == slots
+
+
+def test_discovery_rotates_by_week_and_nothing_else():
+    categories = ["A", *(f"N{number}" for number in range(8))]
+    purchases = [(0, 0, 30), *((1, product, 30) for product in range(9))]
+
+    def found(week, seed=0, customers=2):
+        as_of = AS_OF + timedelta(weeks=week)
+        known = make_known(purchases, customers=customers, categories=categories, as_of=as_of)
+        context = Context(known, seed=seed)
+        return lists(select(ranked({0: range(9)}), context, make_rules(k=2, discovery_share=0.5), [0]))[0][1]
+
+    weeks = [found(week) for week in range(12)]
+    assert weeks == [found(week) for week in range(12)]
+    assert weeks == [found(week, customers=5) for week in range(12)]
+    assert len(set(weeks)) > 3
+    assert weeks != [found(week, seed=1) for week in range(12)]
+
+
+# Sold: p5 to three of segment old, p4 to two of young, p3 (category of what c0 buys) to one of old.
+LADDER = {
+    "purchases": [(1, 5, 28), (2, 5, 28), (3, 5, 28), (4, 4, 28), (5, 4, 28), (1, 3, 28), (0, 2, 28)],
+    "customers": 7,
+    "categories": ["A", "A", "C", "C", "B", "B"],
+    "segments": ["young", "old", "old", "old", "young", "young", None],
+}
+
+
+@pytest.mark.parametrize(
+    ("ladder", "expected", "levels"),
+    [
+        (("segment", "category", "global"), [0, 4, 2, 3], ["personal", "segment", "segment", "category"]),
+        (("category", "segment", "global"), [0, 2, 3, 4], ["personal", "category", "category", "segment"]),
+        (("global",), [0, 5, 4, 2], ["personal", "global", "global", "global"]),
+    ],
+)
+def test_ladder(ladder, expected, levels):
+    # Segment young bought p4 twice and p2 once; c0 bought of category C only.
+    context = Context(make_known(**LADDER))
+    selection = select(ranked({0: [0]}), context, make_rules(k=4, ladder=ladder), [0])
+    assert lists(selection) == {0: expected}
+    assert selection.rows["fallback_level"].tolist() == levels
+
+
+def test_category_level_takes_the_five_she_buys_most():
+    # Product n, the only one of its category, on 6 - n days: p5 is of her sixth category.
+    purchases = [(0, product, 10 + day) for product in range(6) for day in range(6 - product)]
+    context = Context(make_known(purchases, categories=["F", "E", "D", "C", "B", "A"]))
+    for k, expected in ((5, {0: [0, 1, 2, 3, 4]}), (6, {})):
+        assert lists(select(ranked({}), context, make_rules(k=k, ladder=("category",)))) == expected
+
+
+def test_global_order_and_rules_in_the_fill():
+    # Sold three times: p5, twice: p4, once: p2 and p3; p0 and p1 never.
+    context = Context(make_known(**LADDER), carts=pairs(5, customers=7))
+    rules = make_rules(k=2, ladder=("global",), not_in_cart=True, max_per_category=1)
+    selection = select(ranked({6: [0]}), context, rules, [0, 6])
+    assert lists(selection) == {0: [4, 2], 6: [0, 5]}
+    assert selection.rows["source"].tolist() == ["popularity", "popularity", "als", "popularity"]
+
+
+def test_who_cannot_be_filled_is_suppressed():
+    context = Context(make_known(**LADDER))
+    selection = select(ranked({0: [0, 1]}), context, make_rules(k=5, ladder=("global",)), [0, 6])
+    # c6 has p2 to p5, which were sold, and nothing else.
+    assert lists(selection) == {0: [0, 1, 5, 4, 2]}
+    assert selection.suppressed.to_dict("list") == {"customer": [6], "reason": ["too_few_products"]}
+
+
+def test_many_popular_products_that_may_not_be_sent():
+    # 300 best sellers that all lie in c0's cart: the ladder goes on until it finds the two behind them.
+    purchases = [(1 + customer, product, 28) for product in range(300) for customer in range(2)]
+    purchases += [(1, 300, 28), (1, 301, 28)]
+    known = make_known(purchases, customers=3, categories=[None] * 302)
+    context = Context(known, carts=pairs(*range(300), n=302, customers=3))
+    rules = make_rules(k=2, ladder=("global",), not_in_cart=True)
+    assert lists(select(ranked({}), context, rules, [0])) == {0: [300, 301]}
+
+
+def test_p_purchase_is_what_margins_multiply():
+    # 0.5 * 0.1, 0.4 * 0.2, 0.3 * 0.4 = 0.05, 0.08, 0.12, whatever the (negative) scores.
+    candidates = ranked({0: [0, 1, 2]}, [0.5, 0.4, 0.3]).assign(score=np.float32([-1, -2, -3]))
+    context = Context(make_known(), cost=floats(0.9, 0.8, 0.6))
+    assert lists(select(candidates, context, make_rules(margin_strength=1))) == {0: [2, 1]}
+
+
+def test_a_shop_without_anything():
+    # The default rules: no category, brand, url, cost, stock, sends or similarity.
+    context = Context.of_frames(make_known(purchases=[(0, 3, 30), (0, 4, 30)], customers=2))
+    selection = select(ranked({0: [0, 1], 1: []}), context, Rules(slots=Slots(k=2)))
+    assert lists(selection) == {0: [0, 1], 1: [3, 4]}
+    assert selection.removed.sum() == 0
+
+
+def test_the_ladder_leaves_out_what_is_full_already(monkeypatch):
+    # The first round of twelve gives c0 one of two of A, since p1 to p15 lie in her cart, and c2 both.
+    # B has p34 alone.
+    monkeypatch.setattr("recs_assets.rules.pipeline.FIRST_FILL", 1)
+    purchases = [(1, product, 1 + product) for product in range(35)]
+    known = make_known(purchases, customers=3, categories=[*["A"] * 34, "B"])
+    context = Context(known, carts=pairs(*range(1, 16), n=35, customers=3))
+    rules = make_rules(k=3, ladder=("global",), max_per_category=2, not_in_cart=True)
+    assert lists(select(ranked({}), context, rules, [0, 2])) == {0: [0, 16, 34], 2: [0, 1, 34]}
+    rules = make_rules(k=4, ladder=("global",), max_per_category=2, not_in_cart=True)
+    assert select(ranked({}), context, rules, [0, 2]).counts["too_few_products"] == 2
+
+
+def test_rules_per_segment():
+    known = make_known(customers=3, segments=["vip", "other", None], prices=[1, 2, 3, 4, 5, 6])
+    rules = make_rules(
+        segments={
+            "vip": SegmentRules(
+                items=ItemRules(min_price=3), slots=Slots(pinned=(Pin(product="p005", slot=1),))
+            )
+        }
+    )
+    selection = select(ranked(dict.fromkeys(range(3), range(5))), Context(known), rules)
+    assert lists(selection) == {0: [5, 2], 1: [0, 1], 2: [0, 1]}
+    # What a segment does not name stays: not min_stock's default, but what the campaign says.
+    assert rules.of_segment("vip").items == ItemRules(**{**dict(rules.items), "min_price": 3})
+
+
+def test_eligibility_in_order():
+    # One customer per reason, who also carries every later one; the last two are eligible.
+    state = np.array(
+        ["erased", "objected", "unsubscribed", "", "", "", "", "", "subscribed", ""], dtype=object
+    )
+    n = len(state)
+    known = make_known(customers=n)
+    known.customers["email_eligible"] = pd.array([False] * 3 + [None] + [True] * 6, dtype="boolean")
+    late = np.arange(n)
+    context = Context(
+        known,
+        consent_state=state,
+        bounced=late <= 4,
+        test_account=late <= 5,
+        audience=late > 7,
+        contacts=Contacts(np.repeat(np.arange(7), 2), np.full(14, ANCHOR - 1)),
+    )
+    rules = make_rules(max_sends=2)
+    selection = select(ranked(dict.fromkeys(range(n), range(6))), context, rules)
+    assert selection.suppressed["reason"].tolist() == list(REASONS)
+    assert selection.suppressed["customer"].tolist() == list(range(8))
+    assert sorted(lists(selection)) == [8, 9]
+    assert selection.counts.to_dict() == {"selected": 2, **dict.fromkeys(REASONS, 1), "too_few_products": 0}
+    assert selection.counts.sum() == n
+
+
+@pytest.mark.parametrize(("ages", "capped"), [((1, 6), True), ((1, 7), False), ((1,), False), ((1, 1), True)])
+def test_frequency_cap(ages, capped):
+    # With today's send the week holds three where two of the last six days hold one each.
+    contacts = Contacts(np.zeros(len(ages), int), ANCHOR - np.array(ages))
+    context = Context(make_known(), contacts=contacts)
+    found = exclusions(context, Eligibility(max_sends=2, within_days=7))
+    assert found.tolist() == [REASONS.index("frequency_cap") if capped else -1]
+    assert exclusions(context, Eligibility()).tolist() == [-1]
+
+
+def test_price_tags():
+    # Selected: p1, p2 (p0 is in the cart). Bought later: c0 p0 and p1, c1 p2.
+    known = make_known(customers=3, segments=[None] * 3)
+    context = Context(known, carts=pairs(0, customers=3))
+    truth = sparse.csr_matrix(([2.0, 1.0, 1.0], ([0, 0, 1], [0, 1, 2])), shape=(3, N))
+    margin = np.array([5.0, 2.0, 3.0, 1.0, 1.0, np.nan])
+    candidates = ranked({0: [0, 1, 2], 1: [0, 1, 2], 2: [2]})
+    rules = make_rules(not_in_cart=True)
+    tags = price_tags(candidates, context, rules, truth, margin).set_index("rule")
+    assert tags.index.tolist() == list(NAMES)
+    # c0 gets p1, p2 and hits p1; without the rule p0, p1 and hits both. c1: p0, p1 and hits nothing. c2 has one only.
+    line = tags.loc["in_cart"]
+    assert line[["customers", "customers_changed"]].tolist() == [3, 1]
+    assert line[["purchases", "purchases_without", "purchases_gained"]].tolist() == [1, 2, -1]
+    assert line[["margin", "margin_without", "margin_gained"]].tolist() == [2, 7, -5]
+    # Differences -1, 0, 0: the sum's standard error is sqrt(1 - 1/3) = 0.8165.
+    assert line[["purchases_low", "purchases_high"]].tolist() == pytest.approx([-2.6003, 0.6003], abs=1e-4)
+    others = tags.drop("in_cart")
+    assert (others[["customers_changed", "purchases_gained", "margin_gained"]] == 0).all(axis=None)
+    assert price_tags(candidates, context, rules, truth)["margin_gained"].isna().all()
+
+
+def test_of_frames():
+    known = make_known(customers=2)
+    known.customers["country"] = ["de", None]
+    context = Context.of_frames(
+        known,
+        products=pd.DataFrame(
+            {
+                "product_id": ["p003", "p001", "p000", "p999"],
+                "stock": [4.0, 1.0, None, 1.0],
+                "parent_id": [None, "p000", None, None],
+                "url": ["/3", " ", None, "/9"],
+                "countries": ["DE, AT", "FR", None, None],
+            }
+        ),
+        customers=pd.DataFrame({"customer_id": ["c001"], "consent_state": ["objected"], "bounced": [True]}),
+        carts=pd.DataFrame({"customer_id": ["c001", "c777"], "product_id": ["p002", "p002"]}),
+        sends=pd.DataFrame({"customer_id": ["c000"], "product_id": ["p001"], "day": [date(2024, 2, 26)]}),
+        contacts=pd.DataFrame({"customer_id": ["c000", "c000"], "day": [ANCHOR - 1, ANCHOR - 2]}),
+        price_drops=pd.DataFrame({"product_id": ["p001", "p001"], "day": [ANCHOR - 9, ANCHOR - 3]}),
+        seed=5,
+    )
+    np.testing.assert_array_equal(context.stock, [np.nan, 1, np.nan, 4, np.nan, np.nan])
+    assert context.parent.tolist() == [0, 0, -1, -1, -1, -1]
+    assert context.present["url"].tolist() == [False, False, False, True, False, False]
+    assert context.present["name"].all()
+    assert context.country.tolist() == [0, -1]
+    assert context.sellable.tolist() == [
+        [True, False, True, True, True, True],
+        [True, False, True, False, True, True],
+    ]
+    assert context.consent_state.tolist() == ["", "objected"]
+    assert context.bounced.tolist() == [False, True]
+    assert context.carts.toarray().tolist() == [[0] * 6, [0, 0, 1, 0, 0, 0]]
+    assert (context.sends.customer.tolist(), context.sends.product.tolist()) == ([0], [1])
+    assert context.sends.day.tolist() == [ANCHOR - 7]
+    assert context.contacts.day.tolist() == [ANCHOR - 1, ANCHOR - 2]
+    assert context.price_drop_day.tolist() == [-1, ANCHOR - 3, -1, -1, -1, -1]
+    assert context.seed == 5
+    assert Context.of_frames(make_known()).sellable is None
+
+
+def test_unknown_names():
+    rules = make_rules(
+        excluded_categories=("A", "FUEL"),
+        pinned=(Pin(product="p9", slot=1),),
+        segments={"vip": SegmentRules(items=ItemRules(excluded_brands=("X",)))},
+    )
+    assert unknown_names(rules, Context(make_known(categories=["A"] * N))) == [
+        "segments: the shop has no 'vip'.",
+        "pinned: the shop has no 'p9'.",
+        "excluded_categories: the shop has no 'FUEL'.",
+        "excluded_brands: the shop has no 'X'.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"slots": {"kk": 3}}, "slots.kk"),
+        ({"items": {"min_stok": 3}}, "items.min_stok"),
+        ({"segments": {"vip": {"items": {"max_per_brand": 0}}}}, "segments.vip.items.max_per_brand"),
+        ({"segments": {"vip": {"slots": {"k": 5}}}}, "segments.vip.slots.k: the number of slots"),
+        (
+            {"slots": {"k": 3}, "segments": {"vip": {"slots": {"pinned": [{"product": "p", "slot": 4}]}}}},
+            "segments.vip: Value error, pinned: slot 4 is beyond k = 3",
+        ),
+        ({"slots": {"pinned": [{"product": "p", "slot": 1}, {"product": "q", "slot": 1}]}}, "named twice"),
+        ({"slots": {"ladder": ["global", "global"]}}, "named twice"),
+        ({"slots": {"ladder": ["world"]}}, "slots.ladder.0"),
+        ({"slots": {"mmr_lambda": 1.5}}, "slots.mmr_lambda"),
+        ({"items": {"min_price": float("nan")}}, "items.min_price"),
+    ],
+)
+def test_refused_config(values, message):
+    with pytest.raises(ValidationError, match=message):
+        Rules.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("candidates", "facts", "changes", "without", "message"),
+    [
+        (ranked({0: [0, 0]}), {}, {}, (), "twice"),
+        (ranked({0: [6]}), {}, {}, (), "product is outside 0..5"),
+        (ranked({1: [0]}), {}, {}, (), "customer is outside 0..0"),
+        (ranked({0: [0]}).assign(score=np.nan), {}, {}, (), "not finite"),
+        (
+            ranked({0: [0]}).assign(score=-1.0),
+            {"cost": floats(0.5)},
+            {"margin_strength": 1},
+            (),
+            "margin_strength needs",
+        ),
+        (
+            ranked({0: [0, 1]}, [0.1, np.nan]),
+            {"cost": floats(0.5)},
+            {"margin_strength": 1},
+            (),
+            "for every candidate",
+        ),
+        (ranked({0: [0]}), {}, {}, ("stock",), "no rule stock"),
+    ],
+)
+def test_refused_candidates(candidates, facts, changes, without, message):
+    with pytest.raises(RulesError, match=message):
+        select(candidates, Context(make_known(), **facts), make_rules(**changes), without=without)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"stock": np.ones(5)}, "stock has shape"),
+        ({"present": {"url": np.ones(5, bool)}}, "present url has shape"),
+        ({"country": np.zeros(1, int)}, "country and sellable"),
+        ({"factors": np.ones((5, 2))}, "factors must have one row"),
+        ({"copurchase": sparse.csr_matrix(([2.0], ([0], [1])), shape=(N, N))}, "within 0..1"),
+    ],
+)
+def test_refused_context(facts, message):
+    with pytest.raises(RulesError, match=message):
+        Context(make_known(), **facts)
+
+
+def test_future_sends_are_refused():
+    context = Context(make_known(), sends=sent((0, 0, 0)))
+    with pytest.raises(RulesError, match="on or after 2024-03-04"):
+        select(ranked({0: [0]}), context, make_rules(max_repeat=0))
