@@ -1,3 +1,15 @@
 """Weekly product recommendations on Dagster, dbt and DuckDB."""
 
+from typing import Any
+
 __version__ = "0.2.0"
+__all__ = ["predict"]
+
+
+def __getattr__(name: str) -> Any:
+    # Everything behind it (Dagster, LightGBM) is imported when it is asked for.
+    if name == "predict":
+        from recs_assets.predictions import predict
+
+        return predict
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

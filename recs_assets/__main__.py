@@ -20,6 +20,19 @@ def main(arguments: list[str] | None = None) -> int:
     backtest = commands.add_parser("backtest", help="evaluate every model at several test anchors")
     backtest.add_argument("--as-of", type=date.fromisoformat, help="as for run")
     backtest.add_argument("--folds", type=int, default=3, help="test anchors, one horizon apart (default 3)")
+    query = commands.add_parser("query", help="answer a predictive query (docs/queries.md)")
+    query.add_argument("text", metavar="QUERY", help='"PREDICT ... FOR EACH customers.customer_id"')
+    query.add_argument(
+        "--as-of", type=date.fromisoformat, help="a week that was run; default: the query's, else the newest"
+    )
+    query.add_argument(
+        "--view", choices=("all", "new", "repeat"), default="all", help="which purchases a ranking is about"
+    )
+    query.add_argument(
+        "--explain",
+        action="store_true",
+        help="print the query as read, its SQL, who is eligible and the features",
+    )
     commands.add_parser("summary", help="say what is published and where")
     commands.add_parser("settings", help="print every setting, its value and its meaning")
     commands.add_parser(
@@ -45,6 +58,20 @@ def _backtest(parsed: argparse.Namespace) -> int:
     from recs_assets.defs.run import run_backtest
 
     return run_backtest(parsed.as_of, parsed.folds)
+
+
+def _query(parsed: argparse.Namespace) -> int:
+    from recs_assets import predictions
+
+    query, *where = predictions.opened(parsed.text, parsed.as_of)
+    if parsed.explain:
+        print(predictions.explained(query, *where, parsed.view), end="")
+        return 0
+    found = predictions.answer(
+        query, *where, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
+    )
+    print(found.shown())
+    return 0
 
 
 def _summary(parsed: argparse.Namespace) -> int:
@@ -73,6 +100,7 @@ def _prepare(parsed: argparse.Namespace) -> int:
 _COMMANDS = {
     "run": _run,
     "backtest": _backtest,
+    "query": _query,
     "summary": _summary,
     "settings": _settings,
     "prepare": _prepare,

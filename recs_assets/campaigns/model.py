@@ -1,0 +1,372 @@
+"""One campaign is one YAML file: what to predict, for whom, when, under which rules.
+
+A file is read as a typed, immutable model that refuses unknown keys; every error is one sentence
+with the file and the line. `load_folder` keeps good campaigns apart from bad ones, so that one bad
+file stops nothing but its own campaign. docs/campaigns.md explains the keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from recs_assets.campaigns.parser import parse
+from recs_assets.campaigns.syntax import Query, QueryError
+from recs_assets.campaigns.validation import item_column, validate
+from recs_assets.rules.config import Eligibility, ItemRules, Rules, SegmentRules, Slots
+from recs_assets.schema import RecsError
+
+FOLDER = Path(__file__).parent
+View = Literal["all", "new", "repeat"]
+Export = Literal["long", "wide", "feed", "addresses"]
+
+# minute, hour, day of the month, month, day of the week (0 and 7 are Sunday)
+_CRON = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day of the month", 1, 31, ()),
+    ("month", 1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
+    ("day of the week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
+)
+_DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+
+
+class CampaignError(RecsError):
+    """A campaign file cannot be used.
+
+    Attributes:
+        path: the file.
+        line: from 1.
+        message: the sentence without file and line.
+    """
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        self.path, self.line, self.message = path, line, message
+        super().__init__(f"{path}, line {line}: {message}")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Schedule(_Model):
+    """When the campaign is made."""
+
+    cron: str = Field(description="Five fields: minute, hour, day of the month, month, day of the week.")
+    timezone: str | None = Field(None, description="IANA time zone; without one, the shop's.")
+
+    @field_validator("cron")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if problem := cron_problem(value):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError):
+                raise ValueError(
+                    f"there is no time zone {value}; use an IANA name like Europe/Berlin"
+                ) from None
+        return value
+
+
+class Segment(_Model):
+    """What differs for one customer segment: only the keys that are given."""
+
+    eligibility: Eligibility = Eligibility()
+    rules: ItemRules = ItemRules()
+    slots: Slots = Slots()
+
+
+class Campaign(_Model):
+    """One campaign as its file says.
+
+    Attributes beside the keys of the file: `target`, the validated query; `rule_set`, the rules for
+    `rules.pipeline.select`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = Field(
+        description="Of its assets and its table; the file is called so, too."
+    )
+    description: Annotated[str, Field(min_length=1)] = Field(description="One sentence, for the catalogue.")
+    owner: Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")] = Field(
+        description="team:crm, or an email address."
+    )
+    query: str = Field(description="What is predicted, and for whom (docs/queries.md).")
+    view: View = Field(
+        "all", description="Rank every product, or only those new to, or had by, the customer."
+    )
+    schedule: Schedule
+    eligibility: Eligibility = Field(Eligibility(), description="Who may be written to, beyond consent.")
+    rules: ItemRules = Field(ItemRules(), description="What may stand in a slot, beyond availability.")
+    slots: Slots = Field(Slots(), description="How slots are filled; k is by default the query's TOP k.")
+    segments: dict[str, Segment] = Field({}, description="Customer segment -> what differs in it.")
+    exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
+
+    @field_validator("query")
+    @classmethod
+    def _answerable(cls, value: str) -> str:
+        validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _slots_of_query(cls, data: Any) -> Any:
+        """k is the query's where the file does not say."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("query"), str):
+            return data
+        slots = data.get("slots", {})
+        if not isinstance(slots, Mapping) or "k" in slots:
+            return data
+        try:
+            top = parse(data["query"]).top
+        except QueryError:
+            return data  # the field says it, with its place
+        return data if top is None else {**data, "slots": {**slots, "k": top}}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.lists_products:
+            given = sorted({"rules", "slots", "segments"} & self.model_fields_set - self._derived)
+            if given or self.view != "all":
+                key = given[0] if given else "view"
+                raise ValueError(f"{key}: the query ranks no products, so it has no {key}; remove the key")
+        elif self.slots.k > self.target.top:
+            raise ValueError(
+                f"slots.k: {self.slots.k} slots need RANK TOP {self.slots.k} or more in the query"
+            )
+        self.rule_set  # noqa: B018 - segments that do not fit are refused here
+        return self
+
+    @property
+    def _derived(self) -> set[str]:
+        """`slots` where it holds nothing but the query's k."""
+        return (
+            {"slots"} if self.slots.model_fields_set <= {"k"} and self.slots.k == self.target.top else set()
+        )
+
+    @cached_property
+    def target(self) -> Query:
+        return validate(parse(self.query))
+
+    @property
+    def lists_products(self) -> bool:
+        """Whether products are ranked; otherwise there are no slots."""
+        return self.target.task == "rank" and item_column(self.target) == "product_id"
+
+    @cached_property
+    def rule_set(self) -> Rules:
+        return Rules(
+            eligibility=self.eligibility,
+            items=self.rules,
+            slots=self.slots,
+            segments={
+                name: SegmentRules(eligibility=one.eligibility, items=one.rules, slots=one.slots)
+                for name, one in self.segments.items()
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The campaigns of a folder: name -> campaign, and the errors of the files that are none."""
+
+    campaigns: dict[str, Campaign]
+    errors: tuple[CampaignError, ...]
+
+
+def load_folder(folder: Path = FOLDER) -> Folder:
+    """Every `*.yaml` of a folder, in the order of the names; a bad file is an error beside the good ones.
+
+    Raises:
+        RecsError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise RecsError(f"There is no folder of campaigns at {folder}: create it, or name another.")
+    campaigns, errors = {}, []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            one = load(path)
+            campaigns[one.name] = one
+        except CampaignError as error:
+            errors.append(error)
+    return Folder(campaigns, tuple(errors))
+
+
+def load(path: Path) -> Campaign:
+    """Read one campaign.
+
+    Raises:
+        CampaignError: the first thing that is wrong, with its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else mark.line + 1
+        raise CampaignError(path, line, f"this is not YAML ({error.problem}); correct it.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        raise CampaignError(path, 1, f"the file cannot be read ({error}); repair it.") from error
+    lines = _Lines(path, root)
+    if not isinstance(data, Mapping):
+        raise CampaignError(
+            path, 1, "a campaign is a list of keys and values (docs/campaigns.md); write name: first."
+        )
+    try:
+        found = Campaign.model_validate(data)
+    except QueryError as error:
+        raise CampaignError(path, lines.of_query(error.line), f"query: {error.sentence}") from error
+    except ValidationError as error:
+        place, message = _first(error)
+        raise CampaignError(path, lines.of(place), message) from error
+    if found.name != path.stem:
+        raise CampaignError(
+            path,
+            lines.of(("name",)),
+            f"name: {found.name} is in {path.name}; call both {path.stem} or both {found.name}.",
+        )
+    return found
+
+
+class _Lines:
+    """Lines of keys by their path, out of YAML's own marks; refuses a key that stands twice."""
+
+    def __init__(self, path: Path, root: yaml.Node | None) -> None:
+        self._path = path
+        self._at: dict[tuple[str, ...], int] = {(): 1}
+        self._text: dict[tuple[str, ...], yaml.ScalarNode] = {}
+        if root is not None:
+            self._walk(root, ())
+
+    def _walk(self, node: yaml.Node, place: tuple[str, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                here = (*place, str(key.value))
+                line = key.start_mark.line + 1
+                if here in self._at:
+                    raise CampaignError(self._path, line, f"{'.'.join(here)} stands twice; keep one.")
+                self._at[here] = line
+                self._walk(value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                here = (*place, str(number))
+                self._at[here] = value.start_mark.line + 1
+                self._walk(value, here)
+        else:
+            self._text[place] = node
+
+    def of(self, place: tuple[str, ...]) -> int:
+        """Line of the key, or of the nearest key around it."""
+        while place not in self._at:
+            place = place[:-1]
+        return self._at[place]
+
+    def of_query(self, line: int | None) -> int:
+        """Line of the file that holds a line of the query."""
+        node = self._text.get(("query",))
+        if node is None or line is None:
+            return self.of(("query",))
+        # A block begins on the line after its mark; other text on the mark's own line.
+        return node.start_mark.line + line + (1 if node.style in ("|", ">") else 0)
+
+
+def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """Place and sentence of the first error; an unknown key comes before what it may have caused."""
+    every = error.errors()
+    one = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
+    place = tuple(str(part) for part in one["loc"])
+    name = ".".join(place)
+    if one["type"] == "extra_forbidden":
+        *around, key = place
+        known = _keys(around)
+        near = difflib.get_close_matches(key, known, n=1)
+        what = "rule" if around and around[-1] == "rules" else "key"
+        hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(known)}."
+        return place, f"there is no {what} {name}; {hint}"
+    if one["type"] == "missing":
+        return place, f"the key {name} is missing; add it."
+    message = one["msg"].removeprefix("Value error, ")
+    if not place:
+        # A check of the whole says its key first.
+        key, _, message = message.partition(": ")
+        place, name = tuple(key.split(".")), key
+    shown = "" if isinstance(one["input"], Mapping | BaseModel | list) else f" (it is {one['input']!r})"
+    return place, f"{name}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}; correct it."
+
+
+def _keys(place: list[str]) -> list[str]:
+    """The keys that may stand at a place of the file."""
+    model: Any = Campaign
+    for part in place:
+        if part == "segments":
+            model = {"segments": Segment}
+        elif isinstance(model, dict):
+            model = Segment
+        elif part.isdigit():
+            continue
+        else:
+            found = model.model_fields[part].annotation
+            model = found if isinstance(found, type) else found.__args__[0]
+    return list(model.model_fields)
+
+
+def cron_problem(text: str) -> str | None:
+    """What is wrong with a cron expression of five fields; None: nothing.
+
+    Lists, ranges, steps and English names of months and days are understood; no macros such as
+    @daily, no seconds. What passes here passes Dagster's own check, too (a test compares).
+
+    >>> cron_problem("0 6 * * mon") is None, cron_problem("0 25 * * *")
+    (True, 'hour is 25, but goes from 0 to 23')
+    """
+    fields = text.split()
+    if len(fields) != len(_CRON):
+        return f"a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, and this has {len(fields)}"
+    chosen: list[set[int]] = []
+    for field_text, (name, low, high, words) in zip(fields, _CRON, strict=True):
+        values: set[int] = set()
+        for part in field_text.split(","):
+            match = re.fullmatch(r"(\*|(\w+)(?:-(\w+))?)(?:/(\d{1,3}))?", part)
+            if match is None:
+                return f"{name} {part or 'of nothing'} is not a number, a range a-b, *, or */step"
+            _, first, last, step = match.groups()
+            ends = []
+            for word in (first, last):
+                if word is None:
+                    continue
+                if not word.isdigit() and word.lower() not in words:
+                    return f"{name} {word} is not a number" + (
+                        f" or one of {', '.join(words)}" if words else ""
+                    )
+                ends.append(int(word) if word.isdigit() else words.index(word.lower()) + low)
+            if first is not None and step is not None and last is None:
+                return f"{name} {part}: a step needs * or a range before it"
+            if outside := [one for one in ends if not low <= one <= high]:
+                return f"{name} is {outside[0]}, but goes from {low} to {high}"
+            if step is not None and not 1 <= int(step) <= high:
+                return f"{name} has a step of {step}; it must be from 1 to {high}"
+            start, stop = (ends[0], ends[-1]) if ends else (low, high)
+            if start > stop:
+                return f"{name} {part} ends before it begins"
+            values |= set(range(start, stop + 1, int(step or 1)))
+        chosen.append(values)
+    days, months = chosen[2], chosen[3]
+    if fields[4] == "*" and not any(min(days) <= _DAYS_OF_MONTH[month - 1] for month in months):
+        return f"the day {min(days)} does not come in the months {fields[3]}"
+    return None

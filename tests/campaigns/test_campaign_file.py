@@ -1,0 +1,233 @@
+"""Campaign files: what is shipped is good, and what is wrong is one sentence with its line."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recs_assets.campaigns.model import FOLDER, CampaignError, cron_problem, load, load_folder
+from recs_assets.schema import RecsError
+
+GOOD = """\
+name: mailing
+description: Twelve products.
+owner: team:crm
+query: |
+  PREDICT LIST_DISTINCT(transactions.item_id, 0, 14, days) RANK TOP 12
+  FOR EACH users.user_id
+  WHERE users.email_eligible == 1
+schedule:
+  cron: "0 6 * * 1"
+  timezone: Europe/Berlin
+rules:
+  min_stock: 3
+  excluded_brands: [Acme]
+slots:
+  discovery_share: 0.2
+segments:
+  gold:
+    rules:
+      min_price: 50
+exports: [long, feed]
+"""
+CLASSIFY = """\
+name: mailing
+description: Affinity.
+owner: crm@example.com
+query: PREDICT LIST_DISTINCT(transactions.category, 0, 28, days) CLASSIFY FOR EACH users.user_id
+schedule: {cron: 0 6 * * 1}
+"""
+
+
+def written(folder: Path, text: str, name: str = "mailing") -> Path:
+    path = folder / f"{name}.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def sentence(folder: Path, text: str) -> str:
+    """The error of a file, without the folder."""
+    with pytest.raises(CampaignError) as caught:
+        load(written(folder, text))
+    return str(caught.value).removeprefix(f"{folder}/")
+
+
+def test_the_six_shipped_campaigns_are_good():
+    found = load_folder()
+    assert found.errors == ()
+    assert {name: (one.target.task, one.target.top, one.view) for name, one in found.campaigns.items()} == {
+        "buy_it_again": ("rank", 50, "repeat"),
+        "category_affinity": ("classify", None, "all"),
+        "high_value_email": ("rank", 12, "all"),
+        "try_something_new": ("rank", 12, "new"),
+        "weekly_email": ("rank", 12, "all"),
+        "win_back": ("rank", 12, "all"),
+    }
+    assert {path.stem for path in FOLDER.glob("*.yaml")} == set(found.campaigns)
+
+
+def test_a_file_becomes_a_query_a_schedule_and_rules(tmp_path):
+    found = load(written(tmp_path, GOOD))
+    assert str(found.target) == (
+        "PREDICT LIST_DISTINCT(order_lines.product_id, 0, 14, days) RANK TOP 12\n"
+        "FOR EACH customers.customer_id\n"
+        "WHERE customers.email_eligible = 1"
+    )
+    assert (found.schedule.cron, found.schedule.timezone) == ("0 6 * * 1", "Europe/Berlin")
+    assert found.slots.k == 12  # the query's TOP
+    assert found.rule_set.items.min_stock == 3
+    assert found.rule_set.of_segment("gold").items.min_price == 50
+    assert found.rule_set.of_segment("gold").items.min_stock == 3
+    assert found.rule_set.of_segment("").items.min_price is None
+
+
+def test_a_classification_has_no_slots(tmp_path):
+    assert not load(written(tmp_path, CLASSIFY)).lists_products
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("\nrules:", "\nrulez:", "mailing.yaml, line 11: there is no key rulez; did you mean rules?"),
+        (
+            "min_stock: 3",
+            "min_stok: 3",
+            "mailing.yaml, line 12: there is no rule rules.min_stok; did you mean min_stock?",
+        ),
+        (
+            "  excluded_brands: [Acme]",
+            "  horoscope: cancer",
+            "mailing.yaml, line 13: there is no rule rules.horoscope; the rules are min_stock, complete, "
+            "bought_within_days, not_in_cart, not_rejected, sent_within_sends, one_per_parent, max_per_category, "
+            "max_per_brand, min_price, min_margin, excluded_categories, excluded_brands, excluded_products.",
+        ),
+        (
+            "min_price: 50",
+            "min_prise: 50",
+            "mailing.yaml, line 19: there is no rule segments.gold.rules.min_prise; did you mean min_price?",
+        ),
+        (
+            "0 6 * * 1",
+            "0 25 * * 1",
+            "mailing.yaml, line 9: schedule.cron: hour is 25, but goes from 0 to 23 (it is '0 25 * * 1'); correct it.",
+        ),
+        (
+            "Europe/Berlin",
+            "Europe/Atlantis",
+            "mailing.yaml, line 10: schedule.timezone: there is no time zone Europe/Atlantis; use an IANA name like "
+            "Europe/Berlin (it is 'Europe/Atlantis'); correct it.",
+        ),
+        (
+            "email_eligible == 1",
+            "email_elligible == 1",
+            "mailing.yaml, line 7: query: Query line 3, column 7: customers has no column email_elligible; "
+            "did you mean email_eligible?",
+        ),
+        ("min_stock: 3", "min_stock: many", "mailing.yaml, line 12: rules.min_stock: input should be a valid number"),
+        ("min_stock: 3", "min_stock: -1", "mailing.yaml, line 12: rules.min_stock: input should be greater than"),
+        ("[long, feed]", "[long, fax]", "mailing.yaml, line 20: exports.1: input should be 'long'"),
+        ("owner: team:crm\n", "", "mailing.yaml, line 1: the key owner is missing; add it."),
+        ("team:crm", "somebody", "mailing.yaml, line 3: owner: string should match pattern"),
+        ("name: mailing", "name: letter", "mailing.yaml, line 1: name: letter is in mailing.yaml; call both"),
+        ("owner:", "name: twice\nowner:", "mailing.yaml, line 3: name stands twice; keep one."),
+        ("\nrules:\n", "\nrules: [\n", "mailing.yaml, line 13: this is not YAML"),
+        (
+            "discovery_share: 0.2",
+            "k: 24",
+            "mailing.yaml, line 15: slots.k: 24 slots need RANK TOP 24 or more in the query; correct it.",
+        ),
+        ("  discovery_share: 0.2", "  pinned: [{product: a, slot: 13}]", "mailing.yaml, line 14: slots: pinned: slot 13"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expected):
+    assert GOOD.count(old) == 1
+    said = sentence(tmp_path, GOOD.replace(old, new))
+    assert said.startswith(expected), said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("key", ["rules: {min_stock: 2}", "slots: {discovery_share: 0.1}", "view: new"])
+def test_a_query_without_products_refuses_what_is_about_products(tmp_path, key):
+    said = sentence(tmp_path, f"{CLASSIFY}{key}\n")
+    name = key.partition(":")[0]
+    assert said == (
+        f"mailing.yaml, line 6: {name}: the query ranks no products, so it has no {name}; remove the key; correct it."
+    )
+
+
+def test_an_empty_file_and_a_list_are_no_campaigns(tmp_path):
+    for text in ("", "- name: mailing\n"):
+        assert sentence(tmp_path, text).startswith(
+            "mailing.yaml, line 1: a campaign is a list of keys and values"
+        )
+
+
+def test_a_bad_file_leaves_the_others_alone(tmp_path):
+    written(tmp_path, GOOD)
+    written(tmp_path, GOOD.replace("mailing", "broken").replace("RANK", "RNAK"), "broken")
+    written(tmp_path, CLASSIFY.replace("mailing", "other"), "other")
+    found = load_folder(tmp_path)
+    assert sorted(found.campaigns) == ["mailing", "other"]
+    assert [(error.path.name, error.line) for error in found.errors] == [("broken.yaml", 5)]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(RecsError, match="no folder of campaigns"):
+        load_folder(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("text", ["0 6 * * 1", "*/15 8-18 * * mon-fri", "0 0 1,15 jan-jun/2 *", "5 4 29 2 *"])
+def test_good_crons(text):
+    assert cron_problem(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (
+            "@daily",
+            "a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, and this has 1",
+        ),
+        (
+            "0 6 * * 1 *",
+            "a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, and this has 6",
+        ),
+        ("60 6 * * 1", "minute is 60, but goes from 0 to 59"),
+        ("0 6 0 * 1", "day of the month is 0, but goes from 1 to 31"),
+        ("0 6 * * 8", "day of the week is 8, but goes from 0 to 7"),
+        ("0 6 * * moon", "day of the week moon is not a number or one of sun, mon, tue, wed, thu, fri, sat"),
+        ("0 18-6 * * *", "hour 18-6 ends before it begins"),
+        ("0 6,, * * *", "hour of nothing is not a number, a range a-b, *, or */step"),
+        ("*/0 6 * * *", "minute has a step of 0; it must be from 1 to 59"),
+        ("5/10 6 * * *", "minute 5/10: a step needs * or a range before it"),
+        ("0 6 31 feb,jun *", "the day 31 does not come in the months feb,jun"),
+    ],
+)
+def test_bad_crons(text, problem):
+    assert cron_problem(text) == problem
+
+
+NUMBERS = st.integers(0, 62).map(str)
+PARTS = st.one_of(
+    st.just("*"),
+    NUMBERS,
+    st.tuples(NUMBERS, NUMBERS).map("-".join),
+    st.tuples(st.just("*"), NUMBERS).map("/".join),
+    st.sampled_from(["mon", "Sun", "sat", "jan", "DEC", "", "x", "-1", "1-2-3", "fri-sun", "1-5/2"]),
+)
+FIELDS = st.lists(PARTS, min_size=1, max_size=3).map(",".join)
+
+
+@settings(deadline=None)  # the first call imports Dagster
+@given(st.lists(FIELDS, min_size=4, max_size=6).map(" ".join))
+def test_dagster_takes_every_cron_that_passes(text):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from dagster._utils.schedules import is_valid_cron_string
+
+    if cron_problem(text) is None:
+        assert is_valid_cron_string(text), text

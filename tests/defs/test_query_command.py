@@ -1,0 +1,136 @@
+"""Predictive queries on a week of the tiny shop, from the shell and from a notebook."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+import shops
+
+import recs_assets
+from recs_assets.__main__ import main
+from recs_assets.recommenders.base import stored
+from recs_assets.schema import RecsError
+from recs_assets.warehouse import Warehouse
+
+WEEK = date(2025, 6, 30)
+RANK = "PREDICT LIST_DISTINCT(transactions.item_id, 0, 14, days) RANK TOP 3 FOR EACH users.user_id"
+
+
+@pytest.fixture
+def here(weekly: shops.Home, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+    """The week, as the environment of this process."""
+    monkeypatch.setenv("RECS_HOME", str(weekly.path))
+    monkeypatch.setenv("RECS_DATA", str(shops.TINY))
+    return Warehouse(weekly.path)
+
+
+def codes(known, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return tuple(
+        pd.Index(getattr(known, frame)[column]).get_indexer(table[column])
+        for frame, column in (("customers", "customer_id"), ("products", "product_id"))
+    )
+
+
+def test_a_ranking(here):
+    table = recs_assets.predict(f"{RANK} WHERE users.email_eligible == 1")
+    known = here.known(WEEK, WEEK)
+    eligible = known.customers.set_index("customer_id")["email_eligible"]
+    assert list(table.columns) == ["customer_id", "product_id", "rank", "score", "probability", "source"]
+    assert eligible[table["customer_id"].unique()].all()
+    assert table.groupby("customer_id")["rank"].agg(list).map(lambda ranks: ranks == [1, 2, 3]).all()
+    assert not table.duplicated(["customer_id", "product_id"]).any()
+    assert table["probability"].between(0, 1, inclusive="neither").all()
+    assert (table.groupby("customer_id")["score"].diff().dropna() <= 0).all()
+    assert known.available[codes(known, table)[1]].all()
+    pd.testing.assert_frame_equal(
+        table, recs_assets.predict(f"{RANK} WHERE email_eligible = true", "2025-06-30")
+    )
+
+
+@pytest.mark.parametrize("view", ["new", "repeat"])
+def test_a_view_holds_only_what_it_says(here, view):
+    table = recs_assets.predict(RANK, view=view)
+    known = here.known(WEEK, WEEK)
+    assert len(table)
+    assert (stored(known.history, *codes(known, table)) == (view == "repeat")).all()
+
+
+def test_a_filter_of_products_fills_the_list_from_what_it_admits(here):
+    table = recs_assets.predict(RANK.replace("item_id,", "item_id WHERE item_id.price > 5,"))
+    known = here.known(WEEK, WEEK)
+    assert (known.products["price"].to_numpy()[codes(known, table)[1]] > 5).all()
+    assert table.groupby("customer_id").size().unique().tolist() == [3]
+
+
+def test_pairs_are_the_same_ranking(here):
+    pairs = "PREDICT BOOL(orders.product_id, 0, 14, days) FOR EACH customers.customer_id, products.product_id RANK TOP 3"
+    pd.testing.assert_frame_equal(recs_assets.predict(pairs), recs_assets.predict(RANK))
+
+
+def test_probabilities_of_categories(here):
+    table = recs_assets.predict(
+        "PREDICT LIST_DISTINCT(transactions.category, 0, 28, days) CLASSIFY FOR EACH users.user_id"
+    )
+    assert list(table.columns) == ["customer_id", "category", "rank", "score", "probability"]
+    assert not table.duplicated(["customer_id", "category"]).any()
+    assert set(table["category"]) <= set(here.known(WEEK, WEEK).products["category"].dropna())
+
+
+def test_numbers_and_truth_values(here):
+    spend = recs_assets.predict("PREDICT SUM(order_lines.amount, 0, 28, days) FOR EACH customers.customer_id")
+    assert list(spend.columns) == ["customer_id", "prediction"]
+    assert np.isfinite(spend["prediction"]).all()
+    buys = recs_assets.predict("PREDICT COUNT(orders.*, 0, 28, days) > 0 FOR EACH customers.customer_id")
+    assert list(buys.columns) == ["customer_id", "score", "probability"]
+    assert len(buys) == len(spend)
+
+
+def test_explain_says_the_query_its_sql_and_who_is_eligible(here, capsys):
+    assert main(["query", f"{RANK} WHERE users.email_eligible == 1", "--explain"]) == 0
+    said = capsys.readouterr().out
+    known = here.known(WEEK, WEEK)
+    eligible = int(known.customers["email_eligible"].sum())
+    assert "PREDICT LIST_DISTINCT(order_lines.product_id, 0, 14, days) RANK TOP 3" in said
+    assert "select distinct events.customer_id" in said
+    assert f"{eligible} of {known.n_customers} customers" in said
+    assert "customer_product_decayed_frequency" in said
+
+
+def test_the_command_prints_the_table_and_the_test(here, capsys):
+    assert main(["query", RANK]) == 0
+    said = capsys.readouterr()
+    assert "customer_id product_id" in said.out
+    assert "map@12" in said.out
+    assert "Predicting at 2025-06-30." in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ([RANK, "--as-of", "2025-06-23"], "The week 2025-06-23 has no build in "),
+        (
+            [f"{RANK} AS OF '2025-06-30'", "--as-of", "2025-05-05"],
+            "the query is AS OF 2025-06-30, but it is asked for",
+        ),
+        ([RANK.replace("item_id", "itm_id")], "Query line 1, column 23: order_lines has no column itm_id"),
+        ([RANK.replace("14", "90")], "Query line 1, column 45: the target looks 90 days ahead"),
+        (
+            [f"{RANK} WHERE COUNT(orders.*, -28, 0, days) > 999"],
+            "Query line 1, column 9: there is nothing to learn from at 2025-05-05 (no rows)",
+        ),
+    ],
+)
+def test_errors_are_one_sentence(here, capsys, arguments, expected):
+    assert main(["query", *arguments]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    line = next(line for line in said.err.splitlines() if line.startswith("Error: "))
+    assert line.removeprefix("Error: ").startswith(expected), line
+
+
+def test_a_date_that_is_none_is_refused(here):
+    with pytest.raises(RecsError, match="as_of is 'soon', which is no date"):
+        recs_assets.predict(RANK, "soon")

@@ -1,0 +1,244 @@
+"""The prediction engine on hand-made rows; tests/defs/test_query_command.py runs it on a week."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import warnings
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from recs_assets.campaigns.parser import parse
+from recs_assets.campaigns.syntax import QueryError
+from recs_assets.campaigns.validation import validate
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # what dagster-dbt imports deprecates parts of itself
+    from recs_assets import predictions
+    from recs_assets.defs.ranker import Lesson
+
+WEEK = date(2018, 1, 1)
+TEST = date(2017, 12, 4)
+TRAIN = (date(2017, 11, 6), date(2017, 10, 23), date(2017, 10, 9))
+ANCHORS = [WEEK, TEST, *TRAIN]
+SUM = "PREDICT SUM(order_lines.amount, {}) > 0 FOR EACH customers.customer_id"
+
+
+def planned(window: str, anchors: list[date] = ANCHORS) -> predictions.Plan:
+    return predictions.plan(validate(parse(SUM.format(window))), WEEK, anchors, 3, 28)
+
+
+@pytest.mark.parametrize("window", ["0, 28, days", "0, 14, days", "7, 28, days", "0, 672, hours"])
+def test_windows_that_fit_take_the_weekly_anchors(window):
+    found = planned(window)
+    assert (found.test, found.train, found.note) == (TEST, TRAIN, "")
+    assert str(found.query.target) == f"SUM(order_lines.amount, {window}) > 0"
+
+
+@pytest.mark.parametrize(
+    ("window", "cut", "days"),
+    [
+        ("0, 30, days", "0, 28, days", 30),
+        ("0, 720, hours", "0, 672, hours", 30),
+        ("0, 1, months", "0, 28, days", 31),
+    ],
+)
+def test_a_window_a_little_too_long_is_cut_and_says_so(window, cut, days):
+    found = planned(window)
+    assert str(found.query.target) == f"SUM(order_lines.amount, {cut}) > 0"
+    assert (found.test, found.train) == (TEST, TRAIN)
+    assert found.note.startswith(f"Labels cover the first 28 of the {days} days")
+
+
+@pytest.mark.parametrize(("window", "days", "setting"), [("0, 32, days", 32, 35), ("0, 90, days", 90, 91)])
+def test_a_window_much_too_long_is_refused(window, days, setting):
+    with pytest.raises(QueryError) as caught:
+        planned(window)
+    assert caught.value.sentence == (
+        f"Query line 1, column 9: the target looks {days} days ahead, but the anchors of the week 2018-01-01 are "
+        f"laid out for 28; shorten the window, or run the week with RECS_HORIZON_DAYS={setting}."
+    ).replace("column 9", f"column {caught.value.column}")
+
+
+def test_earlier_anchors_are_taken_where_they_are_there():
+    """Eight weeks ahead: the test moves to 6 November, and training to what is over by then."""
+    older = [date(2017, 9, 11), date(2017, 8, 28), date(2017, 8, 14), date(2017, 7, 31)]
+    found = planned("0, 56, days", [*ANCHORS, *older])
+    assert (found.test, found.train) == (date(2017, 11, 6), tuple(older[:3]))
+
+
+def test_no_training_label_reaches_past_the_test_and_no_test_label_past_the_week():
+    for days in range(1, 29):
+        found = planned(f"0, {days}, days")
+        assert all((found.test - one).days >= days for one in found.train)
+        assert (WEEK - found.test).days >= days
+
+
+# -- what a customer bought from a category ----------------------------------------------------
+
+BAKERY, DAIRY, FRUIT = range(3)
+
+
+@pytest.fixture
+def history(shop):
+    group = pd.Index(["bakery", "dairy", "fruit"]).get_indexer(shop.products["category"])
+    return predictions.History(shop, group, 3)
+
+
+def test_days_of_purchase_per_category(history):
+    rows = pd.DataFrame(
+        history.features(np.array([0, 0, 1, 5]), np.array([DAIRY, BAKERY, DAIRY, DAIRY])),
+        columns=list(predictions.PAIR_FEATURES),
+    )
+    # c1 bought dairy 84, 56 and 28 days ago; c2 56 and (twice on one day) 28; c6 never.
+    assert rows["value_days"].tolist() == [3, 4, 2, 0]
+    assert rows["value_days_28d"].tolist() == [1, 1, 1, 0]
+    assert rows["value_days_91d"].tolist() == [3, 3, 2, 0]
+    assert rows["value_days_since_last"].fillna(-1).tolist() == [28, 28, 28, -1]
+    assert rows["value_days_since_first"].fillna(-1).tolist() == [84, 112, 56, -1]
+    assert rows["value_mean_gap_days"].fillna(-1).tolist() == [28, 28, 28, -1]
+    assert rows["value_due_ratio"].fillna(-1).tolist() == [1, 1, 1, -1]
+    assert rows["value_decayed_days_14"].tolist() == pytest.approx(
+        [2**-6 + 2**-4 + 2**-2, 2**-8 + 2**-6 + 2**-4 + 2**-2, 2**-4 + 2**-2, 0]
+    )
+    # Half-life 28 days: c1 7/8, c2 3/4, c3 1/2, c4 13/16, c5 1/2.
+    assert rows["value_popularity"].tolist() == pytest.approx([3.4375, 2.6875, 3.4375, 3.4375])
+    assert rows["value_buyer_share"].tolist() == pytest.approx([1, 0.8, 1, 1])
+
+
+def test_candidates_are_own_categories_and_the_most_popular(history):
+    customer, value = history.candidates(np.array([1, 2, 5]), 1)
+    assert list(zip(customer.tolist(), value.tolist(), strict=True)) == [
+        (1, BAKERY), (1, DAIRY), (2, BAKERY), (2, DAIRY), (2, FRUIT), (5, DAIRY),
+    ]  # fmt: skip
+
+
+def test_a_shop_without_purchases_has_no_categories(build_known):
+    known = build_known([])
+    empty = predictions.History(known, np.zeros(known.n_products, dtype=int), 1)
+    assert [len(part) for part in empty.candidates(np.arange(6), 5)] == [0, 0]
+    assert np.isnan(empty.features(np.array([0]), np.array([0]))[0, 8])
+
+
+# -- learning ----------------------------------------------------------------------------------
+
+
+def lesson(seed: int, rows: int, label) -> Lesson:
+    X = np.random.default_rng(seed).random((rows, 3)).astype(np.float32)
+    return Lesson(np.arange(rows), label(X), np.ones(rows, dtype=np.float32), X)
+
+
+def test_a_boolean_is_learnt_and_calibrated():
+    parts = [lesson(seed, 2000, lambda X: (X[:, 1] > 0.7).astype(float)) for seed in range(3)]
+    model = predictions.learn_trees("binary", parts[:1], parts[1], parts[1], ("a", "b", "c"), 0, 1)
+    final = model.refit(parts)
+    score = final.score(parts[2].frame)
+    probability = final.probability(score)
+    assert predictions.auroc(parts[2].label, score) > 0.99
+    assert probability.mean() == pytest.approx(parts[2].label.mean(), abs=0.02)
+    assert (final.score(parts[2].frame) == model.refit(parts).score(parts[2].frame)).all()
+
+
+def test_a_number_is_learnt():
+    parts = [lesson(seed, 2000, lambda X: 100.0 * X[:, 1]) for seed in range(3)]
+    model = predictions.learn_trees("regression", parts[:1], parts[1], parts[1], ("a", "b", "c"), 0, 1).refit(
+        parts
+    )
+    assert model.calibrator is None
+    assert "b" in model.used
+    assert np.abs(model.score(parts[2].frame) - parts[2].label).mean() < 3
+
+
+# -- judging -----------------------------------------------------------------------------------
+
+
+def value_of(metrics: pd.DataFrame, metric: str, model: str, column: str = "value") -> float:
+    row = metrics[(metrics["metric"] == metric) & (metrics["model"] == model)]
+    return float(row[column].iloc[0])
+
+
+def test_areas_by_hand():
+    assert predictions.auroc(np.array([0, 1, 1]), np.array([1.0, 1.0, 2.0])) == 0.75
+    assert predictions.average_precision(np.array([0, 1, 1, 0]), np.zeros(4)) == 0.5
+
+
+def test_a_number_is_judged_by_error_and_explained_variance():
+    label = np.array([0.0, 2.0, 4.0])
+    metrics = predictions.judge_number(label, {"query": label, "previous_window": np.ones(3)}, 0)
+    assert value_of(metrics, "mae", "query") == 0
+    assert value_of(metrics, "mae", "previous_window") == pytest.approx(5 / 3)
+    assert value_of(metrics, "r2", "query") == 1
+    assert value_of(metrics, "r2", "previous_window") == pytest.approx(1 - 11 / 8)
+    assert value_of(metrics, "mae", "previous_window", "difference") == pytest.approx(-5 / 3)
+
+
+def test_a_boolean_without_both_answers_is_not_judged():
+    assert len(predictions.judge_boolean(np.ones(3), {"query": np.ones(3)}, 0)) == 0
+
+
+def test_values_are_judged_over_all_customers_not_over_candidates():
+    """20 customers: the first ten buy value 0; nine of them buy value 1, too few to judge."""
+    truth = sparse.csr_matrix(np.column_stack([np.arange(20) < 10, np.arange(20) < 9]).astype(float))
+    # Nobody but the first ten is a candidate, so the others score 0.
+    query = sparse.csr_matrix((np.ones(10), (np.arange(10), np.zeros(10, dtype=int))), shape=(20, 2))
+    own = sparse.csr_matrix((20, 2))
+    metrics, table = predictions.judge_values(
+        np.arange(20), truth, {"query": query, "own_frequency": own}, np.array([5.0, 1.0]), ["a", "b"], 0
+    )
+    assert table[["value", "customers"]].to_numpy().tolist() == [["a", 10]]
+    assert value_of(metrics, "auroc", "query") == 1
+    assert value_of(metrics, "auroc", "own_frequency") == 0.5
+    assert value_of(metrics, "average_precision", "popularity") == 0.5
+    assert value_of(metrics, "pooled_auroc", "popularity") == 0.5
+
+
+def test_products_are_judged_over_customers_who_bought():
+    truth = sparse.csr_matrix(np.array([[1.0, 0, 1], [0, 1, 0], [0, 0, 0]]))
+    lists = {
+        "query": pd.DataFrame({"customer": [0, 0, 1], "product": [0, 2, 1], "rank": [1, 2, 1]}),
+        "popularity": pd.DataFrame({"customer": [0, 1], "product": [1, 1], "rank": [1, 1]}),
+    }
+    metrics = predictions.judge_products(lists, truth, np.arange(3), 5, 0)
+    assert value_of(metrics, "map@12", "query") == 1
+    assert value_of(metrics, "map@12", "popularity") == 0.5
+    assert value_of(metrics, "recall@5", "popularity", "difference") == 0.5
+
+
+# -- from outside ------------------------------------------------------------------------------
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    code = "import sys, recs_assets; sys.exit(any(name in sys.modules for name in ('dagster', 'pandas', 'duckdb')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_unknown_name_of_the_package_is_an_attribute_error():
+    import recs_assets
+
+    with pytest.raises(AttributeError, match="no attribute 'forecast'"):
+        recs_assets.forecast  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("query", "view", "expected"),
+    [
+        (
+            SUM.format("0, 28, days"),
+            "new",
+            "only a ranking of products can be about new purchases; use the view all.",
+        ),
+        (
+            SUM.format("0, 28, days") + " AS OF '2017-12-25'",
+            "all",
+            "the query is AS OF 2017-12-25, but it is asked for 2018-01-01; leave one out.",
+        ),
+    ],
+)
+def test_contradictions_are_refused(query, view, expected):
+    with pytest.raises(QueryError) as caught:
+        predictions._checked(query, WEEK, view)
+    assert caught.value.sentence == expected
