@@ -101,9 +101,6 @@ def families_of(features: tuple[str, ...]) -> np.ndarray:
 def attribute(ranker: Ranker, X: np.ndarray) -> Attribution:
     """Attribute rows of the frame, in blocks: only the sums by family stay in memory.
 
-    Exact TreeSHAP walks every path of every tree, some thousand rows a second: give it the
-    published rows, not all candidates.
-
     Args:
         ranker: fitted.
         X: float32[n, f], the rows as they were scored.

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
@@ -21,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from recs_assets.ranking.features import BY_NAME
+from recs_assets.ranking.shapley import Shapley
 from recs_assets.schema import ArtefactError, NotFittedError, SettingsError
 
 if TYPE_CHECKING:
@@ -260,6 +262,7 @@ class Ranker:
         self.rounds_ = int(booster.best_iteration) if valid is not None else int(rounds or 0)
         # Text keeps the trees that count and nothing of the training data.
         self.booster_ = lgb.Booster(model_str=booster.model_to_string(num_iteration=self.rounds_))
+        self.__dict__.pop("_shapley", None)  # of an earlier fit
         return self
 
     def _train(
@@ -346,20 +349,21 @@ class Ranker:
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """SHAP values (Lundberg et al. 2020, TreeSHAP): float64[n, f + 1], the last column the base.
 
-        A row sums to `score` of that row. Costs some hundred times what scoring does: for
-        published rows only.
+        A row sums to `score` of that row but for rounding. The first call prepares the tables of
+        `shapley`, a second or so; then a row costs some ten times what scoring does.
         """
-        booster = self._fitted()
         columns = self._columns(X)
         found = np.zeros((len(X), X.shape[1] + 1))
         # What the trees never saw contributes nothing.
-        places = np.r_[columns, X.shape[1]]
         for start in range(0, len(X), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            found[block, places] = booster.predict(
-                X[block, columns], pred_contrib=True, num_threads=self.threads
-            )
+            found[block, columns] = self._shapley.contributions(X[block, columns], self.threads)
+        found[:, -1] = self._shapley.base
         return found
+
+    @cached_property
+    def _shapley(self) -> Shapley:
+        return Shapley(self._fitted())
 
     def _columns(self, X: np.ndarray) -> np.ndarray:
         """Columns that the trees saw, of a frame that has all."""
