@@ -53,7 +53,8 @@ class Known:
     Attributes:
         as_of: the anchor.
         customers: one row per known customer, sorted by `customer_id`; row number = code.
-            Columns: customer_id, email_eligible, country, locale, segment, joined_at.
+            Columns: customer_id, email_eligible, country, locale, segment, joined_at, referrer
+            (where the first known visit with one came from).
         products: one row per product, sorted by `product_id`; row number = code. Columns:
             product_id, name, brand, category, vertical, attributes, description, price,
             available (bool: may be sold at the anchor, in stock where stock is counted).

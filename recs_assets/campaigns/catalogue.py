@@ -7,8 +7,8 @@ since, or a price that came later, must not reach that anchor. So `Table.sql` ta
 which is the anchor for the past and the end of the label window for the labels.
 
 Left out on purpose, because they hold what was only known later: the marts' `returned_quantity`
-and `fully_returned_at` of a line, and `first_order_at`, `last_order_at` and `order_count` of a
-customer. An aggregation says the same for any anchor.
+and `fully_returned_at` of a line, and `first_order_at`, `last_order_at`, `order_count` and the first
+referrer of a customer. An aggregation says the same for any anchor.
 """
 
 from __future__ import annotations

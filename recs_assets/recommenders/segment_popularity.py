@@ -12,13 +12,13 @@ from recs_assets.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.popularity import decayed_purchase_days
 
-TRAITS = ("country", "locale", "segment")
+TRAITS = ("country", "locale", "segment", "referrer")
 # Days since the account was opened at which an age band ends; the last band is open.
 AGE_BANDS = (28, 91, 364)
 
 
 class SegmentPopularity(Recommender):
-    """Popularity among customers of the same country, locale, segment and age of account.
+    """Popularity among customers of the same country, locale, segment, referrer and age of account.
 
     score(customer, p) = (n(group, p) + strength * share(p)) / (n(group) + strength), with n the
     time-decayed purchase days in the customer's group and share(p) the product's share of all of

@@ -283,6 +283,17 @@ def test_groups_are_traits_and_age_of_account(build_known):
     assert len(set(groups.tolist())) == 5
 
 
+def test_a_stranger_from_the_same_referrer_gets_what_its_visitors_buy(build_known):
+    known = in_segments(
+        build_known([("o1", "c1", 1, ["p1"]), ("o2", "c2", 1, ["p2"])]),
+        country="DE",
+        referrer=["newsletter", "search.example", "search.example", None, None, None],
+    )
+    lists = SegmentPopularity(strength=1.0).fit(known).recommend(np.array([C3, C4]), 1)
+    assert row(lists, C3)[0][0] == P2
+    assert row(lists, C4)[0][0] == P1
+
+
 def test_only_the_largest_groups_are_told_apart(build_known):
     known = in_segments(
         build_known([("o1", "c1", 1, ["p1"]), ("o2", "c2", 1, ["p2"]), ("o3", "c2", 2, ["p2"])]),

@@ -23,6 +23,18 @@ orders as (
 
 ),
 
+visits as (
+
+    select
+        customer_id,
+        occurred_at,
+        lower(regexp_extract(referrer, '^(?:[A-Za-z]+://)?(?:www[.])?([^/?#]+)', 1)) as referrer,
+        row_number() over (partition by customer_id order by occurred_at, event_id) as place
+    from {{ ref('stg_browsing_events') }}
+    where referrer is not null
+
+),
+
 final as (
 
     select
@@ -38,10 +50,13 @@ final as (
         customers.segment,
         orders.first_order_at,
         orders.last_order_at,
-        coalesce(orders.order_count, 0) as order_count
+        coalesce(orders.order_count, 0) as order_count,
+        visits.referrer as first_referrer,
+        visits.occurred_at as first_referred_at
     from customers
     left join consents on customers.customer_id = consents.customer_id
     left join orders on customers.customer_id = orders.customer_id
+    left join visits on customers.customer_id = visits.customer_id and visits.place = 1
     where coalesce(consents.consent_state, 'subscribed') <> 'erased'
 
 )
