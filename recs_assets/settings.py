@@ -1,7 +1,7 @@
 """Settings: every one an environment variable `RECS_<NAME>` with a documented default.
 
-`python -m recs_assets settings` prints them. Nothing here is secret; secrets (server
-passwords) are read from the environment by the export that needs them.
+`python -m recs_assets settings` prints them, the secret one as stars. Server passwords are read from
+the environment by the export that needs them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recs_assets.schema import SettingsError
@@ -97,6 +97,10 @@ class Settings(BaseSettings):
     )
     threads: int = Field(2, ge=1, description="Threads for BLAS, implicit and DuckDB.")
     memory_limit: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit.")
+    hash_key: SecretStr | None = Field(
+        None,
+        description="Secret key of the hashes that stand for addresses, 32 random bytes as text or more; without it `email_hash` is null.",
+    )
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -8,7 +8,7 @@ file stops nothing but its own campaign. docs/campaigns.md explains the keys.
 from __future__ import annotations
 
 import difflib
-import re
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,22 +22,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.campaigns.validation import item_column, validate
+from recs_assets.cron import cron_problem
 from recs_assets.rules.config import Eligibility, ItemRules, Rules, SegmentRules, Slots
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
 View = Literal["all", "new", "repeat"]
 Export = Literal["long", "wide", "feed", "addresses"]
+ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+ArmShare = Annotated[float, Field(gt=0, le=1)]
 
-# minute, hour, day of the month, month, day of the week (0 and 7 are Sunday)
-_CRON = (
-    ("minute", 0, 59, ()),
-    ("hour", 0, 23, ()),
-    ("day of the month", 1, 31, ()),
-    ("month", 1, 12, ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")),
-    ("day of the week", 0, 7, ("sun", "mon", "tue", "wed", "thu", "fri", "sat")),
-)
-_DAYS_OF_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+# The arm that gets no email.
+HOLDOUT = "holdout"
 
 
 class CampaignError(RecsError):
@@ -116,11 +112,26 @@ class Campaign(_Model):
     slots: Slots = Field(Slots(), description="How slots are filled; k is by default the query's TOP k.")
     segments: dict[str, Segment] = Field({}, description="Customer segment -> what differs in it.")
     exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
+    utm_source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
+        "newsletter", description="Value of utm_source in links."
+    )
+    arms: dict[ArmName, ArmShare] = Field(
+        {}, description="Arm -> share of the recipients; holdout gets no email. Without: all treatment."
+    )
 
     @field_validator("query")
     @classmethod
     def _answerable(cls, value: str) -> str:
         validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
+        return value
+
+    @field_validator("arms")
+    @classmethod
+    def _whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if value and not math.isclose(total := math.fsum(value.values()), 1, abs_tol=1e-9):
+            raise ValueError(f"the shares add up to {total:g} and must add up to 1")
+        if list(value) == [HOLDOUT]:
+            raise ValueError("with holdout alone nobody gets the email; name another arm")
         return value
 
     @model_validator(mode="before")
@@ -324,49 +335,3 @@ def _keys(place: list[str]) -> list[str]:
             found = model.model_fields[part].annotation
             model = found if isinstance(found, type) else found.__args__[0]
     return list(model.model_fields)
-
-
-def cron_problem(text: str) -> str | None:
-    """What is wrong with a cron expression of five fields; None: nothing.
-
-    Lists, ranges, steps and English names of months and days are understood; no macros such as
-    @daily, no seconds. What passes here passes Dagster's own check, too (a test compares).
-
-    >>> cron_problem("0 6 * * mon") is None, cron_problem("0 25 * * *")
-    (True, 'hour is 25, but goes from 0 to 23')
-    """
-    fields = text.split()
-    if len(fields) != len(_CRON):
-        return f"a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, and this has {len(fields)}"
-    chosen: list[set[int]] = []
-    for field_text, (name, low, high, words) in zip(fields, _CRON, strict=True):
-        values: set[int] = set()
-        for part in field_text.split(","):
-            match = re.fullmatch(r"(\*|(\w+)(?:-(\w+))?)(?:/(\d{1,3}))?", part)
-            if match is None:
-                return f"{name} {part or 'of nothing'} is not a number, a range a-b, *, or */step"
-            _, first, last, step = match.groups()
-            ends = []
-            for word in (first, last):
-                if word is None:
-                    continue
-                if not word.isdigit() and word.lower() not in words:
-                    return f"{name} {word} is not a number" + (
-                        f" or one of {', '.join(words)}" if words else ""
-                    )
-                ends.append(int(word) if word.isdigit() else words.index(word.lower()) + low)
-            if first is not None and step is not None and last is None:
-                return f"{name} {part}: a step needs * or a range before it"
-            if outside := [one for one in ends if not low <= one <= high]:
-                return f"{name} is {outside[0]}, but goes from {low} to {high}"
-            if step is not None and not 1 <= int(step) <= high:
-                return f"{name} has a step of {step}; it must be from 1 to {high}"
-            start, stop = (ends[0], ends[-1]) if ends else (low, high)
-            if start > stop:
-                return f"{name} {part} ends before it begins"
-            values |= set(range(start, stop + 1, int(step or 1)))
-        chosen.append(values)
-    days, months = chosen[2], chosen[3]
-    if fields[4] == "*" and not any(min(days) <= _DAYS_OF_MONTH[month - 1] for month in months):
-        return f"the day {min(days)} does not come in the months {fields[3]}"
-    return None

@@ -1,4 +1,4 @@
-"""Versions of the cache: written aside, synced, then switched by one rename.
+"""Versions of what is exported: written aside, synced, then switched by one rename. Of the cache:
 
     <cache>/current -> versions/<as_of>-<run_id>      (symlink, replaced atomically)
     <cache>/versions/<as_of>-<run_id>/manifest.json, recommendations.parquet, shards/...
@@ -14,8 +14,10 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -59,12 +61,57 @@ def publish(
         ExportError: the rows are refused (`rows.checked`), or run_id, keep or shards is.
         OSError: the disk.
     """
+    if shards < 1:
+        raise ExportError(f"shards is {shards}; it must be at least 1.")
+    table = checked(rows, columns)
+    return switch_in(
+        cache_dir,
+        as_of=as_of,
+        run_id=run_id,
+        keep=keep,
+        write=lambda aside: {**parquet.write(table, aside), **jsonl.write(table, aside, shards)},
+        about={
+            "rows": table.num_rows,
+            "customers": len(table[KEY].unique()),
+            "columns": table.column_names,
+            "jsonl_shards": shards,
+        },
+    )
+
+
+def switch_in(
+    folder: Path,
+    *,
+    as_of: date,
+    run_id: str,
+    keep: int,
+    write: Callable[[Path], dict[str, int]],
+    about: dict[str, Any],
+) -> dict:
+    """Have a new version written and make it the current one.
+
+    On any failure the current version stays as it is and nothing new remains.
+
+    Args:
+        folder: of all versions; made if absent.
+        as_of: the week.
+        run_id: letters, digits, ".", "_", "-".
+        keep: versions kept, the current one included; at least 1.
+        write: fills the empty folder that it is given and returns rows per file (path within it).
+        about: what the manifest says beside schema_version, as_of, run_id, version and files.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        ExportError: run_id or keep is refused, or `write` refuses.
+        OSError: the disk.
+    """
     if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*", run_id):
         raise ExportError(f"run_id {run_id!r} may hold letters, digits, '.', '_' and '-' only.")
-    if keep < 1 or shards < 1:
-        raise ExportError(f"keep is {keep} and shards is {shards}; both must be at least 1.")
-    table = checked(rows, columns)
-    versions = cache_dir / "versions"
+    if keep < 1:
+        raise ExportError(f"keep is {keep}; it must be at least 1.")
+    versions = folder / "versions"
     versions.mkdir(parents=True, exist_ok=True)
     for left in versions.glob(f"{ASIDE}*"):  # of a killed run; one writer, so nobody is writing there
         shutil.rmtree(left)
@@ -72,16 +119,13 @@ def publish(
     aside = versions / f"{ASIDE}{target.name}"
     try:
         aside.mkdir()
-        counts = {**parquet.write(table, aside), **jsonl.write(table, aside, shards)}
+        counts = write(aside)
         manifest = {
             "schema_version": SCHEMA_VERSION,
             "as_of": as_of.isoformat(),
             "run_id": run_id,
             "version": target.name,
-            "rows": table.num_rows,
-            "customers": len(table[KEY].unique()),
-            "columns": table.column_names,
-            "jsonl_shards": shards,
+            **about,
             "files": {
                 name: {
                     "rows": count,
@@ -102,9 +146,9 @@ def publish(
         raise
     try:
         _sync(versions)
-        _switch(cache_dir, target)
+        _switch(folder, target)
     except BaseException:
-        if (cache_dir / "current").resolve() != target.resolve():
+        if (folder / "current").resolve() != target.resolve():
             shutil.rmtree(target, ignore_errors=True)
         raise
     _prune(versions, target, keep)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from recs_assets.campaigns.model import FOLDER, CampaignError, cron_problem, load, load_folder
+from recs_assets.campaigns.model import FOLDER, CampaignError, load, load_folder
 from recs_assets.schema import RecsError
 
 GOOD = """\
@@ -180,54 +177,37 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
         load_folder(tmp_path / "nowhere")
 
 
-@pytest.mark.parametrize("text", ["0 6 * * 1", "*/15 8-18 * * mon-fri", "0 0 1,15 jan-jun/2 *", "5 4 29 2 *"])
-def test_good_crons(text):
-    assert cron_problem(text) is None
+ARMS = "arms: {{treatment: {0}, holdout: {1}}}\n"
+
+
+def test_arms_and_utm_source_of_a_file(tmp_path):
+    found = load(written(tmp_path, GOOD + ARMS.format(0.9, 0.1) + "utm_source: crm\n"))
+    assert (found.arms, found.utm_source) == ({"treatment": 0.9, "holdout": 0.1}, "crm")
+    plain = load(written(tmp_path, GOOD))
+    assert (plain.arms, plain.utm_source) == ({}, "newsletter")
 
 
 @pytest.mark.parametrize(
-    ("text", "problem"),
+    ("text", "said"),
     [
         (
-            "@daily",
-            "a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, and this has 1",
+            ARMS.format(0.9, 0.2),
+            "mailing.yaml, line 21: arms: the shares add up to 1.1 and must add up to 1; correct it.",
         ),
         (
-            "0 6 * * 1 *",
-            "a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, and this has 6",
+            "arms: {holdout: 1}\n",
+            "mailing.yaml, line 21: arms: with holdout alone nobody gets the email; name another arm; correct it.",
         ),
-        ("60 6 * * 1", "minute is 60, but goes from 0 to 59"),
-        ("0 6 0 * 1", "day of the month is 0, but goes from 1 to 31"),
-        ("0 6 * * 8", "day of the week is 8, but goes from 0 to 7"),
-        ("0 6 * * moon", "day of the week moon is not a number or one of sun, mon, tue, wed, thu, fri, sat"),
-        ("0 18-6 * * *", "hour 18-6 ends before it begins"),
-        ("0 6,, * * *", "hour of nothing is not a number, a range a-b, *, or */step"),
-        ("*/0 6 * * *", "minute has a step of 0; it must be from 1 to 59"),
-        ("5/10 6 * * *", "minute 5/10: a step needs * or a range before it"),
-        ("0 6 31 feb,jun *", "the day 31 does not come in the months feb,jun"),
+        (
+            ARMS.format(1.0, 0),
+            "mailing.yaml, line 21: arms.holdout: input should be greater than 0 (it is 0); correct it.",
+        ),
+        (
+            "utm_source: a&b\n",
+            "mailing.yaml, line 21: utm_source: string should match pattern "
+            "'^[A-Za-z0-9._-]{1,64}$' (it is 'a&b'); correct it.",
+        ),
     ],
 )
-def test_bad_crons(text, problem):
-    assert cron_problem(text) == problem
-
-
-NUMBERS = st.integers(0, 62).map(str)
-PARTS = st.one_of(
-    st.just("*"),
-    NUMBERS,
-    st.tuples(NUMBERS, NUMBERS).map("-".join),
-    st.tuples(st.just("*"), NUMBERS).map("/".join),
-    st.sampled_from(["mon", "Sun", "sat", "jan", "DEC", "", "x", "-1", "1-2-3", "fri-sun", "1-5/2"]),
-)
-FIELDS = st.lists(PARTS, min_size=1, max_size=3).map(",".join)
-
-
-@settings(deadline=None)  # the first call imports Dagster
-@given(st.lists(FIELDS, min_size=4, max_size=6).map(" ".join))
-def test_dagster_takes_every_cron_that_passes(text):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from dagster._utils.schedules import is_valid_cron_string
-
-    if cron_problem(text) is None:
-        assert is_valid_cron_string(text), text
+def test_arms_and_utm_sources_that_are_refused(tmp_path, text, said):
+    assert sentence(tmp_path, GOOD + text) == said

@@ -1,0 +1,155 @@
+"""A campaign's exports as files, written into a new version and switched in whole.
+
+    <folder>/current -> versions/<as_of>-<run_id>
+    <folder>/versions/<as_of>-<run_id>/long.parquet, long.csv, wide.parquet, wide.csv, feed.csv,
+        feed.jsonl, restricted/addresses.parquet, restricted/addresses.csv, manifest.json
+
+Programs read Parquet and JSON Lines, which hold every value as it is. CSV is for spreadsheets: a text
+that a spreadsheet would run as a formula has an apostrophe before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection
+from datetime import date
+from pathlib import Path
+from typing import IO
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from recs_assets.exports.email import addresses, feed, typed, wide_table
+from recs_assets.exports.rows import ExportError
+from recs_assets.exports.versions import switch_in
+
+EXPORTS = ("long", "wide", "feed", "addresses")
+RESTRICTED = "restricted"
+
+# OWASP's list (CSV Injection): the first character that makes a spreadsheet calculate.
+_FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
+ROW_GROUP = 100_000
+
+
+def write_exports(
+    folder: Path,
+    campaign_exports: Collection[str],
+    long: pd.DataFrame | pa.Table,
+    *,
+    as_of: date,
+    run_id: str,
+    emails: pd.DataFrame | None = None,
+    keep: int = 3,
+) -> dict:
+    """Write a new version of a campaign's files and make it the current one.
+
+    The same rows give the same bytes. On any failure the current version stays as it is and nothing
+    new remains.
+
+    Args:
+        folder: of the campaign; made if absent.
+        campaign_exports: of `EXPORTS`, as the campaign file says.
+        long: the campaign's rows (`email.LONG`) of this week and run; may be empty.
+        as_of: the week.
+        run_id: letters, digits, ".", "_", "-".
+        emails: customer_id and email, for addresses; the only raw addresses that leave the build file.
+        keep: versions kept, the current one included.
+
+    Returns:
+        The manifest: schema_version, as_of, run_id, version, exports, recipients, rows,
+        files (path -> rows, bytes, sha256).
+
+    Raises:
+        ExportError: the rows are refused (`email.typed`, `email.wide`, `email.feed`) or are of another
+            week or run; an export is unknown; addresses without emails.
+        OSError: the disk.
+    """
+    if unknown := sorted(set(campaign_exports) - set(EXPORTS)):
+        raise ExportError(f"There is no export {', '.join(unknown)}; the exports are {', '.join(EXPORTS)}.")
+    if "addresses" in campaign_exports and emails is None:
+        raise ExportError("The export addresses needs the customers' emails: give them, or leave it out.")
+    table = typed(long)
+    for name, value in (("as_of", as_of), ("run_id", run_id)):
+        if others := [one for one in table[name].unique().to_pylist() if one != value]:
+            raise ExportError(f"Rows of {name} {others[0]} are among those of {value}: export them apart.")
+    if len(campaigns := table["campaign"].unique().to_pylist()) > 1:
+        raise ExportError(f"Rows of {' and '.join(campaigns)} are together: export each campaign apart.")
+
+    def fill(aside: Path) -> dict[str, int]:
+        counts: dict[str, int] = {}
+
+        def put(name: str, rows: pa.Table, writers: dict[str, Callable[[pa.Table, IO[bytes]], None]]) -> None:
+            for ending, write in writers.items():
+                with _opened(aside / f"{name}.{ending}") as file:
+                    write(rows, file)
+                counts[f"{name}.{ending}"] = rows.num_rows
+
+        if "long" in campaign_exports:
+            put("long", table, {"parquet": _parquet, "csv": _csv})
+        if "wide" in campaign_exports:
+            put("wide", wide_table(table), {"parquet": _parquet, "csv": _csv})
+        if "feed" in campaign_exports:
+            put("feed", _texts(feed(table)), {"csv": _csv, "jsonl": _jsonl})
+        if "addresses" in campaign_exports:
+            (aside / RESTRICTED).mkdir(mode=0o700)
+            rows = _texts(addresses(table, emails))
+            put(f"{RESTRICTED}/addresses", rows, {"parquet": _parquet, "csv": _csv})
+        return counts
+
+    about = {
+        "exports": [name for name in EXPORTS if name in campaign_exports],
+        "recipients": len(table["customer_id"].unique()),
+        "rows": table.num_rows,
+    }
+    return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
+
+
+def spreadsheet_safe(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    """Texts with an apostrophe before those that a spreadsheet would run."""
+    return pc.if_else(
+        pc.match_substring_regex(values, _FORMULA), pc.binary_join_element_wise("'", values, ""), values
+    )
+
+
+def _opened(path: Path) -> IO[bytes]:
+    """A new file; one in the restricted folder is its owner's alone from the first byte on."""
+    mode = 0o600 if path.parent.name == RESTRICTED else 0o644
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
+
+
+def _texts(frame: pd.DataFrame) -> pa.Table:
+    columns = {name: pa.array(frame[name], pa.string(), from_pandas=True) for name in frame}
+    if broken := [name for name, one in columns.items() if pc.any(pc.match_substring(one, "\0")).as_py()]:
+        raise ExportError(f"Column {broken[0]} of an export holds text with a NUL character: remove it.")
+    return pa.table(columns)
+
+
+def _parquet(rows: pa.Table, file: IO[bytes]) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(
+        rows.replace_schema_metadata(None), file, compression="zstd", row_group_size=ROW_GROUP, version="2.6"
+    )
+
+
+def _csv(rows: pa.Table, file: IO[bytes]) -> None:
+    """UTF-8, header, comma, every text in quotes, null empty; times as 2025-06-30T04:00:00Z."""
+    from pyarrow import csv
+
+    shown = {}
+    for name in rows.column_names:
+        values = rows[name]
+        if pa.types.is_timestamp(values.type):
+            values = pc.strftime(values.cast(pa.timestamp("s", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
+        elif pa.types.is_string(values.type):
+            values = spreadsheet_safe(values)
+        shown[name] = values
+    csv.write_csv(pa.table(shown), file)
+
+
+def _jsonl(rows: pa.Table, file: IO[bytes]) -> None:
+    """One strict JSON object per line; missing values are null."""
+    for row in rows.to_pylist():
+        file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")

@@ -1,0 +1,707 @@
+"""The email table and its forms: values worked out by hand, and rules that hold for any text."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import hmac
+import html
+import io
+import json
+import math
+import os
+import re
+import stat
+from collections import Counter
+from datetime import UTC, date, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from recs_assets.exports import email, versions
+from recs_assets.exports.email import (
+    FEED,
+    LONG,
+    addresses,
+    arm,
+    expires_at,
+    feed,
+    keyed_hash,
+    recommendation_id,
+    recommendation_ids,
+    send_at,
+    tagged_urls,
+    typed,
+    wide,
+    withheld,
+)
+from recs_assets.exports.email_files import spreadsheet_safe, write_exports
+from recs_assets.exports.email_preview import preview_html
+from recs_assets.exports.rows import ExportError
+
+AS_OF = date(2025, 6, 30)
+SENT = pd.Timestamp("2025-06-30 04:00", tz="UTC")
+CHECKED = datetime(2025, 6, 30, 3, 59, tzinfo=UTC)
+KEY = b"0123456789abcdef0123456789abcdef"
+TEA, MUG = ("tea-01", "Assam & Co", 6.5, 8.0), ("mug-01", 'Mug "Big" 🍵', 12.9, None)
+EVERYTHING = ("long", "wide", "feed", "addresses")
+
+
+def row(customer="c1", slot=1, product=TEA, **more):
+    identifier, title, price, list_price = product
+    return {
+        "campaign": "weekly_email",
+        "as_of": AS_OF,
+        "customer_id": customer,
+        "slot": slot,
+        "email_hash": keyed_hash([f"{customer}@example.com"], KEY)[0],
+        "locale": "de-DE",
+        "currency": "EUR",
+        "timezone": None,
+        "send_at": SENT,
+        "run_id": "r1",
+        "model_version": "2025-06-30",
+        "arm": "treatment",
+        "recommendation_id": recommendation_id("weekly_email", AS_OF, customer, slot, identifier),
+        "product_id": identifier,
+        "title": title,
+        "url": f"https://shop.example/{identifier}?recommendation_id=x",
+        "image_url": f"https://shop.example/{identifier}.jpg",
+        "price": price,
+        "list_price": list_price,
+        "stock": None if product == MUG else 4.0,
+        "category": "Tea",
+        "brand": None,
+        "score": 1.5,
+        "p_purchase": None,
+        "source": "repurchase",
+        "slot_type": "personal",
+        "reason_code": "bought_often",
+        "reason_text": "You bought this on 8 days",
+        "because_product_id": identifier,
+        "suppression_checked_at": None,
+        "expires_at": pd.Timestamp("2025-07-28", tz="UTC"),
+        "fallback_level": "personal",
+    } | more
+
+
+def frame(*rows):
+    numbers = {name: "Float64" for name, kind in LONG.items() if kind == "DOUBLE"}
+    return pd.DataFrame(list(rows), columns=list(LONG)).astype(numbers)
+
+
+def table():
+    """c2 has one slot, c3 is held out."""
+    return frame(row("c2", 1, MUG), row("c1", 2, MUG), row("c1", 1, TEA), row("c3", 1, TEA, arm="holdout"))
+
+
+# -- what a row is filled with -------------------------------------------------------------------
+
+
+def test_the_recommendation_id_is_the_documented_one():
+    parts = b"\0\0\0\x0cweekly_email\0\0\0\x0a2025-06-30\0\0\0\x03c01\0\0\0\x011\0\0\0\x06tea-01"
+    expected = hashlib.sha256(parts).hexdigest()[:20]
+    assert recommendation_id("weekly_email", AS_OF, "c01", 1, "tea-01") == expected
+
+
+def test_recommendation_ids_of_a_frame_are_those_of_its_rows():
+    rows = table()
+    by_row = [recommendation_id("weekly_email", AS_OF, *key) for key in
+              zip(rows["customer_id"], rows["slot"], rows["product_id"], strict=True)]  # fmt: skip
+    assert recommendation_ids(rows).tolist() == by_row
+    assert recommendation_ids(rows.assign(as_of=pd.Timestamp(AS_OF))).tolist() == by_row
+    assert len(set(by_row)) == 4
+
+
+def test_neighbouring_parts_do_not_run_into_each_other():
+    assert recommendation_id("a", AS_OF, "bc", 1, "d") != recommendation_id("ab", AS_OF, "c", 1, "d")
+    assert recommendation_id("a", AS_OF, "b", 1, "1d") != recommendation_id("a", AS_OF, "b", 11, "d")
+
+
+def test_without_arms_everybody_is_treated():
+    assert arm(["c1", "c2"], "weekly_email").tolist() == ["treatment", "treatment"]
+
+
+def test_arms_have_their_shares_stay_and_differ_between_campaigns():
+    ids, arms = [f"c{number}" for number in range(20_000)], {"treatment": 0.9, "holdout": 0.1}
+    found = arm(ids, "weekly_email", arms)
+    share = Counter(found)["holdout"] / 20_000
+    assert abs(share - 0.1) < 3 * math.sqrt(0.1 * 0.9 / 20_000)
+    assert arm(ids[::-1], "weekly_email", arms).tolist() == found[::-1].tolist()
+    both = np.mean((found == "holdout") & (arm(ids, "win_back", arms) == "holdout"))
+    assert abs(both - 0.01) < 3 * math.sqrt(0.01 * 0.99 / 20_000)
+    # A share that grows takes from its neighbour and gives nobody back.
+    more = arm(ids, "weekly_email", {"treatment": 0.8, "holdout": 0.2})
+    assert set(more[found == "holdout"]) == {"holdout"}
+
+
+def test_an_address_is_hashed_with_the_key_trimmed_and_in_lower_case():
+    expected = hmac.new(KEY, b"c01@example.com", "sha256").hexdigest()
+    found = keyed_hash([" C01@Example.com\n", None, "  ", float("nan")], KEY)
+    assert found.tolist() == [expected, None, None, None]
+    assert keyed_hash(["c01@example.com"], b"another key")[0] != expected
+
+
+def test_there_is_no_hash_without_a_key():
+    with pytest.raises(ExportError, match="set RECS_HASH_KEY"):
+        keyed_hash(["c01@example.com"], b"")
+
+
+@pytest.mark.parametrize(
+    ("own", "sent"),
+    [("Europe/Berlin", "2025-06-30T04:00"), (None, "2025-06-30T10:00"), ("Asia/Tokyo", "2025-06-29T21:00")],
+)
+def test_an_email_goes_out_at_the_campaigns_time(own, sent):
+    campaign = SimpleNamespace(schedule=SimpleNamespace(cron="0 6 * * 1", timezone=own))
+    assert send_at(campaign, AS_OF, "America/New_York") == datetime.fromisoformat(sent).replace(tzinfo=UTC)
+
+
+def test_a_row_expires_with_its_window_or_before():
+    ends = pd.DataFrame(
+        {
+            "offer_end": pd.to_datetime(["2025-07-03", None, None, "2026-01-01"]),
+            "end_at": pd.to_datetime(["2025-07-02T12:00", "2025-07-10T00:00", None, None]),
+        },
+        index=[5, 6, 7, 8],
+    )
+    found = expires_at(AS_OF, 28, "Europe/Berlin", ends)
+    assert [moment.isoformat() for moment in found] == [
+        "2025-07-02T10:00:00+00:00",
+        "2025-07-09T22:00:00+00:00",
+        "2025-07-27T22:00:00+00:00",
+        "2025-07-27T22:00:00+00:00",
+    ]
+    assert found.index.tolist() == [5, 6, 7, 8]
+    across = expires_at(date(2025, 10, 20), 14, "Europe/Berlin", ends)  # winter begins on 26 October
+    assert across[7].isoformat() == "2025-11-02T23:00:00+00:00"
+
+
+def tagged(url, source="newsletter"):
+    rows = pd.DataFrame(
+        {"campaign": ["weekly_email"], "slot": [3], "url": [url], "recommendation_id": ["abc"]}
+    )
+    return tagged_urls(rows, source)[0]
+
+
+TAGS = "utm_source=newsletter&utm_medium=email&utm_campaign=weekly_email&utm_content=slot-3&recommendation_id=abc"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://shop.example/tea", f"https://shop.example/tea?{TAGS}"),
+        ("https://shop.example/tea?", f"https://shop.example/tea?{TAGS}"),
+        ("https://shop.example", f"https://shop.example?{TAGS}"),
+        ("https://shop.example/tea#top", f"https://shop.example/tea?{TAGS}#top"),
+        ("https://shop.example/t?a=%C3%A4+b&c#x?y", f"https://shop.example/t?a=%C3%A4+b&c&{TAGS}#x?y"),
+        ("HTTP://shop.example/t?utm_source=ads&size=2&utm%5Fmedium=x&", f"HTTP://shop.example/t?size=2&{TAGS}"),
+        ("mailto:a@example.com", "mailto:a@example.com"),
+        ("/tea", "/tea"),
+    ],
+)  # fmt: skip
+def test_a_url_is_tagged(url, expected):
+    assert tagged(url) == expected
+
+
+def test_an_unknown_url_stays_unknown():
+    assert pd.isna(tagged(None))
+
+
+PATH_TEXT = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Zs", "Zl", "Zp"], exclude_characters="#?&[]")
+)
+QUERY = st.lists(st.tuples(st.sampled_from(["a", "size", "recommendation_id", "utm_source"]), PATH_TEXT)).map(
+    lambda pairs: "&".join(f"{name}={value}" for name, value in pairs)
+)
+
+
+@settings(deadline=None)
+@given(PATH_TEXT, QUERY, PATH_TEXT, st.text(st.characters(codec="utf-8"), min_size=1))
+def test_a_tagged_url_reads_back(path, query, fragment, source):
+    url = f"https://shop.example/{path}?{query}#{fragment}"
+    found, before = urlsplit(tagged(url, source)), urlsplit(url)
+    assert found._replace(query="") == before._replace(query="")
+    ours = dict(parse_qsl(TAGS)) | {"utm_source": source}
+    theirs = [pair for pair in parse_qsl(before.query, keep_blank_values=True) if pair[0] not in ours]
+    assert parse_qsl(found.query, keep_blank_values=True) == theirs + list(ours.items())
+
+
+# -- consent -------------------------------------------------------------------------------------
+
+
+def test_who_withdrew_meanwhile_is_taken_out_whole():
+    long = frame(*(row(f"c{number}", slot) for number in range(1, 9) for slot in (1, 2)))
+    consents = pd.DataFrame(
+        [
+            ("c1", "unsubscribed", "2025-06-29"),
+            ("c2", "unsubscribed", "2025-06-01"),
+            ("c2", "subscribed", "2025-06-02"),
+            ("c3", "subscribed", "2025-06-02"),
+            ("c3", "unsubscribed", "2025-06-02"),
+            ("c4", "objected", "2025-06-01"),
+            ("c4", "subscribed", "2025-06-02"),
+            ("c5", "objected", "2025-06-01"),
+            ("c5", " Erased", None),
+            ("c6", "unsubscribd", "2025-06-01"),
+            ("c6", "subscribed", "2025-06-02"),
+            ("c7", "unsubscribed", None),
+            ("c99", "erased", "2025-06-01"),
+        ],
+        columns=["customer_id", "state", "effective_at"],
+    ).astype({"effective_at": "datetime64[us]"})
+    kept, removed = withheld(long, consents, CHECKED)
+    assert kept["customer_id"].tolist() == ["c2", "c2", "c8", "c8"]
+    assert kept["suppression_checked_at"].unique().tolist() == [pd.Timestamp("2025-06-30 03:59", tz="UTC")]
+    assert removed.to_numpy().tolist() == [
+        ["c1", "unsubscribed"],
+        ["c3", "unsubscribed"],
+        ["c4", "objected"],
+        ["c5", "erased"],
+        ["c6", "unsubscribed"],
+        ["c7", "unsubscribed"],
+    ]
+    assert removed["reason"].value_counts().to_dict() == {"unsubscribed": 4, "objected": 1, "erased": 1}
+    assert typed(kept).num_rows == 4
+
+
+def test_nobody_withdrew():
+    none = pd.DataFrame({"customer_id": [], "state": [], "effective_at": []}, dtype="str")
+    kept, removed = withheld(table(), none, CHECKED)
+    assert len(kept) == 4
+    assert removed["reason"].value_counts().to_dict() == {"erased": 0, "objected": 0, "unsubscribed": 0}
+    assert abs(withheld(table(), none)[0]["suppression_checked_at"][0] - pd.Timestamp.now("UTC")).seconds < 60
+    with pytest.raises(ExportError, match="no time zone"):
+        withheld(table(), none, datetime(2025, 6, 30))
+
+
+# -- the forms -----------------------------------------------------------------------------------
+
+
+def test_the_documented_columns_are_those_of_the_table():
+    page = (Path(__file__).parents[2] / "docs/campaigns.md").read_text("utf-8")
+    section = page.split("\n## The email table\n")[1].split("\n## ")[0]
+    documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE)
+    assert documented == list(LONG.items())
+
+
+def test_duckdb_knows_the_types():
+    import duckdb
+
+    columns = ", ".join(f"{name} {kind}" for name, kind in LONG.items())
+    with duckdb.connect() as connection:
+        connection.execute(f"create table long ({columns})")
+        rows = typed(table())
+        connection.execute("insert into long from rows")
+        assert connection.execute("select count(*), sum(price)::decimal(9, 2)::varchar from long").fetchone() == (
+            4, "38.80")  # fmt: skip
+        assert typed(connection.table("long").to_arrow_table()).equals(rows)
+
+
+def test_rows_are_typed_and_sorted_by_key():
+    found = typed(table())
+    assert found.column_names == list(LONG)
+    assert found.select(["customer_id", "slot"]).to_pylist() == [
+        {"customer_id": "c1", "slot": 1},
+        {"customer_id": "c1", "slot": 2},
+        {"customer_id": "c2", "slot": 1},
+        {"customer_id": "c3", "slot": 1},
+    ]
+    assert found["price"].to_pylist() == [6.5, 12.9, 12.9, 6.5]
+    assert found["list_price"].to_pylist() == [8.0, None, None, 8.0]
+    assert typed(table()[list(LONG)[::-1]].astype({"source": "category"})).equals(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda long: long.drop(columns="brand"), "missing or unknown column: brand; see LONG."),
+        (lambda long: long.assign(email="x"), "missing or unknown column: email; see LONG."),
+        (lambda long: long.assign(price=float("nan")), "Column price holds 4 values that are NaN or infinite; JSON has neither."),
+        (lambda long: long.assign(score=float("inf")), "Column score holds 4 values that are NaN or infinite; JSON has neither."),
+        (lambda long: long.assign(price=pd.array([math.inf] * 4, "Float64")), "Column price holds values that are NaN or infinite"),
+        (lambda long: long.assign(title="a\0b"), "Column title of the email table holds text with a NUL character: remove it."),
+        (lambda long: long.assign(email_hash="c1@example.com"), "Column email_hash holds something else than hashes"),
+        (lambda long: long.assign(product_id=None), "Column product_id of the email table is null in 4 rows: fill it."),
+        (lambda long: long.assign(price="cheap"), "Column price of the email table cannot be read as DOUBLE"),
+        (lambda long: long.assign(title=pd.Series(["\ud800"] * 4, dtype=object)), "Column title of the email table cannot be read as VARCHAR"),
+        (lambda long: long.assign(send_at=pd.Timestamp("2025-06-30")), "Column send_at of the email table has times without time zone"),
+        (lambda long: pd.concat([long, long.tail(1)]), "holds a customer's slot twice (campaign weekly_email, as_of 2025-06-30, slot 1)"),
+    ],
+)  # fmt: skip
+def test_bad_rows_are_refused_in_a_sentence(change, said):
+    with pytest.raises(ExportError, match=re.escape(said)):
+        typed(change(table()))
+
+
+def test_the_wide_form():
+    found = wide(table())
+    assert found.shape == (2, 11 + 2 * 7)
+    assert list(found)[:13] == [
+        "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "timezone",
+        "send_at", "run_id", "model_version", "arm", "item_1_product_id", "item_1_title",
+    ]  # fmt: skip
+    first, second = found.to_dict("records")
+    assert (first["customer_id"], first["item_1_product_id"], first["item_2_product_id"]) == (
+        "c1",
+        "tea-01",
+        "mug-01",
+    )
+    assert (first["item_1_price"], first["item_1_list_price"]) == (6.5, 8.0)
+    assert (second["customer_id"], second["item_1_title"]) == ("c2", 'Mug "Big" 🍵')
+    assert pd.isna(second["item_2_product_id"])
+    assert pd.isna(second["item_2_price"])
+    assert found["item_2_price"].dtype == "Float64"
+
+
+def test_a_recipient_with_two_currencies_is_refused():
+    with pytest.raises(ExportError, match="Column currency differs between the slots of one recipient"):
+        wide(frame(row("c1", 1), row("c1", 2, currency="USD")))
+    with pytest.raises(ExportError, match="Column locale differs between the slots of one recipient"):
+        wide(frame(row("c1", 1), row("c1", 2, locale=None)))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.sets(st.tuples(st.sampled_from(["a", "A", "é", "x" * 300]), st.integers(1, 5)), max_size=12))
+def test_the_wide_form_has_one_row_per_recipient(keys):
+    long = frame(
+        *(row(customer, slot, (f"p{slot}", "t", float(slot), None)) for customer, slot in sorted(keys))
+    )
+    found = wide(long)
+    assert sorted(found["customer_id"]) == sorted({customer for customer, _ in keys})
+    held = {
+        (line["customer_id"], slot)
+        for line in found.to_dict("records")
+        for slot in range(1, 6)
+        if not pd.isna(line.get(f"item_{slot}_product_id", None)) and line[f"item_{slot}_price"] == slot
+    }
+    assert held == keys
+
+
+def test_the_feed():
+    rows = frame(
+        row("c1", 1, TEA, url=tagged("https://shop.example/tea-01?size=2#top")),
+        row("c2", 1, TEA, url=tagged("https://shop.example/tea-01?size=2#top")),
+        row("c1", 2, MUG, stock=0.0),
+        row("c3", 1, ("gone", "Held out", 1.0, None), arm="holdout"),
+    )
+    assert list(feed(rows)) == list(FEED)
+    assert feed(rows).astype(object).where(feed(rows).notna(), None).to_dict("records") == [
+        {
+            "id": "mug-01",
+            "title": 'Mug "Big" 🍵',
+            "link": "https://shop.example/mug-01",
+            "image_link": "https://shop.example/mug-01.jpg",
+            "price": "12.90 EUR",
+            "sale_price": None,
+            "availability": "out_of_stock",
+            "brand": None,
+            "product_type": "Tea",
+        },
+        {
+            "id": "tea-01",
+            "title": "Assam & Co",
+            "link": "https://shop.example/tea-01?size=2#top",
+            "image_link": "https://shop.example/tea-01.jpg",
+            "price": "8.00 EUR",
+            "sale_price": "6.50 EUR",
+            "availability": "in_stock",
+            "brand": None,
+            "product_type": "Tea",
+        },
+    ]
+
+
+def test_a_feed_with_two_currencies_and_one_with_two_prices():
+    both = feed(frame(row("c1", 1, TEA), row("c2", 1, TEA, currency="JPY")))
+    assert both["price"].tolist() == ["8.00 EUR", "8 JPY"]
+    with pytest.raises(ExportError, match=r"Product tea-01 has two prices in one campaign"):
+        feed(frame(row("c1", 1, TEA), row("c2", 1, TEA, price=6.0)))
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "shown"),
+    [
+        (12.9, "USD", "12.90 USD"),
+        (0.125, "USD", "0.13 USD"),
+        (2.675, "EUR", "2.68 EUR"),
+        (1200.5, "JPY", "1201 JPY"),
+        (1.2345, "KWD", "1.235 KWD"),
+        (1e7, "EUR", "10000000.00 EUR"),
+        (3.0, None, "3.00"),
+        (None, "USD", None),
+    ],
+)
+def test_money(amount, currency, shown):
+    assert email.money(amount, currency) == shown
+
+
+def test_addresses_of_those_who_are_written_to():
+    emails = pd.DataFrame(
+        {
+            "customer_id": ["c9", "c3", "c2", "c1"],
+            "email": ["9@example.com", "3@example.com", None, "c1@example.com"],
+        }
+    )
+    assert addresses(table(), emails).to_numpy().tolist() == [
+        ["c1", "c1@example.com", keyed_hash(["c1@example.com"], KEY)[0]]
+    ]
+
+
+# -- files ---------------------------------------------------------------------------------------
+
+EMAILS = pd.DataFrame(
+    {"customer_id": ["c1", "c2", "c3"], "email": ["=1@example.com", "c2@example.com", "c3@example.com"]}
+)
+
+
+def put(folder, long=None, run_id="r1", exports=EVERYTHING, **more):
+    long = table() if long is None else long
+    return write_exports(folder, exports, long, as_of=AS_OF, run_id=run_id, **({"emails": EMAILS} | more))
+
+
+def contents(folder):
+    return {str(one.relative_to(folder)): one.read_bytes() for one in folder.rglob("*") if one.is_file()}
+
+
+def test_the_files_of_a_campaign(tmp_path):
+    manifest = put(tmp_path)
+    assert (tmp_path / "current").readlink() == Path("versions/2025-06-30-r1")
+    current = tmp_path / "current"
+    assert json.loads((current / "manifest.json").read_text()) == manifest
+    assert {name: manifest[name] for name in ("exports", "recipients", "rows")} == {
+        "exports": ["long", "wide", "feed", "addresses"], "recipients": 3, "rows": 4,
+    }  # fmt: skip
+    assert {name: one["rows"] for name, one in manifest["files"].items()} == {
+        "long.parquet": 4, "long.csv": 4, "wide.parquet": 2, "wide.csv": 2, "feed.csv": 2, "feed.jsonl": 2,
+        "restricted/addresses.parquet": 2, "restricted/addresses.csv": 2,
+    }  # fmt: skip
+    assert pq.read_table(current / "long.parquet").equals(typed(table()))
+    assert pq.read_table(current / "wide.parquet")["item_1_product_id"].to_pylist() == ["tea-01", "mug-01"]
+    for name in contents(current):
+        assert (b"@example.com" in (current / name).read_bytes()) == name.startswith("restricted/"), name
+
+
+def test_the_csv_of_the_long_form(tmp_path):
+    put(tmp_path, exports=["long"])
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "current/long.csv").read_text("utf-8"))))
+    assert list(lines[0]) == list(LONG)
+    shown = {
+        name: lines[1][name] for name in ("as_of", "slot", "send_at", "title", "price", "list_price", "stock")
+    }
+    assert shown == {
+        "as_of": "2025-06-30", "slot": "2", "send_at": "2025-06-30T04:00:00Z", "title": 'Mug "Big" 🍵',
+        "price": "12.9", "list_price": "", "stock": "",
+    }  # fmt: skip
+
+
+def test_the_json_lines_of_the_feed_are_strict(tmp_path):
+    put(tmp_path, exports=["feed"])
+
+    def refuse(word):
+        raise AssertionError(word)
+
+    text = (tmp_path / "current/feed.jsonl").read_text("utf-8")
+    rows = [json.loads(line, parse_constant=refuse) for line in text.splitlines()]
+    assert [(one["id"], one["title"], one["sale_price"], one["brand"]) for one in rows] == [
+        ("mug-01", 'Mug "Big" 🍵', None, None),
+        ("tea-01", "Assam & Co", "6.50 EUR", None),
+    ]
+
+
+def test_addresses_are_their_owners_alone(tmp_path):
+    before = os.umask(0)
+    try:
+        put(tmp_path)
+    finally:
+        os.umask(before)
+    restricted = tmp_path / "current/restricted"
+    assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
+    assert {one.name: stat.S_IMODE(one.stat().st_mode) for one in restricted.iterdir()} == {
+        "addresses.csv": 0o600, "addresses.parquet": 0o600,
+    }  # fmt: skip
+    assert pq.read_table(restricted / "addresses.parquet")["email"].to_pylist() == [
+        "=1@example.com",
+        "c2@example.com",
+    ]
+    assert '"\'=1@example.com"' in (restricted / "addresses.csv").read_text()
+
+
+def test_same_rows_same_bytes(tmp_path):
+    put(tmp_path / "a")
+    put(tmp_path / "b", table().iloc[::-1])
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+def test_no_recipients_are_empty_files(tmp_path):
+    assert put(tmp_path, table().iloc[:0])["recipients"] == 0
+    current = tmp_path / "current"
+    assert pq.read_table(current / "long.parquet").schema.names == list(LONG)
+    assert (current / "wide.csv").read_text().startswith('"campaign","as_of","customer_id"')
+    assert (current / "feed.jsonl").read_bytes() == b""
+    assert "no recipients" in preview_html(table().iloc[:0])
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"exports": ["csv"]}, "There is no export csv; the exports are long, wide, feed, addresses."),
+        ({"emails": None}, "The export addresses needs the customers' emails"),
+        ({"run_id": "r2"}, "Rows of run_id r1 are among those of r2"),
+        ({"long": frame(row(), row("c2", campaign="other"))}, "export each campaign apart"),
+        (
+            {"long": frame(row(title="a\0b"))},
+            "Column title of the email table holds text with a NUL character",
+        ),
+        ({"long": frame(row(), row("c1", 2, locale="fr"))}, "Column locale differs"),
+        (
+            {"emails": EMAILS.assign(email="a\0@example.com")},
+            "Column email of an export holds text with a NUL",
+        ),
+    ],
+)
+def test_what_is_refused_leaves_the_last_version(tmp_path, more, said):
+    put(tmp_path)
+    before = contents(tmp_path)
+    with pytest.raises(ExportError, match=re.escape(said)):
+        put(tmp_path, **more)
+    assert contents(tmp_path) == before
+    assert (tmp_path / "current").readlink() == Path("versions/2025-06-30-r1")
+
+
+@pytest.mark.parametrize("step", ["_sha256", "_sync", "_switch"])
+def test_a_failure_leaves_the_last_version(tmp_path, monkeypatch, step):
+    put(tmp_path)
+    before = contents(tmp_path)
+
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(versions, step, full)
+    with pytest.raises(OSError, match="No space left"):
+        put(tmp_path)
+    assert contents(tmp_path) == before
+    assert (tmp_path / "current").readlink() == Path("versions/2025-06-30-r1")
+
+
+@pytest.mark.parametrize("first", list("=+-@\t\r\n＝＋－＠"))
+def test_formulas_get_an_apostrophe(first):
+    assert spreadsheet_safe(pa.array([f"{first}1+1", f"a{first}", "", None])).to_pylist() == [
+        f"'{first}1+1", f"a{first}", "", None,
+    ]  # fmt: skip
+
+
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(TEXT, st.tuples(st.sampled_from(list("=+-@\t\r")), TEXT).map("".join)))
+def test_any_text_is_safe_in_csv_and_whole_in_json_and_parquet(tmp_path, text):
+    put(
+        tmp_path,
+        frame(row("c" * 300, 1, (text or "p", text, -1.5, None), score=-2.0)),
+        exports=("long", "feed"),
+    )
+    current = tmp_path / "current"
+    with (current / "long.csv").open(encoding="utf-8", newline="") as file:
+        (line,) = csv.DictReader(file)
+    shown = line["title"]
+    assert shown in (text, f"'{text}")
+    assert not shown.startswith(("=", "+", "-", "@", "\t", "\r"))
+    assert (line["customer_id"], line["price"], line["score"]) == ("c" * 300, "-1.5", "-2")
+    assert pq.read_table(current / "long.parquet")["title"].to_pylist() == [text]
+    assert json.loads((current / "feed.jsonl").read_bytes())["title"] == text
+
+
+# -- the preview ---------------------------------------------------------------------------------
+
+
+class Seen(HTMLParser):
+    """The tags, links and texts of a page."""
+
+    def __init__(self, page):
+        super().__init__(convert_charrefs=True)
+        self.tags, self.links, self.texts = Counter(), [], []
+        self.attributes = set()
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        self.tags[tag] += 1
+        self.attributes |= {name for name, _ in attributes}
+        self.links += [value for name, value in attributes if name in ("href", "src")]
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+def test_the_preview_shows_the_email_and_nobody():
+    page = preview_html(table())
+    seen = Seen(page)
+    text = "|".join(seen.texts)
+    for words in ("Weekly email", "Assam & Co", "6.50 EUR|8.00 EUR", 'Mug "Big" 🍵', "12.90 EUR", "Picked for you",
+                  "You bought this on 8 days", "Sample 1 of 2", "sent 2025-06-30 04:00 UTC"):  # fmt: skip
+        assert words in text
+    assert "<s>8.00 EUR</s>" in page
+    assert "https://shop.example/tea-01.jpg" in seen.links
+    assert not re.search(r"@example|\bc[123]\b|[0-9a-f]{64}|<script|<link|<iframe", page)
+    assert page == preview_html(table().iloc[::-1])
+
+
+def test_samples_are_drawn_from_those_who_are_written_to():
+    long = frame(*(row(f"c{number}", 1, (f"p{number}", f"Title {number}", 1.0, None)) for number in range(9)),
+                 row("c9", 1, ("p9", "Title 9", 1.0, None), arm="holdout"))  # fmt: skip
+    shown = re.findall(r"Title (\d)</a>", preview_html(long))
+    assert len(shown) == 3
+    assert "9" not in re.findall(r"Title (\d)</a>", preview_html(long, customers=99))
+    assert shown != re.findall(r"Title (\d)</a>", preview_html(long.assign(campaign="win_back")))
+    assert len(re.findall(r"Title \d</a>", preview_html(long, customers=1))) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["javascript:alert(1)", "data:text/html,x", "//evil.example", "java\nscript:alert(1)", " https://x.example",
+     'https://x.example/"onload="alert(1)', "https://x.example/<b>", "file:///etc/passwd", "", None],
+)  # fmt: skip
+def test_links_are_of_the_web_or_not_there(url):
+    seen = Seen(preview_html(frame(row(url=url, image_url=url))))
+    assert seen.links == []
+
+
+HOSTILE = st.one_of(
+    TEXT,
+    st.sampled_from(
+        [
+            "<script>alert(1)</script>",
+            '"><img src=x onerror=alert(1)>',
+            "' onload='x",
+            "&lt;b&gt;",
+            "</style>",
+        ]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=50)
+@given(HOSTILE, HOSTILE, HOSTILE, HOSTILE)
+def test_the_preview_never_holds_text_that_is_not_escaped(title, reason, kind, locale):
+    hostile = row(
+        "c1", 1, ("p", title, 1.0, 2.0), reason_text=reason, slot_type=kind, locale=locale, currency=kind
+    )
+    plain = row("c1", 1, ("p", "t", 1.0, 2.0), reason_text="t", slot_type="x", locale="l", currency="t")
+    page = preview_html(frame(hostile))
+    seen, expected = Seen(page), Seen(preview_html(frame(plain)))
+    # An empty slot type has no label.
+    assert +(expected.tags - seen.tags) in (Counter(), Counter({"span": 1} if not kind else {}))
+    assert seen.tags - expected.tags == Counter()
+    assert seen.attributes <= expected.attributes
+    assert seen.links == expected.links
+    assert html.escape(reason) in page
