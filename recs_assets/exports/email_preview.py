@@ -27,22 +27,22 @@ _SLOT_TYPES = {
 }
 
 _STYLE = """
-body{margin:0;padding:24px 0;background:#eef0f2;color:#1f2933;font:14px/1.45 Helvetica,Arial,'DejaVu Sans',sans-serif}
-.mail{width:640px;margin:0 auto 28px;background:#fff;border:1px solid #d9dde1;border-radius:8px;overflow:hidden}
+body{margin:0;padding:24px;display:flex;flex-wrap:wrap;justify-content:center;align-items:flex-start;gap:24px;
+background:#eef0f2;color:#1f2933;font:14px/1.45 Helvetica,Arial,'DejaVu Sans',sans-serif}
+.mail{width:640px;background:#fff;border:1px solid #d9dde1;border-radius:8px;overflow:hidden}
 .note{padding:10px 28px;background:#f7f8f9;border-bottom:1px solid #e4e7eb;color:#616e7c;font-size:12px}
 h1{margin:0;padding:24px 28px 4px;font-size:22px;line-height:1.25}
 .lead{margin:0;padding:0 28px 14px;color:#52606d}
 table{width:596px;margin:0 22px 20px;border-collapse:separate;border-spacing:6px;table-layout:fixed}
-td{vertical-align:top;padding:0}
-.card{border:1px solid #e4e7eb;border-radius:6px;padding:10px}
+td{vertical-align:top;padding:10px;border:1px solid #e4e7eb;border-radius:6px}
 .picture{position:relative;display:block;height:120px;border-radius:4px;background:#f0efe9;overflow:hidden;
 text-align:center;text-decoration:none;color:#b3aca0;font:bold 44px/120px Georgia,'DejaVu Serif',serif}
-.picture img{position:absolute;left:0;top:0;width:100%;height:100%;object-fit:cover;border:0}
+.picture img{position:absolute;left:0;right:0;top:0;margin:0 auto;max-width:100%;max-height:100%;border:0}
 .type{display:inline-block;margin:10px 0 4px;padding:1px 8px;border-radius:9px;background:#e3f1ea;color:#1c6b45;font-size:11px}
 .type.discovery{background:#e6eefb;color:#24508f}
 .type.fill{background:#f1f0ec;color:#615b4d}
 .type.pinned{background:#fbeee0;color:#8a4b08}
-.title{margin:0;font-size:14px;font-weight:bold;line-height:1.3;overflow-wrap:anywhere}
+.title{margin:0;font-size:13px;text-wrap:balance;font-weight:bold;line-height:1.3;overflow-wrap:anywhere}
 .title a{color:#1f2933;text-decoration:none}
 .price{margin:4px 0;font-weight:bold}
 .price s{margin-left:6px;color:#7b8794;font-weight:normal}
@@ -102,7 +102,7 @@ def _mail(rows: pd.DataFrame, number: int, of: int) -> str:
 def _card(row: dict[str, Any]) -> str:
     title = row["title"] if isinstance(row["title"], str) else row["product_id"]
     link, picture = (_web(row[name]) for name in ("url", "image_url"))
-    image = f'<img src="{picture}" alt="" loading="lazy">' if picture else ""
+    image = f'<img src="{picture}" alt="">' if picture else ""
     initial = escape(title.strip()[:1].upper())
     href = f' href="{link}" rel="noopener noreferrer"' if link else ""
     tag = "a" if link else "span"
@@ -112,8 +112,8 @@ def _card(row: dict[str, Any]) -> str:
     label = f'<span class="type{known}">{escape(_SLOT_TYPES.get(kind, kind))}</span>' if kind else ""
     reason = f'<p class="why">{escape(row["reason_text"])}</p>' if isinstance(row["reason_text"], str) else ""
     return (
-        f'<div class="card"><{tag} class="picture"{href}>{initial}{image}</{tag}>{label}'
-        f'<p class="title">{shown}</p>{_price(row)}{reason}</div>'
+        f'<{tag} class="picture"{href}>{initial}{image}</{tag}>{label}'
+        f'<p class="title">{shown}</p>{_price(row)}{reason}'
     )
 
 
