@@ -103,7 +103,7 @@ def recommendation_id(campaign: str, as_of: date, customer_id: str, slot: int, p
     two alike come about with a probability below one in a million.
 
     >>> recommendation_id("weekly_email", date(2025, 6, 30), "c01", 1, "tea-01")
-    'dd87bcb52d0c4a411a14'
+    '40e1f58bccd94584b4ed'
     """
     parts = (campaign, as_of.isoformat(), customer_id, str(slot), product_id)
     return hashlib.sha256(joined(parts)).hexdigest()[:20]
@@ -162,7 +162,7 @@ def keyed_hash(values: Iterable[str | None], key: bytes) -> np.ndarray:
         ExportError: the key is empty.
 
     >>> keyed_hash([" C01@Example.com", None], b"secret").tolist()
-    ['f64e1e45fe5a20ff9c8b61a95bbdfc1c1b36ccdb77a33b5a3a65b8a0ba0a19f2', None]
+    ['d9edc162e17741b3547c81901e6ce7071b088bf201f2a1364f5077d4548d5917', None]
     """
     if not key:
         raise ExportError("The key of the hashes is empty: set RECS_HASH_KEY to 32 random bytes as text.")

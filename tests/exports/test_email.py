@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import doctest
 import hashlib
 import hmac
 import html
@@ -27,6 +28,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from recs_assets import cron
 from recs_assets.exports import email, versions
 from recs_assets.exports.email import (
     FEED,
@@ -281,6 +283,12 @@ def test_nobody_withdrew():
     assert abs(withheld(table(), none)[0]["suppression_checked_at"][0] - pd.Timestamp.now("UTC")).seconds < 60
     with pytest.raises(ExportError, match="no time zone"):
         withheld(table(), none, datetime(2025, 6, 30))
+
+
+@pytest.mark.parametrize("module", [email, cron])
+def test_the_examples_of_the_docstrings(module):
+    found = doctest.testmod(module)
+    assert (found.attempted >= 2, found.failed) == (True, 0)
 
 
 # -- the forms -----------------------------------------------------------------------------------
