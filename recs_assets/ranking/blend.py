@@ -8,11 +8,11 @@ from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from recs_assets.ranking.config import read_yaml
 from recs_assets.recommenders.base import rank_within
-from recs_assets.schema import RecsError, SettingsError
+from recs_assets.schema import RecsError
 
 DEFAULT = Path(__file__).with_name("blend.yaml")
 
@@ -110,19 +110,8 @@ class BlendConfig(_Model):
 
 
 def load_config(path: Path = DEFAULT) -> BlendConfig:
-    """Read the blend's weights.
-
-    Raises:
-        SettingsError: no such file, not YAML, or a value that is refused; names file and key.
-    """
-    try:
-        return BlendConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"The blend's weights cannot be read from {path}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SettingsError(f"{path}: {key}: {first['msg']}. Correct the file.") from error
+    """Read the blend's weights. Raises `SettingsError` as `read_yaml` does."""
+    return read_yaml(path, BlendConfig, "The blend's weights")
 
 
 def blend(lists: Mapping[str, pd.DataFrame], depth: np.ndarray, config: BlendConfig, k: int) -> pd.DataFrame:

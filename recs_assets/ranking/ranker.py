@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 import numpy as np
 import pandas as pd
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.shapley import Shapley
-from recs_assets.schema import ArtefactError, NotFittedError, SettingsError
+from recs_assets.schema import ArtefactError, NotFittedError
 
 if TYPE_CHECKING:
     import lightgbm
@@ -88,19 +88,8 @@ class RankerConfig(_Model):
 
 
 def load_config(path: Path = DEFAULT) -> RankerConfig:
-    """Read the ranker's settings.
-
-    Raises:
-        SettingsError: no such file, not YAML, or a value that is refused; names file and key.
-    """
-    try:
-        return RankerConfig.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError(f"The ranker's settings cannot be read from {path}: {error}") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SettingsError(f"{path}: {key}: {first['msg']}. Correct the file.") from error
+    """Read the ranker's settings. Raises `SettingsError` as `read_yaml` does."""
+    return read_yaml(path, RankerConfig, "The ranker's settings")
 
 
 def sample_negatives(
