@@ -67,7 +67,7 @@ from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import CATEGORY, CUSTOMER, CUSTOMER_BRAND, CUSTOMER_CATEGORY
 from recs_assets.ranking.ranker import LEAVES, Ranker, negative_rate, sample_negatives
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import Recommender, stored
+from recs_assets.recommenders.base import Recommender, rank_within, stored
 from recs_assets.schema import WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.warehouse import Warehouse
@@ -1127,9 +1127,7 @@ def _listed(task: Task, sheet: Sheet, score: np.ndarray, model: Learned, depth: 
     item = "product" if isinstance(task, Products) else "value"
     most = depth or task.query.top or MOST_VALUES
     order = np.lexsort((sheet.item, -score, sheet.customer))
-    customer = sheet.customer[order]
-    starts = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]])
-    rank = np.arange(len(order)) - np.repeat(starts, np.diff(np.r_[starts, len(order)])) + 1
+    rank = rank_within(sheet.customer[order])
     order, rank = order[rank <= most], rank[rank <= most]
     rows = pd.DataFrame(
         {
