@@ -110,10 +110,12 @@ def main(arguments: list[str] | None = None) -> int:
     test = deployment.test_anchors(week)[0]
     earlier = deployment.train_anchors(test)[1:]
     lessons = [
-        ranking.Anchor(deployment, warehouse, week, one).lesson(RANKER.training_rows // len(earlier))
+        ranking.Anchor(deployment, warehouse, week, one)
+        .lesson(RANKER.training_rows // len(earlier))
+        .only(learned.ranker.features_)
         for one in earlier
     ]
-    material = ranking.together(lessons, learned.ranker.features_)
+    material = ranking.together(lessons)
     fresh = Ranker(RANKER, settings.seed, settings.threads)
     _, fitted = timed(lambda: fresh.fit(**material, rounds=learned.ranker.rounds_, used=learned.ranker.used_))
     columns = [learned.ranker.features_.index(name) for name in learned.ranker.used_]

@@ -55,6 +55,7 @@ from recs_assets.defs.ranker import (
     blocks,
     candidates_of,
     frames,
+    together,
     without_calendar,
 )
 from recs_assets.defs.recommenders import listed_customers, lists_path, make
@@ -357,7 +358,8 @@ class Task(ABC):
 
     def lesson(self, sheet: Sheet, rows: np.ndarray, weight: np.ndarray) -> Lesson:
         """These rows with their features."""
-        return Lesson(sheet.customer[rows], sheet.label[rows], weight, sheet.frame(rows, len(self.names)))
+        frame = sheet.frame(rows, len(self.names))
+        return Lesson(sheet.customer[rows], sheet.label[rows], weight, frame, self.names)
 
 
 def _places(known: pd.Series, wanted: pd.Series) -> np.ndarray:
@@ -688,44 +690,24 @@ class Learned:
         return self.calibrator.probability(score)
 
 
-def _stacked(lessons: Sequence[Lesson], names: tuple[str, ...]) -> dict[str, object]:
-    """The arguments of `Ranker.fit`; groups of different anchors stay apart."""
-    offset, groups = 0, []
-    for lesson in lessons:
-        groups.append(lesson.group.astype(np.int64) + offset)
-        offset += int(lesson.group.max(initial=0)) + 1
-    return {
-        "X": np.concatenate([one.frame for one in lessons]),
-        "y": np.concatenate([one.label for one in lessons]),
-        "group": np.concatenate(groups),
-        "weight": np.concatenate([one.weight for one in lessons]),
-        "features": names,
-    }
-
-
-def learn_ranking(
-    lessons: list[Lesson], kept: Lesson, names: tuple[str, ...], seed: int, threads: int
-) -> Learned:
+def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) -> Learned:
     """The weekly ranker and its calibration on the query's candidates.
 
     Args:
         lessons: what is fitted on.
         kept: all rows of a later anchor: stops and calibrates.
-        names: of the frames' columns.
         seed: of LightGBM.
         threads: of LightGBM.
 
     Raises:
         ValueError: from `Ranker.fit` and `calibrate`: all labels are equal.
     """
-    model = Ranker(RANKER, seed, threads).fit(
-        **_stacked(lessons, names), valid=(kept.frame, kept.label, kept.group)
-    )
+    model = Ranker(RANKER, seed, threads).fit(**together(lessons), valid=(kept.frame, kept.label, kept.group))
     calibrator, _ = calibrate(model.score(kept.frame), kept.label, kept.group)
 
     def refit(more: list[Lesson]) -> Learned:
         again = Ranker(RANKER, seed, threads).fit(
-            **_stacked(more, names), rounds=max(1, model.rounds_), used=model.used_
+            **together(more), rounds=max(1, model.rounds_), used=model.used_
         )
         return Learned(again.score, calibrator, again.used_, refit)
 
@@ -737,7 +719,6 @@ def learn_trees(
     lessons: list[Lesson],
     stop: Lesson,
     kept: Lesson,
-    names: tuple[str, ...],
     seed: int,
     threads: int,
 ) -> Learned:
@@ -748,7 +729,6 @@ def learn_trees(
         lessons: what is fitted on.
         stop: rows of a later anchor that stop; a sample will do.
         kept: all rows of that anchor, which calibrate.
-        names: of the frames' columns.
         seed: of LightGBM.
         threads: of LightGBM.
 
@@ -757,10 +737,10 @@ def learn_trees(
     """
     import lightgbm as lgb
 
-    trees = RANKER.trees.model_dump()
+    trees, names = RANKER.trees.model_dump(), kept.names  # not kept itself: a closure would hold its frame
 
     def train(parts: list[Lesson], rounds: int, valid: Lesson | None = None) -> lgb.Booster:
-        data = _stacked(parts, names)
+        data = together(parts)
         parameters = {
             **trees,
             "objective": objective,
@@ -985,15 +965,15 @@ def answer(
         picked = task.picked(sheet, anchor, len(found.train))
         if anchor == found.train[0]:
             kept = task.lesson(sheet, *task.every(sheet))
-            again = Lesson(kept.group[picked[0]], kept.label[picked[0]], picked[1], kept.frame[picked[0]])
+            again = kept.take(*picked)
         else:
             lessons.append(task.lesson(sheet, *picked))
     try:
         if isinstance(task, Products):
-            model = learn_ranking(lessons, kept, task.names, seed, threads)
+            model = learn_ranking(lessons, kept, seed, threads)
         else:
             objective = "regression" if number else "binary"
-            model = learn_trees(objective, lessons, again, kept, task.names, seed, threads)
+            model = learn_trees(objective, lessons, again, kept, seed, threads)
     except ValueError as error:
         raise _untaught(query, found.train[0], str(error)) from error
     del kept

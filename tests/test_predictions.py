@@ -129,12 +129,12 @@ def test_a_shop_without_purchases_has_no_categories(build_known):
 
 def lesson(seed: int, rows: int, label) -> Lesson:
     X = np.random.default_rng(seed).random((rows, 3)).astype(np.float32)
-    return Lesson(np.arange(rows), label(X), np.ones(rows, dtype=np.float32), X)
+    return Lesson(np.arange(rows), label(X), np.ones(rows, dtype=np.float32), X, ("a", "b", "c"))
 
 
 def test_a_boolean_is_learnt_and_calibrated():
     parts = [lesson(seed, 2000, lambda X: (X[:, 1] > 0.7).astype(float)) for seed in range(3)]
-    model = predictions.learn_trees("binary", parts[:1], parts[1], parts[1], ("a", "b", "c"), 0, 1)
+    model = predictions.learn_trees("binary", parts[:1], parts[1], parts[1], 0, 1)
     final = model.refit(parts)
     score = final.score(parts[2].frame)
     probability = final.probability(score)
@@ -145,9 +145,7 @@ def test_a_boolean_is_learnt_and_calibrated():
 
 def test_a_number_is_learnt():
     parts = [lesson(seed, 2000, lambda X: 100.0 * X[:, 1]) for seed in range(3)]
-    model = predictions.learn_trees("regression", parts[:1], parts[1], parts[1], ("a", "b", "c"), 0, 1).refit(
-        parts
-    )
+    model = predictions.learn_trees("regression", parts[:1], parts[1], parts[1], 0, 1).refit(parts)
     assert model.calibrator is None
     assert "b" in model.used
     assert np.abs(model.score(parts[2].frame) - parts[2].label).mean() < 3

@@ -4,9 +4,9 @@ import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 import numpy as np
@@ -89,19 +89,34 @@ def score(
 
 @dataclass(frozen=True)
 class Lesson:
-    """What one anchor teaches: candidates with their features, labels and weights.
+    """What one anchor teaches: rows with their features, labels and weights.
 
     Attributes:
         group: int32[n], the customer's code.
-        label: int8[n], bought within the label window.
+        label: int8[n], bought within the label window; for a query float64[n], what it asks.
         weight: float32[n], the inverse of a negative's chance to be here.
-        frame: float32[n, len(NAMES)].
+        frame: float32[n, len(names)].
+        names: of the frame's columns.
     """
 
     group: np.ndarray
     label: np.ndarray
     weight: np.ndarray
     frame: np.ndarray
+    names: tuple[str, ...]
+
+    def only(self, names: Sequence[str]) -> Self:
+        """The same rows with these features, in this order; itself where nothing changes."""
+        if tuple(names) == self.names:
+            return self
+        columns = [self.names.index(name) for name in names]
+        return replace(self, frame=self.frame[:, columns], names=tuple(names))
+
+    def take(self, rows: np.ndarray, weight: np.ndarray) -> Self:
+        """The rows at these positions, with weights of their own."""
+        return replace(
+            self, group=self.group[rows], label=self.label[rows], weight=weight, frame=self.frame[rows]
+        )
 
 
 class Anchor:
@@ -137,37 +152,33 @@ class Anchor:
             np.empty((0, len(NAMES)), dtype=np.float32),
             *frames(self.warehouse, self.week, self.anchor, taken),
         ]
-        return Lesson(taken.customer, self.label[keep], weight, np.concatenate(frame))
+        return Lesson(taken.customer, self.label[keep], weight, np.concatenate(frame), NAMES)
 
     def examined(self, model: Ranker, rows: int) -> tuple[np.ndarray, Lesson]:
-        """float64 score of every candidate, and `lesson(rows)` out of the same frames."""
+        """float64 score of every candidate, and `lesson(rows)` with the model's features out of the same frames."""
         keep, weight = self.sample(rows)
-        scores, kept, start = [np.empty(0)], [np.empty((0, len(NAMES)), dtype=np.float32)], 0
-        for X in frames(self.warehouse, self.week, self.anchor, self.candidates):
-            scores.append(model.score(X[:, columns(model.features_)]))
+        names = model.features_
+        scores, kept, start = [np.empty(0)], [np.empty((0, len(names)), dtype=np.float32)], 0
+        for X in frames(self.warehouse, self.week, self.anchor, self.candidates, names):
+            scores.append(model.score(X))
             kept.append(X[keep[slice(*np.searchsorted(keep, [start, start + len(X)]))] - start])
             start += len(X)
-        lesson = Lesson(self.candidates.customer[keep], self.label[keep], weight, np.concatenate(kept))
-        return np.concatenate(scores), lesson
+        group, label = self.candidates.customer[keep], self.label[keep]
+        return np.concatenate(scores), Lesson(group, label, weight, np.concatenate(kept), names)
 
 
-def columns(names: Sequence[str]) -> np.ndarray:
-    """int64: where the frame of `NAMES` has these."""
-    return np.array([NAMES.index(name) for name in names], dtype=np.int64)
-
-
-def together(lessons: Sequence[Lesson], names: Sequence[str]) -> dict[str, Any]:
-    """The arguments of `Ranker.fit` for several anchors; groups stay apart."""
+def together(lessons: Sequence[Lesson]) -> dict[str, Any]:
+    """The arguments of `Ranker.fit` for several anchors with the same features; groups stay apart."""
     offset, groups = 0, []
     for lesson in lessons:
         groups.append(lesson.group.astype(np.int64) + offset)
         offset += int(lesson.group.max(initial=0)) + 1
     return {
-        "X": np.concatenate([lesson.frame[:, columns(names)] for lesson in lessons]),
+        "X": np.concatenate([lesson.frame for lesson in lessons]),
         "y": np.concatenate([lesson.label for lesson in lessons]),
         "group": np.concatenate(groups),
         "weight": np.concatenate([lesson.weight for lesson in lessons]),
-        "features": names,
+        "features": lessons[0].names,
     }
 
 
@@ -246,7 +257,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
         model, facts, lessons, probability, label, quality = found
         started = time.monotonic()
         final = Ranker(RANKER, deployment.settings.seed, deployment.settings.threads).fit(
-            **together(lessons, model.features_), rounds=model.rounds_, used=model.used_
+            **together(lessons), rounds=model.rounds_, used=model.used_
         )
         digest = final.save(model_path(warehouse, week, "ranker"), **facts)
         gains = final.importance().head(15)
@@ -291,7 +302,6 @@ def _fold(
     kept, *earlier = (Anchor(deployment, warehouse, week, anchor) for anchor in anchors)
     if not (any(one.label.any() for one in earlier) and kept.label.any()):
         return None
-    lessons, whole = [one.lesson(rows) for one in earlier], kept.lesson(None)
     # One fold is the week's: what is tested is what will be published, so its calendar decides. A
     # backtest publishes nothing: each fold does with the calendar that its test anchor had.
     weekly = settings.backtest_folds == 1
@@ -299,13 +309,13 @@ def _fold(
         warehouse, week, week if weekly else test, [test, *anchors] if weekly else anchors
     )
     names, calendar = (WITHOUT_OFFERS, CALENDAR_SHORT) if without else (NAMES, "used")
+    lessons, whole = [one.lesson(rows).only(names) for one in earlier], kept.lesson(None).only(names)
     say(f"The frames at {', '.join(map(str, anchors))} took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
-    judged = whole.frame[:, columns(names)]
     model = Ranker(RANKER, settings.seed, settings.threads).fit(
-        **together(lessons, names), valid=(judged, whole.label, whole.group)
+        **together(lessons), valid=(whole.frame, whole.label, whole.group)
     )
-    raw = model.score(judged)
+    raw = model.score(whole.frame)
     calibrator, quality = calibrate(raw, whole.label, whole.group)
     say(f"{model.rounds_} trees and their calibration took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
@@ -327,11 +337,5 @@ def _fold(
         "test_forecast_purchases": float(probability.sum()),
         "test_actual_purchases": int(tested.label.sum()),
     }
-    again = whole_to_sample(whole, kept, rows)
+    again = whole.take(*kept.sample(rows))
     return model, facts, [*lessons, again, lesson], probability, tested.label, quality
-
-
-def whole_to_sample(whole: Lesson, anchor: Anchor, rows: int) -> Lesson:
-    """The rows of `anchor.lesson(rows)` out of `anchor.lesson(None)`, whose frames are there already."""
-    keep, weight = anchor.sample(rows)
-    return Lesson(whole.group[keep], whole.label[keep], weight, whole.frame[keep])

@@ -8,7 +8,7 @@ import numpy as np
 
 from recs_assets.defs.deployment import RANKER, Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
-from recs_assets.defs.ranker import NAMES, RANKER_KEY, Anchor, together
+from recs_assets.defs.ranker import RANKER_KEY, Anchor, together
 from recs_assets.evaluation import metrics
 from recs_assets.evaluation.evaluate import truths
 from recs_assets.evaluation.promotion import with_purchases
@@ -48,7 +48,7 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
         def value(trees: dict[str, float]) -> float:
             model = Ranker(with_trees(trees), settings.seed, settings.threads).fit(
-                **together(lessons, NAMES), valid=(whole.frame, whole.label, whole.group)
+                **together(lessons), valid=(whole.frame, whole.label, whole.group)
             )
             lists = judge.candidates.ranked(model.score(whole.frame), 12)
             return float(metrics.per_customer(lists, true, some, (12,))["map", 12].mean())
