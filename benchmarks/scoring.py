@@ -76,23 +76,23 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["RECS_HOME"] = str(parsed.home.resolve())
     import lightgbm as lgb
 
-    from recs_assets.defs import ranker as ranking
-    from recs_assets.defs.deployment import RANKER, Deployment
+    from recs_assets import learning
     from recs_assets.ranking.ranker import Ranker
     from recs_assets.settings import Settings
+    from recs_assets.shop import RANKER, Shop
 
-    deployment = Deployment.from_settings(Settings())
-    settings, warehouse, week = deployment.settings, deployment.warehouse(), parsed.as_of
+    shop = Shop.from_settings(Settings())
+    settings, warehouse, week = shop.settings, shop.warehouse(), parsed.as_of
     known = warehouse.known(week, week)
     rows = {"ALS: fit and two lists per customer": als(known, settings.threads, settings.candidates)}
 
-    learned = ranking.trained(deployment, warehouse, week)
+    learned = learning.trained(shop, warehouse, week)
     if learned is None:
         sys.stderr.write(f"Week {week} in {parsed.home} has no ranker: run it first.\n")
         return 1
-    candidates, merging = timed(lambda: ranking.every_candidate(warehouse, week, week))
-    _, scoring = timed(lambda: ranking.score(learned.ranker, warehouse, week, week, candidates))
-    frame = np.concatenate(list(ranking.frames(warehouse, week, week, candidates, learned.ranker.features_)))
+    candidates, merging = timed(lambda: learning.every_candidate(warehouse, week, week))
+    _, scoring = timed(lambda: learning.score(learned.ranker, warehouse, week, week, candidates))
+    frame = np.concatenate(list(learning.frames(warehouse, week, week, candidates, learned.ranker.features_)))
     used = np.ascontiguousarray(
         frame[:, [learned.ranker.features_.index(name) for name in learned.ranker.used_]]
     )
@@ -107,15 +107,15 @@ def main(arguments: list[str] | None = None) -> int:
         "rows": len(again), "platform_s": known_frame, "library_s": bare,
     }  # fmt: skip
 
-    test = deployment.test_anchors(week)[0]
-    earlier = deployment.train_anchors(test)[1:]
+    test = shop.test_anchors(week)[0]
+    earlier = shop.train_anchors(test)[1:]
     lessons = [
-        ranking.Anchor(deployment, warehouse, week, one)
+        learning.Anchor(shop, warehouse, week, one)
         .lesson(RANKER.training_rows // len(earlier))
         .only(learned.ranker.features_)
         for one in earlier
     ]
-    material = ranking.together(lessons)
+    material = learning.together(lessons)
     fresh = Ranker(RANKER, settings.seed, settings.threads)
     _, fitted = timed(lambda: fresh.fit(**material, rounds=learned.ranker.rounds_, used=learned.ranker.used_))
     columns = [learned.ranker.features_.index(name) for name in learned.ranker.used_]

@@ -7,7 +7,7 @@ __all__ = ["predict"]
 
 
 def __getattr__(name: str) -> Any:
-    # Everything behind it (Dagster, LightGBM) is imported when it is asked for.
+    # Everything behind it (pandas, DuckDB, LightGBM) is imported when it is asked for.
     if name == "predict":
         from recs_assets.predictions import predict
 

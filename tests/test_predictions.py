@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import warnings
 from datetime import date
 
 import numpy as np
@@ -15,11 +14,8 @@ from scipy import sparse
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.campaigns.validation import validate
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what dagster-dbt imports deprecates parts of itself
-    from recs_assets import predictions
-    from recs_assets.defs.ranker import Lesson
+from recs_assets.learning import Lesson
+from recs_assets.predictions import Plan, answering, fitting, judging, plan, tasks
 
 WEEK = date(2018, 1, 1)
 TEST = date(2017, 12, 4)
@@ -28,8 +24,8 @@ ANCHORS = [WEEK, TEST, *TRAIN]
 SUM = "PREDICT SUM(order_lines.amount, {}) > 0 FOR EACH customers.customer_id"
 
 
-def planned(window: str, anchors: list[date] = ANCHORS) -> predictions.Plan:
-    return predictions.plan(validate(parse(SUM.format(window))), WEEK, anchors, 3, 28)
+def planned(window: str, anchors: list[date] = ANCHORS) -> Plan:
+    return plan(validate(parse(SUM.format(window))), WEEK, anchors, 3, 28)
 
 
 @pytest.mark.parametrize("window", ["0, 28, days", "0, 14, days", "7, 28, days", "0, 672, hours"])
@@ -86,13 +82,13 @@ BAKERY, DAIRY, FRUIT = range(3)
 @pytest.fixture
 def history(shop):
     group = pd.Index(["bakery", "dairy", "fruit"]).get_indexer(shop.products["category"])
-    return predictions.History(shop, group, 3)
+    return tasks.History(shop, group, 3)
 
 
 def test_days_of_purchase_per_category(history):
     rows = pd.DataFrame(
         history.features(np.array([0, 0, 1, 5]), np.array([DAIRY, BAKERY, DAIRY, DAIRY])),
-        columns=list(predictions.PAIR_FEATURES),
+        columns=list(tasks.PAIR_FEATURES),
     )
     # c1 bought dairy 84, 56 and 28 days ago; c2 56 and (twice on one day) 28; c6 never.
     assert rows["value_days"].tolist() == [3, 4, 2, 0]
@@ -119,7 +115,7 @@ def test_candidates_are_own_categories_and_the_most_popular(history):
 
 def test_a_shop_without_purchases_has_no_categories(build_known):
     known = build_known([])
-    empty = predictions.History(known, np.zeros(known.n_products, dtype=int), 1)
+    empty = tasks.History(known, np.zeros(known.n_products, dtype=int), 1)
     assert [len(part) for part in empty.candidates(np.arange(6), 5)] == [0, 0]
     assert np.isnan(empty.features(np.array([0]), np.array([0]))[0, 8])
 
@@ -134,18 +130,18 @@ def lesson(seed: int, rows: int, label) -> Lesson:
 
 def test_a_boolean_is_learnt_and_calibrated():
     parts = [lesson(seed, 2000, lambda X: (X[:, 1] > 0.7).astype(float)) for seed in range(3)]
-    model = predictions.learn_trees("binary", parts[:1], parts[1], parts[1], 0, 1)
+    model = fitting.learn_trees("binary", parts[:1], parts[1], parts[1], 0, 1)
     final = model.refit(parts)
     score = final.score(parts[2].frame)
     probability = final.probability(score)
-    assert predictions.auroc(parts[2].label, score) > 0.99
+    assert judging.auroc(parts[2].label, score) > 0.99
     assert probability.mean() == pytest.approx(parts[2].label.mean(), abs=0.02)
     assert (final.score(parts[2].frame) == model.refit(parts).score(parts[2].frame)).all()
 
 
 def test_a_number_is_learnt():
     parts = [lesson(seed, 2000, lambda X: 100.0 * X[:, 1]) for seed in range(3)]
-    model = predictions.learn_trees("regression", parts[:1], parts[1], parts[1], 0, 1).refit(parts)
+    model = fitting.learn_trees("regression", parts[:1], parts[1], parts[1], 0, 1).refit(parts)
     assert model.calibrator is None
     assert "b" in model.used
     assert np.abs(model.score(parts[2].frame) - parts[2].label).mean() < 3
@@ -160,13 +156,13 @@ def value_of(metrics: pd.DataFrame, metric: str, model: str, column: str = "valu
 
 
 def test_areas_by_hand():
-    assert predictions.auroc(np.array([0, 1, 1]), np.array([1.0, 1.0, 2.0])) == 0.75
-    assert predictions.average_precision(np.array([0, 1, 1, 0]), np.zeros(4)) == 0.5
+    assert judging.auroc(np.array([0, 1, 1]), np.array([1.0, 1.0, 2.0])) == 0.75
+    assert judging.average_precision(np.array([0, 1, 1, 0]), np.zeros(4)) == 0.5
 
 
 def test_a_number_is_judged_by_error_and_explained_variance():
     label = np.array([0.0, 2.0, 4.0])
-    metrics = predictions.judge_number(label, {"query": label, "previous_window": np.ones(3)}, 0)
+    metrics = judging.judge_number(label, {"query": label, "previous_window": np.ones(3)}, 0)
     assert value_of(metrics, "mae", "query") == 0
     assert value_of(metrics, "mae", "previous_window") == pytest.approx(5 / 3)
     assert value_of(metrics, "r2", "query") == 1
@@ -175,7 +171,7 @@ def test_a_number_is_judged_by_error_and_explained_variance():
 
 
 def test_a_boolean_without_both_answers_is_not_judged():
-    assert len(predictions.judge_boolean(np.ones(3), {"query": np.ones(3)}, 0)) == 0
+    assert len(judging.judge_boolean(np.ones(3), {"query": np.ones(3)}, 0)) == 0
 
 
 def test_values_are_judged_over_all_customers_not_over_candidates():
@@ -184,7 +180,7 @@ def test_values_are_judged_over_all_customers_not_over_candidates():
     # Nobody but the first ten is a candidate, so the others score 0.
     query = sparse.csr_matrix((np.ones(10), (np.arange(10), np.zeros(10, dtype=int))), shape=(20, 2))
     own = sparse.csr_matrix((20, 2))
-    metrics, table = predictions.judge_values(
+    metrics, table = judging.judge_values(
         np.arange(20), truth, {"query": query, "own_frequency": own}, np.array([5.0, 1.0]), ["a", "b"], 0
     )
     assert table[["value", "customers"]].to_numpy().tolist() == [["a", 10]]
@@ -200,7 +196,7 @@ def test_products_are_judged_over_customers_who_bought():
         "query": pd.DataFrame({"customer": [0, 0, 1], "product": [0, 2, 1], "rank": [1, 2, 1]}),
         "popularity": pd.DataFrame({"customer": [0, 1], "product": [1, 1], "rank": [1, 1]}),
     }
-    metrics = predictions.judge_products(lists, truth, np.arange(3), 5, 0)
+    metrics = judging.judge_products(lists, truth, np.arange(3), 5, 0)
     assert value_of(metrics, "map@12", "query") == 1
     assert value_of(metrics, "map@12", "popularity") == 0.5
     assert value_of(metrics, "recall@5", "popularity", "difference") == 0.5
@@ -238,5 +234,5 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 )
 def test_contradictions_are_refused(query, view, expected):
     with pytest.raises(QueryError) as caught:
-        predictions._checked(query, WEEK, view)
+        answering._checked(query, WEEK, view)
     assert caught.value.sentence == expected

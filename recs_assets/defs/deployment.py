@@ -1,24 +1,16 @@
-"""What one deployment is: its settings, its source, its weeks."""
+"""What the assets share: the partitions of a shop's weeks, owners, the writer's pool."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from functools import cached_property
-from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from recs_assets.ranking.ranker import load_config
 from recs_assets.schema import SettingsError
-from recs_assets.settings import Settings
-from recs_assets.sources import Source, latest_as_of, resolve_source
-from recs_assets.warehouse import Warehouse
-
-# How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
-RANKER = load_config()
+from recs_assets.shop import Shop
 
 OWNERS = ["team:data-engineering"]
 # Every asset that writes the build file or the snapshot is in this pool; its limit of one
@@ -28,25 +20,8 @@ WRITER_POOL = "duckdb_writer"
 
 
 @dataclass(frozen=True)
-class Deployment:
-    """Settings resolved against the shop's files; built once when Dagster loads the code."""
-
-    settings: Settings
-    data_dir: Path
-    source: Source
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Deployment:
-        data_dir = settings.data_dir()
-        return cls(settings, data_dir, resolve_source(settings.source, data_dir))
-
-    @property
-    def timezone(self) -> str:
-        return self.settings.timezone or self.source.timezone
-
-    @property
-    def horizon_days(self) -> int:
-        return self.settings.horizon_days or self.source.horizon_days
+class Deployment(Shop):
+    """A shop with its weekly partitions; built once when Dagster loads the code."""
 
     @cached_property
     def partitions(self) -> dg.WeeklyPartitionsDefinition:
@@ -71,42 +46,6 @@ class Deployment:
             "owners": OWNERS,
             "pool": WRITER_POOL,
         }
-
-    def newest_week(self) -> date:
-        """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""
-        tomorrow = datetime.now(ZoneInfo(self.timezone)).replace(tzinfo=None) + timedelta(days=1)
-        with self.warehouse().scratch() as connection:
-            return latest_as_of(
-                connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
-            )
-
-    def test_anchors(self, week: date) -> list[date]:
-        """The anchors of the evaluation, latest first: one horizon before the week's own, and so on
-        for as many folds as the settings ask for."""
-        horizon = timedelta(days=self.horizon_days)
-        return [week - (fold + 1) * horizon for fold in range(self.settings.backtest_folds)]
-
-    def train_anchors(self, test: date) -> list[date]:
-        """The anchors that teach the ranker tested at `test`, latest first, half a horizon apart in whole
-        weeks; no label window reaches past it."""
-        latest = test - timedelta(days=self.horizon_days)
-        step = timedelta(weeks=max(1, self.horizon_days // 14))
-        return [latest - number * step for number in range(RANKER.train_anchors)]
-
-    def anchors(self, week: date) -> list[date]:
-        """Every date at which features and recommenders are computed: predict, test, train; latest first."""
-        tests = self.test_anchors(week)
-        return sorted(
-            {week, *tests, *(one for test in tests for one in self.train_anchors(test))}, reverse=True
-        )
-
-    def warehouse(self) -> Warehouse:
-        return Warehouse(
-            self.settings.home,
-            threads=self.settings.threads,
-            memory_limit=self.settings.memory_limit,
-            retention=self.settings.retention_weeks,
-        )
 
 
 def week_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:

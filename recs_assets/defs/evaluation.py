@@ -9,13 +9,14 @@ import pandas as pd
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table
-from recs_assets.defs.ranker import RANKER_KEY, Trained, every_candidate, trained
-from recs_assets.defs.recommenders import listed_customers, lists_path, recommender_key
+from recs_assets.defs.ranker import RANKER_KEY
+from recs_assets.defs.recommenders import recommender_key
 from recs_assets.defs.results import BLEND, DATE, EMAIL, POOL, REAL, TEXT, WHOLE, model_key, write_model_table
 from recs_assets.evaluation.backtest import Fold, backtest, pooled
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summary_markdown
 from recs_assets.evaluation.promotion import Decision, decide
 from recs_assets.evaluation.waterfall import waterfall
+from recs_assets.learning import Trained, every_candidate, listed_customers, lists_path, trained
 from recs_assets.ranking.blend import blend
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists

@@ -1,228 +1,40 @@
 """The learned ranker as assets: trained, tested and refitted at the week's anchors."""
 
-import itertools
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 from datetime import date
-from typing import Any, Self
+from typing import Any
 
 import dagster as dg
 import numpy as np
-import pandas as pd
 
-from recs_assets.defs.deployment import RANKER, Deployment, week_of
+from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table, numbers
 from recs_assets.defs.recommenders import FEATURES as MARTS
-from recs_assets.defs.recommenders import lists_path, model_path, recommender_key
-from recs_assets.interactions import Known
-from recs_assets.ranking.calibration import (
-    Calibrator,
-    brier,
-    calibrate,
-    expected_calibration_error,
-    reliability_plot,
+from recs_assets.defs.recommenders import recommender_key
+from recs_assets.learning import (
+    NAMES,
+    SOURCES,
+    WITHOUT_OFFERS,
+    Anchor,
+    Lesson,
+    lists_path,
+    model_path,
+    together,
+    without_calendar,
 )
-from recs_assets.ranking.candidates import Candidates, merge
-from recs_assets.ranking.features import TABLES, selected
-from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
-from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import read_lists, write_lists
+from recs_assets.ranking.calibration import brier, calibrate, expected_calibration_error, reliability_plot
+from recs_assets.ranking.features import TABLES
+from recs_assets.ranking.ranker import Ranker
+from recs_assets.recommenders.artefacts import write_lists
 from recs_assets.recommenders.base import VIEWS
+from recs_assets.shop import RANKER
 from recs_assets.warehouse import Warehouse
 
 FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
-SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
-FEATURES = selected(SOURCES, RANKER.without_features)
-NAMES = tuple(feature.name for feature in FEATURES)
-WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
 CALENDAR_SHORT = "left out: it has less than half the usual offers for the label window"
-# Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
-BLOCK = 4_000
-
-
-def blocks(known: Known) -> Iterator[tuple[int, int]]:
-    """Ranges of customer codes `[first, last)`."""
-    for first in range(0, known.n_customers, BLOCK):
-        yield first, min(first + BLOCK, known.n_customers)
-
-
-def candidates_of(
-    warehouse: Warehouse, week: date, anchor: date, known: Known, first: int, last: int
-) -> Candidates:
-    """The merged candidates of customer codes `[first, last)` at an anchor."""
-    lists = {}
-    for name in SOURCES:
-        for view, listed in (("all", name), ("new", f"{name}:new")):
-            lists[listed] = read_lists(lists_path(warehouse, week, name, anchor, view), known, first, last)
-    return merge(lists, known, RANKER.pool.own, RANKER.pool.new)
-
-
-def every_candidate(warehouse: Warehouse, week: date, anchor: date) -> Candidates:
-    """The candidates of all customers that have lists at an anchor."""
-    known = warehouse.known(week, anchor)
-    parts = [candidates_of(warehouse, week, anchor, known, first, last) for first, last in blocks(known)]
-    return Candidates.concat([part for part in parts if len(part)] or parts[:1])
-
-
-def frames(
-    warehouse: Warehouse, week: date, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES
-) -> Iterator[np.ndarray]:
-    """The candidates' features, a block of customers at a time."""
-    edges = np.searchsorted(
-        candidates.customer, np.arange(0, int(candidates.customer.max(initial=0)) + BLOCK + 1, BLOCK)
-    )
-    for start, stop in itertools.pairwise(edges):
-        if stop > start:
-            yield warehouse.frame(week, anchor, candidates.take(np.arange(start, stop)), names)
-
-
-def score(
-    ranker: Ranker, warehouse: Warehouse, week: date, anchor: date, candidates: Candidates
-) -> np.ndarray:
-    """float64[len(candidates)]: the ranker's raw scores, block by block."""
-    parts = [ranker.score(X) for X in frames(warehouse, week, anchor, candidates, ranker.features_)]
-    return np.concatenate(parts) if parts else np.empty(0)
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What one anchor teaches: rows with their features, labels and weights.
-
-    Attributes:
-        group: int32[n], the customer's code.
-        label: int8[n], bought within the label window; for a query float64[n], what it asks.
-        weight: float32[n], the inverse of a negative's chance to be here.
-        frame: float32[n, len(names)].
-        names: of the frame's columns.
-    """
-
-    group: np.ndarray
-    label: np.ndarray
-    weight: np.ndarray
-    frame: np.ndarray
-    names: tuple[str, ...]
-
-    def only(self, names: Sequence[str]) -> Self:
-        """The same rows with these features, in this order; itself where nothing changes."""
-        if tuple(names) == self.names:
-            return self
-        columns = [self.names.index(name) for name in names]
-        return replace(self, frame=self.frame[:, columns], names=tuple(names))
-
-    def take(self, rows: np.ndarray, weight: np.ndarray) -> Self:
-        """The rows at these positions, with weights of their own."""
-        return replace(
-            self, group=self.group[rows], label=self.label[rows], weight=weight, frame=self.frame[rows]
-        )
-
-
-class Anchor:
-    """The candidates of one anchor with what became of them."""
-
-    def __init__(self, deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> None:
-        self.deployment, self.warehouse, self.week, self.anchor = deployment, warehouse, week, anchor
-        self.known = warehouse.known(week, anchor)
-        self.candidates = every_candidate(warehouse, week, anchor)
-        self.truth = warehouse.truth(week, anchor, deployment.horizon_days)
-        self.label = self.candidates.labels(self.truth)
-
-    def sample(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
-        """Positions of every positive and of as many negatives as `rows` leaves room for, and weights."""
-        positives = int(self.label.sum())
-        return sample_negatives(
-            self.label,
-            self.known.customers["customer_id"].to_numpy()[self.candidates.customer],
-            self.known.products["product_id"].to_numpy()[self.candidates.product],
-            self.anchor,
-            negative_rate(positives, len(self.label) - positives, rows),
-            self.deployment.settings.seed,
-        )
-
-    def lesson(self, rows: int | None) -> Lesson:
-        """About `rows` rows to learn from; None for all."""
-        if rows is None:
-            keep, weight = np.arange(len(self.label)), np.ones(len(self.label), dtype=np.float32)
-        else:
-            keep, weight = self.sample(rows)
-        taken = self.candidates.take(keep)
-        frame = [
-            np.empty((0, len(NAMES)), dtype=np.float32),
-            *frames(self.warehouse, self.week, self.anchor, taken),
-        ]
-        return Lesson(taken.customer, self.label[keep], weight, np.concatenate(frame), NAMES)
-
-    def examined(self, model: Ranker, rows: int) -> tuple[np.ndarray, Lesson]:
-        """float64 score of every candidate, and `lesson(rows)` with the model's features out of the same frames."""
-        keep, weight = self.sample(rows)
-        names = model.features_
-        scores, kept, start = [np.empty(0)], [np.empty((0, len(names)), dtype=np.float32)], 0
-        for X in frames(self.warehouse, self.week, self.anchor, self.candidates, names):
-            scores.append(model.score(X))
-            kept.append(X[keep[slice(*np.searchsorted(keep, [start, start + len(X)]))] - start])
-            start += len(X)
-        group, label = self.candidates.customer[keep], self.label[keep]
-        return np.concatenate(scores), Lesson(group, label, weight, np.concatenate(kept), names)
-
-
-def together(lessons: Sequence[Lesson]) -> dict[str, Any]:
-    """The arguments of `Ranker.fit` for several anchors with the same features; groups stay apart."""
-    offset, groups = 0, []
-    for lesson in lessons:
-        groups.append(lesson.group.astype(np.int64) + offset)
-        offset += int(lesson.group.max(initial=0)) + 1
-    return {
-        "X": np.concatenate([lesson.frame for lesson in lessons]),
-        "y": np.concatenate([lesson.label for lesson in lessons]),
-        "group": np.concatenate(groups),
-        "weight": np.concatenate([lesson.weight for lesson in lessons]),
-        "features": lessons[0].names,
-    }
-
-
-def without_calendar(warehouse: Warehouse, week: date, at: date, anchors: Sequence[date]) -> bool:
-    """Whether the label window of `at` has less than half of the offers, of any kind, of every one of `anchors`.
-
-    A promotion calendar that ends, or was not delivered, reads as "nothing is on offer", which is
-    not what the trees learned from; they then do better without it.
-    """
-    planned = warehouse.planned_offers(week)
-    usual, now = [planned.get(anchor, {}) for anchor in anchors], planned.get(at, {})
-    return any(2 * now.get(kind, 0) < min(one.get(kind, 0) for one in usual) for kind in usual[0])
-
-
-class Trained:
-    """The week's published ranker and its calibration."""
-
-    def __init__(self, deployment: Deployment, warehouse: Warehouse, week: date) -> None:
-        self.ranker = Ranker.load(model_path(warehouse, week, "ranker"), deployment.settings.threads)
-        self.calibrator = Calibrator.from_json(self.ranker.facts_["calibration"])
-
-    def frame(self, warehouse: Warehouse, week: date, candidates: Candidates) -> np.ndarray:
-        """The week's candidates as this ranker sees them."""
-        return warehouse.frame(week, week, candidates, self.ranker.features_)
-
-
-def trained(deployment: Deployment, warehouse: Warehouse, week: date) -> Trained | None:
-    """The week's ranker; None where there was nothing to learn from (the ranker asset says why)."""
-    if not model_path(warehouse, week, "ranker").exists():
-        return None
-    return Trained(deployment, warehouse, week)
-
-
-def published_frame(
-    warehouse: Warehouse, week: date, known: Known, ranker: Trained, rows: pd.DataFrame
-) -> Iterator[tuple[slice, Candidates, np.ndarray]]:
-    """Published rows (customer ascending, product) as candidates with their features, block by block."""
-    customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-    for first, last in blocks(known):
-        part = slice(*np.searchsorted(customer, [first, last]))
-        if part.stop > part.start:
-            pool = candidates_of(warehouse, week, week, known, first, last)
-            pairs = pool.at(customer[part], product[part], known)
-            yield part, pairs, ranker.frame(warehouse, week, pairs)
 
 
 def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:

@@ -3,19 +3,16 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pandas as pd
 
-from recs_assets.defs.deployment import RANKER, Deployment, week_of
+from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
-from recs_assets.evaluation.evaluate import sample_customers
-from recs_assets.interactions import Known
+from recs_assets.learning import anchors_of, listed_customers, lists_path, make, model_path, views_at
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import load_model, save_model, write_lists
-from recs_assets.recommenders.base import VIEWS, Recommender, View, one_blas_thread
+from recs_assets.recommenders.artefacts import save_model, write_lists
+from recs_assets.recommenders.base import Recommender, one_blas_thread
 from recs_assets.warehouse import Warehouse
 
 FEATURES = [
@@ -30,52 +27,6 @@ def recommender_key(name: str) -> dg.AssetKey:
 
 def recommender_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [_recommender_asset(deployment, name) for name in REGISTRY]
-
-
-def make(deployment: Deployment, name: str) -> Recommender:
-    """An unfitted recommender with this deployment's seed, basket cap and threads."""
-    settings = deployment.settings
-    return REGISTRY[name].make(settings.seed, settings.max_basket_lines, settings.threads)
-
-
-def lists_path(warehouse: Warehouse, week: date, name: str, anchor: date, view: View) -> Path:
-    return warehouse.week_dir(week) / "candidates" / f"{name}-{anchor.isoformat()}-{view}.parquet"
-
-
-def model_path(warehouse: Warehouse, week: date, name: str) -> Path:
-    return warehouse.week_dir(week) / "models" / name
-
-
-def load_fitted(
-    deployment: Deployment, warehouse: Warehouse, week: date, name: str, known: Known
-) -> Recommender:
-    """The recommender as fitted at the week's own anchor."""
-    return load_model(make(deployment, name), model_path(warehouse, week, name), known)
-
-
-def listed_customers(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> np.ndarray:
-    """int32 codes of the customers who get lists at an anchor: everybody at the week's own, and
-    a seeded sample of at most so many (settings) where lists are only evaluated or learnt from."""
-    customers = warehouse.known(week, anchor).customers["customer_id"].to_numpy()
-    if anchor == week:
-        return np.arange(len(customers), dtype=np.int32)
-    settings, tests = deployment.settings, deployment.test_anchors(week)
-    limits = [settings.evaluation_customers] if anchor in tests else []
-    if any(anchor in deployment.train_anchors(test) for test in tests):
-        limits.append(RANKER.training_customers)
-    return sample_customers(customers, max(limits), settings.seed).astype(np.int32)
-
-
-def anchors_of(deployment: Deployment, week: date, name: str) -> list[date]:
-    """Where a recommender is fitted: what the ranker does not draw on is only evaluated and published."""
-    if name in RANKER.without_sources:
-        return [week, *deployment.test_anchors(week)]
-    return deployment.anchors(week)
-
-
-def views_at(deployment: Deployment, week: date, anchor: date) -> tuple[View, ...]:
-    """The lists made at an anchor: "repeat" is evaluated only; the ranker draws on the others."""
-    return VIEWS if anchor in deployment.test_anchors(week) else VIEWS[:2]
 
 
 def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition:

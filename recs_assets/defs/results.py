@@ -9,21 +9,19 @@ import pandas as pd
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
-from recs_assets.defs.ranker import (
-    RANKER_KEY,
+from recs_assets.defs.ranker import RANKER_KEY
+from recs_assets.defs.recommenders import recommender_key
+from recs_assets.interactions import Known
+from recs_assets.learning import (
     Trained,
     blocks,
     candidates_of,
+    lists_path,
+    load_fitted,
     published_frame,
     score,
     trained,
 )
-from recs_assets.defs.recommenders import (
-    lists_path,
-    load_fitted,
-    recommender_key,
-)
-from recs_assets.interactions import Known
 from recs_assets.ranking.attribution import FAMILY_NAMES, TOP_FEATURES, Attribution, attribute
 from recs_assets.ranking.blend import blend, load_config
 from recs_assets.ranking.reasons import explain, explain_families

@@ -6,13 +6,15 @@ from datetime import date
 import dagster as dg
 import numpy as np
 
-from recs_assets.defs.deployment import RANKER, Deployment, week_of
+from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
-from recs_assets.defs.ranker import RANKER_KEY, Anchor, together
+from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.evaluation import metrics
 from recs_assets.evaluation.evaluate import truths
 from recs_assets.evaluation.promotion import with_purchases
+from recs_assets.learning import Anchor, together
 from recs_assets.ranking.ranker import Ranker, RankerConfig
+from recs_assets.shop import RANKER
 from recs_assets.warehouse import Warehouse
 
 RESEARCH = "research"

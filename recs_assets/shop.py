@@ -1,0 +1,75 @@
+"""What one deployment serves: its settings, its source, and the anchors of its weeks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Self
+from zoneinfo import ZoneInfo
+
+from recs_assets.ranking.ranker import load_config
+from recs_assets.settings import Settings
+from recs_assets.sources import Source, latest_as_of, resolve_source
+from recs_assets.warehouse import Warehouse
+
+# How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
+RANKER = load_config()
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Settings resolved against the shop's files; `defs.deployment.Deployment` adds what Dagster needs."""
+
+    settings: Settings
+    data_dir: Path
+    source: Source
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        data_dir = settings.data_dir()
+        return cls(settings, data_dir, resolve_source(settings.source, data_dir))
+
+    @property
+    def timezone(self) -> str:
+        return self.settings.timezone or self.source.timezone
+
+    @property
+    def horizon_days(self) -> int:
+        return self.settings.horizon_days or self.source.horizon_days
+
+    def newest_week(self) -> date:
+        """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""
+        tomorrow = datetime.now(ZoneInfo(self.timezone)).replace(tzinfo=None) + timedelta(days=1)
+        with self.warehouse().scratch() as connection:
+            return latest_as_of(
+                connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
+            )
+
+    def test_anchors(self, week: date) -> list[date]:
+        """The anchors of the evaluation, latest first: one horizon before the week's own, and so on
+        for as many folds as the settings ask for."""
+        horizon = timedelta(days=self.horizon_days)
+        return [week - (fold + 1) * horizon for fold in range(self.settings.backtest_folds)]
+
+    def train_anchors(self, test: date) -> list[date]:
+        """The anchors that teach the ranker tested at `test`, latest first, half a horizon apart in whole
+        weeks; no label window reaches past it."""
+        latest = test - timedelta(days=self.horizon_days)
+        step = timedelta(weeks=max(1, self.horizon_days // 14))
+        return [latest - number * step for number in range(RANKER.train_anchors)]
+
+    def anchors(self, week: date) -> list[date]:
+        """Every date at which features and recommenders are computed: predict, test, train; latest first."""
+        tests = self.test_anchors(week)
+        return sorted(
+            {week, *tests, *(one for test in tests for one in self.train_anchors(test))}, reverse=True
+        )
+
+    def warehouse(self) -> Warehouse:
+        return Warehouse(
+            self.settings.home,
+            threads=self.settings.threads,
+            memory_limit=self.settings.memory_limit,
+            retention=self.settings.retention_weeks,
+        )
