@@ -33,6 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
         action="store_true",
         help="print the query as read, its SQL, who is eligible and the features",
     )
+    campaign = commands.add_parser(
+        "campaign", help="make one campaign of a week that was run, and publish it"
+    )
+    campaign.add_argument("name", metavar="NAME", help="of its file")
+    campaign.add_argument("--as-of", type=date.fromisoformat, help="a Monday; default: the newest published")
     commands.add_parser("summary", help="say what is published and where")
     commands.add_parser("settings", help="print every setting, its value and its meaning")
     commands.add_parser(
@@ -52,6 +57,12 @@ def _run(parsed: argparse.Namespace) -> int:
     from recs_assets.defs.run import run_week
 
     return run_week(parsed.as_of)
+
+
+def _campaign(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.run import run_campaign
+
+    return run_campaign(parsed.name, parsed.as_of)
 
 
 def _backtest(parsed: argparse.Namespace) -> int:
@@ -99,6 +110,7 @@ def _prepare(parsed: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "run": _run,
+    "campaign": _campaign,
     "backtest": _backtest,
     "query": _query,
     "summary": _summary,

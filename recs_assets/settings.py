@@ -69,6 +69,10 @@ class Settings(BaseSettings):
     first_week: date = Field(date(2016, 1, 4), description="First Monday for which weekly partitions exist.")
     schedule: str = Field("0 6 * * 1", description="Cron of the weekly run, in the shop's time zone.")
     seed: int = Field(20_240_101, description="Seed of everything that draws random numbers.")
+    campaigns: Path = Field(
+        PROJECT_ROOT / "recs_assets" / "campaigns",
+        description="Folder of campaign files, one YAML file each; default: those that are shipped.",
+    )
     candidates: int = Field(
         100, ge=20, le=1000, description="Products each recommender proposes per customer."
     )

@@ -46,8 +46,15 @@ WEEKLY_TABLES = (
     "customer_recommendations",
     "model_metrics",
     "model_decisions",
+    "campaign_outcomes",
+    "campaign_tests",
     "rule_outcomes",
+    "rule_price_tags",
 )
+# What the rules of a campaign need to know of the days before an anchor.
+CART_DAYS = 28
+# A week's highest list price below this share of the last one's is a price drop.
+PRICE_DROP = 0.95
 SNAPSHOT_LINK = "recs.duckdb"
 
 
@@ -326,6 +333,19 @@ class Warehouse:
                     f"The build file of {week} is not complete ({str(error).splitlines()[0]}): run the week again."
                 ) from error
 
+    def people_and_products(self, week: date) -> tuple[pd.DataFrame, set[str], int]:
+        """What is so at the week: customers (customer_id, email_eligible) by id, the products that may
+        be sold, and how many customers were erased."""
+        with self.read(week) as connection:
+            customers = connection.execute(
+                "select customer_id, email_eligible from marts.customers order by customer_id"
+            ).df()
+            products = connection.execute(
+                "select product_id from features.product_features where as_of = ? and available", [week]
+            ).fetchall()
+            known = connection.execute("select count(*) from staging.stg_customers").fetchall()[0][0]
+        return customers, {product for (product,) in products}, known - len(customers)
+
     def planned_offers(self, week: date) -> dict[date, dict[str, float]]:
         """Anchor -> kind of offer -> weeks of it in the label window, over all products, as known then."""
         kinds = ("mailer", "display", "coupon", "price", "other")
@@ -336,66 +356,179 @@ class Warehouse:
             ).fetchall()
         return {anchor: dict(zip(kinds, weeks, strict=True)) for anchor, *weeks in rows}
 
-    def past_forecasts(self, week: date, horizon_days: int) -> pd.DataFrame:
-        """What the published emails of earlier weeks were predicted to sell, and what was bought.
+    def past_forecasts(self, week: date) -> pd.DataFrame:
+        """What the published campaigns of earlier weeks were predicted to sell, and what was bought.
 
-        Only weeks whose label window was over by `week`, and people who are customers still: rows of
+        Only lists whose window (`window_days`) was over by `week`, and people who are customers still: rows of
         the erased leave the snapshot, and the same week again must count the same. Revenue counts each product once, at the
         price that the email showed.
 
         Returns:
-            Columns forecast_as_of date, window_end date, customers, rows, forecast_purchases,
+            Columns campaign, forecast_as_of date, window_end date, customers, rows, forecast_purchases,
             actual_purchases, forecast_revenue, actual_revenue; no row without a snapshot.
         """
-        empty = not self.snapshot_path.exists()
         with self.read(week) as connection:
-            if not empty:
-                connection.execute(
-                    f"attach '{_quoted(self.snapshot_path.resolve())}' as published (read_only)"
-                )
-                empty = not connection.execute(
-                    """
-                    select count(*) from duckdb_columns() where database_name = 'published'
-                    and table_name = 'email_recommendations' and column_name = 'p_purchase'
-                    """
-                ).fetchall()[0][0]
-            source = (
-                "select null::date as as_of, null as customer_id, null as product_id, 0.0 as p_purchase, "
-                "0.0 as price where false"
-                if empty
-                else "select as_of, customer_id, product_id, p_purchase, price "
-                "from published.recs.email_recommendations"
-            )
+            connection.execute(self._sent_before(connection, week))
             return connection.execute(
-                f"""
-                with emails as ({source}),
-                judged as (
-                    select emails.as_of, emails.customer_id, p_purchase, coalesce(price, 0) as price,
+                """
+                with judged as (
+                    select emails.campaign, emails.as_of, window_days, emails.customer_id, p_purchase,
+                        coalesce(price, 0) as price,
                         exists (
                             from marts.order_lines as lines
                             where lines.customer_id = emails.customer_id
                               and lines.product_id = emails.product_id
                               and lines.ordered_at >= emails.as_of
-                              and lines.ordered_at < emails.as_of + $days
+                              and lines.ordered_at < emails.as_of + window_days
                               and (
                                   lines.fully_returned_at is null
-                                  or lines.fully_returned_at >= emails.as_of + $days
+                                  or lines.fully_returned_at >= emails.as_of + window_days
                               )
                         ) as bought
-                    from emails
-                    where p_purchase is not null and emails.as_of + $days <= $week
+                    from sent_before as emails
+                    where p_purchase is not null and emails.as_of + window_days <= $week
                       and emails.customer_id in (select customer_id from marts.customers)
                 )
-                select as_of as forecast_as_of, (as_of + $days)::date as window_end,
+                select campaign, as_of as forecast_as_of, (as_of + window_days)::date as window_end,
                     count(distinct customer_id) as customers, count(*) as rows,
                     sum(p_purchase)::decimal(38, 9)::double as forecast_purchases,
                     count(*) filter (where bought) as actual_purchases,
                     sum(p_purchase * price)::decimal(38, 9)::double as forecast_revenue,
                     coalesce(sum(price) filter (where bought), 0)::double as actual_revenue
-                from judged group by as_of order by as_of
+                from judged group by campaign, as_of, window_days order by as_of, campaign
                 """,
-                {"week": week, "days": horizon_days},
+                {"week": week},
             ).df()
+
+    def _sent_before(self, connection: duckdb.DuckDBPyConnection, anchor: date) -> str:
+        """SQL of the temporary view `sent_before`: published email rows of the weeks before `anchor`."""
+        columns = "campaign, as_of, window_days, customer_id, product_id, p_purchase, price"
+        there = 0
+        if self.snapshot_path.exists():
+            connection.execute(f"attach '{_quoted(self.snapshot_path.resolve())}' as published (read_only)")
+            there = connection.execute(
+                f"""
+                select count(*) from duckdb_columns() where database_name = 'published'
+                and table_name = 'email_recommendations'
+                and column_name in ({", ".join(f"'{name}'" for name in columns.split(", "))})
+                """
+            ).fetchall()[0][0]
+        source = (
+            f"select {columns} from published.recs.email_recommendations where as_of < date '{anchor}'"
+            if there == len(columns.split(", "))
+            else "select null::varchar as campaign, null::date as as_of, null::integer as window_days, "
+            "null::varchar as customer_id, null::varchar as product_id, null::double as p_purchase, null::double as price where false"
+        )
+        return f"create temp view sent_before as {source}"
+
+    def rule_frames(self, week: date, anchor: date, campaign: str) -> dict[str, pd.DataFrame]:
+        """What the rules of a campaign look at, known before `anchor`: arguments of `Context.of_frames`.
+
+        Args:
+            week: whose build file.
+            anchor: everything dated on it or later stays out, but for consent: who withdrew by the
+                week is not judged at an earlier anchor either.
+            campaign: whose sends count for repeats.
+
+        Returns:
+            products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
+            customers: customer_id, consent_state, bounced (after the last sign of life),
+                test_account (of the segment "test").
+            carts: pairs put into the cart within 28 days and not bought since.
+            rejected: pairs of which a unit came back, or whose latest rating is 2 or lower.
+            sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
+                from published weeks. contacts: customer_id, day, of any campaign; once per campaign
+                and week, though both may know of it.
+            price_drops: product_id, day: Monday of a week whose highest list price was below 95 % of
+                that of the week sold before, and the start of offers of kind "price".
+
+        Raises:
+            WarehouseError: no build file.
+        """
+        queries = {
+            "products": """
+                select product_id, url, image_url, cost, parent_id, regexp_replace(
+                    case when json_valid(attributes) then json_extract_string(attributes, '$.countries') end,
+                    '[^A-Za-z]+', ' ', 'g'
+                ) as countries
+                from marts.products order by product_id
+            """,
+            "customers": """
+                with signs as (
+                    select customer_id,
+                        max(occurred_at) filter (where event_type = 'bounced') as bounced_at,
+                        max(occurred_at) filter (where event_type in ('opened', 'clicked', 'purchased')) as alive_at
+                    from staging.stg_campaign_events where occurred_at < $anchor group by customer_id
+                )
+                select customer_id, consent_state,
+                    coalesce(bounced_at > coalesce(alive_at, timestamp '1970-01-01'), false) as bounced,
+                    coalesce(lower(trim(segment)) = 'test', false) as test_account
+                from marts.customers left join signs using (customer_id) order by customer_id
+            """,
+            "carts": f"""
+                select customer_id, product_id from intermediate.int_interactions_anchored
+                where as_of = $anchor and event_type in ('add_to_cart', 'purchase')
+                group by customer_id, product_id
+                having max(occurred_at) filter (where event_type = 'add_to_cart') >= $anchor - interval {CART_DAYS} day
+                   and max(occurred_at) filter (where event_type = 'add_to_cart')
+                       > coalesce(max(occurred_at) filter (where event_type = 'purchase'), timestamp '1970-01-01')
+                order by all
+            """,
+            "rejected": """
+                select customer_id, product_id from intermediate.int_interactions_anchored
+                where as_of = $anchor and event_type = 'review'
+                group by customer_id, product_id having arg_max(rating, (occurred_at, -rating)) <= 2
+                union
+                select customer_id, product_id from intermediate.int_returns_allocated_to_lines
+                where returned_at < $anchor
+                order by all
+            """,
+            "sends": """
+                select customer_id, product_id, date_trunc('week', occurred_at)::date as day
+                from staging.stg_campaign_events
+                where event_type = 'sent' and product_id is not null and campaign = $campaign
+                  and date_trunc('week', occurred_at) < $anchor
+                union
+                select customer_id, product_id, as_of from sent_before where campaign = $campaign
+                order by all
+            """,
+            "contacts": """
+                select customer_id, min(day) as day
+                from (
+                    select customer_id, campaign, occurred_at::date as day
+                    from staging.stg_campaign_events where event_type = 'sent' and occurred_at < $anchor
+                    union all
+                    select customer_id, campaign, as_of from sent_before
+                )
+                group by customer_id, campaign, date_trunc('week', day) order by all
+            """,
+            "price_drops": f"""
+                with weekly as (
+                    select product_id, date_trunc('week', ordered_at)::date as day,
+                        max((amount + discount) / quantity) as list_price
+                    from marts.order_lines where ordered_at < $anchor group by all
+                ),
+                beside as (
+                    select product_id, day, list_price,
+                        lag(list_price) over (partition by product_id order by day) as before
+                    from weekly
+                )
+                select product_id, day from beside where list_price < {PRICE_DROP} * before
+                union
+                select product_id, start_at::date from staging.stg_promotions
+                where kind = 'price' and announced_at < $anchor and start_at < $anchor
+                order by all
+            """,
+        }
+        with self.read(week) as connection:
+            connection.execute(self._sent_before(connection, anchor))
+            return {
+                name: connection.execute(
+                    sql, {key: value for key, value in values.items() if f"${key}" in sql}
+                ).df()
+                for values in [{"anchor": anchor, "campaign": campaign}]
+                for name, sql in queries.items()
+            }
 
     # -- what the models write ------------------------------------------------------------
 

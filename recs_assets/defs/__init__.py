@@ -1,4 +1,4 @@
-"""The only code that imports Dagster: thin assets, checks, one schedule, one sensor."""
+"""The only code that imports Dagster: thin assets, checks, jobs, schedules, one sensor."""
 
 import warnings
 from collections.abc import Iterator
@@ -6,6 +6,12 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from recs_assets.defs.campaigns import (
+    campaign_assets,
+    campaign_jobs,
+    campaign_schedules,
+    refuse_bad_files,
+)
 from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
@@ -13,7 +19,7 @@ from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
-from recs_assets.defs.results import EMAIL, result_assets
+from recs_assets.defs.results import result_assets
 from recs_assets.defs.schedules import backtest_job, new_files_sensor, weekly_job, weekly_schedule
 from recs_assets.defs.search import search_asset
 from recs_assets.settings import Settings
@@ -27,6 +33,7 @@ warnings.filterwarnings("ignore", category=dg.BetaWarning)
 def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     """Everything Dagster loads, for one deployment."""
     deployment = Deployment.from_settings(settings or Settings())
+    refuse_bad_files(deployment)
 
     @dg.resource(
         description="The build and snapshot files, held under the one-writer lock for the whole run."
@@ -45,12 +52,13 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             search_asset(deployment),
             evaluation_asset(deployment),
             *result_assets(deployment),
+            *campaign_assets(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),
         ],
-        asset_checks=[published_gate(deployment, EMAIL.slots)],
-        jobs=[weekly_job(deployment), backtest_job(deployment)],
-        schedules=[weekly_schedule(deployment)],
+        asset_checks=[published_gate(deployment)],
+        jobs=[weekly_job(deployment), backtest_job(deployment), *campaign_jobs(deployment)],
+        schedules=[weekly_schedule(deployment), *campaign_schedules(deployment)],
         sensors=[new_files_sensor(deployment)],
         resources={"warehouse": warehouse, "dbt": DbtCliResource(project_dir=dbt_project())},
         # One process is also the one writer, and 30 small assets take seconds instead of minutes.

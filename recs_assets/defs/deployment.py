@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from recs_assets.campaigns.model import Folder, load_folder
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
 
@@ -36,6 +37,11 @@ class Deployment(Shop):
             day_offset=1,
             end_offset=1,
         )
+
+    @cached_property
+    def campaigns(self) -> Folder:
+        """The campaign files of the deployment, and the errors of those that are none."""
+        return load_folder(self.settings.campaigns)
 
     @property
     def weekly(self) -> dict[str, Any]:

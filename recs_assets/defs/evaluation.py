@@ -7,11 +7,12 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from recs_assets.campaigning import context_of, rules_at_test
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
-from recs_assets.defs.results import BLEND, DATE, EMAIL, POOL, REAL, TEXT, WHOLE, model_key, write_model_table
+from recs_assets.defs.results import BLEND, DATE, POOL, REAL, TEXT, WHOLE, model_key, write_model_table
 from recs_assets.evaluation.backtest import Fold, backtest, pooled
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summary_markdown
 from recs_assets.evaluation.promotion import Decision, decide
@@ -21,7 +22,6 @@ from recs_assets.ranking.blend import blend
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import VIEWS, stored
-from recs_assets.rules.email import rejected
 from recs_assets.warehouse import Warehouse
 
 METRICS = {
@@ -46,6 +46,9 @@ BACKTEST = {
     "as_of": DATE, "view": TEXT, "recommender": TEXT, "metric": TEXT, "k": WHOLE, "folds": WHOLE,
     "customers": "bigint", "value": REAL, "baseline": TEXT, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
 }  # fmt: skip
+
+# The campaign whose rules the purchases are followed through, and the rows that count where there is none.
+EMAIL, SLOTS = "weekly_email", 12
 
 TABLES = {
     "metrics": "Every recommender, the blend and the ranker at the test anchors: what they proposed "
@@ -129,7 +132,7 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
         yield result("decisions", record, DECISIONS, chosen=decision.chosen)
         learned = trained(deployment, warehouse, week)
-        yield result("waterfall", _waterfall(warehouse, week, latest, decision.chosen), WATERFALL)
+        yield result("waterfall", _waterfall(deployment, warehouse, week, latest, decision.chosen), WATERFALL)
         yield result("forecasts", _forecasts(deployment, warehouse, week, latest, learned), FORECASTS)
 
     return evaluation
@@ -158,19 +161,21 @@ def _decision(folds: Sequence[Fold], seed: int) -> Decision:
     return decide({name: values[:, place] for place, name in enumerate(models)}, seed=seed)
 
 
-def _waterfall(warehouse: Warehouse, week: date, fold: Fold, chosen: str) -> pd.DataFrame:
-    """The chosen model's way to the email's slots at the test anchor."""
-    lists = fold.models[chosen]["all"]
-    removed = rejected(lists, fold.known, EMAIL)
-    gone = lists.merge(removed, on=["customer", "product"], how="left")["rule"].notna().to_numpy()
-    left = lists[~gone]
-    sent = left.assign(rank=left.groupby("customer", sort=False).cumcount() + 1)
+def _waterfall(
+    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str
+) -> pd.DataFrame:
+    """The chosen model's way through the rules of the weekly email to its slots, at the test anchor."""
+    anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
+    campaign = deployment.campaigns.campaigns.get(EMAIL)
+    if campaign is not None and not campaign.lists_products:
+        campaign = None
+    sent, removed = rules_at_test(lists, context_of(deployment, warehouse, week, anchor, EMAIL), campaign)
     table = waterfall(
-        every_candidate(warehouse, week, fold.known.as_of),
+        every_candidate(warehouse, week, anchor),
         sent,
         fold.known,
         fold.truth,
-        k=EMAIL.slots,
+        k=SLOTS if campaign is None else campaign.slots.k,
         customers=fold.customers,
         removed=removed,
     )
@@ -182,10 +187,10 @@ def _forecasts(
 ) -> pd.DataFrame:
     """Sums of probabilities against purchases: the ranker's first rows at the test anchor, and the
     emails that earlier weeks published."""
-    parts = [warehouse.past_forecasts(week, deployment.horizon_days).assign(campaign="weekly_email")]
+    parts = [warehouse.past_forecasts(week)]
     if learned is not None:
         rows = fold.models["ranker"]["all"]
-        rows = rows[(rows["rank"] <= EMAIL.slots).to_numpy()]
+        rows = rows[(rows["rank"] <= SLOTS).to_numpy()]
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
         likely = learned.calibrator.probability(rows["score"].to_numpy(dtype=float))
         price = fold.known.products["price"].to_numpy(dtype=float, na_value=0.0)[product]

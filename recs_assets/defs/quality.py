@@ -73,9 +73,14 @@ def raw_expectations(table: Table, tolerated_share: float) -> list[Expectation]:
 
 
 def published_expectations(table: str, slots: int) -> list[Expectation]:
-    """The gate at the exit, per table of schema `recs`; every one must hold for every row."""
+    """The gate at the exit, per table of schema `recs`; every one must hold for every row.
+
+    Args:
+        table: of schema `recs`.
+        slots: of the longest email of any campaign; 0 where no campaign fills slots.
+    """
     keys = {
-        "email_recommendations": ["as_of", "customer_id", "slot"],
+        "email_recommendations": ["campaign", "as_of", "customer_id", "slot"],
         "buy_it_again": ["as_of", "customer_id", "rank"],
         "customer_recommendations": ["as_of", "customer_id", "rank"],
         "frequently_bought_together": ["product_id", "rank"],
@@ -83,7 +88,9 @@ def published_expectations(table: str, slots: int) -> list[Expectation]:
         "model_metrics": ["as_of", "anchor", "view", "segment", "recommender", "metric", "k"],
     }
     suite = []
-    if table not in ("frequently_bought_together", "similar_products"):
+    if table not in ("frequently_bought_together", "similar_products") and (
+        slots or table != "email_recommendations"
+    ):
         # A shop without pairs above the support has none to publish; one without lists is broken.
         suite.append(Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}))
     for column in keys[table]:
@@ -94,12 +101,9 @@ def published_expectations(table: str, slots: int) -> list[Expectation]:
         suite.append(
             Expectation("ExpectColumnValueLengthsToBeBetween", {"column": "reason_text", "min_value": 8})
         )
-        suite.append(
-            Expectation(
-                "ExpectCompoundColumnsToBeUnique", {"column_list": ["as_of", "customer_id", "product_id"]}
-            )
-        )
-    if table == "email_recommendations":
+        columns = [*keys[table][:-1], "product_id"]
+        suite.append(Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": columns}))
+    if table == "email_recommendations" and slots:
         suite.append(
             Expectation(
                 "ExpectColumnValuesToBeBetween", {"column": "slot", "min_value": 1, "max_value": slots}

@@ -1,6 +1,6 @@
-"""From the recommenders' lists to the tables dbt publishes: hybrid, email, neighbours, rules."""
+"""From the recommenders' lists to the tables dbt publishes: the storefront's, neighbours, rules."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import date
 
 import dagster as dg
@@ -22,25 +22,23 @@ from recs_assets.learning import (
     score,
     trained,
 )
-from recs_assets.ranking.attribution import FAMILY_NAMES, TOP_FEATURES, Attribution, attribute
+from recs_assets.ranking.attribution import TOP_FEATURES
 from recs_assets.ranking.blend import blend, load_config
-from recs_assets.ranking.reasons import explain, explain_families
+from recs_assets.ranking.reasons import explain
+from recs_assets.ranking.traces import explained, with_ids
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender
-from recs_assets.rules.email import ITEM_RULES, load_rules, rejected, select_email
 from recs_assets.warehouse import Warehouse
 
 BLEND = load_config()
-EMAIL = load_rules()
 
-# What the email and the storefront choose from, and what of it is published per customer.
+# Rows the blend proposes per customer, and rows the storefront gets.
 POOL = 50
 LIST_LENGTH = 20
 BUY_IT_AGAIN = 50
 NEIGHBOURS = 12
 ACTIVE_DAYS = 182
-OFFER_WEEKS = "product_promotion_any_weeks"
 # Customers are blended and explained in blocks of this size, so that memory does not grow with them.
 BLOCK = 20_000
 
@@ -51,7 +49,6 @@ REASON = {
 }  # fmt: skip
 SCORED = {"product_id": ID, "score": REAL, "p_purchase": REAL, "source": TEXT, **REASON}
 RECOMMENDATIONS = {"as_of": DATE, "customer_id": ID, "rank": WHOLE, **SCORED}
-EMAIL_SELECTION = {"as_of": DATE, "customer_id": ID, "slot": WHOLE, **SCORED}
 BUY_AGAIN = {
     "as_of": DATE,
     "customer_id": ID,
@@ -76,9 +73,6 @@ TRACE = {
     "ranker_score": REAL, "base_score": REAL, "p_purchase": REAL,
     **{f"feature_{place}": TEXT for place in range(1, TOP_FEATURES + 1)},
     **{f"feature_contribution_{place}": REAL for place in range(1, TOP_FEATURES + 1)},
-}  # fmt: skip
-RULE_OUTCOMES = {
-    "as_of": DATE, "campaign": TEXT, "step": WHOLE, "rule": TEXT, "removed": "bigint", "customers": "bigint",
 }  # fmt: skip
 
 
@@ -116,7 +110,7 @@ def write_model_table(
         return table_metadata(connection, "model", table)
 
 
-# -- hybrid: the storefront's lists and the email ---------------------------------------------
+# -- hybrid: the storefront's lists -----------------------------------------------------------
 
 
 def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
@@ -134,9 +128,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
             )
             for table, text in {
                 "recommendations": "What the chosen model proposes to every customer, each row with its reason.",
-                "email_selection": "The slots of the weekly email after eligibility and item rules.",
-                "traces": "For every row of the two: its lists, its features, its contributions, its probability.",
-                "rule_outcomes": "How many candidates each of the email's rules took out.",
+                "traces": "For every one of these rows: its lists, its features, its contributions, its probability.",
             }.items()
         ],
         backfill_policy=deployment.weekly["backfill_policy"],
@@ -145,25 +137,18 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
     def hybrid(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
         known = warehouse.known(week, week)
-        ranker, chosen = trained(deployment, warehouse, week), _chosen(warehouse, week)
+        ranker, chosen = trained(deployment, warehouse, week), chosen_model(warehouse, week)
         context.log.info(f"This week's lists are made by {chosen}.")
-        pools, refused = [], []
-        for first, last in blocks(known):
-            part = _pool(warehouse, week, known, ranker, chosen, first, last)
-            pools.append(part)
-            refused.append(rejected(part, known, EMAIL)[["rule", "customer"]])
-        pool = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
-        email, suppressed = select_email(pool, known, EMAIL)
-        listed = pool[pool["rank"] <= LIST_LENGTH]
+        pools = [_pool(warehouse, week, known, ranker, chosen, first, last) for first, last in blocks(known)]
+        listed = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
         fitted = {name: load_fitted(deployment, warehouse, week, name, known) for name in REGISTRY}
-        explained, traces = _explained(warehouse, week, known, ranker, chosen, [listed, email], fitted)
+        rows, traces = _explained(warehouse, week, known, ranker, chosen, listed, fitted)
+        merged = listed.merge(rows.drop(columns="source"), on=["customer", "product"], how="left")
+        table = with_ids(merged, known, week)
         yield dg.MaterializeResult(
             asset_key=model_key("recommendations"),
             metadata={
-                **write_model_table(
-                    warehouse, week, "recommendations", _with_reason(listed, explained, known, week),
-                    RECOMMENDATIONS,
-                ),
+                **write_model_table(warehouse, week, "recommendations", table, RECOMMENDATIONS),
                 "chosen": chosen,
                 **numbers(
                     {
@@ -173,65 +158,40 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                     }
                 ),
             },
-        )  # fmt: skip
-        selection = _with_reason(email, explained, known, week)
-        yield dg.MaterializeResult(
-            asset_key=model_key("email_selection"),
-            metadata={
-                **write_model_table(warehouse, week, "email_selection", selection, EMAIL_SELECTION),
-                **numbers(
-                    {
-                        "customers": known.n_customers,
-                        "customers_with_email": int(email["customer"].nunique()),
-                        "forecast_purchases": float(selection["p_purchase"].sum()),
-                        **{
-                            f"without_{reason}": int(n)
-                            for reason, n in suppressed["reason"].value_counts().items()
-                        },
-                    }
-                ),
-            },
         )
         yield dg.MaterializeResult(
             asset_key=model_key("traces"),
-            metadata=write_model_table(
-                warehouse, week, "traces", traces,
-                TRACE | {name: REAL if name.startswith("family_") else "smallint"
-                         for name in traces if name.startswith(("family_", "rank_"))},
-            ),
-        )  # fmt: skip
-        gone = pd.concat(refused)
-        outcomes = pd.DataFrame(
-            [
-                (week, "weekly_email", step, rule, int((gone["rule"] == rule).sum()),
-                 int(gone["customer"][gone["rule"] == rule].nunique()))
-                for step, rule in enumerate(ITEM_RULES, 1)
-            ],
-            columns=list(RULE_OUTCOMES),
-        )  # fmt: skip
-        yield dg.MaterializeResult(
-            asset_key=model_key("rule_outcomes"),
-            metadata=write_model_table(warehouse, week, "rule_outcomes", outcomes, RULE_OUTCOMES),
+            metadata=write_model_table(warehouse, week, "traces", traces, TRACE | trace_types(traces)),
         )
 
     return hybrid
 
 
+def trace_types(traces: pd.DataFrame) -> dict[str, str]:
+    """Types of the columns that a trace has per recommender and per family."""
+    return {
+        name: REAL if name.startswith("family_") else "smallint"
+        for name in traces
+        if name.startswith(("family_", "rank_"))
+    }
+
+
 def _pool(
     warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, chosen: str, first: int, last: int
 ) -> pd.DataFrame:
-    """The chosen model's best `POOL` rows of customer codes `[first, last)`, with their source."""
+    """The chosen model's best `LIST_LENGTH` rows of customer codes `[first, last)`, with their source."""
     if chosen == "blend":
-        return blend(
+        rows = blend(
             _lists(warehouse, week, week, "all", known, first, last), known.order_counts, BLEND, POOL
         )
+        return rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
     if chosen == "ranker" and ranker is not None:
         candidates = candidates_of(warehouse, week, week, known, first, last)
         scores = score(ranker.ranker, warehouse, week, week, candidates)
-        rows = candidates.ranked(scores, POOL)
+        rows = candidates.ranked(scores, LIST_LENGTH)
         return rows.assign(source=candidates.best_source()[rows["row"].to_numpy()]).drop(columns="row")
     rows = read_lists(lists_path(warehouse, week, chosen, week, "all"), known, first, last)
-    return rows[(rows["rank"] <= POOL).to_numpy()].assign(source=chosen)
+    return rows[(rows["rank"] <= LIST_LENGTH).to_numpy()].assign(source=chosen)
 
 
 def _explained(
@@ -240,67 +200,20 @@ def _explained(
     known: Known,
     ranker: Trained | None,
     chosen: str,
-    lists: list[pd.DataFrame],
+    listed: pd.DataFrame,
     fitted: dict[str, Recommender],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each (customer, product) of the lists once, with probability and reason; and their traces.
-
-    The reason comes from the ranker's contributions where the ranker made the lists, and from the
-    row's source where another model did.
-    """
-    pairs = pd.concat([rows[["customer", "product", "source"]].astype({"source": object}) for rows in lists])
-    pairs = pairs.drop_duplicates(["customer", "product"]).sort_values(
-        ["customer", "product"], ignore_index=True
-    )
+    """Each (customer, product) of the lists with probability and reason; and their traces, with ids."""
+    pairs = listed[["customer", "product", "source"]].astype({"source": object})
+    pairs = pairs.sort_values(["customer", "product"], ignore_index=True)
     if ranker is None or pairs.empty:
         rows = explain(pairs, known, fitted).assign(p_purchase=np.nan, support=np.nan, confidence=np.nan)
         return rows.assign(reason_family=""), pd.DataFrame(columns=list(TRACE))
-    parts, promoted, places = [], [], []
-    for _, found, X in published_frame(warehouse, week, known, ranker, pairs):
-        parts.append(attribute(ranker.ranker, X))
-        promoted.append(_on_offer(ranker.ranker.features_, X))
-        places.append(found.source_ranks())
-    pulled = Attribution.concat(parts)
-    if chosen == "ranker":
-        rows = explain_families(
-            pairs, known, fitted, pulled.order, pulled.contribution, FAMILY_NAMES, np.concatenate(promoted)
-        )
-    else:
-        rows = explain(pairs, known, fitted).assign(reason_family="", support=np.nan, confidence=np.nan)
-    rows["p_purchase"] = ranker.calibrator.probability(pulled.score)
-    names = np.array([*ranker.ranker.features_, None], dtype=object)
-    traces = pd.DataFrame(
-        {
-            "customer": pairs["customer"],
-            "product": pairs["product"],
-            "ranker_score": pulled.score,
-            "base_score": pulled.base,
-            "p_purchase": rows["p_purchase"],
-            **{f"rank_{name}": np.concatenate([part[name] for part in places]) for name in places[0]},
-            **{f"family_{name}": pulled.contribution[:, place] for place, name in enumerate(FAMILY_NAMES)},
-            **{f"feature_{place + 1}": names[pulled.feature[:, place]] for place in range(TOP_FEATURES)},
-            **{
-                f"feature_contribution_{place + 1}": np.where(
-                    pulled.feature[:, place] >= 0, pulled.feature_contribution[:, place], np.nan
-                )
-                for place in range(TOP_FEATURES)
-            },
-        }
+    frames = ((found, X) for _, found, X in published_frame(warehouse, week, known, ranker, pairs))
+    rows, traces = explained(
+        pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker"
     )
-    return rows, _with_ids(traces, known, week)
-
-
-def _on_offer(features: Sequence[str], X: np.ndarray) -> np.ndarray:
-    """bool[n]: an offer is announced and runs within the horizon; nothing is where the calendar was left out."""
-    if OFFER_WEEKS not in features:
-        return np.zeros(len(X), dtype=bool)
-    return X[:, features.index(OFFER_WEEKS)] > 0
-
-
-def _with_reason(rows: pd.DataFrame, explained: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
-    """The rows of one list with what `_explained` says of them, and ids in place of codes."""
-    merged = rows.merge(explained.drop(columns="source"), on=["customer", "product"], how="left")
-    return _with_ids(merged, known, week)
+    return rows, with_ids(traces, known, week)
 
 
 def _likely(
@@ -331,27 +244,6 @@ def _lists(
     }
 
 
-def _with_ids(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
-    """Codes become ids and day numbers become dates."""
-    products = known.products["product_id"].to_numpy()
-    named = rows.drop(columns=["customer", "product", "because_product", "because_day"], errors="ignore")
-    named.insert(0, "as_of", week)
-    named.insert(1, "customer_id", known.customers["customer_id"].to_numpy()[rows["customer"].to_numpy()])
-    named.insert(2, "product_id", products[rows["product"].to_numpy()])
-    if "because_product" in rows:
-        because = rows["because_product"].to_numpy()
-        present = because >= 0
-        named["because_product_id"] = pd.Series(
-            np.where(present, products[np.maximum(because, 0)], None), index=named.index, dtype="object"
-        )
-        days = pd.to_datetime(rows["because_day"].to_numpy(), unit="D")
-        named["because_at"] = pd.Series(days, index=named.index).where(present)
-    for column in ("source", "reason_code", "reason_family"):
-        if column in named:
-            named[column] = named[column].astype(str).replace("", None)
-    return named
-
-
 # -- buy it again ---------------------------------------------------------------------------
 
 
@@ -375,7 +267,7 @@ def _buy_it_again(deployment: Deployment) -> dg.AssetsDefinition:
         rows = repurchase.recommend(active, BUY_IT_AGAIN, view="repeat").assign(source="repurchase")
         explained = explain(rows, known, {"repurchase": repurchase})
         ranker = trained(deployment, warehouse, week)
-        table = _with_ids(_likely(warehouse, week, known, ranker, explained), known, week)
+        table = with_ids(_likely(warehouse, week, known, ranker, explained), known, week)
         return dg.MaterializeResult(
             metadata={
                 **write_model_table(warehouse, week, "buy_it_again", table, BUY_AGAIN),
@@ -495,7 +387,7 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
     return association_rules
 
 
-def _chosen(warehouse: Warehouse, week: date) -> str:
+def chosen_model(warehouse: Warehouse, week: date) -> str:
     """The model that this week's evaluation chose."""
     with warehouse.read(week) as connection:
         return connection.execute("select max(chosen) from model.decisions").fetchall()[0][0]

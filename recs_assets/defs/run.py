@@ -20,7 +20,7 @@ import psutil
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.evaluate import summary_markdown
-from recs_assets.schema import RecsError, SettingsError
+from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
 
 STEP_EVENTS = {
@@ -58,10 +58,53 @@ def dagster_home(settings: Settings) -> Path:
 
 
 def run_week(as_of: date | None) -> int:
-    """Materialise every asset of one week and print the summary; 0 when all of it succeeded."""
+    """Materialise every asset of one week and print the summary; 0 when all of it succeeded.
+
+    A bad campaign file is said and left out.
+    """
+    for error in Deployment.from_settings(Settings()).campaigns.errors:
+        print(f"Left out: {error}", file=sys.stderr)
     if _run_job("weekly", Settings(), as_of, "what was published before is untouched") is None:
         return 1
     print_summary()
+    return 0
+
+
+def run_campaign(name: str, as_of: date | None) -> int:
+    """Make one campaign of a week that was built, and publish it; 0 on success.
+
+    Raises:
+        CampaignError: the campaign's file is bad.
+        SettingsError: there is no such campaign.
+        WarehouseError: nothing is published yet, or the week has no build.
+    """
+    deployment = Deployment.from_settings(Settings())
+    for error in deployment.campaigns.errors:
+        if error.path.stem == name:
+            raise error
+    if name not in deployment.campaigns.campaigns:
+        raise SettingsError(
+            f"There is no campaign {name} in {deployment.settings.campaigns}; there are "
+            f"{', '.join(deployment.campaigns.campaigns) or 'none'}."
+        )
+    warehouse = deployment.warehouse()
+    week = as_of or warehouse.newest_published()
+    if week.weekday() == 0 and not warehouse.build_path(week).exists():
+        raise WarehouseError(
+            f"The week {week} has no build in {warehouse.home}: run it first (python -m recs_assets run --as-of {week})."
+        )
+    done = _run_job(f"campaign_{name}", Settings(), week, "what was published before is untouched")
+    if done is None:
+        return 1
+    with warehouse.snapshot() as connection:
+        outcomes = connection.execute(
+            """
+            select outcome, customers from recs.campaign_outcomes
+            where campaign = ? and as_of = ? and customers > 0 order by step
+            """,
+            [name, done],
+        ).fetchall()
+    print(f"Campaign {name} of {done}: " + ", ".join(f"{count} {what}" for what, count in outcomes) + ".")
     return 0
 
 
@@ -255,14 +298,21 @@ def print_summary() -> None:
         decisions = connection.execute(
             "select * from recs.model_decisions where as_of = $week order by step", {"week": week}
         ).df()
+        campaigns = connection.execute(
+            """
+            select campaign, sum(customers) filter (where outcome = 'selected') as selected
+            from recs.campaign_outcomes where as_of = $week group by campaign order by campaign
+            """,
+            {"week": week},
+        ).fetchall()
         samples = connection.execute(
             """
             with picked as (
-                select customer_id, row_number() over (order by md5(customer_id)) as place
-                from (select distinct customer_id from recs.email_recommendations where as_of = $week)
+                select campaign, customer_id, row_number() over (order by campaign = 'weekly_email' desc, md5(customer_id)) as place
+                from (select distinct campaign, customer_id from recs.email_recommendations where as_of = $week)
             )
             select email.customer_id, slot, product_name, price, score, reason_text
-            from recs.email_recommendations as email join picked using (customer_id)
+            from recs.email_recommendations as email join picked using (campaign, customer_id)
             where as_of = $week and place <= 3 and slot = place
             order by place
             """,
@@ -271,7 +321,8 @@ def print_summary() -> None:
 
     print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
-    print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.\n")
+    print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.")
+    print(f"Campaigns: {', '.join(f'{name} ({int(count)})' for name, count in campaigns) or 'none'}.\n")
     print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))
     print("\nThree recommendations, and why:")

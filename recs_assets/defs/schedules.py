@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from recs_assets.defs.campaigns import apart_from_the_week
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import TABLES
 from recs_assets.defs.results import model_key
@@ -15,8 +16,11 @@ from recs_assets.sources import fingerprint
 def weekly_job(deployment: Deployment):
     return dg.define_asset_job(
         "weekly",
-        selection=dg.AssetSelection.all() - dg.AssetSelection.groups(RESEARCH),
-        description="The whole week: land, dbt, recommenders, hybrid, evaluation, gates, publish, caches.",
+        selection=dg.AssetSelection.all()
+        - dg.AssetSelection.groups(RESEARCH)
+        - dg.AssetSelection.assets(*apart_from_the_week(deployment)),
+        description="The whole week: land, dbt, recommenders, hybrid, evaluation, the campaigns of every Monday, "
+        "gates, publish, caches.",
         tags={"dagster/max_runtime": str(4 * 3600)},
         executor_def=dg.in_process_executor,
     )

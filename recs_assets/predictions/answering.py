@@ -49,6 +49,8 @@ class Prediction:
         eligible: customers at the week.
         features: names that the trees used.
         seconds: wall time.
+        task: makes candidates and features of any anchor of the plan.
+        learned: the model that made `rows`: scores, calibration and, of products, the ranker itself.
     """
 
     plan: Plan
@@ -62,6 +64,8 @@ class Prediction:
     eligible: int
     features: tuple[str, ...]
     seconds: float
+    task: Task
+    learned: Learned
 
     def shown(self, most: int = 40) -> str:
         """The table's first rows, and the test, as text."""
@@ -112,10 +116,8 @@ def answer(
         ArtefactError: its lists are missing.
     """
     started = time.monotonic()
-    asked = _checked(query, week, view)
-    found = plan(asked, week, shop.anchors(week), RANKER.train_anchors, shop.horizon_days)
+    found, task = prepared(query, shop, warehouse, week, view)
     query, seed, threads = found.query, shop.settings.seed, shop.settings.threads
-    task = _task_of(found, shop, warehouse, view)
     number = query.task == "regression"
 
     lessons: list[Lesson] = []
@@ -171,7 +173,18 @@ def answer(
         int(task.eligible(week).sum()),
         final.used,
         time.monotonic() - started,
+        task,
+        final,
     )
+
+
+def prepared(
+    query: str | Query, shop: Shop, warehouse: Warehouse, week: date, view: View = "all"
+) -> tuple[Plan, Task]:
+    """The anchors of a query, and what makes its rows at each of them; raises as `answer` does."""
+    asked = _checked(query, week, view)
+    found = plan(asked, week, shop.anchors(week), RANKER.train_anchors, shop.horizon_days)
+    return found, _task_of(found, shop, warehouse, view)
 
 
 def _checked(query: str | Query, week: date, view: View) -> Query:
@@ -300,9 +313,7 @@ def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, 
 
     Nothing is learnt; raises as `answer` does.
     """
-    asked = _checked(query, week, view)
-    found = plan(asked, week, shop.anchors(week), RANKER.train_anchors, shop.horizon_days)
-    task = _task_of(found, shop, warehouse, view)
+    found, task = prepared(query, shop, warehouse, week, view)
     kept, *fitted = found.train
     return (
         f"{explain(found.query, week)}\n"

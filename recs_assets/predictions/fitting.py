@@ -16,12 +16,13 @@ from recs_assets.shop import RANKER
 
 @dataclass(frozen=True)
 class Learned:
-    """A fitted model: raw scores of a frame, and what they mean."""
+    """A fitted model: raw scores of a frame, what they mean, and of products the ranker behind them."""
 
     score: Callable[[np.ndarray], np.ndarray]
     calibrator: Calibrator | None
     used: tuple[str, ...]
     refit: Callable[[list[Lesson]], Learned]
+    ranker: Ranker | None = None
 
     def probability(self, score: np.ndarray) -> np.ndarray:
         return self.calibrator.probability(score)
@@ -46,9 +47,9 @@ def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) 
         again = Ranker(RANKER, seed, threads).fit(
             **together(more), rounds=max(1, model.rounds_), used=model.used_
         )
-        return Learned(again.score, calibrator, again.used_, refit)
+        return Learned(again.score, calibrator, again.used_, refit, again)
 
-    return Learned(model.score, calibrator, model.used_, refit)
+    return Learned(model.score, calibrator, model.used_, refit, model)
 
 
 def learn_trees(

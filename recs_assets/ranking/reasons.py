@@ -49,6 +49,10 @@ TEMPLATES: dict[str, str] = {
     "from_your_category": "From {category}, a category you buy from",
     "from_category": "From {category}",
     "from_range": "From our range",
+    "picked_by_shop": "Picked by the shop",
+    "new_for_you": "New for you, close to what you buy",
+    "popular_in_segment": "Popular with customers of your group",
+    "popular_in_shop": "Popular in our shop",
 }
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -171,6 +175,38 @@ def explain_families(
     result["reason_family"] = pd.Categorical.from_codes(family, categories=[*families, ""])
     result["support"], result["confidence"] = support, confidence
     return result
+
+
+def slot_reasons(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """The reasons of products that a campaign's rules, not a model, put into a slot.
+
+    Args:
+        rows: columns product (code of `known`), slot_type and fallback_level
+            (`rules.pipeline.Selection.rows`); any index.
+        known: what the codes come from.
+
+    Returns:
+        reason_code and reason_text (str) by the same index: "" where the model's own reason holds,
+        which is every personal slot.
+    """
+    category = known.products["category"].astype("string").fillna("").to_numpy(dtype=object)
+    category = category[rows["product"].to_numpy()]
+    kind, level = (rows[name].astype(str).to_numpy() for name in ("slot_type", "fallback_level"))
+    code = np.select(
+        [kind == "pinned", kind == "discovery", level == "segment", level == "category", level == "global"],
+        [
+            "picked_by_shop",
+            "new_for_you",
+            "popular_in_segment",
+            "popular_in_your_category",
+            "popular_in_shop",
+        ],
+        "",
+    )
+    text = [
+        TEMPLATES[name].format(category=of) if name else "" for name, of in zip(code, category, strict=True)
+    ]
+    return pd.DataFrame({"reason_code": code, "reason_text": text}, index=rows.index, dtype="str")
 
 
 class _Facts:

@@ -1,0 +1,499 @@
+"""One campaign at one week: its query is answered, its rules choose, the choice is explained and measured.
+
+Arrays and frames; the assets around it are in `defs.campaigns`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.campaigns.compiler import horizon
+from recs_assets.campaigns.model import Campaign
+from recs_assets.campaigns.syntax import QueryError
+from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.learning import blocks, load_fitted
+from recs_assets.predictions import Plan, Prediction, answer, prepared
+from recs_assets.predictions.tasks import Products, Task
+from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.reasons import explain, slot_reasons
+from recs_assets.ranking.traces import explained, with_ids
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.base import stored
+from recs_assets.recommenders.item_knn import similar_products
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.items import NAMES
+from recs_assets.rules.pipeline import TOO_FEW, Selection, select
+from recs_assets.rules.price_tags import price_tags
+from recs_assets.rules.recipients import REASONS
+from recs_assets.schema import ArtefactError, GateError
+from recs_assets.shop import Shop
+from recs_assets.warehouse import Warehouse
+
+# Ranked rows per customer that the rules choose from; at least twice the slots.
+DEPTH = 100
+# Similar products by co-purchase that diversity looks at.
+COPURCHASED = 50
+# Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
+LONGEST = 1001
+
+# What may become of a customer. The last two are found when the week's tables are put together.
+SELECTED, NOTHING, NOT_ANSWERED = "selected", "nothing_predicted", "query_not_answered"
+WITHDRAWN, UNAVAILABLE, JOINED_LATER = "withdrawn_since", "product_gone_since", "not_known_then"
+OUTCOMES = (
+    SELECTED, *REASONS, TOO_FEW, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
+)  # fmt: skip
+
+FACTS = "campaign.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a campaign made of a week.
+
+    Attributes:
+        tables: name -> rows with ids: selection (customer_id, slot, product_id, ...), predictions
+            (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
+            rules (step, rule, removed, customers), price_tags, tests, traces. All but outcomes may
+            be empty, and then have no columns.
+        facts: for people, JSON.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    facts: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """One Parquet file per table and `campaign.json`, under `folder`, replaced in whole."""
+        unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        for name, rows in self.tables.items():
+            rows.to_parquet(unfinished / f"{name}.parquet", index=False)
+        (unfinished / FACTS).write_text(json.dumps(self.facts, indent=1, sort_keys=True), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        unfinished.rename(folder)
+
+    @classmethod
+    def read(cls, folder: Path) -> Made:
+        """What `write` wrote.
+
+        Raises:
+            ArtefactError: a file is missing or broken.
+        """
+        try:
+            tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+            return cls(tables, json.loads((folder / FACTS).read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise ArtefactError(
+                f"{folder} cannot be read ({error}): materialise the campaign again."
+            ) from error
+
+
+def folder_of(warehouse: Warehouse, week: date, name: str) -> Path:
+    return warehouse.week_dir(week) / "campaigns" / name
+
+
+def context_of(
+    shop: Shop,
+    warehouse: Warehouse,
+    week: date,
+    anchor: date,
+    name: str,
+    audience: np.ndarray | None = None,
+) -> Context:
+    """What the rules of a campaign look at, as known at an anchor of the week.
+
+    Content vectors are the week's at every anchor: products and their texts have no date.
+    """
+    known = warehouse.known(week, anchor)
+    content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
+    settings = shop.settings
+    return Context.of_frames(
+        known,
+        **warehouse.rule_frames(week, anchor, name),
+        audience=audience,
+        factors=content.vectors_,
+        copurchase=similar_products(known.history, COPURCHASED, "cosine", threads=settings.threads),
+        seed=settings.seed,
+    )
+
+
+def make(
+    campaign: Campaign,
+    shop: Shop,
+    warehouse: Warehouse,
+    week: date,
+    fallback: str,
+    say: Callable[[str], None] = lambda message: None,
+) -> Made:
+    """Answer the campaign's query at the week and fill its slots.
+
+    A query that this shop's data cannot answer is no fault of the week: a ranking of products then
+    takes the list of `fallback`, anything else predicts nothing, and `facts["problem"]` says why.
+
+    Args:
+        campaign: as its file says.
+        shop: settings and anchors.
+        warehouse: whose build file of the week holds features and lists.
+        week: the anchor.
+        fallback: the recommender whose lists stand in where there is nothing to learn from.
+        say: is told about the progress.
+
+    Raises:
+        GateError: the outcomes do not add up to the customers.
+        WarehouseError, ArtefactError: the week is not complete.
+    """
+    depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
+    job = (campaign.target, shop, warehouse, week, campaign.view)
+    found, task, predicted, problem = None, None, None, ""
+    try:
+        found, task = prepared(*job)
+        predicted = answer(*job, depth=depth, say=say)
+        found, task = predicted.plan, predicted.task
+    except QueryError as error:
+        problem = error.sentence
+        say(f"The query cannot be answered: {problem}")
+    facts = {
+        "campaign": campaign.name,
+        "as_of": week.isoformat(),
+        "problem": problem,
+        "note": "" if found is None else found.note,
+        "eligible": None if predicted is None else predicted.eligible,
+        "features": [] if predicted is None else list(predicted.features),
+    }
+    if not campaign.lists_products or task is None:
+        made = _predicted(campaign, warehouse, week, task, predicted, facts)
+    else:
+        made = _Email(campaign, shop, warehouse, found, task, predicted, fallback, depth).made(facts)
+    outcomes, customers = made.tables["outcomes"], warehouse.known(week, week).customers["customer_id"]
+    if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
+        raise GateError(
+            f"The campaign {campaign.name} accounts for {len(outcomes)} of {len(customers)} customers: "
+            "nothing of it is published; this is a fault of the program, please report it."
+        )
+    return made
+
+
+def _predicted(
+    campaign: Campaign,
+    warehouse: Warehouse,
+    week: date,
+    task: Task | None,
+    predicted: Prediction | None,
+    facts: dict[str, Any],
+) -> Made:
+    """A campaign without slots: its predictions as they are."""
+    known = warehouse.known(week, week)
+    outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
+    if task is not None and predicted is not None:
+        outcome = np.where(task.eligible(week), NOTHING, "not_in_audience").astype(object)
+    tables = {name: pd.DataFrame() for name in ("selection", "predictions", "rules", "price_tags", "traces")}
+    tests = pd.DataFrame()
+    if predicted is not None:
+        outcome[predicted.rows["customer"].to_numpy()] = SELECTED
+        table = predicted.table
+        if predicted.item is not None:
+            table = table.rename(columns={predicted.item: "item"})
+        first = {"item": None, "rank": 1, "score": np.nan, "probability": np.nan, "prediction": np.nan}
+        for name, value in first.items():
+            if name not in table:
+                table = table.assign(**{name: value})
+        tables["predictions"] = table[["customer_id", *first]]
+        tests = _tests(predicted, "query")
+        facts["customers"] = int((outcome == SELECTED).sum())
+    return Made({**tables, "outcomes": _outcomes(known.customers, outcome), "tests": tests}, facts)
+
+
+def _outcomes(customers: pd.DataFrame, outcome: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"customer_id": customers["customer_id"].to_numpy(), "outcome": outcome})
+
+
+def _tests(predicted: Prediction, chosen: str) -> pd.DataFrame:
+    """The test's metrics, and those of every category, brand or vertical."""
+    parts = [predicted.metrics.assign(item="all")]
+    if predicted.by_value is not None and len(predicted.by_value):
+        for metric, short in (("auroc", "auroc"), ("average_precision", "ap")):
+            for model in ("query", "own_frequency", "popularity"):
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "metric": metric,
+                            "model": model,
+                            "item": predicted.by_value["value"],
+                            "value": predicted.by_value[f"{short}_{model}"],
+                            "customers": predicted.by_value["customers"],
+                        }
+                    )
+                )
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return _tested(table.assign(chosen=table["model"] == chosen), predicted.plan)
+
+
+def _tested(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    names = ["metric", "model", "item", "value", "difference", "ci_low", "ci_high", "customers", "chosen"]
+    return table.reindex(columns=names).assign(anchor=plan.test)
+
+
+class _Email:
+    """A campaign that ranks products and fills slots."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        shop: Shop,
+        warehouse: Warehouse,
+        plan: Plan,
+        task: Products,
+        predicted: Prediction | None,
+        fallback: str,
+        depth: int,
+    ) -> None:
+        self.campaign, self.shop, self.warehouse = campaign, shop, warehouse
+        self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
+        self.week, self.seed = plan.week, shop.settings.seed
+        self.known = warehouse.known(self.week, self.week)
+        self.chosen, self.verdict = (fallback, "") if predicted is None else _decided(predicted.metrics)
+
+    def made(self, facts: dict[str, Any]) -> Made:
+        context = self._context(self.week)
+        choice = select(self._ranked(self.week), context, self.campaign.rule_set, trace=True)
+        rows, traces = self._explained(choice.rows)
+        selection = with_ids(rows, self.known, self.week).drop(columns="as_of")
+        for name in ("slot_type", "fallback_level", "repeat"):
+            selection[name] = selection[name].astype(str)
+        days = math.ceil((horizon(self.plan.query, self.week) - _midnight(self.week)).total_seconds() / 86400)
+        selection["window_days"] = days
+        outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
+        outcome[choice.suppressed["customer"].to_numpy()] = choice.suppressed["reason"].to_numpy()
+        tests, tags, tested = self._tested()
+        facts |= {
+            "chosen": self.chosen,
+            "verdict": self.verdict,
+            "customers": int(choice.counts[SELECTED]),
+            "forecast_purchases": round(float(np.nan_to_num(rows["p_purchase"]).sum()), 3),
+            "test": tested,
+        }
+        tables = {
+            "selection": selection,
+            "predictions": pd.DataFrame(),
+            "outcomes": _outcomes(self.known.customers, outcome),
+            "rules": _rules(choice),
+            "price_tags": tags,
+            "tests": tests,
+            "traces": traces,
+        }
+        return Made(tables, facts)
+
+    def _context(self, anchor: date) -> Context:
+        return context_of(
+            self.shop, self.warehouse, self.week, anchor, self.campaign.name, self.task.eligible(anchor)
+        )
+
+    def _ranked(self, anchor: date) -> pd.DataFrame:
+        """What the rules choose from: the rows of the model that was chosen, at the week or the test anchor."""
+        if self.chosen == "query":
+            rows = self.predicted.rows if anchor == self.week else self.predicted.tested
+            return rows.rename(columns={"probability": "p_purchase"})
+        parts = []
+        for pool in self._pools(anchor):
+            rank = pool.sources[f"{self.chosen}:new" if self.campaign.view == "new" else self.chosen][0]
+            # By rank, not by place: a filter leaves holes.
+            keep = np.flatnonzero(np.isfinite(rank))
+            keep = keep[np.lexsort((rank[keep], pool.customer[keep]))]
+            rows = pd.DataFrame({"customer": pool.customer[keep], "product": pool.product[keep]})
+            parts.append(rows.assign(score=(LONGEST - rank[keep]).astype(np.float32), source=self.chosen))
+        rows = pd.concat(parts, ignore_index=True)
+        return rows[(rows.groupby("customer").cumcount() < self.depth).to_numpy()]
+
+    def _pools(self, anchor: date) -> Iterator[Candidates]:
+        for first, last in blocks(self.warehouse.known(self.week, anchor)):
+            yield self.task.pool(anchor, first, last)
+
+    def _explained(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The selected rows with probability and reason, and their traces with ids.
+
+        Every row gets the probability of the query's own ranker, also where another list or a rule
+        put it there.
+        """
+        week = self.week
+        pairs = rows[["customer", "product", "source"]].astype({"source": object})
+        pairs = pairs.sort_values(["customer", "product"], ignore_index=True)
+        fitted = {name: load_fitted(self.shop, self.warehouse, week, name, self.known) for name in REGISTRY}
+        traces = pd.DataFrame()
+        if self.predicted is None or pairs.empty:
+            found = explain(pairs, self.known, fitted)
+            found = found.assign(reason_family="", support=np.nan, confidence=np.nan, p_purchase=np.nan)
+        else:
+            learned = self.predicted.learned
+            found, traces = explained(
+                pairs,
+                self.known,
+                fitted,
+                learned.ranker,
+                learned.calibrator,
+                self._frames(pairs, learned.ranker.features_),
+                self.chosen == "query",
+            )
+            traces = with_ids(traces, self.known, week).drop(columns="as_of")
+        merged = rows.drop(columns="p_purchase").merge(
+            found.drop(columns="source"), on=["customer", "product"], how="left"
+        )
+        merged = merged.astype({"reason_code": object, "reason_text": object, "reason_family": object})
+        by_slot = slot_reasons(merged, self.known)
+        ruled = (by_slot["reason_code"] != "").to_numpy()
+        for name in ("reason_code", "reason_text"):
+            merged.loc[ruled, name] = by_slot.loc[ruled, name]
+        for name, value in {
+            "reason_family": "", "because_product": -1, "because_day": -1, "support": np.nan, "confidence": np.nan,
+        }.items():  # fmt: skip
+            merged.loc[ruled, name] = value
+        return merged, traces
+
+    def _frames(self, pairs: pd.DataFrame, names: tuple[str, ...]) -> Iterator[tuple[Candidates, np.ndarray]]:
+        customer, product = pairs["customer"].to_numpy(), pairs["product"].to_numpy()
+        for first, last in blocks(self.known):
+            part = slice(*np.searchsorted(customer, [first, last]))
+            if part.stop > part.start:
+                found = self.task.pool(self.week, first, last).at(customer[part], product[part], self.known)
+                yield found, self.warehouse.frame(self.week, self.week, found, names)
+
+    def _tested(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
+        """The test's metrics, the rules' price tags, and the filled slots against what was bought."""
+        if self.predicted is None:
+            return pd.DataFrame(), pd.DataFrame(), {}
+        context, ranked = self._context(self.plan.test), self._ranked(self.plan.test)
+        truth, rules = self.predicted.truth, self.campaign.rule_set
+        choice = select(ranked, context, rules)
+        margin = None if context.cost is None else context.price - context.cost
+        if margin is not None and not np.isfinite(margin).any():
+            margin = None
+        asked = np.flatnonzero(self.task.eligible(self.plan.test))
+        tags = price_tags(ranked, context, rules, truth, margin, asked)
+        tags = tags.assign(anchor=self.plan.test, step=range(1, len(tags) + 1))
+        listed, measured = _slots_tested(choice, truth, context.factors, self.seed)
+        tests = pd.concat(
+            [_tests(self.predicted, self.chosen), _tested(listed.assign(chosen=True), self.plan)],
+            ignore_index=True,
+        )
+        return tests, tags, measured
+
+
+def _midnight(day: date) -> Any:
+    return pd.Timestamp(day).to_pydatetime()
+
+
+def _decided(metrics: pd.DataFrame) -> tuple[str, str]:
+    """Who makes the lists, and one sentence why: the query's own model, unless the best of the
+    recommenders' lists is proven to beat it (MAP@12 at the test anchor)."""
+    rows = metrics[metrics["metric"] == "map@12"]
+    simple = rows[rows["model"] != "query"].sort_values(["value", "model"], ascending=[False, True])
+    if simple.empty:
+        return "query", "Nobody bought anything in the test's window, so nothing could be compared."
+    mine, best = rows[rows["model"] == "query"].iloc[0], simple.iloc[0]
+    between = (
+        f"MAP@12 {mine.value:.4f} against {best.value:.4f} of {best.model}, difference {best.difference:.4f} "
+        f"({best.ci_low:.4f} to {best.ci_high:.4f})"
+    )
+    if best.ci_high < 0:
+        return (
+            best.model,
+            f"The list of {best.model} is better than the query's model and is used: {between}.",
+        )
+    if best.ci_low > 0:
+        return "query", f"The query's model is better than every recommender's list: {between}."
+    return (
+        "query",
+        f"The query's model makes the lists; it is not proven better than {best.model}: {between}.",
+    )
+
+
+def _rules(choice: Selection) -> pd.DataFrame:
+    customers = choice.traced.groupby("rule")["customer"].nunique()
+    rules = choice.removed.index
+    return pd.DataFrame(
+        {
+            "step": [NAMES.index(rule) + 1 for rule in rules],
+            "rule": rules,
+            "removed": choice.removed.to_numpy(),
+            "customers": customers.reindex(rules, fill_value=0).to_numpy(),
+        }
+    )
+
+
+def _slots_tested(
+    choice: Selection, truth: Any, factors: np.ndarray | None, seed: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The lists as the rules fill them, at the test anchor.
+
+    Returns:
+        Rows metric, model "list", item, value, and of discovery slots the difference to the personal
+        ones of the same customers with its paired interval. precision: share of slots that were
+        bought, mean over customers; hit_rate: customers with a hit; by slot type, and "all".
+        diversity: 1 less the mean cosine of the contents of two products of a list.
+        The same as a dictionary.
+    """
+    rows = choice.rows
+    if rows.empty:
+        return pd.DataFrame(columns=["metric", "model", "item", "value"]), {}
+    hit = stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    frame = pd.DataFrame({"customer": rows["customer"], "type": rows["slot_type"].astype(str), "hit": hit})
+    by_type = frame.groupby(["type", "customer"])["hit"].mean()
+    lines, measured = [], {}
+    kinds = ["all", *by_type.index.unique(level="type")]
+    for kind in kinds:
+        share = frame.groupby("customer")["hit"].mean() if kind == "all" else by_type[kind]
+        lines.append({"metric": "precision", "item": kind, "value": share.mean(), "customers": len(share)})
+        lines.append(
+            {"metric": "hit_rate", "item": kind, "value": (share > 0).mean(), "customers": len(share)}
+        )
+    if {"discovery", "personal"} <= set(kinds):
+        both = pd.concat([by_type["discovery"], by_type["personal"]], axis=1, join="inner").to_numpy(float)
+        if len(both):
+            difference, low, high = paired_difference(both[:, 0], both[:, 1], seed)
+            at = next(line for line in lines if line["metric"] == "precision" and line["item"] == "discovery")
+            at |= {"difference": difference, "ci_low": low, "ci_high": high}
+    k = int(rows["slot"].max())
+    if factors is not None and k > 1:
+        vectors = factors[rows["product"].to_numpy()].reshape(-1, k, factors.shape[1]).astype(np.float64)
+        own = np.square(vectors).sum(axis=(1, 2))
+        alike = (np.square(vectors.sum(axis=1)).sum(axis=1) - own) / (k * (k - 1))
+        lines.append(
+            {"metric": "diversity", "item": "all", "value": 1 - alike.mean(), "customers": len(alike)}
+        )
+    for line in lines:
+        measured[f"{line['metric']}_{line['item']}"] = round(float(line["value"]), 6)
+    return pd.DataFrame(lines).assign(model="list"), measured
+
+
+def rules_at_test(
+    candidates: pd.DataFrame, context: Context, campaign: Campaign | None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lists as a campaign's rules would cut them: for following purchases through the rules.
+
+    Args:
+        candidates: customer, product, score.
+        context: of their anchor.
+        campaign: whose rules; None: the defaults.
+
+    Returns:
+        The lists: customer, product, rank. And what was taken out: customer, product, rule, which for
+        customers who may not be written to is the reason.
+    """
+    rules = Rules() if campaign is None else campaign.rule_set
+    # The boost multiplies probabilities, which other models' lists lack.
+    choice = select(candidates, context, rules, without=("margin_boost",), trace=True)
+    refused = candidates[["customer", "product"]].merge(choice.suppressed, on="customer")
+    return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]], pd.concat(
+        [choice.traced, refused.rename(columns={"reason": "rule"})], ignore_index=True
+    )

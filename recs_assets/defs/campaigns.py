@@ -1,0 +1,352 @@
+"""Campaigns as assets: one per file, and the tables that hold them all."""
+
+import os
+import re
+from collections.abc import Iterable
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+import pandas as pd
+
+from recs_assets.campaigning import (
+    JOINED_LATER,
+    OUTCOMES,
+    SELECTED,
+    UNAVAILABLE,
+    WITHDRAWN,
+    Made,
+    folder_of,
+    make,
+)
+from recs_assets.campaigns.model import Campaign, CampaignError
+from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.metadata import markdown_table, numbers
+from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
+from recs_assets.defs.recommenders import recommender_key
+from recs_assets.defs.results import (
+    DATE,
+    ID,
+    REAL,
+    SCORED,
+    TEXT,
+    TRACE,
+    WHOLE,
+    chosen_model,
+    model_key,
+    trace_types,
+    write_model_table,
+)
+from recs_assets.learning import SOURCES
+from recs_assets.recommenders import REGISTRY
+from recs_assets.schema import WarehouseError
+from recs_assets.warehouse import Warehouse
+
+GROUP = "campaigns"
+ANSWERED = "query_answered"
+# Set by `dagster definitions validate`, and by nothing else (its own help says so).
+VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
+
+NAMED = {"as_of": DATE, "campaign": TEXT}
+EMAIL_SELECTION = {
+    **NAMED, "customer_id": ID, "slot": WHOLE, **SCORED,
+    "slot_type": TEXT, "fallback_level": TEXT, "repeat": TEXT, "window_days": WHOLE,
+}  # fmt: skip
+PREDICTIONS = {
+    **NAMED, "customer_id": ID, "item": TEXT, "rank": WHOLE, "score": REAL, "probability": REAL,
+    "prediction": REAL,
+}  # fmt: skip
+CAMPAIGN_OUTCOMES = {**NAMED, "step": WHOLE, "outcome": TEXT, "customers": "bigint"}
+RULE_OUTCOMES = {**NAMED, "step": WHOLE, "rule": TEXT, "removed": "bigint", "customers": "bigint"}
+PRICE_TAGS = {
+    **NAMED, "anchor": DATE, "step": WHOLE, "rule": TEXT, "kind": TEXT, "customers": "bigint",
+    "customers_changed": "bigint",
+    **{
+        f"{what}{side}": REAL
+        for what in ("purchases", "margin")
+        for side in ("", "_without", "_gained", "_low", "_high")
+    },
+}  # fmt: skip
+TESTS = {
+    **NAMED, "anchor": DATE, "metric": TEXT, "model": TEXT, "item": TEXT, "value": REAL, "difference": REAL,
+    "ci_low": REAL, "ci_high": REAL, "customers": "bigint", "chosen": "boolean",
+}  # fmt: skip
+
+# model.<table> -> table of `campaigning.Made`, columns, description
+TABLES = {
+    "email_selection": ("selection", EMAIL_SELECTION, "Every campaign's filled slots."),
+    "campaign_traces": (
+        "traces", {"campaign": TEXT, **TRACE}, "For every filled slot: its lists, features and contributions.",
+    ),
+    "campaign_predictions": (
+        "predictions", PREDICTIONS, "What campaigns without slots predict, customer by customer.",
+    ),
+    "campaign_outcomes": (
+        "outcomes", CAMPAIGN_OUTCOMES, "What became of every customer in every campaign, and why.",
+    ),
+    "rule_outcomes": ("rules", RULE_OUTCOMES, "How many candidates each rule of each campaign took out."),
+    "rule_price_tags": (
+        "price_tags", PRICE_TAGS, "What each rule cost or earned at the test anchor, measured on its own.",
+    ),
+    "campaign_tests": (
+        "tests", TESTS, "How each campaign's model and lists did at the test anchor, beside the simple lists.",
+    ),
+}  # fmt: skip
+
+
+def campaign_key(name: str) -> dg.AssetKey:
+    return dg.AssetKey([GROUP, name])
+
+
+def is_weekly(campaign: Campaign) -> bool:
+    """Every Monday and on no other day: such campaigns are made by the weekly run."""
+    _, _, day, month, weekday = campaign.schedule.cron.lower().split()
+    return (day, month) == ("*", "*") and weekday in ("1", "mon")
+
+
+def refuse_bad_files(deployment: Deployment) -> None:
+    """Under `dagster definitions validate` a bad campaign file is an error of the code location.
+
+    Anywhere else it is not: the weekly run and the other campaigns go on without it.
+
+    Raises:
+        CampaignError: the first bad file, with every sentence where there are several.
+    """
+    errors = deployment.campaigns.errors
+    if errors and os.environ.get(VALIDATING):
+        raise (
+            errors[0]
+            if len(errors) == 1
+            else CampaignError(
+                errors[0].path, errors[0].line, " ".join([errors[0].message, *map(str, errors[1:])])
+            )
+        )
+
+
+def campaign_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    return [
+        *(_campaign_asset(deployment, one) for one in deployment.campaigns.campaigns.values()),
+        *(_bad_asset(deployment, error) for error in deployment.campaigns.errors),
+        _tables(deployment),
+    ]
+
+
+def _bad_asset(deployment: Deployment, error: CampaignError) -> dg.AssetsDefinition:
+    """Stands in the catalogue for a file that is no campaign; in no job."""
+
+    @dg.asset(
+        key=campaign_key(re.sub(r"\W", "_", error.path.stem)),
+        **deployment.weekly,
+        group_name=GROUP,
+        kinds={"yaml"},
+        description=f"This file is no campaign, and cannot be made: {error}",
+    )
+    def bad(context: dg.AssetExecutionContext) -> None:
+        raise error
+
+    return bad
+
+
+def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
+    key = campaign_key(campaign.name)
+
+    @dg.asset(
+        key=key,
+        deps=[
+            *(recommender_key(name) for name in REGISTRY), *FEATURE_TABLES, RANKER_KEY, model_key("decisions"),
+        ],
+        **{**deployment.weekly, "owners": [campaign.owner]},
+        group_name=GROUP,
+        kinds={"python", "lightgbm"},
+        description=f"{campaign.description}\n\n```\n{campaign.query.strip()}\n```",
+        check_specs=[
+            dg.AssetCheckSpec(
+                ANSWERED, asset=key, description="The shop's data can answer the campaign's query."
+            )
+        ],
+    )  # fmt: skip
+    def made(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterable[dg.MaterializeResult | dg.AssetCheckResult]:
+        week = week_of(context)
+        simple = chosen_model(warehouse, week)
+        fallback = simple if simple in SOURCES else "popularity"
+        result = make(campaign, deployment, warehouse, week, fallback, context.log.info)
+        folder = folder_of(warehouse, week, campaign.name)
+        result.write(folder)
+        yield dg.MaterializeResult(metadata=_shown(result, str(folder)))
+        problem = result.facts["problem"]
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=ANSWERED,
+            passed=not problem,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=problem or "The query was answered.",
+        )
+
+    return made
+
+
+def _shown(made: Made, folder: str) -> dict[str, object]:
+    """The metadata of a campaign: counts, forecast, test, price tags, first rows."""
+    tables, facts = made.tables, made.facts
+    counts = tables["outcomes"]["outcome"].value_counts()
+    shown: dict[str, object] = {
+        "folder": dg.MetadataValue.path(folder),
+        **numbers({f"customers_{name}": int(counts[name]) for name in OUTCOMES if name in counts}),
+        **numbers({name: facts[name] for name in ("verdict", "note", "problem") if facts.get(name)}),
+        **numbers({f"test_{name}": value for name, value in facts.get("test", {}).items()}),
+    }
+    if "forecast_purchases" in facts:
+        shown |= numbers({"forecast_purchases": facts["forecast_purchases"]})
+    columns = {
+        "tests": ["metric", "model", "item", "value", "difference", "ci_low", "ci_high"],
+        "price_tags": [
+            "rule", "customers_changed", "purchases", "purchases_gained", "purchases_low", "purchases_high",
+            "margin_gained",
+        ],
+        "selection": ["customer_id", "slot", "product_id", "slot_type", "p_purchase", "reason_text"],
+        "predictions": ["customer_id", "item", "rank", "probability", "prediction"],
+    }  # fmt: skip
+    for name, wanted in columns.items():
+        if len(rows := tables[name]):
+            # Of a test, the figures over all; the table holds those of every category.
+            rows = (
+                rows[rows["item"].isin(["all", "personal", "discovery", "fill"])] if name == "tests" else rows
+            )
+            rows = rows if name == "price_tags" else rows.head(60 if name == "tests" else 12)
+            table = markdown_table(wanted, list(rows[wanted].itertuples(index=False, name=None)))
+            shown["preview" if name in ("selection", "predictions") else name] = dg.MetadataValue.md(table)
+    return shown
+
+
+# -- the week's tables ------------------------------------------------------------------------
+
+
+def _tables(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name="campaign_tables",
+        specs=[
+            dg.AssetSpec(
+                model_key(table),
+                deps=[campaign_key(name) for name in deployment.campaigns.campaigns],
+                description=text,
+                group_name=GROUP,
+                kinds={"python", "duckdb"},
+                owners=OWNERS,
+                partitions_def=deployment.partitions,
+            )
+            for table, (_, _, text) in TABLES.items()
+        ],
+        backfill_policy=deployment.weekly["backfill_policy"],
+        pool=WRITER_POOL,
+    )
+    def campaign_tables(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
+        week = week_of(context)
+        found = together(warehouse, week)
+        for table, (part, columns, _) in TABLES.items():
+            types = columns | (trace_types(found[part]) if part == "traces" else {})
+            metadata = write_model_table(warehouse, week, table, found[part], types)
+            yield dg.MaterializeResult(asset_key=model_key(table), metadata=metadata)
+
+    return campaign_tables
+
+
+def together(warehouse: Warehouse, week: date) -> dict[str, pd.DataFrame]:
+    """Every campaign that was made of the week, as tables.
+
+    A campaign may have been made hours or days before: who withdrew since, or whose list holds a product
+    that may not be sold any more, is left out here and counted as such, so that the outcomes of each
+    campaign add up to the customers of now. Erased customers, whom no other table has, are counted, too.
+    """
+    customers, available, erased = warehouse.people_and_products(week)
+    parts: dict[str, list[pd.DataFrame]] = {part: [] for part, _, _ in TABLES.values()}
+    for path in sorted(
+        one for one in folder_of(warehouse, week, "").glob("*") if not one.name.startswith(".")
+    ):
+        tables = dict(Made.read(path).tables)
+        outcome = tables["outcomes"].set_index("customer_id")["outcome"].reindex(customers["customer_id"])
+        outcome = outcome.fillna(JOINED_LATER)
+        selection = tables["selection"]
+        if len(selection):
+            eligible = customers.set_index("customer_id")["email_eligible"].fillna(False).astype(bool)
+            selected = outcome == SELECTED
+            outcome[selected & ~eligible] = WITHDRAWN
+            gone = selection.loc[~selection["product_id"].isin(available), "customer_id"]
+            outcome[(outcome == SELECTED) & outcome.index.isin(gone)] = UNAVAILABLE
+            for name in ("selection", "traces"):
+                if len(tables[name]):
+                    keep = tables[name]["customer_id"].map(outcome) == SELECTED
+                    tables[name] = tables[name][keep.to_numpy()]
+        elif len(tables["predictions"]):
+            keep = tables["predictions"]["customer_id"].isin(outcome.index)
+            tables["predictions"] = tables["predictions"][keep.to_numpy()]
+        counts = outcome.value_counts().reindex(list(OUTCOMES), fill_value=0)
+        counts["erased"] += erased
+        tables["outcomes"] = pd.DataFrame(
+            {"step": range(1, len(OUTCOMES) + 1), "outcome": counts.index, "customers": counts.to_numpy()}
+        )
+        for part, rows in tables.items():
+            if len(rows):
+                parts[part].append(rows.assign(campaign=path.name, as_of=week))
+    return {
+        part: pd.concat(parts[part], ignore_index=True)
+        if parts[part]
+        else pd.DataFrame(columns=list(columns))
+        for part, columns, _ in TABLES.values()
+    }
+
+
+# -- jobs and schedules -----------------------------------------------------------------------
+
+
+def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
+    """The campaigns that the weekly run does not make: other days, and files that are none."""
+    loaded = deployment.campaigns
+    return [
+        *(campaign_key(name) for name, one in loaded.campaigns.items() if not is_weekly(one)),
+        *(campaign_key(re.sub(r"\W", "_", error.path.stem)) for error in loaded.errors),
+    ]
+
+
+def campaign_jobs(deployment: Deployment) -> list:
+    """One job per campaign: its asset, the week's tables, and all that is made from them."""
+    tables = dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).downstream()
+    return [
+        dg.define_asset_job(
+            f"campaign_{name}",
+            selection=dg.AssetSelection.assets(campaign_key(name)) | tables,
+            description=f"The campaign {name} on a week that was built: its lists, the tables, gates, publish, caches.",
+            tags={"dagster/max_runtime": str(2 * 3600)},
+            executor_def=dg.in_process_executor,
+        )
+        for name in deployment.campaigns.campaigns
+    ]
+
+
+def campaign_schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
+    """Those of campaigns that the weekly run does not make."""
+    return [
+        _schedule(deployment, one) for one in deployment.campaigns.campaigns.values() if not is_weekly(one)
+    ]
+
+
+def _schedule(deployment: Deployment, campaign: Campaign) -> dg.ScheduleDefinition:
+    timezone = campaign.schedule.timezone or deployment.timezone
+
+    @dg.schedule(
+        name=f"campaign_{campaign.name}",
+        job_name=f"campaign_{campaign.name}",
+        cron_schedule=campaign.schedule.cron,
+        execution_timezone=timezone,
+        description=f"Makes the campaign {campaign.name} of the newest published week.",
+    )
+    def scheduled(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        try:
+            week = deployment.warehouse().newest_published().isoformat()
+        except WarehouseError as error:
+            return dg.SkipReason(str(error))
+        day = context.scheduled_execution_time.astimezone(ZoneInfo(timezone)).date()
+        return dg.RunRequest(run_key=f"{campaign.name}:{week}:{day}", partition_key=week)
+
+    return scheduled
