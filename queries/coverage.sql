@@ -1,7 +1,9 @@
--- Coverage: how many customers get a full email, and how much of the catalogue is shown?
+-- Coverage of the weekly email: how many customers get it in full, and how much of the catalogue is shown?
 with newest as (
 
-    select * from recs.email_recommendations where as_of = (select max(as_of) from recs.email_recommendations)
+    select *
+    from recs.email_recommendations
+    where campaign = 'weekly_email' and as_of = (select max(as_of) from recs.email_recommendations)
 
 ),
 

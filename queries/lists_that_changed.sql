@@ -1,10 +1,10 @@
--- How much of each email is new since the week before? (Empty while only one week is published.)
+-- How much of each weekly email is new since the week before? (Empty while only one week is published.)
 with weeks as (
 
     select
         as_of,
         lag(as_of) over (order by as_of) as week_before
-    from (select distinct as_of from recs.email_recommendations) as published
+    from (select distinct as_of from recs.email_recommendations where campaign = 'weekly_email') as published
 
 ),
 
@@ -19,9 +19,11 @@ compared as (
     inner join weeks on this_week.as_of = weeks.as_of and weeks.week_before is not null
     left join recs.email_recommendations as last_week
         on
-            last_week.as_of = weeks.week_before
+            last_week.campaign = this_week.campaign
+            and last_week.as_of = weeks.week_before
             and last_week.customer_id = this_week.customer_id
             and last_week.product_id = this_week.product_id
+    where this_week.campaign = 'weekly_email'
     group by this_week.as_of, this_week.customer_id
 
 )

@@ -1,7 +1,9 @@
--- Which products are in most emails of the newest week, and how well do they sell anyway?
+-- Which products are in most weekly emails of the newest week, and how well do they sell anyway?
 with newest as (
 
-    select * from recs.email_recommendations where as_of = (select max(as_of) from recs.email_recommendations)
+    select *
+    from recs.email_recommendations
+    where campaign = 'weekly_email' and as_of = (select max(as_of) from recs.email_recommendations)
 
 ),
 

@@ -1,11 +1,11 @@
--- Do the emails show the categories that earn the money? Share of slots next to share of revenue.
+-- Do the weekly emails show the categories that earn the money? Share of slots next to share of revenue.
 with slots as (
 
     select
         coalesce(category, '(none)') as category,
         count(*) as slots
     from recs.email_recommendations
-    where as_of = (select max(as_of) from recs.email_recommendations)
+    where campaign = 'weekly_email' and as_of = (select max(as_of) from recs.email_recommendations)
     group by 1
 
 ),

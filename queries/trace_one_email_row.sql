@@ -3,7 +3,7 @@
 -- its rank there), the families of features that raised the ranker's score (and how much of the rise is
 -- theirs), the features that moved it most (+ up, - down, in log-odds), the probability of a purchase, the
 -- reason and what it rests on, the business rules that the product passed in the order applied, the slot.
--- No candidates, shares and features are shown in a week in which no ranker was trained.
+-- No candidates, shares and features are shown in a week in which the campaign's query could not be learnt.
 -- Replace customer and campaign in the first lines; here: the first customer, and the weekly email.
 with asked as (
 
@@ -12,7 +12,7 @@ with asked as (
         min(customer_id) as customer_id,
         'weekly_email' as campaign
     from recs.email_recommendations
-    where as_of = (select max(as_of) from recs.email_recommendations)
+    where campaign = 'weekly_email' and as_of = (select max(as_of) from recs.email_recommendations)
 
 ),
 
@@ -47,13 +47,17 @@ select
     email.support as rule_support,
     email.confidence as rule_confidence,
     rules.names as rules_passed,
+    email.slot_type,
+    email.fallback_level,
     email.slot
 from recs.email_recommendations as email
-inner join asked on email.as_of = asked.as_of and email.customer_id = asked.customer_id
+inner join asked
+    on email.as_of = asked.as_of and email.customer_id = asked.customer_id and email.campaign = asked.campaign
 cross join rules
-left join recs.recommendation_traces as traces
+left join recs.campaign_traces as traces
     on
-        email.as_of = traces.as_of
+        email.campaign = traces.campaign
+        and email.as_of = traces.as_of
         and email.customer_id = traces.customer_id
         and email.product_id = traces.product_id
 left join recs.products as because on email.because_product_id = because.product_id

@@ -33,7 +33,6 @@ from recs_assets.recommenders.base import stored
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.items import NAMES
 from recs_assets.rules.pipeline import TOO_FEW, Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
@@ -423,7 +422,7 @@ def _rules(choice: Selection) -> pd.DataFrame:
     rules = choice.removed.index
     return pd.DataFrame(
         {
-            "step": [NAMES.index(rule) + 1 for rule in rules],
+            "step": range(1, len(rules) + 1),
             "rule": rules,
             "removed": choice.removed.to_numpy(),
             "customers": customers.reindex(rules, fill_value=0).to_numpy(),

@@ -574,8 +574,11 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
         with house.write(week) as connection:
             connection.execute("alter table recs.email_recommendations add column p_purchase double")
             connection.execute("alter table recs.email_recommendations add column price double")
+            connection.execute("alter table recs.email_recommendations add column campaign varchar")
+            connection.execute("alter table recs.email_recommendations add column window_days integer")
             connection.execute(
-                "update recs.email_recommendations set p_purchase = 0.25 * slot, price = 10 * slot"
+                "update recs.email_recommendations set p_purchase = 0.25 * slot, price = 10 * slot, "
+                "campaign = 'mail', window_days = 14"
             )
         house.publish(week, f"run-{week}", NOW, "test")
     with house.write(THIRD) as connection:
@@ -590,10 +593,11 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
             "('c1', 'p2', '2024-03-05', null), ('c2', 'p2', '2024-03-18 00:00:00', null), "
             "('c2', 'p1', '2024-03-05', null), ('c1', 'p1', '2024-03-05', '2024-03-10')"
         )
-    found = house.past_forecasts(THIRD, 14)
+    found = house.past_forecasts(THIRD)
     assert found.to_dict("records") == [
         {
-            "forecast_as_of": pd.Timestamp(FIRST), "window_end": pd.Timestamp(THIRD), "customers": 2, "rows": 3,
+            "campaign": "mail", "forecast_as_of": pd.Timestamp(FIRST), "window_end": pd.Timestamp(THIRD),
+            "customers": 2, "rows": 3,
             "forecast_purchases": 1.0, "actual_purchases": 1, "forecast_revenue": 12.5 + 2.5,
             "actual_revenue": 20.0,
         }
@@ -608,4 +612,4 @@ def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
             "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
             "fully_returned_at timestamp)"
         )
-    assert len(house.past_forecasts(FIRST, 14)) == 0
+    assert len(house.past_forecasts(FIRST)) == 0

@@ -4,6 +4,10 @@
         'association_rules',
         'backtest',
         'buy_it_again',
+        'campaign_outcomes',
+        'campaign_predictions',
+        'campaign_tests',
+        'campaign_traces',
         'customer_recommendations',
         'email_recommendations',
         'forecasts',
@@ -19,6 +23,7 @@
         'recs_order_lines',
         'recs_products',
         'rule_outcomes',
+        'rule_price_tags',
         'similar_products',
     ]) }}
 {%- endmacro %}

@@ -28,6 +28,7 @@ RECS_TABLES = (
     "campaign_outcomes",
     "campaign_predictions",
     "campaign_tests",
+    "campaign_traces",
     "forecasts",
     "model_decisions",
     "quarantine",

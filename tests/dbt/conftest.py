@@ -282,7 +282,9 @@ VIEWED_NEW = (
     "viewed", "You looked at this on 21 Feb", "viewed_or_wished", "new", "2024-02-21", None, None,
 )  # fmt: skip
 
-# What the recommenders would write for this week.
+SLOT = ("personal", "personal", "new", 14)
+
+# What the recommenders and campaigns would write for this week.
 MODEL = {
     "recommendations": [
         ("2024-03-04", "ann", "milk", 1, 0.9, 0.25, "repurchase", *BOUGHT_MILK),
@@ -290,10 +292,53 @@ MODEL = {
         ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", *VIEWED_NEW),
     ],
     "email_selection": [
-        ("2024-03-04", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK),
-        ("2024-03-04", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK),
-        ("2024-03-04", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW),
-        ("2024-02-26", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK),
+        ("2024-03-04", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *SLOT),
+        ("2024-03-04", "weekly_email", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK, *SLOT),
+        ("2024-03-04", "first_steps", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW, *SLOT),
+        ("2024-02-26", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *SLOT),
+        # Withdrew after the campaign chose.
+        ("2024-03-04", "weekly_email", "dan", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *SLOT),
+    ],
+    "campaign_traces": [
+        (
+            "weekly_email", "2024-03-04", "ann", "milk", -0.25, -2.0, 0.25,
+            "customer_product_order_days", None, None, None, None,
+            1.75, None, None, None, None,
+            1, 1.75,
+        ),
+        (
+            "weekly_email", "2024-03-04", "ann", "bread", -1.0, -2.0, 0.25,
+            "product_buyers", None, None, None, None,
+            1.0, None, None, None, None,
+            None, 1.0,
+        ),
+    ],
+    "campaign_predictions": [
+        ("2024-03-04", "affinity", "ann", "dairy", 1, 0.5, 0.6, None),
+        ("2024-03-04", "affinity", "ann", "bakery", 2, -0.5, 0.4, None),
+        ("2024-02-26", "affinity", "ann", "dairy", 1, 0.5, 0.6, None),
+    ],
+    # Five customers, and cay, who is erased.
+    "campaign_outcomes": [
+        ("2024-03-04", "weekly_email", 1, "selected", 1),
+        ("2024-03-04", "weekly_email", 2, "erased", 1),
+        ("2024-03-04", "weekly_email", 5, "no_consent", 4),
+        ("2024-03-04", "first_steps", 1, "selected", 1),
+        ("2024-03-04", "first_steps", 2, "erased", 1),
+        ("2024-03-04", "first_steps", 9, "not_in_audience", 4),
+        ("2024-03-04", "affinity", 1, "selected", 1),
+        ("2024-03-04", "affinity", 2, "erased", 1),
+        ("2024-03-04", "affinity", 9, "not_in_audience", 4),
+    ],
+    "rule_price_tags": [
+        (
+            "2024-03-04", "weekly_email", "2024-02-05", 1, "available", "product", 4, 1,
+            3.0, 2.0, 1.0, -0.5, 2.5, None, None, None, None, None,
+        )
+    ],
+    "campaign_tests": [
+        ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "query", "all", 0.3, None, None, None, None, True),
+        ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "ease", "all", 0.2, 0.1, 0.05, 0.15, None, False),
     ],
     "buy_it_again": [("2024-03-04", "ann", 1, "milk", 0.9, 0.25, "You bought Milk on 3 Mar")],
     "product_neighbours": [
@@ -390,7 +435,8 @@ DYNAMIC = {
         "family_bought_before": "double",
         "family_popular": "double",
         "family_price": "double",
-    }
+    },
+    "campaign_traces": {"rank_repurchase": "smallint", "family_bought_before": "double"},
 }
 
 # One fault for each test that dbt runs every week.
@@ -406,12 +452,14 @@ FAULTS = (
        '{"note":"ann@example.com"}' as row_json""",
     # bob's flag is off; his first slot is missing.
     """insert into recs.email_recommendations by name
-       select as_of, 'bob' as customer_id, 2 as slot, product_id from recs.email_recommendations limit 1""",
+       select campaign, as_of, 'bob' as customer_id, 2 as slot, product_id from recs.email_recommendations
+       where campaign = 'weekly_email' limit 1""",
     # ham is sold out, and ann never bought it.
     """insert into recs.buy_it_again by name
        select date '2024-03-04' as as_of, 'ann' as customer_id, 2 as rank, 'ham' as product_id""",
     "update recs.baskets set ordered_at = '2024-03-04 00:00:00' where order_id = 'a3'",
-    # Bob's row of the email has no trace either; fay's score is 0.00001 beside its parts.
+    # Bob's row of the email has no trace either, nor is he counted; fay's score is 0.00001 beside its parts.
+    "delete from recs.recommendation_traces where product_id = 'bread'",
     "update recs.recommendation_traces set base_score = base_score + 0.00001 where customer_id = 'fay'",
     "update recs.recall_waterfall set share = 0.76 where stage = 'listed'",
     "update recs.forecasts set window_end = '2024-03-05' where campaign = 'test_anchor'",

@@ -208,18 +208,51 @@ def test_rejected_shares_leave_out_later_weeks(prepared):
 
 
 def test_published_email(published):
-    columns = "as_of, customer_id, slot, product_name, category, price"
+    """By campaign, of this week, and without dan, who withdrew after the campaign had chosen."""
+    columns = "campaign, as_of, customer_id, slot, product_name, category, price, slot_type, window_days"
     assert published.sql(f"select {columns} from recs.email_recommendations") == [
-        (WEEK, "ann", 1, "Milk", "dairy", 1.5),
-        (WEEK, "ann", 2, "Bread", "bakery", 2.5),
-        (WEEK, "fay", 1, "New", None, 2.0),
+        ("first_steps", WEEK, "fay", 1, "New", None, 2.0, "personal", 14),
+        ("weekly_email", WEEK, "ann", 1, "Milk", "dairy", 1.5, "personal", 14),
+        ("weekly_email", WEEK, "ann", 2, "Bread", "bakery", 2.5, "personal", 14),
+    ]
+
+
+def test_published_campaigns(published):
+    assert published.sql(
+        "select campaign, customer_id, item, rank, probability from recs.campaign_predictions"
+    ) == [
+        ("affinity", "ann", "dairy", 1, 0.6),
+        ("affinity", "ann", "bakery", 2, 0.4),
+    ]
+    assert published.sql(
+        "select campaign, sum(customers) from recs.campaign_outcomes group by 1 order by 1"
+    ) == [
+        ("affinity", 6),
+        ("first_steps", 6),
+        ("weekly_email", 6),
+    ]
+    assert published.sql("select rule, purchases_gained, margin_gained from recs.rule_price_tags") == [
+        ("available", 1.0, None)
+    ]
+    assert published.sql("select model, difference, chosen from recs.campaign_tests") == [
+        ("ease", 0.1, False),
+        ("query", None, True),
+    ]
+    assert published.sql("select campaign, product_id, sources, families from recs.campaign_traces") == [
+        ("weekly_email", "bread", [], [{"family": "bought_before", "contribution": 1.0, "share": 1.0}]),
+        (
+            "weekly_email",
+            "milk",
+            [{"source": "repurchase", "rank": 1}],
+            [{"family": "bought_before", "contribution": 1.75, "share": 1.0}],
+        ),
     ]
 
 
 @pytest.mark.parametrize("table", ["email_recommendations", "customer_recommendations"])
 def test_published_reasons(published, table):
     columns = "reason_code, reason_family, because_product_id, because_at, support, confidence"
-    assert published.sql(f"select {columns} from recs.{table}") == [
+    assert published.sql(f"select {columns} from recs.{table} order by customer_id, product_id desc") == [
         ("bought_often", "bought_before", "milk", date(2024, 3, 3), None, None),
         ("bought_together", "bought_with", "milk", date(2024, 3, 3), 0.25, 0.5),
         ("viewed", "viewed_or_wished", "new", date(2024, 2, 21), None, None),

@@ -30,13 +30,16 @@ def test_each_fault_fails_its_test(tested):
         "assert_forecast_windows_over",
         "assert_lists_traced",
         "assert_no_email_in_recs",
+        "assert_outcomes_reconcile",
         "assert_quarantine_shares_within_limit",
         "assert_recommended_products_available",
         "assert_recs_before_as_of",
+        "assert_slots_complete",
+        "assert_slots_traced",
         "assert_traces_add_up",
         "assert_waterfall_adds_up",
         "assert_withdrawn_customers_absent",
-        "contiguous_from_one_email_recommendations_slot__as_of__customer_id",
+        "contiguous_from_one_email_recommendations_slot__campaign__as_of__customer_id",
     }
 
 

@@ -21,6 +21,10 @@ PUBLISHED = {
     "backtest",
     "baskets",
     "buy_it_again",
+    "campaign_outcomes",
+    "campaign_predictions",
+    "campaign_tests",
+    "campaign_traces",
     "customer_recommendations",
     "customers",
     "email_recommendations",
@@ -36,10 +40,16 @@ PUBLISHED = {
     "recall_waterfall",
     "recommendation_traces",
     "rule_outcomes",
+    "rule_price_tags",
     "similar_products",
 }
 GRAIN = {
-    "email_recommendations": "as_of, customer_id, slot",
+    "email_recommendations": "campaign, as_of, customer_id, slot",
+    "campaign_outcomes": "campaign, as_of, outcome",
+    "campaign_predictions": "campaign, as_of, customer_id, rank",
+    "campaign_tests": "campaign, as_of, metric, model, item",
+    "campaign_traces": "campaign, as_of, customer_id, product_id",
+    "rule_price_tags": "campaign, as_of, rule",
     "buy_it_again": "as_of, customer_id, rank",
     "customer_recommendations": "as_of, customer_id, rank",
     "frequently_bought_together": "as_of, product_id, rank",
@@ -129,7 +139,7 @@ def test_everybody_who_may_be_written_to_has_twelve_slots(weekly: Home) -> None:
     listed = dict(
         weekly.query(
             "select customer_id, list(slot order by slot) from recs.email_recommendations "
-            f"where as_of = '{WEEK}' group by 1"
+            f"where as_of = '{WEEK}' and campaign = 'weekly_email' group by 1"
         )
     )
     assert set(listed) == {f"c{number:02d}" for number in range(1, 41)} - NO_EMAIL

@@ -9,6 +9,14 @@ with sums as (
         base_score + {{ sum_of_field('families', 'contribution') }} as explained,
         {{ sum_of_field('families', 'share') }} as shares
     from {{ ref('recommendation_traces') }}
+    union all
+    select
+        customer_id,
+        product_id,
+        ranker_score,
+        base_score + {{ sum_of_field('families', 'contribution') }} as explained,
+        {{ sum_of_field('families', 'share') }} as shares
+    from {{ ref('campaign_traces') }}
 
 )
 

@@ -1,0 +1,20 @@
+{{ config(meta={'dagster': {'ref': {'name': 'email_recommendations'}}}) }}
+-- All recipients of a campaign get the same number of slots: all are filled, or none.
+with lists as (
+
+    select
+        campaign,
+        customer_id,
+        count(*) as slots
+    from {{ ref('email_recommendations') }}
+    group by campaign, customer_id
+
+)
+
+select
+    campaign,
+    min(slots) as fewest,
+    max(slots) as most
+from lists
+group by campaign
+having min(slots) <> max(slots)

@@ -1,0 +1,16 @@
+-- What does each rule cost or earn? Purchases of the test's window among the listed products, with all rules
+-- and without this one; below 0 the rule gave purchases up. An interval that holds 0 proves nothing.
+select
+    campaign,
+    rule,
+    kind,
+    customers_changed,
+    purchases,
+    purchases_without,
+    purchases_gained,
+    round(purchases_low, 1) as purchases_low,
+    round(purchases_high, 1) as purchases_high,
+    round(margin_gained, 2) as margin_gained
+from recs.rule_price_tags
+where as_of = (select max(as_of) from recs.rule_price_tags)
+order by campaign, step;
