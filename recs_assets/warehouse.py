@@ -232,6 +232,39 @@ class Warehouse:
                 [week],
             ).to_arrow_table()
 
+    def published_emails(self, week: date, campaign: str) -> pd.DataFrame:
+        """A campaign's published rows of one week, by customer and slot; `title` is the product's name."""
+        with self.snapshot() as connection:
+            return connection.execute(
+                """
+                select * exclude (product_name), product_name as title from recs.email_recommendations
+                where as_of = ? and campaign = ? order by customer_id, slot
+                """,
+                [week, campaign],
+            ).df()
+
+    def people_and_ends(self, week: date) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Addresses (customer_id, email), for hashes and the restricted export alone; and per product
+        (product_id) sale_end and offer_end: when it may no longer be sold, and when the offer that
+        runs at the week, if it is known by then, is over; null where neither is known."""
+        with self.read(week) as connection:
+            emails = connection.execute(
+                "select customer_id, email from staging.stg_customers order by customer_id"
+            ).df()
+            ends = connection.execute(
+                """
+                select product_id, any_value(products.end_at) as sale_end, min(offers.end_at) as offer_end
+                from marts.products as products
+                left join (
+                    select product_id, end_at from staging.stg_promotions
+                    where announced_at < $week and start_at <= $week and end_at > $week
+                ) as offers using (product_id)
+                group by product_id order by product_id
+                """,
+                {"week": week},
+            ).df()
+        return emails, ends
+
     # -- what the models read -------------------------------------------------------------
 
     def forget_cached(self) -> None:

@@ -21,6 +21,7 @@ from recs_assets.campaigning import (
 )
 from recs_assets.campaigns.model import Campaign, CampaignError
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.exports import export_key, exporting
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -301,21 +302,25 @@ def together(warehouse: Warehouse, week: date) -> dict[str, pd.DataFrame]:
 
 
 def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
-    """The campaigns that the weekly run does not make: other days, and files that are none."""
+    """What the weekly run does not make: campaigns of other days with their files, and files that are no campaign."""
     loaded = deployment.campaigns
+    others = [name for name, one in loaded.campaigns.items() if not is_weekly(one)]
     return [
-        *(campaign_key(name) for name, one in loaded.campaigns.items() if not is_weekly(one)),
+        *(campaign_key(name) for name in others),
+        *(export_key(one.name) for one in exporting(deployment) if one.name in others),
         *(campaign_key(re.sub(r"\W", "_", error.path.stem)) for error in loaded.errors),
     ]
 
 
 def campaign_jobs(deployment: Deployment) -> list:
-    """One job per campaign: its asset, the week's tables, and all that is made from them."""
+    """One job per campaign: its asset, the week's tables, and all that is made from them but other campaigns' files."""
+    files = [export_key(one.name) for one in exporting(deployment)]
     tables = dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).downstream()
     return [
         dg.define_asset_job(
             f"campaign_{name}",
-            selection=dg.AssetSelection.assets(campaign_key(name)) | tables,
+            selection=(dg.AssetSelection.assets(campaign_key(name)) | tables)
+            - dg.AssetSelection.assets(*(key for key in files if key != export_key(name))),
             description=f"The campaign {name} on a week that was built: its lists, the tables, gates, publish, caches.",
             tags={"dagster/max_runtime": str(2 * 3600)},
             executor_def=dg.in_process_executor,

@@ -1,0 +1,247 @@
+"""Campaigns in Dagster: what is loaded, what a bad file does, which job makes what and when."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+import dagster as dg
+import pandas as pd
+import pytest
+import shops
+
+from recs_assets.campaigning import Made
+from recs_assets.campaigns.model import CampaignError
+from recs_assets.defs import build_definitions
+from recs_assets.defs.campaigns import VALIDATING, together
+from recs_assets.settings import Settings
+
+SHIPPED = shops.ROOT / "recs_assets" / "campaigns"
+OTHERS = ("buy_it_again", "high_value_email", "try_something_new", "win_back")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),
+    pytest.mark.filterwarnings("ignore::dagster.PreviewWarning"),
+]
+
+BAD = {
+    "unknown_key": (
+        "eligibility:\n", "sender: crm\neligibility:\n",
+        "unknown_key.yaml, line 10: there is no key sender; the keys are name,",
+    ),
+    "wrong_rule": (
+        "rules:\n", "rules:\n  min_stok: 3\n",
+        "wrong_rule.yaml, line 14: there is no rule rules.min_stok; did you mean min_stock?",
+    ),
+    "bad_cron": (
+        '"0 6 * * 1"', '"0 25 * * 1"',
+        "bad_cron.yaml, line 9: schedule.cron: hour is 25, but goes from 0 to 23",
+    ),
+    "bad_query": (
+        "users.email_eligible", "users.email_elligible",
+        "bad_query.yaml, line 7: query: Query line 3, column 7: customers has no column email_elligible; "
+        "did you mean email_eligible?",
+    ),
+}  # fmt: skip
+
+
+def broken(folder: Path, name: str) -> None:
+    """The shipped weekly email under another name, with one thing wrong."""
+    old, new, _ = BAD[name]
+    text = (SHIPPED / "weekly_email.yaml").read_text().replace("name: weekly_email", f"name: {name}")
+    assert old in text
+    (folder / f"{name}.yaml").write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The shipped campaigns, to be changed."""
+    target = tmp_path / "campaigns"
+    target.mkdir()
+    for path in SHIPPED.glob("*.yaml"):
+        shutil.copy(path, target)
+    return target
+
+
+def loaded(home: Path, campaigns: Path = SHIPPED, data: Path = shops.TINY) -> dg.Definitions:
+    return build_definitions(Settings(data=data, home=home, campaigns=campaigns))
+
+
+def made_by(definitions: dg.Definitions, job: str) -> set[str]:
+    keys = definitions.resolve_job_def(job).asset_layer.selected_asset_keys
+    return {"/".join(key.path) for key in keys}
+
+
+# -- bad files ------------------------------------------------------------------------------
+
+
+def validate(folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("RECS_", "DAGSTER_"))
+    }
+    environment |= {
+        "RECS_CAMPAIGNS": str(folder), "RECS_HOME": str(home), "RECS_DATA": str(shops.TINY),
+        "DAGSTER_HOME": str(home / "dagster"),
+    }  # fmt: skip
+    (home / "dagster").mkdir(parents=True)
+    dagster = Path(sys.executable).with_name("dagster")
+    return subprocess.run(
+        [str(dagster), "definitions", "validate", "-w", "workspace.yaml"],
+        cwd=shops.ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+
+
+def test_validate_fails_with_a_sentence_per_bad_file(folder: Path, tmp_path: Path) -> None:
+    """The real command: with the four files it fails, without them it does not."""
+    for name in BAD:
+        broken(folder, name)
+    failed = validate(folder, tmp_path / "home")
+    said = " ".join((failed.stdout + failed.stderr).split())
+    assert failed.returncode == 1
+    for _, _, sentence in BAD.values():
+        assert sentence in said
+    for name in BAD:
+        (folder / f"{name}.yaml").unlink()
+    passed = validate(folder, tmp_path / "again")
+    assert passed.returncode == 0, passed.stderr
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_each_bad_file_fails_validation_alone(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    broken(folder, name)
+    monkeypatch.setenv(VALIDATING, "1")
+    with pytest.raises(CampaignError) as error:
+        loaded(tmp_path, folder)
+    assert BAD[name][2] in str(error.value)
+    assert str(error.value).count("\n") == 0
+
+
+def test_a_bad_file_leaves_the_others_alone(folder: Path, tmp_path: Path) -> None:
+    broken(folder, "wrong_rule")
+    definitions = loaded(tmp_path, folder)
+    graph = definitions.resolve_asset_graph()
+    bad = graph.get(dg.AssetKey(["campaigns", "wrong_rule"]))
+    assert "there is no rule rules.min_stok; did you mean min_stock?" in bad.description
+    made = made_by(definitions, "weekly")
+    assert {"campaigns/weekly_email", "campaigns/category_affinity"} <= made
+    assert "campaigns/wrong_rule" not in made
+    assert "campaign_wrong_rule" not in {job.name for job in definitions.resolve_all_job_defs()}
+    result = dg.materialize(
+        [graph.assets_def_for_key(dg.AssetKey(["campaigns", "wrong_rule"]))],
+        partition_key="2025-06-30",
+        raise_on_error=False,
+    )
+    assert not result.success
+
+
+def test_the_command_names_what_is_wrong(folder: Path, tmp_path: Path) -> None:
+    broken(folder, "bad_cron")
+    for name, sentence in (("bad_cron", BAD["bad_cron"][2]), ("nobody", "There is no campaign nobody in ")):
+        ran = shops.finish(
+            shops.start(tmp_path / "home", shops.TINY, None, ("campaign", name), campaigns=folder)
+        )
+        assert ran.code == 1
+        assert sentence in ran.errors[0]
+
+
+# -- jobs and schedules ---------------------------------------------------------------------
+
+
+def test_mondays_campaigns_are_in_the_weekly_run_and_the_others_have_their_own(tmp_path: Path) -> None:
+    definitions = loaded(tmp_path)
+    weekly = made_by(definitions, "weekly")
+    assert {"campaigns/weekly_email", "campaigns/category_affinity", "exports/email_weekly_email"} <= weekly
+    assert not weekly & {f"campaigns/{name}" for name in OTHERS}
+    assert not weekly & {f"exports/email_{name}" for name in OTHERS}
+    own = made_by(definitions, "campaign_win_back")
+    assert {name for name in own if name.startswith("campaigns/")} == {"campaigns/win_back"}
+    assert {name for name in own if name.startswith("exports/")} == {
+        "exports/email_win_back",
+        "exports/user_cache",
+    }
+    assert {"model/email_selection", "recs/email_recommendations", "published/recs_duckdb"} <= own
+    assert not [name for name in own if name.startswith(("raw/", "marts/", "recommenders/"))]
+    schedules = {one.name: one for one in definitions.get_repository_def().schedule_defs}
+    assert set(schedules) == {"every_monday", *(f"campaign_{name}" for name in OTHERS)}
+    assert schedules["campaign_buy_it_again"].cron_schedule == "0 6 * * 3"
+    assert schedules["campaign_buy_it_again"].execution_timezone == "UTC"
+
+
+def test_a_campaigns_schedule_waits_for_a_published_week(tmp_path: Path) -> None:
+    definitions = loaded(tmp_path)
+    schedule = definitions.resolve_schedule_def("campaign_win_back")
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2025, 7, 1, 6, tzinfo=UTC),
+        repository_def=definitions.get_repository_def(),
+    )
+    assert "Nothing is published yet" in schedule.evaluate_tick(context).skip_message
+
+
+# -- the week's tables ----------------------------------------------------------------------
+
+
+class House:
+    """A week with four customers, one of whom withdrew since, and one product that is gone."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def week_dir(self, week: object) -> Path:
+        return self.home
+
+    def people_and_products(self, week: object) -> tuple[pd.DataFrame, set[str], int]:
+        customers = pd.DataFrame(
+            {"customer_id": ["ann", "bob", "cay", "new"], "email_eligible": [True, False, True, True]}
+        )
+        return customers, {"milk"}, 1
+
+
+def made(**tables: pd.DataFrame) -> Made:
+    none = {
+        name: pd.DataFrame()
+        for name in ("selection", "predictions", "rules", "price_tags", "tests", "traces")
+    }
+    return Made({**none, **tables}, {"chosen": "query"})
+
+
+def test_outcomes_add_up_whatever_happened_since(tmp_path: Path) -> None:
+    """Bob withdrew, cay's product is gone, new was not known: ann alone keeps her slot."""
+    who = ["ann", "bob", "cay"]
+    chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": ["milk", "milk", "tea"]})
+    everybody = pd.DataFrame({"customer_id": who, "outcome": "selected"})
+    made(selection=chosen, outcomes=everybody, traces=chosen).write(tmp_path / "campaigns" / "mail")
+    predictions = pd.DataFrame({"customer_id": ["ann"], "item": ["dairy"], "rank": 1})
+    outcomes = pd.DataFrame({"customer_id": who, "outcome": ["selected", *["not_in_audience"] * 2]})
+    made(predictions=predictions, outcomes=outcomes).write(tmp_path / "campaigns" / "affinity")
+    (tmp_path / "campaigns" / ".affinity-1").mkdir()  # left by a killed run
+    found = together(House(tmp_path), datetime(2025, 6, 30).date())
+    assert found["selection"][["campaign", "customer_id"]].to_numpy().tolist() == [["mail", "ann"]]
+    assert found["traces"]["customer_id"].tolist() == ["ann"]
+    counts = found["outcomes"]
+    counts = counts[counts["customers"] > 0]
+    assert counts[["campaign", "outcome", "customers"]].to_numpy().tolist() == [
+        ["affinity", "selected", 1],
+        ["affinity", "erased", 1],
+        ["affinity", "not_in_audience", 2],
+        ["affinity", "not_known_then", 1],
+        ["mail", "selected", 1],
+        ["mail", "erased", 1],
+        ["mail", "withdrawn_since", 1],
+        ["mail", "product_gone_since", 1],
+        ["mail", "not_known_then", 1],
+    ]
+
+
+def test_a_campaign_made_again_replaces_its_own_rows_only(tmp_path: Path) -> None:
+    outcomes = pd.DataFrame({"customer_id": ["ann"], "outcome": "selected"})
+    for name, product in (("mail", "milk"), ("other", "milk"), ("mail", "milk")):
+        rows = pd.DataFrame({"customer_id": ["ann"], "slot": 1, "product_id": [product]})
+        made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / name)
+    found = together(House(tmp_path), datetime(2025, 6, 30).date())["selection"]
+    assert found["campaign"].tolist() == ["mail", "other"]
