@@ -83,7 +83,8 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     assert f"Week {WEEK}: 35 of 35 eligible customers (of 38) got an email list." in out
     assert "| popularity |" in out
     assert len(re.findall(r"^  customer \S+, slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
-    assert re.search(r"^\[39/39\] exports__user_cache done in", out, flags=re.MULTILINE)
+    assert "Campaigns: category_affinity (35), weekly_email (35)." in out
+    assert re.search(r"^\[43/43\] exports__\w+ done in", out, flags=re.MULTILINE)
     assert weekly.ran[WEEK].err == ""
 
 
@@ -148,6 +149,100 @@ def test_everybody_who_may_be_written_to_has_twelve_slots(weekly: Home) -> None:
         customer
         for (customer,) in weekly.query("select customer_id from recs.customers where email_eligible")
     }
+
+
+def test_outcomes_account_for_every_customer(weekly: Home) -> None:
+    """38 customers known at the week and one erased: c34."""
+    found = weekly.query(
+        "select campaign, outcome, customers from recs.campaign_outcomes "
+        f"where as_of = '{WEEK}' and customers > 0 order by campaign, step"
+    )
+    assert found == [
+        ("category_affinity", "selected", 35),
+        ("category_affinity", "erased", 1),
+        ("category_affinity", "not_in_audience", 3),
+        ("weekly_email", "selected", 35),
+        ("weekly_email", "erased", 1),
+        ("weekly_email", "objected", 1),
+        ("weekly_email", "unsubscribed", 1),
+        ("weekly_email", "no_consent", 1),
+    ]
+    assert weekly.query("select count(*) from recs.customers") == [(38,)]
+
+
+def test_every_selected_customer_has_twelve_unique_products_that_may_be_sold(weekly: Home) -> None:
+    assert weekly.query(
+        "select distinct count(*), count(distinct product_id) from recs.email_recommendations "
+        "group by campaign, as_of, customer_id"
+    ) == [(12, 12)]
+
+
+def test_each_slot_says_where_it_came_from(weekly: Home) -> None:
+    """Two discovery slots at most (20 % of 12), of categories the customer never bought from."""
+    counts = weekly.query(
+        "select max(n) from (select count(*) as n from recs.email_recommendations "
+        "where slot_type = 'discovery' group by campaign, as_of, customer_id)"
+    )
+    assert counts == [(2,)]
+    assert (
+        weekly.query(
+            "select * from recs.email_recommendations as email join recs.order_lines as lines "
+            "on email.customer_id = lines.customer_id and lines.ordered_at < email.as_of "
+            "and lines.net_quantity > 0 "
+            "join recs.products as bought on lines.product_id = bought.product_id "
+            f"where email.as_of = '{WEEK}' and slot_type = 'discovery' and bought.category = email.category"
+        )
+        == []
+    )
+    assert weekly.query(
+        "select distinct reason_code from recs.email_recommendations where slot_type = 'discovery'"
+    ) == [("new_for_you",)]
+    assert weekly.query(
+        "select count(*) from recs.email_recommendations where slot_type = 'personal' and fallback_level <> 'personal'"
+    ) == [(0,)]
+
+
+def test_last_sends_are_not_repeated_without_evidence(weekly: Home) -> None:
+    """The week of 2025-05-05 was the weekly email's only send before 2025-06-30."""
+    before = "select customer_id, product_id from recs.email_recommendations where as_of = '2025-05-05'"
+    [(repeats, said)] = weekly.query(
+        f"select count(*), count(*) filter (where repeat <> 'new') from recs.email_recommendations "
+        f"where as_of = '{WEEK}' and (customer_id, product_id) in ({before})"
+    )
+    assert repeats == said > 0
+    [(most,)] = weekly.query(
+        "select max(n) from (select count(*) as n from recs.email_recommendations "
+        f"where as_of = '{WEEK}' and repeat = 'repeat' group by customer_id)"
+    )
+    assert most <= 4
+
+
+def test_category_affinities_are_probabilities_of_every_category(weekly: Home) -> None:
+    rows = weekly.query(
+        "select customer_id, count(*), min(probability), max(probability) from recs.campaign_predictions "
+        "where campaign = 'category_affinity' group by 1"
+    )
+    assert len(rows) == 35
+    assert all(number == 6 and 0 < low <= high < 1 for _, number, low, high in rows)
+    # Of the newest week only: a probability is a forecast, not a record.
+    assert weekly.query("select distinct as_of from recs.campaign_predictions") == [(date(2025, 6, 30),)]
+
+
+def test_the_emails_files_leave_out_who_withdrew_since(weekly: Home) -> None:
+    """c05 unsubscribes a day after the week begins: in the table, and in no file."""
+    current = weekly.path / "exports" / "weekly_email" / "current"
+    manifest = json.loads((current / "manifest.json").read_text())
+    assert (manifest["as_of"], manifest["recipients"], manifest["rows"]) == (WEEK, 34, 34 * 12)
+    with duckdb.connect() as connection:
+        listed = connection.execute(
+            f"select customer_id, count(*), min(send_at at time zone 'UTC')::varchar, any_value(email_hash), "
+            f"min(expires_at at time zone 'UTC')::date::varchar from '{current / 'long.parquet'}' group by 1"
+        ).fetchall()
+    assert len(listed) == 34
+    assert "c05" not in {row[0] for row in listed}
+    # Monday 06:00 UTC, no key for hashes, and 14 days that an offer's end may cut short.
+    assert {row[1:4] for row in listed} == {(12, "2025-06-30 06:00:00", None)}
+    assert max(row[4] for row in listed) <= "2025-07-14"
 
 
 def test_the_erased_customer_is_nowhere(weekly: Home) -> None:
@@ -327,7 +422,7 @@ def test_no_address_leaves_the_build_file(weekly: Home) -> None:
     addresses = {row["email"].encode() for row in shops.rows_of(shops.TINY, "customers") if row["email"]}
     assert len(addresses) == 39
     searched = 0
-    for name in ("published", "cache", "quality", "dagster", "logs", "dbt"):
+    for name in ("published", "cache", "exports", "quality", "dagster", "logs", "dbt"):
         for path, data in shops.bytes_below(weekly.path / name).items():
             searched += len(data)
             assert not [address for address in addresses if address in data], path

@@ -247,3 +247,25 @@ def test_every_template_is_reachable_by_its_placeholders():
     for code, template in reasons.TEMPLATES.items():
         text = template.format(product="P", category="C", brand="B", date="1 Jan", days=3)
         assert "{" not in text, code
+
+
+def test_rules_speak_for_the_slots_that_they_fill():
+    known = shop([("A", "Tea"), ("B", None)], [(0, 0, "2016-12-05", PURCHASE)])
+    rows = pd.DataFrame(
+        {
+            "product": [0, 1, 0, 0, 1, 0],
+            "slot_type": ["personal", "discovery", "pinned", "fill", "fill", "fill"],
+            "fallback_level": ["personal", "category", "global", "category", "segment", "global"],
+        },
+        index=[3, 1, 4, 2, 9, 8],
+    )
+    found = reasons.slot_reasons(rows, known)
+    assert list(found.index) == [3, 1, 4, 2, 9, 8]
+    assert list(zip(found["reason_code"], found["reason_text"], strict=True)) == [
+        ("", ""),
+        ("new_for_you", "New for you, close to what you buy"),
+        ("picked_by_shop", "Picked by the shop"),
+        ("popular_in_your_category", "Popular in Tea, a category you buy from"),
+        ("popular_in_segment", "Popular with customers of your group"),
+        ("popular_in_shop", "Popular in our shop"),
+    ]
