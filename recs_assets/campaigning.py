@@ -10,7 +10,7 @@ import math
 import os
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -110,12 +110,24 @@ def context_of(
     anchor: date,
     name: str,
     audience: np.ndarray | None = None,
+    admitted: np.ndarray | None = None,
 ) -> Context:
     """What the rules of a campaign look at, as known at an anchor of the week.
 
     Content vectors are the week's at every anchor: products and their texts have no date.
+
+    Args:
+        shop: seed and threads.
+        warehouse: whose build file of the week is read.
+        week: of the run.
+        anchor: what is dated on it or later stays out.
+        name: of the campaign, for its sends.
+        audience: bool[n_customers], who passes the query's WHERE; None: everybody.
+        admitted: bool[n_products], what passes the target's filter; the others count as not available.
     """
     known = warehouse.known(week, anchor)
+    if admitted is not None and not admitted.all():
+        known = replace(known, products=known.products.assign(available=known.available & admitted))
     content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
     settings = shop.settings
     return Context.of_frames(
@@ -295,8 +307,15 @@ class _Email:
         return Made(tables, facts)
 
     def _context(self, anchor: date) -> Context:
+        task = self.task
         return context_of(
-            self.shop, self.warehouse, self.week, anchor, self.campaign.name, self.task.eligible(anchor)
+            self.shop,
+            self.warehouse,
+            self.week,
+            anchor,
+            self.campaign.name,
+            task.eligible(anchor),
+            task.admitted(anchor),
         )
 
     def _ranked(self, anchor: date) -> pd.DataFrame:

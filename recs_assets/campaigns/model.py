@@ -32,6 +32,8 @@ Export = Literal["long", "wide", "feed", "addresses"]
 ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 ArmShare = Annotated[float, Field(gt=0, le=1)]
 
+# Days: longer than any shop remembers.
+EVER = 36_500
 # The arm that gets no email.
 HOLDOUT = "holdout"
 
@@ -181,7 +183,8 @@ class Campaign(_Model):
 
     @cached_property
     def rule_set(self) -> Rules:
-        return Rules(
+        """The rules of the file, held to the view: what fills a slot is new, or had, as the rest is."""
+        rules = Rules(
             eligibility=self.eligibility,
             items=self.rules,
             slots=self.slots,
@@ -190,6 +193,18 @@ class Campaign(_Model):
                 for name, one in self.segments.items()
             },
         )
+        held = {
+            "all": {},
+            "new": {"items": {"bought_within_days": EVER}},
+            "repeat": {"slots": {"ladder": (), "discovery_share": 0.0}},
+        }[self.view]
+
+        def kept(part: Any) -> Any:
+            changed = {name: getattr(part, name).model_copy(update=values) for name, values in held.items()}
+            return part.model_copy(update=changed)
+
+        segments = {name: kept(part) for name, part in rules.segments.items()}
+        return kept(rules).model_copy(update={"segments": segments})
 
 
 @dataclass(frozen=True)
