@@ -613,3 +613,86 @@ def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
             "fully_returned_at timestamp)"
         )
     assert len(house.past_forecasts(FIRST)) == 0
+
+
+def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> None:
+    """Every row dated at the anchor would change an answer."""
+    build(house, FIRST)
+    with house.write(FIRST) as connection:
+        for sql in (
+            "alter table recs.email_recommendations add column campaign varchar default 'mail'",
+            "alter table recs.email_recommendations add column window_days integer default 14",
+            "alter table recs.email_recommendations add column p_purchase double default 0.5",
+            "alter table recs.email_recommendations add column price double default 1",
+        ):
+            connection.execute(sql)
+    publish(house, FIRST)
+    with house.write(THIRD) as connection:
+        for sql in (
+            "create schema marts; create schema staging; create schema intermediate",
+            """create table marts.products as select * from (values
+                ('p1', 'https://shop/p1', null, 1.5, null, '{"countries": ["NL", "DE"]}'),
+                ('p2', null, 'x.png', null, 'p1', 'blue; small')
+            ) t(product_id, url, image_url, cost, parent_id, attributes)""",
+            """create table marts.customers as select * from (values
+                ('c1', 'subscribed', 'Test '), ('c2', 'objected', null), ('c3', 'subscribed', 'regular')
+            ) t(customer_id, consent_state, segment)""",
+            """create table staging.stg_campaign_events as select * from (values
+                ('mail', 'c1', null, 'bounced', timestamp '2024-03-01 10:00'),
+                ('mail', 'c2', null, 'bounced', timestamp '2024-03-01 10:00'),
+                ('mail', 'c2', null, 'opened', timestamp '2024-03-02 10:00'),
+                ('mail', 'c3', null, 'bounced', timestamp '2024-03-18 00:00'),
+                ('mail', 'c1', 'p1', 'sent', timestamp '2024-03-05 10:00'),
+                ('mail', 'c3', 'p2', 'sent', timestamp '2024-03-13 10:00'),
+                ('other', 'c3', 'p1', 'sent', timestamp '2024-03-14 10:00'),
+                ('mail', 'c3', 'p1', 'sent', timestamp '2024-03-18 00:00')
+            ) t(campaign, customer_id, product_id, event_type, occurred_at)""",
+            """create table intermediate.int_interactions_anchored as select date '2024-03-18' as as_of, * from (values
+                ('c1', 'p1', 'add_to_cart', timestamp '2024-03-10 10:00', null),
+                ('c1', 'p2', 'add_to_cart', timestamp '2024-03-10 10:00', null),
+                ('c1', 'p2', 'purchase', timestamp '2024-03-11 10:00', null),
+                ('c2', 'p1', 'add_to_cart', timestamp '2024-02-01 10:00', null),
+                ('c3', 'p1', 'review', timestamp '2024-03-01 10:00', 1.0),
+                ('c3', 'p1', 'review', timestamp '2024-03-02 10:00', 4.0),
+                ('c3', 'p2', 'review', timestamp '2024-03-02 10:00', 2.0)
+            ) t(customer_id, product_id, event_type, occurred_at, rating)""",
+            """create table intermediate.int_returns_allocated_to_lines as select * from (values
+                ('c1', 'p1', timestamp '2024-03-17 23:59'), ('c1', 'p2', timestamp '2024-03-18 00:00')
+            ) t(customer_id, product_id, returned_at)""",
+            """create table marts.order_lines as select * from (values
+                ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
+                ('p1', timestamp '2024-03-05 10:00', 9.4, 0.0, 1.0), ('p2', timestamp '2024-03-05 10:00', 10.0, 0.0, 1.0),
+                ('p2', timestamp '2024-03-12 10:00', 5.0, 4.6, 1.0), ('p2', timestamp '2024-03-18 00:00', 1.0, 0.0, 1.0)
+            ) t(product_id, ordered_at, amount, discount, quantity)""",
+            """create table staging.stg_promotions as select * from (values
+                ('p2', 'price', timestamp '2024-03-01', timestamp '2024-03-15'),
+                ('p1', 'mailer', timestamp '2024-03-01', timestamp '2024-03-15'),
+                ('p1', 'price', timestamp '2024-03-01', timestamp '2024-03-18')
+            ) t(product_id, kind, announced_at, start_at)""",
+        ):
+            connection.execute(sql)
+    found = house.rule_frames(THIRD, THIRD, "mail")
+
+    def rows(name: str) -> list[tuple]:
+        frame = found[name]
+        days = {column: frame[column].dt.date for column in frame if column == "day"}
+        return list(frame.assign(**days).itertuples(index=False, name=None))
+
+    assert found["products"]["countries"].str.split().tolist()[0] == ["NL", "DE"]
+    assert found["products"]["countries"].isna().tolist() == [False, True]
+    assert rows("customers") == [
+        ("c1", "subscribed", True, True),
+        ("c2", "objected", False, False),
+        ("c3", "subscribed", False, False),
+    ]
+    assert rows("carts") == [("c1", "p1")]
+    assert rows("rejected") == [("c1", "p1"), ("c3", "p2")]
+    # The published week and the shop's own events of that week are one send.
+    assert rows("sends") == [
+        ("c1", "p1", FIRST), ("c1", "p2", FIRST), ("c2", "p2", FIRST), ("c3", "p2", SECOND),
+    ]  # fmt: skip
+    assert rows("contacts") == [
+        ("c1", FIRST), ("c2", FIRST), ("c3", date(2024, 3, 13)), ("c3", date(2024, 3, 14)),
+    ]  # fmt: skip
+    # 9.4 is 6 % below 10, the week's highest; 9.6 is 4 % below, discount or not.
+    assert rows("price_drops") == [("p1", FIRST), ("p2", date(2024, 3, 15))]

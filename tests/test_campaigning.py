@@ -1,0 +1,108 @@
+"""Who makes a campaign's lists, and what its filled slots are worth at the test anchor."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import sparse
+
+from recs_assets import campaigning
+from recs_assets.campaigning import Made
+from recs_assets.campaigns.model import FOLDER, load
+from recs_assets.rules.config import Level
+from recs_assets.rules.pipeline import Selection
+from recs_assets.schema import ArtefactError
+
+
+def metrics(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
+    columns = ["model", "value", "difference", "ci_low", "ci_high"]
+    return pd.DataFrame(rows, columns=columns).assign(metric="map@12")
+
+
+@pytest.mark.parametrize(
+    ("best", "chosen", "said"),
+    [
+        (("ease", 0.20, 0.10, 0.05, 0.15), "query", "is better than every recommender's list"),
+        (("ease", 0.29, 0.01, -0.02, 0.04), "query", "is not proven better than ease"),
+        (("ease", 0.40, -0.10, -0.15, -0.05), "ease", "The list of ease is better than the query's model"),
+        (("ease", 0.31, -0.01, -0.05, 0.03), "query", "is not proven better than ease"),
+    ],
+)
+def test_the_best_list_replaces_the_model_only_where_it_is_proven_better(best, chosen, said):
+    nan = float("nan")
+    other = ("popularity", 0.1, 0.2, 0.1, 0.3)
+    found, sentence = campaigning._decided(metrics(("query", 0.30, nan, nan, nan), other, best))
+    assert found == chosen
+    assert said in sentence
+
+
+def test_without_a_purchase_in_the_test_the_query_makes_the_lists():
+    found, sentence = campaigning._decided(metrics().astype({"metric": str}))
+    assert found == "query"
+    assert "nothing could be compared" in sentence
+
+
+def test_slots_at_the_test_anchor_by_hand():
+    """Two customers, two slots each: 0 buys her personal product, 1 his discovery; the two products of
+    customer 0 are the same text, those of customer 1 have nothing in common."""
+    rows = pd.DataFrame(
+        {
+            "customer": [0, 0, 1, 1],
+            "slot": [1, 2, 1, 2],
+            "product": [0, 1, 0, 2],
+            "slot_type": ["personal", "discovery", "personal", "discovery"],
+        }
+    )
+    truth = sparse.csr_matrix(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32))
+    factors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    choice = Selection(rows, pd.DataFrame(), pd.Series(dtype=int), None)
+    table, measured = campaigning._slots_tested(choice, truth, factors, seed=1)
+    assert measured == {
+        "precision_all": 0.5, "hit_rate_all": 1.0,
+        "precision_discovery": 0.5, "hit_rate_discovery": 0.5,
+        "precision_personal": 0.5, "hit_rate_personal": 0.5,
+        "diversity_all": 0.5,
+    }  # fmt: skip
+    between = table[(table["metric"] == "precision") & (table["item"] == "discovery")].iloc[0]
+    assert between["difference"] == 0  # -1 for one, +1 for the other
+    assert between["ci_low"] == -1
+    assert between["ci_high"] == 1
+
+
+def test_what_a_campaign_made_is_read_as_it_was_written(tmp_path):
+    rows = pd.DataFrame({"customer_id": ["ann"], "because_product_id": [None], "p_purchase": [np.nan]})
+    made = Made({"selection": rows, "rules": pd.DataFrame()}, {"chosen": "query", "problem": ""})
+    for _ in range(2):  # the second time in place of the first
+        made.write(tmp_path / "campaigns" / "mail")
+    found = Made.read(tmp_path / "campaigns" / "mail")
+    assert found.facts == made.facts
+    assert found.tables["selection"]["customer_id"].tolist() == ["ann"]
+    assert found.tables["selection"].isna().sum().tolist() == [0, 1, 1]
+    assert len(found.tables["rules"]) == 0
+    assert [path.name for path in (tmp_path / "campaigns").iterdir()] == ["mail"]
+    (tmp_path / "campaigns" / "mail" / "selection.parquet").write_bytes(b"broken")
+    with pytest.raises(ArtefactError, match="materialise the campaign again"):
+        Made.read(tmp_path / "campaigns" / "mail")
+
+
+def test_what_fills_a_slot_follows_the_view(tmp_path):
+    text = (FOLDER / "weekly_email.yaml").read_text().replace("name: weekly_email", "name: it")
+    text += "segments:\n  regular:\n    rules:\n      bought_within_days: 3\n      max_per_brand: 1\n"
+    found = {}
+    for view in ("all", "new", "repeat"):
+        path = tmp_path / "it.yaml"
+        path.write_text(f"{text}view: {view}\n")
+        found[view] = load(path).rule_set
+    days = {view: rules.items.bought_within_days for view, rules in found.items()}
+    assert days == {"all": 2, "new": 36_500, "repeat": 2}
+    segment = {view: rules.of_segment("regular").items for view, rules in found.items()}
+    assert {view: items.bought_within_days for view, items in segment.items()} == {
+        "all": 3, "new": 36_500, "repeat": 3,
+    }  # fmt: skip
+    assert {items.max_per_brand for items in segment.values()} == {1}
+    every: tuple[Level, ...] = ("segment", "category", "global")
+    assert {view: rules.of_segment("regular").slots.ladder for view, rules in found.items()} == {
+        "all": every, "new": every, "repeat": (),
+    }  # fmt: skip
+    assert found["repeat"].slots.discovery_slots == 0
