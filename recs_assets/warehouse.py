@@ -243,6 +243,17 @@ class Warehouse:
                 [week, campaign],
             ).df()
 
+    def published_predictions(self, week: date, campaign: str) -> pd.DataFrame:
+        """What a campaign without slots predicts of one published week, by customer and rank."""
+        with self.snapshot() as connection:
+            return connection.execute(
+                """
+                select * from recs.campaign_predictions where as_of = ? and campaign = ?
+                order by customer_id, rank
+                """,
+                [week, campaign],
+            ).df()
+
     def people_and_ends(self, week: date) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Addresses (customer_id, email), for hashes and the restricted export alone; and per product
         (product_id) sale_end and offer_end: when it may no longer be sold, and when the offer that

@@ -158,6 +158,8 @@ class Campaign(_Model):
             if given or self.view != "all":
                 key = given[0] if given else "view"
                 raise ValueError(f"{key}: the query ranks no products, so it has no {key}; remove the key")
+            if set(self.exports) - {"long"}:
+                raise ValueError("exports: the query ranks no products, so it can be exported as long alone")
         elif self.slots.k > self.target.top:
             raise ValueError(
                 f"slots.k: {self.slots.k} slots need RANK TOP {self.slots.k} or more in the query"

@@ -15,7 +15,7 @@ from recs_assets.defs.campaigns import (
 from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
-from recs_assets.defs.exports import email_assets
+from recs_assets.defs.exports import export_assets
 from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
@@ -56,7 +56,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *campaign_assets(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),
-            *email_assets(deployment),
+            *export_assets(deployment),
         ],
         asset_checks=[published_gate(deployment)],
         jobs=[weekly_job(deployment), backtest_job(deployment), *campaign_jobs(deployment)],

@@ -307,20 +307,20 @@ def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
     others = [name for name, one in loaded.campaigns.items() if not is_weekly(one)]
     return [
         *(campaign_key(name) for name in others),
-        *(export_key(one.name) for one in exporting(deployment) if one.name in others),
+        *(export_key(one) for one in exporting(deployment) if one.name in others),
         *(campaign_key(re.sub(r"\W", "_", error.path.stem)) for error in loaded.errors),
     ]
 
 
 def campaign_jobs(deployment: Deployment) -> list:
     """One job per campaign: its asset, the week's tables, and all that is made from them but other campaigns' files."""
-    files = [export_key(one.name) for one in exporting(deployment)]
+    files = {one.name: export_key(one) for one in exporting(deployment)}
     tables = dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).downstream()
     return [
         dg.define_asset_job(
             f"campaign_{name}",
             selection=(dg.AssetSelection.assets(campaign_key(name)) | tables)
-            - dg.AssetSelection.assets(*(key for key in files if key != export_key(name))),
+            - dg.AssetSelection.assets(*(key for other, key in files.items() if other != name)),
             description=f"The campaign {name} on a week that was built: its lists, the tables, gates, publish, caches.",
             tags={"dagster/max_runtime": str(2 * 3600)},
             executor_def=dg.in_process_executor,

@@ -22,28 +22,65 @@ from recs_assets.exports.email import (
     tagged_urls,
     withheld,
 )
-from recs_assets.exports.email_files import write_exports
+from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.sources import land
 from recs_assets.warehouse import Warehouse
 
 
-def export_key(name: str) -> dg.AssetKey:
-    return dg.AssetKey(["exports", f"email_{name}"])
+def export_key(campaign: Campaign) -> dg.AssetKey:
+    kind = "email" if campaign.lists_products else "predictions"
+    return dg.AssetKey(["exports", f"{kind}_{campaign.name}"])
 
 
 def exporting(deployment: Deployment) -> list[Campaign]:
-    """The campaigns that fill slots and want files."""
-    return [one for one in deployment.campaigns.campaigns.values() if one.exports and one.lists_products]
+    """The campaigns that want files."""
+    return [one for one in deployment.campaigns.campaigns.values() if one.exports]
 
 
-def email_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    return [_email(deployment, one) for one in exporting(deployment)]
+def export_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    return [
+        (_email if one.lists_products else _predictions)(deployment, one) for one in exporting(deployment)
+    ]
+
+
+def _predictions(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=export_key(campaign),
+        deps=[SNAPSHOT],
+        **{**deployment.weekly, "owners": [campaign.owner]},
+        group_name="exports",
+        kinds={"parquet", "csv"},
+        description=f"What the campaign {campaign.name} predicts, as files, without whoever withdrew by the moment "
+        "they are written, switched in whole.",
+    )
+    def predictions(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week, newest = week_of(context), warehouse.newest_published()
+        if week != newest:
+            return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
+        rows = warehouse.published_predictions(week, campaign.name)
+        kept, _ = withheld(rows, consents_now(deployment, warehouse))
+        kept = kept[list(rows)].astype(dict.fromkeys(["score", "probability", "prediction"], "Float64"))
+        folder = warehouse.home / "exports" / campaign.name
+        manifest = write_predictions(
+            folder, kept, as_of=week, run_id=context.run.run_id, keep=deployment.settings.retention_weeks
+        )
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(folder / "current")),
+                "dagster/row_count": manifest["rows"],
+                "manifest": dg.MetadataValue.json(manifest),
+            }
+        )
+
+    return predictions
 
 
 def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
     @dg.asset(
-        key=export_key(campaign.name),
+        key=export_key(campaign),
         deps=[SNAPSHOT],
         **{**deployment.weekly, "owners": [campaign.owner]},
         group_name="exports",

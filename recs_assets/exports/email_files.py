@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recs_assets.exports.email import addresses, feed, typed, wide_table
-from recs_assets.exports.rows import ExportError
+from recs_assets.exports.rows import ExportError, finite_floats
 from recs_assets.exports.versions import switch_in
 
 EXPORTS = ("long", "wide", "feed", "addresses")
@@ -103,6 +103,38 @@ def write_exports(
         "recipients": len(table["customer_id"].unique()),
         "rows": table.num_rows,
     }
+    return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
+
+
+def write_predictions(folder: Path, rows: pd.DataFrame, *, as_of: date, run_id: str, keep: int = 3) -> dict:
+    """What a campaign without slots predicts, as `long.parquet` and `long.csv`: a new version, as `write_exports`.
+
+    Args:
+        folder: of the campaign.
+        rows: with the columns of recs.campaign_predictions; texts, numbers and dates.
+        as_of: the week.
+        run_id: see `write_exports`.
+        keep: see `write_exports`.
+
+    Returns:
+        The manifest, as of `write_exports`.
+
+    Raises:
+        ExportError: a value is NaN or infinite, a text has a NUL.
+        OSError: the disk.
+    """
+    finite_floats(rows)
+    table = pa.Table.from_pandas(rows, preserve_index=False)
+    texts = [name for name in table.column_names if pa.types.is_string(table[name].type)]
+    _texts(rows[texts])
+
+    def fill(aside: Path) -> dict[str, int]:
+        for ending, write in (("parquet", _parquet), ("csv", _csv)):
+            with _opened(aside / f"long.{ending}") as file:
+                write(table, file)
+        return {"long.parquet": table.num_rows, "long.csv": table.num_rows}
+
+    about = {"exports": ["long"], "recipients": rows["customer_id"].nunique(), "rows": len(rows)}
     return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
 
 

@@ -156,7 +156,8 @@ def test_the_command_names_what_is_wrong(folder: Path, tmp_path: Path) -> None:
 def test_mondays_campaigns_are_in_the_weekly_run_and_the_others_have_their_own(tmp_path: Path) -> None:
     definitions = loaded(tmp_path)
     weekly = made_by(definitions, "weekly")
-    assert {"campaigns/weekly_email", "campaigns/category_affinity", "exports/email_weekly_email"} <= weekly
+    assert {"campaigns/weekly_email", "campaigns/category_affinity"} <= weekly
+    assert {"exports/email_weekly_email", "exports/predictions_category_affinity"} <= weekly
     assert not weekly & {f"campaigns/{name}" for name in OTHERS}
     assert not weekly & {f"exports/email_{name}" for name in OTHERS}
     own = made_by(definitions, "campaign_win_back")

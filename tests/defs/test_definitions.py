@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -58,6 +59,7 @@ def test_every_table_and_model_is_an_asset(specs: dict) -> None:
         "recs/campaign_outcomes",
         "recs/campaign_predictions",
         "exports/email_weekly_email",
+        "exports/predictions_category_affinity",
         "model/buy_it_again",
         "model/product_neighbours",
         "model/association_rules",
@@ -95,7 +97,7 @@ def test_every_asset_can_be_found_and_asked_about(specs: dict) -> None:
         assert asset.group_name not in (None, "default"), name
         assert len((asset.description or "").strip()) > 20, name
         owners = OWNERS.get(
-            name.removeprefix("exports/email_").removeprefix("campaigns/"), "team:data-engineering"
+            re.sub("^(exports/(email|predictions)_|campaigns/)", "", name), "team:data-engineering"
         )
         assert asset.owners == [owners], name
         assert asset.kinds, name

@@ -84,7 +84,7 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     assert "| popularity |" in out
     assert len(re.findall(r"^  customer \S+, slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
     assert "Campaigns: category_affinity (35), weekly_email (35)." in out
-    assert re.search(r"^\[43/43\] exports__\w+ done in", out, flags=re.MULTILINE)
+    assert re.search(r"^\[44/44\] exports__\w+ done in", out, flags=re.MULTILINE)
     assert weekly.ran[WEEK].err == ""
 
 
@@ -243,6 +243,16 @@ def test_the_emails_files_leave_out_who_withdrew_since(weekly: Home) -> None:
     # Monday 06:00 UTC, no key for hashes, and 14 days that an offer's end may cut short.
     assert {row[1:4] for row in listed} == {(12, "2025-06-30 06:00:00", None)}
     assert max(row[4] for row in listed) <= "2025-07-14"
+
+
+def test_category_affinities_leave_as_files(weekly: Home) -> None:
+    """Of 35 customers with six categories each, c05 withdrew since."""
+    current = weekly.path / "exports" / "category_affinity" / "current"
+    assert json.loads((current / "manifest.json").read_text())["rows"] == 34 * 6
+    lines = (current / "long.csv").read_text().splitlines()
+    assert lines[0].startswith('"as_of","campaign","customer_id","item","rank",')
+    assert len(lines) == 1 + 34 * 6
+    assert not [line for line in lines if '"c05"' in line]
 
 
 def test_the_erased_customer_is_nowhere(weekly: Home) -> None:
