@@ -6,7 +6,7 @@ The ranker's asset, its search, the evaluation and the predictive queries (`pred
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import selected
 from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import load_model, read_lists
+from recs_assets.recommenders.artefacts import load_model, read_lists, write_lists
 from recs_assets.recommenders.base import VIEWS, Recommender, View
 from recs_assets.shop import RANKER, Shop
 from recs_assets.warehouse import Warehouse
@@ -127,6 +127,28 @@ def score(
     """float64[len(candidates)]: the ranker's raw scores, block by block."""
     parts = [ranker.score(X) for X in frames(warehouse, week, anchor, candidates, ranker.features_)]
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def ranked_lists(candidates: Candidates, scores: np.ndarray, k: int) -> dict[View, pd.DataFrame]:
+    """The best `k` per customer of each view: customer, product, score, rank, source (the recommender
+    that ranks it highest)."""
+    source = pd.Categorical(candidates.best_source(), categories=(*SOURCES, ""))
+    lists = {}
+    for view in VIEWS:
+        keep = None if view == "all" else candidates.own == (view == "repeat")
+        rows = candidates.ranked(scores, k, keep)
+        lists[view] = rows.assign(source=source[rows["row"].to_numpy()]).drop(columns="row")
+    return lists
+
+
+def write_ranked(
+    warehouse: Warehouse, week: date, anchor: date, blocks_of_lists: Iterable[dict[View, pd.DataFrame]]
+) -> None:
+    """Write what `ranked_lists` made, in blocks of ascending customers, as the ranker's lists at an anchor."""
+    known, parts = warehouse.known(week, anchor), list(blocks_of_lists)
+    for view in VIEWS:
+        path = lists_path(warehouse, week, "ranker", anchor, view)
+        write_lists((part[view] for part in parts), known, path)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,13 @@
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table, numbers
@@ -19,16 +21,20 @@ from recs_assets.learning import (
     WITHOUT_OFFERS,
     Anchor,
     Lesson,
+    blocks,
+    candidates_of,
     lists_path,
     model_path,
+    ranked_lists,
+    score,
     together,
     without_calendar,
+    write_ranked,
 )
 from recs_assets.ranking.calibration import brier, calibrate, expected_calibration_error, reliability_plot
 from recs_assets.ranking.features import TABLES
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.recommenders.artefacts import write_lists
-from recs_assets.recommenders.base import VIEWS
+from recs_assets.recommenders.base import View
 from recs_assets.shop import RANKER
 from recs_assets.warehouse import Warehouse
 
@@ -72,6 +78,18 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
             **together(lessons), rounds=model.rounds_, used=model.used_
         )
         digest = final.save(model_path(warehouse, week, "ranker"), **facts)
+        refitted = time.monotonic()
+        known, settings = warehouse.known(week, week), deployment.settings
+
+        def listed(block: tuple[int, int]) -> dict[View, pd.DataFrame]:
+            candidates = candidates_of(warehouse, week, week, known, *block)
+            return ranked_lists(
+                candidates, score(final, warehouse, week, week, candidates), settings.candidates
+            )
+
+        # Blocks side by side: merging and joining leave the other core idle.
+        with ThreadPoolExecutor(settings.threads) as pool:
+            write_ranked(warehouse, week, week, pool.map(listed, blocks(known)))
         gains = final.importance().head(15)
         picture = reliability_plot(probability, label)
         return dg.MaterializeResult(
@@ -81,7 +99,8 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
                         **{name: value for name, value in facts.items() if isinstance(value, float | int)},
                         "rounds": model.rounds_,
                         "training_rows": sum(len(one.label) for one in lessons),
-                        "seconds_refit": time.monotonic() - started,
+                        "seconds_refit": refitted - started,
+                        "seconds_lists": time.monotonic() - refitted,
                         "sha256": digest,
                     }
                 ),
@@ -133,10 +152,9 @@ def _fold(
     started = time.monotonic()
     tested = Anchor(deployment, warehouse, week, test)
     scores, lesson = tested.examined(model, rows)
-    for view in VIEWS:
-        keep = None if view == "all" else (tested.candidates.own == (view == "repeat"))
-        lists = tested.candidates.ranked(scores, settings.candidates, keep).drop(columns="row")
-        write_lists(lists, tested.known, lists_path(warehouse, week, "ranker", test, view))
+    for one, its in ((kept, raw), (tested, scores)):
+        lists = ranked_lists(one.candidates, its, settings.candidates)
+        write_ranked(warehouse, week, one.anchor, [lists])
     probability = calibrator.probability(scores)
     say(f"The test at {test} took {time.monotonic() - started:.1f} s.")
     facts = {

@@ -15,11 +15,9 @@ from recs_assets.interactions import Known
 from recs_assets.learning import (
     Trained,
     blocks,
-    candidates_of,
     lists_path,
     load_fitted,
     published_frame,
-    score,
     trained,
 )
 from recs_assets.ranking.attribution import TOP_FEATURES
@@ -139,7 +137,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         known = warehouse.known(week, week)
         ranker, chosen = trained(deployment, warehouse, week), chosen_model(warehouse, week)
         context.log.info(f"This week's lists are made by {chosen}.")
-        pools = [_pool(warehouse, week, known, ranker, chosen, first, last) for first, last in blocks(known)]
+        pools = [_pool(warehouse, week, known, chosen, first, last) for first, last in blocks(known)]
         listed = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
         fitted = {name: load_fitted(deployment, warehouse, week, name, known) for name in REGISTRY}
         rows, traces = _explained(warehouse, week, known, ranker, chosen, listed, fitted)
@@ -176,22 +174,17 @@ def trace_types(traces: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _pool(
-    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, chosen: str, first: int, last: int
-) -> pd.DataFrame:
+def _pool(warehouse: Warehouse, week: date, known: Known, chosen: str, first: int, last: int) -> pd.DataFrame:
     """The chosen model's best `LIST_LENGTH` rows of customer codes `[first, last)`, with their source."""
     if chosen == "blend":
         rows = blend(
             _lists(warehouse, week, week, "all", known, first, last), known.order_counts, BLEND, POOL
         )
         return rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
-    if chosen == "ranker" and ranker is not None:
-        candidates = candidates_of(warehouse, week, week, known, first, last)
-        scores = score(ranker.ranker, warehouse, week, week, candidates)
-        rows = candidates.ranked(scores, LIST_LENGTH)
-        return rows.assign(source=candidates.best_source()[rows["row"].to_numpy()]).drop(columns="row")
     rows = read_lists(lists_path(warehouse, week, chosen, week, "all"), known, first, last)
-    return rows[(rows["rank"] <= LIST_LENGTH).to_numpy()].assign(source=chosen)
+    rows = rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
+    # The ranker's rows say which recommender they came from.
+    return rows if "source" in rows else rows.assign(source=chosen)
 
 
 def _explained(

@@ -5,23 +5,33 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigns.compiler import explain
+from recs_assets.campaigns.compiler import explain, horizon
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError, operands
 from recs_assets.campaigns.validation import item_column, validate
 from recs_assets.evaluation.evaluate import truths
-from recs_assets.learning import WITHOUT_OFFERS, Lesson, blocks, without_calendar
+from recs_assets.learning import (
+    SOURCES,
+    WITHOUT_OFFERS,
+    Lesson,
+    blocks,
+    lists_path,
+    trained,
+    without_calendar,
+)
 from recs_assets.predictions.fitting import Learned, learn_ranking, learn_trees
 from recs_assets.predictions.judging import judge_boolean, judge_number, judge_products, judge_values
-from recs_assets.predictions.planning import Plan, plan
+from recs_assets.predictions.planning import Plan, midnight, plan
 from recs_assets.predictions.tasks import MOST_VALUES, PREVIOUS, Customers, Products, Sheet, Task, Values
-from recs_assets.recommenders.base import View, rank_within
+from recs_assets.ranking.calibration import calibrate
+from recs_assets.recommenders.artefacts import read_lists
+from recs_assets.recommenders.base import View, rank_within, stored
 from recs_assets.schema import WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
@@ -117,6 +127,9 @@ def answer(
     """
     started = time.monotonic()
     found, task = prepared(query, shop, warehouse, week, view)
+    if isinstance(task, Products) and task.weekly:
+        say("The week's own ranker answers.")
+        return _of_the_week(found, task, depth, started)
     query, seed, threads = found.query, shop.settings.seed, shop.settings.threads
     number = query.task == "regression"
 
@@ -203,9 +216,80 @@ def _task_of(found: Plan, shop: Shop, warehouse: Warehouse, view: View) -> Task:
     if item_column(found.query) != "product_id":
         return Values(*job)
     task = Products(*job)
+    task.weekly = _is_of_the_week(found, task)
     if without_calendar(warehouse, found.week, found.week, [found.test, *found.train]):
         task.names = WITHOUT_OFFERS
     return task
+
+
+def _is_of_the_week(found: Plan, task: Products) -> bool:
+    """Whether the week's own ranker was trained for this: what will be bought of all products, in at
+    least half of its label window, at the same anchors. On Complete Journey it is level with a ranker of the
+    query's own at 14 of 28 days (docs/campaigns.md), and costs nothing."""
+    query, shop = found.query, task.shop
+    (target,) = operands(query.target)
+    bought = target.column.parts[0] in ("order_lines", "orders") and target.where is None
+    days = (horizon(query, found.week) - midnight(found.week)) / timedelta(days=1)
+    if not (bought and target.window.start == 0 and shop.horizon_days <= 2 * days <= 2 * shop.horizon_days):
+        return False
+    ranker = trained(shop, task.warehouse, found.week)
+    if ranker is None:
+        return False
+    kept, *_, test = map(date.fromisoformat, ranker.ranker.facts_["anchors"])
+    return (kept, test) == (found.train[0], found.test)
+
+
+def _of_the_week(found: Plan, task: Products, depth: int | None, started: float) -> Prediction:
+    """The answer of the week's own ranker, calibrated for the query's window at the kept anchor."""
+    query, week, seed = found.query, found.week, task.shop.settings.seed
+    ranker = trained(task.shop, task.warehouse, week).ranker
+    kept, truth = (
+        _weekly_lists(task, "ranker", found.train[0]),
+        task.truth(found.train[0], task.known(found.train[0]).products["product_id"]),
+    )
+    bought = stored(truth, kept["customer"].to_numpy(), kept["product"].to_numpy()).astype(np.int8)
+    _teaches(bought, False, query, found.train[0])
+    calibrator, _ = calibrate(kept["score"].to_numpy(dtype=float), bought, kept["customer"].to_numpy())
+    learned = Learned(ranker.score, calibrator, ranker.used_, None, ranker)
+
+    def likely(rows: pd.DataFrame) -> pd.DataFrame:
+        rows = rows[(rows["rank"] <= (depth or query.top)).to_numpy()].reset_index(drop=True)
+        probability = learned.probability(rows["score"].to_numpy(dtype=float)).astype(np.float32)
+        return rows.assign(rank=rows["rank"].astype(np.int32), probability=probability)[
+            ["customer", "product", "rank", "score", "probability", "source"]
+        ]
+
+    known = task.known(found.test)
+    lists = {name: _weekly_lists(task, name, found.test) for name in SOURCES}
+    tested = _weekly_lists(task, "ranker", found.test)
+    truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
+    customers = np.flatnonzero(task.eligible(found.test))
+    metrics = judge_products({"query": tested, **lists}, truth, customers, query.top, seed)
+    rows = likely(_weekly_lists(task, "ranker", week))
+    if rows.empty:
+        raise QueryError(f"nobody is eligible at {week}; loosen the WHERE of the query.", query.text, 0)
+    return Prediction(
+        found,
+        item_column(query),
+        rows,
+        likely(tested),
+        truth,
+        _with_ids(task, rows),
+        metrics,
+        None,
+        int(task.eligible(week).sum()),
+        ranker.used_,
+        time.monotonic() - started,
+        task,
+        learned,
+    )
+
+
+def _weekly_lists(task: Products, name: str, anchor: date) -> pd.DataFrame:
+    """A model's lists at an anchor, of who is eligible there."""
+    path = lists_path(task.warehouse, task.week, name, anchor, task.view)
+    rows = read_lists(path, task.known(anchor))
+    return rows[task.eligible(anchor)[rows["customer"].to_numpy()]]
 
 
 def _told(sheet: Sheet) -> Sheet:
@@ -315,12 +399,13 @@ def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, 
     """
     found, task = prepared(query, shop, warehouse, week, view)
     kept, *fitted = found.train
+    whose = "of the week's own ranker" if getattr(task, "weekly", False) else "of a model of its own"
     return (
         f"{explain(found.query, week)}\n"
         f"-- eligible at {week}\n{int(task.eligible(week).sum())} of {task.known(week).n_customers} customers\n\n"
         f"-- anchors\nfit {', '.join(map(str, fitted))}; stop and calibrate {kept}; test {found.test}; predict {week}\n"
         + (f"{found.note}\n" if found.note else "")
-        + f"\n-- features ({len(task.names)}; the trees take up to {RANKER.features_kept} of them)\n{', '.join(task.names)}\n"
+        + f"\n-- features {whose} ({len(task.names)}; the trees take up to {RANKER.features_kept} of them)\n{', '.join(task.names)}\n"
     )
 
 

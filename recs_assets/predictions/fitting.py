@@ -16,12 +16,15 @@ from recs_assets.shop import RANKER
 
 @dataclass(frozen=True)
 class Learned:
-    """A fitted model: raw scores of a frame, what they mean, and of products the ranker behind them."""
+    """A fitted model: raw scores of a frame, what they mean, and of products the ranker behind them.
+
+    `refit` grows it again on more lessons; None for the week's own ranker, which has learned all.
+    """
 
     score: Callable[[np.ndarray], np.ndarray]
     calibrator: Calibrator | None
     used: tuple[str, ...]
-    refit: Callable[[list[Lesson]], Learned]
+    refit: Callable[[list[Lesson]], Learned] | None
     ranker: Ranker | None = None
 
     def probability(self, score: np.ndarray) -> np.ndarray:

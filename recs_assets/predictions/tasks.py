@@ -181,11 +181,15 @@ class Products(Task):
     The lists of the whole shop may hold few products that pass a filter, and none of them holds a
     whole history. So where the query filters, or asks for repeats only, lists that cost little are
     made again from what it admits.
+
+    Attributes:
+        weekly: the week's own ranker answers, so its candidates are taken as they are.
     """
 
     def __init__(self, *job: object) -> None:
         super().__init__(*job)
         self.names = NAMES
+        self.weekly = False
         self._admitted: dict[date, np.ndarray] = {}
         self._remade: dict[date, dict[str, Recommender]] = {}
 
@@ -212,8 +216,14 @@ class Products(Task):
 
     def pool(self, anchor: date, first: int, last: int) -> Candidates:
         """The candidates of the eligible among customer codes `[first, last)`."""
-        known, eligible, admitted = self.known(anchor), self.eligible(anchor), self.admitted(anchor)
-        remade = self.remade(anchor)
+        known, eligible = self.known(anchor), self.eligible(anchor)
+        if self.weekly:
+            found = candidates_of(self.warehouse, self.week, anchor, known, first, last)
+            keep = eligible[found.customer]
+            if self.view != "all":
+                keep &= found.own == (self.view == "repeat")
+            return found.take(np.flatnonzero(keep))
+        admitted, remade = self.admitted(anchor), self.remade(anchor)
         lists = {}
         for name in SOURCES:
             views = ("all",) if self.view == "repeat" else ("all", "new")

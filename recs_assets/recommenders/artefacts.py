@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -112,13 +113,28 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
     return recommender
 
 
-def write_lists(lists: pd.DataFrame, known: Known, path: Path) -> None:
-    """Write a candidate list frame (codes) as Parquet, stamped with the id maps' fingerprint."""
+def write_lists(lists: pd.DataFrame | Iterable[pd.DataFrame], known: Known, path: Path) -> None:
+    """Write a candidate list frame (codes), whole or in blocks of ascending customers, as Parquet,
+    stamped with the id maps' fingerprint.
+
+    Raises:
+        ValueError: there is not one block.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = pa.Table.from_pandas(lists, preserve_index=False)
-    table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
     aside = path.with_suffix(".next")
-    pq.write_table(table, aside, compression="zstd", row_group_size=1_000_000)
+    writer = None
+    try:
+        for block in [lists] if isinstance(lists, pd.DataFrame) else lists:
+            table = pa.Table.from_pandas(block, preserve_index=False)
+            table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
+            if writer is None:
+                writer = pq.ParquetWriter(aside, table.schema, compression="zstd")
+            writer.write_table(table, row_group_size=1_000_000)
+    finally:
+        if writer is not None:
+            writer.close()
+    if writer is None:
+        raise ValueError(f"No lists to write to {path}.")
     aside.replace(path)
 
 
