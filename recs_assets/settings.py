@@ -81,6 +81,17 @@ class Settings(BaseSettings):
         le=26,
         description="Test anchors, one horizon apart, at which a run evaluates; `make backtest` takes 3.",
     )
+    buy_again_due_ratio: float = Field(
+        0.5,
+        ge=0,
+        description="Buy it again: a product is left out where less than this share of its expected gap will have passed by the end of the horizon.",
+    )
+    buy_again_repeat_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Buy it again: a product of which a smaller share of the buyers came back is a durable and left out.",
+    )
     retention_weeks: int = Field(
         8, ge=1, description="Weeks, and versions, kept in the published snapshot's history."
     )

@@ -663,7 +663,8 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         """
         create temp table known_products as
         select products.product_id, name, brand, category, vertical, attributes, description,
-               coalesce(features.price, products.price) as price, products.start_at, features.stock, features.available,
+               coalesce(features.price, products.price) as price, products.start_at, products.parent_id, features.stock,
+               features.available,
                (row_number() over (order by products.product_id) - 1)::integer as code
         from marts.products
         join features.product_features as features

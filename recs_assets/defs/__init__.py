@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from recs_assets.defs.buy_it_again import buy_it_again_asset
 from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
@@ -45,6 +46,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             search_asset(deployment),
             evaluation_asset(deployment),
             *result_assets(deployment),
+            buy_it_again_asset(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),
         ],

@@ -37,9 +37,7 @@ EMAIL = load_rules()
 # What the email and the storefront choose from, and what of it is published per customer.
 POOL = 50
 LIST_LENGTH = 20
-BUY_IT_AGAIN = 50
 NEIGHBOURS = 12
-ACTIVE_DAYS = 182
 OFFER_WEEKS = "product_promotion_any_weeks"
 # Customers are blended and explained in blocks of this size, so that memory does not grow with them.
 BLOCK = 20_000
@@ -52,15 +50,6 @@ REASON = {
 SCORED = {"product_id": ID, "score": REAL, "p_purchase": REAL, "source": TEXT, **REASON}
 RECOMMENDATIONS = {"as_of": DATE, "customer_id": ID, "rank": WHOLE, **SCORED}
 EMAIL_SELECTION = {"as_of": DATE, "customer_id": ID, "slot": WHOLE, **SCORED}
-BUY_AGAIN = {
-    "as_of": DATE,
-    "customer_id": ID,
-    "rank": WHOLE,
-    "product_id": ID,
-    "score": REAL,
-    "p_purchase": REAL,
-    "reason_text": TEXT,
-}
 PRODUCT_NEIGHBOURS = {
     "as_of": DATE, "kind": TEXT, "product_id": ID, "neighbour_id": ID, "rank": WHOLE, "score": REAL,
     "baskets": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "reason_text": TEXT,
@@ -89,7 +78,6 @@ def model_key(table: str) -> dg.AssetKey:
 def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
         _hybrid(deployment),
-        _buy_it_again(deployment),
         _neighbours(deployment),
         _rules(deployment),
     ]
@@ -145,7 +133,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
     def hybrid(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
         known = warehouse.known(week, week)
-        ranker, chosen = trained(deployment, warehouse, week), _chosen(warehouse, week)
+        ranker, chosen = trained(deployment, warehouse, week), chosen_model(warehouse, week)
         context.log.info(f"This week's lists are made by {chosen}.")
         pools, refused = [], []
         for first, last in blocks(known):
@@ -303,18 +291,6 @@ def _with_reason(rows: pd.DataFrame, explained: pd.DataFrame, known: Known, week
     return _with_ids(merged, known, week)
 
 
-def _likely(
-    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
-) -> pd.DataFrame:
-    """Rows with `p_purchase`, the calibrated probability of a purchase within the horizon; null
-    where there was no ranker to learn it."""
-    probability = np.full(len(rows), np.nan)
-    if ranker is not None:
-        for part, _, X in published_frame(warehouse, week, known, ranker, rows):
-            probability[part] = ranker.calibrator.probability(ranker.ranker.score(X))
-    return rows.assign(p_purchase=probability)
-
-
 def _lists(
     warehouse: Warehouse,
     week: date,
@@ -350,40 +326,6 @@ def _with_ids(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
         if column in named:
             named[column] = named[column].astype(str).replace("", None)
     return named
-
-
-# -- buy it again ---------------------------------------------------------------------------
-
-
-def _buy_it_again(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_asset(
-            deployment,
-            "buy_it_again",
-            [recommender_key("repurchase"), RANKER_KEY],
-            f"Up to {BUY_IT_AGAIN} products that a customer active in the last {ACTIVE_DAYS} days bought before.",
-        )
-    )
-    def buy_it_again(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
-        week = week_of(context)
-        known = warehouse.known(week, week)
-        repurchase = load_fitted(deployment, warehouse, week, "repurchase", known)
-        recent = known.purchased & (known.events.day >= known.anchor_day - ACTIVE_DAYS)
-        active = np.unique(known.events.customer[recent])
-        rows = repurchase.recommend(active, BUY_IT_AGAIN, view="repeat").assign(source="repurchase")
-        explained = explain(rows, known, {"repurchase": repurchase})
-        ranker = trained(deployment, warehouse, week)
-        table = _with_ids(_likely(warehouse, week, known, ranker, explained), known, week)
-        return dg.MaterializeResult(
-            metadata={
-                **write_model_table(warehouse, week, "buy_it_again", table, BUY_AGAIN),
-                **numbers({"active_customers": len(active)}),
-            }
-        )
-
-    return buy_it_again
 
 
 # -- products next to products ----------------------------------------------------------------
@@ -495,7 +437,7 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
     return association_rules
 
 
-def _chosen(warehouse: Warehouse, week: date) -> str:
+def chosen_model(warehouse: Warehouse, week: date) -> str:
     """The model that this week's evaluation chose."""
     with warehouse.read(week) as connection:
         return connection.execute("select max(chosen) from model.decisions").fetchall()[0][0]

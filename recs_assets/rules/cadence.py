@@ -228,7 +228,9 @@ def _fit(
     mean, drop, alive = np.ones(n_products), np.full(n_products, FIRST_DROP), np.ones(len(gaps))
     if not len(gaps):
         return mean, 1.0, drop
-    shop = (gaps.sum() + 0.5) / (span + silence).sum()
+    # Half a purchase at this rate is the shop's own prior: where nobody came back, "all dropped at
+    # once" would otherwise explain the data better the higher the rate.
+    shop = start = (gaps.sum() + 0.5) / (span + silence).sum()
     mean, middle = np.full(n_products, shop), np.full(n_categories, shop)
     shape = product_shape = category_shape = 1.0
     tries = np.bincount(product, gaps + 1, n_products)
@@ -242,7 +244,7 @@ def _fit(
         weight = 1 / (1 + middle[category] * t_p / product_shape)
         n_c, t_c = (np.bincount(category, weight * one, n_categories) for one in (n_p, t_p))
         weight = 1 / (1 + shop * t_c / category_shape)
-        shop = ((weight * n_c).sum() + 0.5) / (weight * t_c).sum()
+        shop = ((weight * n_c).sum() + 0.5) / ((weight * t_c).sum() + 0.5 / start)
         category_shape = _shape(n_c, shop * t_c)
         middle = (n_c + category_shape) / (t_c + category_shape / shop)
         product_shape = _shape(n_p, middle[category] * t_p)
