@@ -180,7 +180,8 @@ def test_buy_it_again_holds_own_purchases_only(weekly: Home) -> None:
     assert (
         weekly.query(
             "select again.* from recs.buy_it_again as again anti join recs.order_lines as lines "
-            "on again.customer_id = lines.customer_id and again.product_id = lines.product_id "
+            "on again.customer_id = lines.customer_id "
+            "and coalesce(again.replaces_product_id, again.product_id) = lines.product_id "
             "and lines.ordered_at < again.as_of and lines.net_quantity > 0"
         )
         == []
@@ -189,6 +190,34 @@ def test_buy_it_again_holds_own_purchases_only(weekly: Home) -> None:
         "select max(n) from (select count(*) as n from recs.buy_it_again group by as_of, customer_id)"
     )
     assert longest <= 50
+
+
+def test_buy_it_again_holds_what_is_due(weekly: Home) -> None:
+    rows = weekly.query(
+        "select order_days, days_since_last, expected_gap_days, expected_next_date, last_bought_at::date, "
+        "due_ratio, p_repeat, reason_code, reason_text, replaces_product_id from recs.buy_it_again"
+    )
+    assert rows
+    for days, silence, gap, due_on, last, due, probability, code, text, replaced in rows:
+        assert due == pytest.approx((silence + 28) / gap)
+        assert due >= 0.5
+        assert abs((due_on - last).days - gap) <= 0.5
+        assert 0 < probability < 1
+        assert (code in ("replaces_variant", "replaces_same_brand")) == (replaced is not None)
+        if code == "bought_once":
+            assert days == 1
+            assert text.startswith("You bought this on ")
+    # tea-05 ended in March; the other teas of its brand are offered in its place.
+    assert {replaced for *_, replaced in rows} - {None} <= NOT_OFFERED
+
+
+def test_buy_it_again_is_evaluated_in_the_repeat_view(weekly: Home) -> None:
+    assert weekly.query(
+        "select distinct view from recs.model_metrics where recommender = 'buy_it_again' and as_of = '2025-06-30'"
+    ) == [("repeat",)]
+    assert weekly.query("select distinct view from recs.backtest where recommender = 'buy_it_again'") == [
+        ("repeat",)
+    ]
 
 
 @pytest.mark.parametrize("table", ["email_recommendations", "customer_recommendations"])
