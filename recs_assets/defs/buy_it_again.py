@@ -9,7 +9,7 @@ import pandas as pd
 
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
-from recs_assets.defs.ranker import RANKER_KEY, Trained, published_frame, trained
+from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
 from recs_assets.defs.results import (
     DATE,
@@ -23,6 +23,7 @@ from recs_assets.defs.results import (
 )
 from recs_assets.evaluation.backtest import Fold
 from recs_assets.interactions import Known
+from recs_assets.learning import Trained, published_frame, trained
 from recs_assets.ranking.reasons import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import rank_within
