@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recs_assets.schema import SettingsError
 
+SECRETS = ("RECS_HASH_KEY",)  # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -110,7 +111,7 @@ class Settings(BaseSettings):
     memory_limit: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit.")
     hash_key: SecretStr | None = Field(
         None,
-        description="Secret key of the hashes that stand for addresses, 32 random bytes as text or more; without it `email_hash` is null.",
+        description="Secret of 16 characters or more (better 32 random bytes as text), never changed: key of the hashes that stand for addresses and for erased customers. Without it `email_hash` is null, `forget` refuses, and after a `forget` so does every run.",
     )
 
     def __init__(self, **values: Any) -> None:
@@ -119,9 +120,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "RECS_" + "_".join(map(str, first["loc"])).upper()
-            raise SettingsError(
-                f"{name}: {first['msg'].removeprefix('Value error, ')} (it is {str(first['input'])!r})."
-            ) from None
+            shown = "" if name in SECRETS else f" (it is {str(first['input'])!r})"
+            raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}{shown}.") from None
 
     @field_validator("timezone")
     @classmethod
@@ -131,6 +131,13 @@ class Settings(BaseSettings):
                 ZoneInfo(value)
             except (KeyError, ValueError, OSError):
                 raise ValueError("no such time zone; use an IANA name like Europe/Berlin") from None
+        return value
+
+    @field_validator("hash_key")
+    @classmethod
+    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("it is shorter than 16 characters; use a longer secret and keep it")
         return value
 
     @field_validator("first_week")

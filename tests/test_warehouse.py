@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from recs_assets.schema import WarehouseError
-from recs_assets.warehouse import Published, Warehouse, writer_lock
+from recs_assets.snapshots import Published, Snapshots
+from recs_assets.warehouse import Warehouse, writer_lock
 
 WEEKS = [date(2024, 3, 4), date(2024, 3, 11), date(2024, 3, 18), date(2024, 3, 25)]
 FIRST, SECOND, THIRD, FOURTH = WEEKS
@@ -321,14 +322,14 @@ def test_a_copy_that_differs_is_not_published(published: Warehouse, monkeypatch:
 
     build(published, SECOND)
     with monkeypatch.context() as patched:
-        patched.setattr(Warehouse, "_verify", differs)
+        patched.setattr(Snapshots, "_verify", differs)
         with pytest.raises(WarehouseError, match="differs"):
             publish(published, SECOND)
 
 
 def test_verifying_counts_the_rows(published: Warehouse) -> None:
     with pytest.raises(WarehouseError, match=r"recs\.products where 7 were written: not publishing"):
-        published._verify(published.snapshot_path.resolve(), {"products": 7})
+        published.snapshots._verify(published.snapshot_path.resolve(), {"products": 7})
 
 
 def test_a_build_file_without_published_models(published: Warehouse) -> None:
@@ -403,7 +404,7 @@ for _ in sys.stdin:
 
 
 def test_an_analyst_keeps_reading_the_old_snapshot(house: Warehouse) -> None:
-    house.retention = 1  # not even the old file's name remains
+    house.snapshots.retention = 1  # not even the old file's name remains
     build(house, FIRST)
     publish(house, FIRST)
     analyst = python(ANALYST, house.snapshot_path, stdin=subprocess.PIPE)

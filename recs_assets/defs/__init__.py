@@ -34,6 +34,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     )
     def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         house = deployment.warehouse()
+        deployment.suppression()  # a missing key is one error here and nine at the raw tables
         with writer_lock(house.lock_path, deployment.settings.writer_wait_seconds, context.log.info):
             yield house
 
