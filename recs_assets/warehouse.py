@@ -205,14 +205,15 @@ class Warehouse:
 
     def truth(self, week: date, anchor: date, horizon_days: int) -> sparse.csr_matrix:
         """float32 csr[n_customers, n_products] of ones: what was bought in
-        `[anchor, anchor + horizon)` and not wholly returned in it, in codes of `known(anchor)`."""
+        `[anchor, anchor + horizon)` and not wholly returned in it, in codes of `known(anchor)`. Rows of
+        customers who objected are empty: nothing is learned from them, and nothing measured."""
         known = self.known(week, anchor)
         end = anchor + timedelta(days=horizon_days)
         with self.read(week) as connection:
             rows = connection.execute(
                 """
                 with customers as (
-                    select customer_id, row_number() over (order by customer_id) - 1 as code
+                    select customer_id, consent_state, row_number() over (order by customer_id) - 1 as code
                     from marts.customers where joined_at is null or joined_at < $anchor
                 ),
                 products as (
@@ -222,7 +223,7 @@ class Warehouse:
                 from marts.order_lines
                 join customers using (customer_id)
                 join products using (product_id)
-                where ordered_at >= $anchor and ordered_at < $end
+                where ordered_at >= $anchor and ordered_at < $end and consent_state <> 'objected'
                   and (fully_returned_at is null or fully_returned_at >= $end)
                 order by 1, 2
                 """,
