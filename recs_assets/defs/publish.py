@@ -91,7 +91,7 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
             week_of(context), context.run.run_id, datetime.now(UTC).replace(tzinfo=None), __version__
         )
         drop_old_records(warehouse.home, deployment.settings.retention_weeks)
-        _drop_old_runs(context.instance, deployment.settings.retention_weeks)
+        drop_old_runs(context.instance, deployment.settings.retention_weeks, datetime.now(UTC))
         with warehouse.snapshot() as connection:
             preview = table_metadata(connection, "recs", "email_recommendations")
         return dg.MaterializeResult(
@@ -108,9 +108,9 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return recs_duckdb
 
 
-def _drop_old_runs(instance: dg.DagsterInstance, weeks: int) -> None:
-    """Delete finished runs that started more than `weeks` weeks ago, with their events."""
-    old = dg.RunsFilter(statuses=FINISHED, created_before=datetime.now(UTC) - timedelta(weeks=weeks))
+def drop_old_runs(instance: dg.DagsterInstance, weeks: int, now: datetime) -> None:
+    """Delete finished runs that were made more than `weeks` weeks before `now`, with their events."""
+    old = dg.RunsFilter(statuses=FINISHED, created_before=now - timedelta(weeks=weeks))
     for record in instance.get_run_records(old):
         instance.delete_run(record.dagster_run.run_id)
 
