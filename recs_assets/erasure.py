@@ -36,10 +36,14 @@ from recs_assets.warehouse import Warehouse, writer_lock
 
 SUPPRESSED = "suppressed.parquet"
 MANIFESTS = "erasures"
+# What readers open.
+READ = ("published", "cache")
 # Made again by the next run, so deleted whole.
 DERIVED = ("weeks", "backtest", "tmp", "dbt")
 # A shorter id occurs by chance: some 3 bytes long ones are in any file of 16 MB.
 PLAIN_BYTES = 6
+# Folders of text that runs wrote about rows; in other texts a number is a count or a setting.
+RECORDS = {"logs", "quality", "storage"}
 # Of Dagster's tables, those that hold what steps said.
 EVENT_TABLES = ("event_logs", "asset_keys")
 BINARY = {".duckdb", ".parquet", ".db", ".npz", ".png", ".index", ".msgpack", ".gpickle"}
@@ -130,7 +134,7 @@ class Traces:
         customer_id: the id.
         emails: addresses in the build files' raw customers.
         orders: ids of their orders.
-        plain: the id is long enough, and no part of another customer's, to be searched in any bytes.
+        plain: the id is long enough, and no part of anybody's or anything's else, to be searched in any bytes.
     """
 
     customer_id: str
@@ -236,7 +240,8 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
                 # Searched no more; deleted below, when nothing needs the build files any longer.
                 deleted.append(folder)
         for path in _files(places):
-            kept = any((home / folder).resolve() in path.parents for folder in DERIVED)
+            # What readers hold on to was written again above; a match there is reported, not deleted.
+            kept = any((home / folder).resolve() in path.parents for folder in (*DERIVED, *READ))
             if not kept and path.suffix != ".db" and _found_in(path, traces, warehouse):
                 path.unlink()
                 deleted.append(_shown(path, places))
@@ -285,13 +290,17 @@ def _how(traces: Traces) -> list[str]:
         f"Searched for: the id, {known}; as they are and as JSON and HTML write them.",
         "DuckDB and Parquet files: every column customer_id by value"
         + (", and every value of every other text column." if traces.plain else "."),
-        "All text files and the cells of Dagster's SQLite databases: "
-        + ("anywhere in them." if traces.plain else "as a whole word; the tables of events only in SQLite."),
+        "Text files and the cells of Dagster's SQLite databases: "
+        + (
+            "anywhere in them."
+            if traces.plain
+            else "as a whole word, in logs, gate results, step logs and the tables of events only."
+        ),
         "The bytes of every file, compressed content not unpacked: "
         + (
             "id and addresses."
             if traces.plain
-            else f"addresses only; the id has fewer than {PLAIN_BYTES} bytes or is part of another customer's, "
+            else f"addresses only; the id has fewer than {PLAIN_BYTES} bytes or is part of another id, "
             "so that its bytes prove nothing."
         ),
     ]
@@ -326,8 +335,10 @@ def _found_in(path: Path, traces: Traces, warehouse: Warehouse) -> int:
     if path.suffix == ".jsonl":
         key = json.dumps({"customer_id": traces.customer_id})[1:-1]
         expression = "|".join([re.escape(key), *filter(None, [traces.bytes_])])
+    elif path.suffix not in BINARY and RECORDS & set(path.parts):
+        expression = traces.words
     else:
-        expression = traces.bytes_ if path.suffix in BINARY else traces.words
+        expression = traces.bytes_
     if expression is not None:
         found += len(re.findall(expression.encode(), path.read_bytes()))
     return found

@@ -71,6 +71,10 @@ def writer_lock(
         os.close(descriptor)
 
 
+# Ids of other customers that hold a customer's.
+BESIDE = "contains(customer_id, $1) and customer_id <> $1"
+
+
 class Warehouse:
     """The files of one deployment.
 
@@ -384,44 +388,47 @@ class Warehouse:
 
     # -- forgetting -----------------------------------------------------------------------
 
-    def personal(self, customer_id: str) -> tuple[set[str], set[str], int]:
+    def personal(self, customer_id: str) -> tuple[set[str], set[str], set[str]]:
         """What else a customer can be found by, from the build files and the snapshots.
 
         Returns:
-            Their addresses, the ids of their orders, and how many other customers' ids hold theirs.
+            Their addresses, the ids of their orders, and the ids of others (customers, products, orders of
+            other customers) that are equal to theirs or have it as a part.
         """
-        emails: set[str] = set()
-        orders: set[str] = set()
-        others: set[str] = set()
-        for path in [
-            *sorted(self.home.rglob("build.duckdb")),
-            *sorted(self.published_dir.glob("analytics-*.duckdb")),
-        ]:
+        emails, orders, others = set(), set(), set()
+        queries = [
+            (emails, "raw.customers", "email", "customer_id = ?"),
+            *((orders, table, "order_id", "customer_id = ?") for table in ("raw.orders", "recs.order_lines")),
+            *((others, f"{schema}.customers", "customer_id", BESIDE) for schema in ("raw", "recs")),
+            *(
+                (others, f"{schema}.products", "product_id", "contains(product_id, ?)")
+                for schema in ("raw", "recs")
+            ),
+            *(
+                (others, table, "order_id", "contains(order_id, ?)")
+                for table in ("raw.orders", "recs.order_lines")
+            ),
+        ]
+        builds = sorted(self.home.rglob("build.duckdb"))
+        for path in [*builds, *sorted(self.published_dir.glob("analytics-*.duckdb"))]:
             connection = self._connect(str(path), read_only=True)
             try:
-                columns = set(
-                    connection.execute(
-                        "select schema_name || '.' || table_name, column_name from duckdb_columns()"
+                tables = {
+                    f"{schema}.{table}"
+                    for schema, table in connection.execute(
+                        "select schema_name, table_name from duckdb_tables()"
                     ).fetchall()
-                )
-
-                def texts(table: str, column: str, where: str) -> set[str]:
-                    if not {(table, column), (table, "customer_id")} <= columns:  # noqa: B023
-                        return set()
-                    rows = connection.execute(  # noqa: B023
-                        f"select distinct {column} from {table} where {column} is not null and {where}",
-                        [customer_id],
-                    )
-                    return {text for (text,) in rows.fetchall()}
-
-                emails |= texts("raw.customers", "email", "customer_id = ?")
-                for table in ("raw.orders", "recs.order_lines", "recs.baskets"):
-                    orders |= texts(table, "order_id", "customer_id = ?")
-                for table in ("raw.customers", "recs.customers"):
-                    others |= texts(table, "customer_id", "contains(customer_id, ?)") - {customer_id}
+                }
+                for found, table, column, where in queries:
+                    if table in tables:
+                        rows = connection.execute(
+                            f"select distinct {column} from {table} where {column} is not null and {where}",
+                            [customer_id],
+                        )
+                        found |= {text for (text,) in rows.fetchall()}
             finally:
                 connection.close()
-        return emails, orders, len(others)
+        return emails, orders, others - orders
 
     def occurrences(self, path: Path, customer_id: str, words: str | None) -> int:
         """Rows of a DuckDB file with the id in a column customer_id or, in any other text column, a match

@@ -129,12 +129,31 @@ def test_an_id_that_is_part_of_another_one_takes_nobody_else_along(tmp_path: Pat
 
 def test_a_short_id_is_told_from_a_product_of_the_same_name(tmp_path: Path) -> None:
     settings, warehouse = deployment(tmp_path, ("17", "18"))
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("purge_after_days: 17\n")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "x.log").write_text("customer 17 was late")
     forget(settings, "17", tmp_path / "dagster", "1.2.3")
+    assert not (tmp_path / "logs" / "x.log").exists()
+    assert (tmp_path / "dagster" / "dagster.yaml").exists()
     assert lookup(tmp_path / "cache", "17") is None
     [row] = lookup(tmp_path / "cache", "18")
     assert row["product_id"] == "17"
     with warehouse.snapshot() as connection:
         assert connection.execute("select customer_id from recs.customers").fetchall() == [("18",)]
+
+
+def test_an_id_that_a_product_has_too(tmp_path: Path) -> None:
+    settings, warehouse = deployment(tmp_path, ("tea-green-1", "customer-b"))
+    with warehouse.write(WEEKS[1]) as connection:
+        connection.execute("create table raw.products as select 'tea-green-1' as product_id")
+        connection.execute("update recs.customer_recommendations set product_id = 'tea-green-1'")
+    warehouse.publish(WEEKS[1], "run-0011", NOW, "1.2.3")
+    forget(settings, "tea-green-1", tmp_path / "dagster", "1.2.3")
+    with warehouse.snapshot() as connection:
+        assert connection.execute(
+            "select customer_id, product_id from recs.customer_recommendations order by as_of"
+        ).fetchall() == [("customer-b", "17"), ("customer-b", "tea-green-1")]
 
 
 def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
