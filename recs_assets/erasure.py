@@ -39,7 +39,7 @@ MANIFESTS = "erasures"
 # What readers open.
 READ = ("published", "cache")
 # Made again by the next run, so deleted whole.
-DERIVED = ("weeks", "backtest", "tmp", "dbt")
+DERIVED = ("weeks", "backtest", "exports", "tmp", "dbt")
 # A shorter id occurs by chance: some 3 bytes long ones are in any file of 16 MB.
 PLAIN_BYTES = 6
 # Folders of text that runs wrote about rows; in other texts a number is a count or a setting.
