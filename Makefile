@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev test lint backtest bench setup lock clean
+.PHONY: demo dev test lint audit backtest bench setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -22,6 +22,9 @@ lint: setup ## ruff, layers, definitions, pins
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/dagster definitions validate -w workspace.yaml
+
+audit: setup ## known vulnerabilities of every locked dependency; sbom.json
+	@BIN=$(BIN) bash .ci/audit
 
 backtest: setup ## every model at three test anchors; SOURCE=folder of raw files (default: the demo data)
 	@$(if $(SOURCE),RECS_DATA=$(abspath $(SOURCE))) $(BIN)/python -m recs_assets backtest $(if $(FOLDS),--folds $(FOLDS))
@@ -50,4 +53,4 @@ lock: ## resolve requirements.lock again (needs uv)
 	  --group dev --group demo pyproject.toml --output-file requirements.lock --custom-compile-command "make lock"
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .recs dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .recs sbom.json dbt_project/target dbt_project/logs

@@ -7,6 +7,7 @@ import os
 import sys
 from datetime import date
 
+from recs_assets import __version__
 from recs_assets.schema import RecsError
 
 
@@ -38,6 +39,20 @@ def main(arguments: list[str] | None = None) -> int:
     )
     campaign.add_argument("name", metavar="NAME", help="of its file")
     campaign.add_argument("--as-of", type=date.fromisoformat, help="a Monday; default: the newest published")
+    rollback = commands.add_parser("rollback", help="switch snapshot and cache back to an older version")
+    rollback.add_argument(
+        "--to",
+        type=date.fromisoformat,
+        metavar="WEEK",
+        help="its newest version that is not the current one; default: the newest of the week before",
+    )
+    forget = commands.add_parser("forget", help="purge a customer from everything this project keeps")
+    forget.add_argument("customer_id", metavar="CUSTOMER_ID", help="as in the raw files")
+    forget.add_argument(
+        "--no-run",
+        action="store_true",
+        help="leave it to the next run to make the deleted tables and models again",
+    )
     commands.add_parser("summary", help="say what is published and where")
     commands.add_parser("settings", help="print every setting, its value and its meaning")
     commands.add_parser(
@@ -85,6 +100,30 @@ def _query(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _rollback(parsed: argparse.Namespace) -> int:
+    from recs_assets.settings import Settings
+    from recs_assets.upkeep import rollback
+
+    print(rollback(Settings(), __version__, parsed.to))
+    return 0
+
+
+def _forget(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.run import dagster_home, run_week
+    from recs_assets.erasure import forget
+    from recs_assets.settings import Settings
+    from recs_assets.upkeep import open_warehouse
+
+    settings = Settings()
+    print(forget(settings, parsed.customer_id, dagster_home(settings), __version__), flush=True)
+    warehouse = open_warehouse(settings)
+    if parsed.no_run or not warehouse.snapshot_path.exists():
+        return 0
+    week = warehouse.newest_published()
+    print(f"Week {week} again, without the customer.", flush=True)
+    return run_week(week)
+
+
 def _summary(parsed: argparse.Namespace) -> int:
     from recs_assets.defs.run import print_summary
 
@@ -113,6 +152,8 @@ _COMMANDS = {
     "campaign": _campaign,
     "backtest": _backtest,
     "query": _query,
+    "rollback": _rollback,
+    "forget": _forget,
     "summary": _summary,
     "settings": _settings,
     "prepare": _prepare,

@@ -56,8 +56,9 @@ class Known:
             Columns: customer_id, email_eligible, country, locale, segment, joined_at, referrer
             (where the first known visit with one came from).
         products: one row per product, sorted by `product_id`; row number = code. Columns:
-            product_id, name, brand, category, vertical, attributes, description, price,
-            available (bool: may be sold at the anchor, in stock where stock is counted).
+            product_id, name, brand, category, vertical, attributes, description, price, start_at,
+            parent_id (variants of one product share it), stock, available (bool: may be sold at the
+            anchor, in stock where stock is counted).
         events: purchases that were not fully returned before the anchor, reviews, views,
             carts and wishlists.
     """

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recs_assets.schema import SettingsError
 
+SECRETS = ("RECS_HASH_KEY",)  # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -85,6 +86,17 @@ class Settings(BaseSettings):
         le=26,
         description="Test anchors, one horizon apart, at which a run evaluates; `make backtest` takes 3.",
     )
+    buy_again_due_ratio: float = Field(
+        0.5,
+        ge=0,
+        description="Buy it again: a product is left out where less than this share of its expected gap will have passed by the end of the horizon.",
+    )
+    buy_again_repeat_share: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="Buy it again: a product of which a smaller share of the buyers came back is a durable and left out.",
+    )
     retention_weeks: int = Field(
         8, ge=1, description="Weeks, and versions, kept in the published snapshot's history."
     )
@@ -103,7 +115,7 @@ class Settings(BaseSettings):
     memory_limit: str = Field("4GB", pattern=r"^\d+(MB|GB)$", description="DuckDB's memory limit.")
     hash_key: SecretStr | None = Field(
         None,
-        description="Secret key of the hashes that stand for addresses, 32 random bytes as text or more; without it `email_hash` is null.",
+        description="Secret of 16 characters or more (better 32 random bytes as text), never changed: key of the hashes that stand for addresses and for erased customers. Without it `email_hash` is null, `forget` refuses, and after a `forget` so does every run.",
     )
 
     def __init__(self, **values: Any) -> None:
@@ -112,9 +124,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "RECS_" + "_".join(map(str, first["loc"])).upper()
-            raise SettingsError(
-                f"{name}: {first['msg'].removeprefix('Value error, ')} (it is {str(first['input'])!r})."
-            ) from None
+            shown = "" if name in SECRETS else f" (it is {str(first['input'])!r})"
+            raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}{shown}.") from None
 
     @field_validator("timezone")
     @classmethod
@@ -124,6 +135,13 @@ class Settings(BaseSettings):
                 ZoneInfo(value)
             except (KeyError, ValueError, OSError):
                 raise ValueError("no such time zone; use an IANA name like Europe/Berlin") from None
+        return value
+
+    @field_validator("hash_key")
+    @classmethod
+    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < 16:
+            raise ValueError("it is shorter than 16 characters; use a longer secret and keep it")
         return value
 
     @field_validator("first_week")

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from recs_assets.ranking.ranker import load_config
 from recs_assets.settings import Settings
 from recs_assets.sources import Source, latest_as_of, resolve_source
+from recs_assets.upkeep import open_warehouse
 from recs_assets.warehouse import Warehouse
 
 # How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
@@ -67,9 +68,4 @@ class Shop:
         )
 
     def warehouse(self) -> Warehouse:
-        return Warehouse(
-            self.settings.home,
-            threads=self.settings.threads,
-            memory_limit=self.settings.memory_limit,
-            retention=self.settings.retention_weeks,
-        )
+        return open_warehouse(self.settings)

@@ -1,27 +1,21 @@
-"""The only code that opens DuckDB: short connections, one writer, one atomic publish.
+"""The code that opens DuckDB: short connections, one writer, one atomic publish.
 
 Two kinds of file live under `home`:
 
 * `weeks/<as_of>/build.duckdb`, private to the run of that week, written and read here and
   by dbt. Nobody else opens it.
-* `published/analytics-<as_of>-<run>.duckdb`, read-only, and the symlink `recs.duckdb` that
-  names the current one. A publish writes a whole new file and then swaps the link, so a
-  reader sees either the old snapshot or the new one, and an analyst who holds the old one
-  open keeps it. A plain `os.replace` over an open file would leave a stale `.wal` beside it
-  and show old data to a second connection of one process.
+* `published/`, the versions of the snapshot and the link to the current one (`snapshots.py`).
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -35,44 +29,12 @@ from recs_assets.interactions import EVENT_TYPES, Events, Known
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.features import BY_NAME, TABLES, Feature, source_frame
 from recs_assets.schema import WarehouseError
+from recs_assets.snapshots import Published, Snapshots, quoted
 
-# Clients from 1.0 on can open the snapshot; newer storage features would lock them out.
-STORAGE_VERSION = "v1.0.0"
-
-# Tables of schema `recs` that keep earlier weeks; all others describe the newest week only.
-WEEKLY_TABLES = (
-    "email_recommendations",
-    "buy_it_again",
-    "customer_recommendations",
-    "model_metrics",
-    "model_decisions",
-    "campaign_outcomes",
-    "campaign_tests",
-    "rule_outcomes",
-    "rule_price_tags",
-)
 # What the rules of a campaign need to know of the days before an anchor.
 CART_DAYS = 28
 # A week's highest list price below this share of the last one's is a price drop.
 PRICE_DROP = 0.95
-SNAPSHOT_LINK = "recs.duckdb"
-
-
-@dataclass(frozen=True)
-class Published:
-    """What one publish did.
-
-    Attributes:
-        path: the new snapshot file.
-        rows: row count per table of schema `recs`.
-        hashes: content hash per table, equal for equal rows in any order.
-        seconds: wall time of the publish.
-    """
-
-    path: Path
-    rows: dict[str, int]
-    hashes: dict[str, str]
-    seconds: float
 
 
 @contextmanager
@@ -114,6 +76,10 @@ def writer_lock(
         os.close(descriptor)
 
 
+# Ids of other customers that hold a customer's.
+BESIDE = "contains(customer_id, $1) and customer_id <> $1"
+
+
 class Warehouse:
     """The files of one deployment.
 
@@ -128,7 +94,7 @@ class Warehouse:
         self.home = Path(home)
         self.threads = threads
         self.memory_limit = memory_limit
-        self.retention = retention
+        self.snapshots = Snapshots(self.published_dir, self._connect, retention)
         self._known: dict[tuple[date, date], Known] = {}
 
     # -- places ---------------------------------------------------------------------------
@@ -145,7 +111,7 @@ class Warehouse:
 
     @property
     def snapshot_path(self) -> Path:
-        return self.published_dir / SNAPSHOT_LINK
+        return self.snapshots.link
 
     @property
     def lock_path(self) -> Path:
@@ -198,9 +164,7 @@ class Warehouse:
     @contextmanager
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """A short read-only connection to the published snapshot."""
-        if not self.snapshot_path.exists():
-            raise WarehouseError(f"Nothing is published yet at {self.snapshot_path}: run a week first.")
-        connection = self._connect(str(self.snapshot_path.resolve()), read_only=True)
+        connection = self._connect(str(self.snapshots.current().path), read_only=True)
         try:
             yield connection
         finally:
@@ -216,9 +180,8 @@ class Warehouse:
             connection.close()
 
     def newest_published(self) -> date:
-        """The newest week the snapshot was published for."""
-        with self.snapshot() as connection:
-            return connection.execute("select max(as_of) from recs.publish_log").fetchall()[0][0]
+        """The newest week that the snapshot describes."""
+        return self.snapshots.current().week
 
     def published_lists(self, week: date) -> pa.Table:
         """The storefront's rows of one week, by customer and rank: what every cache is made of."""
@@ -295,14 +258,15 @@ class Warehouse:
 
     def truth(self, week: date, anchor: date, horizon_days: int) -> sparse.csr_matrix:
         """float32 csr[n_customers, n_products] of ones: what was bought in
-        `[anchor, anchor + horizon)` and not wholly returned in it, in codes of `known(anchor)`."""
+        `[anchor, anchor + horizon)` and not wholly returned in it, in codes of `known(anchor)`. Rows of
+        customers who objected are empty: nothing is learned from them, and nothing measured."""
         known = self.known(week, anchor)
         end = anchor + timedelta(days=horizon_days)
         with self.read(week) as connection:
             rows = connection.execute(
                 """
                 with customers as (
-                    select customer_id, row_number() over (order by customer_id) - 1 as code
+                    select customer_id, consent_state, row_number() over (order by customer_id) - 1 as code
                     from marts.customers where joined_at is null or joined_at < $anchor
                 ),
                 products as (
@@ -312,7 +276,7 @@ class Warehouse:
                 from marts.order_lines
                 join customers using (customer_id)
                 join products using (product_id)
-                where ordered_at >= $anchor and ordered_at < $end
+                where ordered_at >= $anchor and ordered_at < $end and consent_state <> 'objected'
                   and (fully_returned_at is null or fully_returned_at >= $end)
                 order by 1, 2
                 """,
@@ -449,7 +413,7 @@ class Warehouse:
         columns = "campaign, as_of, window_days, customer_id, product_id, p_purchase, price"
         there = 0
         if self.snapshot_path.exists():
-            connection.execute(f"attach '{_quoted(self.snapshot_path.resolve())}' as published (read_only)")
+            connection.execute(f"attach '{quoted(self.snapshot_path.resolve())}' as published (read_only)")
             there = connection.execute(
                 f"""
                 select count(*) from duckdb_columns() where database_name = 'published'
@@ -597,222 +561,94 @@ class Warehouse:
             connection.execute("commit")
         return len(rows)
 
+    # -- forgetting -----------------------------------------------------------------------
+
+    def personal(self, customer_id: str) -> tuple[set[str], set[str], set[str]]:
+        """What else a customer can be found by, from the build files and the snapshots.
+
+        Returns:
+            Their addresses, the ids of their orders, and the ids of others (customers, products, orders of
+            other customers) that are equal to theirs or have it as a part.
+        """
+        emails, orders, others = set(), set(), set()
+        queries = [
+            (emails, "raw.customers", "email", "customer_id = ?"),
+            *((orders, table, "order_id", "customer_id = ?") for table in ("raw.orders", "recs.order_lines")),
+            *((others, f"{schema}.customers", "customer_id", BESIDE) for schema in ("raw", "recs")),
+            *(
+                (others, f"{schema}.products", "product_id", "contains(product_id, ?)")
+                for schema in ("raw", "recs")
+            ),
+            *(
+                (others, table, "order_id", "contains(order_id, ?)")
+                for table in ("raw.orders", "recs.order_lines")
+            ),
+        ]
+        builds = sorted(self.home.rglob("build.duckdb"))
+        for path in [*builds, *sorted(self.published_dir.glob("analytics-*.duckdb"))]:
+            connection = self._connect(str(path), read_only=True)
+            try:
+                tables = {
+                    f"{schema}.{table}"
+                    for schema, table in connection.execute(
+                        "select schema_name, table_name from duckdb_tables()"
+                    ).fetchall()
+                }
+                for found, table, column, where in queries:
+                    if table in tables:
+                        rows = connection.execute(
+                            f"select distinct {column} from {table} where {column} is not null and {where}",
+                            [customer_id],
+                        )
+                        found |= {text for (text,) in rows.fetchall()}
+            finally:
+                connection.close()
+        return emails, orders, others - orders
+
+    def occurrences(self, path: Path, customer_id: str, words: str | None) -> int:
+        """Rows of a DuckDB file with the id in a column customer_id or, in any other text column, a match
+        of the RE2 expression `words` (None: those columns are not searched)."""
+        connection = self._connect(str(path), read_only=True)
+        try:
+            found = 0
+            for schema, table, column, kind in connection.execute(
+                """
+                select schema_name, table_name, column_name, data_type from duckdb_columns()
+                join duckdb_tables() using (database_name, schema_name, table_name)
+                """
+            ).fetchall():
+                if column == "customer_id":
+                    condition, value = f'"{column}" = ?', customer_id
+                elif words is not None and re.search("VARCHAR|JSON|BLOB", kind):
+                    condition, value = f'regexp_matches("{column}"::varchar, ?)', words
+                else:
+                    continue
+                found += connection.execute(
+                    f'select count(*) from "{schema}"."{table}" where {condition}', [value]
+                ).fetchall()[0][0]
+            return found
+        finally:
+            connection.close()
+
     # -- publish --------------------------------------------------------------------------
 
     def publish(self, week: date, run_id: str, now: datetime, version: str) -> Published:
-        """Write schema `recs` of the week's build file as the new snapshot and switch to it.
-
-        Earlier weeks of `WEEKLY_TABLES` are carried over from the current snapshot. A
-        backfill of a week older than the current one replaces that week's rows only. Whoever the
-        newest week no longer has as a customer (erased since) is in none of them.
+        """Publish schema `recs` of the week's build file (`Snapshots.publish`) and drop build folders
+        that are neither of the two newest weeks nor of this one.
 
         Raises:
             WarehouseError: when there is nothing to publish, the disk refuses, or the written copy differs.
         """
-        started = time.monotonic()
-        self.published_dir.mkdir(parents=True, exist_ok=True)
-        target = self.published_dir / f"analytics-{week.isoformat()}-{run_id[:8]}.duckdb"
-        unfinished = target.with_suffix(".tmp")
-        for leftover in self.published_dir.glob("*.tmp*"):
-            leftover.unlink()
-        previous = self.snapshot_path.resolve() if self.snapshot_path.exists() else None
-        with self.read(week) as check:
-            tables = [
-                name
-                for (name,) in check.execute(
-                    "select table_name from duckdb_tables() where schema_name = 'recs' order by 1"
-                ).fetchall()
-            ]
-        if not tables:
+        if not self.build_path(week).exists():
             raise WarehouseError(
-                f"The build file of {week} has no tables in schema recs: run dbt's published models first."
+                f"The week {week} has no build file ({self.build_path(week)}): materialise its raw tables first."
             )
-
-        connection = self._connect(":memory:", read_only=False)
-        try:
-            connection.execute(
-                f"attach '{_quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
-            )
-            connection.execute(f"attach '{_quoted(self.build_path(week))}' as build (read_only)")
-            newest = True
-            old_tables: set[str] = set()
-            if previous is not None:
-                connection.execute(f"attach '{_quoted(previous)}' as previous (read_only)")
-                old_tables = {
-                    name
-                    for (name,) in connection.execute(
-                        "select table_name from duckdb_tables() where database_name = 'previous' and schema_name = 'recs'"
-                    ).fetchall()
-                }
-                latest = connection.execute("select max(as_of) from previous.recs.publish_log").fetchone()
-                newest = latest is None or latest[0] is None or week >= latest[0]
-            connection.execute("create schema snapshot.recs")
-            customers = None
-            if "customers" in (tables if newest else old_tables):
-                customers = f"{'build' if newest else 'previous'}.recs.customers"
-            for table in tables:
-                weekly = table in WEEKLY_TABLES
-                origin = "build" if newest or weekly or table not in old_tables else "previous"
-                _copy_table(connection, origin, table, customers if weekly else None)
-                if weekly and table in old_tables:
-                    # A backfilled week comes on top: it must not push a newer one out.
-                    others = self.retention - 1 if newest else self.retention
-                    self._carry_over(connection, table, week, others, customers)
-            rows, hashes = _describe(connection, "snapshot", tables)
-            self._log(
-                connection,
-                "publish" if newest else "backfill",
-                week,
-                run_id,
-                now,
-                version,
-                target.name,
-                rows,
-                hashes,
-                keep="publish_log" in old_tables,
-            )
-            connection.execute("checkpoint snapshot")
-            connection.execute("detach snapshot")
-        except duckdb.Error as error:
-            raise WarehouseError(
-                f"The snapshot of {week} could not be written ({str(error).splitlines()[0]}): "
-                "what was published before is untouched; make room on the disk or repair the cause and run again."
-            ) from error
-        finally:
-            connection.close()
-        if Path(f"{unfinished}.wal").exists():
-            raise WarehouseError(
-                f"{unfinished} still has a write-ahead log after its checkpoint: not publishing it."
-            )
-        self._verify(unfinished, rows)
-        unfinished.chmod(0o444)
-        _fsync(unfinished)
-        unfinished.replace(target)
-        self._switch(target)
-        self._prune(target, week)
-        return Published(target, rows, hashes, time.monotonic() - started)
-
-    def _carry_over(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        table: str,
-        week: date,
-        others: int,
-        customers: str | None,
-    ) -> None:
-        shared = [
-            name
-            for (name,) in connection.execute(
-                """
-                select column_name from duckdb_columns()
-                where schema_name = 'recs' and table_name = ? and database_name in ('snapshot', 'previous')
-                group by 1 having count(distinct database_name) = 2 order by min(column_index)
-                """,
-                [table],
-            ).fetchall()
-        ]
-        columns = ", ".join(f'"{name}"' for name in shared)
-        still = f"and {_still(customers)}" if customers and "customer_id" in shared else ""
-        connection.execute(
-            f"""
-            insert into snapshot.recs."{table}" by name
-            select {columns} from previous.recs."{table}"
-            where as_of <> $week and as_of in (
-                select as_of from (select distinct as_of from previous.recs."{table}" where as_of <> $week)
-                order by as_of desc limit $others
-            )
-            {still}
-            """,
-            {"week": week, "others": others},
-        )
-
-    def _log(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        action: str,
-        week: date,
-        run_id: str,
-        now: datetime,
-        version: str,
-        file: str,
-        rows: dict[str, int],
-        hashes: dict[str, str],
-        keep: bool,
-    ) -> None:
-        connection.execute(
-            """
-            create table snapshot.recs.publish_log (
-                published_at timestamp, action varchar, as_of date, run_id varchar, version varchar,
-                snapshot_file varchar, row_counts varchar, content_hashes varchar
-            )
-            """
-        )
-        if keep:
-            connection.execute(
-                "insert into snapshot.recs.publish_log by name select * from previous.recs.publish_log"
-            )
-        connection.execute(
-            "insert into snapshot.recs.publish_log values (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                now,
-                action,
-                week,
-                run_id,
-                version,
-                file,
-                json.dumps(rows, sort_keys=True),
-                json.dumps(hashes, sort_keys=True),
-            ],
-        )
-        for column, text in {
-            None: "One row per switch of the published snapshot: what was published, when and by which run.",
-            "published_at": "Wall-clock time of the switch, in UTC.",
-            "action": "publish (newest week), backfill (an older week) or rollback.",
-            "as_of": "Monday of the week that was published.",
-            "run_id": "Dagster run.",
-            "version": "Version of recs_assets.",
-            "snapshot_file": "File the link recs.duckdb pointed to from then on.",
-            "row_counts": "Rows per table, JSON.",
-            "content_hashes": "Content hash per table, JSON; equal hashes mean equal rows.",
-        }.items():
-            name = (
-                "table snapshot.recs.publish_log"
-                if column is None
-                else f"column snapshot.recs.publish_log.{column}"
-            )
-            connection.execute(f"comment on {name} is '{text}'")
-
-    def _verify(self, path: Path, rows: dict[str, int]) -> None:
-        connection = self._connect(str(path), read_only=True)
-        try:
-            for table, expected in rows.items():
-                found = connection.execute(f'select count(*) from recs."{table}"').fetchone()
-                if found is None or found[0] != expected:
-                    raise WarehouseError(
-                        f"{path} holds {found} rows in recs.{table} where {expected} were written: not publishing it."
-                    )
-        finally:
-            connection.close()
-
-    def _switch(self, target: Path) -> None:
-        link = self.published_dir / f".{SNAPSHOT_LINK}.next"
-        link.unlink(missing_ok=True)
-        link.symlink_to(target.name)
-        link.replace(self.snapshot_path)
-        _fsync(self.published_dir)
-
-    def _prune(self, current: Path, week: date) -> None:
-        """Drop the oldest versions and build folders beyond retention, never the current ones."""
-        versions = sorted(
-            self.published_dir.glob("analytics-*.duckdb"), key=lambda path: path.stat().st_mtime_ns
-        )
-        for version in versions[: -self.retention]:
-            if version != current:
-                version.unlink()
+        published = self.snapshots.publish(self.build_path(week), week, run_id, now, version)
         weeks = sorted(path for path in (self.home / "weeks").iterdir() if path.is_dir())
         for folder in weeks[:-2]:
             if folder != self.week_dir(week):
                 shutil.rmtree(folder)
+        return published
 
 
 def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
@@ -840,7 +676,8 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         """
         create temp table known_products as
         select products.product_id, name, brand, category, vertical, attributes, description,
-               coalesce(features.price, products.price) as price, products.start_at, features.stock, features.available,
+               coalesce(features.price, products.price) as price, products.start_at, products.parent_id, features.stock,
+               features.available,
                (row_number() over (order by products.product_id) - 1)::integer as code
         from marts.products
         join features.product_features as features
@@ -878,11 +715,6 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
             **{name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in events.items()}
         ),
     )
-
-
-def _still(customers: str) -> str:
-    """Condition that a row's customer has not been erased since the row's own week."""
-    return f"customer_id in (select customer_id from {customers})"
 
 
 def _join_features(
@@ -991,72 +823,3 @@ def _join_features(
             f"{seen} feature rows came back for {len(candidates)} candidates at {anchor}: a feature table holds a "
             "key twice, or the candidates' codes are not those of this week."
         )
-
-
-def _copy_table(
-    connection: duckdb.DuckDBPyConnection, origin: str, table: str, customers: str | None
-) -> None:
-    """Copy one table of schema recs into the snapshot with its comments.
-
-    Rows of people that are not in the table `customers` stay behind: they are never written, since
-    a row that is deleted afterwards may survive in the file's free blocks.
-    """
-    personal = connection.execute(
-        """
-        select count(*) from duckdb_columns()
-        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
-        """,
-        [origin, table],
-    ).fetchall()[0][0]
-    where = f"where {_still(customers)}" if customers and personal else ""
-    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
-    comments = connection.execute(
-        """
-        select null, comment from duckdb_tables()
-        where database_name = $origin and schema_name = 'recs' and table_name = $table
-        union all
-        select column_name, comment from duckdb_columns()
-        where database_name = $origin and schema_name = 'recs' and table_name = $table
-        """,
-        {"origin": origin, "table": table},
-    ).fetchall()
-    for column, text in comments:
-        if text:
-            place = (
-                f'table snapshot.recs."{table}"'
-                if column is None
-                else f'column snapshot.recs."{table}"."{column}"'
-            )
-            connection.execute(f"comment on {place} is '{_quoted(text)}'")
-
-
-def _describe(
-    connection: duckdb.DuckDBPyConnection, database: str, tables: list[str]
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Row count and content hash per table.
-
-    The hash is the row count and the sum of each row's MD5 (64 bits of it), so it does not
-    depend on row order and notices a row that is there twice.
-    """
-    rows: dict[str, int] = {}
-    hashes: dict[str, str] = {}
-    for table in tables:
-        count, total = connection.execute(
-            f'select count(*), sum(md5_number_lower(t::varchar)::hugeint) from {database}.recs."{table}" as t'
-        ).fetchall()[0]
-        rows[table] = count
-        hashes[table] = f"{count}:{total if total is not None else 0:x}"
-    return rows, hashes
-
-
-def _quoted(text: object) -> str:
-    """Text for use between single quotes in SQL."""
-    return str(text).replace("'", "''")
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

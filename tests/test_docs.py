@@ -103,3 +103,18 @@ def test_every_benchmark_carries_its_command():
         and not re.search(r"^    .*python -m benchmarks\.weekly", section, re.MULTILINE)
     ]
     assert without == []
+
+
+def test_every_claim_about_security_names_tests_that_exist():
+    claims = (ROOT / "docs/security.md").read_text("utf-8").split("## Claims")[1].split("## ")[0]
+    rows = [line for line in claims.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
+        assert named, row
+        missing = [
+            f"{path}::{test}"
+            for path, test in named
+            if not re.search(rf"^def {test}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
+        ]
+        assert missing == []

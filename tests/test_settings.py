@@ -131,3 +131,13 @@ def test_a_wrong_setting_is_one_plain_sentence() -> None:
     [error] = done.stderr.splitlines()
     assert error.startswith("Error: RECS_FIRST_WEEK: ")
     assert "must be a Monday" in error
+
+
+def test_the_secret_is_never_printed() -> None:
+    done = cli("settings", RECS_HASH_KEY="a secret of the shop")
+    assert "RECS_HASH_KEY=**********" in done.stdout
+    assert "a secret of the shop" not in done.stdout + done.stderr
+    short = cli("settings", RECS_HASH_KEY="tiny-secret")
+    assert short.returncode == 1
+    assert "RECS_HASH_KEY: it is shorter than 16 characters" in short.stderr
+    assert "tiny-secret" not in short.stderr

@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 
 from recs_assets.schema import WarehouseError
-from recs_assets.warehouse import Published, Warehouse, writer_lock
+from recs_assets.snapshots import Published, Snapshots
+from recs_assets.warehouse import Warehouse, writer_lock
 
 WEEKS = [date(2024, 3, 4), date(2024, 3, 11), date(2024, 3, 18), date(2024, 3, 25)]
 FIRST, SECOND, THIRD, FOURTH = WEEKS
@@ -321,14 +322,14 @@ def test_a_copy_that_differs_is_not_published(published: Warehouse, monkeypatch:
 
     build(published, SECOND)
     with monkeypatch.context() as patched:
-        patched.setattr(Warehouse, "_verify", differs)
+        patched.setattr(Snapshots, "_verify", differs)
         with pytest.raises(WarehouseError, match="differs"):
             publish(published, SECOND)
 
 
 def test_verifying_counts_the_rows(published: Warehouse) -> None:
     with pytest.raises(WarehouseError, match=r"recs\.products where 7 were written: not publishing"):
-        published._verify(published.snapshot_path.resolve(), {"products": 7})
+        published.snapshots._verify(published.snapshot_path.resolve(), {"products": 7})
 
 
 def test_a_build_file_without_published_models(published: Warehouse) -> None:
@@ -403,7 +404,7 @@ for _ in sys.stdin:
 
 
 def test_an_analyst_keeps_reading_the_old_snapshot(house: Warehouse) -> None:
-    house.retention = 1  # not even the old file's name remains
+    house.snapshots.retention = 1  # not even the old file's name remains
     build(house, FIRST)
     publish(house, FIRST)
     analyst = python(ANALYST, house.snapshot_path, stdin=subprocess.PIPE)
@@ -696,3 +697,124 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     ]  # fmt: skip
     # 9.4 is 6 % below 10, the week's highest; 9.6 is 4 % below, discount or not.
     assert rows("price_drops") == [("p1", FIRST), ("p2", date(2024, 3, 15))]
+
+
+# -- going back -----------------------------------------------------------------------------
+
+
+def weeks_of(house: Warehouse) -> dict[date, str]:
+    """Week -> product of customer c1's slot 1."""
+    return {week: product for week, customer, slot, product in emails(house) if (customer, slot) == ("c1", 1)}
+
+
+def three_weeks(house: Warehouse) -> None:
+    house.snapshots.retention = 5
+    for number, week in enumerate((FIRST, SECOND, THIRD)):
+        build(house, week, [("c1", 1, f"p{number}")], products=number + 1)
+        publish(house, week, f"run-000{number}")
+
+
+def test_a_rollback_brings_the_week_before_back_and_says_so(house: Warehouse) -> None:
+    three_weeks(house)
+    second = next(one for one in house.snapshots.versions() if one.week == SECOND)
+    left, back = house.snapshots.rollback(None, NOW, "1.2.3")
+    assert (left.week, back.week, back.run_id) == (THIRD, SECOND, "run-0001")
+    assert back.path.name == "analytics-2024-03-11-run-0001-2.duckdb"
+    assert house.snapshot_path.resolve() == back.path
+    assert stat.S_IMODE(back.path.stat().st_mode) == 0o444
+    assert second.path.exists()
+    assert weeks_of(house) == {FIRST: "p0", SECOND: "p1"}
+    assert rows(house, "select count(*), max(seen_on) from recs.products") == [(2, SECOND)]
+    assert house.newest_published() == SECOND
+    log = rows(house, "select action, as_of, snapshot_file, from_file, copy_of from recs.publish_log")
+    assert [row[:2] for row in log] == [
+        ("publish", FIRST),
+        ("publish", SECOND),
+        ("publish", THIRD),
+        ("rollback", SECOND),
+    ]
+    assert log[3][2:] == (back.path.name, left.path.name, second.path.name)
+    hashes = rows(house, "select content_hashes from recs.publish_log")
+    assert hashes[3] == hashes[1]
+    # Once more, and then there is nothing left.
+    assert house.snapshots.rollback(None, NOW, "1.2.3")[1].week == FIRST
+    with pytest.raises(WarehouseError) as raised:
+        house.snapshots.rollback(None, NOW, "1.2.3")
+    assert str(raised.value) == (
+        "There is nothing to go back to: week 2024-03-04 is published (analytics-2024-03-04-run-0000-2.duckdb) "
+        f"and {house.published_dir} keeps no other version of an earlier week; run the week you want again "
+        "with --as-of."
+    )
+    assert house.newest_published() == FIRST
+
+
+def test_the_copy_opens_in_old_clients_too(house: Warehouse) -> None:
+    three_weeks(house)
+    house.snapshots.rollback(None, NOW, "1.2.3")
+    with house.snapshot() as connection:
+        tags = connection.execute(
+            "select tags from duckdb_databases() where database_name = current_database()"
+        ).fetchall()
+    assert tags == [({"storage_version": "v1.0.0+"},)]
+
+
+def test_the_first_version_of_the_same_week_can_be_had_back(house: Warehouse) -> None:
+    three_weeks(house)
+    build(house, THIRD, [("c1", 1, "p-wrong")])
+    publish(house, THIRD, "run-wrong")
+    assert weeks_of(house)[THIRD] == "p-wrong"
+    assert house.snapshots.rollback(THIRD, NOW, "1.2.3")[1].run_id == "run-0002"
+    assert weeks_of(house)[THIRD] == "p2"
+
+
+def test_the_next_week_after_a_rollback_loses_no_week(house: Warehouse) -> None:
+    three_weeks(house)
+    house.snapshots.rollback(FIRST, NOW, "1.2.3")
+    assert weeks_of(house) == {FIRST: "p0"}
+    build(house, FOURTH, [("c1", 1, "p3")])
+    publish(house, FOURTH, "run-0003")
+    assert weeks_of(house) == {FIRST: "p0", SECOND: "p1", THIRD: "p2", FOURTH: "p3"}
+    assert rows(house, "select action from recs.publish_log")[-2:] == [("rollback",), ("publish",)]
+
+
+def test_the_week_that_was_rolled_back_is_replaced_when_it_is_run_again(house: Warehouse) -> None:
+    three_weeks(house)
+    house.snapshots.rollback(FIRST, NOW, "1.2.3")
+    build(house, SECOND, [("c1", 1, "p-right")])
+    publish(house, SECOND, "run-right")
+    # Week three was taken back and lies ahead again.
+    assert weeks_of(house) == {FIRST: "p0", SECOND: "p-right"}
+    build(house, THIRD, [("c1", 1, "p-right-too")])
+    publish(house, THIRD, "run-right-too")
+    assert weeks_of(house) == {FIRST: "p0", SECOND: "p-right", THIRD: "p-right-too"}
+
+
+def test_a_backfill_after_a_rollback_keeps_the_week_gone_back_to(house: Warehouse) -> None:
+    three_weeks(house)
+    house.snapshots.rollback(None, NOW, "1.2.3")
+    build(house, FIRST, [("c1", 1, "p-again")])
+    publish(house, FIRST, "run-again")
+    assert weeks_of(house) == {FIRST: "p-again", SECOND: "p1"}
+    assert house.newest_published() == SECOND
+    assert rows(house, "select action from recs.publish_log")[-1:] == [("backfill",)]
+
+
+def test_a_rollback_on_a_full_disk_changes_nothing(published: Warehouse) -> None:
+    build(published, SECOND)
+    house = published
+    publish(house, SECOND, "run-0001")
+    before, link = house.snapshot_path.read_bytes(), house.snapshot_path.readlink()
+    process = python(
+        FULL_DISK.replace("600_000, 600_000", "100_000, 100_000").replace(
+            'house.publish(date(2024, 3, 11), "run-full", datetime(2024, 3, 25), "1.2.3")',
+            'house.snapshots.rollback(None, datetime(2024, 3, 25), "1.2.3")',
+        ),
+        house.home,
+    )
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert out.startswith("The copy of analytics-2024-03-04-run-0000.duckdb could not be written")
+    assert (house.snapshot_path.read_bytes(), house.snapshot_path.readlink()) == (before, link)
+    # The fixture's own look at the first version.
+    house.snapshots.rollback(None, NOW, "1.2.3")
+    house.snapshots._switch(house.published_dir / "analytics-2024-03-04-run-0000.duckdb")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import dagster as dg
 from dagster_dbt import DbtCliResource
 
+from recs_assets.defs.buy_it_again import buy_it_again_asset
 from recs_assets.defs.campaigns import (
     campaign_assets,
     campaign_jobs,
@@ -41,6 +42,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     )
     def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         house = deployment.warehouse()
+        deployment.suppression()  # a missing key is one error here and nine at the raw tables
         with writer_lock(house.lock_path, deployment.settings.writer_wait_seconds, context.log.info):
             yield house
 
@@ -54,6 +56,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             evaluation_asset(deployment),
             *result_assets(deployment),
             *campaign_assets(deployment),
+            buy_it_again_asset(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),
             *export_assets(deployment),

@@ -143,6 +143,7 @@ def dbt_vars(deployment: Deployment, week: date) -> str:
             "horizon_days": deployment.horizon_days,
             "loaded_at": loaded_at,
             "max_quarantined_share": deployment.settings.max_quarantined_share,
+            "buy_again_due_ratio": deployment.settings.buy_again_due_ratio,
         }
     )
 

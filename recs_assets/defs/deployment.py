@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from recs_assets.campaigns.model import Folder, load_folder
+from recs_assets.erasure import Suppression
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
 
@@ -52,6 +53,14 @@ class Deployment(Shop):
             "owners": OWNERS,
             "pool": WRITER_POOL,
         }
+
+    def suppression(self) -> Suppression:
+        """Who was erased (`erasure.forget`) and must not be landed.
+
+        Raises:
+            SettingsError: somebody was, and RECS_HASH_KEY is missing or another one.
+        """
+        return Suppression(self.settings.home, self.settings.hash_key)
 
 
 def week_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.campaigning import context_of, rules_at_test
+from recs_assets.defs.buy_it_again import with_buy_it_again
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table
 from recs_assets.defs.ranker import RANKER_KEY
@@ -82,6 +83,8 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
     def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week, seed = week_of(context), deployment.settings.seed
         folds = [fold_at(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
+        decision = _decision(folds, seed)
+        folds = [with_buy_it_again(deployment, fold, decision.chosen) for fold in folds]
         latest = folds[0]
 
         def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):
@@ -126,7 +129,6 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
                 )
             ),
         )
-        decision = _decision(folds, seed)
         record = decision.comparisons.assign(
             as_of=week, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
         )

@@ -47,6 +47,7 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
                 deployment.data_dir,
                 deployment.timezone,
                 deployment.settings.data_root,
+                deployment.suppression().filter,
             )
         with warehouse.read(week) as connection:
             metadata = table_metadata(connection, "raw", table.name)

@@ -1,7 +1,7 @@
 """The last gate, the atomic publish, and the caches made from what was published."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -10,9 +10,11 @@ from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, Gate, published_expectations
 from recs_assets.exports.versions import publish
+from recs_assets.upkeep import drop_old_records
 from recs_assets.warehouse import Warehouse
 
 SNAPSHOT = dg.AssetKey(["published", "recs_duckdb"])
+FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 GATED = (
     "email_recommendations",
     "buy_it_again",
@@ -98,6 +100,8 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
         published = warehouse.publish(
             week_of(context), context.run.run_id, datetime.now(UTC).replace(tzinfo=None), __version__
         )
+        drop_old_records(warehouse.home, deployment.settings.retention_weeks)
+        drop_old_runs(context.instance, deployment.settings.retention_weeks, datetime.now(UTC))
         with warehouse.snapshot() as connection:
             preview = table_metadata(connection, "recs", "email_recommendations")
         return dg.MaterializeResult(
@@ -112,6 +116,13 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return recs_duckdb
+
+
+def drop_old_runs(instance: dg.DagsterInstance, weeks: int, now: datetime) -> None:
+    """Delete finished runs that were made more than `weeks` weeks before `now`, with their events."""
+    old = dg.RunsFilter(statuses=FINISHED, created_before=now - timedelta(weeks=weeks))
+    for record in instance.get_run_records(old):
+        instance.delete_run(record.dagster_run.run_id)
 
 
 def cache_asset(deployment: Deployment) -> dg.AssetsDefinition:

@@ -34,9 +34,7 @@ BLEND = load_config()
 # Rows the blend proposes per customer, and rows the storefront gets.
 POOL = 50
 LIST_LENGTH = 20
-BUY_IT_AGAIN = 50
 NEIGHBOURS = 12
-ACTIVE_DAYS = 182
 # Customers are blended and explained in blocks of this size, so that memory does not grow with them.
 BLOCK = 20_000
 
@@ -47,15 +45,6 @@ REASON = {
 }  # fmt: skip
 SCORED = {"product_id": ID, "score": REAL, "p_purchase": REAL, "source": TEXT, **REASON}
 RECOMMENDATIONS = {"as_of": DATE, "customer_id": ID, "rank": WHOLE, **SCORED}
-BUY_AGAIN = {
-    "as_of": DATE,
-    "customer_id": ID,
-    "rank": WHOLE,
-    "product_id": ID,
-    "score": REAL,
-    "p_purchase": REAL,
-    "reason_text": TEXT,
-}
 PRODUCT_NEIGHBOURS = {
     "as_of": DATE, "kind": TEXT, "product_id": ID, "neighbour_id": ID, "rank": WHOLE, "score": REAL,
     "baskets": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "reason_text": TEXT,
@@ -81,7 +70,6 @@ def model_key(table: str) -> dg.AssetKey:
 def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
         _hybrid(deployment),
-        _buy_it_again(deployment),
         _neighbours(deployment),
         _rules(deployment),
     ]
@@ -93,7 +81,7 @@ def _asset(deployment: Deployment, key: str, deps: Iterable[dg.AssetKey], descri
         "key": model_key(key),
         "deps": list(deps),
         **deployment.weekly,
-        "group_name": "hybrid" if key != "metrics" else "evaluation",
+        "group_name": "hybrid",
         "kinds": {"python", "duckdb"},
         "description": description,
     }
@@ -209,18 +197,6 @@ def _explained(
     return rows, with_ids(traces, known, week)
 
 
-def _likely(
-    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
-) -> pd.DataFrame:
-    """Rows with `p_purchase`, the calibrated probability of a purchase within the horizon; null
-    where there was no ranker to learn it."""
-    probability = np.full(len(rows), np.nan)
-    if ranker is not None:
-        for part, _, X in published_frame(warehouse, week, known, ranker, rows):
-            probability[part] = ranker.calibrator.probability(ranker.ranker.score(X))
-    return rows.assign(p_purchase=probability)
-
-
 def _lists(
     warehouse: Warehouse,
     week: date,
@@ -235,40 +211,6 @@ def _lists(
         name: read_lists(lists_path(warehouse, week, name, anchor, view), known, first, last)
         for name in BLEND.needed
     }
-
-
-# -- buy it again ---------------------------------------------------------------------------
-
-
-def _buy_it_again(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_asset(
-            deployment,
-            "buy_it_again",
-            [recommender_key("repurchase"), RANKER_KEY],
-            f"Up to {BUY_IT_AGAIN} products that a customer active in the last {ACTIVE_DAYS} days bought before.",
-        )
-    )
-    def buy_it_again(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
-        week = week_of(context)
-        known = warehouse.known(week, week)
-        repurchase = load_fitted(deployment, warehouse, week, "repurchase", known)
-        recent = known.purchased & (known.events.day >= known.anchor_day - ACTIVE_DAYS)
-        active = np.unique(known.events.customer[recent])
-        rows = repurchase.recommend(active, BUY_IT_AGAIN, view="repeat").assign(source="repurchase")
-        explained = explain(rows, known, {"repurchase": repurchase})
-        ranker = trained(deployment, warehouse, week)
-        table = with_ids(_likely(warehouse, week, known, ranker, explained), known, week)
-        return dg.MaterializeResult(
-            metadata={
-                **write_model_table(warehouse, week, "buy_it_again", table, BUY_AGAIN),
-                **numbers({"active_customers": len(active)}),
-            }
-        )
-
-    return buy_it_again
 
 
 # -- products next to products ----------------------------------------------------------------

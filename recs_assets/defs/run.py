@@ -19,6 +19,7 @@ import pandas as pd
 import psutil
 
 from recs_assets.defs.deployment import Deployment
+from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
@@ -114,7 +115,10 @@ def run_backtest(as_of: date | None, folds: int) -> int:
     Works in `<home>/backtest`: the week's own build, models and snapshot are not touched.
     """
     settings = Settings()
-    settings = Settings(home=settings.home / "backtest", backtest_folds=folds)
+    main, settings = settings.home, Settings(home=settings.home / "backtest", backtest_folds=folds)
+    if (main / SUPPRESSED).exists():
+        settings.home.mkdir(exist_ok=True)
+        shutil.copyfile(main / SUPPRESSED, settings.home / SUPPRESSED)
     week = _run_job("backtest", settings, as_of, "nothing was written outside the backtest's own folder")
     if week is None:
         return 1
@@ -142,6 +146,7 @@ def _run_job(name: str, settings: Settings, as_of: date | None, untouched: str) 
     from recs_assets.defs import build_definitions
 
     deployment = Deployment.from_settings(settings)
+    deployment.suppression()
     week = as_of or deployment.newest_week()
     job = build_definitions(settings).resolve_job_def(name)
     run_id = str(uuid.uuid4())

@@ -68,7 +68,7 @@ def backtest(
     """Every model beside the best single recommender, over all folds.
 
     Args:
-        folds: at least one; a model counts if every fold has it.
+        folds: at least one; a model counts in a view if every fold has its lists of that view.
         single: names of the models that may be the baseline (no blends, no rankers).
         seed: of the bootstrap.
         resamples: of the bootstrap.
@@ -78,9 +78,11 @@ def backtest(
         baseline the one of `single` with the largest value (ties to the first by name); difference,
         ci_low and ci_high the paired difference to it. A view in which nobody bought is absent.
     """
-    models = sorted(set.intersection(*(set(fold.models) for fold in folds)))
     rows = []
     for view in VIEWS:
+        models = sorted(
+            set.intersection(*({name for name in fold.models if view in fold.models[name]} for fold in folds))
+        )
         values = pooled(folds, view, models)
         if not len(values):
             continue

@@ -64,19 +64,22 @@ def publish(
     if shards < 1:
         raise ExportError(f"shards is {shards}; it must be at least 1.")
     table = checked(rows, columns)
-    return switch_in(
-        cache_dir,
-        as_of=as_of,
-        run_id=run_id,
-        keep=keep,
-        write=lambda aside: {**parquet.write(table, aside), **jsonl.write(table, aside, shards)},
-        about={
-            "rows": table.num_rows,
-            "customers": len(table[KEY].unique()),
-            "columns": table.column_names,
-            "jsonl_shards": shards,
-        },
-    )
+    write, about = _whole(table, shards)
+    return switch_in(cache_dir, as_of=as_of, run_id=run_id, keep=keep, write=write, about=about)
+
+
+def _whole(table: pa.Table, shards: int) -> tuple[Callable[[Path], dict[str, int]], dict[str, Any]]:
+    """How a version of every cache is written, and what its manifest says of it."""
+
+    def write(aside: Path) -> dict[str, int]:
+        return {**parquet.write(table, aside), **jsonl.write(table, aside, shards)}
+
+    return write, {
+        "rows": table.num_rows,
+        "customers": len(table[KEY].unique()),
+        "columns": table.column_names,
+        "jsonl_shards": shards,
+    }
 
 
 def switch_in(
@@ -113,16 +116,91 @@ def switch_in(
         raise ExportError(f"keep is {keep}; it must be at least 1.")
     versions = folder / "versions"
     versions.mkdir(parents=True, exist_ok=True)
+    target, manifest = _write(versions, as_of.isoformat(), run_id, write, about)
+    try:
+        _switch(folder, target)
+    except BaseException:
+        if (folder / "current").resolve() != target.resolve():
+            shutil.rmtree(target, ignore_errors=True)
+        raise
+    _prune(versions, target, keep)
+    return manifest
+
+
+def switch(cache_dir: Path, as_of: date, run_id: str) -> str | None:
+    """Make the newest version of a week and run current; its name, or None where none is kept."""
+    made = [
+        path
+        for path, manifest in _kept(cache_dir)
+        if (manifest["as_of"], manifest["run_id"]) == (as_of.isoformat(), run_id)
+    ]
+    if not made:
+        return None
+    _switch(cache_dir, made[-1])
+    return made[-1].name
+
+
+def purge(cache_dir: Path, customer_id: str) -> dict[str, str]:
+    """Write every version again without a customer and delete the folder that held her.
+
+    Returns:
+        New name by old name, in the order written.
+
+    Raises:
+        ExportError: a version cannot be read.
+        OSError: the disk.
+    """
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    current = (cache_dir / "current").resolve()
+    renamed = {}
+    for path, manifest in _kept(cache_dir):
+        table = pq.read_table(path / parquet.FILE)
+        table = table.filter(pc.not_equal(table[KEY], customer_id))
+        target, _ = _write(
+            path.parent,
+            manifest["as_of"],
+            manifest["run_id"],
+            *_whole(checked(table), manifest["jsonl_shards"]),
+        )
+        if path == current:
+            _switch(cache_dir, target)
+        shutil.rmtree(path)
+        renamed[path.name] = target.name
+    return renamed
+
+
+def _kept(cache_dir: Path) -> list[tuple[Path, dict]]:
+    """Every whole version with its manifest, in the order written."""
+    found = []
+    for path in (cache_dir / "versions").glob("[!.]*"):
+        try:
+            text = (path / "manifest.json").read_text(encoding="utf-8")
+            found.append(((path / "manifest.json").stat().st_mtime_ns, path.resolve(), json.loads(text)))
+        except (OSError, ValueError) as error:
+            raise ExportError(f"{path} is no whole version of the cache ({error}): delete it.") from error
+    return [(path, manifest) for _, path, manifest in sorted(found, key=lambda one: one[:2])]
+
+
+def _write(
+    versions: Path,
+    as_of: str,
+    run_id: str,
+    write: Callable[[Path], dict[str, int]],
+    about: dict[str, Any],
+) -> tuple[Path, dict]:
+    """Write one version, whole or not at all; its folder and its manifest."""
     for left in versions.glob(f"{ASIDE}*"):  # of a killed run; one writer, so nobody is writing there
         shutil.rmtree(left)
-    target = _free(versions, f"{as_of.isoformat()}-{run_id}")
+    target = _free(versions, f"{as_of}-{run_id}")
     aside = versions / f"{ASIDE}{target.name}"
     try:
         aside.mkdir()
         counts = write(aside)
         manifest = {
             "schema_version": SCHEMA_VERSION,
-            "as_of": as_of.isoformat(),
+            "as_of": as_of,
             "run_id": run_id,
             "version": target.name,
             **about,
@@ -141,27 +219,22 @@ def switch_in(
             _sync(path)
         _sync(aside)
         aside.rename(target)
+        _sync(versions)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
+        shutil.rmtree(target, ignore_errors=True)
         raise
-    try:
-        _sync(versions)
-        _switch(folder, target)
-    except BaseException:
-        if (folder / "current").resolve() != target.resolve():
-            shutil.rmtree(target, ignore_errors=True)
-        raise
-    _prune(versions, target, keep)
-    return manifest
+    return target, manifest
 
 
 def _free(versions: Path, name: str) -> Path:
-    """`name`, or `name-2`, `name-3`, ... where a retried run has already written one."""
-    number, path = 1, versions / name
-    while path.exists():
-        number += 1
-        path = versions / f"{name}-{number}"
-    return path
+    """`name`, or `name-2`, `name-3`, ...: after every version of that name, so that none is ever reused."""
+    taken = [
+        int(path.name.removeprefix(name).removeprefix("-") or 1)
+        for path in versions.glob(f"{name}*")
+        if re.fullmatch(r"(-\d+)?", path.name.removeprefix(name))
+    ]
+    return versions / (f"{name}-{max(taken) + 1}" if taken else name)
 
 
 def _switch(cache_dir: Path, target: Path) -> None:
@@ -174,8 +247,7 @@ def _switch(cache_dir: Path, target: Path) -> None:
 
 def _prune(versions: Path, current: Path, keep: int) -> None:
     """Remove all but the current and the newest others, by when they were written."""
-    others = [path for path in versions.iterdir() if path != current and not path.name.startswith(".")]
-    others.sort(key=lambda path: ((path / "manifest.json").stat().st_mtime_ns, path.name))
+    others = [path for path, _ in _kept(versions.parent) if path != current.resolve()]
     for path in others[: max(0, len(others) - (keep - 1))]:
         shutil.rmtree(path)
 

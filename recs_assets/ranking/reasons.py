@@ -31,6 +31,9 @@ from recs_assets.recommenders.popularity import decayed_purchase_days
 TEMPLATES: dict[str, str] = {
     "bought_often": "You bought this on {days} days, last on {date}",
     "bought_once": "You bought this on {date}",
+    "bought_regularly": "You buy this about every {days} days, last on {date}",
+    "replaces_variant": "Another variant of {product}, which you bought on {date} and which is not available now",
+    "replaces_same_brand": "From the brand and category of {product}, which you bought on {date} and which is not available now",
     "bought_together": "Often bought with {product}, which you bought on {date}",
     "also_bought": "Customers who bought {product}, as you did on {date}, buy this too",
     "similar_product": "Similar to {product}, which you bought on {date}",
@@ -73,6 +76,7 @@ FAMILY_EVIDENCE: dict[str, tuple[tuple[str, str], ...]] = {
 SEEN = {"add_to_cart": "in_cart", "add_to_wishlist": "wished", "view": "viewed"}
 
 CODES = tuple(TEMPLATES)
+COUNTED = [position for position, name in enumerate(CODES) if "{days}" in TEMPLATES[name]]
 RECENT_DAYS = 28
 POPULAR_SHARE = 0.1
 
@@ -532,7 +536,7 @@ def _texts(
             subject[here] = facts.category[products[here]]
         elif "{brand}" in TEMPLATES[name]:
             subject[here] = facts.brand[products[here]]
-    counted = np.where(code == CODES.index("bought_often"), days, 0)
+    counted = np.where(np.isin(code, COUNTED), days, 0)
     parts = pd.DataFrame({"code": code, "subject": subject, "day": day, "days": counted})
     group = parts.groupby(["code", "subject", "day", "days"], sort=False).ngroup().to_numpy()
     _, first = np.unique(group, return_index=True)
@@ -547,6 +551,40 @@ def _texts(
         for row in first
     ]
     return pd.Series(pd.array(sentences, dtype="str").take(group))
+
+
+def explain_again(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """Add the reason to rows of `rules.cadence.due_again`.
+
+    "About every n days" is the customer's own mean gap, said from two gaps on, where it is two days or
+    more and she has not been silent for more than twice as long. A product that stands for another one
+    says so, and names it.
+
+    Args:
+        rows: columns customer, product, replaces, kind, order_days, last_day, usual_gap; others are kept.
+        known: what the rows were made from.
+
+    Returns:
+        `rows` with a fresh index, reason_code (category, one of `CODES`) and reason_text (str).
+    """
+    result = rows.reset_index(drop=True)
+    product, replaces = rows["product"].to_numpy(), rows["replaces"].to_numpy()
+    days, last, gap = (rows[name].to_numpy() for name in ("order_days", "last_day", "usual_gap"))
+    every = np.rint(np.nan_to_num(gap)).astype(np.int64)
+    regular = (every >= 2) & (known.anchor_day - last <= 2 * np.nan_to_num(gap))
+    name = np.select(
+        [rows["kind"] == "variant", rows["kind"] == "same_brand", regular, days > 1],
+        [
+            CODES.index(one)
+            for one in ("replaces_variant", "replaces_same_brand", "bought_regularly", "bought_often")
+        ],
+        CODES.index("bought_once"),
+    )
+    because = np.where(replaces >= 0, replaces, product)
+    shown = np.where(name == CODES.index("bought_regularly"), every, days)
+    result["reason_code"] = pd.Categorical.from_codes(name, categories=list(CODES))
+    result["reason_text"] = _texts(name, because, last, shown, product, _Facts(known))
+    return result
 
 
 def day_text(day: int, as_of: date) -> str:

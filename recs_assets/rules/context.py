@@ -319,7 +319,7 @@ class Context:
             name: _text(own[name]).notna().to_numpy() for name in ("name", "url", "image_url") if name in own
         }
         if "parent_id" in own:
-            parts["parent"] = _parents(own)
+            parts["parent"] = parents(own)
         if "countries" in own and _text(own["countries"]).notna().any():
             parts["country"], parts["sellable"] = _countries(_text(own["countries"]), people["country"])
         if "consent_state" in people:
@@ -378,7 +378,7 @@ def _days(column: pd.Series) -> np.ndarray:
     return pd.to_datetime(column).to_numpy(dtype="datetime64[D]").astype(np.int64)
 
 
-def _parents(products: pd.DataFrame) -> np.ndarray:
+def parents(products: pd.DataFrame) -> np.ndarray:
     """Variants and, where it is a product itself, their parent share a number."""
     own, parent = products["product_id"].astype("string"), _text(products["parent_id"])
     root = parent.fillna(own.where(own.isin(parent.dropna())))

@@ -13,7 +13,7 @@ import re
 import threading
 import time
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -45,6 +45,10 @@ _FILES = "files"
 _FILES_LOCK = threading.Lock()
 
 _TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
+
+
+# Of some customer ids, those that were erased.
+Erased = Callable[[Iterable[str]], list[str]]
 
 
 @dataclass(frozen=True)
@@ -231,6 +235,7 @@ def land(
     data_dir: Path,
     timezone: str | None = None,
     root: Path | None = None,
+    erased: Erased | None = None,
 ) -> LandingResult:
     """Create or replace `raw.<table_name>` with exactly its declared columns.
 
@@ -244,6 +249,7 @@ def land(
         data_dir: folder with the files.
         timezone: the shop's zone; times land as local `TIMESTAMP`. Default: the source's.
         root: folder that every file must lie in once links are followed. Default: `data_dir`.
+        erased: of some customer ids, those whose rows, and whose orders' rows, are not landed.
 
     Returns:
         Rows landed, wall seconds, files read.
@@ -262,8 +268,9 @@ def land(
             columns = ", ".join(f"{quote(column.name)} {_stored(column)}" for column in table.columns)
             session.execute(f"create or replace table {target} ({columns})")
             return LandingResult(0, time.perf_counter() - begun, ())
+        gone = None if erased is None else _erased_rows(session, source, table, sql, erased, data_dir, root)
         with _files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
-            rows = _land_select(session, source, table, sql, target, names)
+            rows = _land_select(session, source, table, sql, target, names, gone)
     return LandingResult(rows, time.perf_counter() - begun, names)
 
 
@@ -456,6 +463,40 @@ def _transaction(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
     session.execute("commit")
 
 
+def _erased_rows(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table: Table,
+    sql: str,
+    erased: Erased,
+    data_dir: Path,
+    root: Path | None,
+) -> tuple[str, list[str]] | None:
+    """The column by which a table's rows belong to a customer, and its values of the erased ones."""
+    if "customer_id" in table.column_names:
+        column, name = "customer_id", table.name
+    elif "order_id" in table.column_names:
+        column, name = "order_id", "orders"
+    else:
+        return None
+    people = sql if column == "customer_id" else source.sql("orders")
+    if people is None:
+        return None
+    with _files(session, source, people, f"{name}.sql", data_dir, root):
+        try:
+            rows = f"(select distinct customer_id::varchar as customer_id, {column}::varchar as value from (\n{_bare(people)}\n))"
+            ids = session.execute(
+                f"select distinct customer_id from {rows} where customer_id is not null"
+            ).fetchall()
+            found = erased(one for (one,) in ids)
+            values = session.execute(
+                f"select distinct value from {rows} where list_contains(?, customer_id) order by 1", [found]
+            ).fetchall()
+        except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise _unreadable(f"source {source.name!r} ({name})", error) from None
+    return column, [value for (value,) in values]
+
+
 def _unreadable(where: str, error: duckdb.Error) -> SourceError:
     return SourceError(f"{where}: it cannot be read ({plain(error)}); correct it or export again.")
 
@@ -467,8 +508,10 @@ def _land_select(
     sql: str,
     target: str,
     names: tuple[str, ...],
+    gone: tuple[str, list[str]] | None = None,
 ) -> int:
-    """Write the SELECT's rows into `target` under the declared names, types and order."""
+    """Write the SELECT's rows into `target` under the declared names, types and order, but for those
+    whose column (the first of `gone`) is one of the values (the second)."""
     where = ", ".join(names) if source.folder is None else f"source {source.name!r} ({table.name}.sql)"
     try:
         found = {row[0]: row[1] for row in session.execute(f"describe {_bare(sql)}").fetchall()}
@@ -492,7 +535,16 @@ def _land_select(
         )
         # One transaction: a result that is refused leaves the table of the landing before.
         with _transaction(session):
-            session.execute(f"create or replace table {target} as select {select} from (\n{_bare(sql)}\n)")
+            # Left out rather than deleted: what was never written is in no freed block of the file.
+            kept = (
+                ""
+                if gone is None
+                else f"where not coalesce(list_contains(?, {quote(gone[0])}::varchar), false)"
+            )
+            session.execute(
+                f"create or replace table {target} as select {select} from (\n{_bare(sql)}\n) {kept}",
+                [] if gone is None else [gone[1]],
+            )
             numbers = [column.name for column in table.columns if column.type == "DOUBLE"]
             infinite = "".join(f", count(*) filter (not isfinite({quote(name)}))" for name in numbers)
             counts = session.execute(f"select count(*){infinite} from {target}").fetchone()

@@ -340,7 +340,12 @@ MODEL = {
         ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "query", "all", 0.3, None, None, None, None, True),
         ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "ease", "all", 0.2, 0.1, 0.05, 0.15, None, False),
     ],
-    "buy_it_again": [("2024-03-04", "ann", 1, "milk", 0.9, 0.25, "You bought Milk on 3 Mar")],
+    "buy_it_again": [
+        (
+            "2024-03-04", "ann", 1, "milk", 0.9, 0.25, 0.5, 40.0, "2024-04-12", 0.725, "bought_often",
+            "You bought this on 3 days, last on 3 Mar", None,
+        )
+    ],
     "product_neighbours": [
         (
             "2024-03-04",
@@ -457,6 +462,8 @@ FAULTS = (
     # ham is sold out, and ann never bought it.
     """insert into recs.buy_it_again by name
        select date '2024-03-04' as as_of, 'ann' as customer_id, 2 as rank, 'ham' as product_id""",
+    # Not due before half of the gap is over.
+    "update recs.buy_it_again set due_ratio = 0.49 where product_id = 'milk'",
     "update recs.baskets set ordered_at = '2024-03-04 00:00:00' where order_id = 'a3'",
     # Bob's row of the email has no trace either, nor is he counted; fay's score is 0.00001 beside its parts.
     "delete from recs.recommendation_traces where product_id = 'bread'",

@@ -333,9 +333,10 @@ def test_published_names_and_figures(published):
     assert published.sql("select product_name, neighbour_name from recs.similar_products") == [
         ("Milk", "Bread")
     ]
-    assert published.sql("select product_name, order_days, units, due_ratio from recs.buy_it_again") == [
-        ("Milk", 3, 5.0, 0.035088)
-    ]
+    assert published.sql(
+        "select product_name, order_days, units, days_since_last, expected_next_date, due_ratio, "
+        "replaces_product_id from recs.buy_it_again"
+    ) == [("Milk", 3, 5.0, 1, date(2024, 4, 12), 0.725, None)]
 
 
 def test_quarantine_shows_rows_without_addresses(published):

@@ -26,6 +26,7 @@ def test_each_fault_fails_its_test(tested):
     red = set(_outcomes(tested, r"(?:FAIL \d+|ERROR)"))
     assert red == {
         "assert_buy_it_again_bought_before",
+        "assert_buy_it_again_due",
         "assert_email_recipients_eligible",
         "assert_forecast_windows_over",
         "assert_lists_traced",

@@ -278,3 +278,39 @@ def test_the_shipped_dagster_yaml_keeps_one_writer() -> None:
 
 def test_dbt_is_found_in_this_environment(definitions: dg.Definitions) -> None:
     assert shutil.which("dbt") is not None
+
+
+def test_previews_show_nobody() -> None:
+    import duckdb
+
+    from recs_assets.defs.metadata import table_metadata
+
+    with duckdb.connect() as connection:
+        connection.execute("create schema raw")
+        connection.execute(
+            "create table raw.orders as select 'o-secret' as order_id, 'c-secret' as customer_id, "
+            "'a@b.example' as email, '{\"customer_id\": \"c-secret\"}' as row_json, 'c-secret|1' as row_key, "
+            "'completed' as status"
+        )
+        shown = table_metadata(connection, "raw", "orders")["preview"].value
+    assert shown == "| status |\n| --- |\n| completed |"
+
+
+def test_old_runs_are_dropped_from_dagster(tmp_path: Path) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from recs_assets.defs.publish import drop_old_runs
+
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        done = nothing.execute_in_process(instance=instance).run_id
+        going = instance.create_run_for_job(nothing, status=dg.DagsterRunStatus.STARTED).run_id
+        now = datetime.now(UTC)
+        drop_old_runs(instance, 2, now + timedelta(days=13))
+        assert {run.run_id for run in instance.get_runs()} == {done, going}
+        drop_old_runs(instance, 2, now + timedelta(days=15))
+        assert [run.run_id for run in instance.get_runs()] == [going]
+        assert instance.all_logs(done) == []

@@ -267,12 +267,10 @@ def test_a_basket_of_100_000_lines_does_not_drown_the_others(weekly: Home, tmp_p
     [(_, with_basket)], (_, (_, without)) = home.hashes(), weekly.hashes()
     for table in ("association_rules", "frequently_bought_together"):
         assert with_basket[table] == without[table]
-    # The probability may move: the ranker learned from the same shop with other popular products.
-    again = (
-        "select * exclude (p_purchase) from recs.buy_it_again where as_of = '2025-06-30' and customer_id <> 'z99' "
-        "order by customer_id, rank"
-    )
-    assert home.query(again) == weekly.query(again)
+    # Rates, probabilities and so the order may move: they are learned from the same shop with 300 other
+    # products. What the others bought does not.
+    bulk_again = "select * from recs.buy_it_again where product_id like 'zbulk-%' and customer_id <> 'z99'"
+    assert home.query(bulk_again) == []
     buyers = "select customer_id from recs.order_lines where customer_id <> 'z99'"
     shown = f"select * from recs.email_recommendations where product_id like 'zbulk-%' and customer_id in ({buyers})"
     assert home.query(shown) == []

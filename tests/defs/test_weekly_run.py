@@ -13,6 +13,7 @@ import shops
 from shops import Home
 
 from recs_assets.exports.jsonl import lookup
+from recs_assets.warehouse import Warehouse
 
 WEEK = "2025-06-30"
 EARLIER = "2025-05-05"
@@ -263,6 +264,64 @@ def test_the_erased_customer_is_nowhere(weekly: Home) -> None:
         assert weekly.query(f"select count(*) from recs.{table} where {column} = 'c34'") == [(0,)], table
 
 
+def tables_with(home: Home, customer: str) -> set[str]:
+    """Of the week's build file, every table and view that has rows of a customer."""
+    with duckdb.connect(str(home.path / "weeks" / WEEK / "build.duckdb"), read_only=True) as build:
+        places = build.execute(
+            "select schema_name, table_name from duckdb_columns() where column_name = 'customer_id'"
+        ).fetchall()
+        return {
+            f"{schema}.{table}"
+            for schema, table in places
+            if build.execute(
+                f'select count(*) from "{schema}"."{table}" where customer_id = ?', [customer]
+            ).fetchall()
+            > [(0,)]
+        }
+
+
+def test_the_erased_are_in_no_table_but_the_files_own(weekly: Home) -> None:
+    """c34, erased on 2025-05-15; `forget` is what takes the raw rows away too."""
+    found = tables_with(weekly, "c34")
+    assert {table for table in found if not table.startswith(("raw.", "staging."))} == {
+        "intermediate.int_consents_resolved"  # says that they are erased
+    }
+    assert "marts.customers" in tables_with(weekly, "c01")
+
+
+def test_nothing_is_learned_from_whoever_objected(weekly: Home) -> None:
+    """c37, objected on 2025-04-10 with seven orders: no email, in no matrix, in no label."""
+    found = tables_with(weekly, "c37")
+    assert found & {"marts.customers", "marts.order_lines"} == {"marts.customers", "marts.order_lines"}
+    assert not [table for table in found if table.startswith("features.")]
+    assert "marts.interactions" not in found
+    assert "intermediate.int_interactions_anchored" not in found
+    assert weekly.query("select count(*) from recs.email_recommendations where customer_id = 'c37'") == [(0,)]
+
+    warehouse = Warehouse(weekly.path, threads=1)
+    week = date.fromisoformat(WEEK)
+    with warehouse.read(week) as build:
+        anchors = [
+            day for (day,) in build.execute("select distinct as_of from features.product_features").fetchall()
+        ]
+        bought = build.execute(
+            "select count(*) from marts.order_lines where customer_id = 'c37' and ordered_at >= ?",
+            [min(anchors)],
+        ).fetchall()
+    assert bought > [(0,)]  # there was something to learn
+    assert len(anchors) >= 4
+    learned = 0
+    for anchor in anchors:
+        known = warehouse.known(week, anchor)
+        ids = known.customers["customer_id"].tolist()
+        code = ids.index("c37")
+        assert (known.events.customer != code).all()
+        truth = warehouse.truth(week, anchor, 28)
+        assert truth[code].nnz == 0
+        learned += truth[ids.index("c01")].nnz
+    assert learned > 0
+
+
 @pytest.mark.parametrize("table", ["email_recommendations", "customer_recommendations", "buy_it_again"])
 def test_nothing_is_offered_that_cannot_be_sold(weekly: Home, table: str) -> None:
     offered = {
@@ -295,7 +354,8 @@ def test_buy_it_again_holds_own_purchases_only(weekly: Home) -> None:
     assert (
         weekly.query(
             "select again.* from recs.buy_it_again as again anti join recs.order_lines as lines "
-            "on again.customer_id = lines.customer_id and again.product_id = lines.product_id "
+            "on again.customer_id = lines.customer_id "
+            "and coalesce(again.replaces_product_id, again.product_id) = lines.product_id "
             "and lines.ordered_at < again.as_of and lines.net_quantity > 0"
         )
         == []
@@ -304,6 +364,34 @@ def test_buy_it_again_holds_own_purchases_only(weekly: Home) -> None:
         "select max(n) from (select count(*) as n from recs.buy_it_again group by as_of, customer_id)"
     )
     assert longest <= 50
+
+
+def test_buy_it_again_holds_what_is_due(weekly: Home) -> None:
+    rows = weekly.query(
+        "select order_days, days_since_last, expected_gap_days, expected_next_date, last_bought_at::date, "
+        "due_ratio, p_repeat, reason_code, reason_text, replaces_product_id from recs.buy_it_again"
+    )
+    assert rows
+    for days, silence, gap, due_on, last, due, probability, code, text, replaced in rows:
+        assert due == pytest.approx((silence + 28) / gap)
+        assert due >= 0.5
+        assert abs((due_on - last).days - gap) <= 0.5
+        assert 0 < probability < 1
+        assert (code in ("replaces_variant", "replaces_same_brand")) == (replaced is not None)
+        if code == "bought_once":
+            assert days == 1
+            assert text.startswith("You bought this on ")
+    # tea-05 ended in March; the other teas of its brand are offered in its place.
+    assert {replaced for *_, replaced in rows} - {None} <= NOT_OFFERED
+
+
+def test_buy_it_again_is_evaluated_in_the_repeat_view(weekly: Home) -> None:
+    assert weekly.query(
+        "select distinct view from recs.model_metrics where recommender = 'buy_it_again' and as_of = '2025-06-30'"
+    ) == [("repeat",)]
+    assert weekly.query("select distinct view from recs.backtest where recommender = 'buy_it_again'") == [
+        ("repeat",)
+    ]
 
 
 @pytest.mark.parametrize("table", ["email_recommendations", "customer_recommendations"])

@@ -72,3 +72,11 @@ def test_a_model_that_one_fold_lacks_is_left_out(folds: list[Fold]) -> None:
 
 def test_nobody_bought_anything_of_a_view(folds: list[Fold]) -> None:
     assert set(backtest(folds, ("second",), resamples=10)["view"]) == {"all", "new"}
+
+
+def test_a_model_with_lists_of_one_view_stands_in_that_view_only():
+    one = fold(["x"], [[1, 0]], {"popularity": lists((0, 0, 1))})
+    models = {**one.models, "again": {"new": lists((0, 1, 1))}}
+    table = backtest([Fold(one.known, one.truth, one.customers, models)], ["popularity"], resamples=10)
+    assert set(table["recommender"][table["view"] == "new"]) == {"popularity", "again"}
+    assert set(table["recommender"][table["view"] == "all"]) == {"popularity"}

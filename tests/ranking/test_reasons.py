@@ -269,3 +269,39 @@ def test_rules_speak_for_the_slots_that_they_fill():
         ("popular_in_segment", "Popular with customers of your group"),
         ("popular_in_shop", "Popular in our shop"),
     ]
+
+
+def test_reasons_of_buy_it_again():
+    known = shop(
+        [("Tea", "A"), ("Old tea", "A"), ("Oil", "A")],
+        [(0, 0, when, PURCHASE) for when in ("2016-11-01", "2016-11-22", "2016-12-13")],
+    )
+    rows = pd.DataFrame(
+        # customer, product, replaces, kind, order_days, last_day, usual_gap
+        [
+            (0, 0, -1, "own", 3, day("2016-12-13"), 21.0),
+            (0, 0, -1, "own", 3, day("2016-11-13"), 21.0),  # silent for 50 days: no "you buy this"
+            (0, 0, -1, "own", 3, day("2016-12-31"), 1.0),
+            (0, 0, -1, "own", 2, day("2016-12-13"), np.nan),
+            (0, 0, -1, "own", 1, day("2016-12-13"), np.nan),
+            (0, 0, 1, "variant", 3, day("2016-12-13"), 21.0),
+            (0, 2, 1, "same_brand", 3, day("2016-12-13"), 21.0),
+        ],
+        columns=["customer", "product", "replaces", "kind", "order_days", "last_day", "usual_gap"],
+    )
+    result = reasons.explain_again(rows, known)
+    assert list(zip(result["reason_code"], result["reason_text"], strict=True)) == [
+        ("bought_regularly", "You buy this about every 21 days, last on 13 Dec"),
+        ("bought_often", "You bought this on 3 days, last on 13 Nov"),
+        ("bought_often", "You bought this on 3 days, last on 31 Dec"),
+        ("bought_often", "You bought this on 2 days, last on 13 Dec"),
+        ("bought_once", "You bought this on 13 Dec"),
+        (
+            "replaces_variant",
+            "Another variant of Old tea, which you bought on 13 Dec and which is not available now",
+        ),
+        (
+            "replaces_same_brand",
+            "From the brand and category of Old tea, which you bought on 13 Dec and which is not available now",
+        ),
+    ]

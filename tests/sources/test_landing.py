@@ -533,3 +533,26 @@ def test_completejourney_promotions_are_a_weekly_calendar(con):
         "select distinct announced_at, start_at, end_at from raw.promotions where promotion_id like "
         "'mailer-2-%'"
     ).fetchall() == [(datetime(2016, 12, 5), datetime(2017, 1, 2), datetime(2017, 1, 9))]
+
+
+def test_rows_of_the_erased_and_of_their_orders_are_not_landed(con, shop):
+    (shop / "customers.csv").write_text(CUSTOMERS + "gone,2024-01-01,true\n")
+    (shop / "orders.csv").write_text(ORDERS + "o2,gone,2024-05-01 10:00:00,completed\n")
+    (shop / "order_items.csv").write_text(ITEMS + "o2,1,p1,1,2.5\no3,1,p1,1,2.5\n")
+    (shop / "returns.csv").write_text(
+        "return_id,order_id,product_id,quantity,returned_at\nr1,o2,p1,1,2024-05-02\nr2,o1,p1,1,2024-05-02\n"
+    )
+    source = resolve_source("auto", shop)
+
+    def erased(ids):
+        return [one for one in ids if one == "gone"]
+
+    landed = [
+        land(con, source, table, shop, erased=erased).rows
+        for table in ("customers", "products", "orders", "order_items", "returns", "reviews")
+    ]
+    assert landed == [1, 1, 1, 2, 1, 0]
+    assert con.execute("select customer_id from raw.customers").fetchall() == [("c1",)]
+    # The line of an order that nobody made stays, for the quarantine.
+    assert con.execute("select order_id from raw.order_items order by 1").fetchall() == [("o1",), ("o3",)]
+    assert con.execute("select return_id from raw.returns").fetchall() == [("r2",)]

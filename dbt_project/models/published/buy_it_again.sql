@@ -28,17 +28,25 @@ final as (
         products.price,
         chosen.score,
         chosen.p_purchase,
+        chosen.p_repeat,
         bought.order_days,
         bought.units,
         bought.first_bought_at,
         bought.last_bought_at,
         bought.days_since_last,
         bought.mean_gap_days,
-        bought.due_ratio,
-        chosen.reason_text
+        chosen.expected_gap_days,
+        chosen.expected_next_date,
+        chosen.due_ratio,
+        chosen.reason_code,
+        chosen.reason_text,
+        chosen.replaces_product_id
     from chosen
     left join products on chosen.product_id = products.product_id
-    left join bought on chosen.customer_id = bought.customer_id and chosen.product_id = bought.product_id
+    left join bought
+        on
+            chosen.customer_id = bought.customer_id
+            and coalesce(chosen.replaces_product_id, chosen.product_id) = bought.product_id
 
 )
 

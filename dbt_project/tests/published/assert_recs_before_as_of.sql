@@ -1,8 +1,8 @@
 {{ config(meta={'dagster': {'ref': {'name': 'recs_order_lines'}}}) }}
 -- Nothing in any published table is dated at or after as_of. Dates that are plans or labels
 -- rather than events are left out: the week itself, its anchors, a product's sales period, the
--- end of a forecast's window.
-{% set plans = ['as_of', 'anchor', 'start_at', 'end_at', 'window_end'] -%}
+-- end of a forecast's window, the date of an expected purchase.
+{% set plans = ['as_of', 'anchor', 'start_at', 'end_at', 'window_end', 'expected_next_date'] -%}
 with findings as (
     {% for name in published_models() %}
     {% for column in published_columns(name, ['date', 'timestamp']) if column not in plans %}

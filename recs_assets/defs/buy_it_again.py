@@ -1,0 +1,140 @@
+"""What a customer bought before and is due to buy again: the weekly list, and its test."""
+
+import dataclasses
+from datetime import date
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+
+from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.metadata import numbers
+from recs_assets.defs.ranker import RANKER_KEY
+from recs_assets.defs.recommenders import recommender_key
+from recs_assets.defs.results import (
+    DATE,
+    ID,
+    REAL,
+    TEXT,
+    WHOLE,
+    chosen_model,
+    model_key,
+    write_model_table,
+)
+from recs_assets.evaluation.backtest import Fold
+from recs_assets.interactions import Known
+from recs_assets.learning import Trained, published_frame, trained
+from recs_assets.ranking.reasons import explain_again
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.base import rank_within
+from recs_assets.rules.cadence import cadence, due_again
+from recs_assets.warehouse import Warehouse
+
+LENGTH = 50
+COLUMNS = {
+    "as_of": DATE, "customer_id": ID, "rank": WHOLE, "product_id": ID, "score": REAL, "p_purchase": REAL,
+    "p_repeat": REAL, "expected_gap_days": REAL, "expected_next_date": DATE, "due_ratio": REAL,
+    "reason_code": TEXT, "reason_text": TEXT, "replaces_product_id": ID,
+}  # fmt: skip
+
+
+def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=model_key("buy_it_again"),
+        deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY, model_key("decisions")],
+        **deployment.weekly,
+        group_name="hybrid",
+        kinds={"python", "duckdb"},
+        description=f"Up to {LENGTH} products that each customer bought before and is due to buy again.",
+    )
+    def buy_it_again(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week = week_of(context)
+        known = warehouse.known(week, week)
+        rows, removed = due_list(deployment, known)
+        ranker = trained(deployment, warehouse, week)
+        learned = ranker is not None and chosen_model(warehouse, week) == "ranker"
+        context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
+        rows["p_purchase"] = _probability(warehouse, week, known, ranker, rows)
+        rows["score"] = rows["p_purchase"] if learned else rows["p_repeat"]
+        rows = explain_again(_ordered(rows, -rows["score"].to_numpy()), known)
+        return dg.MaterializeResult(
+            metadata={
+                **write_model_table(warehouse, week, "buy_it_again", _named(rows, known, week), COLUMNS),
+                **numbers(
+                    {
+                        "customers": int(rows["customer"].nunique()),
+                        "replaced": int((rows["replaces"] >= 0).sum()),
+                        **{f"without_{reason}": count for reason, count in removed.items()},
+                    }
+                ),
+            }
+        )
+
+    return buy_it_again
+
+
+def due_list(deployment: Deployment, known: Known) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `rules.cadence.due_again` with the deployment's thresholds, and what they took out."""
+    settings = deployment.settings
+    return due_again(
+        known,
+        cadence(known, deployment.horizon_days),
+        due_ratio=settings.buy_again_due_ratio,
+        repeat_share=settings.buy_again_repeat_share,
+        limit=LENGTH,
+    )
+
+
+def with_buy_it_again(deployment: Deployment, fold: Fold, chosen: str) -> Fold:
+    """The fold with the list as it would have been published at its anchor, in view "repeat".
+
+    Where the ranker was chosen its list gives the order (`in_order`).
+    """
+    rows, _ = due_list(deployment, fold.known)
+    rows = in_order(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
+    return dataclasses.replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
+
+
+def in_order(rows: pd.DataFrame, ranked: pd.DataFrame | None) -> pd.DataFrame:
+    """Due rows in the order of a ranking (customer, product, rank); what it does not hold comes after
+    it, by `p_repeat`, which alone decides without a ranking."""
+    if ranked is None:
+        return _ordered(rows, -rows["p_repeat"].to_numpy())
+    both = rows[["customer", "product"]].merge(
+        ranked[["customer", "product", "rank"]], on=["customer", "product"], how="left"
+    )
+    return _ordered(rows, both["rank"].to_numpy(dtype=float, na_value=np.inf))
+
+
+def _ordered(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
+    """Rows by customer, then key, then as they stand; with their rank."""
+    rows = rows.iloc[np.lexsort((np.arange(len(rows)), key, rows["customer"]))].reset_index(drop=True)
+    return rows.assign(rank=rank_within(rows["customer"].to_numpy()))
+
+
+def _probability(
+    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
+) -> np.ndarray:
+    """float64[n]: calibrated probability of a purchase within the horizon; NaN without a ranker."""
+    probability = np.full(len(rows), np.nan)
+    if ranker is not None:
+        for part, _, X in published_frame(warehouse, week, known, ranker, rows):
+            probability[part] = ranker.calibrator.probability(ranker.ranker.score(X))
+    return probability
+
+
+def _named(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
+    """Codes become ids and day numbers become dates."""
+    products = known.products["product_id"].to_numpy(dtype=object)
+    replaces = rows["replaces"].to_numpy()
+    return rows.assign(
+        as_of=week,
+        customer_id=known.customers["customer_id"].to_numpy()[rows["customer"].to_numpy()],
+        product_id=products[rows["product"].to_numpy()],
+        replaces_product_id=np.where(replaces >= 0, products[np.maximum(replaces, 0)], None),
+        expected_gap_days=rows["expected_gap"],
+        expected_next_date=pd.to_datetime(rows["expected_next_day"].to_numpy(), unit="D"),
+        reason_code=rows["reason_code"].astype(str),
+    )[list(COLUMNS)]

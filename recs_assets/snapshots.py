@@ -1,0 +1,593 @@
+"""The published snapshot: versions of one read-only DuckDB file, and the link that names the current one.
+
+`published/analytics-<as_of>-<run>.duckdb` are whole files that nobody changes once they are there
+(mode 0444); the symlink `recs.duckdb` names one of them. Publishing a week, going back to an older
+version and purging a customer are the same three steps: write a new file aside, verify it, rename
+the link. A reader sees the old file or the new one, and who holds the old one open keeps it. A plain
+`os.replace` over an open file would leave a stale `.wal` beside it and show old data to a second
+connection of one process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from recs_assets.schema import WarehouseError
+
+# Clients from 1.0 on can open the snapshot; newer storage features would lock them out.
+STORAGE_VERSION = "v1.0.0"
+
+# Tables of schema `recs` that keep earlier weeks; all others describe the newest week only.
+WEEKLY_TABLES = (
+    "email_recommendations",
+    "buy_it_again",
+    "customer_recommendations",
+    "model_metrics",
+    "model_decisions",
+    "campaign_outcomes",
+    "campaign_tests",
+    "rule_outcomes",
+    "rule_price_tags",
+)
+SNAPSHOT_LINK = "recs.duckdb"
+LOG = "publish_log"
+LOG_COLUMNS = {
+    "published_at": ("timestamp", "Wall-clock time of the switch, in UTC."),
+    "action": (
+        "varchar",
+        "publish (newest week), backfill (an older week), rollback (a copy of an older version) or forget "
+        "(this version without a customer's rows).",
+    ),
+    "as_of": ("date", "Monday of the week that was published."),
+    "run_id": ("varchar", "Dagster run that made the tables."),
+    "version": ("varchar", "Version of recs_assets."),
+    "snapshot_file": ("varchar", "File that held these tables from then on."),
+    "row_counts": ("varchar", "Rows per table, JSON."),
+    "content_hashes": ("varchar", "Content hash per table, JSON; equal hashes mean equal rows."),
+    "from_file": ("varchar", "File that was current, or was written again, before."),
+    "copy_of": ("varchar", "File whose tables a rollback brought back."),
+}
+
+
+@dataclass(frozen=True)
+class Published:
+    """What one publish did.
+
+    Attributes:
+        path: the new snapshot file.
+        rows: row count per table of schema `recs`.
+        hashes: content hash per table, equal for equal rows in any order.
+        seconds: wall time of the publish.
+    """
+
+    path: Path
+    rows: dict[str, int]
+    hashes: dict[str, str]
+    seconds: float
+
+
+# Where a snapshot's log says which week it describes: a backfill and a purge leave that as it was.
+_CONTENT = (
+    "select as_of, run_id from {log} where action in ('publish', 'rollback') order by rowid desc limit 1"
+)
+
+
+@dataclass(frozen=True)
+class Version:
+    """One file in `published/`.
+
+    Attributes:
+        path: the file.
+        week: the newest week it describes.
+        run_id: of the run that made that week's tables.
+    """
+
+    path: Path
+    week: date
+    run_id: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One row of recs.publish_log, without its counts and hashes."""
+
+    now: datetime
+    action: str
+    week: date
+    run_id: str
+    version: str
+    from_file: str | None
+    copy_of: str | None = None
+
+
+class Snapshots:
+    """The folder `published/`.
+
+    Args:
+        folder: where the versions and the link are.
+        connect: opens a database (path or ":memory:", read-only or not).
+        retention: weeks in the weekly tables, and versions kept.
+    """
+
+    def __init__(
+        self, folder: Path, connect: Callable[[str, bool], duckdb.DuckDBPyConnection], retention: int
+    ) -> None:
+        self.folder = folder
+        self.retention = retention
+        self._connect = connect
+
+    @property
+    def link(self) -> Path:
+        return self.folder / SNAPSHOT_LINK
+
+    def current(self) -> Version:
+        """The version that the link names.
+
+        Raises:
+            WarehouseError: nothing is published yet.
+        """
+        if not self.link.exists():
+            raise WarehouseError(f"Nothing is published yet at {self.link}: run a week first.")
+        return self._version(self.link.resolve())
+
+    def versions(self) -> list[Version]:
+        """Every version that is kept, in the order written."""
+        return [self._version(path) for path in self._paths()]
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("analytics-*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
+
+    def _version(self, path: Path) -> Version:
+        with self._open(path) as connection:
+            found = connection.execute(_CONTENT.format(log="recs.publish_log")).fetchone()
+        if found is None:
+            raise WarehouseError(f"{path} says of no week that it was published: delete the file.")
+        return Version(path, *found)
+
+    @contextmanager
+    def _open(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._connect(str(path), True)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    # -- publish --------------------------------------------------------------------------
+
+    def publish(self, build: Path, week: date, run_id: str, now: datetime, version: str) -> Published:
+        """Write schema `recs` of a build file as the new snapshot and switch to it.
+
+        Earlier weeks of `WEEKLY_TABLES` are carried over from the current snapshot. A
+        backfill of a week older than the current one replaces that week's rows only. Whoever the
+        newest week no longer has as a customer (erased since) is in none of them. After a rollback,
+        earlier weeks that the current snapshot does not hold come from the versions that do.
+
+        Raises:
+            WarehouseError: when there is nothing to publish, the disk refuses, or the written copy differs.
+        """
+        started = time.monotonic()
+        with self._open(build) as check:
+            tables = _tables(check, None)
+        if not tables:
+            raise WarehouseError(
+                f"The build file of {week} has no tables in schema recs: run dbt's published models first."
+            )
+        previous = self.link.resolve() if self.link.exists() else None
+        unfinished = self._aside(f"analytics-{week.isoformat()}-{run_id[:8]}")
+        with self._writing(f"The snapshot of {week}") as connection:
+            connection.execute(
+                f"attach '{quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
+            )
+            connection.execute(f"attach '{quoted(build)}' as build (read_only)")
+            content, old_tables, older = None, set(), []
+            if previous is not None:
+                connection.execute(f"attach '{quoted(previous)}' as previous (read_only)")
+                old_tables = set(_tables(connection, "previous"))
+                content = connection.execute(_CONTENT.format(log="previous.recs.publish_log")).fetchone()
+                older = self._attach_older(connection, previous)
+            newest = content is None or week >= content[0]
+            connection.execute("create schema snapshot.recs")
+            customers = None
+            if "customers" in (tables if newest else old_tables):
+                customers = f"{'build' if newest else 'previous'}.recs.customers"
+            for table in tables:
+                weekly = table in WEEKLY_TABLES
+                origin = "build" if newest or weekly or table not in old_tables else "previous"
+                _copy_table(connection, origin, table, _still(customers) if customers and weekly else None)
+                if weekly and previous is not None:
+                    # A backfilled week comes on top: it must not push a newer one out.
+                    others = self.retention - 1 if newest else self.retention
+                    last = week if newest or content is None else content[0]
+                    self._carry_over(connection, table, week, last, others, customers, older)
+            rows, hashes = _describe(connection, "snapshot", tables)
+            target = unfinished.with_suffix(".duckdb")
+            entry = _Entry(
+                now,
+                "publish" if newest else "backfill",
+                week,
+                run_id,
+                version,
+                None if previous is None else previous.name,
+            )
+            _log(connection, entry, target.name, rows, hashes, "previous" if previous else None)
+        self._finish(unfinished, target, rows)
+        self._switch(target)
+        self._prune(target)
+        return Published(target, rows, hashes, time.monotonic() - started)
+
+    def _attach_older(self, connection: duckdb.DuckDBPyConnection, previous: Path) -> list[str]:
+        """Attach the versions that may hold weeks which a rollback took out of the current one,
+        newest first; none where nobody ever went back."""
+        went_back = connection.execute(
+            "select count(*) from previous.recs.publish_log where action = 'rollback'"
+        ).fetchall()[0][0]
+        older = []
+        for number, path in enumerate(reversed(self._paths()) if went_back else ()):
+            if path != previous:
+                connection.execute(f"attach '{quoted(path)}' as older_{number} (read_only)")
+                older.append(f"older_{number}")
+        return older
+
+    def _carry_over(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: str,
+        week: date,
+        last: date,
+        others: int,
+        customers: str | None,
+        older: Sequence[str],
+    ) -> None:
+        """Insert the newest `others` weeks of a table besides `week`: what `previous` holds, and of
+        the weeks before `last` what only a version in `older` does."""
+        found: dict[date, str] = {}
+        for origin in ("previous", *older):
+            if table not in _tables(connection, origin):
+                continue
+            for (one,) in connection.execute(
+                f'select distinct as_of from {origin}.recs."{table}" where as_of <> ?', [week]
+            ).fetchall():
+                if origin == "previous" or one < last:
+                    found.setdefault(one, origin)
+        kept = sorted(found, reverse=True)[:others]
+        for origin in dict.fromkeys(found[one] for one in sorted(kept)):
+            shared = [
+                name
+                for (name,) in connection.execute(
+                    """
+                    select column_name from duckdb_columns()
+                    where schema_name = 'recs' and table_name = ? and database_name in ('snapshot', ?)
+                    group by 1 having count(distinct database_name) = 2 order by min(column_index)
+                    """,
+                    [table, origin],
+                ).fetchall()
+            ]
+            columns = ", ".join(f'"{name}"' for name in shared)
+            still = f"and {_still(customers)}" if customers and "customer_id" in shared else ""
+            connection.execute(
+                f"""
+                insert into snapshot.recs."{table}" by name
+                select {columns} from {origin}.recs."{table}" where list_contains(?, as_of) {still}
+                """,
+                [[one for one in kept if found[one] == origin]],
+            )
+
+    # -- going back -----------------------------------------------------------------------
+
+    def rollback(self, to: date | None, now: datetime, version: str) -> tuple[Version, Version]:
+        """Switch to a copy of an older version whose log says so.
+
+        The copy holds the older version's tables as they are and the current version's log with one
+        more row.
+
+        Args:
+            to: the week to go back to, its newest version that is not the current one; None for the
+                newest version of the week before the current one.
+            now: time of the switch, in UTC.
+            version: of recs_assets.
+
+        Returns:
+            The version left and the one switched to.
+
+        Raises:
+            WarehouseError: no such version is kept, or the disk refuses.
+        """
+        current = self.current()
+        others = [one for one in self.versions() if one.path != current.path]
+        week = to or max((one.week for one in others if one.week < current.week), default=None)
+        fitting = [one for one in others if one.week == week]
+        if not fitting:
+            raise WarehouseError(
+                f"There is nothing to go back to: week {current.week} is published ({current.path.name}) and "
+                f"{self.folder} keeps no other version of {f'week {to}' if to else 'an earlier week'}; run the "
+                "week you want again with --as-of."
+            )
+        origin = fitting[-1]
+        unfinished = self._aside(f"analytics-{origin.week.isoformat()}-{origin.run_id[:8]}")
+        target = self._free(unfinished.stem)
+        with self._writing(f"The copy of {origin.path.name}") as connection:
+            try:
+                shutil.copyfile(origin.path, unfinished)
+            except OSError as error:
+                raise duckdb.IOException(str(error)) from error
+            connection.execute(
+                f"attach '{quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
+            )
+            connection.execute(f"attach '{quoted(current.path)}' as previous (read_only)")
+            rows, hashes = map(
+                json.loads,
+                connection.execute(
+                    "select row_counts, content_hashes from snapshot.recs.publish_log order by rowid desc limit 1"
+                ).fetchall()[0],
+            )
+            connection.execute("drop table snapshot.recs.publish_log")
+            entry = _Entry(
+                now, "rollback", origin.week, origin.run_id, version, current.path.name, origin.path.name
+            )
+            _log(connection, entry, target.name, rows, hashes, "previous")
+        self._finish(unfinished, target, rows)
+        self._switch(target)
+        self._prune(target)
+        return current, Version(target, origin.week, origin.run_id)
+
+    # -- forgetting -----------------------------------------------------------------------
+
+    def purge(
+        self, customer_id: str, orders: Sequence[str], words: str, now: datetime, version: str
+    ) -> dict[str, str]:
+        """Write every version again without a customer's rows and delete the file that held them.
+
+        Rows leave by `customer_id`; rows of the quarantine also by the customer's orders and by any
+        text that matches `words`.
+
+        Args:
+            customer_id: whose rows.
+            orders: ids of the customer's orders.
+            words: RE2 expression of the id and the addresses.
+            now: time of the purge, in UTC.
+            version: of recs_assets.
+
+        Returns:
+            New name by old name, in the order written.
+        """
+        quarantined = (
+            f"not (regexp_matches(row_json || ' ' || row_key, '{quoted(words)}') "
+            f"or coalesce(json_extract_string(row_json, '$.order_id') in ({_list(orders)}), false))"
+        )
+        renamed = {}
+        current = self.link.resolve() if self.link.exists() else None
+        for one in self.versions():
+            unfinished = self._aside(f"analytics-{one.week.isoformat()}-{one.run_id[:8]}")
+            target = self._free(unfinished.stem)
+            with self._writing(f"{one.path.name} without the customer") as connection:
+                connection.execute(
+                    f"attach '{quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
+                )
+                connection.execute(f"attach '{quoted(one.path)}' as previous (read_only)")
+                connection.execute("create schema snapshot.recs")
+                tables = [name for name in _tables(connection, "previous") if name != LOG]
+                for table in tables:
+                    where = f"customer_id is distinct from '{quoted(customer_id)}'"
+                    _copy_table(
+                        connection, "previous", table, where, quarantined if table == "quarantine" else None
+                    )
+                rows, hashes = _describe(connection, "snapshot", tables)
+                entry = _Entry(now, "forget", one.week, one.run_id, version, one.path.name)
+                _log(connection, entry, target.name, rows, hashes, "previous")
+            self._finish(unfinished, target, rows)
+            if one.path == current:
+                self._switch(target)
+            one.path.unlink()
+            renamed[one.path.name] = target.name
+        return renamed
+
+    # -- files ----------------------------------------------------------------------------
+
+    def _aside(self, stem: str) -> Path:
+        """An unfinished file for one writer; what a killed one left is removed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob("*.tmp*"):
+            leftover.unlink()
+        return self.folder / f"{stem}.tmp"
+
+    def _free(self, stem: str) -> Path:
+        """`stem`, or `stem-2`, `stem-3`, ...: after every version of that name, so that none is ever reused."""
+        taken = [
+            int(path.stem.removeprefix(stem).removeprefix("-") or 1)
+            for path in self.folder.glob(f"{stem}*.duckdb")
+        ]
+        return self.folder / (f"{stem}-{max(taken) + 1}.duckdb" if taken else f"{stem}.duckdb")
+
+    @contextmanager
+    def _writing(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A connection whose database `snapshot` is checkpointed and detached at the end."""
+        connection = self._connect(":memory:", False)
+        try:
+            yield connection
+            connection.execute("checkpoint snapshot")
+            connection.execute("detach snapshot")
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"{what} could not be written ({str(error).splitlines()[0]}): "
+                "what was published before is untouched; make room on the disk or repair the cause and run again."
+            ) from error
+        finally:
+            connection.close()
+
+    def _finish(self, unfinished: Path, target: Path, rows: Mapping[str, int]) -> None:
+        """Check a written file and give it its name."""
+        if Path(f"{unfinished}.wal").exists():
+            raise WarehouseError(
+                f"{unfinished} still has a write-ahead log after its checkpoint: not publishing it."
+            )
+        self._verify(unfinished, rows)
+        unfinished.chmod(0o444)
+        _fsync(unfinished)
+        unfinished.replace(target)
+
+    def _verify(self, path: Path, rows: Mapping[str, int]) -> None:
+        with self._open(path) as connection:
+            for table, expected in rows.items():
+                found = connection.execute(f'select count(*) from recs."{table}"').fetchone()
+                if found is None or found[0] != expected:
+                    raise WarehouseError(
+                        f"{path} holds {found} rows in recs.{table} where {expected} were written: not publishing it."
+                    )
+
+    def _switch(self, target: Path) -> None:
+        link = self.folder / f".{SNAPSHOT_LINK}.next"
+        link.unlink(missing_ok=True)
+        link.symlink_to(target.name)
+        link.replace(self.link)
+        _fsync(self.folder)
+
+    def _prune(self, current: Path) -> None:
+        """Drop the oldest versions beyond retention, never the current one."""
+        for path in self._paths()[: -self.retention]:
+            if path != current:
+                path.unlink()
+
+
+def _tables(connection: duckdb.DuckDBPyConnection, database: str | None) -> list[str]:
+    """Names in schema `recs` of an attached database (None: the one that is open), sorted."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'recs' "
+            "and database_name = coalesce(?, current_database()) order by 1",
+            [database],
+        ).fetchall()
+    ]
+
+
+def _log(
+    connection: duckdb.DuckDBPyConnection,
+    entry: _Entry,
+    file: str,
+    rows: Mapping[str, int],
+    hashes: Mapping[str, str],
+    before: str | None,
+) -> None:
+    """Write snapshot.recs.publish_log: the log of the attached database `before`, and one more row."""
+    connection.execute(
+        f"create table snapshot.recs.{LOG} ("
+        + ", ".join(f"{name} {type_}" for name, (type_, _) in LOG_COLUMNS.items())
+        + ")"
+    )
+    if before is not None:
+        connection.execute(f"insert into snapshot.recs.{LOG} by name from {before}.recs.{LOG}")
+    connection.execute(
+        f"insert into snapshot.recs.{LOG} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            entry.now,
+            entry.action,
+            entry.week,
+            entry.run_id,
+            entry.version,
+            file,
+            json.dumps(dict(rows), sort_keys=True),
+            json.dumps(dict(hashes), sort_keys=True),
+            entry.from_file,
+            entry.copy_of,
+        ],
+    )
+    connection.execute(
+        f"comment on table snapshot.recs.{LOG} is 'One row per switch of the published snapshot: what was "
+        "published, when and by which run.'"
+    )
+    for name, (_, text) in LOG_COLUMNS.items():
+        connection.execute(f"comment on column snapshot.recs.{LOG}.{name} is '{quoted(text)}'")
+
+
+def _copy_table(
+    connection: duckdb.DuckDBPyConnection,
+    origin: str,
+    table: str,
+    personal: str | None,
+    other: str | None = None,
+) -> None:
+    """Copy one table of schema recs into the snapshot with its comments.
+
+    Rows that fail `personal` (a condition, for tables with a customer_id) or `other` stay behind: they
+    are never written, since a row that is deleted afterwards may survive in the file's free blocks.
+    """
+    keyed = connection.execute(
+        """
+        select count(*) from duckdb_columns()
+        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
+        """,
+        [origin, table],
+    ).fetchall()[0][0]
+    conditions = [condition for condition in (personal if keyed else None, other) if condition]
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
+    comments = connection.execute(
+        """
+        select null, comment from duckdb_tables()
+        where database_name = $origin and schema_name = 'recs' and table_name = $table
+        union all
+        select column_name, comment from duckdb_columns()
+        where database_name = $origin and schema_name = 'recs' and table_name = $table
+        """,
+        {"origin": origin, "table": table},
+    ).fetchall()
+    for column, text in comments:
+        if text:
+            place = (
+                f'table snapshot.recs."{table}"'
+                if column is None
+                else f'column snapshot.recs."{table}"."{column}"'
+            )
+            connection.execute(f"comment on {place} is '{quoted(text)}'")
+
+
+def _describe(
+    connection: duckdb.DuckDBPyConnection, database: str, tables: list[str]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Row count and content hash per table.
+
+    The hash is the row count and the sum of each row's MD5 (64 bits of it), so it does not
+    depend on row order and notices a row that is there twice.
+    """
+    rows: dict[str, int] = {}
+    hashes: dict[str, str] = {}
+    for table in tables:
+        count, total = connection.execute(
+            f'select count(*), sum(md5_number_lower(t::varchar)::hugeint) from {database}.recs."{table}" as t'
+        ).fetchall()[0]
+        rows[table] = count
+        hashes[table] = f"{count}:{total if total is not None else 0:x}"
+    return rows, hashes
+
+
+def _still(customers: str) -> str:
+    """Condition that a row's customer has not been erased since the row's own week."""
+    return f"customer_id in (select customer_id from {customers})"
+
+
+def _list(values: Sequence[str]) -> str:
+    """Texts as the inside of an SQL `in (...)`; never empty."""
+    return ", ".join(f"'{quoted(value)}'" for value in values) or "null"
+
+
+def quoted(text: object) -> str:
+    """Text for use between single quotes in SQL."""
+    return str(text).replace("'", "''")
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,233 @@
+"""Purging one customer, on files small enough to write by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from contextlib import closing
+from datetime import date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from pydantic import SecretStr
+
+from recs_assets.erasure import ErasureError, Suppression, forget
+from recs_assets.exports import versions
+from recs_assets.exports.jsonl import lookup
+from recs_assets.schema import SettingsError
+from recs_assets.settings import Settings
+from recs_assets.upkeep import drop_old_records, open_warehouse, rollback
+from recs_assets.warehouse import Warehouse
+
+KEY = SecretStr("a secret for tests only")
+WEEKS = [date(2024, 3, 4), date(2024, 3, 11)]
+NOW = datetime(2024, 3, 12)
+
+
+def deployment(home: Path, names: tuple[str, ...]) -> tuple[Settings, Warehouse]:
+    """Two published weeks with their caches; the build file holds raw customers and orders."""
+    settings = Settings(home=home, hash_key=KEY, threads=1, retention_weeks=3)
+    warehouse = open_warehouse(settings)
+    for week in WEEKS:
+        with warehouse.write(week) as connection:
+            connection.execute("create schema raw; create schema recs")
+            connection.execute("create table raw.customers (customer_id varchar, email varchar)")
+            connection.execute("create table raw.orders (order_id varchar, customer_id varchar)")
+            connection.execute(
+                "create table recs.customer_recommendations (as_of date, customer_id varchar, rank integer, "
+                "product_id varchar, product_name varchar, category varchar, price double, score double, "
+                "p_purchase double, source varchar, reason_code varchar, reason_text varchar, because_product_id varchar)"
+            )
+            connection.execute("create table recs.customers (customer_id varchar)")
+            connection.execute(
+                "create table recs.quarantine (source_table varchar, row_key varchar, reason varchar, "
+                "event_at timestamp, row_json varchar)"
+            )
+            for number, name in enumerate(names):
+                connection.execute("insert into raw.customers values (?, ?)", [name, f"{name}@mail.example"])
+                connection.execute("insert into raw.orders values (?, ?)", [f"o{number}", name])
+                connection.execute("insert into recs.customers values (?)", [name])
+                connection.execute(
+                    "insert into recs.customer_recommendations values (?, ?, 1, '17', 'Tea', 'tea', 1, 1, null, "
+                    "'rules', 'x', 'because', null)",
+                    [week, name],
+                )
+                connection.execute(
+                    "insert into recs.quarantine values ('order_items', ?, 'bad', null, ?)",
+                    [f"o{number}|1", json.dumps({"order_id": f"o{number}"})],
+                )
+        run = f"run-{week.day:04}"
+        warehouse.publish(week, run, NOW, "1.2.3")
+        versions.publish(
+            warehouse.published_lists(week), home / "cache", as_of=week, run_id=run, keep=3, shards=2
+        )
+    return settings, warehouse
+
+
+def dagster(folder: Path, text: str) -> Path:
+    folder.mkdir(parents=True)
+    path = folder / "index.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table event_logs (id integer primary key, event text)")
+        connection.executemany("insert into event_logs (event) values (?)", [(text,), ("a step began",)])
+        connection.commit()
+    return path
+
+
+def test_every_version_is_written_again_without_her(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings, warehouse = deployment(home, ("customer-a", "customer-b"))
+    events = dagster(tmp_path / "dagster", "wrote to customer-a")
+    done = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+
+    assert len(done.rewritten) == 4  # two snapshots, two caches
+    for version in warehouse.snapshots.versions():
+        assert b"customer-a" not in version.path.read_bytes()
+        assert version.path.name not in done.rewritten  # no name is used twice
+        assert version.path.stat().st_mode & 0o777 == 0o444
+    with warehouse.snapshot() as connection:
+        assert connection.execute("select customer_id from recs.customers").fetchall() == [("customer-b",)]
+        assert connection.execute("select row_key from recs.quarantine").fetchall() == [("o1|1",)]
+        log = connection.execute(
+            "select action, as_of, row_counts, from_file from recs.publish_log"
+        ).fetchall()
+    assert [row[:2] for row in log] == [("publish", WEEKS[0]), ("publish", WEEKS[1]), ("forget", WEEKS[1])]
+    # The earlier week was carried over: two weeks of one customer.
+    assert json.loads(log[2][2]) == {"customer_recommendations": 2, "customers": 1, "quarantine": 1}
+    assert log[2][3] == "analytics-2024-03-11-run-0011.duckdb"
+    assert warehouse.newest_published() == WEEKS[1]
+    assert lookup(home / "cache", "customer-a") is None
+    [row] = lookup(home / "cache", "customer-b")
+    assert row["product_id"] == "17"
+    assert not (home / "weeks").exists()
+    with closing(sqlite3.connect(events)) as connection:
+        assert connection.execute("select event from event_logs").fetchall() == [("a step began",)]
+    assert b"customer-a" not in events.read_bytes()
+    # Rolling back brings nothing back.
+    assert rollback(settings, "1.2.3").startswith("Back to week 2024-03-04: ")
+    with warehouse.snapshot() as connection:
+        assert connection.execute("select customer_id from recs.customers").fetchall() == [("customer-b",)]
+    assert lookup(home / "cache", "customer-a") is None
+
+
+def test_an_id_that_is_part_of_another_one_takes_nobody_else_along(tmp_path: Path) -> None:
+    settings, warehouse = deployment(tmp_path, ("customer-1", "customer-12"))
+    (tmp_path / "logs").mkdir()
+    for name, text in {"one.log": "customer-1 was late", "twelve.log": "customer-12 was late"}.items():
+        (tmp_path / "logs" / name).write_text(text)
+    done = forget(settings, "customer-1", tmp_path / "dagster", "1.2.3")
+    assert [path.name for path in (tmp_path / "logs").iterdir()] == ["twelve.log"]
+    assert lookup(tmp_path / "cache", "customer-12") is not None
+    with warehouse.snapshot() as connection:
+        assert connection.execute("select customer_id from recs.customers").fetchall() == [("customer-12",)]
+    assert "addresses only" in json.loads(done.manifest.read_text())["how_it_was_searched"][3]
+
+
+def test_a_short_id_is_told_from_a_product_of_the_same_name(tmp_path: Path) -> None:
+    settings, warehouse = deployment(tmp_path, ("17", "18"))
+    (tmp_path / "dagster").mkdir()
+    (tmp_path / "dagster" / "dagster.yaml").write_text("purge_after_days: 17\n")
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "x.log").write_text("customer 17 was late")
+    forget(settings, "17", tmp_path / "dagster", "1.2.3")
+    assert not (tmp_path / "logs" / "x.log").exists()
+    assert (tmp_path / "dagster" / "dagster.yaml").exists()
+    assert lookup(tmp_path / "cache", "17") is None
+    [row] = lookup(tmp_path / "cache", "18")
+    assert row["product_id"] == "17"
+    with warehouse.snapshot() as connection:
+        assert connection.execute("select customer_id from recs.customers").fetchall() == [("18",)]
+
+
+def test_an_id_that_a_product_has_too(tmp_path: Path) -> None:
+    settings, warehouse = deployment(tmp_path, ("tea-green-1", "customer-b"))
+    with warehouse.write(WEEKS[1]) as connection:
+        connection.execute("create table raw.products as select 'tea-green-1' as product_id")
+        connection.execute("update recs.customer_recommendations set product_id = 'tea-green-1'")
+    warehouse.publish(WEEKS[1], "run-0011", NOW, "1.2.3")
+    forget(settings, "tea-green-1", tmp_path / "dagster", "1.2.3")
+    with warehouse.snapshot() as connection:
+        assert connection.execute(
+            "select customer_id, product_id from recs.customer_recommendations order by as_of"
+        ).fetchall() == [("customer-b", "17"), ("customer-b", "tea-green-1")]
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, _ = deployment(tmp_path, ("customer-a",))
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "x.log").write_text("customer-a")
+    monkeypatch.setattr(Path, "unlink", lambda path, missing_ok=False: None)
+    with pytest.raises(ErasureError, match=r"The customer is still in .*logs/x\.log.*: delete what is named"):
+        forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+
+
+def test_forgetting_twice_is_one_row(tmp_path: Path) -> None:
+    settings, _ = deployment(tmp_path, ("customer-a", "customer-b"))
+    first = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    second = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    assert first.digest == second.digest
+    assert pq.read_table(tmp_path / "suppressed.parquet").num_rows == 1
+
+
+def test_without_a_key_nothing_is_touched(tmp_path: Path) -> None:
+    settings, warehouse = deployment(tmp_path, ("customer-a",))
+    before = warehouse.snapshot_path.read_bytes()
+    with pytest.raises(SettingsError, match="RECS_HASH_KEY is not set: set it to a secret of 16 characters"):
+        forget(settings.model_copy(update={"hash_key": None}), "customer-a", tmp_path / "dagster", "1.2.3")
+    assert warehouse.snapshot_path.read_bytes() == before
+
+
+def test_the_suppression_knows_its_own(tmp_path: Path) -> None:
+    one = Suppression(tmp_path, KEY)
+    assert one.filter is None
+    # echo -n c1 | openssl dgst -sha256 -hmac "a secret for tests only"
+    assert one.add("c1", NOW) == "8bef9ad1488ffa7e84c570f4ad333f89328bbb3ecb1cda0ec63f242ee4a8e0fe"
+    assert Suppression(tmp_path, KEY).among(["c0", "c1", "c11"]) == ["c1"]
+    assert b"c1" not in (tmp_path / "suppressed.parquet").read_bytes().replace(
+        b"8bef9ad1488ffa7e84c570f4ad333f89328bbb3ecb1cda0ec63f242ee4a8e0fe", b""
+    )
+    with pytest.raises(SettingsError, match="is not the key that"):
+        Suppression(tmp_path, SecretStr("another secret, long enough"))
+    with pytest.raises(SettingsError, match=r"RECS_HASH_KEY is not set and .* lists erased customers"):
+        Suppression(tmp_path, None)
+
+
+def test_a_lost_cache_version_is_made_again_by_a_rollback(tmp_path: Path) -> None:
+    import shutil
+
+    settings, _ = deployment(tmp_path, ("customer-a",))
+    shutil.rmtree(tmp_path / "cache" / "versions" / "2024-03-04-run-0004")
+    said = rollback(settings, "1.2.3")
+    assert said == (
+        f"Back to week 2024-03-04: {tmp_path}/published/recs.duckdb -> analytics-2024-03-04-run-0004-2.duckdb, "
+        "cache -> 2024-03-04-run-0004 (before: week 2024-03-11, analytics-2024-03-11-run-0011.duckdb)."
+    )
+    manifest = json.loads((tmp_path / "cache" / "current" / "manifest.json").read_text())
+    assert (manifest["as_of"], manifest["rows"]) == ("2024-03-04", 1)
+
+
+def test_old_records_are_dropped(tmp_path: Path) -> None:
+    now = time.time()
+    for name, age in {"logs/new.log": 13, "logs/old.log": 15, "quality/new": 13, "quality/old": 15}.items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.mkdir() if path.suffix == "" else path.write_text("x")
+        os.utime(path, (now - age * 86_400,) * 2)
+    dropped = drop_old_records(tmp_path, weeks=2, now=now)
+    assert [str(path.relative_to(tmp_path)) for path in dropped] == ["logs/old.log", "quality/old"]
+    assert sorted(path.name for path in tmp_path.rglob("*.log")) == ["new.log"]
+
+
+def test_a_cache_without_versions(tmp_path: Path) -> None:
+    assert versions.purge(tmp_path, "c1") == {}
+    assert versions.switch(tmp_path, WEEKS[0], "r1") is None
+    versions.publish(
+        pd.DataFrame({"customer_id": ["c1"], "rank": [1]}), tmp_path, as_of=WEEKS[0], run_id="r1", shards=1
+    )
+    assert versions.purge(tmp_path, "c1") == {"2024-03-04-r1": "2024-03-04-r1-2"}
+    assert lookup(tmp_path, "c1") is None
+    assert versions.switch(tmp_path, WEEKS[0], "r1") == "2024-03-04-r1-2"
