@@ -356,10 +356,9 @@ def replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
         bool[n_products], whether it has the same parent.
     """
     products = known.products.reset_index(drop=True)
-    # What prints as 0.00 is no offer; an unknown price is no obstacle.
-    price = known.products["price"].to_numpy(dtype=float, na_value=np.nan)
-    good = known.available & ~(price < SMALLEST_PRICE)
     price = products["price"].to_numpy(dtype=float, na_value=np.nan)
+    # What prints as 0.00 is no offer; an unknown price is no obstacle.
+    good = known.available & ~(price < SMALLEST_PRICE)
     frame = pd.DataFrame({"code": np.arange(len(products)), "price": price})
     instead, same_parent = np.full(len(products), -1, dtype=np.int64), np.zeros(len(products), dtype=bool)
     if "parent_id" in products:

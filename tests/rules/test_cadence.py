@@ -7,9 +7,9 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import make_known
 from hypothesis import given
 from hypothesis import strategies as st
+from known import make_known
 
 from recs_assets.rules.cadence import cadence, due_again, predict, replacements, shrunk_share
 
