@@ -33,7 +33,7 @@ from recs_assets.recommenders.base import stored
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.pipeline import TOO_FEW, Selection, select
+from recs_assets.rules.pipeline import TOO_FEW, Selection, select, unknown_names
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
 from recs_assets.schema import ArtefactError, GateError
@@ -44,6 +44,8 @@ from recs_assets.warehouse import Warehouse
 DEPTH = 100
 # Similar products by co-purchase that diversity looks at.
 COPURCHASED = 50
+# Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
+FUSED = "fused_lists"
 # Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
 LONGEST = 1001
 
@@ -145,20 +147,19 @@ def make(
     shop: Shop,
     warehouse: Warehouse,
     week: date,
-    fallback: str,
     say: Callable[[str], None] = lambda message: None,
 ) -> Made:
     """Answer the campaign's query at the week and fill its slots.
 
     A query that this shop's data cannot answer is no fault of the week: a ranking of products then
-    takes the list of `fallback`, anything else predicts nothing, and `facts["problem"]` says why.
+    takes every recommender's lists, fused by rank, anything else predicts nothing, and `facts["problem"]`
+    says why.
 
     Args:
         campaign: as its file says.
         shop: settings and anchors.
         warehouse: whose build file of the week holds features and lists.
         week: the anchor.
-        fallback: the recommender whose lists stand in where there is nothing to learn from.
         say: is told about the progress.
 
     Raises:
@@ -186,7 +187,7 @@ def make(
     if not campaign.lists_products or task is None:
         made = _predicted(campaign, warehouse, week, task, predicted, facts)
     else:
-        made = _Email(campaign, shop, warehouse, found, task, predicted, fallback, depth).made(facts)
+        made = _Email(campaign, shop, warehouse, found, task, predicted, depth).made(facts)
     outcomes, customers = made.tables["outcomes"], warehouse.known(week, week).customers["customer_id"]
     if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
         raise GateError(
@@ -267,14 +268,13 @@ class _Email:
         plan: Plan,
         task: Products,
         predicted: Prediction | None,
-        fallback: str,
         depth: int,
     ) -> None:
         self.campaign, self.shop, self.warehouse = campaign, shop, warehouse
         self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
         self.week, self.seed = plan.week, shop.settings.seed
         self.known = warehouse.known(self.week, self.week)
-        self.chosen, self.verdict = (fallback, "") if predicted is None else _decided(predicted.metrics)
+        self.chosen, self.verdict = (FUSED, "") if predicted is None else _decided(predicted.metrics)
 
     def made(self, facts: dict[str, Any]) -> Made:
         context = self._context(self.week)
@@ -294,6 +294,7 @@ class _Email:
             "customers": int(choice.counts[SELECTED]),
             "forecast_purchases": round(float(np.nan_to_num(rows["p_purchase"]).sum()), 3),
             "test": tested,
+            "unknown_names": unknown_names(self.campaign.rule_set, context),
         }
         tables = {
             "selection": selection,
@@ -325,6 +326,10 @@ class _Email:
             return rows.rename(columns={"probability": "p_purchase"})
         parts = []
         for pool in self._pools(anchor):
+            if self.chosen == FUSED:
+                rows = pd.DataFrame({"customer": pool.customer, "product": pool.product, "score": pool.rrf})
+                parts.append(rows.assign(source=pool.best_source()))
+                continue
             rank = pool.sources[f"{self.chosen}:new" if self.campaign.view == "new" else self.chosen][0]
             # By rank, not by place: a filter leaves holes.
             keep = np.flatnonzero(np.isfinite(rank))

@@ -33,12 +33,10 @@ from recs_assets.defs.results import (
     TEXT,
     TRACE,
     WHOLE,
-    chosen_model,
     model_key,
     trace_types,
     write_model_table,
 )
-from recs_assets.learning import SOURCES
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import WarehouseError
 from recs_assets.warehouse import Warehouse
@@ -170,9 +168,7 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterable[dg.MaterializeResult | dg.AssetCheckResult]:
         week = week_of(context)
-        simple = chosen_model(warehouse, week)
-        fallback = simple if simple in SOURCES else "popularity"
-        result = make(campaign, deployment, warehouse, week, fallback, context.log.info)
+        result = make(campaign, deployment, warehouse, week, context.log.info)
         folder = folder_of(warehouse, week, campaign.name)
         result.write(folder)
         yield dg.MaterializeResult(metadata=_shown(result, str(folder)))
@@ -198,6 +194,8 @@ def _shown(made: Made, folder: str) -> dict[str, object]:
         **numbers({name: facts[name] for name in ("verdict", "note", "problem") if facts.get(name)}),
         **numbers({f"test_{name}": value for name, value in facts.get("test", {}).items()}),
     }
+    if facts.get("unknown_names"):
+        shown["names_the_shop_does_not_have"] = dg.MetadataValue.json(facts["unknown_names"])
     if "forecast_purchases" in facts:
         shown |= numbers({"forecast_purchases": facts["forecast_purchases"]})
     columns = {
