@@ -29,7 +29,8 @@ from scipy.special import expit, logit
 
 from recs_assets.interactions import Known
 from recs_assets.recommenders.base import rank_within
-from recs_assets.rules.context import SMALLEST_PRICE, parents
+from recs_assets.rules.availability import offerable
+from recs_assets.rules.context import parents
 
 ROUNDS = 10
 # Where the first round starts.
@@ -356,9 +357,8 @@ def replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
         bool[n_products], whether it has the same parent.
     """
     products = known.products.reset_index(drop=True)
+    good = offerable(known)
     price = products["price"].to_numpy(dtype=float, na_value=np.nan)
-    # What prints as 0.00 is no offer; an unknown price is no obstacle.
-    good = known.available & ~(price < SMALLEST_PRICE)
     frame = pd.DataFrame({"code": np.arange(len(products)), "price": price})
     instead, same_parent = np.full(len(products), -1, dtype=np.int64), np.zeros(len(products), dtype=bool)
     if "parent_id" in products:

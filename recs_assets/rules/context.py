@@ -14,13 +14,10 @@ from scipy import sparse
 from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known
 from recs_assets.recommenders.base import rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
+from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.schema import RecsError
 
 POPULARITY_HALF_LIFE_DAYS = 28.0
-
-# Below this a price prints as 0.00: fuel booked in millilitres, bags, coupons. An email that offers
-# something for nothing is wrong whatever its score.
-SMALLEST_PRICE = 0.005
 
 # What may lie between a send and a repeat, the stronger evidence last; 0 is none.
 EVIDENCE = ("none", "view", "price_drop", "purchase")

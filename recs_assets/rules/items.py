@@ -25,8 +25,9 @@ import numpy as np
 from scipy import sparse
 
 from recs_assets.recommenders.base import pairs
+from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.config import Rules
-from recs_assets.rules.context import SMALLEST_PRICE, Context
+from recs_assets.rules.context import Context
 
 Limit = tuple[np.ndarray, int]
 
