@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from recs_assets.campaigns.compiler import horizon
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
-from recs_assets.learning import blocks, load_fitted
+from recs_assets.learning import blocks, load_fitted, published_frame
 from recs_assets.predictions import Plan, Prediction, answer, prepared
 from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
@@ -359,13 +360,16 @@ class _Email:
             found = found.assign(reason_family="", support=np.nan, confidence=np.nan, p_purchase=np.nan)
         else:
             learned = self.predicted.learned
+            features = learned.ranker.features_
+            pool = partial(self.task.pool, week)
+            frames = published_frame(self.warehouse, week, pairs, features, pool)
             found, traces = explained(
                 pairs,
                 self.known,
                 fitted,
                 learned.ranker,
                 learned.calibrator,
-                self._frames(pairs, learned.ranker.features_),
+                ((some, X) for _, some, X in frames),
                 self.chosen == "query",
             )
             traces = with_ids(traces, self.known, week).drop(columns="as_of")
@@ -382,14 +386,6 @@ class _Email:
         }.items():  # fmt: skip
             merged.loc[ruled, name] = value
         return merged, traces
-
-    def _frames(self, pairs: pd.DataFrame, names: tuple[str, ...]) -> Iterator[tuple[Candidates, np.ndarray]]:
-        customer, product = pairs["customer"].to_numpy(), pairs["product"].to_numpy()
-        for first, last in blocks(self.known):
-            part = slice(*np.searchsorted(customer, [first, last]))
-            if part.stop > part.start:
-                found = self.task.pool(self.week, first, last).at(customer[part], product[part], self.known)
-                yield found, self.warehouse.frame(self.week, self.week, found, names)
 
     def _tested(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
         """The test's metrics, the rules' price tags, and the filled slots against what was bought."""

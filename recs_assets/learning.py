@@ -6,11 +6,13 @@ The ranker's asset, its search, the evaluation and the predictive queries (`pred
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -33,6 +35,8 @@ NAMES = tuple(feature.name for feature in FEATURES)
 WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
 # Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
 BLOCK = 4_000
+
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 # -- what the recommenders left ----------------------------------------------------------------
@@ -264,10 +268,6 @@ class Trained:
         self.ranker = Ranker.load(model_path(warehouse, week, "ranker"), shop.settings.threads)
         self.calibrator = Calibrator.from_json(self.ranker.facts_["calibration"])
 
-    def frame(self, warehouse: Warehouse, week: date, candidates: Candidates) -> np.ndarray:
-        """The week's candidates as this ranker sees them."""
-        return warehouse.frame(week, week, candidates, self.ranker.features_)
-
 
 def trained(shop: Shop, warehouse: Warehouse, week: date) -> Trained | None:
     """The week's ranker; None where there was nothing to learn from (the ranker asset says why)."""
@@ -277,13 +277,44 @@ def trained(shop: Shop, warehouse: Warehouse, week: date) -> Trained | None:
 
 
 def published_frame(
-    warehouse: Warehouse, week: date, known: Known, ranker: Trained, rows: pd.DataFrame
+    warehouse: Warehouse,
+    week: date,
+    rows: pd.DataFrame,
+    names: Sequence[str],
+    pool: Callable[[int, int], Candidates] | None = None,
 ) -> Iterator[tuple[slice, Candidates, np.ndarray]]:
-    """Published rows (customer ascending, product) as candidates with their features, block by block."""
+    """Published rows as candidates with their features, block by block.
+
+    Args:
+        warehouse: of the week.
+        week: at which the rows are published.
+        rows: customer (ascending), product.
+        names: of the features.
+        pool: customer codes `[first, last)` -> their candidates; None: all of the week's.
+
+    Yields:
+        Which of the rows, the candidates, float32[n, len(names)].
+    """
+    known = warehouse.known(week, week)
     customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-    for first, last in blocks(known):
-        part = slice(*np.searchsorted(customer, [first, last]))
-        if part.stop > part.start:
-            pool = candidates_of(warehouse, week, week, known, first, last)
-            pairs = pool.at(customer[part], product[part], known)
-            yield part, pairs, ranker.frame(warehouse, week, pairs)
+
+    def framed(block: tuple[int, int]) -> tuple[slice, Candidates, np.ndarray]:
+        part = slice(*np.searchsorted(customer, block))
+        found = pool(*block) if pool else candidates_of(warehouse, week, week, known, *block)
+        pairs = found.at(customer[part], product[part], known)
+        return part, pairs, warehouse.frame(week, week, pairs, names)
+
+    there = [block for block in blocks(known) if np.diff(np.searchsorted(customer, block))[0]]
+    yield from side_by_side(framed, there, warehouse.threads)
+
+
+def side_by_side(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Results in the order of the items; at most so many are at work or wait beside the one that is used."""
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()

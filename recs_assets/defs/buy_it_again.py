@@ -23,9 +23,10 @@ from recs_assets.defs.results import (
 )
 from recs_assets.evaluation.backtest import Fold
 from recs_assets.interactions import Known
-from recs_assets.learning import Trained, published_frame, trained
+from recs_assets.learning import Trained, lists_path, published_frame, trained
 from recs_assets.ranking.reasons import explain_again
 from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within
 from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.warehouse import Warehouse
@@ -117,12 +118,19 @@ def _ordered(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
 def _probability(
     warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
 ) -> np.ndarray:
-    """float64[n]: calibrated probability of a purchase within the horizon; NaN without a ranker."""
-    probability = np.full(len(rows), np.nan)
-    if ranker is not None:
-        for part, _, X in published_frame(warehouse, week, known, ranker, rows):
-            probability[part] = ranker.calibrator.probability(ranker.ranker.score(X))
-    return probability
+    """float64[n]: calibrated probability of a purchase within the horizon; NaN without a ranker.
+
+    The ranker's own lists hold most of them; the others are scored here.
+    """
+    if ranker is None:
+        return np.full(len(rows), np.nan)
+    pairs = ["customer", "product"]
+    listed = read_lists(lists_path(warehouse, week, "ranker", week, "repeat"), known)
+    score = rows[pairs].merge(listed[[*pairs, "score"]], on=pairs, how="left")["score"].to_numpy(dtype=float)
+    missing, features = np.flatnonzero(np.isnan(score)), ranker.ranker.features_
+    for part, _, X in published_frame(warehouse, week, rows.iloc[missing], features):
+        score[missing[part]] = ranker.ranker.score(X)
+    return ranker.calibrator.probability(score)
 
 
 def _named(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 import shutil
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -27,6 +26,7 @@ from recs_assets.learning import (
     model_path,
     ranked_lists,
     score,
+    side_by_side,
     together,
     without_calendar,
     write_ranked,
@@ -88,8 +88,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
             )
 
         # Blocks side by side: merging and joining leave the other core idle.
-        with ThreadPoolExecutor(settings.threads) as pool:
-            write_ranked(warehouse, week, week, pool.map(listed, blocks(known)))
+        write_ranked(warehouse, week, week, side_by_side(listed, blocks(known), settings.threads))
         gains = final.importance().head(15)
         picture = reliability_plot(probability, label)
         return dg.MaterializeResult(

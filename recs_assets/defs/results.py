@@ -190,7 +190,8 @@ def _explained(
     if ranker is None or pairs.empty:
         rows = explain(pairs, known, fitted).assign(p_purchase=np.nan, support=np.nan, confidence=np.nan)
         return rows.assign(reason_family=""), pd.DataFrame(columns=list(TRACE))
-    frames = ((found, X) for _, found, X in published_frame(warehouse, week, known, ranker, pairs))
+    features = ranker.ranker.features_
+    frames = ((found, X) for _, found, X in published_frame(warehouse, week, pairs, features))
     rows, traces = explained(
         pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker"
     )
