@@ -29,8 +29,9 @@ audit: setup ## known vulnerabilities of every locked dependency; sbom.json
 backtest: setup ## every model at three test anchors; SOURCE=folder of raw files (default: the demo data)
 	@$(if $(SOURCE),RECS_DATA=$(abspath $(SOURCE))) $(BIN)/python -m recs_assets backtest $(if $(FOLDS),--folds $(FOLDS))
 
-bench: setup ## wall seconds and peak memory per asset, demo and synthetic
+bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the campaigns' rules alone
 	@$(BIN)/python -m benchmarks.weekly
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rules
 
 setup: $(VENV)/.ready
 
