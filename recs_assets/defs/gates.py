@@ -108,20 +108,22 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         week, limits = week_of(context), deployment.gates
         decisions = warehouse.model_table(week, "decisions")
-        known = warehouse.known(week, week)
+        available = int(warehouse.known(week, week).available.sum())
         personal = decisions["chosen"].max() != IMPERSONAL
         lists = warehouse.listed(week, "recommendations", "rank")
         codes, scores = (lists[name].to_numpy() for name in ("customer", "score"))
         verdicts = [
             gates.finite(scores, STOREFRONT),
             *gates.spread(codes, lists["product"].to_numpy(), scores, STOREFRONT, limits),
-            gates.coverage(lists, int(known.available.sum()), STOREFRONT, limits, personal),
-            gates.sameness(lists, STOREFRONT, limits, personal),
+            gates.coverage(lists, available, STOREFRONT, limits, personal),
+            gates.sameness(lists, available, STOREFRONT, limits, personal),
         ]
         outcomes = warehouse.model_table(week, "campaign_outcomes")
         for name in sorted(set(outcomes["campaign"])):
-            if deployment.campaigns.campaigns[name].lists_products:
-                verdicts += _of_campaign(warehouse, week, name, outcomes, limits, personal)
+            # Without its file a campaign's lists of this week are there still.
+            campaign = deployment.campaigns.campaigns.get(name)
+            if campaign is None or campaign.lists_products:
+                verdicts += _of_campaign(warehouse, week, name, outcomes, available, limits, personal)
         verdicts = gates.overrule(verdicts, deployment.settings.gate_override)
         _, earlier = warehouse.verdicts_before(week)
         judged = pd.concat(
@@ -150,7 +152,13 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def _of_campaign(
-    warehouse: Warehouse, week: date, name: str, outcomes: pd.DataFrame, limits: Gates, personal: bool
+    warehouse: Warehouse,
+    week: date,
+    name: str,
+    outcomes: pd.DataFrame,
+    available: int,
+    limits: Gates,
+    personal: bool,
 ) -> list[Verdict]:
     """The gates on a campaign's filled slots.
 
@@ -165,7 +173,7 @@ def _of_campaign(
     return [
         gates.finite(lists["score"].to_numpy(), name),
         gates.fill(full, wanted, name, limits),
-        gates.sameness(lists, name, limits, personal),
+        gates.sameness(lists, available, name, limits, personal),
     ]
 
 

@@ -410,11 +410,12 @@ def fill(full: int, eligible: int, subject: str, limits: Gates) -> Verdict:
     )  # fmt: skip
 
 
-def sameness(lists: pd.DataFrame, subject: str, limits: Gates, personal: bool) -> Verdict:
+def sameness(lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool) -> Verdict:
     """The largest share of customers whose first twelve products are the same set.
 
     Args:
         lists: columns customer, product, rank from 1.
+        available: how many products may be sold; of twelve and fewer everybody gets all.
         subject: whose lists.
         limits: thresholds.
         personal: False where the model gives everybody the same on purpose.
@@ -428,9 +429,14 @@ def sameness(lists: pd.DataFrame, subject: str, limits: Gates, personal: bool) -
     sets[row, place] = first["product"].to_numpy()
     most = int(np.unique(sets, axis=0, return_counts=True)[1].max())
     text = f"{subject}: {most:,} of {len(customers):,} customers get the same set of {sets.shape[1]}"
+    unjudged = (
+        f"there are no more than {SET_OF} products"
+        if available <= SET_OF
+        else _few(len(customers), limits, personal)
+    )
     return _verdict(
         "sameness", subject, most / len(customers), text,
-        high=limits.lists.max_same_share, unjudged=_few(len(customers), limits, personal), share=True,
+        high=limits.lists.max_same_share, unjudged=unjudged, share=True,
     )  # fmt: skip
 
 

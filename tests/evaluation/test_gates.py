@@ -150,7 +150,7 @@ def test_sound_lists_pass() -> None:
         *spread(lists),
         gates.coverage(lists, 31, "lists", LIMITS, personal=True),
         gates.fill(20, 20, "lists", LIMITS),
-        gates.sameness(lists, "lists", LIMITS, personal=True),
+        gates.sameness(lists, 31, "lists", LIMITS, personal=True),
     ]
     assert [one.passed for one in verdicts] == [True] * 6
     assert [one.value for one in verdicts] == [0, 0, 240, 1.0, 1.0, 0.05]
@@ -187,21 +187,23 @@ def test_a_list_of_one_row_is_not_flat_and_one_product_needs_one_score() -> None
 
 def test_everybody_with_the_same_set_is_refused_whatever_its_order() -> None:
     turned = rows([products[::-1] if customer % 2 else products for customer, products in enumerate(SAME)])
-    verdict = gates.sameness(turned, "emails", LIMITS, personal=True)
+    verdict = gates.sameness(turned, 31, "emails", LIMITS, personal=True)
     assert (verdict.value, verdict.passed) == (1.0, False)
     assert verdict.sentence == (
         "emails: 20 of 20 customers get the same set of 12 (100 %), where at most 70 % may be."
     )
-    by_popularity = gates.sameness(turned, "emails", LIMITS, personal=False)
+    by_popularity = gates.sameness(turned, 31, "emails", LIMITS, personal=False)
     assert by_popularity.passed
     assert "gives everybody the same on purpose" in by_popularity.sentence
+    assert not gates.sameness(turned, 13, "emails", LIMITS, personal=True).passed
+    assert gates.sameness(turned, 12, "emails", LIMITS, personal=True).passed  # nothing to choose from
 
 
 def test_sameness_looks_at_the_first_twelve_and_at_short_lists() -> None:
     tails = rows([[*range(12), 100 + customer] for customer in range(20)])
-    assert gates.sameness(tails, "lists", LIMITS, personal=True).value == 1.0
+    assert gates.sameness(tails, 31, "lists", LIMITS, personal=True).value == 1.0
     short = rows([[0]] * 5 + [[0, 1]] * 8 + [[1]] * 7)
-    assert gates.sameness(short, "lists", LIMITS, personal=True).value == 0.4
+    assert gates.sameness(short, 31, "lists", LIMITS, personal=True).value == 0.4
 
 
 def test_coverage_is_held_against_what_the_lists_could_show() -> None:
@@ -231,7 +233,7 @@ def test_nineteen_customers_are_too_few_to_judge_a_share() -> None:
     verdicts = [
         *spread(lists),
         gates.fill(0, 19, "emails", LIMITS),
-        gates.sameness(lists, "lists", LIMITS, personal=True),
+        gates.sameness(lists, 31, "lists", LIMITS, personal=True),
     ]
     assert all(one.passed for one in verdicts)
     assert [one.value for one in verdicts] == [1.0, 1, 0.0, 1.0]
