@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
@@ -295,6 +295,7 @@ def test_the_decision_against_the_baselines_is_recorded() -> None:
 BROKEN = st.sampled_from([math.nan, math.inf, -math.inf])
 
 
+@settings(deadline=None)
 @given(bad=BROKEN, place=st.integers(0, 239), customers=st.integers(1, 20))
 def test_no_gate_passes_what_is_not_a_number(bad: float, place: int, customers: int) -> None:
     lists = rows(DIFFERENT[:customers])
@@ -317,6 +318,7 @@ def test_no_gate_passes_what_is_not_a_number(bad: float, place: int, customers: 
     assert [one.subject for one in verdicts if one.passed] == []
 
 
+@settings(deadline=None)
 @given(
     new=st.integers(0, 10**7),
     old=st.integers(0, 10**7),

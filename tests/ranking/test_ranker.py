@@ -120,7 +120,9 @@ def test_a_model_of_settings_that_are_gone_is_refused(fitted, tmp_path):
     stored = json.loads((folder / "ranker.json").read_text())
     stored["config"]["colour"] = "red"
     (folder / "ranker.json").write_text(json.dumps(stored))
-    with pytest.raises(ArtefactError, match="settings that are no longer known: materialise the ranker again"):
+    with pytest.raises(
+        ArtefactError, match="settings that are no longer known: materialise the ranker again"
+    ):
         Ranker.load(folder)
 
 
