@@ -103,6 +103,14 @@ class Settings(BaseSettings):
     max_quarantined_share: float = Field(
         0.02, ge=0, le=1, description="A raw table with a larger share of rejected rows fails the run."
     )
+    gates: Path = Field(
+        PROJECT_ROOT / "recs_assets" / "gates.yaml",
+        description="File of the thresholds that decide whether a week may be published (docs/gates.md).",
+    )
+    gate_override: str | None = Field(
+        None,
+        description="Reason why gates that fail let this run through; it is published in `recs.gates`. Set it for one run.",
+    )
     writer_wait_seconds: float = Field(
         1800, ge=0, description="How long a run waits for another run's writer lock before it gives up."
     )
@@ -149,6 +157,13 @@ class Settings(BaseSettings):
     def _monday(cls, value: date) -> date:
         if value.weekday() != 0:
             raise ValueError(f"first_week must be a Monday, {value} is not")
+        return value
+
+    @field_validator("gate_override")
+    @classmethod
+    def _reason(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("an override needs its reason; unset the variable to have none")
         return value
 
     def data_dir(self) -> Path:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from recs_assets.evaluation.gates import Gates
+from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.ranker import load_config
 from recs_assets.settings import Settings
 from recs_assets.sources import Source, latest_as_of, resolve_source
@@ -38,6 +41,11 @@ class Shop:
     @property
     def horizon_days(self) -> int:
         return self.settings.horizon_days or self.source.horizon_days
+
+    @cached_property
+    def gates(self) -> Gates:
+        """The thresholds of publication (RECS_GATES)."""
+        return read_yaml(self.settings.gates, Gates, "The gates")
 
     def newest_week(self) -> date:
         """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""

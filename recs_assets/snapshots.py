@@ -38,6 +38,7 @@ WEEKLY_TABLES = (
     "campaign_tests",
     "rule_outcomes",
     "rule_price_tags",
+    "gates",
 )
 SNAPSHOT_LINK = "recs.duckdb"
 LOG = "publish_log"

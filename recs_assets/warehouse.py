@@ -28,7 +28,7 @@ from scipy import sparse
 from recs_assets.interactions import EVENT_TYPES, Events, Known
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.features import BY_NAME, TABLES, Feature, source_frame
-from recs_assets.schema import WarehouseError
+from recs_assets.schema import RAW_TABLES, WarehouseError
 from recs_assets.snapshots import Published, Snapshots, quoted
 
 # What the rules of a campaign need to know of the days before an anchor.
@@ -537,6 +537,95 @@ class Warehouse:
                 for values in [{"anchor": anchor, "campaign": campaign}]
                 for name, sql in queries.items()
             }
+
+    # -- what the gates judge -------------------------------------------------------------
+
+    def raw_volumes(self, week: date) -> dict[str, int]:
+        """Raw rows known before the week, per table, and those of its last 7 days ("<table>, last 7
+        days") where rows have a time. A line of an order has the order's."""
+        counts = {}
+        with self.read(week) as connection:
+            for table in RAW_TABLES.values():
+                at, source = table.event_at, f'raw."{table.name}"'
+                if table.name == "order_items":
+                    # The file may hold an order twice; its lines count once.
+                    source = f"{source} join (select order_id, min(ordered_at) as ordered_at from raw.orders group by order_id) using (order_id)"
+                    at = "ordered_at"
+                begin, end = f"date '{week - timedelta(days=7)}'", f"date '{week}'"
+                recent = f"{at} >= {begin} and {at} < {end}" if at else "false"
+                known = f"{at} is null or {at} < {end}" if at else "true"
+                total, last = connection.execute(
+                    f"select count(*) filter (where {known}), count(*) filter (where {recent}) from {source}"
+                ).fetchall()[0]
+                counts[table.name] = total
+                if at:
+                    counts[f"{table.name}, last 7 days"] = last
+        return counts
+
+    def newest_order(self, week: date) -> tuple[datetime | None, int]:
+        """Time of the newest raw order before the week, None without any; and how many there are."""
+        with self.read(week) as connection:
+            return connection.execute(
+                "select max(ordered_at), count(*) from raw.orders where ordered_at < $week", {"week": week}
+            ).fetchall()[0]
+
+    def listed(self, week: date, table: str, place: str, campaign: str | None = None) -> pd.DataFrame:
+        """Rows of `model.<table>`, of one campaign or of a table without, in codes of `known(week, week)`.
+
+        Returns:
+            Columns customer int32, product int32, rank int32 (column `place` of the table), score
+            float64, NaN where it is null; by customer and rank.
+        """
+        with self.read(week) as connection:
+            return connection.execute(
+                f"""
+                with customers as (
+                    select customer_id, row_number() over (order by customer_id) - 1 as code
+                    from marts.customers where joined_at is null or joined_at < $week
+                ),
+                products as (
+                    select product_id, row_number() over (order by product_id) - 1 as code from marts.products
+                )
+                select customers.code::integer as customer, products.code::integer as product,
+                    "{place}"::integer as rank, score::double as score
+                from model."{table}"
+                join customers using (customer_id)
+                join products using (product_id)
+                {"where campaign = $campaign" if campaign else ""}
+                order by 1, 3
+                """,
+                {"week": week} | ({"campaign": campaign} if campaign else {}),
+            ).df()
+
+    def model_table(self, week: date, name: str) -> pd.DataFrame:
+        """All rows of `model.<name>` of the week's build file."""
+        with self.read(week) as connection:
+            return connection.execute(f'select * from model."{name}"').df()
+
+    def verdicts_before(self, week: date) -> tuple[date | None, pd.DataFrame]:
+        """The newest published week before this one that has verdicts, and its rows of `recs.gates`.
+
+        None, and no rows, where there is no such week in the snapshot.
+        """
+        none = pd.DataFrame(columns=["gate", "subject", "value"])
+        if not self.snapshot_path.exists():
+            return None, none
+        with self.snapshot() as connection:
+            there = connection.execute(
+                "select count(*) from duckdb_tables() where schema_name = 'recs' and table_name = 'gates'"
+            ).fetchall()[0][0]
+            if not there:
+                return None, none
+            rows = connection.execute(
+                """
+                select as_of, gate, subject, value from recs.gates
+                where as_of = (select max(as_of) from recs.gates where as_of < $week) order by gate, subject
+                """,
+                {"week": week},
+            ).fetchall()
+        if not rows:
+            return None, none
+        return rows[0][0], pd.DataFrame([row[1:] for row in rows], columns=list(none.columns))
 
     # -- what the models write ------------------------------------------------------------
 

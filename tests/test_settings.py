@@ -68,6 +68,13 @@ def test_a_wrong_value_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, va
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_an_override_of_the_gates_needs_its_reason(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
+    monkeypatch.setenv("RECS_GATE_OVERRIDE", reason)
+    with pytest.raises(SettingsError, match=r"^RECS_GATE_OVERRIDE: an override needs its reason; unset"):
+        Settings()
+
+
 def test_the_data_must_lie_in_its_root(tmp_path: Path) -> None:
     (tmp_path / "shop").mkdir()
     (tmp_path / "elsewhere").mkdir()

@@ -12,6 +12,7 @@
         'email_recommendations',
         'forecasts',
         'frequently_bought_together',
+        'gates',
         'model_decisions',
         'model_metrics',
         'quarantine',

@@ -17,6 +17,7 @@ from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.exports import export_assets
+from recs_assets.defs.gates import gates_asset, landing_gate
 from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
@@ -57,11 +58,12 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *result_assets(deployment),
             *campaign_assets(deployment),
             buy_it_again_asset(deployment),
+            gates_asset(deployment),
             snapshot_asset(deployment),
             cache_asset(deployment),
             *export_assets(deployment),
         ],
-        asset_checks=[published_gate(deployment)],
+        asset_checks=[landing_gate(deployment), published_gate(deployment)],
         jobs=[weekly_job(deployment), backtest_job(deployment), *campaign_jobs(deployment)],
         schedules=[weekly_schedule(deployment), *campaign_schedules(deployment)],
         sensors=[new_files_sensor(deployment)],

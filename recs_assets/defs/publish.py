@@ -32,6 +32,7 @@ RECS_TABLES = (
     "campaign_tests",
     "campaign_traces",
     "forecasts",
+    "gates",
     "model_decisions",
     "quarantine",
     "recall_waterfall",

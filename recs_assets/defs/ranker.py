@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
@@ -14,6 +15,9 @@ from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table, numbers
 from recs_assets.defs.recommenders import FEATURES as MARTS
 from recs_assets.defs.recommenders import recommender_key
+from recs_assets.evaluation import gates
+from recs_assets.evaluation.gates import Verdict
+from recs_assets.evaluation.promotion import customer_values
 from recs_assets.learning import (
     NAMES,
     SOURCES,
@@ -22,6 +26,7 @@ from recs_assets.learning import (
     Lesson,
     blocks,
     candidates_of,
+    listed_customers,
     lists_path,
     model_path,
     ranked_lists,
@@ -31,15 +36,25 @@ from recs_assets.learning import (
     without_calendar,
     write_ranked,
 )
-from recs_assets.ranking.calibration import brier, calibrate, expected_calibration_error, reliability_plot
-from recs_assets.ranking.features import TABLES
+from recs_assets.ranking.calibration import (
+    Calibrator,
+    brier,
+    calibrate,
+    expected_calibration_error,
+    reliability_plot,
+)
+from recs_assets.ranking.features import BY_NAME, TABLES
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.base import View
+from recs_assets.schema import ArtefactError
 from recs_assets.shop import RANKER
 from recs_assets.warehouse import Warehouse
 
 FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
+RANKER_GATES = "gates_ranker"  # the table of its verdicts
+MAP_AT = 12
+NOTHING_LEARNED = "No candidate was bought in a label window: nothing to learn"
 CALENDAR_SHORT = "left out: it has less than half the usual offers for the label window"
 
 
@@ -61,43 +76,41 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
         shutil.rmtree(model_path(warehouse, week, "ranker"), ignore_errors=True)
         for stale in lists_path(warehouse, week, "", week, "all").parent.glob("ranker*.parquet"):
             stale.unlink()
+        last = _last_good(deployment, warehouse, week)
         found = None
         for test in reversed(deployment.test_anchors(week)):
-            found = _fold(deployment, warehouse, week, test, context.log.info)
+            found = _fold(deployment, warehouse, week, test, last, context.log.info)
+        verdicts = [gates.incomparable(NOTHING_LEARNED)] if found is None else found.verdicts
+        warehouse.replace_table(week, RANKER_GATES, gates.table(verdicts), gates.COLUMNS)
+        for one in verdicts:
+            if not one.passed:
+                way = f"is overridden ({one.reason})" if one.overridden else "refuses the new ranker"
+                context.log.warning(f"Gate {one.gate} {way}: {one.sentence}")
         if found is None:
             # An honest end: the decision falls to the simpler models, and the run says so.
-            return dg.MaterializeResult(
-                metadata={
-                    "trained": False,
-                    "why": "No candidate was bought in a label window: nothing to learn.",
-                }
-            )
-        model, facts, lessons, probability, label, quality = found
+            return dg.MaterializeResult(metadata={"trained": False, "why": f"{NOTHING_LEARNED}."})
+        if found.refused is not None:
+            shown = _kept(warehouse, week, last, found.refused, context.log.warning)
+            if last.ranker is not None:
+                _list_week(deployment, warehouse, week, last.ranker)
+            return dg.MaterializeResult(metadata=shown)
         started = time.monotonic()
         final = Ranker(RANKER, deployment.settings.seed, deployment.settings.threads).fit(
-            **together(lessons), rounds=model.rounds_, used=model.used_
+            **together(found.lessons), rounds=found.model.rounds_, used=found.model.used_
         )
+        facts = found.facts
         digest = final.save(model_path(warehouse, week, "ranker"), **facts)
         refitted = time.monotonic()
-        known, settings = warehouse.known(week, week), deployment.settings
-
-        def listed(block: tuple[int, int]) -> dict[View, pd.DataFrame]:
-            candidates = candidates_of(warehouse, week, week, known, *block)
-            return ranked_lists(
-                candidates, score(final, warehouse, week, week, candidates), settings.candidates
-            )
-
-        # Blocks side by side: merging and joining leave the other core idle.
-        write_ranked(warehouse, week, week, side_by_side(listed, blocks(known), settings.threads))
+        _list_week(deployment, warehouse, week, final)
         gains = final.importance().head(15)
-        picture = reliability_plot(probability, label)
+        picture = reliability_plot(found.probability, found.label)
         return dg.MaterializeResult(
             metadata={
                 **numbers(
                     {
                         **{name: value for name, value in facts.items() if isinstance(value, float | int)},
-                        "rounds": model.rounds_,
-                        "training_rows": sum(len(one.label) for one in lessons),
+                        "rounds": found.model.rounds_,
+                        "training_rows": sum(len(one.label) for one in found.lessons),
                         "seconds_refit": refitted - started,
                         "seconds_lists": time.monotonic() - refitted,
                         "sha256": digest,
@@ -109,7 +122,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
                         ["feature", "share of gain"], list(gains.itertuples(index=False, name=None))
                     )
                 ),
-                "calibration": dg.MetadataValue.json(quality),
+                "calibration": dg.MetadataValue.json(facts["quality"]),
                 "reliability": dg.MetadataValue.md(inline_png(picture, "Reliability at the test anchor")),
             }
         )
@@ -117,15 +130,80 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return ranker
 
 
-def _fold(
-    deployment: Deployment, warehouse: Warehouse, week: date, test: date, say: Callable[[str], None]
-) -> tuple[Ranker, dict[str, Any], list[Lesson], np.ndarray, np.ndarray, dict[str, float]] | None:
-    """Train before the test anchor and write the ranker's lists there; None without any purchase.
+@dataclass(frozen=True)
+class LastGood:
+    """The ranker of the newest earlier published week, or why there is none to compare with."""
 
-    Returns:
-        The ranker, facts for its file, the lessons of all its anchors (the test's last), the
-        test's probabilities and labels, and how well the calibrations did.
+    ranker: Ranker | None
+    week: date | None
+    why: str = ""
+
+
+def _last_good(deployment: Deployment, warehouse: Warehouse, week: date) -> LastGood:
+    earlier, _ = warehouse.verdicts_before(week)
+    if earlier is None:
+        return LastGood(None, None, "ranker: no earlier week is published to compare with")
+    folder = model_path(warehouse, earlier, "ranker")
+    if not folder.exists():
+        return LastGood(None, earlier, f"ranker: week {earlier} has none, or it is no longer kept")
+    try:
+        found = Ranker.load(folder, deployment.settings.threads)
+        Calibrator.from_json(found.facts_["calibration"])
+    except ArtefactError as error:
+        return LastGood(None, earlier, f"ranker: that of week {earlier} cannot be used ({error})")
+    if unknown := sorted(set(found.features_) - set(BY_NAME)):
+        why = f"ranker: that of week {earlier} knows features that are gone ({', '.join(unknown)})"
+        return LastGood(None, earlier, why)
+    return LastGood(found, earlier)
+
+
+def _kept(
+    warehouse: Warehouse, week: date, last: LastGood, why: str, warn: Callable[[str], None]
+) -> dict[str, Any]:
+    """Put the last good ranker into this week's place, or none; what the run shows of it."""
+    if last.ranker is None:
+        warn("There is no earlier ranker to keep: this week has none, and a simpler model makes the lists.")
+        return {"trained": False, "why": why}
+    origin = last.ranker.facts_.get("kept_from", {}).get("week", last.week.isoformat())
+    facts = last.ranker.facts_ | {"kept_from": {"week": origin, "why": why}}
+    digest = last.ranker.save(model_path(warehouse, week, "ranker"), **facts)
+    warn(f"The ranker of week {origin} is kept for week {week}.")
+    return {"trained": False, "kept_from": origin, "why": why, **numbers({"sha256": digest})}
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A ranker at its test anchor.
+
+    Attributes:
+        model: as fitted before the anchor.
+        verdicts: of the gates.
+        refused: why the gates refuse it; None where they do not, and only then the rest is there.
+        facts: for its file.
+        lessons: of all its anchors, the test's last.
+        probability: float64[candidates] at the anchor.
+        label: int8[candidates].
     """
+
+    model: Ranker
+    verdicts: list[Verdict]
+    refused: str | None
+    facts: dict[str, Any] = field(default_factory=dict)
+    lessons: list[Lesson] = field(default_factory=list)
+    probability: np.ndarray | None = None
+    label: np.ndarray | None = None
+
+
+def _fold(
+    deployment: Deployment,
+    warehouse: Warehouse,
+    week: date,
+    test: date,
+    last: LastGood,
+    say: Callable[[str], None],
+) -> Tested | None:
+    """Train before the test anchor, judge, and write the lists of the ranker that stays; None without
+    any purchase."""
     settings, anchors = deployment.settings, deployment.train_anchors(test)
     started = time.monotonic()
     rows = RANKER.training_rows // len(anchors)
@@ -145,15 +223,20 @@ def _fold(
     model = Ranker(RANKER, settings.seed, settings.threads).fit(
         **together(lessons), valid=(whole.frame, whole.label, whole.group)
     )
-    raw = model.score(whole.frame)
-    calibrator, quality = calibrate(raw, whole.label, whole.group)
-    say(f"{model.rounds_} trees and their calibration took {time.monotonic() - started:.1f} s.")
+    say(f"{model.rounds_} trees took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
+    raw = model.score(whole.frame)
     tested = Anchor(deployment, warehouse, week, test)
     scores, lesson = tested.examined(model, rows)
-    for one, its in ((kept, raw), (tested, scores)):
-        lists = ranked_lists(one.candidates, its, settings.candidates)
-        write_ranked(warehouse, week, one.anchor, [lists])
+    verdicts = _judged(deployment, warehouse, tested, raw, scores, last)
+    if refused := [one.sentence for one in verdicts if one.blocks]:
+        if last.ranker is not None:
+            for one in (kept, tested):
+                _write_lists(deployment, warehouse, one, _scored(warehouse, one, last.ranker))
+        return Tested(model, verdicts, " ".join(refused))
+    _write_lists(deployment, warehouse, kept, raw)
+    _write_lists(deployment, warehouse, tested, scores)
+    calibrator, quality = calibrate(raw, whole.label, whole.group)
     probability = calibrator.probability(scores)
     say(f"The test at {test} took {time.monotonic() - started:.1f} s.")
     facts = {
@@ -167,4 +250,56 @@ def _fold(
         "test_actual_purchases": int(tested.label.sum()),
     }
     again = whole.take(*kept.sample(rows))
-    return model, facts, [*lessons, again, lesson], probability, tested.label, quality
+    return Tested(model, verdicts, None, facts, [*lessons, again, lesson], probability, tested.label)
+
+
+def _judged(
+    deployment: Deployment,
+    warehouse: Warehouse,
+    tested: Anchor,
+    raw: np.ndarray,
+    scores: np.ndarray,
+    last: LastGood,
+) -> list[Verdict]:
+    """The gates' verdicts on a new ranker: its scores (`raw` at the kept anchor), and the last one's test."""
+    limits, candidates = deployment.gates, tested.candidates
+    finite = gates.finite(np.concatenate([raw, scores]), "ranker")
+    verdicts = [finite, *gates.spread(candidates.customer, candidates.product, scores, "ranker", limits)]
+    if last.ranker is None:
+        verdicts.append(gates.incomparable(last.why))
+    elif not finite.passed:
+        verdicts.append(gates.incomparable("ranker: scores that are not finite cannot be compared"))
+    else:
+        lists = {
+            "new": candidates.ranked(scores, MAP_AT),
+            "old": candidates.ranked(_scored(warehouse, tested, last.ranker), MAP_AT),
+        }
+        listed = listed_customers(deployment, warehouse, tested.week, tested.anchor)
+        values = customer_values(lists, tested.known, tested.truth, listed, k=MAP_AT)
+        verdicts.append(
+            gates.successor(values["new"], values["old"], last.week, limits, deployment.settings.seed)
+        )
+    return gates.overrule(verdicts, deployment.settings.gate_override)
+
+
+def _scored(warehouse: Warehouse, tested: Anchor, ranker: Ranker) -> np.ndarray:
+    """float64: another ranker's score of every candidate at the anchor."""
+    return score(ranker, warehouse, tested.week, tested.anchor, tested.candidates)
+
+
+def _write_lists(deployment: Deployment, warehouse: Warehouse, anchor: Anchor, scores: np.ndarray) -> None:
+    """The ranker's lists at an earlier anchor."""
+    lists = ranked_lists(anchor.candidates, scores, deployment.settings.candidates)
+    write_ranked(warehouse, anchor.week, anchor.anchor, [lists])
+
+
+def _list_week(deployment: Deployment, warehouse: Warehouse, week: date, ranker: Ranker) -> None:
+    """The lists of every customer at the week itself."""
+    known, settings = warehouse.known(week, week), deployment.settings
+
+    def listed(block: tuple[int, int]) -> dict[View, pd.DataFrame]:
+        candidates = candidates_of(warehouse, week, week, known, *block)
+        return ranked_lists(candidates, score(ranker, warehouse, week, week, candidates), settings.candidates)
+
+    # Blocks side by side: merging and joining leave the other core idle.
+    write_ranked(warehouse, week, week, side_by_side(listed, blocks(known), settings.threads))

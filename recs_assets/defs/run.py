@@ -151,6 +151,8 @@ def _run_job(name: str, settings: Settings, as_of: date | None, untouched: str) 
     job = build_definitions(settings).resolve_job_def(name)
     run_id = str(uuid.uuid4())
     print(f"Week {week}, source {deployment.source.name}, run {run_id}.", flush=True)
+    if settings.gate_override is not None:
+        print(f"Gates that fail let this run through: {settings.gate_override}", flush=True)
     started = time.monotonic()
     log = settings.home / "logs" / f"{run_id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -303,6 +305,13 @@ def print_summary() -> None:
         decisions = connection.execute(
             "select * from recs.model_decisions where as_of = $week order by step", {"week": week}
         ).df()
+        failed = connection.execute(
+            """
+            select gate, sentence, reason from recs.gates
+            where as_of = $week and not passed and gate <> 'baselines' order by gate, subject
+            """,
+            {"week": week},
+        ).fetchall()
         campaigns = connection.execute(
             """
             select campaign, sum(customers) filter (where outcome = 'selected') as selected
@@ -328,6 +337,9 @@ def print_summary() -> None:
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
     print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.")
     print(f"Campaigns: {', '.join(f'{name} ({int(count)})' for name, count in campaigns) or 'none'}.\n")
+    for gate, sentence, reason in failed:
+        what = "refused the new ranker" if reason is None else f"is overridden ({reason})"
+        print(f"Gate {gate} {what}: {sentence}")
     print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))
     print("\nThree recommendations, and why:")

@@ -420,9 +420,13 @@ class Ranker:
             raise ArtefactError(
                 f"The ranker in {folder} is not what was written (sha256 {digest[:12]}...): {again}"
             )
-        ranker = cls(
-            RankerConfig.model_validate(description["config"]), seed=description["seed"], threads=threads
-        )
+        try:
+            config = RankerConfig.model_validate(description["config"])
+        except ValueError as error:
+            raise ArtefactError(
+                f"The ranker in {folder} was trained with settings that are no longer known: {again}"
+            ) from error
+        ranker = cls(config, seed=description["seed"], threads=threads)
         ranker.booster_ = lgb.Booster(model_str=text.decode())
         ranker.features_ = tuple(description["features"])
         ranker.used_ = tuple(description["used"])

@@ -421,6 +421,13 @@ MODEL = {
         ("2024-03-04", "weekly_email", 1, "available", 3, 2),
         ("2024-03-04", "weekly_email", 2, "in_stock", 1, 1),
     ],
+    "gates": [
+        (
+            "2024-03-04", "volume", "orders", 120, 2, 99, False, True, "new shop", "orders: 120 rows after 10.", 10,
+        ),
+        ("2024-03-04", "model", "ranker", None, None, None, True, False, None, "ranker: no earlier week.", None),
+        ("2024-02-26", "volume", "orders", 10, None, None, True, False, None, "orders: 10 rows.", None),
+    ],
     "backtest": [
         (
             "2024-03-04", "all", "ranker", "map", 12, 3, 4, 0.30, "repurchase", 0.05, 0.01, 0.09,

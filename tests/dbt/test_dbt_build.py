@@ -317,6 +317,11 @@ def test_published_evaluation_of_the_week(published):
         (1, "available", 3, 2),
         (2, "in_stock", 1, 1),
     ]
+    columns = "gate, value, limit_high, previous_value, passed, overridden, reason"
+    assert published.sql(f"select {columns} from recs.gates") == [
+        ("model", None, None, None, True, False, None),
+        ("volume", 120.0, 99.0, 10.0, False, True, "new shop"),
+    ]
     assert published.sql("select recommender, value, baseline, ci_low from recs.backtest") == [
         ("ranker", 0.30, "repurchase", 0.01),
         ("repurchase", 0.25, "repurchase", 0.0),

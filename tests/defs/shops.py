@@ -68,7 +68,12 @@ class Home:
 
 
 def start(
-    home: Path, data: Path, as_of: str | None = None, command: tuple[str, ...] = ("run",), **settings: object
+    home: Path,
+    data: Path,
+    as_of: str | None = None,
+    command: tuple[str, ...] = ("run",),
+    program: tuple[str, ...] = ("-m", "recs_assets"),
+    **settings: object,
 ) -> subprocess.Popen[str]:
     """Start one week the way a user does, with nothing of this process's settings."""
     environment = {
@@ -79,7 +84,7 @@ def start(
     environment |= {"RECS_HOME": str(home), "RECS_DATA": str(data), "GX_ANALYTICS_ENABLED": "false"}
     environment |= {f"RECS_{name.upper()}": str(value) for name, value in settings.items()}
     return subprocess.Popen(
-        [sys.executable, "-m", "recs_assets", *command, *(["--as-of", as_of] if as_of else [])],
+        [sys.executable, *program, *command, *(["--as-of", as_of] if as_of else [])],
         cwd=ROOT,
         env=environment,
         text=True,

@@ -17,6 +17,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from recs_assets.defs import build_definitions
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.quality import MIN_ROWS_JUDGED
+from recs_assets.evaluation.gates import ADVICE
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import RAW_TABLES, SettingsError
 from recs_assets.settings import Settings
@@ -64,6 +65,7 @@ def test_every_table_and_model_is_an_asset(specs: dict) -> None:
         "model/product_neighbours",
         "model/association_rules",
         "model/metrics",
+        "model/gates",
         "recs/email_recommendations",
         "recs/buy_it_again",
         "recs/frequently_bought_together",
@@ -149,6 +151,25 @@ def test_the_gates_block(definitions: dg.Definitions) -> None:
         )
     }
     assert all(spec.blocking for spec in gates.values())
+    week = {
+        (spec.name, "/".join(key.asset_key.path)): spec.blocking
+        for key in graph.asset_check_keys
+        if (spec := graph.get_check_spec(key)).name in ADVICE
+    }
+    assert week == {
+        (name, "raw/orders" if name in ("volume", "freshness") else "model/gates"): True for name in ADVICE
+    }
+
+
+def test_nothing_is_built_before_the_landing_gates_nor_published_before_those_of_the_lists(
+    definitions: dg.Definitions,
+) -> None:
+    job = definitions.resolve_job_def("weekly")
+    order = [node.name for node in job.nodes_in_topological_order]
+    assert order.index("landing_gate") < order.index("prepare_features")
+    assert (
+        order.index("model__gates") < order.index("prepare_published") < order.index("published__recs_duckdb")
+    )
 
 
 def test_weeks_are_keyed_by_their_monday(tmp_path: Path) -> None:

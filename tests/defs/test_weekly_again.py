@@ -218,7 +218,7 @@ def test_a_shop_with_one_customer_gets_its_list(tmp_path: Path) -> None:
 
 
 def test_a_shop_with_one_product_says_that_no_email_can_be_filled(tmp_path: Path) -> None:
-    """Twelve slots cannot be filled with one product, and an email table without rows is never published."""
+    """Twelve slots cannot be filled with one product, and a campaign that fills nobody's is never published."""
     data = shops.copy(tmp_path / "data")
     for table in (
         "products", "order_items", "browsing_events", "reviews", "promotions", "returns", "inventory",
@@ -227,7 +227,10 @@ def test_a_shop_with_one_product_says_that_no_email_can_be_filled(tmp_path: Path
     (data / "manifest.json").unlink()
     ran = shops.run(tmp_path / "home", data, WEEK)
     assert ran.code == 1
-    assert ran.errors == ["recs.email_recommendations: it has 0 rows where at least 1 must be."]
+    assert ran.errors == [
+        "Gate fill: weekly_email: 0 of 35 eligible customers have a full list (0 %), where at least 50 % must be: "
+        "look at stock, sale dates and rules, or set RECS_GATE_OVERRIDE to the reason why this is right."
+    ]
     assert not (tmp_path / "home" / "published" / "recs.duckdb").exists()
 
 

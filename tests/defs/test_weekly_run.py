@@ -31,6 +31,7 @@ PUBLISHED = {
     "email_recommendations",
     "forecasts",
     "frequently_bought_together",
+    "gates",
     "interactions",
     "model_decisions",
     "model_metrics",
@@ -60,6 +61,7 @@ GRAIN = {
     "recommendation_traces": "as_of, customer_id, product_id",
     "model_decisions": "as_of, step",
     "rule_outcomes": "as_of, campaign, step",
+    "gates": "as_of, gate, subject",
     "forecasts": "as_of, campaign, forecast_as_of",
     "backtest": "as_of, view, recommender, metric, k",
     "recall_waterfall": "as_of, anchor, view, segment, k, source, stage",
@@ -85,7 +87,7 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     assert "| popularity |" in out
     assert len(re.findall(r"^  customer \S+, slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
     assert "Campaigns: category_affinity (35), weekly_email (35)." in out
-    assert re.search(r"^\[44/44\] exports__\w+ done in", out, flags=re.MULTILINE)
+    assert re.search(r"^\[46/46\] exports__\w+ done in", out, flags=re.MULTILINE)
     assert weekly.ran[WEEK].err == ""
 
 

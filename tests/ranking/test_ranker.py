@@ -114,6 +114,18 @@ def test_saved_and_loaded(fitted, tmp_path):
     assert fitted.save(tmp_path / "ranker", anchors=["2024-03-04"]) == digest
 
 
+def test_a_model_of_settings_that_are_gone_is_refused(fitted, tmp_path):
+    folder: Path = tmp_path / "ranker"
+    fitted.save(folder)
+    stored = json.loads((folder / "ranker.json").read_text())
+    stored["config"]["colour"] = "red"
+    (folder / "ranker.json").write_text(json.dumps(stored))
+    with pytest.raises(
+        ArtefactError, match="settings that are no longer known: materialise the ranker again"
+    ):
+        Ranker.load(folder)
+
+
 def test_a_changed_model_is_refused(fitted, tmp_path):
     folder: Path = tmp_path / "ranker"
     fitted.save(folder)

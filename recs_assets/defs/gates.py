@@ -1,0 +1,205 @@
+"""The gates of a week: what came in, before anything is built, and the lists, before they are published.
+
+The ranker's own gate stands in `defs.ranker`: it does not block, it keeps the last good model.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+import dagster as dg
+import pandas as pd
+
+from recs_assets.campaigning import NOTHING, SELECTED
+from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
+from recs_assets.defs.ingest import raw_key
+from recs_assets.defs.metadata import markdown_table
+from recs_assets.defs.ranker import RANKER_GATES, RANKER_KEY
+from recs_assets.defs.results import DATE, REAL, model_key, write_model_table
+from recs_assets.evaluation import gates
+from recs_assets.evaluation.gates import Gates, Verdict
+from recs_assets.evaluation.promotion import ORDER
+from recs_assets.rules.pipeline import TOO_FEW
+from recs_assets.schema import RAW_TABLES
+from recs_assets.warehouse import Warehouse
+
+LANDING_GATES = "gates_landing"
+VERDICTS = {"as_of": DATE, **gates.COLUMNS, "previous_value": REAL}
+ENTRY = {
+    "volume": "Rows of the raw tables against the newest earlier published week.",
+    "freshness": "Age of the newest order.",
+}
+EXIT = {
+    "finite": "Every score is a finite number.",
+    "spread": "Scores tell products apart.",
+    "coverage": "The lists show enough of the catalogue.",
+    "fill": "Enough of the eligible customers have a full email.",
+    "sameness": "Customers do not all get the same.",
+}
+# The one model that gives everybody the same list on purpose.
+IMPERSONAL = ORDER[0]
+STOREFRONT = "customer_recommendations"
+
+
+def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
+    """Judges the landed tables as a whole; a failure stops the run before anything is built."""
+
+    @dg.multi_asset_check(
+        name="landing_gate",
+        specs=[
+            dg.AssetCheckSpec(
+                name,
+                asset=raw_key("orders"),
+                additional_deps=[raw_key(table) for table in RAW_TABLES if table != "orders"],
+                blocking=True,
+                description=text,
+            )
+            for name, text in ENTRY.items()
+        ],
+        pool=WRITER_POOL,
+    )
+    def gate(
+        context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.AssetCheckResult]:
+        week, limits = week_of(context), deployment.gates
+        before, earlier = warehouse.verdicts_before(week)
+        counted = earlier[(earlier["gate"] == "volume").to_numpy()]
+        newest, orders = warehouse.newest_order(week)
+        verdicts = gates.overrule(
+            [
+                *gates.volume(
+                    warehouse.raw_volumes(week),
+                    dict(zip(counted["subject"], counted["value"], strict=True)),
+                    before,
+                    limits.volume,
+                ),
+                gates.freshness(newest, orders, week, limits.freshness),
+            ],
+            deployment.settings.gate_override,
+        )
+        warehouse.replace_table(week, LANDING_GATES, gates.table(verdicts), gates.COLUMNS)
+        yield from _results(context, raw_key("orders"), ENTRY, verdicts)
+
+    return gate
+
+
+def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    key = model_key("gates")
+
+    @dg.asset(
+        key=key,
+        deps=[
+            *(
+                model_key(table)
+                for table in ("recommendations", "email_selection", "campaign_outcomes", "decisions")
+            ),
+            RANKER_KEY,
+            raw_key("orders"),
+        ],
+        **deployment.weekly,
+        group_name="publish",
+        kinds={"python", "duckdb"},
+        description="Every gate's verdict of the week: what came in, the model, the lists.",
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in EXIT.items()
+        ],
+    )
+    def verdicts_of_the_week(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
+        week, limits = week_of(context), deployment.gates
+        decisions = warehouse.model_table(week, "decisions")
+        available = int(warehouse.known(week, week).available.sum())
+        personal = decisions["chosen"].max() != IMPERSONAL
+        lists = warehouse.listed(week, "recommendations", "rank")
+        codes, scores = (lists[name].to_numpy() for name in ("customer", "score"))
+        verdicts = [
+            gates.finite(scores, STOREFRONT),
+            *gates.spread(codes, lists["product"].to_numpy(), scores, STOREFRONT, limits),
+            gates.coverage(lists, available, STOREFRONT, limits, personal),
+            gates.sameness(lists, available, STOREFRONT, limits, personal),
+        ]
+        outcomes = warehouse.model_table(week, "campaign_outcomes")
+        for name in sorted(set(outcomes["campaign"])):
+            # Without its file a campaign's lists of this week are there still.
+            campaign = deployment.campaigns.campaigns.get(name)
+            if campaign is None or campaign.lists_products:
+                verdicts += _of_campaign(warehouse, week, name, outcomes, available, limits, personal)
+        verdicts = gates.overrule(verdicts, deployment.settings.gate_override)
+        _, earlier = warehouse.verdicts_before(week)
+        judged = pd.concat(
+            [
+                warehouse.model_table(week, LANDING_GATES),
+                warehouse.model_table(week, RANKER_GATES),
+                gates.table([gates.baselines(decisions), *verdicts]),
+            ],
+            ignore_index=True,
+        )
+        before = earlier.rename(columns={"value": "previous_value"})
+        rows = judged.merge(before, on=["gate", "subject"], how="left").assign(as_of=week)
+        metadata = write_model_table(warehouse, week, "gates", rows, VERDICTS)
+        shown = judged[["gate", "subject", "passed", "overridden", "sentence"]]
+        yield dg.MaterializeResult(
+            metadata={
+                **metadata,
+                "verdicts": dg.MetadataValue.md(
+                    markdown_table(list(shown), list(shown.itertuples(index=False, name=None)))
+                ),
+            }
+        )
+        yield from _results(context, key, EXIT, verdicts)
+
+    return verdicts_of_the_week
+
+
+def _of_campaign(
+    warehouse: Warehouse,
+    week: date,
+    name: str,
+    outcomes: pd.DataFrame,
+    available: int,
+    limits: Gates,
+    personal: bool,
+) -> list[Verdict]:
+    """The gates on a campaign's filled slots.
+
+    Eligible is who was to get a list and could not be given one for want of products, or was; a query
+    that cannot be answered says so in its own check, and stops no week.
+    """
+    lists = warehouse.listed(week, "email_selection", "slot", name)
+    mine = outcomes[(outcomes["campaign"] == name).to_numpy()]
+    counts = mine.set_index("outcome")["customers"]
+    full = int(counts.get(SELECTED, 0))
+    wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
+    return [
+        gates.finite(lists["score"].to_numpy(), name),
+        gates.fill(full, wanted, name, limits),
+        gates.sameness(lists, available, name, limits, personal),
+    ]
+
+
+def _results(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
+    key: dg.AssetKey,
+    names: Sequence[str],
+    verdicts: Sequence[Verdict],
+) -> Iterator[dg.AssetCheckResult]:
+    """One check per gate; what was let through is logged with its reason."""
+    refused = gates.refusals(verdicts)
+    for one in verdicts:
+        if one.overridden:
+            context.log.warning(f"Gate {one.gate} is overridden ({one.reason}): {one.sentence}")
+    for name in names:
+        mine = [one for one in verdicts if one.gate == name]
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=name,
+            passed=name not in refused,
+            severity=dg.AssetCheckSeverity.ERROR,
+            description=refused.get(name, " ".join(one.sentence for one in mine)),
+            metadata={
+                "overridden": any(one.overridden for one in mine),
+                "figures": dg.MetadataValue.json(
+                    {one.subject: one.value for one in mine if one.value is not None}
+                ),
+            },
+        )

@@ -1,0 +1,505 @@
+"""The gates that decide whether a week may be published: plain figures in, verdicts out.
+
+A verdict passes only on a finite figure within its limits; where there is nothing to compare with,
+or too little to judge by, its sentence says so. `docs/gates.md` has every gate with its threshold,
+`recs_assets/gates.yaml` the values.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Annotated, Self
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from recs_assets.evaluation import bootstrap
+from recs_assets.schema import RAW_TABLES
+
+# Of a list, the places whose products make the set that `sameness` compares.
+SET_OF = 12
+
+# What a reader of a refusal can do about it, per gate that blocks.
+ADVICE = {
+    "volume": "look at the export, or set RECS_GATE_OVERRIDE to the reason why this is right",
+    "freshness": "deliver the newest orders, or set RECS_GATE_OVERRIDE to the reason why this is right",
+    "finite": "find the model that gave these scores; no override lets them pass",
+    "spread": "find out why the model scores alike, or set RECS_GATE_OVERRIDE to the reason why this is right",
+    "coverage": "look at the lists, or set RECS_GATE_OVERRIDE to the reason why this is right",
+    "fill": "look at stock, sale dates and rules, or set RECS_GATE_OVERRIDE to the reason why this is right",
+    "sameness": "look at the lists, or set RECS_GATE_OVERRIDE to the reason why this is right",
+}
+# No reason makes a score right that is not a number.
+NEVER_OVERRIDDEN = frozenset({"finite"})
+
+# Columns of `table`, with DuckDB's types.
+COLUMNS = {
+    "gate": "varchar", "subject": "varchar", "value": "double", "limit_low": "double", "limit_high": "double",
+    "passed": "boolean", "overridden": "boolean", "reason": "varchar", "sentence": "varchar",
+}  # fmt: skip
+
+
+# -- thresholds -------------------------------------------------------------------------------
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Change(_Model):
+    """How far a count may move in one direction."""
+
+    factor: Annotated[float, Field(gt=1)]
+    min_change: Annotated[int, Field(ge=1)]
+
+
+class Volume(_Model):
+    """Rows of the raw tables from one published week to the next."""
+
+    drop: Change
+    spike: Change
+    bursts: tuple[str, ...]
+
+    @field_validator("bursts")
+    @classmethod
+    def _tables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if name not in RAW_TABLES]:
+            raise ValueError(f"no such raw table: {', '.join(unknown)}")
+        return value
+
+
+class Freshness(_Model):
+    """How old the newest order may be."""
+
+    max_age_days: Annotated[float, Field(gt=0)]
+    min_orders: Annotated[int, Field(ge=1)]
+
+
+class Range(_Model):
+    """A share that must lie between two others."""
+
+    low: Share
+    high: Share
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
+
+
+class Lists(_Model):
+    """What the lists must look like as a whole."""
+
+    max_flat_share: Share
+    min_distinct_scores: Annotated[int, Field(ge=2)]
+    coverage: Range
+    fill: Range
+    max_same_share: Share
+
+
+class Successor(_Model):
+    """What a new ranker owes to the last one."""
+
+    tolerance: Annotated[float, Field(ge=0)]
+
+
+class Gates(_Model):
+    """Every threshold (recs_assets/gates.yaml)."""
+
+    min_customers: Annotated[int, Field(ge=1)]
+    volume: Volume
+    freshness: Freshness
+    lists: Lists
+    model: Successor
+
+
+# -- verdicts ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one gate says of one subject.
+
+    Attributes:
+        gate: its name.
+        subject: a table, a list or a model.
+        value: the figure that was judged; None where there was nothing to judge.
+        limit_low: smallest value that passes; None for any.
+        limit_high: largest value that passes; None for any.
+        passed: the value is finite and within the limits, or could not be judged.
+        finding: the sentence about it, without its full stop.
+        overridden: failed, and let through by somebody.
+        reason: theirs.
+    """
+
+    gate: str
+    subject: str
+    value: float | None
+    limit_low: float | None
+    limit_high: float | None
+    passed: bool
+    finding: str
+    overridden: bool = False
+    reason: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.finding}."
+
+    @property
+    def blocks(self) -> bool:
+        return not (self.passed or self.overridden)
+
+
+def _verdict(
+    gate: str,
+    subject: str,
+    value: float,
+    finding: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    unjudged: str | None = None,
+    share: bool = False,
+) -> Verdict:
+    """A finite value within its limits passes; with `unjudged`, the reason, any finite value does. The
+    finding names value and limit as percentages where they are shares."""
+    limits = [limit for limit in (low, high) if limit is not None]
+    sound = bool(np.isfinite([value, *limits]).all())
+    within = (low is None or value >= low) and (high is None or value <= high)
+    if sound and unjudged is not None:
+        finding = f"{finding} (not judged: {unjudged})"
+    elif sound and not within:
+        shown = _percent if share else _number
+        below = low is not None and value < low
+        bound = f"at least {shown(low)} must be" if below else f"at most {shown(high)} may be"
+        finding = f"{finding}{f' ({shown(value)})' if share else ''}, where {bound}"
+    elif not sound:
+        finding = f"{finding}, which is no number to judge by"
+    return Verdict(
+        gate, subject, float(value), low, high, sound and (unjudged is not None or within), finding
+    )
+
+
+def _nothing(gate: str, subject: str, why: str) -> Verdict:
+    return Verdict(gate, subject, None, None, None, True, why)
+
+
+def _number(value: float | None) -> str:
+    """1,234 for a count, three significant digits for anything else."""
+    if value is None or not math.isfinite(value):
+        return str(value)
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
+
+
+def _percent(value: float | None) -> str:
+    return f"{_number(None if value is None else 100 * value)} %"
+
+
+def overrule(verdicts: Iterable[Verdict], reason: str | None) -> list[Verdict]:
+    """The verdicts, those that failed marked as let through for a reason; None changes nothing.
+
+    What is not finite stays refused.
+    """
+    return [
+        replace(one, overridden=True, reason=reason)
+        if reason is not None and not one.passed and one.gate not in NEVER_OVERRIDDEN
+        else one
+        for one in verdicts
+    ]
+
+
+def refusals(verdicts: Iterable[Verdict]) -> dict[str, str]:
+    """Gate -> the one sentence of why it blocks, with what to do, in the order of the verdicts."""
+    found: dict[str, list[str]] = {}
+    for one in verdicts:
+        if one.blocks:
+            found.setdefault(one.gate, []).append(one.finding)
+    return {gate: f"Gate {gate}: {'; '.join(texts)}: {ADVICE[gate]}." for gate, texts in found.items()}
+
+
+def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
+    """One row per verdict, columns `COLUMNS`."""
+    return pd.DataFrame(
+        [tuple(getattr(one, name) for name in COLUMNS) for one in verdicts], columns=list(COLUMNS)
+    ).astype({"value": float, "limit_low": float, "limit_high": float, "reason": object})
+
+
+# -- what came in -----------------------------------------------------------------------------
+
+
+def volume(
+    rows: Mapping[str, float], before: Mapping[str, float], week: date | None, limits: Volume
+) -> list[Verdict]:
+    """Counts of raw rows against those of an earlier published week.
+
+    A drop blocks at or below old / factor, a spike at or above old * factor, where the difference
+    also reaches the minimum.
+
+    Args:
+        rows: subject -> count: a raw table, or "<table>, last 7 days".
+        before: the same of the earlier week.
+        week: the earlier week; None where there is none.
+        limits: thresholds.
+    """
+    verdicts = []
+    for subject, new in rows.items():
+        name, _, recent = subject.partition(", ")
+        what = f"{name} {'in the last 7 days' if recent else 'in all'}: {_rows(new)}"
+        if week is None:
+            text = f"{what}; no earlier week is published to compare with"
+            verdicts.append(_verdict("volume", subject, new, text))
+            continue
+        if subject not in before:
+            text = f"{what}; week {week} has no count of them"
+            verdicts.append(_verdict("volume", subject, new, text))
+            continue
+        old = before[subject]
+        text = f"{what} after {_number(old)} in week {week}"
+        if not math.isfinite(old):
+            verdicts.append(_verdict("volume", subject, new, text, low=old))
+            continue
+        drop, spike = limits.drop, limits.spike
+        # The smallest and the largest count that pass.
+        low = max(0, math.floor(min(old / drop.factor, old - drop.min_change)) + 1)
+        high = math.ceil(max(old * spike.factor, old + spike.min_change)) - 1
+        burst = f"{name} comes in bursts" if recent and name in limits.bursts else None
+        verdicts.append(_verdict("volume", subject, new, text, low=low, high=high, unjudged=burst))
+    return verdicts
+
+
+def _rows(count: float) -> str:
+    return f"{_number(count)} {'row' if count == 1 else 'rows'}"
+
+
+def freshness(newest: datetime | None, orders: int, as_of: date, limits: Freshness) -> Verdict:
+    """How many days before the week's midnight the newest order was placed.
+
+    Args:
+        newest: time of the newest order before it, in the shop's time zone; None without orders.
+        orders: how many orders are known.
+        as_of: the week.
+        limits: thresholds.
+    """
+    if newest is None:
+        text = f"No order is dated before {as_of}"
+        return Verdict("freshness", "orders", None, None, limits.max_age_days, False, text)
+    age = (datetime.combine(as_of, datetime.min.time()) - newest).total_seconds() / 86_400
+    few = f"{orders} orders are fewer than {limits.min_orders}" if orders < limits.min_orders else None
+    text = f"The newest order is {age:.1f} days old at {as_of}"
+    return _verdict("freshness", "orders", age, text, high=limits.max_age_days, unjudged=few)
+
+
+# -- what goes out ----------------------------------------------------------------------------
+
+
+def finite(scores: np.ndarray, subject: str) -> Verdict:
+    """Whether every score is a finite number; an empty list holds none that is not.
+
+    Args:
+        scores: float[n].
+        subject: whose they are.
+    """
+    bad = int((~np.isfinite(np.asarray(scores, dtype=float))).sum())
+    text = f"{subject}: {bad:,} of {len(scores):,} scores are not finite"
+    return _verdict("finite", subject, bad, text, high=0)
+
+
+def spread(
+    customer: np.ndarray, product: np.ndarray, scores: np.ndarray, subject: str, limits: Gates
+) -> list[Verdict]:
+    """Whether the scores tell products apart: within the lists, and at all.
+
+    A list of one row says nothing about the first; the second is held to no more different scores than
+    there are products, as many as a model without a view of the customer can give.
+
+    Args:
+        customer: int[n], rows of one customer in one run.
+        product: int[n].
+        scores: float[n].
+        subject: whose they are.
+        limits: thresholds.
+    """
+    scores = np.asarray(scores, dtype=float)
+    sound = bool(np.isfinite(scores).all())
+    start = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]]) if len(customer) else np.empty(0, int)
+    length = np.diff(np.r_[start, len(customer)])
+    verdicts = []
+    if (longer := int((length > 1).sum())) == 0:
+        verdicts.append(
+            _nothing("spread", f"{subject}, flat lists", f"{subject}: no list has a second row")
+            if sound
+            else _verdict("spread", f"{subject}, flat lists", math.nan, f"{subject}: flat lists")
+        )
+    else:
+        same = np.maximum.reduceat(scores, start) == np.minimum.reduceat(scores, start)
+        flat = int((same & (length > 1)).sum())
+        verdicts.append(
+            _verdict(
+                "spread",
+                f"{subject}, flat lists",
+                flat / longer if sound else math.nan,
+                f"{subject}: {flat:,} of {longer:,} customers have one single score in their list",
+                high=limits.lists.max_flat_share,
+                unjudged=_few(longer, limits),
+                share=True,
+            )
+        )
+    distinct, products = len(np.unique(scores)), len(np.unique(product))
+    verdicts.append(
+        _verdict(
+            "spread",
+            f"{subject}, distinct scores",
+            distinct if sound else math.nan,
+            f"{subject}: {distinct:,} different scores",
+            low=min(limits.lists.min_distinct_scores, products),
+            unjudged=_few(len(start), limits),
+        )
+    )
+    return verdicts
+
+
+def coverage(lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool) -> Verdict:
+    """Products on the lists, of as many as they could show: those that may be sold, or the rows.
+
+    Args:
+        lists: columns customer, product.
+        available: how many products may be sold.
+        subject: whose lists.
+        limits: thresholds.
+        personal: False where the model gives everybody the same on purpose.
+    """
+    possible = min(available, len(lists))
+    if possible == 0:
+        return _nothing("coverage", subject, f"{subject}: there is nothing to show")
+    shown = lists["product"].nunique()
+    text = f"{subject}: {shown:,} products shown of the {possible:,} that could be"
+    bounds = limits.lists.coverage
+    unjudged = _few(lists["customer"].nunique(), limits, personal)
+    # A product that may no longer be sold is another gate's business.
+    value = min(1.0, shown / possible)
+    return _verdict(
+        "coverage", subject, value, text, low=bounds.low, high=bounds.high, unjudged=unjudged, share=True
+    )
+
+
+def fill(full: int, eligible: int, subject: str, limits: Gates) -> Verdict:
+    """Eligible customers with a full list.
+
+    Args:
+        full: how many of them have one.
+        eligible: how many may get it.
+        subject: whose lists.
+        limits: thresholds.
+    """
+    if eligible == 0:
+        return _nothing("fill", subject, f"{subject}: nobody may get a list")
+    text = f"{subject}: {full:,} of {eligible:,} eligible customers have a full list"
+    bounds = limits.lists.fill
+    return _verdict(
+        "fill", subject, full / eligible, text,
+        low=bounds.low, high=bounds.high, unjudged=_few(eligible, limits), share=True,
+    )  # fmt: skip
+
+
+def sameness(lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool) -> Verdict:
+    """The largest share of customers whose first twelve products are the same set.
+
+    Args:
+        lists: columns customer, product, rank from 1.
+        available: how many products may be sold; of twelve and fewer everybody gets all.
+        subject: whose lists.
+        limits: thresholds.
+        personal: False where the model gives everybody the same on purpose.
+    """
+    if lists.empty:
+        return _nothing("sameness", subject, f"{subject}: there are no lists")
+    first = lists[(lists["rank"] <= SET_OF).to_numpy()].sort_values(["customer", "product"])
+    customers, row = np.unique(first["customer"].to_numpy(), return_inverse=True)
+    place = first.groupby("customer", sort=False).cumcount().to_numpy()
+    sets = np.full((len(customers), int(place.max()) + 1), -1, dtype=np.int64)
+    sets[row, place] = first["product"].to_numpy()
+    most = int(np.unique(sets, axis=0, return_counts=True)[1].max())
+    text = f"{subject}: {most:,} of {len(customers):,} customers get the same set of {sets.shape[1]}"
+    unjudged = (
+        f"there are no more than {SET_OF} products"
+        if available <= SET_OF
+        else _few(len(customers), limits, personal)
+    )
+    return _verdict(
+        "sameness", subject, most / len(customers), text,
+        high=limits.lists.max_same_share, unjudged=unjudged, share=True,
+    )  # fmt: skip
+
+
+def _few(customers: int, limits: Gates, personal: bool = True) -> str | None:
+    """Why a share of so many customers is not judged; None where it is."""
+    if not personal:
+        return "the chosen model gives everybody the same on purpose"
+    if customers < limits.min_customers:
+        return f"{customers} customers are fewer than {limits.min_customers}"
+    return None
+
+
+# -- which model ------------------------------------------------------------------------------
+
+
+def successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, seed: int) -> Verdict:
+    """A newly trained ranker against the last published week's, on the same test candidates.
+
+    Refused where the paired bootstrap interval of new - old lies wholly below -tolerance. The old
+    ranker was refitted with its own test anchor, whose label window may overlap the one it is judged in
+    here, which the new one has never seen: the bar is strict, and errs towards what is known to work.
+
+    Args:
+        new: float64[customers], MAP@12 of the new ranker's lists.
+        old: float64[customers], of the old one's, the same customers in the same order.
+        old_week: whose ranker the old one is.
+        limits: thresholds.
+        seed: of the bootstrap.
+    """
+    new, old = np.asarray(new, dtype=float), np.asarray(old, dtype=float)
+    if len(new) == 0:
+        return _nothing("model", "ranker", "ranker: nobody bought in the test's label window")
+    text = f"ranker: MAP@12 of {np.mean(new):.4f} against {np.mean(old):.4f} of week {old_week}'s"
+    if not (np.isfinite(new).all() and np.isfinite(old).all()):
+        return _verdict("model", "ranker", math.nan, text)
+    difference, low, high = bootstrap.paired_difference(new, old, seed)
+    text = f"{text}, difference {difference:.4f} ({low:.4f} to {high:.4f})"
+    few = _few(len(new), limits)
+    return _verdict("model", "ranker", high, text, low=-limits.model.tolerance, unjudged=few)
+
+
+def incomparable(why: str) -> Verdict:
+    """The verdict where there is no earlier ranker to compare with, or no new one: it says why."""
+    return _nothing("model", "ranker", why)
+
+
+def baselines(decisions: pd.DataFrame) -> Verdict:
+    """The record of whether the ranker beats the simplest model that held (`promotion.decide`).
+
+    It blocks nothing: where it fails, the simpler model makes the lists.
+
+    Args:
+        decisions: columns candidate, incumbent, metric, candidate_value, incumbent_value, difference,
+            ci_low, ci_high, promoted.
+    """
+    rows = decisions[(decisions["candidate"] == "ranker").to_numpy()]
+    if rows.empty:
+        return _nothing("baselines", "ranker", "ranker: none was compared with the simpler models")
+    row = rows.iloc[-1]
+    text = (
+        f"ranker: {row['metric']} of {row['candidate_value']:.4f} against {row['incumbent']}'s "
+        f"{row['incumbent_value']:.4f}, difference {row['difference']:.4f} "
+        f"({row['ci_low']:.4f} to {row['ci_high']:.4f})"
+    )
+    passed = bool(row["promoted"]) and bool(np.isfinite(row["ci_low"]))
+    return Verdict("baselines", "ranker", float(row["ci_low"]), 0.0, None, passed, text)

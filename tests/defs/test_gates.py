@@ -1,0 +1,116 @@
+"""What the gates do to a week: a refused one leaves what was published, a refused ranker the last good one."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import shops
+from shops import Home
+
+EARLIER, WEEK = "2025-05-05", "2025-06-30"
+REASON = "a day of ten times as many orders, confirmed by the shop"
+
+
+def spike(data: Path) -> None:
+    """Nine more orders beside each of the newest week, with the same lines."""
+    newest = [row for row in shops.rows_of(data, "orders") if "2025-06-23" <= row["ordered_at"][:10] < WEEK]
+    copies = {row["order_id"]: [f"{row['order_id']}-{number}" for number in range(9)] for row in newest}
+    shops.change(
+        data,
+        "orders",
+        lambda rows: rows + [row | {"order_id": name} for row in newest for name in copies[row["order_id"]]],
+    )
+    shops.change(
+        data,
+        "order_items",
+        lambda rows: (
+            rows
+            + [
+                row | {"order_id": name}
+                for row in rows
+                if row["order_id"] in copies
+                for name in copies[row["order_id"]]
+            ]
+        ),
+    )
+
+
+def test_a_spike_blocks_the_week_until_somebody_gives_a_reason(weekly: Home, tmp_path: Path) -> None:
+    home, data = weekly.copy(tmp_path / "home"), shops.copy(tmp_path / "data")
+    orders = [datetime.fromisoformat(row["ordered_at"][:10]) for row in shops.rows_of(data, "orders")]
+    before = sum(datetime(2025, 4, 28) <= at < datetime(2025, 5, 5) for at in orders)
+    now = sum(datetime(2025, 6, 23) <= at < datetime(2025, 6, 30) for at in orders)
+    spike(data)
+    published = home.kept()
+    ran = shops.run(home.path, data, WEEK)
+    assert ran.code == 1
+    [error] = ran.errors
+    assert error.startswith("Gate volume: ")
+    assert (
+        f"orders in the last 7 days: {10 * now} rows after {before} in week {EARLIER}, where at most" in error
+    )
+    assert error.endswith("or set RECS_GATE_OVERRIDE to the reason why this is right.")
+    assert "what was published before is untouched" in ran.err
+    assert home.kept() == published
+
+    ran = shops.run(home.path, data, WEEK, gate_override=REASON)
+    assert ran.code == 0, ran.err
+    assert f"Gates that fail let this run through: {REASON}" in ran.out
+    assert f"Gate volume is overridden ({REASON}): orders in the last 7 days: " in ran.out
+    found = home.query(
+        "select value, previous_value, passed, overridden, reason from recs.gates "
+        f"where as_of = '{WEEK}' and gate = 'volume' and subject = 'orders, last 7 days'"
+    )
+    assert found == [(10 * now, before, False, True, REASON)]
+    assert home.query("select count(*) from recs.gates where not overridden and reason is not null") == [(0,)]
+    assert home.query("select distinct as_of::varchar from recs.gates order by 1") == [(EARLIER,), (WEEK,)]
+
+
+def test_a_ranker_that_learned_the_opposite_leaves_the_last_good_one(weekly: Home, tmp_path: Path) -> None:
+    home = weekly.copy(tmp_path / "home")
+    corrupted = str(Path(__file__).with_name("corrupted.py"))
+    ran = shops.finish(shops.start(home.path, shops.TINY, WEEK, program=(corrupted,)))
+    assert ran.code == 0, ran.err
+    assert "Gate model refused the new ranker: ranker: MAP@12 of " in ran.out
+    last, kept = (home.path / "weeks" / week / "models" / "ranker" for week in (EARLIER, WEEK))
+    assert (kept / "model.txt").read_bytes() == (last / "model.txt").read_bytes()
+    facts = {path: json.loads((path / "ranker.json").read_text())["facts"] for path in (last, kept)}
+    why = facts[kept].pop("kept_from")
+    assert facts[kept] == facts[last]
+    assert why["week"] == EARLIER
+    assert why["why"].startswith("ranker: MAP@12 of ")
+    [(passed, overridden, high)] = home.query(
+        f"select passed, overridden, value from recs.gates where as_of = '{WEEK}' and gate = 'model'"
+    )
+    assert (passed, overridden) == (False, False)
+    assert high < -0.002
+    # It scores this week's customers, and is what the evaluation tested.
+    [(rows, scored)] = home.query(
+        f"select count(*), count(ranker_score) from recs.recommendation_traces where as_of = '{WEEK}'"
+    )
+    assert rows == scored > 500
+    best = "select value from recs.model_metrics where as_of = '{}' and recommender = 'ranker' and view = 'all' and segment = 'all' and metric = 'map' and k = 12"
+    [(value,)], [(usual,)] = home.query(best.format(WEEK)), weekly.query(best.format(WEEK))
+    assert value > 0.75 * usual
+
+
+def test_a_week_without_an_earlier_one_passes_and_says_so(weekly: Home) -> None:
+    found = weekly.query(
+        f"select distinct gate, passed from recs.gates where as_of = '{EARLIER}' and gate <> 'baselines' order by 1"
+    )
+    assert [gate for gate, _ in found] == [
+        "coverage", "fill", "finite", "freshness", "model", "sameness", "spread", "volume",
+    ]  # fmt: skip
+    assert all(passed for _, passed in found)
+    [(text,)] = weekly.query(f"select sentence from recs.gates where as_of = '{EARLIER}' and gate = 'model'")
+    assert text == "ranker: no earlier week is published to compare with."
+    counts = weekly.query(
+        "select value::integer from recs.gates where gate = 'volume' and subject = 'orders' order by as_of"
+    )
+    known = [
+        sum(row["ordered_at"][:10] < week for row in shops.rows_of(shops.TINY, "orders"))
+        for week in (EARLIER, WEEK)
+    ]
+    assert [count for (count,) in counts] == known
