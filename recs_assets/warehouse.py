@@ -598,9 +598,18 @@ class Warehouse:
             ).df()
 
     def model_table(self, week: date, name: str) -> pd.DataFrame:
-        """All rows of `model.<name>` of the week's build file."""
+        """All rows of `model.<name>` of the week's build file.
+
+        Raises:
+            WarehouseError: no build file, or one without the table.
+        """
         with self.read(week) as connection:
-            return connection.execute(f'select * from model."{name}"').df()
+            try:
+                return connection.execute(f'select * from model."{name}"').df()
+            except duckdb.CatalogException as error:
+                raise WarehouseError(
+                    f"The build file of {week} has no table model.{name}: run the week again."
+                ) from error
 
     def verdicts_before(self, week: date) -> tuple[date | None, pd.DataFrame]:
         """The newest published week before this one that has verdicts, and its rows of `recs.gates`.

@@ -109,6 +109,7 @@ class Successor(_Model):
     """What a new ranker owes to the last one."""
 
     tolerance: Annotated[float, Field(ge=0)]
+    min_customers: Annotated[int, Field(ge=2)]
 
 
 class Gates(_Model):
@@ -455,7 +456,8 @@ def _few(customers: int, limits: Gates, personal: bool = True) -> str | None:
 def successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, seed: int) -> Verdict:
     """A newly trained ranker against the last published week's, on the same test candidates.
 
-    Refused where the paired bootstrap interval of new - old lies wholly below -tolerance. The old
+    Refused where the paired bootstrap interval of new - old lies wholly below -tolerance. The interval
+    widens by itself where customers are few, but no resample of a handful shows what it lacks. The old
     ranker was refitted with its own test anchor, whose label window may overlap the one it is judged in
     here, which the new one has never seen: the bar is strict, and errs towards what is known to work.
 
@@ -474,7 +476,8 @@ def successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, s
         return _verdict("model", "ranker", math.nan, text)
     difference, low, high = bootstrap.paired_difference(new, old, seed)
     text = f"{text}, difference {difference:.4f} ({low:.4f} to {high:.4f})"
-    few = _few(len(new), limits)
+    least = limits.model.min_customers
+    few = f"{len(new)} customers are fewer than {least}" if len(new) < least else None
     return _verdict("model", "ranker", high, text, low=-limits.model.tolerance, unjudged=few)
 
 
