@@ -8,6 +8,7 @@ The home holds a finished week. Every line is measured on that week's own data, 
   order checked) beside implicit's own fit and two calls of its `recommend`.
 - Ranker: candidates merged, joined with their features and scored, beside `Booster.predict` on the same
   frame that is in memory already.
+- SHAP values of 20,000 of its rows beside LightGBM's own `pred_contrib` of the same; the tables are made before.
 - The ranker's fit beside `lightgbm.train` with the same parameters on the same rows.
 """
 
@@ -106,6 +107,16 @@ def main(arguments: list[str] | None = None) -> int:
     rows["Ranker: score a frame in memory"] = {
         "rows": len(again), "platform_s": known_frame, "library_s": bare,
     }  # fmt: skip
+
+    some = frame[:20_000]
+    learned.ranker.contributions(some[:1])  # makes the tables
+    _, explaining = timed(lambda: learned.ranker.contributions(some))
+    _, bare = timed(
+        lambda: learned.ranker.booster_.predict(
+            used[: len(some)], pred_contrib=True, num_threads=settings.threads
+        )
+    )
+    rows["Ranker: SHAP values"] = {"rows": len(some), "platform_s": explaining, "library_s": bare}
 
     test = shop.test_anchors(week)[0]
     earlier = shop.train_anchors(test)[1:]
