@@ -18,11 +18,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from recs_assets.campaigns.compiler import horizon
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.interactions import Known
 from recs_assets.learning import blocks, load_fitted, published_frame
 from recs_assets.predictions import Plan, Prediction, answer, prepared
 from recs_assets.predictions.tasks import Products, Task
@@ -32,6 +34,7 @@ from recs_assets.ranking.traces import explained, with_ids
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import stored
 from recs_assets.recommenders.item_knn import similar_products
+from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import TOO_FEW, Selection, select, unknown_names
@@ -112,6 +115,7 @@ def context_of(
     week: date,
     anchor: date,
     name: str,
+    rules: Rules,
     audience: np.ndarray | None = None,
     admitted: np.ndarray | None = None,
 ) -> Context:
@@ -125,6 +129,7 @@ def context_of(
         week: of the run.
         anchor: what is dated on it or later stays out.
         name: of the campaign, for its sends.
+        rules: the campaign's; what none of them asks for is not worked out.
         audience: bool[n_customers], who passes the query's WHERE; None: everybody.
         admitted: bool[n_products], what passes the target's filter; the others count as not available.
     """
@@ -133,13 +138,32 @@ def context_of(
         known = replace(known, products=known.products.assign(available=known.available & admitted))
     content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
     settings = shop.settings
-    return Context.of_frames(
+    context = Context.of_frames(
         known,
         **warehouse.rule_frames(week, anchor, name),
         audience=audience,
         factors=content.vectors_,
         copurchase=similar_products(known.history, COPURCHASED, "cosine", threads=settings.threads),
         seed=settings.seed,
+    )
+    if any(one.items.only_due for one in (rules, *rules.segments.values())):
+        rows, _ = due_list(shop, known)
+        own = rows[(rows["replaces"] < 0).to_numpy()]
+        pairs = (own["customer"].to_numpy(), own["product"].to_numpy())
+        shape = (known.n_customers, known.n_products)
+        context = replace(context, due=sparse.csr_matrix((np.ones(len(own)), pairs), shape=shape))
+    return context
+
+
+def due_list(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `rules.cadence.due_again` with the shop's thresholds, and what they took out."""
+    settings = shop.settings
+    return due_again(
+        known,
+        cadence(known, shop.horizon_days),
+        due_ratio=settings.buy_again_due_ratio,
+        repeat_share=settings.buy_again_repeat_share,
+        limit=limit,
     )
 
 
@@ -316,6 +340,7 @@ class _Email:
             self.week,
             anchor,
             self.campaign.name,
+            self.campaign.rule_set,
             task.eligible(anchor),
             task.admitted(anchor),
         )
@@ -496,20 +521,19 @@ def _slots_tested(
 
 
 def rules_at_test(
-    candidates: pd.DataFrame, context: Context, campaign: Campaign | None
+    candidates: pd.DataFrame, context: Context, rules: Rules
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lists as a campaign's rules would cut them: for following purchases through the rules.
 
     Args:
         candidates: customer, product, score.
         context: of their anchor.
-        campaign: whose rules; None: the defaults.
+        rules: the campaign's.
 
     Returns:
         The lists: customer, product, rank. And what was taken out: customer, product, rule, which for
         customers who may not be written to is the reason.
     """
-    rules = Rules() if campaign is None else campaign.rule_set
     # The boost multiplies probabilities, which other models' lists lack.
     choice = select(candidates, context, rules, without=("margin_boost",), trace=True)
     refused = candidates[["customer", "product"]].merge(choice.suppressed, on="customer")

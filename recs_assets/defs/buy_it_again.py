@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from recs_assets.campaigning import due_list
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.ranker import RANKER_KEY
@@ -28,7 +29,6 @@ from recs_assets.ranking.reasons import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within
-from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.warehouse import Warehouse
 
 LENGTH = 50
@@ -53,7 +53,7 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         week = week_of(context)
         known = warehouse.known(week, week)
-        rows, removed = due_list(deployment, known)
+        rows, removed = due_list(deployment, known, LENGTH)
         ranker = trained(deployment, warehouse, week)
         learned = ranker is not None and chosen_model(warehouse, week) == "ranker"
         context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
@@ -76,24 +76,12 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return buy_it_again
 
 
-def due_list(deployment: Deployment, known: Known) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows of `rules.cadence.due_again` with the deployment's thresholds, and what they took out."""
-    settings = deployment.settings
-    return due_again(
-        known,
-        cadence(known, deployment.horizon_days),
-        due_ratio=settings.buy_again_due_ratio,
-        repeat_share=settings.buy_again_repeat_share,
-        limit=LENGTH,
-    )
-
-
 def with_buy_it_again(deployment: Deployment, fold: Fold, chosen: str) -> Fold:
     """The fold with the list as it would have been published at its anchor, in view "repeat".
 
     Where the ranker was chosen its list gives the order (`in_order`).
     """
-    rows, _ = due_list(deployment, fold.known)
+    rows, _ = due_list(deployment, fold.known, LENGTH)
     rows = in_order(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
     return dataclasses.replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
 

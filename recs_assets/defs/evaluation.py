@@ -23,6 +23,7 @@ from recs_assets.ranking.blend import blend
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import VIEWS, stored
+from recs_assets.rules.config import Rules
 from recs_assets.warehouse import Warehouse
 
 METRICS = {
@@ -171,7 +172,8 @@ def _waterfall(
     campaign = deployment.campaigns.campaigns.get(EMAIL)
     if campaign is not None and not campaign.lists_products:
         campaign = None
-    sent, removed = rules_at_test(lists, context_of(deployment, warehouse, week, anchor, EMAIL), campaign)
+    rules = Rules() if campaign is None else campaign.rule_set
+    sent, removed = rules_at_test(lists, context_of(deployment, warehouse, week, anchor, EMAIL, rules), rules)
     table = waterfall(
         every_candidate(warehouse, week, anchor),
         sent,

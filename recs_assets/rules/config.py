@@ -41,6 +41,9 @@ class ItemRules(_Model):
     bought_within_days: Count | None = Field(2, description="Not bought in so many days before the anchor.")
     not_in_cart: bool = Field(True, description="Not in the customer's cart.")
     not_rejected: bool = Field(True, description="Not returned, nor rated 2 or lower, by the customer.")
+    only_due: bool = Field(
+        False, description="Of what she bought before, only what is due again (no durables)."
+    )
     sent_within_sends: Count | None = Field(None, description="Not in her last so many sends at all.")
     one_per_parent: bool = Field(True, description="One variant per parent product.")
     max_per_category: Count | None = Field(4, description="Slots per category.")

@@ -74,6 +74,7 @@ class Context:
         price_drop_day: int[n_products], day of the latest price drop; -1 never.
         carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
         rejected: csr of the same shape, returned or rated 2 or lower.
+        due: csr of the same shape, bought before and due again.
         sends: what this campaign sent before.
         contacts: when any campaign wrote to whom.
         factors: float[n_products, f], content vectors; zero: no text. f at most 65,536.
@@ -99,6 +100,7 @@ class Context:
     price_drop_day: np.ndarray | None = None
     carts: sparse.csr_matrix | None = None
     rejected: sparse.csr_matrix | None = None
+    due: sparse.csr_matrix | None = None
     sends: Sends | None = None
     contacts: Contacts | None = None
     factors: np.ndarray | None = None
@@ -112,7 +114,7 @@ class Context:
                 ("audience", "consent_state", "bounced", "test_account", "country"), (customers,)
             ),
             **dict.fromkeys(("stock", "cost", "parent", "price_drop_day"), (products,)),
-            **dict.fromkeys(("carts", "rejected"), (customers, products)),
+            **dict.fromkeys(("carts", "rejected", "due"), (customers, products)),
             "copurchase": (products, products),
         }
         given = {name: getattr(self, name) for name in shapes}

@@ -134,6 +134,13 @@ def rejected(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
     return rows.lookup(context.rejected) == 0
 
 
+def due(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
+    """Never bought by the customer, or due again (`cadence.due_again`)."""
+    if not rules.items.only_due or context.due is None:
+        return None
+    return (rows.lookup(context.known.last_bought) == 0) | (rows.lookup(context.due) > 0)
+
+
 def sent_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
     """Not in the customer's last `sent_within_sends` sends, whatever happened since."""
     sends = rules.items.sent_within_sends
@@ -222,6 +229,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("pair", bought_recently),
     _rule("pair", in_cart),
     _rule("pair", rejected),
+    _rule("pair", due),
     _rule("pair", sent_recently),
     _rule("limit", one_per_parent),
     _rule("limit", max_per_category),

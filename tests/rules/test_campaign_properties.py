@@ -88,6 +88,7 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
         price_drop_day=np.where(rng.random(n_products) < 0.1, ANCHOR - rng.integers(1, 30, n_products), -1),
         carts=some(2 * customers),
         rejected=some(2 * customers),
+        due=some(20 * customers),
         sends=Sends(*pairs(15 * customers), ANCHOR - 7 * rng.integers(1, 5, 15 * customers)),
         contacts=Contacts(rng.integers(0, customers, customers), ANCHOR - rng.integers(0, 12, customers)),
         factors=rng.normal(size=(n_products, 8)).astype(np.float32),
@@ -119,6 +120,7 @@ def item_rules(draw):
         bought_within_days=draw(maybe(st.integers(1, 40))),
         not_in_cart=draw(st.booleans()),
         not_rejected=draw(st.booleans()),
+        only_due=draw(st.booleans()),
         sent_within_sends=draw(maybe(st.integers(1, 3))),
         one_per_parent=draw(st.booleans()),
         max_per_category=draw(maybe(st.integers(1, 4))),
@@ -183,6 +185,7 @@ class Shop:
             self.sends.setdefault(c, {}).setdefault(day, set()).add(p)
         self.carts = set(zip(*context.carts.nonzero(), strict=True))
         self.rejected = set(zip(*context.rejected.nonzero(), strict=True))
+        self.due = set(zip(*context.due.nonzero(), strict=True))
 
     def outside(self, c, eligibility):
         """The first reason not to write to c, or None."""
@@ -210,6 +213,7 @@ class Shop:
             or not any(k == "purchase" and d >= ANCHOR - items.bought_within_days for d, k in self.events.get((c, p), [])),
             not (items.not_in_cart and (c, p) in self.carts),
             not (items.not_rejected and (c, p) in self.rejected),
+            not items.only_due or p not in self.bought.get(c, ()) or (c, p) in self.due,
             items.sent_within_sends is None or not 0 < self.ago(c, p) <= items.sent_within_sends,
             items.min_price is None or price >= items.min_price,
             items.min_margin is None or (price >= 0.005 and (price - cost) / price >= items.min_margin),

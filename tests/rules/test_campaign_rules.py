@@ -142,6 +142,11 @@ CASES = {
     "cart": ({}, {"carts": pairs(0)}, {"not_in_cart": True}, [1, 2]),
     "cart, off": ({}, {"carts": pairs(0)}, {}, [0, 1]),
     "returned or rated badly": ({}, {"rejected": pairs(1)}, {"not_rejected": True}, [0, 2]),
+    # p0 and p1 were bought; only p1 is due, and what was never bought need not be.
+    "not due again": (
+        {"purchases": [(0, 0, 30), (0, 1, 30)]}, {"due": pairs(1)}, {"only_due": True}, [1, 2],
+    ),
+    "not due again, off": ({"purchases": [(0, 0, 30), (0, 1, 30)]}, {"due": pairs(1)}, {}, [0, 1]),
     "in the last send": ({}, {"sends": sent((0, 0, 7), (0, 1, 14))}, {"sent_within_sends": 1}, [1, 2]),
     "in the last two": (
         {}, {"sends": sent((0, 0, 7), (0, 1, 14), (0, 2, 21))}, {"sent_within_sends": 2}, [2, 3],
