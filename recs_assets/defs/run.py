@@ -35,6 +35,8 @@ STEP_EVENTS = {
 
 # Errors that only say "a step failed"; the sentence worth reading is their cause.
 DAGSTER_WRAPPERS = {"DagsterExecutionStepExecutionError", "DagsterExecutionLoadInputError"}
+# What a full disk makes Python, DuckDB and SQLite raise; every later step raises it again.
+DISK_ERRORS = {"OSError", "IOException", "OperationalError"}
 # The step's own word for "a blocking check failed"; the check says which and why.
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 
@@ -224,10 +226,11 @@ def fail_killed_runs(instance: dg.DagsterInstance, logs: Path) -> list[str]:
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     """One plain sentence per failed step: its error, or what its checks found.
 
-    Steps that were skipped because of it are not repeated.
+    Steps that were skipped because of it are not repeated, nor is a disk that refuses step after step.
     """
     ours = {kind.__name__ for kind in (RecsError, *_subclasses(RecsError))}
     sentences: list[str] = []
+    disk: list[str] = []
     checks: dict[str | None, list[str]] = {}
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.STEP_FAILURE:
@@ -238,6 +241,13 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 sentences.extend(checks[event.step_key])
                 continue
             message = error.message.strip().splitlines()[0] if error else "no message"
+            if error is not None and error.cls_name in DISK_ERRORS:
+                said = message.partition(": ")[2].rstrip(".")
+                disk.append(
+                    f"{event.step_key}: the disk refuses ({said}): make room on it or repair the cause, then "
+                    "run the week again."
+                )
+                continue
             if error is not None and error.cls_name in ours:
                 message = message.partition(": ")[2]  # without the name of the class
             sentences.append(f"{event.step_key}: {message}")
@@ -248,7 +258,7 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 checks.setdefault(event.step_key, []).append(
                     check.description or f"{asset}: {check.check_name} failed."
                 )
-    return sentences
+    return sentences + disk[:1]
 
 
 def _subclasses(kind: type[RecsError]) -> list[type[RecsError]]:

@@ -1,4 +1,4 @@
-"""What a killed run leaves in Dagster's records."""
+"""What the command says of a run that failed, and what a killed one leaves in Dagster's records."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 
-from recs_assets.defs.run import fail_killed_runs
+from recs_assets.defs.run import fail_killed_runs, failures
+from recs_assets.schema import SourceError
 
 HOLDER = """
 import fcntl, sys
@@ -44,3 +46,29 @@ def test_a_killed_run_is_marked_failed_and_a_living_one_is_not(tmp_path: Path) -
             "elsewhere": "STARTED",
             "done": "SUCCESS",
         }
+
+
+def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
+    @dg.asset
+    def first() -> None:
+        raise OSError(27, "File too large", "/home/x.parquet")
+
+    @dg.asset
+    def second() -> None:
+        raise duckdb.IOException("IO Error: Could not write file")
+
+    @dg.asset
+    def third() -> None:
+        raise SourceError("orders.csv: the file is empty (0 bytes); export it again.")
+
+    result = dg.materialize(
+        [first, second, third],
+        instance=dg.DagsterInstance.ephemeral(),
+        raise_on_error=False,
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    )
+    assert failures(result) == [
+        "third: orders.csv: the file is empty (0 bytes); export it again.",
+        "first: the disk refuses ([Errno 27] File too large: '/home/x.parquet'): make room on it or repair the "
+        "cause, then run the week again.",
+    ]
