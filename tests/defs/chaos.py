@@ -248,7 +248,7 @@ FILES = (
 
 def with_bad_rows(data: Path) -> None:
     """Rows that break a rule, below the share that stops a run: doubled rows, orphan keys, times in
-    1970 and 2099, negative and zero amounts, a NUL."""
+    1970 and 2099 (which no week knows yet), negative and zero amounts, a NUL."""
 
     def orders(rows: list[Row]) -> list[Row]:
         new = rows[40]
@@ -287,7 +287,6 @@ REJECTED = {
     ("order_items", "orphan_order"): 1,
     ("order_items", "orphan_product"): 1,
     ("orders", "duplicate_row"): 1,
-    ("orders", "future_date"): 1,
     ("orders", "implausible_date"): 1,
     ("orders", "orphan_customer"): 1,
 }
@@ -395,7 +394,7 @@ ROWS = (
         edited(with_bad_rows, zone="Pacific/Auckland"),
         code=0,
         judge=rejected_and_nothing_else,
-        said="12 rows rejected, the same tables otherwise",
+        said="11 rows in quarantine, the same tables otherwise",
     ),
     Fault(
         "row",

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import dagster as dg
 import duckdb
+import pytest
 
+from recs_assets.defs.dbt import outwait_orphans
 from recs_assets.defs.run import fail_killed_runs, failures
-from recs_assets.schema import SourceError
+from recs_assets.schema import SourceError, WarehouseError
 
 HOLDER = """
 import fcntl, sys
@@ -72,3 +75,29 @@ def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
         "first: the disk refuses ([Errno 27] File too large: '/home/x.parquet'): make room on it or repair the "
         "cause, then run the week again.",
     ]
+
+
+def test_a_dbt_that_outlived_its_run_is_waited_for(tmp_path: Path) -> None:
+    weeks, said = tmp_path / "weeks", []
+    outwait_orphans(weeks, 0, said.append)
+    assert said == []
+    at_work = subprocess.Popen(
+        [sys.executable, "-c", "print('at work', flush=True); input()", "build"],
+        env={"RECS_BUILD_DB": str(weeks / "2025-06-30" / "build.duckdb")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert at_work.stdout.readline() == b"at work\n"
+        outwait_orphans(tmp_path / "another home", 0, said.append)
+        assert said == []
+        with pytest.raises(
+            WarehouseError, match=rf"process {at_work.pid}, still writes below .* after 0 s: stop"
+        ):
+            outwait_orphans(weeks, 0.1, said.append)
+        threading.Timer(0.5, at_work.kill).start()
+        outwait_orphans(weeks, 30, said.append)
+        assert said == [f"Waiting for dbt of a killed run, process {at_work.pid}."] * 2
+    finally:
+        at_work.kill()
+        at_work.communicate()
