@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev test lint audit backtest bench setup lock clean
+.PHONY: demo dev test lint audit backtest bench chaos setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -32,6 +32,9 @@ backtest: setup ## every model at three test anchors; SOURCE=folder of raw files
 bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the campaigns' rules alone
 	@$(BIN)/python -m benchmarks.weekly
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rules
+
+chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
+	@$(BIN)/python tests/defs/chaos.py --only "$(ONLY)"
 
 setup: $(VENV)/.ready
 

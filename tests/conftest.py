@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 from known import ORDERS, make_known
 
 from recs_assets.interactions import Known
+
+# No way out, here and in every process that a test starts.
+OFFLINE = Path(__file__).parent / "offline"
+if str(OFFLINE) not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH")]))
+    runpy.run_path(str(OFFLINE / "sitecustomize.py"))
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ ArmShare = Annotated[float, Field(gt=0, le=1)]
 
 # Days: longer than any shop remembers.
 EVER = 36_500
+MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
 # The arm that gets no email.
 HOLDOUT = "holdout"
 
@@ -228,6 +229,8 @@ def load_folder(folder: Path = FOLDER) -> Folder:
     campaigns, errors = {}, []
     for path in sorted(folder.glob("*.yaml")):
         try:
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise CampaignError(path, 1, f"it is a link that leads out of {folder}; copy the file there.")
             one = load(path)
             campaigns[one.name] = one
         except CampaignError as error:
@@ -242,16 +245,23 @@ def load(path: Path) -> Campaign:
         CampaignError: the first thing that is wrong, with its line.
     """
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CampaignError(path, 1, f"the file is larger than {MAX_BYTES:,} bytes; shorten it.")
         text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        lines = _Lines(path, root)
+    except RecursionError:
+        raise CampaignError(
+            path, 1, "its keys and values are nested too deeply, or hold themselves; repair it."
+        ) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = 1 if mark is None else mark.line + 1
         raise CampaignError(path, line, f"this is not YAML ({error.problem}); correct it.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        raise CampaignError(path, 1, f"the file cannot be read ({error}); repair it.") from error
-    lines = _Lines(path, root)
+        said = " ".join(str(error).split())
+        raise CampaignError(path, 1, f"the file cannot be read ({said}); repair it.") from error
     if not isinstance(data, Mapping):
         raise CampaignError(
             path, 1, "a campaign is a list of keys and values (docs/campaigns.md); write name: first."

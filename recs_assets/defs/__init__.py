@@ -13,7 +13,7 @@ from recs_assets.defs.campaigns import (
     campaign_schedules,
     refuse_bad_files,
 )
-from recs_assets.defs.dbt import dbt_build_assets, dbt_project
+from recs_assets.defs.dbt import dbt_build_assets, dbt_project, outwait_orphans
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.exports import export_assets
@@ -44,7 +44,9 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
         house = deployment.warehouse()
         deployment.suppression()  # a missing key is one error here and nine at the raw tables
-        with writer_lock(house.lock_path, deployment.settings.writer_wait_seconds, context.log.info):
+        wait = deployment.settings.writer_wait_seconds
+        with writer_lock(house.lock_path, wait, context.log.info):
+            outwait_orphans(house.home / "weeks", wait, context.log.info)
             yield house
 
     return dg.Definitions(

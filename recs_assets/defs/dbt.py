@@ -4,18 +4,19 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
+import psutil
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import table_metadata
-from recs_assets.schema import GateError
+from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.warehouse import Warehouse
 
@@ -130,6 +131,40 @@ def _failures(invocation: DbtCliInvocation) -> str:
             said = lines[min(1, len(lines) - 1)].removeprefix("Invalid Input Error: ")
             failed.append(f"{result['unique_id'].split('.')[2]}: {said}")
     return "; ".join(failed) or f"dbt failed without saying where: {log} says more."
+
+
+def outwait_orphans(weeks: Path, seconds: float, say: Callable[[str], None] = lambda message: None) -> None:
+    """Wait for a dbt that outlived its killed run and still writes a build file.
+
+    Only for who holds the writer lock: whichever dbt is at work then belongs to nobody.
+
+    Args:
+        weeks: folder of the build files.
+        seconds: how long at most.
+        say: is told once that there is something to wait for.
+
+    Raises:
+        WarehouseError: it is still at work after `seconds`.
+    """
+    orphans = []
+    for process in psutil.process_iter():
+        try:
+            command, target = process.cmdline(), process.environ().get("RECS_BUILD_DB", "")
+        except psutil.Error:  # gone, or somebody else's
+            continue
+        if process.pid == os.getpid() or "build" not in command or not target:
+            continue
+        if Path(target).resolve().is_relative_to(weeks.resolve()):
+            orphans.append(process)
+    if not orphans:
+        return
+    say(f"Waiting for dbt of a killed run, process {orphans[0].pid}.")
+    _, alive = psutil.wait_procs(orphans, timeout=seconds)
+    if alive:
+        raise WarehouseError(
+            f"dbt of a killed run, process {alive[0].pid}, still writes below {weeks} after {seconds:.0f} s: stop "
+            "that process, then start this run again."
+        )
 
 
 def dbt_vars(deployment: Deployment, week: date) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import sys
@@ -17,6 +18,7 @@ from typing import TextIO
 import dagster as dg
 import pandas as pd
 import psutil
+from sqlalchemy.exc import OperationalError
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.erasure import SUPPRESSED
@@ -33,6 +35,8 @@ STEP_EVENTS = {
 
 # Errors that only say "a step failed"; the sentence worth reading is their cause.
 DAGSTER_WRAPPERS = {"DagsterExecutionStepExecutionError", "DagsterExecutionLoadInputError"}
+# What a full disk makes Python, DuckDB and SQLite raise; every later step raises it again.
+DISK_ERRORS = {"OSError", "IOException", "OperationalError"}
 # The step's own word for "a blocking check failed"; the check says which and why.
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 
@@ -156,20 +160,33 @@ def _run_job(name: str, settings: Settings, as_of: date | None, untouched: str) 
     started = time.monotonic()
     log = settings.home / "logs" / f"{run_id}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        dg.DagsterInstance.get() as instance,
-        Progress(instance, run_id, len(job.graph.node_dict), sys.stdout),
-        log.open("w", encoding="utf-8") as file,
-        contextlib.redirect_stdout(file),  # dbt's own lines; the progress line says where the run is
-    ):
-        result = job.execute_in_process(
-            partition_key=week.isoformat(),
-            instance=instance,
-            run_id=run_id,
-            raise_on_error=False,
-            # The progress line replaces Dagster's own on the terminal; the UI keeps every event.
-            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+    try:
+        with (
+            dg.DagsterInstance.get() as instance,
+            Progress(instance, run_id, len(job.graph.node_dict), sys.stdout),
+            log.open("w", encoding="utf-8") as file,
+            contextlib.redirect_stdout(file),  # dbt's own lines; the progress line says where the run is
+        ):
+            fcntl.flock(file, fcntl.LOCK_EX)  # until this process ends, however it ends
+            fail_killed_runs(instance, log.parent)
+            result = job.execute_in_process(
+                partition_key=week.isoformat(),
+                instance=instance,
+                run_id=run_id,
+                raise_on_error=False,
+                # The progress line replaces Dagster's own on the terminal; the UI keeps every event.
+                run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+            )
+    except (OSError, OperationalError) as error:
+        # Dagster keeps its records in SQLite; a disk that refuses them ends the run from outside its steps.
+        said = " ".join(str(getattr(error, "orig", error)).split()).rstrip(".")
+        print(f"Week {week} failed after {time.monotonic() - started:.0f} s; {untouched}.", file=sys.stderr)
+        print(
+            f"Error: {os.environ['DAGSTER_HOME']} or {log} cannot be written ({said}): make room on the disk or "
+            "repair the cause, then run the week again.",
+            file=sys.stderr,
         )
+        return None
     seconds = time.monotonic() - started
     if not result.success:
         print(f"Week {week} failed after {seconds:.0f} s; {untouched}.", file=sys.stderr)
@@ -181,13 +198,39 @@ def _run_job(name: str, settings: Settings, as_of: date | None, untouched: str) 
     return week
 
 
+def fail_killed_runs(instance: dg.DagsterInstance, logs: Path) -> list[str]:
+    """Mark as failed every run of this command that says STARTED and whose process is gone; their ids.
+
+    Dagster's run monitoring sees the processes that Dagster launched, and a started run counts against
+    the writer's pool. A run of this command holds a lock on its log file, which a kill -9 frees.
+
+    Args:
+        instance: Dagster's records.
+        logs: folder with `<run>.log`; runs without one there are left alone.
+    """
+    found = []
+    for run in instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])):
+        log = logs / f"{run.run_id}.log"
+        if not log.exists():
+            continue
+        with log.open(encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            instance.report_run_failed(run, "The process of this run was killed: run the week again.")
+        found.append(run.run_id)
+    return found
+
+
 def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     """One plain sentence per failed step: its error, or what its checks found.
 
-    Steps that were skipped because of it are not repeated.
+    Steps that were skipped because of it are not repeated, nor is a disk that refuses step after step.
     """
     ours = {kind.__name__ for kind in (RecsError, *_subclasses(RecsError))}
     sentences: list[str] = []
+    disk: list[str] = []
     checks: dict[str | None, list[str]] = {}
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.STEP_FAILURE:
@@ -198,6 +241,13 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 sentences.extend(checks[event.step_key])
                 continue
             message = error.message.strip().splitlines()[0] if error else "no message"
+            if error is not None and error.cls_name in DISK_ERRORS:
+                said = message.partition(": ")[2].rstrip(".")
+                disk.append(
+                    f"{event.step_key}: the disk refuses ({said}): make room on it or repair the cause, then "
+                    "run the week again."
+                )
+                continue
             if error is not None and error.cls_name in ours:
                 message = message.partition(": ")[2]  # without the name of the class
             sentences.append(f"{event.step_key}: {message}")
@@ -208,7 +258,7 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 checks.setdefault(event.step_key, []).append(
                     check.description or f"{asset}: {check.check_name} failed."
                 )
-    return sentences
+    return sentences + disk[:1]
 
 
 def _subclasses(kind: type[RecsError]) -> list[type[RecsError]]:

@@ -177,6 +177,44 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path):
         load_folder(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"name: caf\xe9\n", "the file cannot be read ('utf-8' codec can't decode byte 0xe9"),
+        (b"name: a\0b\n", "the file cannot be read (unacceptable character #x0000: special characters"),
+        (b"name: 2024-13-45\n", "the file cannot be read (month must be in 1..12); repair it."),
+        (b"[" * 5000, "its keys and values are nested too deeply, or hold themselves; repair it."),
+        (b"&a [*a]\n", "its keys and values are nested too deeply, or hold themselves; repair it."),
+        (b"# long\n" * 20_000, "the file is larger than 65,536 bytes; shorten it."),
+        (
+            b"!!python/object/apply:os.system ['true']\n",
+            "this is not YAML (could not determine a constructor",
+        ),
+        (b"? [1]\n: 2\n", "this is not YAML (found unhashable key); correct it."),
+    ],
+)
+def test_whatever_stands_in_a_file_is_one_sentence(tmp_path, content, said):
+    (tmp_path / "hostile.yaml").write_bytes(content)
+    [error] = load_folder(tmp_path).errors
+    assert error.message.startswith(said)
+    assert "\n" not in str(error)
+
+
+def test_a_link_out_of_the_folder_is_no_campaign(tmp_path):
+    folder = tmp_path / "campaigns"
+    folder.mkdir()
+    written(tmp_path, GOOD)
+    (folder / "mailing.yaml").symlink_to(tmp_path / "mailing.yaml")
+    [error] = load_folder(folder).errors
+    assert error.message == f"it is a link that leads out of {folder}; copy the file there."
+    # A link within the folder is how Kubernetes mounts one.
+    (folder / "mailing.yaml").unlink()
+    (folder / "..data").mkdir()
+    written(folder / "..data", GOOD)
+    (folder / "mailing.yaml").symlink_to(Path("..data") / "mailing.yaml")
+    assert list(load_folder(folder).campaigns) == ["mailing"]
+
+
 ARMS = "arms: {{treatment: {0}, holdout: {1}}}\n"
 
 

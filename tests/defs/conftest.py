@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shutil
 import sys
 import warnings
 from dataclasses import asdict
@@ -36,10 +37,18 @@ def weekly(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> shops.Ho
     with (shared / "weekly.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
+            ran = [shops.run(home, shops.TINY, WEEKS[0])]
+            shutil.copytree(home, shared / "earlier", symlinks=True)
             # The newest week is not named: it is found from the orders.
-            ran = [shops.run(home, shops.TINY, WEEKS[0]), shops.run(home, shops.TINY)]
+            ran.append(shops.run(home, shops.TINY))
             done.write_text(json.dumps([asdict(one) for one in ran]))
         ran = [shops.Ran(**one) for one in json.loads(done.read_text())]
     for one in ran:
         assert one.code == 0, one.err
     return shops.Home(home, dict(zip(WEEKS, ran, strict=True)))
+
+
+@pytest.fixture(scope="session")
+def earlier(weekly: shops.Home) -> shops.Home:
+    """The home as it was between the two weeks; nobody changes it either."""
+    return shops.Home(weekly.path.with_name("earlier"), {WEEKS[0]: weekly.ran[WEEKS[0]]})

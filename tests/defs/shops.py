@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -73,9 +74,11 @@ def start(
     as_of: str | None = None,
     command: tuple[str, ...] = ("run",),
     program: tuple[str, ...] = ("-m", "recs_assets"),
+    zone: str | None = None,
     **settings: object,
 ) -> subprocess.Popen[str]:
-    """Start one week the way a user does, with nothing of this process's settings."""
+    """Start one week the way a user does, with nothing of this process's settings; `zone` is the
+    time zone of the machine."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -83,6 +86,7 @@ def start(
     }
     environment |= {"RECS_HOME": str(home), "RECS_DATA": str(data), "GX_ANALYTICS_ENABLED": "false"}
     environment |= {f"RECS_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= {} if zone is None else {"TZ": zone}
     return subprocess.Popen(
         [sys.executable, *program, *command, *(["--as-of", as_of] if as_of else [])],
         cwd=ROOT,
@@ -91,6 +95,11 @@ def start(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+
+
+def plain(sentence: str) -> bool:
+    """A sentence for people: no class names, no traceback, an end."""
+    return not re.search(r"Traceback|\w+\.\w+Error:|dagster\._core", sentence) and sentence.endswith(".")
 
 
 def finish(process: subprocess.Popen[str]) -> Ran:

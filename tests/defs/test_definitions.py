@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -217,6 +218,27 @@ def test_the_schedule_is_monday_at_six_in_the_shop(
     )
     result = schedule.evaluate_tick(context)
     assert [(request.partition_key, request.run_key) for request in result.run_requests] == [(week, week)]
+
+
+def test_ten_years_of_ticks_are_ten_years_of_mondays(definitions: dg.Definitions) -> None:
+    """2020 to 2029 in Berlin, twenty changes of the clock: 522 Mondays, each asked for once, each at six."""
+    schedule = definitions.resolve_schedule_def("every_monday")
+    ticks = itertools.takewhile(
+        lambda tick: tick.year < 2030,
+        schedule_execution_time_iterator(
+            datetime(2020, 1, 1, tzinfo=UTC).timestamp(), schedule.cron_schedule, schedule.execution_timezone
+        ),
+    )
+    repository = definitions.get_repository_def()
+    asked, offsets = [], set()
+    for tick in ticks:
+        assert (tick.weekday(), tick.hour, tick.minute) == (0, 6, 0)
+        offsets.add(tick.utcoffset())
+        context = dg.build_schedule_context(scheduled_execution_time=tick, repository_def=repository)
+        [request] = schedule.evaluate_tick(context).run_requests
+        asked.append(date.fromisoformat(request.partition_key))
+    assert offsets == {timedelta(hours=1), timedelta(hours=2)}
+    assert asked == [date(2020, 1, 6) + timedelta(weeks=number) for number in range(522)]
 
 
 def test_a_tick_late_on_sunday_utc_is_the_shops_monday(tmp_path: Path) -> None:

@@ -1,0 +1,639 @@
+"""Faults, and what must hold after each: `make chaos` injects all of them and prints what it saw.
+
+Every fault meets a copy of a home where an earlier week of the tiny shop is published, and then
+the week 2025-06-30, run the way a user runs it. Whatever happens, readers keep whole files; who
+fails says so in one sentence; and the week run once more is that of a run that never failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "sources"))
+
+import shops
+from shops import Home, Ran, Row
+from test_reader import CSV_FAILURES
+
+from recs_assets.exports.jsonl import lookup
+
+EARLIER, WEEK = "2025-05-05", "2025-06-30"
+KILLED = -9
+
+Hashes = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a fault is injected into: a home where `EARLIER` is published, files of the shop, and the
+    content hash per table of a week that nothing happened to."""
+
+    home: Home
+    data: Path
+    never: Hashes
+
+    def start(self, zone: str | None = None) -> subprocess.Popen[str]:
+        return shops.start(self.home.path, self.data, WEEK, zone=zone)
+
+    def run(self) -> Ran:
+        return shops.finish(self.start())
+
+    def kept(self) -> dict[str, bytes]:
+        """Every byte that somebody outside reads, and whatever was left beside it."""
+        return shops.bytes_below(*(self.home.path / name for name in ("published", "cache", "exports")))
+
+
+def same(*apart: str) -> Callable[[Trial], list[str]]:
+    """Judge of a week that ended well: its tables are those of a run without the fault, `apart` aside."""
+
+    def judge(trial: Trial) -> list[str]:
+        week, hashes = trial.home.hashes()[-1]
+        if week != WEEK:
+            return [f"week {week} is published"]
+        different = [
+            name for name in trial.never if name not in apart and hashes.get(name) != trial.never[name]
+        ]
+        return [f"other rows in {', '.join(different)}"] if different else []
+
+    return judge
+
+
+SAME = same()
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        family: of its kind; its faults meet the same home, one after another, where a run fails.
+        name: what happens.
+        inject: does it to a trial and runs the week; returns what the run printed.
+        code: of that run; `KILLED` where the fault is a kill -9.
+        error: pattern of the one sentence that a run with code 1 prints.
+        judge: what is wrong with what a run with code 0 published; `said` says what it looks for.
+    """
+
+    family: str
+    name: str
+    inject: Callable[[Trial], Ran]
+    code: int = 1
+    error: str = ""
+    judge: Callable[[Trial], list[str]] = SAME
+    said: str = "the same tables"
+
+    @property
+    def expected(self) -> str:
+        if self.code == KILLED:
+            return "readers have whole files"
+        return self.said if self.code == 0 else self.error.replace("\\", "")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One row of the table."""
+
+    family: str
+    name: str
+    expected: str
+    observed: str
+    ok: bool
+
+    def row(self) -> str:
+        cells = (self.family, self.name, self.expected, self.observed, "yes" if self.ok else "NO")
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ")[:160] for cell in cells) + " |"
+
+
+def tried(fault: Fault, trial: Trial) -> Seen:
+    """Inject a fault and look at what it left."""
+    before = trial.kept()
+    ran = fault.inject(trial)
+    wrong = [] if ran.code == fault.code else [f"exit code {ran.code}: {ran.err[-300:]}"]
+    if "Traceback" in ran.out + ran.err:
+        wrong.append("a traceback")
+    if fault.code == 1:
+        wrong += [] if len(ran.errors) == 1 else [f"{len(ran.errors)} errors: {ran.err[-300:]}"]
+        wrong += [f"not plain: {one}" for one in ran.errors if not shops.plain(one)]
+        wrong += [f"another error: {one}" for one in ran.errors if not re.search(fault.error, one)]
+        wrong += [] if trial.kept() == before else ["what was published changed"]
+        seen = "; ".join(ran.errors)
+    elif fault.code == 0:
+        wrong += fault.judge(trial) or whole(trial)
+        seen = fault.said
+    else:
+        unchanged = trial.kept() == before
+        wrong += [] if unchanged else whole(trial)
+        seen = "nothing changed" if unchanged else "whole files"
+    return Seen(fault.family, fault.name, fault.expected, "; ".join(wrong) or seen, not wrong)
+
+
+def whole(trial: Trial) -> list[str]:
+    """What is wrong with what readers are given: the snapshot, and every file that a manifest promises."""
+    home, wrong = trial.home, []
+    week, hashes = home.hashes()[-1]
+    if week == WEEK and set(hashes) != set(trial.never):
+        wrong.append("the snapshot has other tables")
+    for link in (home.cache / "current", *sorted((home.path / "exports").glob("*/current"))):
+        promised = json.loads((link / "manifest.json").read_text())["files"]
+        for name, about in promised.items():
+            if hashlib.sha256((link / name).read_bytes()).hexdigest() != about["sha256"]:
+                wrong.append(f"{link / name} is not what its manifest promises")
+    if lookup(home.cache, "c06") is None:
+        wrong.append("the cache does not know c06")
+    return wrong
+
+
+def left_over(trial: Trial) -> list[str]:
+    """Names of half-written files where readers look."""
+    return [name for name in trial.kept() if re.search(r"\.tmp|\.wal|\.aside-|\.next|-next", name)]
+
+
+# -- files ----------------------------------------------------------------------------------
+
+# Of tests/sources/test_reader.py, where each has its sentence.
+BROKEN_FILES = (
+    "cut off mid-row",
+    "cut off in quotes",
+    "cut off inside a character",
+    "Latin-1",
+    "UTF-16",
+    "decimal comma",
+    "quoted decimal comma",
+    "missing column",
+    "renamed column",
+    "unknown column",
+    "retyped: a date that is none",
+    "header only, required table",
+    "empty file",
+)
+
+
+def restored(data: Path) -> Path:
+    """The shop's files as they are, whatever was done to them before."""
+    for path in data.iterdir():
+        path.unlink()
+    for path in shops.TINY.iterdir():
+        (data / path.name).write_bytes(path.read_bytes())
+    return data
+
+
+def broken(name: str, content: bytes | str) -> Callable[[Trial], Ran]:
+    """The week with one file replaced."""
+
+    def inject(trial: Trial) -> Ran:
+        path = restored(trial.data) / name
+        for other in trial.data.glob(f"{path.stem}.*"):
+            other.unlink()
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return trial.run()
+
+    return inject
+
+
+def edited(edit: Callable[[Path], object], zone: str | None = None) -> Callable[[Trial], Ran]:
+    """The week after an edit of the shop's files, on a machine of that time zone."""
+
+    def inject(trial: Trial) -> Ran:
+        edit(restored(trial.data))
+        return shops.finish(trial.start(zone))
+
+    return inject
+
+
+def cut_at_a_row_end(data: Path) -> None:
+    """The last row of inventory.csv, of which manifest.json promises 58, is gone."""
+    path = data / "inventory.csv"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
+
+
+def one_field_more(data: Path) -> None:
+    path = data / "orders.csv"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*lines[:9], lines[9].replace("\n", ",x\n"), *lines[10:]]))
+
+
+FILES = (
+    *(
+        Fault("file", name, broken(*CSV_FAILURES[name][:2]), error=re.escape(CSV_FAILURES[name][2]))
+        for name in BROKEN_FILES
+    ),
+    Fault(
+        "file",
+        "cut off at the end of a row",
+        edited(cut_at_a_row_end),
+        error=r"inventory\.csv: it holds 57 rows, manifest\.json says 58",
+    ),
+    Fault(
+        "file",
+        "one field more in a line",
+        edited(one_field_more),
+        error=r"orders\.csv line 10: it has 6 fields where the header has 5",
+    ),
+)
+
+
+# -- rows -----------------------------------------------------------------------------------
+
+
+def with_bad_rows(data: Path) -> None:
+    """Rows that break a rule, below the share that stops a run: doubled rows, orphan keys, times in
+    1970 and 2099 (which no week knows yet), negative and zero amounts, a NUL."""
+
+    def orders(rows: list[Row]) -> list[Row]:
+        new = rows[40]
+        return [
+            *rows,
+            rows[20],
+            new | {"order_id": "bad-1", "customer_id": "nobody"},
+            new | {"order_id": "bad-2", "ordered_at": "1970-01-01 00:00:00"},
+            new | {"order_id": "bad-3", "ordered_at": "2099-01-01 00:00:00"},
+        ]
+
+    def items(rows: list[Row]) -> list[Row]:
+        new = rows[100]
+        return [
+            *rows,
+            rows[50],
+            new | {"line_id": "bad-1", "product_id": "nothing"},
+            new | {"line_id": "bad-2", "quantity": -1.0},
+            new | {"line_id": "bad-3", "quantity": 0.0},
+            new | {"line_id": "bad-4", "amount": -2.5},
+            new | {"line_id": "bad\0-5"},
+            new | {"line_id": "bad-6", "order_id": "bad-1"},
+        ]
+
+    shops.change(data, "orders", orders)
+    shops.change(data, "order_items", items)
+    shops.change(data, "browsing_events", lambda rows: [*rows, rows[30]])
+
+
+REJECTED = {
+    ("browsing_events", "duplicate_row"): 1,
+    ("order_items", "duplicate_row"): 1,
+    ("order_items", "negative_amount"): 1,
+    ("order_items", "non_positive_quantity"): 2,
+    ("order_items", "nul_character"): 1,
+    ("order_items", "orphan_order"): 1,
+    ("order_items", "orphan_product"): 1,
+    ("orders", "duplicate_row"): 1,
+    ("orders", "implausible_date"): 1,
+    ("orders", "orphan_customer"): 1,
+}
+
+
+def rejected_and_nothing_else(trial: Trial) -> list[str]:
+    """The bad rows are in quarantine beside the six that the shop has of its own; no other table moved."""
+    reasons = {
+        (table, reason): count
+        for table, reason, count in trial.home.query(
+            "select source_table, reason, count(*) from recs.quarantine where row_key not in "
+            "('e0001', 'o0010|91', 'o0011|91', 'o9001|1', 'o9001', 'r001') group by all"
+        )
+    }
+    return same("quarantine")(trial) + ([] if reasons == REJECTED else [f"in quarantine: {reasons}"])
+
+
+def other_zones(data: Path) -> None:
+    """The same moments, every second row written with another offset; a byte order mark before them."""
+
+    def moved(column: str) -> Callable[[list[Row]], list[Row]]:
+        from datetime import datetime, timedelta
+
+        def edit(rows: list[Row]) -> list[Row]:
+            return [
+                row
+                | {
+                    column: (datetime.fromisoformat(row[column]) + timedelta(hours=9)).isoformat(" ")
+                    + "+09:00"
+                }
+                if number % 2
+                else row
+                for number, row in enumerate(rows)
+            ]
+
+        return edit
+
+    shops.change(data, "orders", moved("ordered_at"))
+    shops.change(data, "browsing_events", moved("occurred_at"))
+    for name in ("orders.csv", "browsing_events.csv"):
+        (data / name).write_bytes(b"\xef\xbb\xbf" + (data / name).read_bytes())
+
+
+HARD = {
+    "c01": '😀 it\'s "she", = her',
+    "c02": "'; drop table recs.products; --",
+    "c03": "x" * 300,
+    "tea-01": "=1+1</td><script>alert(1)</script>",
+    "honey-01": "honig 🍯 'süß'\"; delete from recs.products",
+}
+
+
+def with_hard_ids(data: Path) -> None:
+    for table in ("customers", "products", "orders", "order_items", "reviews", "browsing_events",
+                  "inventory", "promotions", "campaign_events", "consents"):  # fmt: skip
+        shops.change(
+            data,
+            table,
+            lambda rows: [
+                row
+                | {
+                    name: HARD.get(row[name], row[name])
+                    for name in ("customer_id", "product_id")
+                    if name in row
+                }
+                for row in rows
+            ],
+        )
+
+
+def hard_ids_everywhere(trial: Trial) -> list[str]:
+    """Each hard id reaches snapshot, cache and the email's files as it is written in the shop's."""
+    import pyarrow.parquet as pq
+
+    home, wrong = trial.home, []
+    current = home.path / "exports" / "weekly_email" / "current"
+    exported = pq.read_table(current / "long.parquet").to_pylist()
+    customers = {row["customer_id"] for row in exported}
+    products = {row["product_id"] for row in exported}
+    for plain, hard in HARD.items():
+        column = "customer_id" if plain.startswith("c0") else "product_id"
+        escaped = hard.replace("'", "''")
+        for table in ("email_recommendations", "customer_recommendations", "order_lines"):
+            if home.query(f"select count(*) from recs.{table} where {column} = '{escaped}' and true") == [
+                (0,)
+            ]:
+                wrong.append(f"{hard[:20]} is not in recs.{table}")
+            if home.query(f"select count(*) from recs.{table} where {column} = '{plain}' and "
+                          f"{'as_of' if table != 'order_lines' else 'ordered_at'} >= '{WEEK}'") != [(0,)]:  # fmt: skip
+                wrong.append(f"{plain} is still in recs.{table}")
+        if hard not in (customers if column == "customer_id" else products):
+            wrong.append(f"{hard[:20]} is not in long.parquet")
+        if column == "customer_id" and not lookup(home.cache, hard):
+            wrong.append(f"the cache does not know {hard[:20]}")
+    for page in (home.path / "weeks" / WEEK / "campaigns").glob("*/preview.html"):
+        if "<script>alert" in page.read_text():
+            wrong.append(f"{page} is not escaped")
+    return wrong
+
+
+ROWS = (
+    Fault(
+        "row",
+        "doubled, orphan, 1970, 2099, negative, zero, NUL; clock in Auckland",
+        edited(with_bad_rows, zone="Pacific/Auckland"),
+        code=0,
+        judge=rejected_and_nothing_else,
+        said="11 rows in quarantine, the same tables otherwise",
+    ),
+    Fault(
+        "row",
+        "times with and without offset, byte order marks; clock in Los Angeles",
+        edited(other_zones, zone="America/Los_Angeles"),
+        code=0,
+    ),
+    Fault(
+        "row",
+        "quotes, SQL, emoji, HTML, formula, 300 characters in ids",
+        edited(with_hard_ids),
+        code=0,
+        judge=hard_ids_everywhere,
+        said="unchanged in snapshot, cache and exports",
+    ),
+)
+
+
+# -- processes ------------------------------------------------------------------------------
+
+
+def at(step: int, process: subprocess.Popen[str]) -> None:
+    """Wait until the run says that so many steps are done."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(f"[{step:>2}/"):
+            return
+
+
+def killed_at(step: int) -> Callable[[Trial], Ran]:
+    def inject(trial: Trial) -> Ran:
+        process = trial.start()
+        at(step, process)
+        process.kill()
+        return shops.finish(process)
+
+    return inject
+
+
+def full_at(step: int, size: int) -> Callable[[Trial], Ran]:
+    """From a step on, no file of the run or of what it starts may grow beyond `size` bytes."""
+
+    def inject(trial: Trial) -> Ran:
+        process = trial.start()
+        at(step, process)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size, size))
+        return shops.finish(process)
+
+    return inject
+
+
+def kills(steps: range | tuple[int, ...]) -> tuple[Fault, ...]:
+    return tuple(Fault("kill -9", f"after step {step}", killed_at(step), code=KILLED) for step in steps)
+
+
+FULL = tuple(
+    Fault(
+        "disk full",
+        f"after step {step}, at {size:,} bytes",
+        full_at(step, size),
+        error=r"disk|space|large|written",
+    )
+    for step, size in (
+        (0, 1_000_000),
+        (5, 300_000),
+        (13, 10_000_000),
+        (33, 100_000),
+        (38, 1_000_000),
+        (41, 1_000),
+    )
+)
+
+
+# -- cache ----------------------------------------------------------------------------------
+
+CUT = """
+import resource, signal, sys
+from datetime import date
+from pathlib import Path
+from recs_assets.exports.versions import publish
+from recs_assets.warehouse import Warehouse
+
+home, size = Path(sys.argv[1]), int(sys.argv[2])
+warehouse = Warehouse(home, threads=1)
+week = warehouse.newest_published()
+rows = warehouse.published_lists(week)
+if size >= 0:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+publish(rows, home / "cache", as_of=week, run_id="cut")
+"""
+# -25: the kernel's answer to the byte after the last one (SIGXFSZ).
+CUT_OFF = -25
+
+
+def cut(home: Path, size: int) -> Ran:
+    """Write a new version of the cache and die at byte `size` of whichever file gets there first;
+    -1: at none."""
+    process = subprocess.run(
+        [sys.executable, "-c", CUT, str(home), str(size)], cwd=shops.ROOT, capture_output=True, text=True
+    )
+    return Ran(process.returncode, process.stdout, process.stderr)
+
+
+def cut_cache(trial: Trial, sizes: tuple[int, ...]) -> list[Seen]:
+    """The file cache cut at each of these bytes, then written in full."""
+    found = []
+    current = trial.home.cache / "current"
+    before = (current.readlink(), shops.bytes_below(current.resolve()))
+    for size in sizes:
+        ran = cut(trial.home.path, size)
+        kept = (current.readlink(), shops.bytes_below(current.resolve())) == before
+        wrong = [*([] if ran.code == CUT_OFF else [f"exit code {ran.code}: {ran.err[-200:]}"]), *whole(trial)]
+        wrong += [] if kept else ["the current version changed"]
+        expected = "killed; the old version whole"
+        found.append(
+            Seen("cache", f"cut at byte {size:,}", expected, "; ".join(wrong) or expected, not wrong)
+        )
+    ran = cut(trial.home.path, -1)
+    wrong = [*([] if ran.code == 0 else [f"exit code {ran.code}: {ran.err[-200:]}"]), *whole(trial)]
+    wrong += [f"left over: {name}" for name in left_over(trial)]
+    expected = "a new version, nothing left over"
+    return [*found, Seen("cache", "written again", expected, "; ".join(wrong) or expected, not wrong)]
+
+
+CUTS = (0, 1, 100, 500, 1_000, 2_000, 5_000, 10_000)
+
+
+# -- what is a test of its own -----------------------------------------------------------------
+
+TESTS = {
+    "size": (
+        "tests/defs/test_weekly_again.py::test_a_basket_of_100_000_lines_does_not_drown_the_others",
+        "tests/defs/test_weekly_again.py::test_a_customer_with_50_000_orders_changes_nobody_elses_list",
+        "tests/defs/test_weekly_again.py::test_a_shop_with_one_customer_gets_its_list",
+        "tests/defs/test_weekly_again.py::test_a_shop_with_one_product_says_that_no_email_can_be_filled",
+    ),
+    "process": (
+        "tests/defs/test_weekly_again.py::test_the_same_week_again_is_the_same_even_twice_at_once",
+        "tests/test_warehouse.py::test_a_full_disk",
+        "tests/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
+        "tests/defs/test_run.py",
+    ),
+    "cache": ("tests/exports/test_exports.py::test_nothing_is_half_switched",),
+    "time": (
+        "tests/defs/test_definitions.py::test_ten_years_of_ticks_are_ten_years_of_mondays",
+        "tests/test_warehouse.py::test_a_backfill_leaves_the_newest_week_alone",
+        "tests/defs/test_weekly_again.py::test_what_happens_after_a_week_changes_nothing_in_it",
+    ),
+    "consent": (
+        "tests/defs/test_weekly_run.py::test_the_emails_files_leave_out_who_withdrew_since",
+        "tests/defs/test_weekly_run.py::test_nothing_is_learned_from_whoever_objected",
+        "tests/defs/test_weekly_run.py::test_the_erased_are_in_no_table_but_the_files_own",
+        "tests/defs/test_forget.py::test_only_the_keyed_hash_remains",
+    ),
+}
+
+
+def tested(family: str, tests: tuple[str, ...]) -> Iterator[Seen]:
+    """Faults that pytest injects, a row per test."""
+    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
+        subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", f"--junit-xml={report.name}", *tests],
+            cwd=shops.ROOT,
+            capture_output=True,
+        )
+        for case in ElementTree.parse(report.name).iter("testcase"):
+            failed = [child.tag for child in case]
+            name = case.attrib["name"].removeprefix("test_").replace("_", " ")
+            yield Seen(family, name, "the test passes", ", ".join(failed) or "it passes", not failed)
+
+
+# -- all of them ------------------------------------------------------------------------------
+
+
+def prepared(folder: Path) -> Trial:
+    """A home with `EARLIER`, and the hashes of the week on a copy of it to which nothing happens."""
+    home = Home(folder / "earlier", {})
+    ran = [shops.run(home.path, shops.TINY, EARLIER)]
+    never = home.copy(folder / "never")
+    ran.append(shops.run(never.path, shops.TINY, WEEK))
+    if any(one.code for one in ran):
+        raise SystemExit("".join(one.err for one in ran))
+    return Trial(home, shops.copy(folder / "data"), never.hashes()[-1][1])
+
+
+def again(family: str, trial: Trial) -> Seen:
+    """The week after the last fault of a family: as if there had been none, and nothing left over."""
+    restored(trial.data)
+    seen = tried(Fault(family, "then run again", Trial.run, code=0), trial)
+    left = left_over(trial)
+    return replace(seen, ok=False, observed=f"left over: {left}") if left else seen
+
+
+def steps_of_a_week(trial: Trial) -> int:
+    return int(re.findall(r"^\[ *\d+/(\d+)\]", Trial.run(trial).out, flags=re.MULTILINE)[0])
+
+
+def run_all(folder: Path, only: str) -> Iterator[Seen]:
+    base = prepared(folder)
+
+    def on(name: str) -> Trial:
+        return replace(base, home=base.home.copy(folder / name.replace(" ", "-")))
+
+    def wanted(*names: str) -> bool:
+        return any(re.search(only, name) for name in names)
+
+    for fault in ROWS:
+        if wanted(f"{fault.family} {fault.name}"):
+            yield tried(fault, on(f"row-{ROWS.index(fault)}"))
+    for family, faults in (("file", FILES), ("disk full", FULL), ("kill -9", None)):
+        if not wanted(family):
+            continue
+        trial = on(family)
+        restored(trial.data)
+        if faults is None:
+            faults = kills(range(steps_of_a_week(on("counted")) + 1))
+        for fault in faults:
+            yield tried(fault, trial)
+        yield again(family, trial)
+    if wanted("cache"):
+        yield from cut_cache(on("cache"), CUTS)
+    for family, tests in TESTS.items():
+        if wanted(family):
+            yield from tested(family, tests)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", default="", help="pattern of a family, or of a family and a fault")
+    only = parser.parse_args().only
+    print("| family | fault | expected | observed | ok |\n|---|---|---|---|---|", flush=True)
+    good = True
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+        for seen in run_all(Path(folder), only):
+            print(seen.row(), flush=True)
+            good &= seen.ok
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
