@@ -18,6 +18,7 @@ from typing import TextIO
 import dagster as dg
 import pandas as pd
 import psutil
+from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import OperationalError
 
 from recs_assets.defs.deployment import Deployment
@@ -34,7 +35,11 @@ STEP_EVENTS = {
 }
 
 # Errors that only say "a step failed"; the sentence worth reading is their cause.
-DAGSTER_WRAPPERS = {"DagsterExecutionStepExecutionError", "DagsterExecutionLoadInputError"}
+DAGSTER_WRAPPERS = {
+    "DagsterExecutionStepExecutionError",
+    "DagsterExecutionLoadInputError",
+    "DagsterResourceFunctionError",
+}
 # What a full disk makes Python, DuckDB and SQLite raise; every later step raises it again.
 DISK_ERRORS = {"OSError", "IOException", "OperationalError"}
 # The step's own word for "a blocking check failed"; the check says which and why.
@@ -227,30 +232,27 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
     """One plain sentence per failed step: its error, or what its checks found.
 
     Steps that were skipped because of it are not repeated, nor is a disk that refuses step after step.
+    Where no step failed, what ended the run before the first one: the writer lock, say.
     """
-    ours = {kind.__name__ for kind in (RecsError, *_subclasses(RecsError))}
     sentences: list[str] = []
     disk: list[str] = []
+    outside: list[str] = []
     checks: dict[str | None, list[str]] = {}
     for event in result.all_events:
         if event.event_type == dg.DagsterEventType.STEP_FAILURE:
-            error = event.step_failure_data.error
-            while error is not None and error.cause is not None and error.cls_name in DAGSTER_WRAPPERS:
-                error = error.cause
-            if error is not None and error.cls_name == CHECK_FAILED and event.step_key in checks:
+            kind, message = _said(event.step_failure_data.error)
+            if kind == CHECK_FAILED and event.step_key in checks:
                 sentences.extend(checks[event.step_key])
-                continue
-            message = error.message.strip().splitlines()[0] if error else "no message"
-            if error is not None and error.cls_name in DISK_ERRORS:
+            elif kind in DISK_ERRORS:
                 said = message.partition(": ")[2].rstrip(".")
                 disk.append(
                     f"{event.step_key}: the disk refuses ({said}): make room on it or repair the cause, then "
                     "run the week again."
                 )
-                continue
-            if error is not None and error.cls_name in ours:
-                message = message.partition(": ")[2]  # without the name of the class
-            sentences.append(f"{event.step_key}: {message}")
+            else:
+                sentences.append(f"{event.step_key}: {message}")
+        elif event.event_type == dg.DagsterEventType.RUN_FAILURE:
+            outside.append(_said(event.job_failure_data.error)[1])
         elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed and check.severity == dg.AssetCheckSeverity.ERROR:
@@ -258,7 +260,20 @@ def failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 checks.setdefault(event.step_key, []).append(
                     check.description or f"{asset}: {check.check_name} failed."
                 )
-    return sentences + disk[:1]
+    return sentences + disk[:1] or outside
+
+
+def _said(error: SerializableErrorInfo | None) -> tuple[str | None, str]:
+    """The class of the error behind Dagster's own, and the first line of what it says; an error of
+    this project says it without its class."""
+    while error is not None and error.cause is not None and error.cls_name in DAGSTER_WRAPPERS:
+        error = error.cause
+    if error is None:
+        return None, "no message"
+    message = error.message.strip().splitlines()[0]
+    if error.cls_name in {kind.__name__ for kind in (RecsError, *_subclasses(RecsError))}:
+        message = message.partition(": ")[2]
+    return error.cls_name, message
 
 
 def _subclasses(kind: type[RecsError]) -> list[type[RecsError]]:

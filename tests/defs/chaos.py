@@ -526,6 +526,11 @@ CUTS = (0, 1, 100, 500, 1_000, 2_000, 5_000, 10_000)
 # -- what is a test of its own -----------------------------------------------------------------
 
 TESTS = {
+    "quality": (
+        "tests/defs/test_gates.py",
+        "tests/evaluation/test_gates.py",
+        "tests/benchmarks/test_shuffled.py",
+    ),
     "size": (
         "tests/defs/test_weekly_again.py::test_a_basket_of_100_000_lines_does_not_drown_the_others",
         "tests/defs/test_weekly_again.py::test_a_customer_with_50_000_orders_changes_nobody_elses_list",

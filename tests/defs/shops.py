@@ -104,7 +104,7 @@ def plain(sentence: str) -> bool:
 
 def finish(process: subprocess.Popen[str]) -> Ran:
     try:
-        out, err = process.communicate(timeout=600)
+        out, err = process.communicate(timeout=1800)  # a week takes minutes on a machine that is busy
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

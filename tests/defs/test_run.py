@@ -51,6 +51,18 @@ def test_a_killed_run_is_marked_failed_and_a_living_one_is_not(tmp_path: Path) -
         }
 
 
+def said(assets: list[dg.AssetsDefinition], **resources: dg.ResourceDefinition) -> list[str]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            assets,
+            resources=resources,
+            instance=instance,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        )
+        return failures(result)
+
+
 def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
     @dg.asset
     def first() -> None:
@@ -64,13 +76,7 @@ def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
     def third() -> None:
         raise SourceError("orders.csv: the file is empty (0 bytes); export it again.")
 
-    result = dg.materialize(
-        [first, second, third],
-        instance=dg.DagsterInstance.ephemeral(),
-        raise_on_error=False,
-        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
-    )
-    assert failures(result) == [
+    assert said([first, second, third]) == [
         "third: orders.csv: the file is empty (0 bytes); export it again.",
         "first: the disk refuses ([Errno 27] File too large: '/home/x.parquet'): make room on it or repair the "
         "cause, then run the week again.",
@@ -101,3 +107,16 @@ def test_a_dbt_that_outlived_its_run_is_waited_for(tmp_path: Path) -> None:
     finally:
         at_work.kill()
         at_work.communicate()
+
+
+def test_a_run_that_ends_before_its_first_step_says_why() -> None:
+    @dg.resource
+    def warehouse() -> None:
+        raise WarehouseError("The writer lock is still held by process 7 after 0 s: let that run finish.")
+
+    @dg.asset(required_resource_keys={"warehouse"})
+    def first() -> None: ...
+
+    assert said([first], warehouse=warehouse) == [
+        "The writer lock is still held by process 7 after 0 s: let that run finish."
+    ]
