@@ -15,7 +15,7 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: setup ## the tests
-	@$(BIN)/python -m pytest -n $(or $(WORKERS),2)
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist worksteal
 
 lint: setup ## ruff, layers, definitions, pins
 	@$(BIN)/ruff check .
