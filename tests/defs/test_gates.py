@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
 from pathlib import Path
 
 import shops
@@ -13,36 +12,32 @@ EARLIER, WEEK = "2025-05-05", "2025-06-30"
 REASON = "a day of ten times as many orders, confirmed by the shop"
 
 
-def spike(data: Path) -> None:
-    """Nine more orders beside each of the newest week, with the same lines."""
-    newest = [row for row in shops.rows_of(data, "orders") if "2025-06-23" <= row["ordered_at"][:10] < WEEK]
-    copies = {row["order_id"]: [f"{row['order_id']}-{number}" for number in range(9)] for row in newest}
-    shops.change(
-        data,
-        "orders",
-        lambda rows: rows + [row | {"order_id": name} for row in newest for name in copies[row["order_id"]]],
-    )
-    shops.change(
-        data,
-        "order_items",
-        lambda rows: (
-            rows
-            + [
-                row | {"order_id": name}
-                for row in rows
-                if row["order_id"] in copies
-                for name in copies[row["order_id"]]
-            ]
-        ),
-    )
+def in_week(data: Path, first: str, end: str) -> list[str]:
+    """Ids of the orders dated from `first` to before `end`, by time."""
+    rows = sorted(shops.rows_of(data, "orders"), key=lambda row: row["ordered_at"])
+    return [row["order_id"] for row in rows if first <= row["ordered_at"][:10] < end]
+
+
+def spike(data: Path, orders: int) -> None:
+    """Copies of the newest week's last order, with its lines, until that week has so many."""
+    there = in_week(data, "2025-06-23", WEEK)
+    names = [f"spike-{number}" for number in range(orders - len(there))]
+    for table in ("orders", "order_items"):
+        shops.change(
+            data,
+            table,
+            lambda rows: (
+                rows
+                + [row | {"order_id": name} for row in rows if row["order_id"] == there[-1] for name in names]
+            ),
+        )
 
 
 def test_a_spike_blocks_the_week_until_somebody_gives_a_reason(weekly: Home, tmp_path: Path) -> None:
     home, data = weekly.copy(tmp_path / "home"), shops.copy(tmp_path / "data")
-    orders = [datetime.fromisoformat(row["ordered_at"][:10]) for row in shops.rows_of(data, "orders")]
-    before = sum(datetime(2025, 4, 28) <= at < datetime(2025, 5, 5) for at in orders)
-    now = sum(datetime(2025, 6, 23) <= at < datetime(2025, 6, 30) for at in orders)
-    spike(data)
+    before = len(in_week(data, "2025-04-28", EARLIER))
+    assert before == 7
+    spike(data, 70)
     published = home.kept()
     ran = shops.run(home.path, data, WEEK)
     assert ran.code == 1
@@ -63,7 +58,7 @@ def test_a_spike_blocks_the_week_until_somebody_gives_a_reason(weekly: Home, tmp
         "select value, previous_value, passed, overridden, reason from recs.gates "
         f"where as_of = '{WEEK}' and gate = 'volume' and subject = 'orders, last 7 days'"
     )
-    assert found == [(10 * now, before, False, True, REASON)]
+    assert found == [(70, 7, False, True, REASON)]
     assert home.query("select count(*) from recs.gates where not overridden and reason is not null") == [(0,)]
     assert home.query("select distinct as_of::varchar from recs.gates order by 1") == [(EARLIER,), (WEEK,)]
 
