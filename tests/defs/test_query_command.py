@@ -104,7 +104,7 @@ def test_the_command_prints_the_table_and_the_test(here, capsys):
     said = capsys.readouterr()
     assert "customer_id product_id" in said.out
     assert "map@12" in said.out
-    assert "Predicting at 2025-06-30." in said.err
+    assert "The week's own ranker answers." in said.err
 
 
 @pytest.mark.parametrize(
