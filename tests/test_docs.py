@@ -118,3 +118,9 @@ def test_every_claim_about_security_names_tests_that_exist():
             if not re.search(rf"^def {test}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
         ]
         assert missing == []
+
+
+def test_test_files_have_names_of_their_own():
+    # Without packages pytest cannot hold two modules of one name in one run.
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

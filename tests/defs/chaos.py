@@ -528,7 +528,7 @@ CUTS = (0, 1, 100, 500, 1_000, 2_000, 5_000, 10_000)
 TESTS = {
     "quality": (
         "tests/defs/test_gates.py",
-        "tests/evaluation/test_gates.py",
+        "tests/evaluation/test_gate_verdicts.py",
         "tests/benchmarks/test_shuffled.py",
     ),
     "size": (
