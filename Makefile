@@ -23,8 +23,8 @@ lint: setup ## ruff, layers, definitions, pins
 	@$(BIN)/lint-imports
 	@$(BIN)/dagster definitions validate -w workspace.yaml
 
-audit: setup ## known vulnerabilities of every locked dependency; sbom.json
-	@BIN=$(BIN) bash .ci/audit
+audit: .venv-audit/.ready ## known vulnerabilities of every locked dependency; sbom.json
+	@bash .ci/audit
 
 backtest: setup ## every model at three test anchors; SOURCE=folder of raw files (default: the demo data)
 	@$(if $(SOURCE),RECS_DATA=$(abspath $(SOURCE))) $(BIN)/python -m recs_assets backtest $(if $(FOLDS),--folds $(FOLDS))
@@ -52,9 +52,18 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(call dots,$(BIN)/python -m recs_assets prepare)
 	@touch $@
 
-lock: ## resolve requirements.lock again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-strip-extras \
-	  --group dev --group demo pyproject.toml --output-file requirements.lock --custom-compile-command "make lock"
+.venv-audit/.ready: audit.lock
+	@printf "Creating .venv-audit "
+	@$(call dots,$(PYTHON) -m venv .venv-audit)
+	@printf "Installing the auditor "
+	@$(call dots,.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r audit.lock)
+	@touch $@
+
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+  --no-strip-extras --custom-compile-command "make lock"
+lock: ## resolve requirements.lock and audit.lock again (needs uv)
+	$(COMPILE) --group dev --group demo pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group pyproject.toml:audit --output-file audit.lock
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .recs sbom.json dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .venv-audit .recs sbom.json dbt_project/target dbt_project/logs

@@ -53,8 +53,9 @@ class Known:
     Attributes:
         as_of: the anchor.
         customers: one row per known customer, sorted by `customer_id`; row number = code.
-            Columns: customer_id, email_eligible, country, locale, segment, joined_at, referrer
-            (where the first known visit with one came from).
+            Columns: customer_id, email_eligible, learned_from (False: no model learns from the customer, and
+            no test counts them), country, locale, segment, joined_at, referrer (where the first known
+            visit with one came from).
         products: one row per product, sorted by `product_id`; row number = code. Columns:
             product_id, name, brand, category, vertical, attributes, description, price, start_at,
             parent_id (variants of one product share it), stock, available (bool: may be sold at the

@@ -63,15 +63,18 @@ def load_fitted(shop: Shop, warehouse: Warehouse, week: date, name: str, known: 
 
 def listed_customers(shop: Shop, warehouse: Warehouse, week: date, anchor: date) -> np.ndarray:
     """int32 codes of the customers who get lists at an anchor: everybody at the week's own, and
-    a seeded sample of at most so many (settings) where lists are only evaluated or learnt from."""
-    customers = warehouse.known(week, anchor).customers["customer_id"].to_numpy()
+    a seeded sample of at most so many (settings), of those whom models may learn from, where lists are
+    only evaluated or learnt from."""
+    customers = warehouse.known(week, anchor).customers
     if anchor == week:
         return np.arange(len(customers), dtype=np.int32)
+    there = np.flatnonzero(customers["learned_from"])
     settings, tests = shop.settings, shop.test_anchors(week)
     limits = [settings.evaluation_customers] if anchor in tests else []
     if any(anchor in shop.train_anchors(test) for test in tests):
         limits.append(RANKER.training_customers)
-    return sample_customers(customers, max(limits), settings.seed).astype(np.int32)
+    ids = customers["customer_id"].to_numpy()[there]
+    return there[sample_customers(ids, max(limits), settings.seed)].astype(np.int32)
 
 
 def anchors_of(shop: Shop, week: date, name: str) -> list[date]:

@@ -259,14 +259,15 @@ class Warehouse:
     def truth(self, week: date, anchor: date, horizon_days: int) -> sparse.csr_matrix:
         """float32 csr[n_customers, n_products] of ones: what was bought in
         `[anchor, anchor + horizon)` and not wholly returned in it, in codes of `known(anchor)`. Rows of
-        customers who objected are empty: nothing is learned from them, and nothing measured."""
+        customers who objected are empty: nothing is learned from them, and nothing measured. Nor is
+        from bulk orders and tills (`learned_from` of order_lines)."""
         known = self.known(week, anchor)
         end = anchor + timedelta(days=horizon_days)
         with self.read(week) as connection:
             rows = connection.execute(
                 """
                 with customers as (
-                    select customer_id, consent_state, row_number() over (order by customer_id) - 1 as code
+                    select customer_id, row_number() over (order by customer_id) - 1 as code
                     from marts.customers where joined_at is null or joined_at < $anchor
                 ),
                 products as (
@@ -276,7 +277,7 @@ class Warehouse:
                 from marts.order_lines
                 join customers using (customer_id)
                 join products using (product_id)
-                where ordered_at >= $anchor and ordered_at < $end and consent_state <> 'objected'
+                where ordered_at >= $anchor and ordered_at < $end and learned_from
                   and (fully_returned_at is null or fully_returned_at >= $end)
                 order by 1, 2
                 """,
@@ -763,7 +764,7 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
     connection.execute(
         """
         create temp table known_customers as
-        select customer_id, email_eligible, country, locale, segment, joined_at,
+        select customer_id, email_eligible, learned_from, country, locale, segment, joined_at,
                case when first_referred_at < $anchor then first_referrer end as referrer,
                (row_number() over (order by customer_id) - 1)::integer as code
         from marts.customers where joined_at is null or joined_at < $anchor

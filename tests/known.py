@@ -63,6 +63,7 @@ def _customers(rows: Iterable[tuple[str, str | None, str | None]]) -> pd.DataFra
         {
             "customer_id": [row[0] for row in rows],
             "email_eligible": True,
+            "learned_from": True,
             "country": [row[2] for row in rows],
             "locale": None,
             "segment": [row[1] for row in rows],

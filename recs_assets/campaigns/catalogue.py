@@ -162,17 +162,16 @@ left join (
     where returned_at < {known}
     group by order_id, line_id
 ) as returned on lines.order_id = returned.order_id and lines.line_id = returned.line_id
-where lines.fully_returned_at is null or lines.fully_returned_at >= {known}"""
+where (lines.fully_returned_at is null or lines.fully_returned_at >= {known}) and lines.learned_from"""
 
 TABLES = (
     _table(
         "customers",
         "marts.customers",
         _CUSTOMERS,
-        # Who objected is not trained on, at whatever anchor.
         f"select {', '.join(_CUSTOMERS)}\nfrom marts.customers\n"
-        "where (joined_at is null or joined_at < $as_of) and consent_state <> 'objected'",
-        description="Customers known at the anchor, but for those who objected or were erased.",
+        "where (joined_at is null or joined_at < $as_of) and learned_from",
+        description="Customers known at the anchor, but for those who objected, were erased, or are no persons but tills.",
     ),
     _table(
         "products",
@@ -203,7 +202,7 @@ left join (
         "marts.order_lines",
         _LINES,
         _LINES_SQL,
-        description="Lines of purchases. Cancelled and unpaid orders and lines wholly returned are not in it; "
+        description="Lines of purchases. Cancelled and unpaid orders, bulk orders and lines wholly returned are not in it; "
         "`net_quantity` and `net_amount` are without the units returned.",
         key=("order_id", "line_id"),
         time="ordered_at",

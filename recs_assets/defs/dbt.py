@@ -190,4 +190,6 @@ def dbt_environment(warehouse: Warehouse, week_path: Path) -> dict[str, str]:
         "RECS_THREADS": str(warehouse.threads),
         "RECS_MEMORY_LIMIT": warehouse.memory_limit,
         "DO_NOT_TRACK": "1",
+        # dbt's debug log writes every event of every statement a second time, as JSON.
+        "DBT_LOG_LEVEL_FILE": "info",
     }

@@ -295,6 +295,7 @@ class Progress:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._done = 0
         self._started: dict[str, float] = {}
+        self._cursor: str | None = None
 
     def __enter__(self) -> Progress:
         self._begin = time.monotonic()
@@ -318,8 +319,9 @@ class Progress:
     def _read(self) -> None:
         if not self._instance.has_run(self._run_id):
             return
-        for record in self._instance.all_logs(self._run_id, of_type=STEP_EVENTS)[self._seen :]:
-            self._seen += 1
+        found = self._instance.get_records_for_run(self._run_id, self._cursor, STEP_EVENTS)
+        self._cursor = found.cursor
+        for record in (one.event_log_entry for one in found.records):
             event = record.dagster_event
             key = event.step_key or ""
             if event.event_type == dg.DagsterEventType.STEP_START:
@@ -332,8 +334,6 @@ class Progress:
             }.get(event.event_type, "skipped")
             took = record.timestamp - self._started.pop(key, record.timestamp)
             self._say(f"[{self._done:>2}/{self._steps}] {key} {word} in {took:.1f} s\n")
-
-    _seen = 0
 
     def _beat(self) -> None:
         elapsed = time.monotonic() - self._begin

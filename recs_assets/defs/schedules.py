@@ -8,8 +8,10 @@ import dagster as dg
 from recs_assets.defs.campaigns import apart_from_the_week
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import TABLES
+from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.results import model_key
 from recs_assets.defs.search import RESEARCH
+from recs_assets.schema import RAW_TABLES
 from recs_assets.sources import fingerprint
 
 
@@ -29,7 +31,9 @@ def weekly_job(deployment: Deployment):
 def backtest_job(deployment: Deployment):
     return dg.define_asset_job(
         "backtest",
-        selection=dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).upstream(),
+        # Every raw table, read by a model or not: the landing gates judge them all.
+        selection=dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).upstream()
+        | dg.AssetSelection.assets(*(raw_key(table) for table in RAW_TABLES)),
         description="The evaluation and what it needs, for as many test anchors as RECS_BACKTEST_FOLDS says; "
         "`make backtest` runs it in a folder of its own.",
         tags={"dagster/max_runtime": str(8 * 3600)},

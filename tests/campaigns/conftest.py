@@ -98,7 +98,9 @@ def frames() -> dict[str, pd.DataFrame]:
         "order_id line_id customer_id product_id ordered_at quantity amount discount fully_returned_at",
         "ordered_at fully_returned_at",
     )
+    customers["learned_from"] = customers["consent_state"] != "objected"
     lines["unit_price"] = lines["amount"] / lines["quantity"]
+    lines["learned_from"] = True
     returns = _frame(
         RETURNS, "return_id order_id line_id product_id quantity returned_at reason", "returned_at"
     )
@@ -125,14 +127,14 @@ def frames() -> dict[str, pd.DataFrame]:
 # Every column that the catalogue's SQL reads, whether the rows above fill it or not.
 COLUMNS = {
     "marts.customers": """customer_id varchar, joined_at timestamp, email_eligible boolean, consent_state varchar,
-        country varchar, locale varchar, currency varchar, timezone varchar, segment varchar""",
+        country varchar, locale varchar, currency varchar, timezone varchar, segment varchar, learned_from boolean""",
     "marts.products": """product_id varchar, name varchar, brand varchar, category varchar, vertical varchar,
         price double, cost double, start_at timestamp, end_at timestamp, parent_id varchar, url varchar,
         image_url varchar, description varchar, attributes varchar, merchant_id varchar""",
     "staging.stg_products": "product_id varchar, price double",
     "marts.order_lines": """order_id varchar, line_id varchar, customer_id varchar, product_id varchar,
         ordered_at timestamp, quantity double, amount double, discount double, unit_price double,
-        fully_returned_at timestamp""",
+        fully_returned_at timestamp, learned_from boolean""",
     "marts.baskets": "order_id varchar, customer_id varchar, ordered_at timestamp",
     "intermediate.int_returns_allocated_to_lines": """return_id varchar, order_id varchar, line_id varchar,
         quantity double, returned_at timestamp""",

@@ -21,8 +21,15 @@ MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
 # Columns of marts that a query cannot name: they hold what was known later, or in the case of
 # order counts what an aggregation says for any anchor.
 LEFT_OUT = {
-    "customers": {"first_order_at", "last_order_at", "order_count", "first_referrer", "first_referred_at"},
-    "order_lines": {"returned_quantity", "fully_returned_at"},
+    "customers": {
+        "first_order_at",
+        "last_order_at",
+        "order_count",
+        "first_referrer",
+        "first_referred_at",
+        "learned_from",
+    },
+    "order_lines": {"returned_quantity", "fully_returned_at", "learned_from"},
 }
 # Columns that the catalogue's SQL adds to a model's.
 ADDED = {"returns": {"customer_id"}}

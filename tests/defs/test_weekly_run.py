@@ -13,6 +13,7 @@ import shops
 from shops import Home
 
 from recs_assets.exports.jsonl import lookup
+from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.warehouse import Warehouse
 
 WEEK = "2025-06-30"
@@ -320,6 +321,12 @@ def test_nothing_is_learned_from_whoever_objected(weekly: Home) -> None:
         assert (known.events.customer != code).all()
         truth = warehouse.truth(week, anchor, 28)
         assert truth[code].nnz == 0
+        if anchor < week:
+            listed = read_lists(
+                warehouse.week_dir(week) / "candidates" / f"popularity-{anchor}-all.parquet", known
+            )
+            assert code not in set(listed["customer"])  # nor in the frames, without a label
+            assert ids.index("c01") in set(listed["customer"])
         learned += truth[ids.index("c01")].nnz
     assert learned > 0
 

@@ -6,14 +6,14 @@ with anchors as (
 
 customers as (
 
-    -- Objected customers are not trained on; later ones are not known yet.
+    -- Later customers are not known yet.
     select
         anchors.as_of,
         customers.customer_id,
         customers.joined_at
     from {{ ref('customers') }} as customers
     inner join anchors on customers.joined_at is null or customers.joined_at < anchors.as_of
-    where customers.consent_state <> 'objected'
+    where customers.learned_from
 
 ),
 
@@ -65,6 +65,7 @@ paid as (
         {{ exact_sum('quantity', 6) }} as units,
         0.0 as returned
     from {{ ref('order_lines') }}
+    where learned_from
     group by customer_id, cast(ordered_at as date)
     union all
     select
@@ -75,6 +76,7 @@ paid as (
         0.0 as units,
         {{ exact_sum('amount', 6) }} as returned
     from {{ ref('int_returns_allocated_to_lines') }}
+    where learned_from
     group by customer_id, cast(returned_at as date)
 
 ),

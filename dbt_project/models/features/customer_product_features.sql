@@ -42,6 +42,7 @@ returned as (
     inner join (
         {{ anchors() }}
     ) as anchors on returns.returned_at < anchors.as_of
+    where returns.learned_from
     group by anchors.as_of, returns.customer_id, returns.product_id
 
 ),

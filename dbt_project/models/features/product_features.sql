@@ -77,6 +77,7 @@ moments as (
         {{ exact_sum('amount', 6) }} as amount,
         {{ exact_sum('discount', 6) }} as discount
     from {{ ref('order_lines') }}
+    where learned_from
     group by product_id, ordered_at
 
 ),
@@ -122,6 +123,7 @@ returned as (
         {{ exact_sum('returns.quantity', 6) }} as quantity
     from {{ ref('int_returns_allocated_to_lines') }} as returns
     inner join anchors on returns.returned_at < anchors.as_of
+    where returns.learned_from
     group by anchors.as_of, returns.product_id
 
 ),

@@ -17,6 +17,22 @@ erased as (
 
 ),
 
+not_learned_from as (
+
+    select customer_id from {{ ref('int_customers_not_learned_from') }}
+
+),
+
+bulk_orders as (
+
+    -- Nobody's shopping: a school's, a reseller's, a stocktaking.
+    select order_id
+    from lines
+    group by order_id
+    having count(*) > {{ var('max_order_lines') }}
+
+),
+
 purchases as (
 
     select
@@ -43,9 +59,12 @@ final as (
         purchases.ordered_at,
         lines.quantity,
         lines.amount,
-        lines.discount
+        lines.discount,
+        bulk_orders.order_id is null and not_learned_from.customer_id is null as learned_from
     from lines
     inner join purchases on lines.order_id = purchases.order_id
+    left join bulk_orders on lines.order_id = bulk_orders.order_id
+    left join not_learned_from on purchases.customer_id = not_learned_from.customer_id
 
 )
 

@@ -46,6 +46,7 @@ overlapped as (
         lines.customer_id,
         lines.product_id,
         lines.ordered_at,
+        lines.learned_from,
         returns.returned_at,
         lines.quantity as ordered_quantity,
         lines.amount as ordered_amount,
@@ -71,7 +72,8 @@ final as (
         ordered_at,
         returned_at,
         quantity,
-        round(ordered_amount * quantity / ordered_quantity, 6) as amount
+        round(ordered_amount * quantity / ordered_quantity, 6) as amount,
+        learned_from
     from overlapped
     where quantity > 0
 

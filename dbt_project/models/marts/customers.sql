@@ -10,6 +10,12 @@ consents as (
 
 ),
 
+not_learned_from as (
+
+    select customer_id from {{ ref('int_customers_not_learned_from') }}
+
+),
+
 orders as (
 
     select
@@ -52,9 +58,11 @@ final as (
         orders.last_order_at,
         coalesce(orders.order_count, 0) as order_count,
         visits.referrer as first_referrer,
-        visits.occurred_at as first_referred_at
+        visits.occurred_at as first_referred_at,
+        not_learned_from.customer_id is null as learned_from
     from customers
     left join consents on customers.customer_id = consents.customer_id
+    left join not_learned_from on customers.customer_id = not_learned_from.customer_id
     left join orders on customers.customer_id = orders.customer_id
     left join visits on customers.customer_id = visits.customer_id and visits.place = 1
     where coalesce(consents.consent_state, 'subscribed') <> 'erased'

@@ -1,6 +1,6 @@
-with objected as (
+with not_learned_from as (
 
-    select customer_id from {{ ref('int_consents_resolved') }} where consent_state in ('objected', 'erased')
+    select customer_id from {{ ref('int_customers_not_learned_from') }}
 
 ),
 
@@ -21,6 +21,7 @@ purchases as (
         cast(null as double) as rating,
         cast(null as double) as duration_seconds
     from {{ ref('order_lines') }}
+    where learned_from
     group by customer_id, product_id, order_id, ordered_at
 
 ),
@@ -81,8 +82,8 @@ final as (
 
     select events.*
     from events
-    left join objected on events.customer_id = objected.customer_id
-    where objected.customer_id is null
+    left join not_learned_from on events.customer_id = not_learned_from.customer_id
+    where not_learned_from.customer_id is null
 
 )
 

@@ -41,7 +41,8 @@ final as (
         round(amount * net_quantity / quantity, 6) as net_amount,
         discount,
         round(amount / quantity, 6) as unit_price,
-        fully_returned_at
+        fully_returned_at,
+        learned_from
     from netted
 
 )
