@@ -449,7 +449,7 @@ class Warehouse:
                 from published weeks. contacts: customer_id, day, of any campaign; once per campaign
                 and week, though both may know of it.
             price_drops: product_id, day: Monday of a week whose highest list price was below 95 % of
-                that of the week sold before, and the start of offers of kind "price".
+                that of the week sold before (bulk orders aside), and the start of offers of kind "price".
 
         Raises:
             WarehouseError: no build file.
@@ -515,7 +515,7 @@ class Warehouse:
                 with weekly as (
                     select product_id, date_trunc('week', ordered_at)::date as day,
                         max((amount + discount) / quantity) as list_price
-                    from marts.order_lines where ordered_at < $anchor group by all
+                    from marts.order_lines where ordered_at < $anchor and learned_from group by all
                 ),
                 beside as (
                     select product_id, day, list_price,

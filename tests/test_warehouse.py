@@ -660,8 +660,8 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
             """create table intermediate.int_returns_allocated_to_lines as select * from (values
                 ('c1', 'p1', timestamp '2024-03-17 23:59'), ('c1', 'p2', timestamp '2024-03-18 00:00')
             ) t(customer_id, product_id, returned_at)""",
-            """create table marts.order_lines as select * from (values
-                ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
+            """create table marts.order_lines as select *, amount > 0 as learned_from from (values
+                ('p1', timestamp '2024-03-11 10:00', 0.0, 0.1, 1.0), ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
                 ('p1', timestamp '2024-03-05 10:00', 9.4, 0.0, 1.0), ('p2', timestamp '2024-03-05 10:00', 10.0, 0.0, 1.0),
                 ('p2', timestamp '2024-03-12 10:00', 5.0, 4.6, 1.0), ('p2', timestamp '2024-03-18 00:00', 1.0, 0.0, 1.0)
             ) t(product_id, ordered_at, amount, discount, quantity)""",

@@ -116,8 +116,8 @@ def run(home: Path, data: Path, as_of: str | None = None, **settings: object) ->
     return finish(start(home, data, as_of, **settings))
 
 
-def backtest(home: Path, data: Path, as_of: str, folds: int) -> Ran:
-    return finish(start(home, data, as_of, ("backtest", "--folds", str(folds))))
+def backtest(home: Path, data: Path, as_of: str, folds: int, **settings: object) -> Ran:
+    return finish(start(home, data, as_of, ("backtest", "--folds", str(folds)), **settings))
 
 
 def copy(target: Path) -> Path:

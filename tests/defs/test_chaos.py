@@ -8,10 +8,13 @@ from pathlib import Path
 
 import chaos
 import dagster as dg
+import duckdb
 import pytest
 import shops
 from chaos import Trial
 from shops import Home
+
+from recs_assets.exports.jsonl import lookup
 
 
 @pytest.fixture
@@ -34,24 +37,32 @@ def test_the_cache_cut_in_the_middle(trial: Trial) -> None:
         assert seen.ok, (seen.name, seen.observed)
 
 
-def test_a_run_killed_twice_ends_like_one_that_never_was(
-    trial: Trial, monkeypatch: pytest.MonkeyPatch
+def test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was(
+    weekly: Home, trial: Trial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed while landing and after the lists are made; then once more to the end."""
+    """Killed while landing and after the lists are made; then two runs start together while an analyst
+    holds the snapshot open: one waits for the other, both end well, and every table is what it would be."""
     for fault in chaos.kills((3, 33)):
         seen = chaos.tried(fault, trial)
         assert seen.ok, (seen.name, seen.observed)
-    seen = chaos.again("kill -9", trial)
-    assert seen.ok, seen.observed
-    monkeypatch.setitem(os.environ, "DAGSTER_HOME", str(trial.home.path / "dagster"))
+    home = trial.home
+    count = "select count(*), min(as_of) from recs.email_recommendations"
+    with duckdb.connect(str(home.snapshot), read_only=True) as analyst:
+        before = analyst.execute(count).fetchall()
+        ran = [shops.finish(process) for process in [trial.start() for _ in range(2)]]
+        assert [one.code for one in ran] == [0, 0], [one.err for one in ran]
+        assert analyst.execute(count).fetchall() == before
+    assert home.hashes() == [*weekly.hashes(), weekly.hashes()[1]]
+    assert lookup(home.cache, "c01") == lookup(weekly.cache, "c01")
+    assert chaos.whole(trial) == []
+    assert chaos.left_over(trial) == []
+    assert len(list((home.path / "published").glob("analytics-*"))) == 3
+    monkeypatch.setitem(os.environ, "DAGSTER_HOME", str(home.path / "dagster"))
     with dg.DagsterInstance.get() as instance:
-        # Newest first: this one, the two that were killed, and the week before.
+        # Newest first: these two, the two that were killed, and the week before.
         assert [run.status.value for run in instance.get_runs()] == [
-            "SUCCESS",
-            "FAILURE",
-            "FAILURE",
-            "SUCCESS",
-        ]
+            "SUCCESS", "SUCCESS", "FAILURE", "FAILURE", "SUCCESS",
+        ]  # fmt: skip
         assert instance.event_log_storage.get_concurrency_info("duckdb_writer").active_slot_count == 0
 
 

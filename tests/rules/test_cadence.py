@@ -11,7 +11,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from known import make_known
 
-from recs_assets.rules.cadence import LONGEST_GAP_DAYS, cadence, due_again, predict, replacements, shrunk_share
+from recs_assets.rules.cadence import (
+    LONGEST_GAP_DAYS,
+    cadence,
+    due_again,
+    predict,
+    replacements,
+    shrunk_share,
+)
 
 ONE = [("c1", None, None)]
 

@@ -1,12 +1,12 @@
--- Whose rows teach no model anything: who objected or is erased, and who is no person but a till
--- or a reseller that is booked as one customer.
-with withdrawn as (
+-- Whose rows teach no model anything: who objected, and who is no person but a till or a reseller
+-- that is booked as one customer.
+with objected as (
 
     select
         customer_id,
         consent_state as reason
     from {{ ref('int_consents_resolved') }}
-    where consent_state in ('objected', 'erased')
+    where consent_state = 'objected'
 
 ),
 
@@ -24,10 +24,10 @@ many_orders as (
 final as (
 
     select
-        coalesce(withdrawn.customer_id, many_orders.customer_id) as customer_id,
-        coalesce(withdrawn.reason, many_orders.reason) as reason
-    from withdrawn
-    full outer join many_orders on withdrawn.customer_id = many_orders.customer_id
+        coalesce(objected.customer_id, many_orders.customer_id) as customer_id,
+        coalesce(objected.reason, many_orders.reason) as reason
+    from objected
+    full outer join many_orders on objected.customer_id = many_orders.customer_id
 
 )
 

@@ -1,6 +1,7 @@
-with not_learned_from as (
+with customers as (
 
-    select customer_id from {{ ref('int_customers_not_learned_from') }}
+    -- Without the erased.
+    select customer_id from {{ ref('customers') }} where learned_from
 
 ),
 
@@ -82,8 +83,7 @@ final as (
 
     select events.*
     from events
-    left join not_learned_from on events.customer_id = not_learned_from.customer_id
-    where not_learned_from.customer_id is null
+    inner join customers on events.customer_id = customers.customer_id
 
 )
 
