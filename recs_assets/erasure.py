@@ -31,7 +31,7 @@ from pydantic import SecretStr
 from recs_assets.exports import versions
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
-from recs_assets.upkeep import open_warehouse
+from recs_assets.upkeep import open_warehouse, servers
 from recs_assets.warehouse import Warehouse, writer_lock
 
 SUPPRESSED = "suppressed.parquet"
@@ -214,6 +214,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     Raises:
         SettingsError: there is no key, or another one than before.
         WarehouseError: a run holds the writer lock, or a file cannot be written.
+        ExportError: a cache in a server cannot be reached.
         ErasureError: something was found afterwards; the manifest says where.
     """
     if not customer_id.strip():
@@ -224,6 +225,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
         now = datetime.now(UTC).replace(tzinfo=None)
         digest = Suppression(home, settings.hash_key).add(customer_id, now)
+        purged = {name: server.purge(customer_id) for name, server in servers(settings).items()}
         traces = _traces(warehouse, customer_id)
         rewritten = {
             **warehouse.snapshots.purge(customer_id, traces.orders, traces.words, now, version),
@@ -264,6 +266,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
                     "rewritten": rewritten,
                     "deleted": sorted(deleted),
                     "rows_deleted_in_dagster": rows,
+                    "entries_deleted_in_servers": purged,
                     "how_it_was_searched": _how(traces),
                     "places_searched": [str(place) for place in places],
                     "files_searched": searched,

@@ -1,7 +1,6 @@
 """Settings: every one an environment variable `RECS_<NAME>` with a documented default.
 
-`python -m recs_assets settings` prints them, the secret one as stars. Server passwords are read from
-the environment by the export that needs them.
+`python -m recs_assets settings` prints them, the secret ones as stars.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from recs_assets.schema import SettingsError
 
-SECRETS = ("RECS_HASH_KEY",)  # never printed
+SECRETS = ("RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL")  # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -124,6 +123,15 @@ class Settings(BaseSettings):
     hash_key: SecretStr | None = Field(
         None,
         description="Secret of 16 characters or more (better 32 random bytes as text), never changed: key of the hashes that stand for addresses and for erased customers. Without it `email_hash` is null, `forget` refuses, and after a `forget` so does every run.",
+    )
+
+    redis_url: SecretStr | None = Field(
+        None,
+        description="Where to keep the per-customer cache in Redis too: `redis://user:password@host:6379/0` (or `rediss://`, `unix://`). Needs `pip install 'recs-assets[redis]'`.",
+    )
+    postgres_url: SecretStr | None = Field(
+        None,
+        description="Where to keep the per-customer cache in Postgres too: `postgresql://user:password@host:5432/database`. Needs `pip install 'recs-assets[postgres]'`.",
     )
 
     def __init__(self, **values: Any) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from recs_assets.exports import versions
+from recs_assets.exports.servers import ServerCache, server_caches
 from recs_assets.settings import Settings
 from recs_assets.warehouse import Warehouse, writer_lock
 
@@ -25,10 +26,17 @@ def open_warehouse(settings: Settings) -> Warehouse:
     )
 
 
+def servers(settings: Settings) -> dict[str, ServerCache]:
+    """The caches in servers that the settings name, by asset."""
+    addresses = (settings.redis_url, settings.postgres_url)
+    return server_caches(*(one and one.get_secret_value() for one in addresses))
+
+
 def rollback(settings: Settings, version: str, to: date | None = None) -> str:
     """Switch the snapshot and the cache back (`Snapshots.rollback`), under the writer lock.
 
-    A cache version that is no longer kept is written again from the snapshot.
+    A cache version that is no longer kept is written again from the snapshot; caches in servers are
+    always, and hold no other version.
 
     Args:
         settings: of the deployment.
@@ -40,6 +48,7 @@ def rollback(settings: Settings, version: str, to: date | None = None) -> str:
 
     Raises:
         WarehouseError: there is nothing to go back to, another process holds the lock, or the disk refuses.
+        ExportError: a server refuses; snapshot and file cache are back by then.
     """
     warehouse = open_warehouse(settings)
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
@@ -55,6 +64,8 @@ def rollback(settings: Settings, version: str, to: date | None = None) -> str:
                 run_id=back.run_id,
                 keep=settings.retention_weeks,
             )["version"]
+        for server in servers(settings).values():
+            server.publish(warehouse.published_lists(back.week), as_of=back.week, run_id=back.run_id)
     return (
         f"Back to week {back.week}: {warehouse.snapshot_path} -> {back.path.name}, cache -> {name} "
         f"(before: week {left.week}, {left.path.name})."

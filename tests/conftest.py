@@ -11,6 +11,7 @@ import hypothesis
 import numpy as np
 import pytest
 from known import ORDERS, make_known
+from realservers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
 
 from recs_assets.interactions import Known
 

@@ -19,7 +19,7 @@ from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.exports import export_assets
 from recs_assets.defs.gates import gates_asset, landing_gate
 from recs_assets.defs.ingest import raw_assets
-from recs_assets.defs.publish import cache_asset, published_gate, snapshot_asset
+from recs_assets.defs.publish import cache_assets, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
 from recs_assets.defs.results import result_assets
@@ -62,7 +62,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             buy_it_again_asset(deployment),
             gates_asset(deployment),
             snapshot_asset(deployment),
-            cache_asset(deployment),
+            *cache_assets(deployment),
             *export_assets(deployment),
         ],
         asset_checks=[landing_gate(deployment), published_gate(deployment)],

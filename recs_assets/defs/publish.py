@@ -1,16 +1,18 @@
 """The last gate, the atomic publish, and the caches made from what was published."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import dagster as dg
+import pandas as pd
 
 from recs_assets import __version__
 from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, Gate, published_expectations
 from recs_assets.exports.versions import publish
-from recs_assets.upkeep import drop_old_records
+from recs_assets.upkeep import drop_old_records, servers
 from recs_assets.warehouse import Warehouse
 
 SNAPSHOT = dg.AssetKey(["published", "recs_duckdb"])
@@ -126,36 +128,60 @@ def drop_old_runs(instance: dg.DagsterInstance, weeks: int, now: datetime) -> No
         instance.delete_run(record.dagster_run.run_id)
 
 
-def cache_asset(deployment: Deployment) -> dg.AssetsDefinition:
+def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
+    """The per-customer cache as files, and in every server that the settings name."""
+    settings = deployment.settings
+
+    def to_files(rows: pd.DataFrame, as_of: date, run_id: str) -> dict[str, Any]:
+        folder = settings.home / "cache"
+        return publish(rows, folder, as_of=as_of, run_id=run_id, keep=settings.retention_weeks)
+
+    return [
+        _cache_asset(
+            deployment,
+            "user_cache",
+            to_files,
+            {"parquet", "json"},
+            "Every customer's list as sharded JSON Lines and one Parquet file, switched in whole.",
+        ),
+        *(
+            _cache_asset(
+                deployment,
+                name,
+                server.publish,
+                {name.removesuffix("_cache")},
+                f"Every customer's list in {name.removesuffix('_cache').title()}, switched in whole.",
+            )
+            for name, server in servers(settings).items()
+        ),
+    ]
+
+
+def _cache_asset(
+    deployment: Deployment, name: str, write: Callable[..., dict[str, Any]], kinds: set[str], description: str
+) -> dg.AssetsDefinition:
     @dg.asset(
-        key=dg.AssetKey(["exports", "user_cache"]),
+        key=dg.AssetKey(["exports", name]),
         deps=[SNAPSHOT],
         **deployment.weekly,
         group_name="exports",
-        kinds={"parquet", "json"},
-        description="Every customer's list as sharded JSON Lines and one Parquet file, switched in whole.",
+        kinds=kinds,
+        description=description,
     )
-    def user_cache(
+    def cache(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
         week, newest = week_of(context), warehouse.newest_published()
         if week != newest:
             # A backfill repairs the record of an old week; the storefront keeps the newest one.
             return dg.MaterializeResult(metadata={"kept": f"The cache stays at week {newest}."})
-        manifest = publish(
-            warehouse.published_lists(week),
-            warehouse.home / "cache",
-            as_of=week,
-            run_id=context.run.run_id,
-            keep=deployment.settings.retention_weeks,
-        )
+        manifest = write(warehouse.published_lists(week), as_of=week, run_id=context.run.run_id)
         return dg.MaterializeResult(
             metadata={
-                "path": dg.MetadataValue.path(str(warehouse.home / "cache" / "current")),
                 "dagster/row_count": manifest["rows"],
                 "customers": manifest["customers"],
                 "manifest": dg.MetadataValue.json(manifest),
             }
         )
 
-    return user_cache
+    return cache

@@ -17,6 +17,7 @@ import hashlib
 import json
 import struct
 from bisect import bisect_left
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,10 @@ def write(rows: pa.Table, folder: Path, shards: int = SHARDS) -> dict[str, int]:
     written, lines_rows = [0] * shards, [0] * shards
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
-        for block, offsets in by_customer(rows, BLOCK_ROWS):
-            keys = block[KEY].take(pa.array(offsets[:-1])).to_pylist()
-            items = _lists(block, offsets)
+        for customers in texts(rows):
             pending: list[list[bytes]] = [[] for _ in range(shards)]
-            for key, item, count in zip(keys, items, np.diff(offsets).tolist(), strict=True):
-                line = f'{{"{KEY}": {json.dumps(key)}, "recommendations": [{item}]}}\n'.encode()
+            for key, text, count in customers:
+                line = f'{{"{KEY}": {json.dumps(key)}, "recommendations": {text}}}\n'.encode()
                 number = customer_hash(key)
                 shard = number % shards
                 index[shard].append((number, written[shard], len(line)))
@@ -79,6 +78,21 @@ def write(rows: pa.Table, folder: Path, shards: int = SHARDS) -> dict[str, int]:
         result[f"shards/{path.name}"] = count
         result[f"shards/{path.stem}.index"] = 0
     return result
+
+
+def texts(rows: pa.Table) -> Iterator[list[tuple[str, str, int]]]:
+    """Blocks of customers, each with her recommendations as a JSON array and their number.
+
+    Args:
+        rows: from `rows.checked`.
+
+    Raises:
+        ExportError: a column type that JSON has no word for.
+    """
+    for block, offsets in by_customer(rows, BLOCK_ROWS):
+        keys = block[KEY].take(pa.array(offsets[:-1])).to_pylist()
+        lists = [f"[{items}]" for items in _lists(block, offsets)]
+        yield list(zip(keys, lists, np.diff(offsets).tolist(), strict=True))
 
 
 def _lists(block: pa.Table, offsets: np.ndarray) -> list[str]:

@@ -542,7 +542,11 @@ TESTS = {
         "tests/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
         "tests/defs/test_run.py",
     ),
-    "cache": ("tests/exports/test_exports.py::test_nothing_is_half_switched",),
+    "cache": (
+        "tests/exports/test_exports.py::test_nothing_is_half_switched",
+        "tests/exports/test_server_caches.py",
+        "tests/defs/test_server_assets.py",
+    ),
     "time": (
         "tests/defs/test_definitions.py::test_ten_years_of_ticks_are_ten_years_of_mondays",
         "tests/test_warehouse.py::test_a_backfill_leaves_the_newest_week_alone",

@@ -1,0 +1,33 @@
+"""The caches that stand in servers, beside the files: those that the deployment names an address of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from recs_assets.exports import postgres_cache, redis_cache
+
+
+@dataclass(frozen=True)
+class ServerCache:
+    """One cache.
+
+    Attributes:
+        publish: (rows, as_of=, run_id=) -> what the server now holds.
+        purge: customer id -> how many entries were deleted.
+    """
+
+    publish: Callable[..., dict[str, Any]]
+    purge: Callable[[str], int]
+
+
+def server_caches(redis_url: str | None, postgres_url: str | None) -> dict[str, ServerCache]:
+    """By the name of its asset; without an address there is none."""
+    addressed = {"redis_cache": (redis_cache, redis_url), "postgres_cache": (postgres_cache, postgres_url)}
+    return {
+        name: ServerCache(partial(module.publish, url=url), partial(module.purge, url=url))
+        for name, (module, url) in addressed.items()
+        if url is not None
+    }
