@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
@@ -20,18 +18,18 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigns.compiler import horizon
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.files import replaced
 from recs_assets.interactions import Known
-from recs_assets.learning import blocks, load_fitted, published_frame
-from recs_assets.predictions import Plan, Prediction, answer, prepared
+from recs_assets.learning import blocks, load_all_fitted, load_fitted, published_frame
+from recs_assets.predictions import Plan, Prediction, answered, prepared
+from recs_assets.predictions.planning import window_days
 from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.reasons import explain, slot_reasons
-from recs_assets.ranking.traces import explained, with_ids
-from recs_assets.recommenders import REGISTRY
+from recs_assets.ranking.reasons import slot_reasons
+from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders.base import stored
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.rules.cadence import cadence, due_again
@@ -80,14 +78,11 @@ class Made:
 
     def write(self, folder: Path) -> None:
         """One Parquet file per table and `campaign.json`, under `folder`, replaced in whole."""
-        unfinished = folder.with_name(f".{folder.name}-{os.getpid()}")
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        for name, rows in self.tables.items():
-            rows.to_parquet(unfinished / f"{name}.parquet", index=False)
-        (unfinished / FACTS).write_text(json.dumps(self.facts, indent=1, sort_keys=True), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-        unfinished.rename(folder)
+        with replaced(folder) as aside:
+            for name, rows in self.tables.items():
+                rows.to_parquet(aside / f"{name}.parquet", index=False)
+            facts = json.dumps(self.facts, indent=1, sort_keys=True)
+            (aside / FACTS).write_text(facts, encoding="utf-8")
 
     @classmethod
     def read(cls, folder: Path) -> Made:
@@ -192,12 +187,10 @@ def make(
         WarehouseError, ArtefactError: the week is not complete.
     """
     depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
-    job = (campaign.target, shop, warehouse, week, campaign.view)
     found, task, predicted, problem = None, None, None, ""
     try:
-        found, task = prepared(*job)
-        predicted = answer(*job, depth=depth, say=say)
-        found, task = predicted.plan, predicted.task
+        found, task = prepared(campaign.target, shop, warehouse, week, campaign.view)
+        predicted = answered(found, task, depth, say)
     except QueryError as error:
         problem = error.sentence
         say(f"The query cannot be answered: {problem}")
@@ -308,8 +301,7 @@ class _Email:
         selection = with_ids(rows, self.known, self.week).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "repeat"):
             selection[name] = selection[name].astype(str)
-        days = math.ceil((horizon(self.plan.query, self.week) - _midnight(self.week)).total_seconds() / 86400)
-        selection["window_days"] = days
+        selection["window_days"] = math.ceil(window_days(self.plan.query, self.week))
         outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
         outcome[choice.suppressed["customer"].to_numpy()] = choice.suppressed["reason"].to_numpy()
         tests, tags, tested = self._tested()
@@ -353,17 +345,14 @@ class _Email:
         parts = []
         for pool in self._pools(anchor):
             if self.chosen == FUSED:
-                rows = pd.DataFrame({"customer": pool.customer, "product": pool.product, "score": pool.rrf})
-                parts.append(rows.assign(source=pool.best_source()))
+                rows = pool.ranked(pool.rrf, self.depth)
+                parts.append(rows.assign(source=pool.best_source()[rows["row"].to_numpy()]))
                 continue
             rank = pool.sources[f"{self.chosen}:new" if self.campaign.view == "new" else self.chosen][0]
-            # By rank, not by place: a filter leaves holes.
-            keep = np.flatnonzero(np.isfinite(rank))
-            keep = keep[np.lexsort((rank[keep], pool.customer[keep]))]
-            rows = pd.DataFrame({"customer": pool.customer[keep], "product": pool.product[keep]})
-            parts.append(rows.assign(score=(LONGEST - rank[keep]).astype(np.float32), source=self.chosen))
-        rows = pd.concat(parts, ignore_index=True)
-        return rows[(rows.groupby("customer").cumcount() < self.depth).to_numpy()]
+            listed = np.isfinite(rank)
+            rows = pool.ranked(np.where(listed, LONGEST - rank, 0), self.depth, listed)
+            parts.append(rows.assign(source=self.chosen))
+        return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
 
     def _pools(self, anchor: date) -> Iterator[Candidates]:
         for first, last in blocks(self.warehouse.known(self.week, anchor)):
@@ -376,13 +365,11 @@ class _Email:
         put it there.
         """
         week = self.week
-        pairs = rows[["customer", "product", "source"]].astype({"source": object})
-        pairs = pairs.sort_values(["customer", "product"], ignore_index=True)
-        fitted = {name: load_fitted(self.shop, self.warehouse, week, name, self.known) for name in REGISTRY}
+        pairs = pairs_of(rows)
+        fitted = load_all_fitted(self.shop, self.warehouse, week, self.known)
         traces = pd.DataFrame()
         if self.predicted is None or pairs.empty:
-            found = explain(pairs, self.known, fitted)
-            found = found.assign(reason_family="", support=np.nan, confidence=np.nan, p_purchase=np.nan)
+            found = explained_by_source(pairs, self.known, fitted).assign(p_purchase=np.nan)
         else:
             learned = self.predicted.learned
             features = learned.ranker.features_
@@ -431,10 +418,6 @@ class _Email:
             ignore_index=True,
         )
         return tests, tags, measured
-
-
-def _midnight(day: date) -> Any:
-    return pd.Timestamp(day).to_pydatetime()
 
 
 def _decided(metrics: pd.DataFrame) -> tuple[str, str]:

@@ -61,6 +61,11 @@ def load_fitted(shop: Shop, warehouse: Warehouse, week: date, name: str, known: 
     return load_model(make(shop, name), model_path(warehouse, week, name), known)
 
 
+def load_all_fitted(shop: Shop, warehouse: Warehouse, week: date, known: Known) -> dict[str, Recommender]:
+    """Every recommender as fitted at the week's own anchor, by name."""
+    return {name: load_fitted(shop, warehouse, week, name, known) for name in REGISTRY}
+
+
 def listed_customers(shop: Shop, warehouse: Warehouse, week: date, anchor: date) -> np.ndarray:
     """int32 codes of the customers who get lists at an anchor: everybody at the week's own, and
     a seeded sample of at most so many (settings), of those whom models may learn from, where lists are

@@ -11,7 +11,6 @@ connection of one process.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import duckdb
 
+from recs_assets.files import sync
 from recs_assets.schema import WarehouseError
 
 # Clients from 1.0 on can open the snapshot; newer storage features would lock them out.
@@ -433,7 +433,7 @@ class Snapshots:
             )
         self._verify(unfinished, rows)
         unfinished.chmod(0o444)
-        _fsync(unfinished)
+        sync(unfinished)
         unfinished.replace(target)
 
     def _verify(self, path: Path, rows: Mapping[str, int]) -> None:
@@ -450,7 +450,7 @@ class Snapshots:
         link.unlink(missing_ok=True)
         link.symlink_to(target.name)
         link.replace(self.link)
-        _fsync(self.folder)
+        sync(self.folder)
 
     def _prune(self, current: Path) -> None:
         """Drop the oldest versions beyond retention, never the current one."""
@@ -584,11 +584,3 @@ def _list(values: Sequence[str]) -> str:
 def quoted(text: object) -> str:
     """Text for use between single quotes in SQL."""
     return str(text).replace("'", "''")
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -265,14 +265,8 @@ class Warehouse:
         end = anchor + timedelta(days=horizon_days)
         with self.read(week) as connection:
             rows = connection.execute(
-                """
-                with customers as (
-                    select customer_id, row_number() over (order by customer_id) - 1 as code
-                    from marts.customers where joined_at is null or joined_at < $anchor
-                ),
-                products as (
-                    select product_id, row_number() over (order by product_id) - 1 as code from marts.products
-                )
+                f"""
+                with {_CODES}
                 select distinct customers.code::integer as customer, products.code::integer as product
                 from marts.order_lines
                 join customers using (customer_id)
@@ -580,13 +574,7 @@ class Warehouse:
         with self.read(week) as connection:
             return connection.execute(
                 f"""
-                with customers as (
-                    select customer_id, row_number() over (order by customer_id) - 1 as code
-                    from marts.customers where joined_at is null or joined_at < $week
-                ),
-                products as (
-                    select product_id, row_number() over (order by product_id) - 1 as code from marts.products
-                )
+                with {_CODES}
                 select customers.code::integer as customer, products.code::integer as product,
                     "{place}"::integer as rank, score::double as score
                 from model."{table}"
@@ -595,7 +583,7 @@ class Warehouse:
                 {"where campaign = $campaign" if campaign else ""}
                 order by 1, 3
                 """,
-                {"week": week} | ({"campaign": campaign} if campaign else {}),
+                {"anchor": week} | ({"campaign": campaign} if campaign else {}),
             ).df()
 
     def model_table(self, week: date, name: str) -> pd.DataFrame:
@@ -748,6 +736,16 @@ class Warehouse:
             if folder != self.week_dir(week):
                 shutil.rmtree(folder)
         return published
+
+
+# Rows of `known(week, $anchor)` by number.
+_CODES = """customers as (
+    select customer_id, row_number() over (order by customer_id) - 1 as code
+    from marts.customers where joined_at is null or joined_at < $anchor
+),
+products as (
+    select product_id, row_number() over (order by product_id) - 1 as code from marts.products
+)"""
 
 
 def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:

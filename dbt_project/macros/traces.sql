@@ -86,3 +86,35 @@
 {% macro duckdb__sum_of_field(list_column, field) -%}
     coalesce(list_sum(list_transform({{ list_column }}, lambda entry: entry.{{ field }})), 0)
 {%- endmacro %}
+
+{# Traces as Python wrote them, with their lists; `keys` identify a row. #}
+{% macro shown_traces(relation, keys) -%}
+{%- set columns = column_names(relation) -%}
+with traces as (
+
+    select
+        *,
+        {{ trace_raised(columns) }} as raised
+    from {{ relation }}
+    where as_of = {{ as_of_date() }}
+
+),
+
+final as (
+
+    select
+        {% for key in keys %}{{ key }},
+        {% endfor -%}
+        ranker_score,
+        base_score,
+        p_purchase,
+        {{ trace_sources(columns) }} as sources,
+        {{ trace_families(columns, 'raised') }} as families,
+        {{ trace_features(5) }} as features
+    from traces
+
+)
+
+select * from final
+order by {{ keys | join(', ') }}
+{%- endmacro %}

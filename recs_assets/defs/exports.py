@@ -1,6 +1,8 @@
 """Files of the campaigns: made of what was published, after a last look at consent."""
 
 from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pandas as pd
@@ -67,15 +69,17 @@ def _predictions(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinit
         manifest = write_predictions(
             folder, kept, as_of=week, run_id=context.run.run_id, keep=deployment.settings.retention_weeks
         )
-        return dg.MaterializeResult(
-            metadata={
-                "path": dg.MetadataValue.path(str(folder / "current")),
-                "dagster/row_count": manifest["rows"],
-                "manifest": dg.MetadataValue.json(manifest),
-            }
-        )
+        return dg.MaterializeResult(metadata=_files_metadata(folder, manifest))
 
     return predictions
+
+
+def _files_metadata(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "path": dg.MetadataValue.path(str(folder / "current")),
+        "dagster/row_count": manifest["rows"],
+        "manifest": dg.MetadataValue.json(manifest),
+    }
 
 
 def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
@@ -114,9 +118,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         hashed = {} if deployment.settings.hash_key else {"email_hash": NO_HASH_KEY}
         return dg.MaterializeResult(
             metadata={
-                "path": dg.MetadataValue.path(str(folder / "current")),
-                "dagster/row_count": manifest["rows"],
-                "manifest": dg.MetadataValue.json(manifest),
+                **_files_metadata(folder, manifest),
                 "preview": dg.MetadataValue.md(page),
                 "preview_file": dg.MetadataValue.path(str(preview)),
                 **numbers({"recipients": manifest["recipients"], **hashed}),

@@ -143,6 +143,7 @@ def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             to_files,
             {"parquet", "json"},
             "Every customer's list as sharded JSON Lines and one Parquet file, switched in whole.",
+            {"path": dg.MetadataValue.path(str(settings.home / "cache" / "current"))},
         ),
         *(
             _cache_asset(
@@ -151,6 +152,7 @@ def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
                 server.publish,
                 {name.removesuffix("_cache")},
                 f"Every customer's list in {name.removesuffix('_cache').title()}, switched in whole.",
+                {},
             )
             for name, server in servers(settings).items()
         ),
@@ -158,7 +160,12 @@ def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 def _cache_asset(
-    deployment: Deployment, name: str, write: Callable[..., dict[str, Any]], kinds: set[str], description: str
+    deployment: Deployment,
+    name: str,
+    write: Callable[..., dict[str, Any]],
+    kinds: set[str],
+    description: str,
+    place: dict[str, Any],
 ) -> dg.AssetsDefinition:
     @dg.asset(
         key=dg.AssetKey(["exports", name]),
@@ -178,6 +185,7 @@ def _cache_asset(
         manifest = write(warehouse.published_lists(week), as_of=week, run_id=context.run.run_id)
         return dg.MaterializeResult(
             metadata={
+                **place,
                 "dagster/row_count": manifest["rows"],
                 "customers": manifest["customers"],
                 "manifest": dg.MetadataValue.json(manifest),

@@ -16,14 +16,14 @@ from recs_assets.learning import (
     Trained,
     blocks,
     lists_path,
+    load_all_fitted,
     load_fitted,
     published_frame,
     trained,
 )
 from recs_assets.ranking.attribution import TOP_FEATURES
 from recs_assets.ranking.blend import blend, load_config
-from recs_assets.ranking.reasons import explain
-from recs_assets.ranking.traces import explained, with_ids
+from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender
@@ -35,8 +35,6 @@ BLEND = load_config()
 POOL = 50
 LIST_LENGTH = 20
 NEIGHBOURS = 12
-# Customers are blended and explained in blocks of this size, so that memory does not grow with them.
-BLOCK = 20_000
 
 ID, DATE, TEXT, REAL, WHOLE = "varchar", "date", "varchar", "double", "integer"
 REASON = {
@@ -127,7 +125,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         context.log.info(f"This week's lists are made by {chosen}.")
         pools = [_pool(warehouse, week, known, chosen, first, last) for first, last in blocks(known)]
         listed = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
-        fitted = {name: load_fitted(deployment, warehouse, week, name, known) for name in REGISTRY}
+        fitted = load_all_fitted(deployment, warehouse, week, known)
         rows, traces = _explained(warehouse, week, known, ranker, chosen, listed, fitted)
         merged = listed.merge(rows.drop(columns="source"), on=["customer", "product"], how="left")
         table = with_ids(merged, known, week)
@@ -165,9 +163,11 @@ def trace_types(traces: pd.DataFrame) -> dict[str, str]:
 def _pool(warehouse: Warehouse, week: date, known: Known, chosen: str, first: int, last: int) -> pd.DataFrame:
     """The chosen model's best `LIST_LENGTH` rows of customer codes `[first, last)`, with their source."""
     if chosen == "blend":
-        rows = blend(
-            _lists(warehouse, week, week, "all", known, first, last), known.order_counts, BLEND, POOL
-        )
+        lists = {
+            name: read_lists(lists_path(warehouse, week, name, week, "all"), known, first, last)
+            for name in BLEND.needed
+        }
+        rows = blend(lists, known.order_counts, BLEND, POOL)
         return rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
     rows = read_lists(lists_path(warehouse, week, chosen, week, "all"), known, first, last)
     rows = rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
@@ -185,33 +185,16 @@ def _explained(
     fitted: dict[str, Recommender],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each (customer, product) of the lists with probability and reason; and their traces, with ids."""
-    pairs = listed[["customer", "product", "source"]].astype({"source": object})
-    pairs = pairs.sort_values(["customer", "product"], ignore_index=True)
+    pairs = pairs_of(listed)
     if ranker is None or pairs.empty:
-        rows = explain(pairs, known, fitted).assign(p_purchase=np.nan, support=np.nan, confidence=np.nan)
-        return rows.assign(reason_family=""), pd.DataFrame(columns=list(TRACE))
+        rows = explained_by_source(pairs, known, fitted).assign(p_purchase=np.nan)
+        return rows, pd.DataFrame(columns=list(TRACE))
     features = ranker.ranker.features_
     frames = ((found, X) for _, found, X in published_frame(warehouse, week, pairs, features))
     rows, traces = explained(
         pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker"
     )
     return rows, with_ids(traces, known, week)
-
-
-def _lists(
-    warehouse: Warehouse,
-    week: date,
-    anchor: date,
-    view: str,
-    known: Known,
-    first: int = 0,
-    last: int | None = None,
-) -> dict[str, pd.DataFrame]:
-    """The lists the blend needs, of customer codes `[first, last)`."""
-    return {
-        name: read_lists(lists_path(warehouse, week, name, anchor, view), known, first, last)
-        for name in BLEND.needed
-    }
 
 
 # -- products next to products ----------------------------------------------------------------

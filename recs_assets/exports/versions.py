@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable
@@ -24,6 +23,7 @@ import pyarrow as pa
 
 from recs_assets.exports import jsonl, parquet
 from recs_assets.exports.rows import KEY, ExportError, checked
+from recs_assets.files import sync
 
 SCHEMA_VERSION = 1
 ASIDE = ".aside-"
@@ -216,10 +216,10 @@ def _write(
         text = json.dumps(manifest, indent=2, allow_nan=False) + "\n"
         (aside / "manifest.json").write_text(text, encoding="utf-8")
         for path in sorted(aside.rglob("*")):
-            _sync(path)
-        _sync(aside)
+            sync(path)
+        sync(aside)
         aside.rename(target)
-        _sync(versions)
+        sync(versions)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         shutil.rmtree(target, ignore_errors=True)
@@ -242,7 +242,7 @@ def _switch(cache_dir: Path, target: Path) -> None:
     link.unlink(missing_ok=True)
     link.symlink_to(target.relative_to(cache_dir))
     link.replace(cache_dir / "current")
-    _sync(cache_dir)
+    sync(cache_dir)
 
 
 def _prune(versions: Path, current: Path, keep: int) -> None:
@@ -255,11 +255,3 @@ def _prune(versions: Path, current: Path, keep: int) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

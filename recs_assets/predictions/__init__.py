@@ -20,7 +20,15 @@ RelBench (https://arxiv.org/abs/2407.20060).
 Arrays in and frames out; SQL comes from `campaigns.compiler` and is run by the warehouse.
 """
 
-from recs_assets.predictions.answering import Prediction, answer, explained, opened, predict, prepared
+from recs_assets.predictions.answering import (
+    Prediction,
+    answer,
+    answered,
+    explained,
+    opened,
+    predict,
+    prepared,
+)
 from recs_assets.predictions.planning import Plan, plan
 
-__all__ = ["Plan", "Prediction", "answer", "explained", "opened", "plan", "predict", "prepared"]
+__all__ = ["Plan", "Prediction", "answer", "answered", "explained", "opened", "plan", "predict", "prepared"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigns.compiler import explain, horizon
+from recs_assets.campaigns.compiler import explain
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError, operands
 from recs_assets.campaigns.validation import item_column, validate
@@ -27,9 +27,10 @@ from recs_assets.learning import (
 )
 from recs_assets.predictions.fitting import Learned, learn_ranking, learn_trees
 from recs_assets.predictions.judging import judge_boolean, judge_number, judge_products, judge_values
-from recs_assets.predictions.planning import Plan, midnight, plan
+from recs_assets.predictions.planning import Plan, plan, window_days
 from recs_assets.predictions.tasks import MOST_VALUES, PREVIOUS, Customers, Products, Sheet, Task, Values
 from recs_assets.ranking.calibration import calibrate
+from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import View, rank_within, stored
 from recs_assets.schema import WarehouseError
@@ -125,12 +126,19 @@ def answer(
         WarehouseError: the week has no complete build.
         ArtefactError: its lists are missing.
     """
+    return answered(*prepared(query, shop, warehouse, week, view), depth, say)
+
+
+def answered(
+    found: Plan, task: Task, depth: int | None = None, say: Callable[[str], None] = lambda message: None
+) -> Prediction:
+    """`answer`, of what is prepared."""
     started = time.monotonic()
-    found, task = prepared(query, shop, warehouse, week, view)
-    if isinstance(task, Products) and task.weekly:
+    if isinstance(task, Products) and task.weekly is not None:
         say("The week's own ranker answers.")
-        return _of_the_week(found, task, depth, started)
-    query, seed, threads = found.query, shop.settings.seed, shop.settings.threads
+        return _of_the_week(found, task, task.weekly, depth, started)
+    query, week = found.query, found.week
+    seed, threads = task.shop.settings.seed, task.shop.settings.threads
     number = query.task == "regression"
 
     lessons: list[Lesson] = []
@@ -216,33 +224,34 @@ def _task_of(found: Plan, shop: Shop, warehouse: Warehouse, view: View) -> Task:
     if item_column(found.query) != "product_id":
         return Values(*job)
     task = Products(*job)
-    task.weekly = _is_of_the_week(found, task)
+    task.weekly = _ranker_of_the_week(found, task)
     if without_calendar(warehouse, found.week, found.week, [found.test, *found.train]):
         task.names = WITHOUT_OFFERS
     return task
 
 
-def _is_of_the_week(found: Plan, task: Products) -> bool:
-    """Whether the week's own ranker was trained for this: what will be bought of all products, in at
+def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
+    """The week's own ranker where it was trained for this: what will be bought of all products, in at
     least half of its label window, at the same anchors. On Complete Journey it is level with a ranker of the
     query's own at 14 of 28 days (docs/campaigns.md), and costs nothing."""
     query, shop = found.query, task.shop
     (target,) = operands(query.target)
     bought = target.column.parts[0] in ("order_lines", "orders") and target.where is None
-    days = (horizon(query, found.week) - midnight(found.week)) / timedelta(days=1)
+    days = window_days(query, found.week)
     if not (bought and target.window.start == 0 and shop.horizon_days <= 2 * days <= 2 * shop.horizon_days):
-        return False
-    ranker = trained(shop, task.warehouse, found.week)
-    if ranker is None:
-        return False
-    kept, *_, test = map(date.fromisoformat, ranker.ranker.facts_["anchors"])
-    return (kept, test) == (found.train[0], found.test)
+        return None
+    week = trained(shop, task.warehouse, found.week)
+    if week is None:
+        return None
+    kept, *_, test = map(date.fromisoformat, week.ranker.facts_["anchors"])
+    return week.ranker if (kept, test) == (found.train[0], found.test) else None
 
 
-def _of_the_week(found: Plan, task: Products, depth: int | None, started: float) -> Prediction:
+def _of_the_week(
+    found: Plan, task: Products, ranker: Ranker, depth: int | None, started: float
+) -> Prediction:
     """The answer of the week's own ranker, calibrated for the query's window at the kept anchor."""
     query, week, seed = found.query, found.week, task.shop.settings.seed
-    ranker = trained(task.shop, task.warehouse, week).ranker
     kept, truth = (
         _weekly_lists(task, "ranker", found.train[0]),
         task.truth(found.train[0], task.known(found.train[0]).products["product_id"]),

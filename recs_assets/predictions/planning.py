@@ -67,7 +67,7 @@ def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, 
         train = [one for one in earlier if one < test and horizon(query, one) <= midnight(test)]
         if len(train) >= 2:
             return Plan(query, week, test, tuple(train[:train_anchors]))
-    days = math.ceil((horizon(query, week) - midnight(week)) / timedelta(days=1))
+    days = math.ceil(window_days(query, week))
     at = operands(query.target)[0].window.at
     if horizon_days < days <= horizon_days / LEAST_KEPT:
         cut = plan(_cut(query, horizon_days), week, anchors, train_anchors, horizon_days)
@@ -80,6 +80,11 @@ def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, 
         query.text,
         at,
     )
+
+
+def window_days(query: Query, anchor: date) -> float:
+    """Days that a query looks ahead of an anchor; months have as many as they have there."""
+    return (horizon(query, anchor) - midnight(anchor)) / timedelta(days=1)
 
 
 def midnight(day: date) -> datetime:

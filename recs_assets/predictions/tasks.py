@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigns.compiler import entities_sql, horizon, items_sql, labels_sql
+from recs_assets.campaigns.compiler import entities_sql, items_sql, labels_sql
 from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.campaigns.validation import item_column
 from recs_assets.interactions import Known
@@ -28,10 +28,10 @@ from recs_assets.learning import (
     lists_path,
     make,
 )
-from recs_assets.predictions.planning import midnight
+from recs_assets.predictions.planning import window_days
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import CATEGORY, CUSTOMER, CUSTOMER_BRAND, CUSTOMER_CATEGORY
-from recs_assets.ranking.ranker import negative_rate, sample_negatives
+from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender, View, stored
 from recs_assets.shop import RANKER, Shop
@@ -183,13 +183,13 @@ class Products(Task):
     made again from what it admits.
 
     Attributes:
-        weekly: the week's own ranker answers, so its candidates are taken as they are.
+        weekly: the week's own ranker where it answers, so that its candidates are taken as they are.
     """
 
     def __init__(self, *job: object) -> None:
         super().__init__(*job)
         self.names = NAMES
-        self.weekly = False
+        self.weekly: Ranker | None = None
         self._admitted: dict[date, np.ndarray] = {}
         self._remade: dict[date, dict[str, Recommender]] = {}
 
@@ -217,7 +217,7 @@ class Products(Task):
     def pool(self, anchor: date, first: int, last: int) -> Candidates:
         """The candidates of the eligible among customer codes `[first, last)`."""
         known, eligible = self.known(anchor), self.eligible(anchor)
-        if self.weekly:
+        if self.weekly is not None:
             found = candidates_of(self.warehouse, self.week, anchor, known, first, last)
             keep = eligible[found.customer]
             if self.view != "all":
@@ -481,7 +481,7 @@ class Customers(Task):
 
     def _before(self, anchor: date) -> np.ndarray:
         """The target over the window of equal length that ended at the anchor, whoever was eligible then."""
-        days = math.ceil((horizon(self.query, anchor) - midnight(anchor)) / timedelta(days=1))
+        days = math.ceil(window_days(self.query, anchor))
         return self._values(anchor, anchor - timedelta(days=days), replace(self.query, where=None))
 
 

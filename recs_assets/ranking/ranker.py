@@ -8,8 +8,6 @@ calibrated into a probability.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
@@ -20,6 +18,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from recs_assets.files import replaced, seal, unseal
 from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.shapley import Shapley
@@ -373,7 +372,7 @@ class Ranker:
     def save(self, folder: Path, **facts: object) -> str:
         """Write LightGBM's text and a description to `folder`; returns the sha256 of the text.
 
-        Written aside and renamed, so that a killed run leaves the old model or the new one.
+        Replaced in whole (`files.replaced`).
 
         Args:
             folder: replaced if it exists.
@@ -391,13 +390,9 @@ class Ranker:
             "facts": facts,
             "sha256": digest,
         }
-        aside = folder.with_name(f".{folder.name}.next")
-        shutil.rmtree(aside, ignore_errors=True)
-        aside.mkdir(parents=True)
-        (aside / "model.txt").write_bytes(text)
-        (aside / "ranker.json").write_text(json.dumps(description, indent=1, sort_keys=True, allow_nan=False))
-        shutil.rmtree(folder, ignore_errors=True)
-        aside.replace(folder)
+        with replaced(folder) as aside:
+            (aside / "model.txt").write_bytes(text)
+            (aside / "ranker.json").write_text(seal(description))
         return digest
 
     @classmethod
@@ -411,7 +406,7 @@ class Ranker:
 
         again = "materialise the ranker again."
         try:
-            description = json.loads((folder / "ranker.json").read_text())
+            description = unseal((folder / "ranker.json").read_text())
             text = (folder / "model.txt").read_bytes()
         except (OSError, ValueError) as error:
             raise ArtefactError(f"The ranker in {folder} cannot be read ({error}): {again}") from error

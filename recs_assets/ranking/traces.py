@@ -19,6 +19,18 @@ from recs_assets.recommenders.base import Recommender
 OFFER_WEEKS = "product_promotion_any_weeks"
 
 
+def pairs_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """customer, product and source of listed rows, as `explained` takes them."""
+    pairs = rows[["customer", "product", "source"]].astype({"source": object})
+    return pairs.sort_values(["customer", "product"], ignore_index=True)
+
+
+def explained_by_source(pairs: pd.DataFrame, known: Known, fitted: Mapping[str, Recommender]) -> pd.DataFrame:
+    """Each pair with the reason of its source alone, where no ranker's contributions speak; columns as
+    `reasons.explain_families`."""
+    return explain(pairs, known, fitted).assign(reason_family="", support=np.nan, confidence=np.nan)
+
+
 def explained(
     pairs: pd.DataFrame,
     known: Known,
@@ -56,7 +68,7 @@ def explained(
             pairs, known, fitted, pulled.order, pulled.contribution, FAMILY_NAMES, np.concatenate(promoted)
         )
     else:
-        rows = explain(pairs, known, fitted).assign(reason_family="", support=np.nan, confidence=np.nan)
+        rows = explained_by_source(pairs, known, fitted)
     rows["p_purchase"] = calibrator.probability(pulled.score)
     names = np.array([*ranker.features_, None], dtype=object)
     traces = pd.DataFrame(

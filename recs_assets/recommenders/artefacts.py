@@ -1,14 +1,12 @@
 """Fitted recommenders and candidate lists as files, without pickle.
 
 A model folder holds `arrays.npz` (plain arrays) and `model.json` (what they are, the data
-window, the sha256 of the arrays). Anything that does not match is refused, never executed.
+window, the sha256 of the arrays and of itself). Anything that does not match is refused, never executed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
+from recs_assets.files import replaced, seal, unseal
 from recs_assets.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
@@ -28,7 +27,7 @@ FORMAT = 1
 def save_model(recommender: Recommender, folder: Path) -> str:
     """Write every fitted array (attributes ending in `_`) to `folder`; returns the sha256.
 
-    Written aside and renamed, so that a killed run leaves the old model, the new one or none, never half.
+    Replaced in whole (`files.replaced`).
     """
     arrays: dict[str, np.ndarray] = {}
     shapes: dict[str, list[int]] = {}
@@ -53,26 +52,22 @@ def save_model(recommender: Recommender, folder: Path) -> str:
             raise ArtefactError(
                 f"{recommender.name}.{name} holds Python objects, which cannot be stored safely."
             )
-    aside = folder.with_name(f".{folder.name}.next")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    np.savez(aside / "arrays.npz", **arrays)
-    digest = _sha256(aside / "arrays.npz")
     known: Known = recommender.known_
-    description = {
-        "format": FORMAT,
-        "recommender": recommender.name,
-        "as_of": known.as_of.isoformat(),
-        "fingerprint": known.fingerprint,
-        "first_day": int(known.events.day.min()) if len(known.events) else None,
-        "last_day": int(known.events.day.max()) if len(known.events) else None,
-        "events": len(known.events),
-        "sparse": shapes,
-        "sha256": digest,
-    }
-    (aside / "model.json").write_text(json.dumps(description, indent=1, sort_keys=True))
-    shutil.rmtree(folder, ignore_errors=True)
-    aside.replace(folder)
+    with replaced(folder) as aside:
+        np.savez(aside / "arrays.npz", **arrays)
+        digest = _sha256(aside / "arrays.npz")
+        description = {
+            "format": FORMAT,
+            "recommender": recommender.name,
+            "as_of": known.as_of.isoformat(),
+            "fingerprint": known.fingerprint,
+            "first_day": int(known.events.day.min()) if len(known.events) else None,
+            "last_day": int(known.events.day.max()) if len(known.events) else None,
+            "events": len(known.events),
+            "sparse": shapes,
+            "sha256": digest,
+        }
+        (aside / "model.json").write_text(seal(description))
     return digest
 
 
@@ -83,7 +78,7 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
         ArtefactError: when the files are missing, were changed, or belong to other data.
     """
     try:
-        description = json.loads((folder / "model.json").read_text())
+        description = unseal((folder / "model.json").read_text())
         digest = _sha256(folder / "arrays.npz")
     except (OSError, ValueError) as error:
         raise ArtefactError(

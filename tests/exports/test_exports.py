@@ -176,7 +176,7 @@ def test_refused_arguments(tmp_path, more):
         (jsonl, "_lists"),
         (parquet, "write"),
         (versions, "_sha256"),
-        (versions, "_sync"),
+        (versions, "sync"),
         (versions, "_switch"),
         (versions.os, "replace"),
     ],

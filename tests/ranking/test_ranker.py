@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from recs_assets.files import seal, unseal
 from recs_assets.ranking.ranker import (
     Ranker,
     RankerConfig,
@@ -114,12 +115,21 @@ def test_saved_and_loaded(fitted, tmp_path):
     assert fitted.save(tmp_path / "ranker", anchors=["2024-03-04"]) == digest
 
 
+def test_a_changed_description_is_refused(fitted, tmp_path):
+    folder: Path = tmp_path / "ranker"
+    fitted.save(folder, calibration=[0.25, 0.5])
+    text = (folder / "ranker.json").read_text()
+    (folder / "ranker.json").write_text(text.replace("0.25", "0.75"))
+    with pytest.raises(ArtefactError, match="its description was changed"):
+        Ranker.load(folder)
+
+
 def test_a_model_of_settings_that_are_gone_is_refused(fitted, tmp_path):
     folder: Path = tmp_path / "ranker"
     fitted.save(folder)
-    stored = json.loads((folder / "ranker.json").read_text())
+    stored = unseal((folder / "ranker.json").read_text())
     stored["config"]["colour"] = "red"
-    (folder / "ranker.json").write_text(json.dumps(stored))
+    (folder / "ranker.json").write_text(seal(stored))
     with pytest.raises(
         ArtefactError, match="settings that are no longer known: materialise the ranker again"
     ):

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from recs_assets.files import seal, unseal
 from recs_assets.interactions import Known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import load_model, read_lists, save_model, write_lists
@@ -36,9 +37,9 @@ def rewrite(folder: Path, **changes: np.ndarray) -> None:
     with np.load(folder / "arrays.npz") as stored:
         arrays = {name: stored[name] for name in stored.files} | changes
     np.savez(folder / "arrays.npz", **arrays)
-    description = json.loads((folder / "model.json").read_text())
+    description = unseal((folder / "model.json").read_text())
     description["sha256"] = hashlib.sha256((folder / "arrays.npz").read_bytes()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(description))
+    (folder / "model.json").write_text(seal(description))
 
 
 @EVERY
@@ -129,9 +130,16 @@ def test_a_half_written_description_is_refused(stored: Path, shop: Known) -> Non
         load_model(Popularity(), stored, shop)
 
 
+def test_a_changed_description_is_refused(stored: Path, shop: Known) -> None:
+    text = (stored / "model.json").read_text()
+    (stored / "model.json").write_text(text.replace('"events": 29', '"events": 30'))
+    with pytest.raises(ArtefactError, match="its description was changed"):
+        load_model(Popularity(), stored, shop)
+
+
 def test_another_format_is_refused(stored: Path, shop: Known) -> None:
-    description = json.loads((stored / "model.json").read_text())
-    (stored / "model.json").write_text(json.dumps(description | {"format": 0}))
+    description = unseal((stored / "model.json").read_text())
+    (stored / "model.json").write_text(seal(description | {"format": 0}))
     with pytest.raises(ArtefactError, match="not what was written"):
         load_model(Popularity(), stored, shop)
 

@@ -1,0 +1,70 @@
+"""Files that are whole or not there, and descriptions that say when they were changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SEAL = "description_sha256"
+
+
+@contextmanager
+def replaced(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `folder` at the end.
+
+    A killed process leaves the old folder, the new one or none, never half of one; an error leaves the old one.
+    """
+    aside = folder.with_name(f".{folder.name}.next")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+    aside.replace(folder)
+
+
+def sync(path: Path) -> None:
+    """Have the disk keep a file, or the names in a folder, before going on."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def seal(description: dict[str, Any]) -> str:
+    """The description as JSON text with the sha256 of itself.
+
+    Raises:
+        ValueError: it holds NaN, an infinity, or what JSON has no word for.
+    """
+    return _text({**description, SEAL: _digest(description)})
+
+
+def unseal(text: str) -> dict[str, Any]:
+    """What was sealed.
+
+    Raises:
+        ValueError: the text is no JSON, or was changed since.
+    """
+    description = json.loads(text)
+    if not isinstance(description, dict) or description.pop(SEAL, None) != _digest(description):
+        raise ValueError("its description was changed")
+    return description
+
+
+def _text(description: dict[str, Any]) -> str:
+    return json.dumps(description, indent=1, sort_keys=True, allow_nan=False)
+
+
+def _digest(description: dict[str, Any]) -> str:
+    return hashlib.sha256(_text(description).encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""Folders that are replaced in whole, descriptions that say when they were changed."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from recs_assets.files import replaced, seal, unseal
+
+
+def test_a_folder_is_replaced_in_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "model"
+    for text in ("old", "new"):
+        with replaced(folder) as aside:
+            assert list(aside.iterdir()) == []
+            (aside / f"{text}.txt").write_text(text)
+            assert [path.name for path in folder.glob("*")] == (["old.txt"] if text == "new" else [])
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+
+
+def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
+    with replaced(tmp_path / "model") as aside:
+        (aside / "a.txt").write_text("old")
+
+    def fill() -> None:
+        with replaced(tmp_path / "model") as aside:
+            (aside / "b.txt").write_text("new")
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        fill()
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == [
+        "model",
+        "model/a.txt",
+    ]
+
+
+def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / ".model.next").mkdir()
+    (tmp_path / ".model.next" / "half").touch()
+    with replaced(tmp_path / "model") as aside:
+        assert list(aside.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_sealed_description_is_what_it_was() -> None:
+    text = seal({"b": [1, 0.1, None], "a": "ä"})
+    assert unseal(text) == {"b": [1, 0.1, None], "a": "ä"}
+    assert '"description_sha256": "' in text
+    for changed in (
+        text.replace("0.1", "0.2"),
+        text.replace("description_sha256", "other"),
+        text[:-5],
+        "[]",
+        "{}",
+    ):
+        with pytest.raises(ValueError):  # noqa: PT011 - JSON's own sentence, or ours
+            unseal(changed)
+    with pytest.raises(ValueError, match="JSON"):
+        seal({"a": math.nan})
