@@ -178,7 +178,7 @@ def test_refused_arguments(tmp_path, more):
         (versions, "_sha256"),
         (versions, "sync"),
         (versions, "_switch"),
-        (versions.os, "replace"),
+        (Path, "replace"),
     ],
 )
 def test_nothing_is_half_switched(tmp_path, monkeypatch, module, name):
