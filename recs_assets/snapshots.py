@@ -24,8 +24,11 @@ import duckdb
 from recs_assets.files import sync
 from recs_assets.schema import WarehouseError
 
-# Clients from 1.0 on can open the snapshot; newer storage features would lock them out.
+# Clients from 0.10 on can open the snapshot; newer storage features would lock them out.
 STORAGE_VERSION = "v1.0.0"
+# A name for clients before 1.5: they call the database after its file, and one that is called `recs` and has
+# a schema `recs` makes them refuse `recs.<table>` as ambiguous.
+OTHER_NAME = "analytics.duckdb"
 
 # Tables of schema `recs` that keep earlier weeks; all others describe the newest week only.
 WEEKLY_TABLES = (
@@ -446,6 +449,9 @@ class Snapshots:
                     )
 
     def _switch(self, target: Path) -> None:
+        other = self.folder / OTHER_NAME
+        if not other.is_symlink():
+            other.symlink_to(SNAPSHOT_LINK)  # never touched again: one rename switches both names
         link = self.folder / f".{SNAPSHOT_LINK}.next"
         link.unlink(missing_ok=True)
         link.symlink_to(target.name)

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 from recs_assets.schema import WarehouseError
-from recs_assets.snapshots import Published, Snapshots
+from recs_assets.snapshots import OTHER_NAME, Published, Snapshots
 from recs_assets.warehouse import Warehouse, writer_lock
 
 WEEKS = [date(2024, 3, 4), date(2024, 3, 11), date(2024, 3, 18), date(2024, 3, 25)]
@@ -72,7 +72,7 @@ def emails(house: Warehouse) -> list[tuple]:
 
 
 def left_in(house: Warehouse) -> set[str]:
-    return {path.name for path in house.published_dir.iterdir()}
+    return {path.name for path in house.published_dir.iterdir()} - {OTHER_NAME}
 
 
 def python(code: str, *arguments: object, **pipes: int) -> subprocess.Popen[str]:
@@ -115,6 +115,19 @@ def test_clients_from_1_0_on_can_open_it(house: Warehouse) -> None:
             "select tags from duckdb_databases() where database_name = current_database()"
         ).fetchall()
     assert tags == [({"storage_version": "v1.0.0+"},)]
+
+
+def test_older_clients_find_it_under_a_name_that_is_no_schema(house: Warehouse) -> None:
+    """DuckDB before 1.5 calls the database after its file, and refuses `recs.<table>` in one called recs."""
+    for week in (FIRST, SECOND):
+        build(house, week)
+        publish(house, week)
+        other = house.published_dir / "analytics.duckdb"
+        assert str(other.readlink()) == "recs.duckdb"
+        with duckdb.connect(str(other), read_only=True) as connection:
+            assert connection.execute("select max(as_of) from recs.email_recommendations").fetchall() == [
+                (week,)
+            ]
 
 
 def test_another_process_opens_it_read_only(house: Warehouse) -> None:
