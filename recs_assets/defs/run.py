@@ -390,7 +390,7 @@ def print_summary() -> None:
                 select campaign, customer_id, row_number() over (order by campaign = 'weekly_email' desc, md5(customer_id)) as place
                 from (select distinct campaign, customer_id from recs.email_recommendations where as_of = $week)
             )
-            select email.customer_id, slot, product_name, price, score, reason_text
+            select slot, product_name, price, score, reason_text
             from recs.email_recommendations as email join picked using (campaign, customer_id)
             where as_of = $week and place <= 3 and slot = place
             order by place
@@ -408,9 +408,9 @@ def print_summary() -> None:
     print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))
     print("\nThree recommendations, and why:")
-    for customer, slot, name, price, score, reason in samples:
+    for slot, name, price, score, reason in samples:  # whose, no log needs to know
         shown = "" if price is None else f" at {price:.2f}"
-        print(f"  customer {customer}, slot {slot}: {name}{shown} (score {score:.3f}) - {reason}")
+        print(f"  slot {slot}: {name}{shown} (score {score:.3f}) - {reason}")
     print("\nLook around:  make dev   (Dagster UI on http://127.0.0.1:3000)")
 
 

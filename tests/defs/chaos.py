@@ -293,7 +293,8 @@ REJECTED = {
 
 
 def rejected_and_nothing_else(trial: Trial) -> list[str]:
-    """The bad rows are in quarantine beside the six that the shop has of its own; no other table moved."""
+    """The bad rows are in quarantine beside the six that the shop has of its own, and counted by the gates;
+    no other table moved."""
     reasons = {
         (table, reason): count
         for table, reason, count in trial.home.query(
@@ -301,7 +302,7 @@ def rejected_and_nothing_else(trial: Trial) -> list[str]:
             "('e0001', 'o0010|91', 'o0011|91', 'o9001|1', 'o9001', 'r001') group by all"
         )
     }
-    return same("quarantine")(trial) + ([] if reasons == REJECTED else [f"in quarantine: {reasons}"])
+    return same("quarantine", "gates")(trial) + ([] if reasons == REJECTED else [f"in quarantine: {reasons}"])
 
 
 def other_zones(data: Path) -> None:
