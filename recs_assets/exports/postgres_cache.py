@@ -138,7 +138,9 @@ def _connected(url: str) -> Iterator[Any]:
         with psycopg.connect(url, connect_timeout=CONNECT_SECONDS) as connection:
             yield connection
     except (psycopg.Error, OSError) as error:
-        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        # Its first line only: what Postgres adds may quote the row it was at.
+        first = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
+        said = " ".join(first.split()).rstrip(".") or type(error).__name__
         if password:
             said = said.replace(str(password), "***")
         raise ExportError(

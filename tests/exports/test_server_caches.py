@@ -229,6 +229,25 @@ def test_a_reader_that_holds_the_table_makes_the_export_fail_not_the_storefront(
     assert house.everybody(rows("old")) == {"old"}
 
 
+def test_an_error_of_postgres_quotes_no_row(postgres_server: Server) -> None:
+    house = in_postgres(postgres_server)
+    house.publish(rows("old"), postgres_server.url, as_of=FIRST, run_id="run-1")
+    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+        # The server finds the row too long for it while it reads the copy.
+        admin.execute("create domain storefront.json as text check (length(value) < 700)")
+        admin.execute("alter role shop set search_path = storefront, pg_catalog")
+        try:
+            with pytest.raises(ExportError) as error:
+                house.publish(rows("new", wide=400), postgres_server.url, as_of=SECOND, run_id="run-2")
+        finally:
+            admin.execute("alter role shop reset search_path")
+            admin.execute("drop domain storefront.json")
+    assert "violates check constraint" in str(error.value)
+    assert "COPY" not in str(error.value)
+    assert "Ägäis" not in str(error.value)
+    assert house.everybody(rows("old")) == {"old"}
+
+
 def test_only_what_has_an_address_is_made(redis_server: Server) -> None:
     assert server_caches(None, None) == {}
     found = server_caches(redis_server.url, None)
