@@ -63,7 +63,11 @@ class Server:
 
     def _spawn(self) -> None:
         self.process = subprocess.Popen(
-            self.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            self.command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",  # the tests' folder may be closed to the server's user
         )
 
     def kill(self) -> None:
