@@ -32,6 +32,21 @@ def replaced(folder: Path) -> Iterator[Path]:
     aside.replace(folder)
 
 
+def point(link: Path, target: Path) -> None:
+    """Make a symlink name another target, below its own folder, in one rename."""
+    aside = link.with_name(f".{link.name}.next")
+    aside.unlink(missing_ok=True)
+    aside.symlink_to(target.relative_to(link.parent))
+    aside.replace(link)
+    sync(link.parent)
+
+
+def sha256(path: Path) -> str:
+    """Of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def sync(path: Path) -> None:
     """Have the disk keep a file, or the names in a folder, before going on."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from recs_assets.files import sync
+from recs_assets.files import point, sync
 from recs_assets.schema import WarehouseError
 
 # Clients from 0.10 on can open the snapshot; newer storage features would lock them out.
@@ -452,11 +452,7 @@ class Snapshots:
         other = self.folder / OTHER_NAME
         if not other.is_symlink():
             other.symlink_to(SNAPSHOT_LINK)  # never touched again: one rename switches both names
-        link = self.folder / f".{SNAPSHOT_LINK}.next"
-        link.unlink(missing_ok=True)
-        link.symlink_to(target.name)
-        link.replace(self.link)
-        sync(self.folder)
+        point(self.link, self.folder / target.name)
 
     def _prune(self, current: Path) -> None:
         """Drop the oldest versions beyond retention, never the current one."""

@@ -56,16 +56,18 @@ def rollback(settings: Settings, version: str, to: date | None = None) -> str:
         left, back = warehouse.snapshots.rollback(to, now, version)
         cache = warehouse.home / "cache"
         name = versions.switch(cache, back.week, back.run_id)
+        others = servers(settings).values()
+        lists = warehouse.published_lists(back.week) if others or name is None else None
         if name is None:
             name = versions.publish(
-                warehouse.published_lists(back.week),
+                lists,
                 cache,
                 as_of=back.week,
                 run_id=back.run_id,
                 keep=settings.retention_weeks,
             )["version"]
-        for server in servers(settings).values():
-            server.publish(warehouse.published_lists(back.week), as_of=back.week, run_id=back.run_id)
+        for server in others:
+            server.publish(lists, as_of=back.week, run_id=back.run_id)
     return (
         f"Back to week {back.week}: {warehouse.snapshot_path} -> {back.path.name}, cache -> {name} "
         f"(before: week {left.week}, {left.path.name})."

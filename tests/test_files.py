@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recs_assets.files import replaced, seal, unseal
+from recs_assets.files import point, replaced, seal, unseal
 
 
 def test_a_folder_is_replaced_in_whole(tmp_path: Path) -> None:
@@ -61,3 +61,13 @@ def test_a_sealed_description_is_what_it_was() -> None:
             unseal(changed)
     with pytest.raises(ValueError, match="JSON"):
         seal({"a": math.nan})
+
+
+def test_a_link_is_switched_in_one_rename(tmp_path: Path) -> None:
+    (tmp_path / "versions").mkdir()
+    (tmp_path / ".current.next").symlink_to("of a killed process")
+    for name in ("a", "b"):
+        (tmp_path / "versions" / name).touch()
+        point(tmp_path / "current", tmp_path / "versions" / name)
+        assert str((tmp_path / "current").readlink()) == f"versions/{name}"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "versions"]

@@ -1,11 +1,11 @@
 """The last gate, the atomic publish, and the caches made from what was published."""
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
-import pandas as pd
 
 from recs_assets import __version__
 from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
@@ -132,18 +132,15 @@ def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     """The per-customer cache as files, and in every server that the settings name."""
     settings = deployment.settings
 
-    def to_files(rows: pd.DataFrame, as_of: date, run_id: str) -> dict[str, Any]:
-        folder = settings.home / "cache"
-        return publish(rows, folder, as_of=as_of, run_id=run_id, keep=settings.retention_weeks)
-
+    folder = settings.home / "cache"
     return [
         _cache_asset(
             deployment,
             "user_cache",
-            to_files,
+            partial(publish, cache_dir=folder, keep=settings.retention_weeks),
             {"parquet", "json"},
             "Every customer's list as sharded JSON Lines and one Parquet file, switched in whole.",
-            {"path": dg.MetadataValue.path(str(settings.home / "cache" / "current"))},
+            {"path": dg.MetadataValue.path(str(folder / "current"))},
         ),
         *(
             _cache_asset(

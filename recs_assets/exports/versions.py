@@ -9,7 +9,6 @@ writer at a time.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -23,7 +22,7 @@ import pyarrow as pa
 
 from recs_assets.exports import jsonl, parquet
 from recs_assets.exports.rows import KEY, ExportError, checked
-from recs_assets.files import sync
+from recs_assets.files import point, sha256, sync
 
 SCHEMA_VERSION = 1
 ASIDE = ".aside-"
@@ -208,7 +207,7 @@ def _write(
                 name: {
                     "rows": count,
                     "bytes": (aside / name).stat().st_size,
-                    "sha256": _sha256(aside / name),
+                    "sha256": sha256(aside / name),
                 }
                 for name, count in counts.items()
             },
@@ -238,11 +237,7 @@ def _free(versions: Path, name: str) -> Path:
 
 
 def _switch(cache_dir: Path, target: Path) -> None:
-    link = cache_dir / ".current-next"
-    link.unlink(missing_ok=True)
-    link.symlink_to(target.relative_to(cache_dir))
-    link.replace(cache_dir / "current")
-    sync(cache_dir)
+    point(cache_dir / "current", target)
 
 
 def _prune(versions: Path, current: Path, keep: int) -> None:
@@ -250,8 +245,3 @@ def _prune(versions: Path, current: Path, keep: int) -> None:
     others = [path for path, _ in _kept(versions.parent) if path != current.resolve()]
     for path in others[: max(0, len(others) - (keep - 1))]:
         shutil.rmtree(path)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

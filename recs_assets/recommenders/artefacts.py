@@ -6,7 +6,6 @@ window, the sha256 of the arrays and of itself). Anything that does not match is
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from recs_assets.files import replaced, seal, unseal
+from recs_assets.files import replaced, seal, sha256, unseal
 from recs_assets.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
@@ -55,7 +54,7 @@ def save_model(recommender: Recommender, folder: Path) -> str:
     known: Known = recommender.known_
     with replaced(folder) as aside:
         np.savez(aside / "arrays.npz", **arrays)
-        digest = _sha256(aside / "arrays.npz")
+        digest = sha256(aside / "arrays.npz")
         description = {
             "format": FORMAT,
             "recommender": recommender.name,
@@ -79,7 +78,7 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
     """
     try:
         description = unseal((folder / "model.json").read_text())
-        digest = _sha256(folder / "arrays.npz")
+        digest = sha256(folder / "arrays.npz")
     except (OSError, ValueError) as error:
         raise ArtefactError(
             f"The model in {folder} cannot be read ({error}): materialise recommenders/{recommender.name} again."
@@ -153,8 +152,3 @@ def read_lists(path: Path, known: Known, first: int = 0, last: int | None = None
         )
     filters = [("customer", ">=", first)] + ([("customer", "<", last)] if last is not None else [])
     return pq.read_table(path, filters=filters).to_pandas()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -175,7 +175,7 @@ def test_refused_arguments(tmp_path, more):
     [
         (jsonl, "_lists"),
         (parquet, "write"),
-        (versions, "_sha256"),
+        (versions, "sha256"),
         (versions, "sync"),
         (versions, "_switch"),
         (Path, "replace"),
@@ -194,7 +194,7 @@ def test_nothing_is_half_switched(tmp_path, monkeypatch, module, name):
             put(tmp_path, rows(score=9.0), run_id="r2")
     files, link = everything(tmp_path)
     # The unused link of a failed rename is the one thing that may stay; the next version takes it over.
-    assert (files, link) == before or set(tmp_path.iterdir()) - {tmp_path / ".current-next"} == {
+    assert (files, link) == before or set(tmp_path.iterdir()) - {tmp_path / ".current.next"} == {
         tmp_path / "current",
         tmp_path / "versions",
     }

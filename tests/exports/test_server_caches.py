@@ -104,12 +104,20 @@ def in_postgres(server: Server) -> House:
     return House(server, postgres_cache.publish, postgres_cache.purge, lookup, left_over, "Postgres")
 
 
+def with_old_lists(made: House) -> House:
+    made.publish(rows("old"), made.server.url, as_of=FIRST, run_id="run-1")
+    return made
+
+
+@pytest.fixture
+def postgres(postgres_server: Server) -> House:
+    return with_old_lists(in_postgres(postgres_server))
+
+
 @pytest.fixture(params=["redis", "postgres"])
 def house(request: pytest.FixtureRequest) -> Iterator[House]:
     server = request.getfixturevalue(f"{request.param}_server")
-    made = {"redis": in_redis, "postgres": in_postgres}[request.param](server)
-    made.publish(rows("old"), server.url, as_of=FIRST, run_id="run-1")
-    yield made
+    yield with_old_lists({"redis": in_redis, "postgres": in_postgres}[request.param](server))
     if server.process.poll() is not None:
         server.start()
 
@@ -185,8 +193,7 @@ def test_a_wrong_address_is_one_sentence_without_its_password() -> None:
 
 
 def test_a_redis_without_room_keeps_the_old_version(redis_server: Server) -> None:
-    house = in_redis(redis_server)
-    house.publish(rows("old"), redis_server.url, as_of=FIRST, run_id="run-1")
+    house = with_old_lists(in_redis(redis_server))
     client = redis.Redis.from_url(redis_server.url)
     client.config_set("maxmemory", client.info("memory")["used_memory"] + 50_000)
     try:
@@ -197,18 +204,16 @@ def test_a_redis_without_room_keeps_the_old_version(redis_server: Server) -> Non
     assert house.everybody(rows("old")) == {"old"}
 
 
-def test_readers_of_postgres_keep_their_grant_and_their_prepared_statement(postgres_server: Server) -> None:
-    house = in_postgres(postgres_server)
-    house.publish(rows("old"), postgres_server.url, as_of=FIRST, run_id="run-1")
-    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+def test_readers_of_postgres_keep_their_grant_and_their_prepared_statement(postgres: House) -> None:
+    with psycopg.connect(postgres.server.url, autocommit=True) as admin:
         admin.execute("drop role if exists storefront")
         admin.execute("create role storefront")
         admin.execute("grant usage on schema storefront to storefront")
         admin.execute("grant select on storefront.user_cache to storefront")
-        with psycopg.connect(postgres_server.url, autocommit=True, prepare_threshold=0) as reader:
+        with psycopg.connect(postgres.server.url, autocommit=True, prepare_threshold=0) as reader:
             reader.execute("set role storefront")
             assert postgres_cache.lookup(reader, "c5")[0]["product_id"] == "old-1"
-            house.publish(rows("new"), postgres_server.url, as_of=SECOND, run_id="run-2")
+            postgres.publish(rows("new"), postgres.server.url, as_of=SECOND, run_id="run-2")
             assert postgres_cache.lookup(reader, "c5")[0]["product_id"] == "new-1"
         comment = admin.execute("select obj_description('storefront.user_cache'::regclass)").fetchone()
         assert comment == ("as_of 2024-03-11, run_id run-2, customers 40, rows 120",)
@@ -217,35 +222,31 @@ def test_readers_of_postgres_keep_their_grant_and_their_prepared_statement(postg
 
 
 def test_a_reader_that_holds_the_table_makes_the_export_fail_not_the_storefront(
-    postgres_server: Server, monkeypatch: pytest.MonkeyPatch
+    postgres: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = in_postgres(postgres_server)
-    house.publish(rows("old"), postgres_server.url, as_of=FIRST, run_id="run-1")
     monkeypatch.setattr(postgres_cache, "LOCK_TIMEOUT", "200ms")
-    with psycopg.connect(postgres_server.url) as reader:
+    with psycopg.connect(postgres.server.url) as reader:
         assert postgres_cache.lookup(reader, "c5") is not None
         with pytest.raises(ExportError, match="lock timeout"):
-            house.publish(rows("new"), postgres_server.url, as_of=SECOND, run_id="run-2")
-    assert house.everybody(rows("old")) == {"old"}
+            postgres.publish(rows("new"), postgres.server.url, as_of=SECOND, run_id="run-2")
+    assert postgres.everybody(rows("old")) == {"old"}
 
 
-def test_an_error_of_postgres_quotes_no_row(postgres_server: Server) -> None:
-    house = in_postgres(postgres_server)
-    house.publish(rows("old"), postgres_server.url, as_of=FIRST, run_id="run-1")
-    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
+def test_an_error_of_postgres_quotes_no_row(postgres: House) -> None:
+    with psycopg.connect(postgres.server.url, autocommit=True) as admin:
         # The server finds the row too long for it while it reads the copy.
         admin.execute("create domain storefront.json as text check (length(value) < 700)")
         admin.execute("alter role shop set search_path = storefront, pg_catalog")
         try:
             with pytest.raises(ExportError) as error:
-                house.publish(rows("new", wide=400), postgres_server.url, as_of=SECOND, run_id="run-2")
+                postgres.publish(rows("new", wide=400), postgres.server.url, as_of=SECOND, run_id="run-2")
         finally:
             admin.execute("alter role shop reset search_path")
             admin.execute("drop domain storefront.json")
     assert "violates check constraint" in str(error.value)
     assert "COPY" not in str(error.value)
     assert "Ägäis" not in str(error.value)
-    assert house.everybody(rows("old")) == {"old"}
+    assert postgres.everybody(rows("old")) == {"old"}
 
 
 def test_only_what_has_an_address_is_made(redis_server: Server) -> None:
