@@ -20,7 +20,7 @@ from recs_assets.campaigning import (
     make,
 )
 from recs_assets.campaigns.model import Campaign, CampaignError
-from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.exports import export_key, exporting
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
@@ -34,6 +34,7 @@ from recs_assets.defs.results import (
     TRACE,
     WHOLE,
     model_key,
+    model_tables,
     trace_types,
     write_model_table,
 )
@@ -223,23 +224,10 @@ def _shown(made: Made, folder: str) -> dict[str, object]:
 
 
 def _tables(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name="campaign_tables",
-        specs=[
-            dg.AssetSpec(
-                model_key(table),
-                deps=[campaign_key(name) for name in deployment.campaigns.campaigns],
-                description=text,
-                group_name=GROUP,
-                kinds={"python", "duckdb"},
-                owners=OWNERS,
-                partitions_def=deployment.partitions,
-            )
-            for table, (_, _, text) in TABLES.items()
-        ],
-        backfill_policy=deployment.weekly["backfill_policy"],
-        pool=WRITER_POOL,
-    )
+    deps = [campaign_key(name) for name in deployment.campaigns.campaigns]
+    texts = {table: text for table, (_, _, text) in TABLES.items()}
+
+    @model_tables(deployment, "campaign_tables", GROUP, deps, texts)
     def campaign_tables(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
         found = together(warehouse, week)

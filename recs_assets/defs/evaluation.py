@@ -9,11 +9,21 @@ import pandas as pd
 
 from recs_assets.campaigning import context_of, rules_at_test
 from recs_assets.defs.buy_it_again import with_buy_it_again
-from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
-from recs_assets.defs.results import BLEND, DATE, POOL, REAL, TEXT, WHOLE, model_key, write_model_table
+from recs_assets.defs.results import (
+    BLEND,
+    DATE,
+    POOL,
+    REAL,
+    TEXT,
+    WHOLE,
+    model_key,
+    model_tables,
+    write_model_table,
+)
 from recs_assets.evaluation.backtest import Fold, backtest, pooled
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summary_markdown
 from recs_assets.evaluation.promotion import Decision, decide
@@ -64,23 +74,9 @@ TABLES = {
 
 
 def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name="evaluation",
-        specs=[
-            dg.AssetSpec(
-                model_key(table),
-                deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY],
-                description=text,
-                group_name="evaluation",
-                kinds={"python", "duckdb"},
-                owners=OWNERS,
-                partitions_def=deployment.partitions,
-            )
-            for table, text in TABLES.items()
-        ],
-        backfill_policy=deployment.weekly["backfill_policy"],
-        pool=WRITER_POOL,
-    )
+    deps = [*(recommender_key(name) for name in REGISTRY), RANKER_KEY]
+
+    @model_tables(deployment, "evaluation", "evaluation", deps, TABLES)
     def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week, seed = week_of(context), deployment.settings.seed
         folds = [fold_at(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]

@@ -56,7 +56,8 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
             model = make(deployment, name).fit(known)
             fitted = time.monotonic()
             customers = listed_customers(deployment, warehouse, week, anchor)
-            listed = model.recommend_views(customers, settings.candidates, views_at(deployment, week, anchor))
+            views = views_at(deployment, week, anchor)
+            listed = model.recommend_views(customers, settings.candidates, views, settings.threads)
             for view, lists in listed.items():
                 write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
             kept = (model, listed["all"]) if anchor == week else (None, None)

@@ -1,7 +1,8 @@
 """From the recommenders' lists to the tables dbt publishes: the storefront's, neighbours, rules."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import dagster as dg
 import numpy as np
@@ -52,6 +53,10 @@ RULES = {
     "baskets": "bigint", "antecedent_baskets": "bigint", "consequent_baskets": "bigint", "total_baskets": "bigint",
     "support": REAL, "confidence": REAL, "lift": REAL, "leverage": REAL, "conviction": REAL,
 }  # fmt: skip
+HYBRID = {
+    "recommendations": "What the chosen model proposes to every customer, each row with its reason.",
+    "traces": "For every one of these rows: its lists, its features, its contributions, its probability.",
+}
 # And a rank_<recommender> and family_<family> for each of them.
 TRACE = {
     "as_of": DATE, "customer_id": ID, "product_id": ID,
@@ -63,6 +68,29 @@ TRACE = {
 
 def model_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["model", table])
+
+
+def model_tables(
+    deployment: Deployment, name: str, group: str, deps: Sequence[dg.AssetKey], texts: Mapping[str, str]
+) -> Callable[[Callable[..., Any]], dg.AssetsDefinition]:
+    """The decorator of a step that writes several tables of schema `model`; `texts` are their descriptions."""
+    return dg.multi_asset(
+        name=name,
+        specs=[
+            dg.AssetSpec(
+                model_key(table),
+                deps=deps,
+                description=text,
+                group_name=group,
+                kinds={"python", "duckdb"},
+                owners=OWNERS,
+                partitions_def=deployment.partitions,
+            )
+            for table, text in texts.items()
+        ],
+        backfill_policy=deployment.weekly["backfill_policy"],
+        pool=WRITER_POOL,
+    )
 
 
 def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -98,26 +126,9 @@ def write_model_table(
 
 
 def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name="hybrid",
-        specs=[
-            dg.AssetSpec(
-                model_key(table),
-                deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY, model_key("decisions")],
-                description=text,
-                group_name="hybrid",
-                kinds={"python", "duckdb"},
-                owners=OWNERS,
-                partitions_def=deployment.partitions,
-            )
-            for table, text in {
-                "recommendations": "What the chosen model proposes to every customer, each row with its reason.",
-                "traces": "For every one of these rows: its lists, its features, its contributions, its probability.",
-            }.items()
-        ],
-        backfill_policy=deployment.weekly["backfill_policy"],
-        pool=WRITER_POOL,
-    )
+    deps = [*(recommender_key(name) for name in REGISTRY), RANKER_KEY, model_key("decisions")]
+
+    @model_tables(deployment, "hybrid", "hybrid", deps, HYBRID)
     def hybrid(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
         known = warehouse.known(week, week)

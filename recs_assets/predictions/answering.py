@@ -22,6 +22,7 @@ from recs_assets.learning import (
     Lesson,
     blocks,
     lists_path,
+    side_by_side,
     trained,
     without_calendar,
 )
@@ -173,12 +174,16 @@ def answered(
     final = model.refit(lessons)
     del lessons, sheet
     say(f"Predicting at {week}.")
-    parts = []
-    for first, last in blocks(task.known(week)):
-        sheet = task.sheet(week, first, last)
-        if len(sheet):
-            score = np.concatenate([final.score(X) for X in sheet.chunks(np.arange(len(sheet)))])
-            parts.append(_listed(task, sheet, score, final, depth))
+
+    def predicted_of(block: tuple[int, int]) -> pd.DataFrame | None:
+        sheet = task.sheet(week, *block)
+        if len(sheet) == 0:
+            return None
+        score = np.concatenate([final.score(X) for X in sheet.chunks(np.arange(len(sheet)))])
+        return _listed(task, sheet, score, final, depth)
+
+    made = side_by_side(predicted_of, blocks(task.known(week)), threads)
+    parts = [part for part in made if part is not None]
     if not parts:
         raise QueryError(f"nobody is eligible at {week}; loosen the WHERE of the query.", query.text, 0)
     predicted = pd.concat(parts, ignore_index=True)

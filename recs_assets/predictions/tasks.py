@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cached_property
+from threading import RLock
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from recs_assets.learning import (
     listed_customers,
     lists_path,
     make,
+    side_by_side,
 )
 from recs_assets.predictions.planning import window_days
 from recs_assets.ranking.candidates import Candidates, merge
@@ -99,7 +101,10 @@ class Sheet:
 
 
 class Task(ABC):
-    """How the rows of one kind of target are made."""
+    """How the rows of one kind of target are made.
+
+    Sheets may be made in several threads: what they share is made by one of them.
+    """
 
     names: tuple[str, ...]  # the features
 
@@ -107,20 +112,22 @@ class Task(ABC):
         self.shop, self.warehouse, self.week = shop, warehouse, week
         self.query, self.view = query, view
         self._eligible: dict[date, np.ndarray] = {}
+        self._making = RLock()
 
     def known(self, anchor: date) -> Known:
         return self.warehouse.known(self.week, anchor)
 
     def eligible(self, anchor: date) -> np.ndarray:
         """bool[n_customers]: pass the query's WHERE and, before the week, are in the sample that is learnt from."""
-        if anchor not in self._eligible:
-            rows = self.warehouse.answer(self.week, *entities_sql(self.query, anchor))
-            mask = np.zeros(self.known(anchor).n_customers, dtype=bool)
-            mask[self.codes(anchor, rows["customer_id"])] = True
-            listed = np.zeros_like(mask)
-            listed[listed_customers(self.shop, self.warehouse, self.week, anchor)] = True
-            self._eligible[anchor] = mask & listed
-        return self._eligible[anchor]
+        with self._making:
+            if anchor not in self._eligible:
+                rows = self.warehouse.answer(self.week, *entities_sql(self.query, anchor))
+                mask = np.zeros(self.known(anchor).n_customers, dtype=bool)
+                mask[self.codes(anchor, rows["customer_id"])] = True
+                listed = np.zeros_like(mask)
+                listed[listed_customers(self.shop, self.warehouse, self.week, anchor)] = True
+                self._eligible[anchor] = mask & listed
+            return self._eligible[anchor]
 
     def codes(self, anchor: date, ids: pd.Series) -> np.ndarray:
         """int64: codes of customer ids, all of whom are known."""
@@ -198,21 +205,23 @@ class Products(Task):
 
     def admitted(self, anchor: date) -> np.ndarray:
         """bool[n_products]: pass the target's filter."""
-        if anchor not in self._admitted:
-            rows = self.warehouse.answer(self.week, *items_sql(self.query, anchor))
-            mask = np.zeros(self.known(anchor).n_products, dtype=bool)
-            mask[_places(self.known(anchor).products["product_id"], rows["item"])] = True
-            self._admitted[anchor] = mask
-        return self._admitted[anchor]
+        with self._making:
+            if anchor not in self._admitted:
+                rows = self.warehouse.answer(self.week, *items_sql(self.query, anchor))
+                mask = np.zeros(self.known(anchor).n_products, dtype=bool)
+                mask[_places(self.known(anchor).products["product_id"], rows["item"])] = True
+                self._admitted[anchor] = mask
+            return self._admitted[anchor]
 
     def remade(self, anchor: date) -> dict[str, Recommender]:
         """The recommenders whose lists are made again, fitted where only admitted products are available."""
-        if anchor not in self._remade:
-            known, admitted = self.known(anchor), self.admitted(anchor)
-            names = ("repurchase",) if self.view == "repeat" else () if admitted.all() else REMADE
-            narrow = replace(known, products=known.products.assign(available=known.available & admitted))
-            self._remade = {anchor: {name: make(self.shop, name).fit(narrow) for name in names}}
-        return self._remade[anchor]
+        with self._making:
+            if anchor not in self._remade:
+                known, admitted = self.known(anchor), self.admitted(anchor)
+                names = ("repurchase",) if self.view == "repeat" else () if admitted.all() else REMADE
+                narrow = replace(known, products=known.products.assign(available=known.available & admitted))
+                self._remade = {anchor: {name: make(self.shop, name).fit(narrow) for name in names}}
+            return self._remade[anchor]
 
     def pool(self, anchor: date, first: int, last: int) -> Candidates:
         """The candidates of the eligible among customer codes `[first, last)`."""
@@ -246,11 +255,12 @@ class Products(Task):
 
     def sheet(self, anchor: date, first: int, last: int) -> Sheet:
         known = self.known(anchor)
-        parts = [
-            self.pool(anchor, start, min(start + BLOCK, last))
-            for start in range(first, last, BLOCK)
-            if self.eligible(anchor)[start : start + BLOCK].any()
-        ]
+        eligible, threads = self.eligible(anchor), self.shop.settings.threads
+        starts = [start for start in range(first, last, BLOCK) if eligible[start : start + BLOCK].any()]
+        pools = side_by_side(
+            lambda start: self.pool(anchor, start, min(start + BLOCK, last)), starts, threads
+        )
+        parts = list(pools)
         parts = [part for part in parts if len(part)] or parts[:1]
         if not parts:
             return _nothing()
@@ -302,12 +312,15 @@ class Values(Task):
         return self.values.to_numpy(dtype=object)
 
     def history(self, anchor: date) -> History:
-        if anchor not in self._histories:
-            known = self.known(anchor)
-            self._histories = {
-                anchor: History(known, _places(self.values, known.products[self.column]), len(self.values))
-            }
-        return self._histories[anchor]
+        with self._making:
+            if anchor not in self._histories:
+                known = self.known(anchor)
+                self._histories = {
+                    anchor: History(
+                        known, _places(self.values, known.products[self.column]), len(self.values)
+                    )
+                }
+            return self._histories[anchor]
 
     def truth_of(self, anchor: date) -> sparse.csr_matrix:
         if anchor not in self._truths:
@@ -352,8 +365,11 @@ class Values(Task):
         known, history = self.known(anchor), self.history(anchor)
         found = np.zeros((len(customer), len(LIST_FEATURES)), dtype=np.float32)
         key = customer.astype(np.int64) * len(self.values) + value
-        for start in range(first, last, BLOCK):
-            pool = candidates_of(self.warehouse, self.week, anchor, known, start, min(start + BLOCK, last))
+
+        def merged(start: int) -> Candidates:
+            return candidates_of(self.warehouse, self.week, anchor, known, start, min(start + BLOCK, last))
+
+        for pool in side_by_side(merged, range(first, last, BLOCK), self.shop.settings.threads):
             group = history.group[pool.product]
             kept = group >= 0
             cell = pool.customer[kept].astype(np.int64) * len(self.values) + group[kept]

@@ -247,6 +247,15 @@ NAMES = tuple(rule.name for rule in ORDER)
 PASSED = len(ORDER)
 
 
+def idle(rule: Rule, context: Context, rules: Rules) -> bool:
+    """Whether an item rule's setting is off, or the shop lacks what it looks at."""
+    if rule.kind in ("product", "limit"):
+        return rule.apply(context, rules) is None
+    none = np.empty(0, dtype=np.int64)
+    nobody = Rows(none, none, none, context.known.n_products, np.empty(0, dtype=np.int32))
+    return rule.apply(nobody, context, rules) is None
+
+
 def product_rules(context: Context, rules: Rules, without: frozenset[str]) -> np.ndarray:
     """int8[n_products]: position in `ORDER` of the first product rule that refuses it, or PASSED."""
     first = np.full(context.known.n_products, PASSED, dtype=np.int8)

@@ -33,6 +33,7 @@ from recs_assets.rules.items import (
     ORDER,
     PASSED,
     Rows,
+    idle,
     product_limits,
     product_rules,
     row_limits,
@@ -147,6 +148,28 @@ def select(
             for start in range(0, len(eligible), block):
                 parts.append(job.run(eligible[start : start + block]))
     return _assembled(parts, ranked, reason, customers, trace)
+
+
+def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[str]:
+    """Rules that are off for everybody, or for which the shop lacks what they look at: without one of
+    them a selection is the same.
+
+    Raises:
+        RulesError: as `select`.
+    """
+    found, ranked = set(NAMES), _Ranked.of(candidates, context)
+    for own, _ in _variants(context, rules, np.empty(0, dtype=np.int64)):
+        job = _Job(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), trace=False)
+        slots = {
+            "pinned": bool(job.pins),
+            "margin_boost": job.boost is not None,
+            "discovery": job.quota > 0,
+            "diversity": job.weight < 1,
+        }
+        for rule in ORDER:
+            if slots[rule.name] if rule.kind == "slots" else not idle(rule, context, own):
+                found.discard(rule.name)
+    return found
 
 
 def unknown_names(rules: Rules, context: Context) -> list[str]:

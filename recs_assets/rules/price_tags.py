@@ -10,7 +10,7 @@ from recs_assets.recommenders.base import stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import ORDER
-from recs_assets.rules.pipeline import Selection, select
+from recs_assets.rules.pipeline import Selection, idle_rules, select
 
 # Two-sided 95 % of the normal distribution.
 Z = 1.96
@@ -31,7 +31,7 @@ def price_tags(
     written to is the same on both sides, and no table here says that a rule should go: sold-out
     products are bought by nobody, and what a customer is spared is not in the data.
 
-    Costs one selection per rule.
+    Costs one selection per rule that is on.
 
     Args:
         candidates: as for `select`, made at a past anchor.
@@ -62,13 +62,16 @@ def price_tags(
     bought = truth.astype(bool).tocsr()
     bought.sum_duplicates()
     bought.eliminate_zeros()
-    whole = select(candidates, context, rules, customers)
+    whole, idle = select(candidates, context, rules, customers), idle_rules(candidates, context, rules)
     eligible = whole.counts["selected"] + whole.counts["too_few_products"]
     with_all = _hits(whole, bought, margin)
     keys = _keys(whole, known.n_products)
     lines = []
     for rule in ORDER:
-        other = select(candidates, context, rules, customers, without=(rule.name,))
+        # Most rules are off in most campaigns: nothing to select again for.
+        other = whole
+        if rule.name not in idle:
+            other = select(candidates, context, rules, customers, without=(rule.name,))
         changed = np.setxor1d(keys, _keys(other, known.n_products), assume_unique=True) // known.n_products
         line = {
             "rule": rule.name,

@@ -15,7 +15,7 @@ from recs_assets.interactions import EVENT_TYPES, Events, Known
 from recs_assets.rules import pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
-from recs_assets.rules.pipeline import select
+from recs_assets.rules.pipeline import idle_rules, select
 from recs_assets.rules.recipients import REASONS
 
 AS_OF = date(2024, 3, 4)
@@ -448,6 +448,15 @@ def test_rounds_of_the_ladder_change_nothing(seed, rules):
         rounds = select(few, context, rules)
     with mock.patch.object(pipeline, "FIRST_FILL", 1000):
         same(rounds, select(few, context, rules))
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 2**32 - 1), campaign())
+def test_a_selection_without_an_idle_rule_is_the_same(seed, rules):
+    candidates, context = generated(seed)
+    whole = select(candidates, context, rules)
+    for name in sorted(idle_rules(candidates, context, rules)):
+        same(select(candidates, context, rules, without=[name]), whole)
 
 
 def test_candidates_alone_do_not_matter_to_others():

@@ -13,7 +13,7 @@ from recs_assets.interactions import EVENT_TYPES, Events, Known
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, RulesError, Sends
 from recs_assets.rules.items import NAMES
-from recs_assets.rules.pipeline import select, unknown_names
+from recs_assets.rules.pipeline import idle_rules, select, unknown_names
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS, exclusions
 
@@ -541,6 +541,7 @@ def test_price_tags():
     margin = np.array([5.0, 2.0, 3.0, 1.0, 1.0, np.nan])
     candidates = ranked({0: [0, 1, 2], 1: [0, 1, 2], 2: [2]})
     rules = make_rules(not_in_cart=True)
+    assert set(NAMES) - idle_rules(candidates, context, rules) == {"available", "in_cart"}
     tags = price_tags(candidates, context, rules, truth, margin).set_index("rule")
     assert tags.index.tolist() == list(NAMES)
     # c0 gets p1, p2 and hits p1; without the rule p0, p1 and hits both. c1: p0, p1 and hits nothing. c2 has one only.
