@@ -19,6 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def als(known, threads: int, k: int) -> dict[str, float]:
     customers = np.arange(known.n_customers, dtype=np.int32)
     model = REGISTRY["als"].make(0, 200, threads)
     _, fit = timed(lambda: model.fit(known))
-    lists, listed = timed(lambda: model.recommend_views(customers, k, ("all", "new")))
+    with ThreadPoolExecutor(threads) as pool:
+        lists, listed = timed(lambda: model.recommend_views(customers, k, ("all", "new"), pool))
     bare = AlternatingLeastSquares(
         factors=model.factors,
         regularization=model.regularization,

@@ -1,8 +1,9 @@
 """One asset per recommender: fitted at every anchor of the week, on what was known there."""
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import date
+from itertools import repeat
 
 import dagster as dg
 import pandas as pd
@@ -49,7 +50,9 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
         for anchor in anchors:
             warehouse.known(week, anchor)  # read one after the other; the threads find them cached
 
-        def at(anchor: date) -> tuple[float, float, Recommender | None, pd.DataFrame | None]:
+        def at(
+            anchor: date, scoring: Executor
+        ) -> tuple[float, float, Recommender | None, pd.DataFrame | None]:
             """Fit, list and write; the week's own model and lists are handed back."""
             known = warehouse.known(week, anchor)
             started = time.monotonic()
@@ -57,16 +60,18 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
             fitted = time.monotonic()
             customers = listed_customers(deployment, warehouse, week, anchor)
             views = views_at(deployment, week, anchor)
-            listed = model.recommend_views(customers, settings.candidates, views, settings.threads)
+            listed = model.recommend_views(customers, settings.candidates, views, scoring)
             for view, lists in listed.items():
                 write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
             kept = (model, listed["all"]) if anchor == week else (None, None)
             return fitted - started, time.monotonic() - fitted, *kept
 
-        # Anchors side by side: most fits use one thread. The limit on BLAS is the process's, so it
-        # is set once around them all.
-        with one_blas_thread(), ThreadPoolExecutor(settings.threads) as pool:
-            done = list(pool.map(at, anchors))
+        # Anchors side by side: most fits use one thread. Their lists share the other pool, so that the
+        # week's, which hold every customer, use all cores at the end, and no more blocks than threads are
+        # alive. The limit on BLAS is the process's, so it is set once around them all.
+        threads = settings.threads
+        with one_blas_thread(), ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(threads) as scoring:
+            done = list(pool.map(at, anchors, repeat(scoring)))
         for anchor, (fitting, listing, *_) in zip(anchors, done, strict=True):
             metadata[f"fit_seconds_{anchor}"], metadata[f"recommend_seconds_{anchor}"] = fitting, listing
         known = warehouse.known(week, week)

@@ -117,7 +117,7 @@ def switch_in(
     versions.mkdir(parents=True, exist_ok=True)
     target, manifest = _write(versions, as_of.isoformat(), run_id, write, about)
     try:
-        _switch(folder, target)
+        point(folder / "current", target)
     except BaseException:
         if (folder / "current").resolve() != target.resolve():
             shutil.rmtree(target, ignore_errors=True)
@@ -135,7 +135,7 @@ def switch(cache_dir: Path, as_of: date, run_id: str) -> str | None:
     ]
     if not made:
         return None
-    _switch(cache_dir, made[-1])
+    point(cache_dir / "current", made[-1])
     return made[-1].name
 
 
@@ -164,7 +164,7 @@ def purge(cache_dir: Path, customer_id: str) -> dict[str, str]:
             *_whole(checked(table), manifest["jsonl_shards"]),
         )
         if path == current:
-            _switch(cache_dir, target)
+            point(cache_dir / "current", target)
         shutil.rmtree(path)
         renamed[path.name] = target.name
     return renamed
@@ -234,10 +234,6 @@ def _free(versions: Path, name: str) -> Path:
         if re.fullmatch(r"(-\d+)?", path.name.removeprefix(name))
     ]
     return versions / (f"{name}-{max(taken) + 1}" if taken else name)
-
-
-def _switch(cache_dir: Path, target: Path) -> None:
-    point(cache_dir / "current", target)
 
 
 def _prune(versions: Path, current: Path, keep: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from typing import ClassVar, Literal, Self
 
 import numpy as np
@@ -83,9 +83,12 @@ class Recommender(ABC):
         return self.recommend_views(customers, k, (view,))[view]
 
     def recommend_views(
-        self, customers: np.ndarray, k: int, views: Sequence[View], threads: int = 1
+        self, customers: np.ndarray, k: int, views: Sequence[View], pool: Executor | None = None
     ) -> dict[View, pd.DataFrame]:
-        """`recommend` for several views, scoring every customer once, `threads` blocks at a time.
+        """`recommend` for several views, scoring every customer once.
+
+        Blocks of customers are scored side by side in `pool`, which must not be the one that the
+        caller waits in; one pool for several calls bounds what is alive at once.
 
         Raises:
             NotFittedError: before `fit`.
@@ -103,8 +106,8 @@ class Recommender(ABC):
         def listed(start: int) -> list[pd.DataFrame]:
             return self._recommend_block(known, customers[start : start + block], k, views)
 
-        with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            blocks = list(pool.map(listed, range(0, len(customers), block)))
+        with one_blas_thread():
+            blocks = list((pool.map if pool else map)(listed, range(0, len(customers), block)))
         if not blocks:
             empty = _frame(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)
             blocks = [[empty] * len(views)]

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from recs_assets.interactions import Known
-from recs_assets.recommenders.base import Recommender, pairs, rank_within, strongest
+from recs_assets.recommenders.base import Recommender, best_first, pairs, rank_within, strongest
 
 
 class ItemKNN(Recommender):
@@ -122,7 +122,7 @@ def keep_strongest(matrix: sparse.csr_matrix, limit: int) -> sparse.csr_matrix:
     if not len(matrix.indptr) or np.diff(matrix.indptr).max(initial=0) <= limit:
         return matrix
     rows, columns = pairs(matrix)
-    order = np.lexsort((columns, -matrix.data, rows))
+    order = best_first(rows, columns, matrix.data)
     order = order[rank_within(rows[order]) <= limit]
     kept = sparse.csr_matrix((matrix.data[order], (rows[order], columns[order])), shape=matrix.shape)
     kept.sort_indices()

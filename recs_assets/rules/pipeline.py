@@ -25,7 +25,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from recs_assets.recommenders.base import one_blas_thread, rank_within
+from recs_assets.recommenders.base import best_first, one_blas_thread, rank_within
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import EVIDENCE, Context, RulesError
 from recs_assets.rules.items import (
@@ -239,7 +239,7 @@ class _Ranked:
         same = customer[1:] == customer[:-1]
         falls = (score[1:] < score[:-1]) | ((score[1:] == score[:-1]) & (product[1:] > product[:-1]))
         if not ((customer[1:] > customer[:-1]) | (same & falls)).all():
-            order = np.lexsort((product, -score, customer))
+            order = best_first(customer, product, score)
             customer, product, score = customer[order], product[order], score[order]
             p_purchase, codes = p_purchase[order], codes[order]
         start = np.zeros(known.n_customers + 1, dtype=np.int64)

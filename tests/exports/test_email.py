@@ -585,7 +585,7 @@ def test_what_is_refused_leaves_the_last_version(tmp_path, more, said):
     assert (tmp_path / "current").readlink() == Path("versions/2025-06-30-r1")
 
 
-@pytest.mark.parametrize("step", ["sha256", "sync", "_switch"])
+@pytest.mark.parametrize("step", ["sha256", "sync", "point"])
 def test_a_failure_leaves_the_last_version(tmp_path, monkeypatch, step):
     put(tmp_path)
     before = contents(tmp_path)

@@ -177,7 +177,7 @@ def test_refused_arguments(tmp_path, more):
         (parquet, "write"),
         (versions, "sha256"),
         (versions, "sync"),
-        (versions, "_switch"),
+        (versions, "point"),
         (Path, "replace"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import numpy as np
@@ -353,9 +354,9 @@ def test_any_small_shop(build_known, name, orders, unavailable, k):
 def test_views_scored_together_in_blocks_side_by_side_equal_views_scored_apart(name, shop, monkeypatch):
     model = REGISTRY[name].make(7, 200, 1).fit(shop)
     customers = np.arange(shop.n_customers)
-    with monkeypatch.context() as patch:
+    with monkeypatch.context() as patch, ThreadPoolExecutor(3) as pool:
         patch.setattr(base, "BLOCK_VALUES", 2 * shop.n_products)
-        together = model.recommend_views(customers, 5, VIEWS, threads=3)
+        together = model.recommend_views(customers, 5, VIEWS, pool)
     for view in VIEWS:
         pd.testing.assert_frame_equal(together[view], model.recommend(customers, 5, view))
 
