@@ -27,7 +27,7 @@ from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, Events, Known
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.features import BY_NAME, TABLES, Feature, source_frame
+from recs_assets.ranking.features import BY_NAME, TABLES, Feature, put_columns, source_frame
 from recs_assets.schema import RAW_TABLES, WarehouseError
 from recs_assets.snapshots import Published, Snapshots, quoted
 
@@ -206,7 +206,7 @@ class Warehouse:
                 [week, campaign],
             ).df()
 
-    def published_predictions(self, week: date, campaign: str) -> pd.DataFrame:
+    def published_predictions(self, week: date, campaign: str) -> pa.Table:
         """What a campaign without slots predicts of one published week, by customer and rank."""
         with self.snapshot() as connection:
             return connection.execute(
@@ -215,7 +215,7 @@ class Warehouse:
                 order by customer_id, rank
                 """,
                 [week, campaign],
-            ).df()
+            ).to_arrow_table()
 
     def people_and_ends(self, week: date) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Addresses (customer_id, email), for hashes and the restricted export alone; and per product
@@ -304,7 +304,7 @@ class Warehouse:
         wanted = [BY_NAME[name] for name in names]
         X = np.empty((len(candidates), len(names)), dtype=np.float32)
         lists = [column for column, one in enumerate(wanted) if one.table == "source"]
-        X[:, lists] = source_frame(candidates, [wanted[column] for column in lists])
+        put_columns(X, lists, source_frame(candidates, [wanted[column] for column in lists]).T)
         joined = [column for column, one in enumerate(wanted) if one.table != "source"]
         if joined and len(candidates):
             with self.read(week) as connection:
@@ -901,20 +901,24 @@ def _join_features(
             }
         ),
     )
-    reader = connection.execute(
-        f"""
+    batches = (
+        connection.query(
+            f"""
         select candidates.number, {selected}
         from incoming_candidates as candidates
         join coded_products as products on products.code = candidates.product
         {" ".join(joins)}
         """
-    ).to_arrow_reader(500_000)
+        )
+        .to_arrow_table()
+        .to_batches()
+    )
     seen = 0
-    for batch in reader:
+    for batch in batches:
         rows = batch.column(0).to_numpy()
         seen += len(rows)
-        for number, column in enumerate(columns):
-            X[rows, column] = batch.column(number + 1).to_numpy(zero_copy_only=False)
+        values = [one.to_numpy(zero_copy_only=False) for one in batch.columns[1:]]
+        put_columns(X, columns, values, rows)
     if seen != len(candidates):
         raise WarehouseError(
             f"{seen} feature rows came back for {len(candidates)} candidates at {anchor}: a feature table holds a "

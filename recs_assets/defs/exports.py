@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from recs_assets import __version__
 from recs_assets.campaigning import Made, folder_of
@@ -22,6 +24,7 @@ from recs_assets.exports.email import (
     recommendation_ids,
     send_at,
     tagged_urls,
+    withdrawn,
     withheld,
 )
 from recs_assets.exports.email_files import write_exports, write_predictions
@@ -63,8 +66,9 @@ def _predictions(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinit
         if week != newest:
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
         rows = warehouse.published_predictions(week, campaign.name)
-        kept, _ = withheld(rows, consents_now(deployment, warehouse))
-        kept = kept[list(rows)].astype(dict.fromkeys(["score", "probability", "prediction"], "Float64"))
+        customers = rows["customer_id"]
+        gone = withdrawn(customers.unique().to_pandas(), consents_now(deployment, warehouse))
+        kept = rows.filter(pc.invert(pc.is_in(customers, pa.array(gone["customer_id"], pa.string()))))
         folder = warehouse.home / "exports" / campaign.name
         manifest = write_predictions(
             folder, kept, as_of=week, run_id=context.run.run_id, keep=deployment.settings.retention_weeks

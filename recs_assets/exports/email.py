@@ -255,23 +255,38 @@ def withheld(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The last look at consent, at the publish: recipients who withdrew meanwhile are taken out whole.
 
-    As the staging of consents does: erased before objected before unsubscribed; a later "subscribed"
-    takes back an unsubscribe only; a state nobody can read counts as unsubscribed.
-
     Args:
         long: the campaign's rows.
-        consents_now: every withdrawal known at the check: customer_id, state, and effective_at (of one
-            kind: all with or all without time zone; null counts as earliest).
-        checked_at: when that was, with a time zone; now if None.
+        consents_now: see `withdrawn`.
+        checked_at: when those were read, with a time zone; now if None.
 
     Returns:
-        The rows kept, with `suppression_checked_at` set; and the recipients removed: customer_id and
-        reason (categorical `WITHDRAWN`, so that `value_counts` has all three), sorted by customer_id.
+        The rows kept, with `suppression_checked_at` set; and the recipients removed, as `withdrawn` gives them.
     """
     moment = datetime.now(UTC) if checked_at is None else checked_at
     if moment.tzinfo is None:
         raise ExportError(f"checked_at {moment} has no time zone: give one.")
-    here = consents_now[consents_now["customer_id"].isin(long["customer_id"])]
+    removed = withdrawn(long["customer_id"], consents_now)
+    kept = long[~long["customer_id"].isin(removed["customer_id"])].reset_index(drop=True)
+    return kept.assign(suppression_checked_at=pd.Timestamp(moment).tz_convert("UTC").as_unit("us")), removed
+
+
+def withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataFrame:
+    """Which of these customers withdrew, and why.
+
+    As the staging of consents does: erased before objected before unsubscribed; a later "subscribed"
+    takes back an unsubscribe only; a state nobody can read counts as unsubscribed.
+
+    Args:
+        customers: customer ids, in any number each.
+        consents_now: every withdrawal known at the check: customer_id, state, and effective_at (of one
+            kind: all with or all without time zone; null counts as earliest).
+
+    Returns:
+        customer_id and reason (categorical `WITHDRAWN`, so that `value_counts` has all three), sorted by
+        customer_id.
+    """
+    here = consents_now[consents_now["customer_id"].isin(customers)]
     state = here["state"].astype("string").str.strip().str.lower().fillna("")
     rank = state.map({"erased": 0, "objected": 1, "unsubscribed": 2, "subscribed": 3}).fillna(4)
     by_customer = pd.DataFrame({"customer_id": here["customer_id"], "at": here["effective_at"], "rank": rank})
@@ -288,14 +303,12 @@ def withheld(
     ):
         reasons.update(dict.fromkeys(found["customer_id"], reason))
     gone = sorted(reasons)
-    removed = pd.DataFrame(
+    return pd.DataFrame(
         {
             "customer_id": pd.Series(gone, dtype="str"),
             "reason": pd.Categorical([reasons[one] for one in gone], categories=list(WITHDRAWN)),
         }
     )
-    kept = long[~long["customer_id"].isin(gone)].reset_index(drop=True)
-    return kept.assign(suppression_checked_at=pd.Timestamp(moment).tz_convert("UTC").as_unit("us")), removed
 
 
 def joined(parts: Iterable[str]) -> bytes:

@@ -106,7 +106,7 @@ def write_exports(
     return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
 
 
-def write_predictions(folder: Path, rows: pd.DataFrame, *, as_of: date, run_id: str, keep: int = 3) -> dict:
+def write_predictions(folder: Path, rows: pa.Table, *, as_of: date, run_id: str, keep: int = 3) -> dict:
     """What a campaign without slots predicts, as `long.parquet` and `long.csv`: a new version, as `write_exports`.
 
     Args:
@@ -124,17 +124,15 @@ def write_predictions(folder: Path, rows: pd.DataFrame, *, as_of: date, run_id: 
         OSError: the disk.
     """
     finite_floats(rows)
-    table = pa.Table.from_pandas(rows, preserve_index=False)
-    texts = [name for name in table.column_names if pa.types.is_string(table[name].type)]
-    _texts(rows[texts])
+    _no_nul(rows)
 
     def fill(aside: Path) -> dict[str, int]:
         for ending, write in (("parquet", _parquet), ("csv", _csv)):
             with _opened(aside / f"long.{ending}") as file:
-                write(table, file)
-        return {"long.parquet": table.num_rows, "long.csv": table.num_rows}
+                write(rows, file)
+        return dict.fromkeys(("long.parquet", "long.csv"), rows.num_rows)
 
-    about = {"exports": ["long"], "recipients": rows["customer_id"].nunique(), "rows": len(rows)}
+    about = {"exports": ["long"], "recipients": len(rows["customer_id"].unique()), "rows": rows.num_rows}
     return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
 
 
@@ -152,10 +150,15 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _texts(frame: pd.DataFrame) -> pa.Table:
-    columns = {name: pa.array(frame[name], pa.string(), from_pandas=True) for name in frame}
-    if broken := [name for name, one in columns.items() if pc.any(pc.match_substring(one, "\0")).as_py()]:
-        raise ExportError(f"Column {broken[0]} of an export holds text with a NUL character: remove it.")
-    return pa.table(columns)
+    table = pa.table({name: pa.array(frame[name], pa.string(), from_pandas=True) for name in frame})
+    _no_nul(table)
+    return table
+
+
+def _no_nul(rows: pa.Table) -> None:
+    for name in rows.column_names:
+        if pa.types.is_string(rows[name].type) and pc.any(pc.match_substring(rows[name], "\0")).as_py():
+            raise ExportError(f"Column {name} of an export holds text with a NUL character: remove it.")
 
 
 def _parquet(rows: pa.Table, file: IO[bytes]) -> None:

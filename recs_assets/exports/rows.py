@@ -53,26 +53,26 @@ def checked(rows: pa.Table | pd.DataFrame, columns: list[str] | None = None) -> 
     for column in (KEY, ORDER):
         if rows[column].null_count:
             raise ExportError(f"Column {column} of the rows to export holds {rows[column].null_count} nulls.")
-    for name in rows.column_names:
-        if pa.types.is_floating(rows[name].type):
-            bad = pc.sum(pc.invert(pc.is_finite(rows[name]))).as_py() or 0
-            if bad:
-                raise ExportError(
-                    f"Column {name} holds {bad} values that are NaN or infinite; JSON has neither."
-                )
+    finite_floats(rows)
     _sorted(rows)
     return rows
 
 
-def finite_floats(rows: pd.DataFrame) -> None:
-    """Raise ExportError where a float column of numpy holds NaN or an infinity."""
-    for name, dtype in rows.dtypes.items():
-        if isinstance(dtype, np.dtype) and dtype.kind == "f":
-            bad = int((~np.isfinite(rows[name].to_numpy())).sum())
-            if bad:
-                raise ExportError(
-                    f"Column {name} holds {bad} values that are NaN or infinite; JSON has neither."
-                )
+def finite_floats(rows: pa.Table | pd.DataFrame) -> None:
+    """Raise ExportError where a float column, of Arrow or of numpy, holds NaN or an infinity."""
+    if isinstance(rows, pa.Table):
+        floats = [name for name in rows.column_names if pa.types.is_floating(rows[name].type)]
+        bad = {name: pc.sum(pc.invert(pc.is_finite(rows[name]))).as_py() or 0 for name in floats}
+    else:
+        floats = [
+            name for name, dtype in rows.dtypes.items() if isinstance(dtype, np.dtype) and dtype.kind == "f"
+        ]
+        bad = {name: int((~np.isfinite(rows[name].to_numpy())).sum()) for name in floats}
+    for name, count in bad.items():
+        if count:
+            raise ExportError(
+                f"Column {name} holds {count} values that are NaN or infinite; JSON has neither."
+            )
 
 
 def _sorted(rows: pa.Table) -> None:

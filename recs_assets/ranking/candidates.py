@@ -275,18 +275,21 @@ def _block(
     pair, rrf = every[first], np.add.reduceat(vote, first).astype(np.float32)
     local, product = pair // width, pair % width
     own = stored(known.history[start:stop], local, product)
-    order = best_first(local * 2 + own, product, rrf)
-    allowed = np.where(own[order], limits[1], limits[0])
-    kept = order[rank_within(local[order] * 2 + own[order]) <= allowed]
+    best = best_first(local * 2 + own, product, rrf)
+    allowed = np.where(own[best], limits[1], limits[0])
+    kept = best[rank_within(local[best] * 2 + own[best]) <= allowed]
     kept = kept[best_first(local[kept], product[kept], rrf[kept])]
-    pair = pair[kept]
+    # Where every entry of the lists went, -1 for those that did not stay.
+    place = np.full(len(pair), -1, dtype=np.int32)
+    place[kept] = np.arange(len(kept), dtype=np.int32)
+    went = np.empty(len(every), dtype=np.int32)
+    went[order] = np.repeat(place, np.diff(np.r_[first, len(every)]))
+    ends = np.cumsum([len(key) for key in keys])
     found = {}
-    for one, block, key in zip(sources, blocks, keys, strict=True):
-        rank, score = np.full((2, len(pair)), np.nan, dtype=np.float32)
-        if len(key):
-            at = np.minimum(np.searchsorted(key, pair), len(key) - 1)
-            here = key[at] == pair
-            rank[here], score[here] = one.rank[block][at[here]], one.score[block][at[here]]
+    for one, block, there in zip(sources, blocks, np.split(went, ends[:-1]), strict=True):
+        rank, score = np.full((2, len(kept)), np.nan, dtype=np.float32)
+        stays = there >= 0
+        rank[there[stays]], score[there[stays]] = one.rank[block][stays], one.score[block][stays]
         found[one.name] = (rank, score)
     return Candidates(
         (local[kept] + start).astype(np.int32), product[kept].astype(np.int32), rrf[kept], own[kept], found

@@ -46,7 +46,7 @@ from recs_assets.exports.email import (
     wide,
     withheld,
 )
-from recs_assets.exports.email_files import spreadsheet_safe, write_exports
+from recs_assets.exports.email_files import spreadsheet_safe, write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.rows import ExportError
 
@@ -273,6 +273,33 @@ def test_who_withdrew_meanwhile_is_taken_out_whole():
     ]
     assert removed["reason"].value_counts().to_dict() == {"unsubscribed": 4, "objected": 1, "erased": 1}
     assert typed(kept).num_rows == 4
+
+
+def test_predictions_as_files_keep_their_types(tmp_path):
+    rows = pa.table(
+        {
+            "as_of": [AS_OF, AS_OF],
+            "customer_id": ["c1", "=c2"],
+            "score": [0.25, None],
+        }
+    )
+    manifest = write_predictions(tmp_path, rows, as_of=AS_OF, run_id="r1")
+    assert (manifest["recipients"], manifest["rows"]) == (2, 2)
+    assert pq.read_table(tmp_path / "current/long.parquet").equals(rows)
+    assert (tmp_path / "current/long.csv").read_text().splitlines() == [
+        '"as_of","customer_id","score"',
+        '2025-06-30,"c1",0.25',
+        '2025-06-30,"\'=c2",',
+    ]
+    with pytest.raises(ExportError, match="Column score holds 1 values that are NaN"):
+        write_predictions(
+            tmp_path, rows.set_column(2, "score", [[0.5, float("inf")]]), as_of=AS_OF, run_id="r2"
+        )
+    with pytest.raises(ExportError, match="Column customer_id of an export holds text with a NUL"):
+        write_predictions(
+            tmp_path, rows.set_column(1, "customer_id", [["c1", "c\0"]]), as_of=AS_OF, run_id="r2"
+        )
+    assert (tmp_path / "current").readlink().name == "2025-06-30-r1"
 
 
 def test_nobody_withdrew():

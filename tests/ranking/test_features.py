@@ -8,7 +8,15 @@ from test_candidates import LISTS, rows
 
 from recs_assets.ranking import features
 from recs_assets.ranking.candidates import Candidates, merge
-from recs_assets.ranking.features import BY_NAME, FAMILIES, FEATURES, TABLES, selected, source_frame
+from recs_assets.ranking.features import (
+    BY_NAME,
+    FAMILIES,
+    FEATURES,
+    TABLES,
+    put_columns,
+    selected,
+    source_frame,
+)
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import WarehouseError
 from recs_assets.warehouse import Warehouse
@@ -69,6 +77,15 @@ def test_selected_follows_the_sources_and_the_exclusions():
     assert not {"als_rank", "product_price", "rules_rank"} & names
     with pytest.raises(ValueError, match="No such feature: prize"):
         selected(["als"], ["prize"])
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 7])
+def test_columns_are_put_into_their_rows(monkeypatch, at_once):
+    monkeypatch.setattr(features, "CACHED_ROWS", at_once)
+    X = np.zeros((3, 3), dtype=np.float32)
+    put_columns(X, [0, 2], [np.array([1.0, 2.0, 3.0]), np.array([4.0, 5.0, 6.0])])
+    put_columns(X, [1], [np.array([7.0, 8.0])], np.array([2, 0]))
+    assert X.tolist() == [[1, 8, 4], [2, 0, 5], [3, 7, 6]]
 
 
 def test_source_frame_by_hand(shop):
