@@ -901,20 +901,17 @@ def _join_features(
             }
         ),
     )
-    batches = (
-        connection.query(
-            f"""
+    # A relation, because it writes Arrow on all threads; what `execute` holds is turned into Arrow on one.
+    joined = connection.query(
+        f"""
         select candidates.number, {selected}
         from incoming_candidates as candidates
         join coded_products as products on products.code = candidates.product
         {" ".join(joins)}
         """
-        )
-        .to_arrow_table()
-        .to_batches()
     )
     seen = 0
-    for batch in batches:
+    for batch in joined.to_arrow_table().to_batches():
         rows = batch.column(0).to_numpy()
         seen += len(rows)
         values = [one.to_numpy(zero_copy_only=False) for one in batch.columns[1:]]

@@ -209,7 +209,7 @@ def merge(lists: Mapping[str, pd.DataFrame], known: Known, own_limit: int, new_l
         raise ValueError(f"Limits are {own_limit} and {new_limit}; both must be 0 or more.")
     if not lists:
         raise ValueError("There are no lists to merge.")
-    sources = [_Source.of(name, rows, known.n_products) for name, rows in lists.items()]
+    sources = [_Source.of(name, rows) for name, rows in lists.items()]
     total = np.zeros(known.n_customers + 1, dtype=np.int64)
     for one in sources:
         total[1:] += np.bincount(one.customer, minlength=known.n_customers)
@@ -231,7 +231,7 @@ def merge(lists: Mapping[str, pd.DataFrame], known: Known, own_limit: int, new_l
 
 @dataclass(frozen=True)
 class _Source:
-    """One list, sorted by customer, then product."""
+    """One list, sorted by customer."""
 
     name: str
     customer: np.ndarray
@@ -240,15 +240,17 @@ class _Source:
     score: np.ndarray
 
     @classmethod
-    def of(cls, name: str, rows: pd.DataFrame, width: int) -> Self:
+    def of(cls, name: str, rows: pd.DataFrame) -> Self:
         customer, product, rank, score = (
             rows[column].to_numpy() for column in ("customer", "product", "rank", "score")
         )
         if not np.isfinite(score).all():
             raise ValueError(f"The list of {name} holds a score that is not finite.")
-        # One key: a sixth of the time of a sort by two.
-        order = np.argsort(customer.astype(np.int64) * width + product, kind="stable")
-        return cls(name, customer[order], product[order], rank[order], score[order].astype(np.float32))
+        score = score.astype(np.float32)
+        if (customer[1:] < customer[:-1]).any():
+            order = np.argsort(customer, kind="stable")
+            customer, product, rank, score = customer[order], product[order], rank[order], score[order]
+        return cls(name, customer, product, rank, score)
 
     def between(self, start: int, stop: int) -> slice:
         return slice(*np.searchsorted(self.customer, [start, stop]))
