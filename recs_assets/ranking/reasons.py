@@ -14,6 +14,7 @@ families of features in the order of their contributions to the row's own score.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
 from typing import Self
@@ -211,6 +212,22 @@ def slot_reasons(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
         TEMPLATES[name].format(category=of) if name else "" for name, of in zip(code, category, strict=True)
     ]
     return pd.DataFrame({"reason_code": code, "reason_text": text}, index=rows.index, dtype="str")
+
+
+@dataclass(frozen=True)
+class Citable:
+    """What sentences may name; the rules decide it (`rules`), sentences keep to it.
+
+    Attributes:
+        product: bool[n_products], may be named as the cause of another product's row.
+        counted: bool[n_products], may have its purchases counted or dated ("You bought this on 3 days").
+        refused: csr[n_customers, n_products], stored where a customer sent the product back or rated it
+            2 or lower: it is not named as a cause for them. None: nobody refused anything.
+    """
+
+    product: np.ndarray
+    counted: np.ndarray
+    refused: sparse.csr_matrix | None = None
 
 
 class _Facts:

@@ -15,14 +15,16 @@ import time
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError, Table
+from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
 from recs_assets.sources.reader import (
     FORMATS,
     TYPES,
@@ -66,6 +68,7 @@ class Source:
     horizon_days: int
     currency: str | None
     files: tuple[DeclaredFile, ...]
+    words: ShopWords = field(default_factory=ShopWords)
 
     def sql(self, table_name: str) -> str | None:
         """The SELECT that fills a table; None where it stays empty."""
@@ -100,8 +103,11 @@ def load_source(folder: Path) -> Source:
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: it is not TOML: {error}.") from None
     needed = {"description", "timezone", "horizon_days", "currency", "files"}
-    if set(declared) != needed:
-        raise SettingsError(f"{where}: it must declare exactly {', '.join(sorted(needed))}.")
+    if set(declared) - KEYS != needed:
+        raise SettingsError(
+            f"{where}: it must declare {', '.join(sorted(needed))}, may declare {', '.join(sorted(KEYS))}, "
+            "and nothing else."
+        )
     files = []
     for name, entry in declared["files"].items():
         columns = entry.get("columns", {})
@@ -145,6 +151,7 @@ def load_source(folder: Path) -> Source:
         horizon_days=int(declared["horizon_days"]),
         currency=str(declared["currency"]),
         files=tuple(files),
+        words=shop_words(declared, where),
     )
 
 
@@ -217,15 +224,38 @@ def _canonical(data_dir: Path) -> Source:
             )
         if names:
             files.append(DeclaredFile(names[0], table.columns, may_be_empty=not table.required))
+    declared = _canonical_words(data_dir)
     return Source(
         name=CANONICAL,
         description="The shop's own files in the canonical layout, one per table.",
         folder=None,
-        timezone="UTC",
-        horizon_days=28,
-        currency=None,
+        timezone=_zone(declared.get("timezone", "UTC")),
+        horizon_days=int(declared.get("horizon_days", 28)),
+        currency=declared.get("currency"),
         files=tuple(files),
+        words=shop_words(declared, "source.toml"),
     )
+
+
+def _canonical_words(data_dir: Path) -> dict[str, Any]:
+    """What a `source.toml` beside the tables declares; empty where there is none.
+
+    Raises:
+        SettingsError: it is not TOML, or declares something else than a canonical folder may.
+    """
+    path = data_dir / "source.toml"
+    if not path.is_file():
+        return {}
+    try:
+        declared = tomllib.loads(path.read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"source.toml: it is not TOML: {error}.") from None
+    may = {"timezone", "horizon_days", "currency", *KEYS}
+    if stray := sorted(set(declared) - may):
+        raise SettingsError(
+            f"source.toml: it declares {stray[0]!r}; beside canonical tables it may declare {', '.join(sorted(may))}."
+        )
+    return declared
 
 
 def land(

@@ -1,0 +1,61 @@
+"""What a shop says of its own data beside the columns of its files: the optional keys of `source.toml`.
+
+A folder of SQL has the file among its SQL; a canonical folder may hold one beside its tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from recs_assets.schema import SettingsError
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NotProducts(_Model):
+    """What stands in the catalogue and is no product: postage, fees, deposits, vouchers."""
+
+    products: tuple[Text, ...] = Field((), description="Product ids.")
+    categories: tuple[Text, ...] = Field((), description="Categories, whole.")
+
+
+class ShopWords(_Model):
+    """The shop's own words and limits."""
+
+    order_statuses: dict[str, Literal["purchase", "not_a_purchase"]] = Field(
+        {}, description="State of an order, in any case -> whether such an order is a purchase."
+    )
+    not_products: NotProducts | None = Field(
+        None, description="What is no product; none: the shop has not said."
+    )
+    unmatched_withdrawals: Annotated[int, Field(ge=0)] = Field(
+        0, description="Withdrawals that match no customer, up to which a run goes on."
+    )
+
+
+KEYS = frozenset(ShopWords.model_fields)
+
+
+def shop_words(declared: Mapping[str, Any], where: str) -> ShopWords:
+    """The optional keys of a `source.toml`.
+
+    Args:
+        declared: the whole file; other keys are left alone.
+        where: names the file in errors.
+
+    Raises:
+        SettingsError: a key holds something else than it may.
+    """
+    try:
+        return ShopWords.model_validate({key: declared[key] for key in KEYS & set(declared)})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise SettingsError(f"{where}: {key}: {first['msg']}.") from None
