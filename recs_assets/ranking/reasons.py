@@ -33,6 +33,7 @@ TEMPLATES: dict[str, str] = {
     "bought_often": "You bought this on {days} days, last on {date}",
     "bought_once": "You bought this on {date}",
     "bought_regularly": "You buy this about every {days} days, last on {date}",
+    "bought_before": "You bought this before",
     "replaces_variant": "Another variant of {product}, which you bought on {date} and which is not available now",
     "replaces_same_brand": "From the brand and category of {product}, which you bought on {date} and which is not available now",
     "bought_together": "Often bought with {product}, which you bought on {date}",
@@ -85,7 +86,12 @@ POPULAR_SHARE = 0.1
 BLOCK_ROWS = 1_000_000
 
 
-def explain(rows: pd.DataFrame, known: Known, recommenders: Mapping[str, Recommender]) -> pd.DataFrame:
+def explain(
+    rows: pd.DataFrame,
+    known: Known,
+    recommenders: Mapping[str, Recommender],
+    citable: Citable | None = None,
+) -> pd.DataFrame:
     """Add the reason to every row.
 
     "Popular" means: bought in the last 4 weeks, and among the tenth of the products sold (of its
@@ -96,13 +102,14 @@ def explain(rows: pd.DataFrame, known: Known, recommenders: Mapping[str, Recomme
             are kept. Any order.
         known: what the recommenders were fitted on.
         recommenders: name -> fitted; a source that is absent gives no evidence of its own.
+        citable: what may be named; None: everything.
 
     Returns:
         `rows` with a fresh index and reason_code (category, one of `CODES`), reason_text (str),
         because_product (int32 code, -1 where no single product is the reason) and because_day
         (int32, days since 1970-01-01 of the last purchase of that product, -1 with it).
     """
-    facts = _Facts(known)
+    facts = _Facts(known, citable)
     parts = []
     for start in range(0, max(1, len(rows)), BLOCK_ROWS):
         block = rows.iloc[start : start + BLOCK_ROWS]
@@ -125,6 +132,7 @@ def explain_families(
     contribution: np.ndarray,
     families: Sequence[str],
     promoted: np.ndarray | None = None,
+    citable: Citable | None = None,
 ) -> pd.DataFrame:
     """Add to every row the reason that the ranker's own contributions support.
 
@@ -141,6 +149,7 @@ def explain_families(
         families: names of these columns.
         promoted: bool[n], an offer of the product is announced and runs within the horizon; None:
             nothing is called an offer.
+        citable: what may be named; None: everything.
 
     Returns:
         As `explain`, and reason_family (category): the family the sentence speaks for, "" for a
@@ -154,7 +163,7 @@ def explain_families(
         promoted is not None and len(promoted) != len(rows)
     ):
         raise ValueError(f"{len(rows)} rows, but {len(order)} orders and {len(contribution)} contributions.")
-    facts = _Facts(known)
+    facts = _Facts(known, citable)
     promoted = np.zeros(len(rows), dtype=bool) if promoted is None else np.asarray(promoted, dtype=bool)
     parts = []
     for start in range(0, max(1, len(rows)), BLOCK_ROWS):
@@ -182,13 +191,14 @@ def explain_families(
     return result
 
 
-def slot_reasons(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+def slot_reasons(rows: pd.DataFrame, known: Known, citable: Citable | None = None) -> pd.DataFrame:
     """The reasons of products that a campaign's rules, not a model, put into a slot.
 
     Args:
         rows: columns product (code of `known`), slot_type and fallback_level
             (`rules.pipeline.Selection.rows`); any index.
         known: what the codes come from.
+        citable: no sentence here names a product or a purchase, so nothing follows from it.
 
     Returns:
         reason_code and reason_text (str) by the same index: "" where the model's own reason holds,
@@ -233,8 +243,11 @@ class Citable:
 class _Facts:
     """What sentences may claim, looked up per product or per (customer, product)."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Known, citable: Citable | None = None) -> None:
         self.known = known
+        everything = np.ones(known.n_products, dtype=bool)
+        self.citable = Citable(everything, everything) if citable is None else citable
+        self.refused = None if self.citable.refused is None else _Pairs(self.citable.refused)
         self._seen: dict[str, tuple[_Pairs, np.ndarray]] = {}
         history, last = known.history, known.last_bought
         self.pairs = _Pairs(history)
@@ -247,7 +260,7 @@ class _Facts:
         self.category_name = category.to_numpy(dtype=object)
         self.category, _ = pd.factorize(category.mask(_blank(category)))  # -1: none
         self.popular, self.popular_in_category = self._popular()
-        self.categories_bought = _Pairs(_grouped(history, self.category))
+        self.categories_bought = _Pairs(_grouped(self._citable_history(), self.category))
 
     @cached_property
     def brand(self) -> np.ndarray:
@@ -260,7 +273,24 @@ class _Facts:
 
     @cached_property
     def brands_bought(self) -> _Pairs:
-        return _Pairs(_grouped(self.known.history, self.brand))
+        return _Pairs(_grouped(self._citable_history(), self.brand))
+
+    def _citable_history(self) -> sparse.csr_matrix:
+        """`known.history` without what may not be named to its customer."""
+        history = self.known.history.tocoo()
+        kept = self.may_name(history.row, history.col)
+        return sparse.csr_matrix(
+            (history.data[kept], (history.row[kept], history.col[kept])), shape=history.shape
+        )
+
+    def may_name(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """bool[n]: the product may be named to this customer as a cause."""
+        allowed = self.citable.product[products]
+        return allowed if self.refused is None else allowed & (self.refused.find(customers, products) < 0)
+
+    def may_date(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """bool[n]: and what the customer did with it may be counted and dated."""
+        return self.may_name(customers, products) & self.citable.counted[products]
 
     @cached_property
     def new(self) -> np.ndarray:
@@ -368,6 +398,8 @@ def _explain_block(
     code = np.full(len(rows), -1, dtype=np.int8)
     because = np.full(len(rows), -1, dtype=np.int32)
     days, day = facts.bought(customers, products)
+    before = (days > 0) & facts.may_name(customers, products)
+    days = np.where(facts.may_date(customers, products), days, 0)
 
     def claim(name: str, holds: np.ndarray) -> None:
         """Give the reason to the rows that have none yet and for which it holds."""
@@ -375,6 +407,7 @@ def _explain_block(
 
     claim("bought_often", days > 1)
     claim("bought_once", days == 1)
+    claim("bought_before", before)
     because[code >= 0] = products[code >= 0]
     for name, reason in EVIDENCE.items():
         open_ = np.flatnonzero((code < 0) & (source == number.get(name, -2)))
@@ -384,6 +417,7 @@ def _explain_block(
         _, when = facts.bought(customers[open_], np.maximum(led, 0))
         # Evidence may be a view or a wish: only a purchase is called one.
         true = (led >= 0) & (led != products[open_]) & (when >= 0)
+        true &= facts.may_date(customers[open_], np.maximum(led, 0))
         if name == "content":
             # The strongest of weak contributions led from cat litter to eggs (same brand and price band).
             here, there = facts.category[products[open_]], facts.category[np.maximum(led, 0)]
@@ -453,6 +487,9 @@ class _Claims:
         self.code = np.full(len(customers), -1, dtype=np.int8)
         self.because = np.full(len(customers), -1, dtype=np.int32)
         self.days, self.day = facts.bought(customers, products)
+        self.dated = facts.may_date(customers, products)
+        self.before = (self.days > 0) & facts.may_name(customers, products)
+        self.days = np.where(self.dated, self.days, 0)
         self.category = facts.category[products]
         at = np.maximum(self.category, 0)
         self.yours = (self.category >= 0) & (facts.categories_bought.find(customers, at) >= 0)
@@ -481,6 +518,7 @@ class _Claims:
             _, when = facts.bought(customers, np.maximum(led, 0))
             # Evidence may be a view or a wish: only a purchase is called one.
             true = (led >= 0) & (led != products) & (when >= 0)
+            true &= facts.may_date(customers, np.maximum(led, 0))
             if name in ("similar_product", "new_for_your_taste"):
                 there = facts.category[np.maximum(led, 0)]
                 true &= (self.category[here] == there) | (self.category[here] < 0) | (there < 0)
@@ -493,11 +531,13 @@ class _Claims:
         if family == "viewed_or_wished":
             for kind, name in SEEN.items():
                 when = facts.latest(kind, customers, products)
-                self.claim(name, here, when >= 0, products, when.astype(np.int32))
+                self.claim(name, here, (when >= 0) & self.dated[here], products, when.astype(np.int32))
             if "recently_viewed" in recommenders:
                 led = recommenders["recently_viewed"].because(customers, products)
                 when = facts.latest("view", customers, np.maximum(led, 0)).astype(np.int32)
-                self.claim("viewed_related", here, (led >= 0) & (led != products) & (when >= 0), led, when)
+                true = (led >= 0) & (led != products) & (when >= 0)
+                true &= facts.may_date(customers, np.maximum(led, 0))
+                self.claim("viewed_related", here, true, led, when)
         if family == "brand":
             brand = facts.brand[products]
             bought = (brand >= 0) & (facts.brands_bought.find(customers, np.maximum(brand, 0)) >= 0)
@@ -522,6 +562,7 @@ class _Claims:
         named = self.category[here] >= 0
         for name, days in (("bought_often", self.days[here] > 1), ("bought_once", self.days[here] == 1)):
             self.claim(name, here, days, self.products[here], self.day[here])
+        self.claim("bought_before", here, self.before[here], self.products[here], self.day[here])
         for name, holds in (
             ("popular", self.facts.popular[self.products[here]]),
             ("popular_in_your_category", self.yours[here] & popular),
@@ -570,16 +611,18 @@ def _texts(
     return pd.Series(pd.array(sentences, dtype="str").take(group))
 
 
-def explain_again(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+def explain_again(rows: pd.DataFrame, known: Known, citable: Citable | None = None) -> pd.DataFrame:
     """Add the reason to rows of `rules.cadence.due_again`.
 
     "About every n days" is the customer's own mean gap, said from two gaps on, where it is two days or
     more and she has not been silent for more than twice as long. A product that stands for another one
-    says so, and names it.
+    says so, and names it. What may not be counted, or a cause that may not be named, leaves "You bought
+    this before", or what is true of the product for anybody.
 
     Args:
         rows: columns customer, product, replaces, kind, order_days, last_day, usual_gap; others are kept.
         known: what the rows were made from.
+        citable: what may be named; None: everything.
 
     Returns:
         `rows` with a fresh index, reason_code (category, one of `CODES`) and reason_text (str).
@@ -599,8 +642,16 @@ def explain_again(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
     )
     because = np.where(replaces >= 0, replaces, product)
     shown = np.where(name == CODES.index("bought_regularly"), every, days)
-    result["reason_code"] = pd.Categorical.from_codes(name, categories=list(CODES))
-    result["reason_text"] = _texts(name, because, last, shown, product, _Facts(known))
+    facts, customer = _Facts(known, citable), rows["customer"].to_numpy(dtype=np.int32)
+    claims, here = _Claims(facts, customer, product), np.arange(len(rows))
+    dated = facts.may_date(customer, because)
+    for position in np.unique(name):
+        claims.claim(CODES[position], here, dated & (name == position), because, last)
+    own = (replaces < 0) & facts.may_name(customer, product)
+    claims.claim("bought_before", here, own, product, last)
+    claims.fallback()
+    result["reason_code"] = pd.Categorical.from_codes(claims.code, categories=list(CODES))
+    result["reason_text"] = _texts(claims.code, claims.because, claims.day, shown, product, facts)
     return result
 
 

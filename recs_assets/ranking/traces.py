@@ -13,7 +13,7 @@ from recs_assets.ranking.attribution import FAMILY_NAMES, TOP_FEATURES, Attribut
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.ranking.reasons import explain, explain_families
+from recs_assets.ranking.reasons import Citable, explain, explain_families
 from recs_assets.recommenders.base import Recommender
 
 OFFER_WEEKS = "product_promotion_any_weeks"
@@ -25,10 +25,12 @@ def pairs_of(rows: pd.DataFrame) -> pd.DataFrame:
     return pairs.sort_values(["customer", "product"], ignore_index=True)
 
 
-def explained_by_source(pairs: pd.DataFrame, known: Known, fitted: Mapping[str, Recommender]) -> pd.DataFrame:
+def explained_by_source(
+    pairs: pd.DataFrame, known: Known, fitted: Mapping[str, Recommender], citable: Citable | None = None
+) -> pd.DataFrame:
     """Each pair with the reason of its source alone, where no ranker's contributions speak; columns as
     `reasons.explain_families`."""
-    return explain(pairs, known, fitted).assign(reason_family="", support=np.nan, confidence=np.nan)
+    return explain(pairs, known, fitted, citable).assign(reason_family="", support=np.nan, confidence=np.nan)
 
 
 def explained(
@@ -39,6 +41,7 @@ def explained(
     calibrator: Calibrator,
     frames: Iterable[tuple[Candidates, np.ndarray]],
     by_families: bool,
+    citable: Citable | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each (customer, product) with probability and reason, and its trace.
 
@@ -51,6 +54,7 @@ def explained(
         frames: the pairs as candidates with their features (`ranker.features_`), in blocks, in order.
         by_families: the reason comes from the ranker's contributions, because it made the list;
             otherwise from the row's source.
+        citable: what sentences may name; None: everything.
 
     Returns:
         The pairs as `reasons.explain_families` returns them, with p_purchase; and per pair customer,
@@ -65,10 +69,17 @@ def explained(
     pulled = Attribution.concat(parts)
     if by_families:
         rows = explain_families(
-            pairs, known, fitted, pulled.order, pulled.contribution, FAMILY_NAMES, np.concatenate(promoted)
+            pairs,
+            known,
+            fitted,
+            pulled.order,
+            pulled.contribution,
+            FAMILY_NAMES,
+            np.concatenate(promoted),
+            citable,
         )
     else:
-        rows = explained_by_source(pairs, known, fitted)
+        rows = explained_by_source(pairs, known, fitted, citable)
     rows["p_purchase"] = calibrator.probability(pulled.score)
     names = np.array([*ranker.features_, None], dtype=object)
     traces = pd.DataFrame(

@@ -3,6 +3,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, PURCHASE, Events, Known
 from recs_assets.ranking import reasons
@@ -305,3 +306,47 @@ def test_reasons_of_buy_it_again():
             "From the brand and category of Old tea, which you bought on 13 Dec and which is not available now",
         ),
     ]
+
+
+# -- what the rules keep out of sentences ---------------------------------------------------------
+
+
+def citable(no_cause=(), no_counts=(), refused=()):
+    product, counted = np.ones(len(PRODUCTS), dtype=bool), np.ones(len(PRODUCTS), dtype=bool)
+    product[list(no_cause)] = False
+    counted[list(no_counts)] = False
+    customers, products = zip(*refused, strict=True) if refused else ((), ())
+    pairs = sparse.csr_matrix((np.ones(len(refused)), (customers, products)), shape=(6, len(PRODUCTS)))
+    return reasons.Citable(product, counted, pairs if refused else None)
+
+
+def with_rule(rows, allowed):
+    led = {"rules": Led({(0, 3): 0, (1, 5): 1})}
+    table = pd.DataFrame(rows, columns=["customer", "product", "source"])
+    return reasons.explain(table, shop(PRODUCTS, EVENTS), led, allowed)["reason_text"].tolist()
+
+
+def test_what_may_not_be_named_is_no_cause():
+    rows = [(0, 3, "rules"), (1, 5, "rules")]
+    assert with_rule(rows, citable(no_cause=[0])) == [
+        "From DRINKS",
+        "Often bought with BRIE, which you bought on 12 Dec 2015",
+    ]
+    # Sent back or rated low by customer 1: nothing of it is said to them, its shelf included.
+    assert with_rule(rows, citable(refused=[(1, 1)])) == [
+        "Often bought with FROZEN PIZZA, which you bought on 12 Dec",
+        "From CHEESE",
+    ]
+
+
+def test_what_may_not_be_counted_is_neither_counted_nor_dated():
+    rows = [(0, 0, "repurchase"), (0, 3, "rules")]
+    assert with_rule(rows, citable(no_counts=[0])) == ["You bought this before", "From DRINKS"]
+    # And what may not even be named has a reason that is everybody's.
+    assert with_rule(rows, citable(no_cause=[0], no_counts=[0]))[0] == "Popular in FROZEN"
+    again = pd.DataFrame(
+        [(0, 0, -1, "own", 3, day("2016-12-13"), 21.0), (0, 3, 0, "variant", 3, day("2016-12-13"), 21.0)],
+        columns=["customer", "product", "replaces", "kind", "order_days", "last_day", "usual_gap"],
+    )
+    found = reasons.explain_again(again, shop(PRODUCTS, EVENTS), citable(no_counts=[0]))
+    assert found["reason_text"].tolist() == ["You bought this before", "From DRINKS"]
