@@ -28,13 +28,14 @@ from recs_assets.predictions import Plan, Prediction, answered, prepared
 from recs_assets.predictions.planning import window_days
 from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.reasons import slot_reasons
+from recs_assets.ranking.reasons import Citable, slot_reasons
 from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders.base import stored
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.naming import nameable
 from recs_assets.rules.pipeline import TOO_FEW, Selection, select, unknown_names
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
@@ -48,6 +49,8 @@ DEPTH = 100
 COPURCHASED = 50
 # Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
 FUSED = "fused_lists"
+# In place of a campaign's name: pages are not sent.
+STOREFRONT = ""
 # Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
 LONGEST = 1001
 
@@ -113,10 +116,11 @@ def context_of(
     rules: Rules,
     audience: np.ndarray | None = None,
     admitted: np.ndarray | None = None,
+    alike: bool = True,
 ) -> Context:
     """What the rules of a campaign look at, as known at an anchor of the week.
 
-    Content vectors are the week's at every anchor: products and their texts have no date.
+    Content vectors and sensitive goods are the week's at every anchor: products and their texts have no date.
 
     Args:
         shop: seed and threads.
@@ -127,19 +131,25 @@ def context_of(
         rules: the campaign's; what none of them asks for is not worked out.
         audience: bool[n_customers], who passes the query's WHERE; None: everybody.
         admitted: bool[n_products], what passes the target's filter; the others count as not available.
+        alike: with what tells which products are alike.
     """
     known = warehouse.known(week, anchor)
     if admitted is not None and not admitted.all():
         known = replace(known, products=known.products.assign(available=known.available & admitted))
-    content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
-    settings = shop.settings
+    settings, likeness = shop.settings, {}
+    if alike:
+        content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
+        likeness = {
+            "factors": content.vectors_,
+            "copurchase": similar_products(known.history, COPURCHASED, "cosine", threads=settings.threads),
+        }
     context = Context.of_frames(
         known,
         **warehouse.rule_frames(week, anchor, name),
         audience=audience,
-        factors=content.vectors_,
-        copurchase=similar_products(known.history, COPURCHASED, "cosine", threads=settings.threads),
+        sensitive=shop.sensitive.among(known.products),
         seed=settings.seed,
+        **likeness,
     )
     if any(one.items.only_due for one in (rules, *rules.segments.values())):
         rows, _ = due_list(shop, known)
@@ -148,6 +158,16 @@ def context_of(
         shape = (known.n_customers, known.n_products)
         context = replace(context, due=sparse.csr_matrix((np.ones(len(own)), pairs), shape=shape))
     return context
+
+
+def storefront_context(shop: Shop, warehouse: Warehouse, week: date, anchor: date, rules: Rules) -> Context:
+    """What the rules of the shop's own pages look at, as known at an anchor of the week."""
+    return context_of(shop, warehouse, week, anchor, STOREFRONT, rules, alike=False)
+
+
+def citable_of(context: Context, rules: Rules) -> Citable:
+    """What the sentences of lists made under these rules may name."""
+    return Citable(*nameable(context, rules))
 
 
 def due_list(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -297,7 +317,7 @@ class _Email:
     def made(self, facts: dict[str, Any]) -> Made:
         context = self._context(self.week)
         choice = select(self._ranked(self.week), context, self.campaign.rule_set, trace=True)
-        rows, traces = self._explained(choice.rows)
+        rows, traces = self._explained(choice.rows, citable_of(context, self.campaign.rule_set))
         selection = with_ids(rows, self.known, self.week).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "repeat"):
             selection[name] = selection[name].astype(str)
@@ -358,7 +378,7 @@ class _Email:
         for first, last in blocks(self.warehouse.known(self.week, anchor)):
             yield self.task.pool(anchor, first, last)
 
-    def _explained(self, rows: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    def _explained(self, rows: pd.DataFrame, citable: Citable) -> tuple[pd.DataFrame, pd.DataFrame]:
         """The selected rows with probability and reason, and their traces with ids.
 
         Every row gets the probability of the query's own ranker, also where another list or a rule
@@ -369,7 +389,7 @@ class _Email:
         fitted = load_all_fitted(self.shop, self.warehouse, week, self.known)
         traces = pd.DataFrame()
         if self.predicted is None or pairs.empty:
-            found = explained_by_source(pairs, self.known, fitted).assign(p_purchase=np.nan)
+            found = explained_by_source(pairs, self.known, fitted, citable).assign(p_purchase=np.nan)
         else:
             learned = self.predicted.learned
             features = learned.ranker.features_
@@ -383,13 +403,14 @@ class _Email:
                 learned.calibrator,
                 ((some, X) for _, some, X in frames),
                 self.chosen == "query",
+                citable,
             )
             traces = with_ids(traces, self.known, week).drop(columns="as_of")
         merged = rows.drop(columns="p_purchase").merge(
             found.drop(columns="source"), on=["customer", "product"], how="left"
         )
         merged = merged.astype({"reason_code": object, "reason_text": object, "reason_family": object})
-        by_slot = slot_reasons(merged, self.known)
+        by_slot = slot_reasons(merged, self.known, citable)
         ruled = (by_slot["reason_code"] != "").to_numpy()
         for name in ("reason_code", "reason_text"):
             merged.loc[ruled, name] = by_slot.loc[ruled, name]

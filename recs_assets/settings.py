@@ -106,6 +106,14 @@ class Settings(BaseSettings):
         PROJECT_ROOT / "recs_assets" / "gates.yaml",
         description="File of the thresholds that decide whether a week may be published (docs/gates.md).",
     )
+    sensitive: Path = Field(
+        PROJECT_ROOT / "recs_assets" / "rules" / "sensitive.yaml",
+        description="File of the sensitive goods: by which words they are known, and how quiet lists are about them (docs/sensitive.md).",
+    )
+    storefront: Path = Field(
+        PROJECT_ROOT / "recs_assets" / "rules" / "storefront.yaml",
+        description="File of the rules for lists that the shop's own pages show (docs/campaigns.md).",
+    )
     gate_override: str | None = Field(
         None,
         description="Reason why gates that fail let this run through; it is published in `recs.gates`. Set it for one run.",

@@ -12,6 +12,8 @@ from zoneinfo import ZoneInfo
 from recs_assets.evaluation.gates import Gates
 from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.ranker import load_config
+from recs_assets.rules.sensitive import SensitiveGoods
+from recs_assets.rules.storefront import Storefront
 from recs_assets.settings import Settings
 from recs_assets.sources import Source, latest_as_of, resolve_source
 from recs_assets.upkeep import open_warehouse
@@ -46,6 +48,16 @@ class Shop:
     def gates(self) -> Gates:
         """The thresholds of publication (RECS_GATES)."""
         return read_yaml(self.settings.gates, Gates, "The gates")
+
+    @cached_property
+    def sensitive(self) -> SensitiveGoods:
+        """The sensitive goods (RECS_SENSITIVE)."""
+        return read_yaml(self.settings.sensitive, SensitiveGoods, "The sensitive goods")
+
+    @cached_property
+    def storefront(self) -> Storefront:
+        """The rules of the shop's own pages (RECS_STOREFRONT)."""
+        return read_yaml(self.settings.storefront, Storefront, "The rules of the storefront")
 
     def newest_week(self) -> date:
         """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""

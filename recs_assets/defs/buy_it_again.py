@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import due_list
+from recs_assets.campaigning import citable_of, due_list, storefront_context
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.ranker import RANKER_KEY
@@ -20,6 +20,7 @@ from recs_assets.defs.results import (
     WHOLE,
     chosen_model,
     model_key,
+    taken_out,
     write_model_table,
 )
 from recs_assets.evaluation.backtest import Fold
@@ -28,7 +29,10 @@ from recs_assets.learning import Trained, lists_path, published_frame, trained
 from recs_assets.ranking.reasons import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import rank_within
+from recs_assets.recommenders.base import rank_within, stored
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.pipeline import Selection, select
 from recs_assets.warehouse import Warehouse
 
 LENGTH = 50
@@ -53,13 +57,16 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         week = week_of(context)
         known = warehouse.known(week, week)
-        rows, removed = due_list(deployment, known, LENGTH)
+        rules = deployment.storefront.rule_set(LENGTH)
+        facts = storefront_context(deployment, warehouse, week, week, rules)
+        rows, removed = due_list(deployment, known)
+        rows, choice = _allowed(rows, facts, rules)
         ranker = trained(deployment, warehouse, week)
         learned = ranker is not None and chosen_model(warehouse, week) == "ranker"
         context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
         rows["p_purchase"] = _probability(warehouse, week, known, ranker, rows)
         rows["score"] = rows["p_purchase"] if learned else rows["p_repeat"]
-        rows = explain_again(_ordered(rows, -rows["score"].to_numpy()), known)
+        rows = explain_again(_ordered(rows, -rows["score"].to_numpy()), known, citable_of(facts, rules))
         return dg.MaterializeResult(
             metadata={
                 **write_model_table(warehouse, week, "buy_it_again", _named(rows, known, week), COLUMNS),
@@ -70,20 +77,38 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
                         **{f"without_{reason}": count for reason, count in removed.items()},
                     }
                 ),
+                **taken_out([choice]),
             }
         )
 
     return buy_it_again
 
 
-def with_buy_it_again(deployment: Deployment, fold: Fold, chosen: str) -> Fold:
+def with_buy_it_again(
+    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str
+) -> Fold:
     """The fold with the list as it would have been published at its anchor, in view "repeat".
 
     Where the ranker was chosen its list gives the order (`in_order`).
     """
-    rows, _ = due_list(deployment, fold.known, LENGTH)
+    rules = deployment.storefront.rule_set(LENGTH)
+    facts = storefront_context(deployment, warehouse, week, fold.known.as_of, rules)
+    rows, _ = _allowed(due_list(deployment, fold.known)[0], facts, rules)
     rows = in_order(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
     return dataclasses.replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
+
+
+def _allowed(rows: pd.DataFrame, context: Context, rules: Rules) -> tuple[pd.DataFrame, Selection]:
+    """The due rows that the storefront's rules let pass, the most probable ones per customer, in their order.
+
+    What stands for a product that the customer sent back or rated badly goes with it.
+    """
+    customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
+    if rules.items.not_rejected and context.rejected is not None:
+        rows = rows[(replaces < 0) | ~stored(context.rejected, customer, np.maximum(replaces, 0))]
+    pairs = ["customer", "product"]
+    choice = select(rows[pairs].assign(score=rows["p_repeat"].to_numpy()), context, rules, placement="page")
+    return rows.merge(choice.rows[pairs], on=pairs), choice
 
 
 def in_order(rows: pd.DataFrame, ranked: pd.DataFrame | None) -> pd.DataFrame:

@@ -81,7 +81,7 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         week, seed = week_of(context), deployment.settings.seed
         folds = [fold_at(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
         decision = _decision(folds, seed)
-        folds = [with_buy_it_again(deployment, fold, decision.chosen) for fold in folds]
+        folds = [with_buy_it_again(deployment, warehouse, week, fold, decision.chosen) for fold in folds]
         latest = folds[0]
 
         def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):

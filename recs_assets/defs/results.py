@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from recs_assets.campaigning import citable_of, storefront_context
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
@@ -24,15 +25,20 @@ from recs_assets.learning import (
 )
 from recs_assets.ranking.attribution import TOP_FEATURES
 from recs_assets.ranking.blend import blend, load_config
+from recs_assets.ranking.reasons import Citable
 from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.neighbours import kept_neighbours
+from recs_assets.rules.pipeline import Selection, select
 from recs_assets.warehouse import Warehouse
 
 BLEND = load_config()
 
-# Rows the blend proposes per customer, and rows the storefront gets.
+# Rows per customer that the rules choose from, and rows the storefront gets.
 POOL = 50
 LIST_LENGTH = 20
 NEIGHBOURS = 12
@@ -54,7 +60,7 @@ RULES = {
     "support": REAL, "confidence": REAL, "lift": REAL, "leverage": REAL, "conviction": REAL,
 }  # fmt: skip
 HYBRID = {
-    "recommendations": "What the chosen model proposes to every customer, each row with its reason.",
+    "recommendations": "What the chosen model proposes to every customer and the storefront's rules let pass, each row with its reason.",
     "traces": "For every one of these rows: its lists, its features, its contributions, its probability.",
 }
 # And a rank_<recommender> and family_<family> for each of them.
@@ -134,10 +140,18 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         known = warehouse.known(week, week)
         ranker, chosen = trained(deployment, warehouse, week), chosen_model(warehouse, week)
         context.log.info(f"This week's lists are made by {chosen}.")
-        pools = [_pool(warehouse, week, known, chosen, first, last) for first, last in blocks(known)]
-        listed = pd.concat([part for part in pools if len(part)] or pools[:1], ignore_index=True)
+        rules = deployment.storefront.rule_set(LIST_LENGTH)
+        facts = storefront_context(deployment, warehouse, week, week, rules)
+        choices = [
+            _chosen(_pool(warehouse, week, known, chosen, first, last), facts, rules, first, last)
+            for first, last in blocks(known)
+        ]
+        lists = [rows for rows, _ in choices]
+        listed = pd.concat([rows for rows in lists if len(rows)] or lists[:1], ignore_index=True)
         fitted = load_all_fitted(deployment, warehouse, week, known)
-        rows, traces = _explained(warehouse, week, known, ranker, chosen, listed, fitted)
+        rows, traces = _explained(
+            warehouse, week, known, ranker, chosen, listed, fitted, citable_of(facts, rules)
+        )
         merged = listed.merge(rows.drop(columns="source"), on=["customer", "product"], how="left")
         table = with_ids(merged, known, week)
         yield dg.MaterializeResult(
@@ -152,6 +166,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
                         if count
                     }
                 ),
+                **taken_out([choice for _, choice in choices]),
             },
         )
         yield dg.MaterializeResult(
@@ -172,18 +187,35 @@ def trace_types(traces: pd.DataFrame) -> dict[str, str]:
 
 
 def _pool(warehouse: Warehouse, week: date, known: Known, chosen: str, first: int, last: int) -> pd.DataFrame:
-    """The chosen model's best `LIST_LENGTH` rows of customer codes `[first, last)`, with their source."""
+    """The chosen model's best `POOL` rows of customer codes `[first, last)`, with their source."""
     if chosen == "blend":
         lists = {
             name: read_lists(lists_path(warehouse, week, name, week, "all"), known, first, last)
             for name in BLEND.needed
         }
-        rows = blend(lists, known.order_counts, BLEND, POOL)
-        return rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
+        return blend(lists, known.order_counts, BLEND, POOL)
     rows = read_lists(lists_path(warehouse, week, chosen, week, "all"), known, first, last)
-    rows = rows[(rows["rank"] <= LIST_LENGTH).to_numpy()]
+    rows = rows[(rows["rank"] <= POOL).to_numpy()]
     # The ranker's rows say which recommender they came from.
     return rows if "source" in rows else rows.assign(source=chosen)
+
+
+def _chosen(
+    pool: pd.DataFrame, context: Context, rules: Rules, first: int, last: int
+) -> tuple[pd.DataFrame, Selection]:
+    """What the rules let pass of a pool of customer codes `[first, last)`, at its new ranks."""
+    # By rank: scores as close as a blend's are equal in the float32 that rules compare.
+    ranked = pool.assign(score=-pool["rank"].to_numpy(dtype=np.float32))[["customer", "product", "score"]]
+    choice = select(ranked, context, rules, np.arange(first, last), placement="page")
+    kept = choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
+    kept = kept.merge(pool.drop(columns="rank"), on=["customer", "product"], how="left")
+    return kept, choice
+
+
+def taken_out(choices: Iterable[Selection]) -> dict[str, dg.MetadataValue]:
+    """Metadata: candidates that each rule took out of the lists of several blocks of customers."""
+    total = pd.concat([choice.removed for choice in choices], axis=1).sum(axis=1)
+    return numbers({f"without_{rule}": int(count) for rule, count in total.items() if count})
 
 
 def _explained(
@@ -194,16 +226,17 @@ def _explained(
     chosen: str,
     listed: pd.DataFrame,
     fitted: dict[str, Recommender],
+    citable: Citable,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each (customer, product) of the lists with probability and reason; and their traces, with ids."""
     pairs = pairs_of(listed)
     if ranker is None or pairs.empty:
-        rows = explained_by_source(pairs, known, fitted).assign(p_purchase=np.nan)
+        rows = explained_by_source(pairs, known, fitted, citable).assign(p_purchase=np.nan)
         return rows, pd.DataFrame(columns=list(TRACE))
     features = ranker.ranker.features_
     frames = ((found, X) for _, found, X in published_frame(warehouse, week, pairs, features))
     rows, traces = explained(
-        pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker"
+        pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker", citable
     )
     return rows, with_ids(traces, known, week)
 
@@ -226,13 +259,16 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
         week = week_of(context)
         known = warehouse.known(week, week)
         parts = []
-        threads = deployment.settings.threads
+        rules, threads = deployment.storefront.rule_set(NEIGHBOURS), deployment.settings.threads
+        facts = storefront_context(deployment, warehouse, week, week, rules)
+        # More than are shown, for what the rules take out: of a product with variants mostly those.
+        most = NEIGHBOURS * (2 if facts.parent is None or (facts.parent < 0).all() else 4)
         for kind, name, more in (
             ("bought_together", "rules", {}),
             ("similar", "content", {"threads": threads}),
         ):
             model: Recommender = load_fitted(deployment, warehouse, week, name, known)
-            found = model.neighbours(NEIGHBOURS, **more)
+            found = kept_neighbours(model.neighbours(most, **more), facts, rules)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
             parts.append(_named_neighbours(found, kind, known, week))
         table = pd.concat(parts, ignore_index=True)

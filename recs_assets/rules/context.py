@@ -15,6 +15,7 @@ from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known
 from recs_assets.recommenders.base import rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules.availability import SMALLEST_PRICE
+from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
 
 POPULARITY_HALF_LIFE_DAYS = 28.0
@@ -75,6 +76,7 @@ class Context:
         carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
         rejected: csr of the same shape, returned or rated 2 or lower.
         due: csr of the same shape, bought before and due again.
+        sensitive: which products are sensitive, and how.
         sends: what this campaign sent before.
         contacts: when any campaign wrote to whom.
         factors: float[n_products, f], content vectors; zero: no text. f at most 65,536.
@@ -101,6 +103,7 @@ class Context:
     carts: sparse.csr_matrix | None = None
     rejected: sparse.csr_matrix | None = None
     due: sparse.csr_matrix | None = None
+    sensitive: Sensitive | None = None
     sends: Sends | None = None
     contacts: Contacts | None = None
     factors: np.ndarray | None = None
@@ -118,6 +121,7 @@ class Context:
             "copurchase": (products, products),
         }
         given = {name: getattr(self, name) for name in shapes}
+        given["sensitive"] = None if self.sensitive is None else self.sensitive.topic
         given |= {f"present {name}": values for name, values in self.present.items()}
         for name, values in given.items():
             wanted = shapes.get(name, (products,))
@@ -208,6 +212,19 @@ class Context:
         total = np.asarray(share.sum(axis=1)).ravel()
         share.data /= np.repeat(total, np.diff(share.indptr))
         return share
+
+    @cached_property
+    def sensitive_bought(self) -> tuple[np.ndarray, sparse.csr_matrix]:
+        """int64[n_products], number of the product's sensitive topic within its category, all others
+        sharing one; and bool csr[n_customers, n_numbers], of which a customer bought anything."""
+        topic, category = self.sensitive.topic, self.category[0]
+        within = topic * (len(self.category[1]) + 1) + category + 1
+        number, numbers = pd.factorize(np.where(topic >= 0, within, -1))
+        member = sparse.csr_matrix(
+            (np.ones(len(number), dtype=bool), (np.arange(len(number)), number)),
+            shape=(len(number), len(numbers)),
+        )
+        return number, (self.known.history.astype(bool) @ member).tocsr()
 
     @cached_property
     def nearness(self) -> np.ndarray:

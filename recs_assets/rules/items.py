@@ -111,6 +111,22 @@ def complete(context: Context, rules: Rules) -> np.ndarray | None:
     return np.logical_and.reduce(parts) if parts else None
 
 
+def sensitive(context: Context, rules: Rules) -> np.ndarray | None:
+    """Of no sensitive topic that is never offered."""
+    goods = context.sensitive
+    return ~goods.never_offer if rules.items.sensitive and goods is not None else None
+
+
+def sensitive_new(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
+    """Of no sensitive topic that is never discovered, or the customer bought of its topic and category."""
+    goods = context.sensitive
+    if not rules.items.sensitive or goods is None or not goods.never_discover.any():
+        return None
+    group, bought = context.sensitive_bought
+    mine = bought[rows.customers].toarray()
+    return ~goods.never_discover[rows.product] | mine[rows.local, group[rows.product]]
+
+
 def bought_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
     """Not bought within `bought_within_days` before the anchor; 1 is the day before."""
     days = rules.items.bought_within_days
@@ -212,12 +228,15 @@ class Rule:
     name: str
     kind: Literal["product", "pair", "limit", "pair limit", "slots"]
     apply: Callable[..., np.ndarray | Limit | None] | None = None
+    silent: bool = False  # what it refuses is not named as the reason for another product either
 
 
 def _rule(
-    kind: Literal["product", "pair", "limit", "pair limit"], apply: Callable[..., np.ndarray | Limit | None]
+    kind: Literal["product", "pair", "limit", "pair limit"],
+    apply: Callable[..., np.ndarray | Limit | None],
+    silent: bool = False,
 ) -> Rule:
-    return Rule(apply.__name__, kind, apply)
+    return Rule(apply.__name__, kind, apply, silent)
 
 
 # A row that several rules refuse counts for the first of them.
@@ -226,6 +245,8 @@ ORDER: tuple[Rule, ...] = (
     _rule("product", in_stock),
     _rule("pair", sellable),
     _rule("product", complete),
+    _rule("product", sensitive, silent=True),
+    _rule("pair", sensitive_new),
     _rule("pair", bought_recently),
     _rule("pair", in_cart),
     _rule("pair", rejected),
@@ -238,7 +259,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("product", min_margin),
     Rule("pinned", "slots"),
     Rule("margin_boost", "slots"),
-    _rule("product", excluded),
+    _rule("product", excluded, silent=True),
     Rule("discovery", "slots"),
     Rule("diversity", "slots"),
     _rule("pair limit", max_repeat),

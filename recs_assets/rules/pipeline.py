@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,9 @@ from recs_assets.rules.recipients import REASONS, exclusions
 from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Likeness, Slate, Values, choose
 
 TOO_FEW = "too_few_products"
+# Where a list stands. An email goes to who may be written to and has all its slots; a page of the shop is
+# for everybody, and its list may be shorter.
+Placement = Literal["email", "page"]
 
 # Sources of rows that are not among the candidates.
 PINNED, DISCOVERY, FILL = "pinned", "discovery", "popularity"
@@ -75,7 +79,7 @@ class Selection:
             category, slot_type category (`SLOT_TYPES`), fallback_level category (`LEVELS`: where the
             product came from; a pinned product that was no candidate: "global"), repeat category
             (`REPEATS`: not in the previous sends; a repeat; a repeat after this new evidence);
-            sorted by customer, slot. Every customer in it has all slots.
+            sorted by customer, slot. Every customer of an email has all slots.
         suppressed: customer int32, reason str (`recipients.REASONS` or "too_few_products"), sorted.
         removed: rule -> candidates of eligible customers it took out, in the order of the rules. A row
             that several rules refuse counts for the first of them; a limit's counts are the candidates
@@ -104,6 +108,7 @@ def select(
     customers: np.ndarray | None = None,
     without: Collection[str] = (),
     trace: bool = False,
+    placement: Placement = "email",
 ) -> Selection:
     """Fill the slots of every eligible customer.
 
@@ -119,6 +124,8 @@ def select(
         customers: distinct codes to select for; all if None.
         without: rules (`items.NAMES`) to leave out, for measuring them; never for sending.
         trace: also return what was taken out, row by row.
+        placement: an email, or a page: nobody is excluded from it, and a customer with one product or
+            more has a list.
 
     Raises:
         RulesError: a code outside the context, a score that is not finite, a pair that stands twice, an
@@ -139,12 +146,14 @@ def select(
     block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products)))
     scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
     with one_blas_thread():
-        for own, members in _variants(context, rules, customers):
-            reason[members] = exclusions(context, own.eligibility)[members]
+        for own, members in variants(context, rules, customers):
+            if placement == "email":
+                reason[members] = exclusions(context, own.eligibility)[members]
             eligible = members[reason[members] < 0]
             # Neighbours of one segment share the ladder's first step.
             eligible = eligible[np.argsort(context.segment[0][eligible], kind="stable")]
-            job = _Job(context, own, ranked, without, scratch, trace)
+            fewest = own.slots.k if placement == "email" else 1
+            job = _Job(context, own, ranked, without, scratch, trace, fewest)
             for start in range(0, len(eligible), block):
                 parts.append(job.run(eligible[start : start + block]))
     return _assembled(parts, ranked, reason, customers, trace)
@@ -158,8 +167,8 @@ def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[
         RulesError: as `select`.
     """
     found, ranked = set(NAMES), _Ranked.of(candidates, context)
-    for own, _ in _variants(context, rules, np.empty(0, dtype=np.int64)):
-        job = _Job(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), trace=False)
+    for own, _ in variants(context, rules, np.empty(0, dtype=np.int64)):
+        job = _Job(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), False, own.slots.k)
         slots = {
             "pinned": bool(job.pins),
             "margin_boost": job.boost is not None,
@@ -193,7 +202,7 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
     ]
 
 
-def _variants(context: Context, rules: Rules, customers: np.ndarray) -> Iterator[tuple[Rules, np.ndarray]]:
+def variants(context: Context, rules: Rules, customers: np.ndarray) -> Iterator[tuple[Rules, np.ndarray]]:
     """The rules that hold for which of the customers."""
     code, names = context.segment
     rest = np.ones(len(customers), dtype=bool)
@@ -257,7 +266,8 @@ class _Ranked:
 
 @dataclass(frozen=True)
 class _Part:
-    """One block's result: codes of the eligible, complete and full slates of cells, removed rows."""
+    """One block's result: codes of the eligible, who has a list and its cells (product -1: empty), removed
+    rows."""
 
     customers: np.ndarray
     complete: np.ndarray
@@ -277,9 +287,10 @@ class _Job:
         without: frozenset[str],
         scratch: np.ndarray,
         trace: bool,
+        fewest: int,
     ) -> None:
         self.context, self.rules, self.ranked = context, rules, ranked
-        self.without, self.scratch, self.trace = without, scratch, trace
+        self.without, self.scratch, self.trace, self.fewest = without, scratch, trace, fewest
         slots = rules.slots
         self.by_product = product_rules(context, rules, without)
         self.limits = product_limits(context, rules, without)
@@ -312,7 +323,7 @@ class _Job:
             first[board.row[on]] = board.taken_out[on]
         gone = np.flatnonzero(first[:n_ranked] < PASSED)
         self._climb(slate, customers)
-        complete = slate.count == slate.k
+        complete = slate.count >= self.fewest
         cells = {name: values[complete] for name, values in slate.cells.items()}
         cells["repeat"] = self._repeats(customers[complete], cells["product"])
         return _Part(
@@ -526,12 +537,11 @@ class _Job:
         """int8 like `product` [customers, k]: position in `REPEATS`."""
         if self.context.sends is None:
             return np.zeros(product.shape, dtype=np.int8)
-        local = np.repeat(np.arange(len(customers)), product.shape[1])
-        with self._open(customers, local, product.ravel()) as rows:
+        repeats, filled = np.zeros(product.shape, dtype=np.int8), product >= 0
+        with self._open(customers, np.nonzero(filled)[0], product[filled]) as rows:
             ago, evidence = (rows.lookup(matrix) for matrix in self.context.sent)
-        return (
-            np.where(ago <= self.rules.slots.repeat_sends, evidence, 0).reshape(product.shape).astype(np.int8)
-        )
+        repeats[filled] = np.where(ago <= self.rules.slots.repeat_sends, evidence, 0)
+        return repeats
 
 
 def _boost(context: Context, strength: float) -> np.ndarray | None:
@@ -571,10 +581,11 @@ def _mixed(key: np.ndarray) -> np.ndarray:
 
 
 def _in_slots(cells: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Full slates from the order of choice into the order of slots."""
+    """Slates from the order of choice into the order of slots."""
     size, k = cells["product"].shape
-    # Pinned last, by slot; the others by type, then as chosen.
-    key = cells["type"].astype(np.int64) * (k + 1) + cells["slot"]
+    # By type, then as chosen; then empty ones; pinned last, by slot.
+    kind = np.where(cells["product"] < 0, SLOT_TYPES.index("pinned"), cells["type"])
+    key = kind.astype(np.int64) * (k + 1) + cells["slot"]
     chosen = np.argsort(key, axis=1, kind="stable")
     reserved = np.zeros((size, k + 1), dtype=bool)
     np.put_along_axis(reserved, cells["slot"].astype(np.int64), True, axis=1)
@@ -593,17 +604,19 @@ def _assembled(
     who = joined([part.customers[part.complete] for part in parts], np.int32)
     order = np.argsort(who)  # blocks of segments lie side by side
 
-    def column(name: str, dtype: type) -> np.ndarray:
-        arrays = [part.cells[name] for part in parts]
-        return np.concatenate(arrays)[order].ravel().astype(dtype) if arrays else np.empty(0, dtype)
+    def cells(name: str) -> np.ndarray:
+        return np.concatenate([part.cells[name] for part in parts])[order]
 
-    product = column("product", np.int32)
-    k = len(product) // max(1, len(who))
+    filled = cells("product") >= 0 if parts else np.empty((0, 0), dtype=bool)
+
+    def column(name: str, dtype: type) -> np.ndarray:
+        return cells(name)[filled].astype(dtype) if parts else np.empty(0, dtype)
+
     rows = pd.DataFrame(
         {
-            "customer": np.repeat(who[order], k),
-            "slot": np.tile(np.arange(1, k + 1, dtype=np.int16), len(who)),
-            "product": product,
+            "customer": np.repeat(who[order], filled.sum(axis=1)),
+            "slot": filled.cumsum(axis=1)[filled].astype(np.int16),
+            "product": column("product", np.int32),
             "score": column("score", np.float32),
             "p_purchase": column("p_purchase", np.float32),
             "source": pd.Categorical.from_codes(column("source", np.int16), categories=ranked.sources),

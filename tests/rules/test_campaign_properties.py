@@ -17,6 +17,7 @@ from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, Segment
 from recs_assets.rules.context import Contacts, Context, Sends
 from recs_assets.rules.pipeline import idle_rules, select
 from recs_assets.rules.recipients import REASONS
+from recs_assets.rules.sensitive import Sensitive
 
 AS_OF = date(2024, 3, 4)
 ANCHOR = (AS_OF - date(1970, 1, 1)).days
@@ -72,6 +73,8 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
         at = pairs(n)
         return sparse.csr_matrix((np.ones(n), at), shape=(customers, n_products))
 
+    topic = rng.choice([-1, 0, 1], n_products, p=[0.7, 0.15, 0.15])
+    flags = (topic >= 0) & (rng.random((4, n_products)) < 0.5)
     near = sparse.random(n_products, n_products, 0.1, format="csr", rng=rng, dtype=np.float32)
     context = Context(
         known,
@@ -89,6 +92,7 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
         carts=some(2 * customers),
         rejected=some(2 * customers),
         due=some(20 * customers),
+        sensitive=Sensitive(("a", "b"), topic, *flags),
         sends=Sends(*pairs(15 * customers), ANCHOR - 7 * rng.integers(1, 5, 15 * customers)),
         contacts=Contacts(rng.integers(0, customers, customers), ANCHOR - rng.integers(0, 12, customers)),
         factors=rng.normal(size=(n_products, 8)).astype(np.float32),
@@ -116,6 +120,7 @@ def maybe(strategy):
 def item_rules(draw):
     return ItemRules(
         min_stock=draw(maybe(st.sampled_from([1, 4]))),
+        sensitive=draw(st.booleans()),
         complete=draw(st.sampled_from([(), ("url",), ("name", "url", "price", "image_url")])),
         bought_within_days=draw(maybe(st.integers(1, 40))),
         not_in_cart=draw(st.booleans()),
@@ -209,6 +214,8 @@ class Shop:
             context.sellable[context.country[c], p],
             "url" not in items.complete or context.present["url"][p],
             "price" not in items.complete or price >= 0.005,
+            not (items.sensitive and context.sensitive.never_offer[p]),
+            not (items.sensitive and context.sensitive.never_discover[p]) or self.had(c, p),
             items.bought_within_days is None
             or not any(k == "purchase" and d >= ANCHOR - items.bought_within_days for d, k in self.events.get((c, p), [])),
             not (items.not_in_cart and (c, p) in self.carts),
@@ -222,6 +229,13 @@ class Shop:
             f"p{p:03d}" not in items.excluded_products,
         ]  # fmt: skip
         return all(checks)
+
+    def had(self, c, p):
+        """Bought something of the product's sensitive topic and category."""
+        topic = self.context.sensitive.topic
+        return any(
+            topic[q] == topic[p] and self.category[q] == self.category[p] for q in self.bought.get(c, ())
+        )
 
     def ago(self, c, p):
         days = sorted(self.sends.get(c, {}), reverse=True)

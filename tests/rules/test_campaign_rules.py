@@ -10,19 +10,25 @@ from pydantic import ValidationError
 from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.ranking.config import read_yaml
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, RulesError, Sends
 from recs_assets.rules.items import NAMES
+from recs_assets.rules.naming import nameable
+from recs_assets.rules.neighbours import kept_neighbours
 from recs_assets.rules.pipeline import idle_rules, select, unknown_names
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS, exclusions
+from recs_assets.rules.sensitive import Sensitive
+from recs_assets.rules.storefront import Storefront
+from recs_assets.settings import PROJECT_ROOT
 
 AS_OF = date(2024, 3, 4)  # a Monday
 ANCHOR = (AS_OF - date(1970, 1, 1)).days
 N = 6
 
 OFF = {
-    "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
+    "sensitive": False, "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
     "not_rejected": False, "one_per_parent": False, "max_per_category": None,
     "k": 2, "mmr_lambda": 1.0, "discovery_share": 0.0, "max_repeat": None, "ladder": (),
 }  # fmt: skip
@@ -123,6 +129,16 @@ def floats(*values, rest=np.nan):
     return np.array([*values, *[rest] * (N - len(values))], dtype=float)
 
 
+def goods(never_offer=(), never_discover=(), never_cite=(), no_counts=(), topic=0):
+    """Products of these levels; `topic`: of all of them, or one per product."""
+
+    def flagged(products):
+        return np.isin(np.arange(N), products)
+
+    levels = [flagged(products) for products in (never_offer, never_discover, never_cite, no_counts)]
+    return Sensitive(("alcohol", "health"), np.where(np.any(levels, axis=0), topic, -1), *levels)
+
+
 CASES = {
     "nothing": ({}, {}, {}, [0, 1]),
     "unavailable": ({"unavailable": {0}}, {}, {}, [1, 2]),
@@ -138,6 +154,22 @@ CASES = {
     "no price": ({"prices": [np.nan, 1, 1, 1, 1, 1]}, {}, {"complete": ("price",)}, [1, 2]),
     "no price, not asked for": ({"prices": [np.nan, 1, 1, 1, 1, 1]}, {}, {}, [0, 1]),
     "a shop without urls": ({}, {"present": {"url": flags(rest=False)}}, {"complete": ("url",)}, [0, 1]),
+    "sensitive, never offered": ({}, {"sensitive": goods(never_offer=[0])}, {"sensitive": True}, [1, 2]),
+    "sensitive, off": ({}, {"sensitive": goods(never_offer=[0], never_discover=[1])}, {}, [0, 1]),
+    "sensitive, new to the customer": ({}, {"sensitive": goods(never_discover=[0])}, {"sensitive": True}, [1, 2]),
+    "sensitive, not named and not counted, may be offered": (
+        {}, {"sensitive": goods(never_cite=[0], no_counts=[0])}, {"sensitive": True}, [0, 1],
+    ),
+    # p5 was bought: it may be offered again, and so may p0 of its category, but neither p1 of another one
+    # nor p2 of its category and another topic.
+    "sensitive, had before": (
+        {"purchases": [(0, 5, 30)], "categories": ["beer", "wine", "beer", None, None, "beer"]},
+        {"sensitive": goods(never_discover=[0, 1, 2, 5], topic=np.array([0, 0, 1, 0, 0, 0]))},
+        {"sensitive": True, "k": 3}, [0, 3, 4],
+    ),
+    "pinned and never offered": (
+        {}, {"sensitive": goods(never_offer=[4])}, {"sensitive": True, "pinned": (Pin(product="p004", slot=1),)}, [0, 1],
+    ),
     "bought": ({"purchases": [(0, 0, 2), (0, 1, 3)]}, {}, {"bought_within_days": 2}, [1, 2]),
     "cart": ({}, {"carts": pairs(0)}, {"not_in_cart": True}, [1, 2]),
     "cart, off": ({}, {"carts": pairs(0)}, {}, [0, 1]),
@@ -682,3 +714,136 @@ def test_future_sends_are_refused():
     context = Context(make_known(), sends=sent((0, 0, 0)))
     with pytest.raises(RulesError, match="on or after 2024-03-04"):
         select(ranked({0: [0]}), context, make_rules(max_repeat=0))
+
+
+# -- a page of the shop: for everybody, and as long as it gets ------------------------------------
+
+
+def test_a_list_of_a_page_may_be_short_and_asks_for_no_consent() -> None:
+    known = make_known(customers=3)
+    known.customers["email_eligible"] = False
+    context = Context(known, consent_state=np.array(["unsubscribed", "objected", "subscribed"], dtype=object))
+    candidates, rules = ranked({0: [3, 1], 1: [0, 1, 2, 3]}), make_rules(k=3)
+    assert lists(select(candidates, context, rules)) == {}
+    page = select(candidates, context, rules, placement="page")
+    assert lists(page) == {0: [3, 1], 1: [0, 1, 2]}
+    assert page.rows["slot"].tolist() == [1, 2, 1, 2, 3]
+    assert page.suppressed.to_dict("list") == {"customer": [2], "reason": ["too_few_products"]}
+
+
+def test_a_short_list_keeps_its_pinned_product_and_its_order() -> None:
+    rules = make_rules(k=5, pinned=(Pin(product="p005", slot=4),), max_repeat=4)
+    context = Context(make_known(), sends=sent((0, 1, 7)))
+    page = select(ranked({0: [2, 1]}), context, rules, placement="page")
+    assert lists(page) == {0: [2, 1, 5]}
+    assert page.rows["slot_type"].tolist() == ["personal", "personal", "pinned"]
+    assert page.rows["repeat"].tolist() == ["new", "repeat", "new"]
+
+
+def test_a_page_obeys_every_rule_of_products_and_pairs() -> None:
+    context = Context(
+        make_known(unavailable={0}, customers=1),
+        rejected=pairs(1),
+        country=np.array([0]),
+        sellable=np.array([flags(True, True, False), flags(rest=False)]),
+        parent=np.array([-1, -1, -1, 8, 8, -1]),
+        sensitive=goods(never_offer=[5]),
+    )
+    rules = make_rules(k=6, not_rejected=True, one_per_parent=True, sensitive=True)
+    page = select(ranked({0: range(N)}), context, rules, placement="page")
+    assert lists(page) == {0: [3]}
+    taken = page.removed[page.removed > 0].to_dict()
+    assert taken == {"available": 1, "sellable": 1, "sensitive": 1, "rejected": 1, "one_per_parent": 1}
+
+
+def test_the_shipped_storefront_file_keeps_what_an_email_keeps_out() -> None:
+    rules = read_yaml(
+        PROJECT_ROOT / "recs_assets" / "rules" / "storefront.yaml", Storefront, "The rules"
+    ).rule_set(20)
+    assert (rules.items.sensitive, rules.items.not_rejected, rules.items.one_per_parent) == (True, True, True)
+    assert (rules.items.min_stock, rules.items.bought_within_days, rules.slots.k) == (1, None, 20)
+    # Nothing is added, spread out or held back by what was sent.
+    assert (rules.slots.ladder, rules.slots.discovery_share, rules.slots.mmr_lambda) == ((), 0, 1)
+    assert rules.slots.max_repeat is None
+
+
+# -- what is kept out of slots is not named beside them ------------------------------------------
+
+
+def test_what_a_rule_keeps_out_is_not_named() -> None:
+    context = Context(
+        make_known(
+            categories=["Coffee", "Tea", None, None, None, None], brands=[None, None, "X", None, None, None]
+        ),
+        rejected=pairs(3),
+        sensitive=goods(never_offer=[4], never_cite=[5], no_counts=[1]),
+    )
+    rules = make_rules(
+        excluded_categories=("Coffee",), excluded_brands=("X",), sensitive=True, not_rejected=True
+    )
+    product, counted, refused = nameable(context, rules)
+    assert product.tolist() == [False, True, False, True, False, False]
+    assert counted.tolist() == [True, False, True, True, True, True]
+    assert refused.toarray().nonzero()[1].tolist() == [3]
+    # Everything off: everything may be named.
+    product, counted, refused = nameable(context, make_rules())
+    assert (product.all(), counted.all(), refused) == (True, True, None)
+
+
+def test_a_sold_out_product_may_be_named() -> None:
+    product, _, _ = nameable(
+        Context(make_known(unavailable={0}), stock=floats(1, 0)), make_rules(min_stock=1)
+    )
+    assert product.all()
+
+
+def test_what_is_kept_from_one_segment_is_not_named_to_it() -> None:
+    known = make_known(
+        purchases=[(0, 1, 5), (1, 1, 5), (1, 2, 5)], customers=3, segments=["vip", "other", None],
+        categories=["A", "B", "C", None, None, None],
+    )  # fmt: skip
+    rules = make_rules(
+        {"other": SegmentRules(items=ItemRules(excluded_categories=("B",)))}, excluded_categories=("A",)
+    )
+    product, _, refused = nameable(Context(known), rules)
+    # The segment's own list replaces the one of all: A may be named there, and only there.
+    assert product.tolist() == [True] * N
+    assert list(zip(*(codes.tolist() for codes in refused.nonzero()), strict=True)) == [(1, 1)]
+
+
+# -- products next to products -------------------------------------------------------------------
+
+
+def neighbours(*rows):
+    """(product, neighbour), best first."""
+    frame = pd.DataFrame(rows, columns=["product", "neighbour"]).assign(score=0.5)
+    return frame.assign(rank=(frame.groupby("product").cumcount() + 1).astype(np.int16))
+
+
+NEIGHBOURS = {
+    "all pass, as many as fit": ({}, {}, {}, {0: [1, 2], 1: [0]}),
+    "unavailable": ({"unavailable": {1}}, {}, {}, {0: [2, 3], 1: [0]}),
+    "excluded, on either side": (
+        {"categories": [None, "A", *[None] * 4]}, {}, {"excluded_categories": ("A",)}, {0: [2, 3]},
+    ),
+    "sensitive, on either side": ({}, {"sensitive": goods(never_discover=[1])}, {"sensitive": True}, {0: [2, 3]}),
+    "not to be named": ({}, {"sensitive": goods(never_cite=[0])}, {"sensitive": True}, {}),
+    "sold in fewer countries": (
+        {}, {"country": np.array([0]), "sellable": np.array([flags(), flags(True, False)])}, {}, {0: [2, 3], 1: [0]},
+    ),
+    "its own variant": ({}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"one_per_parent": True}, {0: [2, 3]}),
+    "variants of each other": (
+        {}, {"parent": np.array([-1, 7, 7, -1, -1, -1])}, {"one_per_parent": True}, {0: [1, 3], 1: [0]},
+    ),
+    "out of stock": ({}, {"stock": floats(0)}, {"min_stock": 1}, {0: [1, 2]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NEIGHBOURS)
+def test_products_next_to_products(case: str) -> None:
+    shop, facts, changes, expected = NEIGHBOURS[case]
+    found = neighbours((0, 1), (0, 2), (0, 3), (1, 0))
+    kept = kept_neighbours(found, Context(make_known(**shop), **facts), make_rules(**changes))
+    assert kept.groupby("product")["neighbour"].apply(list).to_dict() == expected
+    assert kept["rank"].tolist() == [rank for some in expected.values() for rank in range(1, len(some) + 1)]
+    assert kept.columns.tolist() == found.columns.tolist()

@@ -1,0 +1,65 @@
+"""Lists of products next to a product, under the same rules as lists for customers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.items import PASSED, Rows, product_limits, product_rules
+from recs_assets.rules.naming import nameable
+from recs_assets.rules.pipeline import BLOCK, SCRATCH
+from recs_assets.rules.slots import Board, Slate, Values, choose
+
+
+def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
+    """What the rules let stand next to each product; whoever looks at the page is not known.
+
+    A neighbour passes every product rule, may be sold wherever the product may, and is no variant of it. Neither
+    the product nor the neighbour is kept from being named, or sensitive in a way that asks who is looking. The
+    limits hold within each list.
+
+    Args:
+        found: columns product, neighbour (codes), rank from 1 per product; others are kept. Sorted by
+            product, rank; unique.
+        context: what the rules look at.
+        rules: `slots.k` is the length of a list.
+
+    Returns:
+        The rows that are left, in their order, with ranks from 1.
+    """
+    nobody = frozenset()
+    citable, _, _ = nameable(context, rules)
+    if rules.items.sensitive and context.sensitive is not None:
+        citable = citable & ~context.sensitive.never_discover
+    passed = (product_rules(context, rules, nobody) == PASSED) & citable
+    product, neighbour = (found[name].to_numpy() for name in ("product", "neighbour"))
+    keep = citable[product] & passed[neighbour]
+    if context.sellable is not None:
+        keep &= ~(context.sellable[:, product] & ~context.sellable[:, neighbour]).any(axis=0)
+    if rules.items.one_per_parent and context.parent is not None:
+        keep &= (context.parent[product] != context.parent[neighbour]) | (context.parent[product] < 0)
+    found = found[keep]
+    product, neighbour = product[keep], neighbour[keep]
+    k, limits = rules.slots.k, product_limits(context, rules, nobody)
+    n_products = context.known.n_products
+    block = max(1, min(BLOCK, SCRATCH // max(1, n_products)))
+    scratch = np.full(block * n_products, -1, dtype=np.int32)
+    pages, local = np.unique(product, return_inverse=True)
+    chosen = np.zeros(len(found), dtype=bool)
+    for first in range(0, len(pages), block):
+        start, stop = np.searchsorted(local, [first, first + block])
+        some = pages[first : first + block]
+        with Rows(some, local[start:stop] - first, neighbour[start:stop], n_products, scratch) as rows:
+            held = {number: (group[rows.product], most) for number, (group, most) in limits.items()}
+            slate, board = Slate(len(some), k, held), Board(rows, np.arange(len(rows)), held)
+            order = np.broadcast_to(-np.arange(board.row.shape[1], dtype=np.float32), board.row.shape)
+            values = Values.unscored(len(rows), 0, "personal")
+            choose(slate, board, values, "personal", np.full(len(some), k), order, board.row >= 0)
+            who, place = np.nonzero(slate.cells["product"] >= 0)
+            chosen[start + rows.find(who, slate.cells["product"][who, place])] = True
+    found = found[chosen].reset_index(drop=True)
+    return found.assign(
+        rank=(found.groupby("product", sort=False).cumcount() + 1).astype(found["rank"].dtype)
+    )

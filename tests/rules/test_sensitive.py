@@ -1,0 +1,154 @@
+"""Which goods are sensitive: the shipped words in six languages, what only sounds like them, and a shop's own file."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from recs_assets.rules.sensitive import SensitiveGoods, plain
+from recs_assets.settings import PROJECT_ROOT
+
+SHIPPED = SensitiveGoods.model_validate(
+    yaml.safe_load((PROJECT_ROOT / "recs_assets" / "rules" / "sensitive.yaml").read_text())
+)
+
+
+def topics(*products, goods=SHIPPED):
+    """`products`: name, or (name, category) or (name, category, vertical)."""
+    rows = [(one,) if isinstance(one, str) else one for one in products]
+    rows = [(*row, *[None] * (3 - len(row))) for row in rows]
+    frame = pd.DataFrame(rows, columns=["name", "category", "vertical"]).assign(brand=None)
+    found = goods.among(frame)
+    return [found.topics[number] if number >= 0 else None for number in found.topic]
+
+
+@pytest.mark.parametrize(
+    ("topic", "names"),
+    [
+        (
+            "tobacco",
+            [
+                "Cigarettes 20 pack", "CIGARETTES", "Disposable vape mango", "Zigaretten 20 Stück", "Drehtabak 30 g",
+                "Tabac à rouler 40 g", "Cigarrillos rubios", "Sigaretten rood", "Sigarette 20", "Nicotine pouches mint",
+            ],
+        ),
+        (
+            "alcohol",
+            [
+                "BEERALEMALT LIQUORS 12 OZ", "Red wine 0.75 l", "Pale Ale 33 cl", "London Dry Gin", "Rotwein trocken", "Weißbier 0,5 l",
+                "Bière blonde 6 x 25 cl", "Vin rouge de pays", "Cerveza rubia", "Vino tinto Rioja", "Rode wijn", "Speciaalbier", "Birra rossa",
+                "Spumante brut", "Vodka 1 l", "Eierlikör 20 %",
+            ],
+        ),
+        (
+            "intimate",
+            [
+                "Condoms 12 pack", "PROPHYLACTICS", "FEM YEAST TREATMENTS", "Kondome feucht", "Gleitgel 100 ml", "Préservatifs x12", "Preservativos",
+                "Profilattici", "Condooms", "Personal lubricant",
+            ],
+        ),
+        (
+            "pregnancy",
+            [
+                "PREGNANCY TEST KITS", "Ovulation test strips", "Schwangerschaftstest", "Test de grossesse", "Test de embarazo", "Test di gravidanza",
+                "Zwangerschapstest", "Clearblue digital",
+            ],
+        ),
+        (
+            "conditions",
+            [
+                "ADULT INCONTINENCE PADS", "HEMORRHOIDAL cream", "Head lice comb", "Hair loss tonic", "Weight loss capsules", "Inkontinenz Einlagen",
+                "Läusekamm", "Anti-chute shampooing", "Anticaída champú", "Emorroidi crema", "Aambeienzalf", "DIET PILLS/SUPPLEMENTS",
+            ],
+        ),
+        (
+            "health",
+            [
+                "ADULT ANALGESICS", "Ibuprofen 400", "COUGH SYRP/LOZNG-DRP", "SMOKING CESSATION", "Nicotine patches", "Hustensaft", "Schmerztabletten",
+                "Antidouleur 500", "Analgésico oral", "Sciroppo per la tosse", "Hoestdrank", "ANTI-ACIDS",
+            ],
+        ),
+        ("feminine_hygiene", ["FEM. HYGN. TAMPONS", "Damenbinden", "Serviettes hygiéniques", "Compresas", "Assorbenti igienici", "Maandverband"]),
+        ("gambling", ["Lottery ticket", "Scratch card 5", "Rubbellos", "Gratta e vinci"]),
+        ("weapons", ["9 mm ammunition", "Hunting rifle", "Pfefferspray", "Pepper spray 50 ml"]),
+        ("drugs", ["CBD oil 10 %", "Cannabis seeds"]),
+        ("belief", ["Bible, large print", "Quran", "Gebetsteppich", "KOSHER FOODS"]),
+    ],
+)  # fmt: skip
+def test_the_shipped_words_find_it(topic: str, names: list[str]) -> None:
+    assert dict(zip(names, topics(*names), strict=True)) == dict.fromkeys(names, topic)
+
+
+@pytest.mark.parametrize(
+    ("topic", "category"),
+    [
+        ("tobacco", "Tobacco & Vaping"), ("alcohol", "Beer, Wine & Spirits"), ("alcohol", "Wein, Bier & Spirituosen"),
+        ("alcohol", "Vins et spiritueux"), ("alcohol", "Vinos y licores"), ("alcohol", "Wijn en bier"), ("alcohol", "Birra e vini"),
+        ("intimate", "Family Planning"), ("intimate", "Sexual Wellness"), ("pregnancy", "Umstandsmode"),
+        ("health", "ANALGESICS"), ("health", "Farmacia"), ("feminine_hygiene", "Damenhygiene"),
+    ],
+)  # fmt: skip
+def test_a_category_is_enough(topic: str, category: str) -> None:
+    assert topics(("Article 4711", category), ("Article 4711", None, category)) == [topic, topic]
+
+
+def test_what_only_sounds_like_it_is_not_sensitive() -> None:
+    names = [
+        "Ginger beer 33 cl", "Root beer", "Ginger ale", "White wine vinegar", ("VINEGAR WINE/RICE", "CONDIMENTS/SAUCES"), "COOKING WINES",
+        "Wine glasses set of 6", "Weinglas Burgund", "Beer mug", "GIN + TONIC DIET METAL SIGN", "Bottle opener beer",
+        ("Dress, wine", "Clothing"), "Bierschinken 100 g", "Weintrauben kernlos", "Schweinefilet", "Rum raisin ice cream", "Bourbon vanilla extract",
+        "Barbier Rasiercreme", "Condominium board game", "USB-C port hub", "Lager 6204 Kugellager", "Wine fridge 24 bottles", "Alcohol-free gin",
+        "Cigarette pants black", "Car charger for cigarette lighter", "Tobacco Vanille eau de parfum", "Brown leather shoes, tobacco",
+        "Fertilizer 5 kg", "Gel douche lavande", "Apple juice & cider", "Glue gun", "Shotgun microphone", "Water guns", "Toy pistol",
+        "Hypoallergenic pillow", "Kosher salt", "Price list", "Licensed ballons", "FROZEN PIZZA", "Slice of cake", "Nurse costume",
+        "Assam Breakfast 100 g", "Seal gasket", "Analog camera", "Virgin olive oil", "Pinot colour wall paint", "Diaper size 4",
+    ]  # fmt: skip
+    assert [pair for pair in zip(names, topics(*names), strict=True) if pair[1]] == []
+
+
+def test_levels_by_topic() -> None:
+    levels = {name: set(topic.levels) for name, topic in SHIPPED.topics.items()}
+    quiet = {"never_discover", "never_cite", "no_counts"}
+    never = {"never_offer"}
+    assert levels == {
+        "tobacco": never, "alcohol": quiet, "intimate": never, "pregnancy": never, "conditions": never, "health": quiet,
+        "feminine_hygiene": quiet, "gambling": never, "weapons": never, "drugs": never, "belief": quiet,
+    }  # fmt: skip
+
+
+def test_a_file_of_its_own() -> None:
+    goods = SensitiveGoods.model_validate(
+        {
+            "topics": {
+                "sweets": {"levels": ["no_counts"], "words": ["Bonbon*"], "ignore": ["bonbon glass"], "unless": ["sugar free"]},
+                "shelf": {"levels": ["never_offer", "no_counts"], "categories": ["Top Shelf"]},
+            }
+        }
+    )  # fmt: skip
+    frame = pd.DataFrame(
+        {
+            "name": ["Bonbons", "BONBON glass", "Sugar-free bonbon", "Bonbon, Bonbon glass", "Bonbon", None],
+            "brand": None,
+            "category": [None, None, None, None, "top shelf", "top shelf"],
+        }
+    )
+    found = goods.among(frame)
+    assert found.topic.tolist() == [0, -1, -1, 0, 0, 1]
+    assert found.no_counts.tolist() == [True, False, False, True, True, True]
+    assert found.never_offer.tolist() == [False, False, False, False, True, True]
+    assert not np.any([found.never_discover, found.never_cite])
+    assert goods.among(frame) is found  # asked again about the same products
+    assert goods.among(frame.iloc[:1]).topic.tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    "topic", [{"levels": []}, {"levels": ["sometimes"]}, {"levels": ["no_counts"], "words": ["*"]}, {"levels": ["no_counts"], "word": ["x"]}]
+)  # fmt: skip
+def test_a_file_that_is_wrong_is_refused(topic: dict) -> None:
+    with pytest.raises(ValidationError):
+        SensitiveGoods.model_validate({"topics": {"sweets": topic}})
+
+
+def test_plain_text() -> None:
+    assert plain("Préservatifs/KONDOME (12 St.)_x") == "preservatifs kondome 12 st x"
