@@ -6,9 +6,10 @@ import argparse
 import os
 import sys
 from datetime import date
+from pathlib import Path
 
 from recs_assets import __version__
-from recs_assets.schema import RecsError
+from recs_assets.schema import RecsError, SettingsError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,6 +34,10 @@ def main(arguments: list[str] | None = None) -> int:
         "--explain",
         action="store_true",
         help="print the query as read, its SQL, who is eligible and the features",
+    )
+    sql = commands.add_parser("sql", help="run SQL on the published tables and print a Markdown table")
+    sql.add_argument(
+        "text", metavar="FILE_OR_TEXT", help='a file like queries/due_again.sql, or "select ..."'
     )
     campaign = commands.add_parser(
         "campaign", help="make one campaign of a week that was run, and publish it"
@@ -66,6 +71,9 @@ def main(arguments: list[str] | None = None) -> int:
     except RecsError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `... | head`: the reader has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -98,6 +106,37 @@ def _query(parsed: argparse.Namespace) -> int:
     )
     print(found.shown())
     return 0
+
+
+def _sql(parsed: argparse.Namespace) -> int:
+    from recs_assets.settings import Settings
+    from recs_assets.upkeep import open_warehouse
+
+    text = parsed.text
+    if text.endswith(".sql") or len(text.split()) == 1:  # no statement is one word
+        path = Path(text)
+        if not path.is_file():
+            raise SettingsError(f"{path} is no file of SQL: name one, or write the query in quotes.")
+        text = path.read_text("utf-8")
+    print(_markdown(*open_warehouse(Settings()).ask(text)))
+    return 0
+
+
+def _markdown(header: list[str], rows: list[tuple]) -> str:
+    """A Markdown table whose columns stand below each other, so that it can be read as it is."""
+    cells = [header, *([_cell(value) for value in row] for row in rows)]
+    widths = [max(3, *map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "| " + " | ".join("-" * width for width in widths) + " |")
+    return "\n".join([*lines, "", f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}"])
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def _rollback(parsed: argparse.Namespace) -> int:
@@ -152,6 +191,7 @@ _COMMANDS = {
     "campaign": _campaign,
     "backtest": _backtest,
     "query": _query,
+    "sql": _sql,
     "rollback": _rollback,
     "forget": _forget,
     "summary": _summary,

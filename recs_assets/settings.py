@@ -50,7 +50,11 @@ class Settings(BaseSettings):
     source: str = Field(
         "auto",
         pattern=r"^[a-z][a-z0-9_]*$",
-        description="Folder of `recs_assets/sources/` that reshapes the files; `auto` picks the one whose files are there.",
+        description="Folder of SQL that reshapes the files, of `RECS_SHOPS` or `recs_assets/sources/`; `auto` picks the one whose files are there.",
+    )
+    shops: Path | None = Field(
+        None,
+        description="The deployment's own folders of SQL, `<name>/source.toml` in each; default: only those that come with the code.",
     )
     home: Path = Field(
         PROJECT_ROOT / ".recs",
@@ -66,7 +70,10 @@ class Settings(BaseSettings):
         multiple_of=7,
         description="Length of the label window in days; default: the source's own, else 28.",
     )
-    first_week: date = Field(date(2016, 1, 4), description="First Monday for which weekly partitions exist.")
+    first_week: date | None = Field(
+        None,
+        description="First Monday for which weekly partitions exist; default: the week of the first order.",
+    )
     schedule: str = Field("0 6 * * 1", description="Cron of the weekly run, in the shop's time zone.")
     seed: int = Field(20_240_101, description="Seed of everything that draws random numbers.")
     campaigns: Path = Field(
@@ -170,8 +177,8 @@ class Settings(BaseSettings):
 
     @field_validator("first_week")
     @classmethod
-    def _monday(cls, value: date) -> date:
-        if value.weekday() != 0:
+    def _monday(cls, value: date | None) -> date | None:
+        if value is not None and value.weekday() != 0:
             raise ValueError(f"first_week must be a Monday, {value} is not")
         return value
 

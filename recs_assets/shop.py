@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -14,13 +16,19 @@ from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.ranker import load_config
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
+from recs_assets.schema import SettingsError, SourceError
 from recs_assets.settings import Settings
-from recs_assets.sources import Source, latest_as_of, resolve_source
+from recs_assets.sources import Source, fingerprint, first_as_of, latest_as_of, resolve_source
 from recs_assets.upkeep import open_warehouse
 from recs_assets.warehouse import Warehouse
 
 # How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
 RANKER = load_config()
+
+# Beside the build files: the week of the first order, with the fingerprint of the files that said so.
+FIRST_WEEK = "first_week.json"
+# Of a shop whose orders nobody can read yet.
+FALLBACK_WEEK = date(2016, 1, 4)
 
 
 @dataclass(frozen=True)
@@ -34,7 +42,8 @@ class Shop:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         data_dir = settings.data_dir()
-        return cls(settings, data_dir, resolve_source(settings.source, data_dir))
+        source = resolve_source(settings.source, data_dir, shops_dir=settings.shops)
+        return cls(settings, data_dir, source)
 
     @property
     def timezone(self) -> str:
@@ -66,6 +75,43 @@ class Shop:
             return latest_as_of(
                 connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
             )
+
+    @cached_property
+    def first_week(self) -> date:
+        """The first Monday of the shop's weeks: the setting, else the week of the first order.
+
+        The orders are read once per state of the files. The week never moves later, because Dagster keeps
+        records of the weeks that ran.
+        """
+        if self.settings.first_week is not None:
+            return self.settings.first_week
+        kept = self.settings.home / FIRST_WEEK
+        try:
+            before = json.loads(kept.read_text("utf-8"))
+            known, seen = date.fromisoformat(before["first_week"]), before["files"]
+        except (OSError, ValueError, KeyError, TypeError):
+            known, seen = None, None
+        files = fingerprint(self.source, self.data_dir)
+        if known is not None and seen == files:
+            return known
+        try:
+            with self.warehouse().scratch() as connection:
+                first = first_as_of(
+                    connection, self.source, self.data_dir, self.timezone, self.settings.data_root
+                )
+        except (SourceError, SettingsError):
+            first = None  # the run says what is wrong; loading the code must not depend on it
+        if first is None:
+            return known or FALLBACK_WEEK
+        first = first if known is None else min(first, known)
+        try:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            aside = kept.with_suffix(f".{os.getpid()}")
+            aside.write_text(json.dumps({"first_week": first.isoformat(), "files": files}), "utf-8")
+            aside.replace(kept)
+        except OSError:
+            pass  # it is read again next time
+        return first
 
     def test_anchors(self, week: date) -> list[date]:
         """The anchors of the evaluation, latest first: one horizon before the week's own, and so on

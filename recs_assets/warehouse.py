@@ -170,6 +170,23 @@ class Warehouse:
         finally:
             connection.close()
 
+    def ask(self, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
+        """Names of the columns and rows of a query on the published snapshot; it can write and read nothing else.
+
+        Raises:
+            WarehouseError: nothing is published, or DuckDB refuses the query.
+        """
+        with self.snapshot() as connection:
+            connection.execute("set enable_external_access = false")
+            try:
+                answer = connection.execute(sql)
+                return [column[0] for column in answer.description or []], answer.fetchall()
+            except duckdb.Error as error:
+                said = " ".join(str(error).split("LINE ")[0].split()).rstrip(".")
+                raise WarehouseError(
+                    f"The query cannot be answered ({said}): correct it; the tables are those of schema recs."
+                ) from None
+
     @contextmanager
     def scratch(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory database, for looking at a shop's files without writing anything."""

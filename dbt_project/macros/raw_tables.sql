@@ -34,3 +34,15 @@
             'person': true, 'columns': ['customer_id', 'state', 'effective_at']},
     ]) }}
 {%- endmacro %}
+
+{# The files that a raw table was landed from, as landing left them in its comment; null where it did not. #}
+{% macro landed_from(table) -%}
+    {{ return(adapter.dispatch('landed_from', 'recs')(table)) }}
+{%- endmacro %}
+
+{% macro duckdb__landed_from(table) -%}
+    (
+        select max(comment) from duckdb_tables()
+        where database_name = current_database() and schema_name = 'raw' and table_name = '{{ table }}'
+    )
+{%- endmacro %}

@@ -33,10 +33,31 @@ class Deployment(Shop):
         is over unless `end_offset` says that the one that starts today counts.
         """
         return dg.WeeklyPartitionsDefinition(
-            start_date=self.settings.first_week.isoformat(),
+            start_date=self.first_week.isoformat(),
             timezone=self.timezone,
             day_offset=1,
             end_offset=1,
+        )
+
+    def checked(self, week: date) -> date:
+        """The week, if there is a partition of it.
+
+        Raises:
+            SettingsError: it lies before the first week, or has not begun.
+        """
+        if self.partitions.has_partition_key(week.isoformat()):
+            return week
+        first = self.first_week
+        if week >= first:
+            raise SettingsError(f"The week {week} has not begun: run it from that Monday on.")
+        if self.settings.first_week is not None:
+            raise SettingsError(
+                f"The week {week} lies before RECS_FIRST_WEEK ({first}): set it to that Monday or an earlier one, "
+                "or unset it; it is the week of the first order then."
+            )
+        raise SettingsError(
+            f"The week {week} lies before the week of the first order ({first}): nothing is known then; run a "
+            "later one, or add the older orders."
         )
 
     @cached_property

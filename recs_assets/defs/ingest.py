@@ -8,7 +8,7 @@ from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, MIN_ROWS_JUDGED, Gate, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
-from recs_assets.sources import land
+from recs_assets.sources import land, some_of
 from recs_assets.warehouse import Warehouse
 
 
@@ -55,13 +55,13 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(
             metadata={
                 **metadata,
-                **numbers({"seconds": landed.seconds, "files": ", ".join(landed.files) or "none"}),
+                **numbers({"seconds": landed.seconds, "files": some_of(landed.files) or "none"}),
             }
         )
         gate = Gate(warehouse.home / "quality" / context.run.run_id)
         # Of a table this small a single row would decide; dbt judges it by the same number.
         share = deployment.settings.max_quarantined_share if len(rows) >= MIN_ROWS_JUDGED else 1.0
-        where = ", ".join(landed.files) or f"no file of {table.name}"
+        where = some_of(landed.files) or f"no file of {table.name}"
         yield gate.check(key, f"raw_{table.name}", rows, raw_expectations(table, share), where)
 
     return raw_table

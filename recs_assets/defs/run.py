@@ -156,7 +156,7 @@ def _run_job(name: str, settings: Settings, as_of: date | None, untouched: str) 
 
     deployment = Deployment.from_settings(settings)
     deployment.suppression()
-    week = as_of or deployment.newest_week()
+    week = deployment.checked(as_of or deployment.newest_week())
     job = build_definitions(settings).resolve_job_def(name)
     run_id = str(uuid.uuid4())
     print(f"Week {week}, source {deployment.source.name}, run {run_id}.", flush=True)

@@ -80,7 +80,7 @@ def new_files_sensor(deployment: Deployment) -> dg.SensorDefinition:
         if seen != pending:
             context.update_cursor(f"{handled}:{seen}")
             return dg.SkipReason(f"The files in {deployment.data_dir} changed; waiting until they are quiet.")
-        week = deployment.newest_week().isoformat()
+        week = deployment.checked(deployment.newest_week()).isoformat()
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=f"{week}:{seen}", partition_key=week)], cursor=f"{seen}:"
         )

@@ -4,20 +4,24 @@ from recs_assets.sources.landing import (
     LandingResult,
     Source,
     fingerprint,
+    first_as_of,
     land,
     latest_as_of,
     load_source,
     resolve_source,
     source_names,
 )
+from recs_assets.sources.reader import some_of
 
 __all__ = [
     "LandingResult",
     "Source",
     "fingerprint",
+    "first_as_of",
     "land",
     "latest_as_of",
     "load_source",
     "resolve_source",
+    "some_of",
     "source_names",
 ]

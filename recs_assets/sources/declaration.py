@@ -35,6 +35,9 @@ class ShopWords(_Model):
     not_products: NotProducts | None = Field(
         None, description="What is no product; none: the shop has not said."
     )
+    ignored_files: tuple[Text, ...] = Field(
+        (), description="Names or patterns (`*.pdf`) of what lies in the folder and is not read."
+    )
     unmatched_withdrawals: Annotated[int, Field(ge=0)] = Field(
         0, description="Withdrawals that match no customer, up to which a run goes on."
     )

@@ -8,14 +8,13 @@ over `files.<stem>`). The canonical source has no folder: its files are the tabl
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,28 +24,48 @@ import duckdb
 
 from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError, Table
 from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
+from recs_assets.sources.folder import (
+    canonical_names,
+    is_pattern_name,
+    parts_of,
+    refuse_others,
+    refuse_undeclared,
+    table_of,
+)
 from recs_assets.sources.reader import (
     FORMATS,
     TYPES,
     DeclaredFile,
+    address_error,
+    holds_address,
     is_safe,
     literal,
     plain,
     promised_files,
     quote,
-    read_file,
+    read_files,
+    some_of,
 )
+from recs_assets.sources.statement import FILES, tables_read
 
 SOURCES = Path(__file__).resolve().parent
 CANONICAL = "canonical"
+AUTO = "auto"
 
-# Files of a source are read into a database of their own that is attached under this name, so
-# that nothing of them stays behind in the build file. The name belongs to the whole DuckDB
-# instance, hence the lock.
-_FILES = "files"
+# The name under which a source's files are attached belongs to the whole DuckDB instance.
 _FILES_LOCK = threading.Lock()
 
-_TABLE_FUNCTIONS = {"range", "generate_series", "unnest"}
+# Texts for people. Those that are published are freed of addresses by staging; everything else that is text
+# is an identifier or a code, and is published as it is.
+_FREE_TEXT = {
+    "email", "name", "brand", "category", "vertical", "url", "image_url", "description", "attributes", "title",
+    "body", "query", "reason", "referrer",
+}  # fmt: skip
+# A withdrawal may name a person by their address: int_consents_resolved finds whose it is.
+_BY_ADDRESS = {("consents", "customer_id")}
+
+# Orders dated before it are mistakes of a clock (dbt: row_rules.sql).
+_OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
 
 
 # Of some customer ids, those that were erased.
@@ -74,7 +93,7 @@ class Source:
         """The SELECT that fills a table; None where it stays empty."""
         if self.folder is None:
             file = next((file for file in self.files if file.stem == table_name), None)
-            return None if file is None else f"select * from {_FILES}.{quote(table_name)}"
+            return None if file is None else f"select * from {FILES}.{quote(table_name)}"
         path = self.folder / f"{table_name}.sql"
         return path.read_text("utf-8") if path.is_file() else None
 
@@ -108,31 +127,9 @@ def load_source(folder: Path) -> Source:
             f"{where}: it must declare {', '.join(sorted(needed))}, may declare {', '.join(sorted(KEYS))}, "
             "and nothing else."
         )
-    files = []
-    for name, entry in declared["files"].items():
-        columns = entry.get("columns", {})
-        if (
-            Path(name).name != name
-            or Path(name).suffix not in FORMATS
-            or set(entry) - {"columns", "may_be_empty"}
-        ):
-            raise SettingsError(
-                f"{where}: file {name!r} must be a plain name ending in {', '.join(FORMATS)}, "
-                "with columns and, if need be, may_be_empty."
-            )
-        wrong = [column for column, type_ in columns.items() if type_ not in TYPES]
-        if wrong or not columns:
-            raise SettingsError(
-                f"{where}: file {name!r} needs columns of the types {', '.join(TYPES)}"
-                + (f" (column {wrong[0]!r} is not)." if wrong else ".")
-            )
-        files.append(
-            DeclaredFile(
-                name,
-                tuple(Column(column, type_, "", required=True) for column, type_ in columns.items()),
-                bool(entry.get("may_be_empty", False)),
-            )
-        )
+    if not isinstance(declared["files"], dict):
+        raise SettingsError(f'{where}: files must be tables like [files."orders.csv"].')
+    files = [_declared_file(where, name, entry) for name, entry in declared["files"].items()]
     stray = sorted({sql.stem for sql in folder.glob("*.sql")} - set(RAW_TABLES))
     if stray:
         raise SettingsError(
@@ -142,7 +139,10 @@ def load_source(folder: Path) -> Source:
     stems = [file.stem for file in files]
     doubled = [stem for stem in stems if stems.count(stem) > 1]
     if doubled:
-        raise SettingsError(f"{where}: two files are called {doubled[0]!r} apart from their ending.")
+        raise SettingsError(
+            f"{where}: two files are called {doubled[0]!r} apart from their ending; give one of them another "
+            "name with as."
+        )
     return Source(
         name=folder.name,
         description=str(declared["description"]),
@@ -155,86 +155,222 @@ def load_source(folder: Path) -> Source:
     )
 
 
-def source_names(sources_dir: Path = SOURCES) -> list[str]:
+_FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as"}
+
+
+def _declared_file(where: str, name: str, entry: object) -> DeclaredFile:
+    """One `[files."<name>"]` of a `source.toml`."""
+    if not is_pattern_name(name) or not isinstance(entry, dict) or set(entry) - _FILE_KEYS:
+        raise SettingsError(
+            f"{where}: file {name!r} must be a plain name ending in {', '.join(FORMATS)}, or a pattern of "
+            "such names (orders_*.csv, orders/*.csv), with columns and, if need be, may_be_empty, optional, "
+            "ignored, as."
+        )
+    columns = entry.get("columns", {})
+    wrong = [column for column, type_ in columns.items() if type_ not in TYPES]
+    if wrong or not columns:
+        raise SettingsError(
+            f"{where}: file {name!r} needs columns of the types {', '.join(TYPES)}"
+            + (f" (column {wrong[0]!r} is not)." if wrong else ".")
+        )
+    optional = _names(where, f"file {name!r}: optional", entry.get("optional", []))
+    ignored = _names(where, f"file {name!r}: ignored", entry.get("ignored", []))
+    if unknown := [column for column in optional if column not in columns]:
+        raise SettingsError(
+            f"{where}: file {name!r}: optional names {unknown[0]!r}, which is none of its columns; declare it there too."
+        )
+    if both := [column for column in ignored if column in columns]:
+        raise SettingsError(
+            f"{where}: file {name!r}: column {both[0]!r} is declared and ignored; remove one of the two."
+        )
+    alias = entry.get("as")
+    file = DeclaredFile(
+        name,
+        tuple(
+            Column(column, type_, "", required=column not in optional) for column, type_ in columns.items()
+        ),
+        bool(entry.get("may_be_empty", False)),
+        alias=None if alias is None else str(alias),
+        ignored=ignored,
+    )
+    if not file.stem:
+        raise SettingsError(
+            f'{where}: file {name!r} begins with a wildcard; say what the SQL calls it (as = "orders").'
+        )
+    return file
+
+
+def _names(where: str, what: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise SettingsError(f'{where}: {what} must be a list of names, like ["Notes", "Tags"].')
+    return tuple(value)
+
+
+def source_folders(sources_dir: Path = SOURCES, shops_dir: Path | None = None) -> dict[str, Path]:
+    """Folders of SQL by name: those that come with the code, and the deployment's own.
+
+    Raises:
+        SettingsError: `shops_dir` is no folder, or a name in it cannot be used.
+    """
+    found = {path.parent.name: path.parent for path in sorted(sources_dir.glob("*/source.toml"))}
+    if shops_dir is None:
+        return found
+    if not shops_dir.is_dir() or (shops_dir / "source.toml").exists():
+        raise SettingsError(
+            f"RECS_SHOPS {shops_dir} must be a folder with one folder per shop, <name>/source.toml: point it there."
+        )
+    for folder in sorted(
+        {path.parent for kind in ("source.toml", "*.sql") for path in shops_dir.glob(f"*/{kind}")}
+    ):
+        name = folder.name
+        if name in found or name in (CANONICAL, AUTO):
+            raise SettingsError(
+                f"RECS_SHOPS: {folder} has the name of a source that comes with the code; rename it."
+            )
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise SettingsError(
+                f"RECS_SHOPS: {folder}: the name of a source is lower-case letters, digits and _; rename it."
+            )
+        found[name] = folder
+    return found
+
+
+def source_names(sources_dir: Path = SOURCES, shops_dir: Path | None = None) -> list[str]:
     """Names that the setting `source` accepts, beside `auto`."""
-    return sorted([CANONICAL, *(path.parent.name for path in sources_dir.glob("*/source.toml"))])
+    return sorted([CANONICAL, *source_folders(sources_dir, shops_dir)])
 
 
-def resolve_source(name: str, data_dir: Path, sources_dir: Path = SOURCES) -> Source:
+def resolve_source(
+    name: str, data_dir: Path, sources_dir: Path = SOURCES, shops_dir: Path | None = None
+) -> Source:
     """Find the source for a data folder.
 
     Args:
-        name: a folder of `sources_dir`, `canonical`, or `auto`: the source whose declared
+        name: a folder of `sources_dir` or `shops_dir`, `canonical`, or `auto`: the source whose declared
             files are all there, else canonical.
         data_dir: folder with the shop's files.
         sources_dir: folder of sources.
+        shops_dir: the deployment's own folder of sources.
 
     Returns:
         The source. Canonical files are resolved to the formats found in `data_dir`.
 
     Raises:
         SettingsError: no such source, or two sources fit equally well.
-        SourceError: a canonical folder lacks a required table or holds one twice.
+        SourceError: a canonical folder lacks a required table or holds one twice, or something lies in
+            the folder that is not read.
     """
+    folders = source_folders(sources_dir, shops_dir)
     if name == CANONICAL:
         return _canonical(data_dir)
-    if name != "auto":
-        if name not in source_names(sources_dir):
-            names = ", ".join(source_names(sources_dir))
+    if name != AUTO:
+        if name not in folders:
+            names = ", ".join(source_names(sources_dir, shops_dir))
             raise SettingsError(f"RECS_SOURCE {name!r} is no source: use auto or one of {names}.")
-        return load_source(sources_dir / name)
-    found = {path.stem for path in data_dir.iterdir() if path.suffix in FORMATS}
-    if found >= {table.name for table in RAW_TABLES.values() if table.required}:
+        source = load_source(folders[name])
+    elif {table.name for table in RAW_TABLES.values() if table.required} <= set(canonical_names(data_dir)):
         # Complete canonical folders come first: another shop's files may share the names.
         return _canonical(data_dir)
-    known = [load_source(sources_dir / item) for item in source_names(sources_dir) if item != CANONICAL]
-    fitting = [source for source in known if all((data_dir / file.name).is_file() for file in source.files)]
-    if len(fitting) > 1:
-        raise SettingsError(
-            f"{data_dir} holds the files of {' and '.join(source.name for source in fitting)}: "
-            "say which in RECS_SOURCE."
-        )
-    return fitting[0] if fitting else _canonical(data_dir)
+    else:
+        known = [load_source(folder) for _, folder in sorted(folders.items())]
+        fitting = [source for source in known if all(_is_there(data_dir, file) for file in source.files)]
+        if len(fitting) > 1:
+            raise SettingsError(
+                f"{data_dir} holds the files of {' and '.join(source.name for source in fitting)}: "
+                "say which in RECS_SOURCE."
+            )
+        if not fitting:
+            return _canonical(data_dir)
+        source = fitting[0]
+    refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
+    return source
+
+
+def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
+    try:
+        return all((data_dir / name).is_file() for name in parts_of(data_dir, file))
+    except SourceError:
+        return False
 
 
 def _canonical(data_dir: Path) -> Source:
-    files = []
-    for path in sorted(data_dir.iterdir()):
-        if path.suffix in FORMATS and path.stem not in RAW_TABLES and path.name != "manifest.json":
-            # A misspelt optional table would otherwise be left out without a word.
-            raise SourceError(
-                f"{path.name}: it is no canonical table; name it after one of {', '.join(RAW_TABLES)}, "
-                f"or move it out of {data_dir}."
-            )
-    for name in promised_files(data_dir):
-        if Path(name).stem in RAW_TABLES and not (data_dir / name).exists():
-            raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
-    for table in RAW_TABLES.values():
-        names = [
-            f"{table.name}{ending}" for ending in FORMATS if (data_dir / f"{table.name}{ending}").exists()
-        ]
-        if len(names) > 1:
-            raise SourceError(f"{' and '.join(names)}: both hold the table {table.name}; keep one of them.")
-        if not names and table.required:
-            raise SourceError(
-                f"{table.name}.csv (or {', '.join(FORMATS[1:])}): this required table is missing in "
-                f"{data_dir}, and "
-                "the folder is not that of another source; put it there, or point RECS_DATA at the "
-                "right folder."
-            )
-        if names:
-            files.append(DeclaredFile(names[0], table.columns, may_be_empty=not table.required))
     declared = _canonical_words(data_dir)
-    return Source(
+    words = shop_words(declared, "source.toml")
+    source = Source(
         name=CANONICAL,
         description="The shop's own files in the canonical layout, one per table.",
         folder=None,
         timezone=_zone(declared.get("timezone", "UTC")),
         horizon_days=int(declared.get("horizon_days", 28)),
         currency=declared.get("currency"),
-        files=tuple(files),
-        words=shop_words(declared, "source.toml"),
+        files=_canonical_files(data_dir, words),
+        words=words,
     )
+    for table in RAW_TABLES.values():
+        if table.required and table.name not in {file.stem for file in source.files}:
+            raise SourceError(
+                f"{table.name}.csv (or {', '.join(FORMATS[1:])}): this required table is missing in "
+                f"{data_dir}, and "
+                "the folder is not that of another source; put it there, or point RECS_DATA at the "
+                "right folder."
+            )
+    return source
+
+
+def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ...]:
+    """The tables as they lie in a canonical folder now.
+
+    Raises:
+        SourceError: something lies there that is not read, a table twice, or not what the manifest promises.
+    """
+    refuse_others(data_dir, words.ignored_files)
+    for name in promised_files(data_dir):
+        if table_of(name.split("/")[0]) and not (data_dir / name).exists():
+            raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
+    files = []
+    found = canonical_names(data_dir)
+    for table in RAW_TABLES.values():
+        names = found.get(table.name, [])
+        if len(names) > 1:
+            raise SourceError(f"{' and '.join(names)}: both hold the table {table.name}; keep one of them.")
+        files += [
+            DeclaredFile(
+                name,
+                table.columns,
+                may_be_empty=not table.required,
+                alias=table.name,
+                alike=True,
+                identifiers=_identifiers(table),
+            )
+            for name in names
+        ]
+    return tuple(files)
+
+
+def _identifiers(table: Table) -> tuple[str, ...]:
+    """Columns of a table that are published as they are, and so may hold no address."""
+    return tuple(
+        column.name
+        for column in table.columns
+        if column.type == "VARCHAR"
+        and column.name not in _FREE_TEXT
+        and (table.name, column.name) not in _BY_ADDRESS
+    )
+
+
+def _as_of_now(source: Source, data_dir: Path) -> Source:
+    """The source with the files that are there now: it was resolved when the code was loaded, perhaps weeks ago.
+
+    Raises:
+        SourceError: something lies in the folder that is not read.
+    """
+    if source.folder is None:
+        now = _canonical_files(data_dir, source.words)
+        # A table that was there and is gone is missing, not empty.
+        gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
+        return replace(source, files=(*now, *gone))
+    refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
+    return source
 
 
 def _canonical_words(data_dir: Path) -> dict[str, Any]:
@@ -290,6 +426,7 @@ def land(
     """
     begun = time.perf_counter()
     table = RAW_TABLES[table_name]
+    source = _as_of_now(source, data_dir)
     with _session(con, timezone or source.timezone) as session:
         session.execute("create schema if not exists raw")
         target = f"raw.{quote(table_name)}"
@@ -326,38 +463,92 @@ def latest_as_of(
     Raises:
         SourceError: there are no (such) orders.
     """
+    last = _order_date(con, source, data_dir, timezone, not_after, root, "max")
+    if last is None:
+        raise SourceError(
+            f"source {source.name!r}: there is no order, so there is no week to run; export orders."
+        )
+    day = last.date() + timedelta(days=1)
+    return day - timedelta(days=day.weekday())
+
+
+def first_as_of(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    data_dir: Path,
+    timezone: str | None = None,
+    root: Path | None = None,
+) -> date | None:
+    """The Monday of the week of the first order; orders that clocks dated before 1990 do not count.
+
+    Args:
+        con: any writable connection; nothing is written to it.
+        source: where the orders come from.
+        data_dir: folder with the files.
+        timezone: the shop's zone. Default: the source's.
+        root: as in `land`.
+
+    Returns:
+        The Monday; None where there is no order.
+
+    Raises:
+        SourceError: the orders cannot be read.
+    """
+    first = _order_date(con, source, data_dir, timezone, None, root, "min")
+    return None if first is None else first.date() - timedelta(days=first.weekday())
+
+
+def _order_date(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    data_dir: Path,
+    timezone: str | None,
+    not_after: datetime | None,
+    root: Path | None,
+    which: str,
+) -> datetime | None:
+    """The first (`min`) or last (`max`) plausible date of an order, local to the shop."""
+    source = _as_of_now(source, data_dir)
     sql = source.sql("orders") or "select null::timestamp as ordered_at where false"
     with (
         _session(con, timezone or source.timezone) as session,
         _files(session, source, sql, "orders.sql", data_dir, root),
     ):
         until = (
-            "" if not_after is None else f"where ordered_at <= timestamp {literal(not_after.isoformat(' '))}"
+            "" if not_after is None else f"and ordered_at <= timestamp {literal(not_after.isoformat(' '))}"
         )
         try:
-            last = session.execute(
-                f"select max(ordered_at) from (select cast(ordered_at as timestamp) as ordered_at from "
-                f"({_bare(sql)}\n)) {until}"
+            found = session.execute(
+                f"select {which}(ordered_at) from (select cast(ordered_at as timestamp) as ordered_at from "
+                f"({_bare(sql)}\n)) where ordered_at >= timestamp {literal(_OLDEST_PLAUSIBLE.isoformat(' '))} {until}"
             ).fetchone()
         except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise _unreadable(f"source {source.name!r} (orders)", error) from None
-    if last is None or last[0] is None:
-        raise SourceError(
-            f"source {source.name!r}: there is no order, so there is no week to run; export orders."
-        )
-    day = last[0].date() + timedelta(days=1)
-    return day - timedelta(days=day.weekday())
+    return found[0]  # type: ignore[index]
 
 
 def fingerprint(source: Source, data_dir: Path) -> str:
-    """sha256 over names, sizes and modification times of the files a source reads."""
+    """sha256 over names, sizes and modification times of the files a source reads, as they are now."""
+    if source.folder is None:
+        names = [name for found in canonical_names(data_dir).values() for name in found]
+    else:
+        names = [name for file in source.files for name in _matched(data_dir, file)]
     digest = hashlib.sha256()
-    for name in [*sorted(file.name for file in source.files), "manifest.json"]:
+    for name in [*sorted(names), "manifest.json"]:
         path = data_dir / name
-        if path.is_file():
-            stat = path.stat()
-            digest.update(f"{name}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+            if file.is_file():
+                stat = file.stat()
+                shown = file.relative_to(data_dir).as_posix()
+                digest.update(f"{shown}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def _matched(data_dir: Path, file: DeclaredFile) -> list[str]:
+    try:
+        return parts_of(data_dir, file)
+    except SourceError:
+        return []
 
 
 # ---------------------------------------------------------------------------- inside
@@ -400,17 +591,22 @@ def _files(
 ) -> Iterator[tuple[str, ...]]:
     """Read the files that `sql` names as `files.<stem>`; yields their names."""
     by_stem = {file.stem: file for file in source.files}
-    stems = sorted(_tables(session, source.name, sql_name, sql, by_stem))
+    columns = {stem: [column.name for column in file.columns] for stem, file in by_stem.items()}
+    where = f"source {source.name!r} ({sql_name})"
+    stems = sorted(tables_read(session, where, sql, columns))
+    promised = promised_files(data_dir)
+    read: list[str] = []
     with _FILES_LOCK:
-        session.execute(f"attach ':memory:' as {_FILES}")
+        session.execute(f"attach ':memory:' as {FILES}")
         try:
             for stem in stems:
-                file = by_stem[stem]
-                path = _inside(data_dir / file.name, root or data_dir)
-                read_file(session, path, file, f"{_FILES}.{quote(stem)}")
-            yield tuple(by_stem[stem].name for stem in stems)
+                names = parts_of(data_dir, by_stem[stem])
+                paths = {name: _inside(data_dir / name, root or data_dir) for name in names}
+                read_files(session, paths, by_stem[stem], f"{FILES}.{quote(stem)}", promised)
+                read += names
+            yield tuple(read)
         finally:
-            session.execute(f"detach {_FILES}")
+            session.execute(f"detach {FILES}")
 
 
 def _inside(path: Path, root: Path) -> Path:
@@ -428,58 +624,6 @@ def _inside(path: Path, root: Path) -> Path:
 
 def _bare(sql: str) -> str:
     return sql.strip().rstrip(";")
-
-
-def _tables(
-    session: duckdb.DuckDBPyConnection, source_name: str, sql_name: str, sql: str, known: Mapping[str, object]
-) -> set[str]:
-    """Stems that the SQL reads, after making sure that it can read nothing else.
-
-    DuckDB would read `from '/etc/passwd'` or `read_csv(...)` in any SELECT. Switching that off
-    (`enable_external_access`) cannot be undone on a connection that others go on using, so the
-    parsed statement is checked instead: one SELECT, over `files.<stem>` and its own CTEs.
-    """
-    where = f"source {source_name!r} ({sql_name})"
-    serialized = session.execute("select json_serialize_sql(?)", [sql]).fetchone()
-    tree = json.loads(serialized[0])  # type: ignore[index]
-    if tree["error"]:
-        raise SettingsError(
-            f"{where}: it must be one plain SELECT ({tree['error_message'].splitlines()[0]})."
-        )
-    if len(tree["statements"]) != 1:
-        raise SettingsError(f"{where}: it holds {len(tree['statements'])} statements; write one SELECT.")
-    stems: set[str] = set()
-
-    def walk(node: object, names: frozenset[str]) -> None:
-        if isinstance(node, list):
-            for item in node:
-                walk(item, names)
-        if not isinstance(node, dict):
-            return
-        ctes = node.get("cte_map", {}).get("map", [])
-        names = names | {item["key"].lower() for item in ctes}
-        kind = node.get("type")
-        if kind == "BASE_TABLE":
-            schema, table = node["schema_name"].lower(), node["table_name"]
-            if schema == _FILES and not node["catalog_name"]:
-                if table not in known:
-                    raise SettingsError(f"{where}: files.{table} is not declared in source.toml.")
-                stems.add(table)
-            elif schema or node["catalog_name"] or table.lower() not in names:
-                raise SettingsError(f"{where}: it reads {table!r}; it may read files.<declared file> only.")
-        elif kind == "TABLE_FUNCTION":
-            function = node["function"].get("function_name")
-            if function not in _TABLE_FUNCTIONS:
-                raise SettingsError(
-                    f"{where}: it calls {function}(); it may read files.<declared file> only."
-                )
-        elif kind in ("SHOW_REF", "TABLE_REF", "COLUMN_DATA", "BOUND_TABLE_REF"):
-            raise SettingsError(f"{where}: it must be one plain SELECT over files.<declared file>.")
-        for item in node.values():
-            walk(item, names)
-
-    walk(tree["statements"][0]["node"], frozenset())
-    return stems
 
 
 @contextmanager
@@ -542,7 +686,7 @@ def _land_select(
 ) -> int:
     """Write the SELECT's rows into `target` under the declared names, types and order, but for those
     whose column (the first of `gone`) is one of the values (the second)."""
-    where = ", ".join(names) if source.folder is None else f"source {source.name!r} ({table.name}.sql)"
+    where = some_of(names) if source.folder is None else f"source {source.name!r} ({table.name}.sql)"
     try:
         found = {row[0]: row[1] for row in session.execute(f"describe {_bare(sql)}").fetchall()}
         missing = [column.name for column in table.columns if column.required and column.name not in found]
@@ -575,6 +719,15 @@ def _land_select(
                 f"create or replace table {target} as select {select} from (\n{_bare(sql)}\n) {kept}",
                 [] if gone is None else [gone[1]],
             )
+            if source.folder is not None:  # canonical files were searched line by line
+                for name in _identifiers(table):
+                    count = session.execute(
+                        f"select count(*) from {target} where {holds_address(name)}"
+                    ).fetchone()[0]  # type: ignore[index]
+                    if count:
+                        raise SourceError(f"{where}, from {some_of(names)}: {address_error(name, count)}")
+            # Read by the dbt tests, so that what they say of rows names the files.
+            session.execute(f"comment on table {target} is {literal(some_of(names))}")
             numbers = [column.name for column in table.columns if column.type == "DOUBLE"]
             infinite = "".join(f", count(*) filter (not isfinite({quote(name)}))" for name in numbers)
             counts = session.execute(f"select count(*){infinite} from {target}").fetchone()

@@ -1,4 +1,4 @@
-"""Reading one declared file strictly: CSV, Parquet, JSON (array) or JSON lines.
+"""Reading one declared table strictly, from a file or from several: CSV, Parquet, JSON (array) or JSON lines.
 
 Columns and types are declared, never guessed. Whatever does not fit its declaration is a
 `SourceError` of one plain sentence with file, column and line (or row) and what to do. A
@@ -14,20 +14,36 @@ from __future__ import annotations
 
 import csv
 import difflib
+import gzip
 import hashlib
 import json
 import re
+import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 
 import duckdb
 
 from recs_assets.schema import Column, SourceError
 
+# The endings that the documents name first; `file_format` knows them all.
 FORMATS = (".csv", ".parquet", ".json", ".jsonl", ".ndjson")
+_FORMAT_OF = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "txt",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".parq": "parquet",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
 
 TYPES = ("VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
 
@@ -56,21 +72,72 @@ _SAFE_FROM = {
     "TIMESTAMPTZ": _NAIVE_TIMES | _AWARE_TIMES,
 }
 
+# The same as `email_pattern` of dbt_project/macros/text.sql, which judges what is published.
+_ADDRESS = r"""[^\s"@,;:<>\\]+@[^\s"@,;:<>\\]+\.[A-Za-z]{2,}"""
+
+# A time with an offset: DuckDB wants seconds before it and no blank between them.
+_NO_SECONDS = r"^(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2})( ?[+-]\d{2}(:?\d{2})?| ?Z)$"
+_BLANK_BEFORE_OFFSET = r"^(\d{4}-\d{2}-\d{2}[ T]\d{2}:\d{2}:\d{2}(\.\d+)?) +([+-]\d{2}(:?\d{2})?|Z)$"
+
 _NUMBER = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?"
 _WHOLE = r"[+-]?[0-9]+"
 
 
 @dataclass(frozen=True)
 class DeclaredFile:
-    """One file a source reads: its name, its columns, and whether it may hold no rows."""
+    """One table that a source reads: the file, its columns, and whether it may hold no rows.
+
+    `name` is a file, a folder of parts, or a pattern of several files. `alias` is the table's name where it
+    is not that of the file. `ignored` are columns that may be there and are not read, as names or patterns.
+    `alike` asks every part for the same columns. `identifiers` are columns that may hold no address.
+    """
 
     name: str
     columns: tuple[Column, ...]
     may_be_empty: bool = False
+    alias: str | None = None
+    ignored: tuple[str, ...] = ()
+    alike: bool = False
+    identifiers: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
-        return Path(self.name).stem
+        """The table's name: of a file without its ending, of a pattern what stands before the first wildcard."""
+        if self.alias is not None:
+            return self.alias
+        path = PurePosixPath(self.name)
+        if not self.is_pattern:
+            return file_format(path.name)[0]
+        before = re.split(r"[*?\[]", path.name)[0].rstrip("_-. ")
+        return before or path.parent.name
+
+    @property
+    def is_pattern(self) -> bool:
+        return bool(re.search(r"[*?\[]", self.name))
+
+    def ignores(self, column: str) -> bool:
+        return any(fnmatchcase(column, pattern) for pattern in self.ignored)
+
+
+def file_format(name: str) -> tuple[str, str | None, bool]:
+    """Of a file's name: what stands before its endings, its format, and whether it is a gzip file.
+
+    The format is csv, tsv, txt, parquet, json or jsonl; None where such a file cannot be read.
+    """
+    path = PurePosixPath(name)
+    zipped = path.suffix.lower() == ".gz"
+    plain_name = PurePosixPath(path.stem) if zipped else path
+    kind = _FORMAT_OF.get(plain_name.suffix.lower())
+    if kind is None or (zipped and kind == "parquet"):
+        return path.name, None, zipped
+    return plain_name.stem, kind, zipped
+
+
+def some_of(names: Iterable[str], most: int = 5) -> str:
+    """`a, b, c`, and of a longer list the first few and how many more there are."""
+    names = list(names)
+    more = "" if len(names) <= most else f" and {len(names) - most} more"
+    return ", ".join(names[:most]) + more
 
 
 def quote(identifier: str) -> str:
@@ -87,8 +154,11 @@ def is_safe(stored: str, declared: str) -> bool:
     """Whether a column stored as `stored` may be read as `declared` without loss."""
     if stored == declared or (declared == "TIMESTAMPTZ" and stored in _AWARE_TIMES):
         return True
-    if stored.startswith("DECIMAL"):
-        return declared == "DOUBLE"
+    if decimal := re.fullmatch(r"DECIMAL\((\d+),(\d+)\)", stored):
+        digits, places = map(int, decimal.groups())
+        # How Oracle and Snowflake write whole numbers: DECIMAL(38,0).
+        whole = declared == "VARCHAR" or (declared == "BIGINT" and digits <= 18)
+        return declared == "DOUBLE" or (whole and places == 0)
     if stored.startswith("ENUM"):
         return declared == "VARCHAR"
     return stored in _SAFE_FROM[declared]
@@ -115,84 +185,155 @@ def promised_files(folder: Path) -> dict[str, dict]:
     return entries
 
 
-def check_manifest(path: Path, rows: int | None = None) -> bool:
-    """Compare a file with its entry in `manifest.json` beside it.
+def check_manifest(entry: Mapping[str, object], name: str, path: Path, rows: int | None = None) -> bool:
+    """Compare a file with its entry in `manifest.json`.
 
     A file cut off exactly at the end of a row looks whole; only a promise made by whoever
     wrote it can tell. Without `rows` the sha256 is compared, with `rows` the row count.
 
     Args:
-        path: the file; its manifest is `manifest.json` in the same folder.
+        entry: of the file; empty where the manifest does not list it.
+        name: of the file, for errors.
+        path: the file.
         rows: rows read from it.
 
     Returns:
         Whether the manifest vouches for the file (by either figure).
 
     Raises:
-        SourceError: the manifest is not readable or the file does not keep its promise.
+        SourceError: the entry is not as it must be, or the file does not keep its promise.
     """
-    entry = promised_files(path.parent).get(path.name, {})
     promised_rows, promised_hash = entry.get("rows"), entry.get("sha256")
     unknown = set(entry) - {"rows", "sha256"}
     if unknown or not isinstance(promised_rows, int | None) or not isinstance(promised_hash, str | None):
         raise SourceError(
-            f"manifest.json: the entry of {path.name} may hold only rows (a whole number) and sha256 (text)."
+            f"manifest.json: the entry of {name} may hold only rows (a whole number) and sha256 (text)."
         )
     if rows is None and promised_hash is not None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != promised_hash.lower():
             raise SourceError(
-                f"{path.name}: its sha256 is {found[:12]}..., manifest.json says {promised_hash[:12]}...: "
+                f"{name}: its sha256 is {found[:12]}..., manifest.json says {promised_hash[:12]}...: "
                 "the file changed or was cut off on its way; copy it again."
             )
     if rows is not None and promised_rows is not None and rows != promised_rows:
         raise SourceError(
-            f"{path.name}: it holds {rows} rows, manifest.json says {promised_rows}: "
+            f"{name}: it holds {rows} rows, manifest.json says {promised_rows}: "
             "the file was cut off or written again; copy it again, or correct the manifest."
         )
     return promised_rows is not None or promised_hash is not None
 
 
 def read_file(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str) -> int:
-    """Read one declared file into the table or view `target`.
+    """Read a table that is one file; its manifest is `manifest.json` in the same folder (`read_files`)."""
+    return read_files(con, {declared.name: path}, declared, target, promised_files(path.parent))
+
+
+def read_files(
+    con: duckdb.DuckDBPyConnection,
+    files: Mapping[str, Path],
+    declared: DeclaredFile,
+    target: str,
+    promised: Mapping[str, Mapping[str, object]],
+) -> int:
+    """Read the files of one declared table, one after the other, into the table or view `target`.
 
     Times without an offset are local to the session's `TimeZone`; the caller sets it.
 
     Args:
         con: connection whose `target` schema exists.
-        path: the file; the caller has made sure that it may be read.
-        declared: its columns and types.
+        files: where each file is, by the name that errors and the manifest give it; the caller has made
+            sure that they may be read.
+        declared: their columns and types.
         target: qualified SQL name to create.
+        promised: the manifest's entries by file name.
 
     Returns:
         Number of rows.
 
     Raises:
-        SourceError: the file is missing, empty, cut off, or not as declared.
+        SourceError: a file is missing, empty, cut off, or not as declared.
     """
-    if not path.is_file():
-        raise SourceError(f"{declared.name}: the file is missing in {path.parent}; put it there.")
-    if path.stat().st_size == 0:
-        raise SourceError(f"{declared.name}: the file is empty (0 bytes); export it again.")
-    vouched = check_manifest(path)
-    try:
-        if path.suffix == ".parquet":
-            rows = _read_parquet(con, path, declared, target)
-        else:
-            _check_encoding(path, declared.name)
-            if path.suffix == ".csv":
-                rows = _read_csv(con, path, declared, target, vouched)
-            else:
-                rows = _read_json(con, path, declared, target)
-    except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
-        raise SourceError(f"{declared.name}: it cannot be read ({plain(error)}); export it again.") from None
-    check_manifest(path, rows)
-    if rows == 0 and not declared.may_be_empty:
+    schema, total = target.split(".")[0], 0
+    first: tuple[str, list[str]] | None = None
+    parts = []
+    for number, (name, path) in enumerate(files.items()):
+        part = target if len(files) == 1 else f"{schema}.{quote(f'_{declared.stem}_{number}')}"
+        rows, present = _read_one(con, path, name, declared, part, promised.get(name, {}))
+        if first is None:
+            first = name, present
+        if declared.alike and set(present) != set(first[1]):
+            column = min(set(present) ^ set(first[1]))
+            lacks, has = (name, first[0]) if column in first[1] else (first[0], name)
+            raise SourceError(
+                f"{lacks}: column {column!r} is missing, which {has} has; write all parts of "
+                f"{declared.name} with the same columns."
+            )
+        total += rows
+        parts.append(part)
+    if len(parts) > 1:
+        union = " union all ".join(f"select * from {part}" for part in parts)
+        con.execute(f"create or replace view {target} as {union}")
+    if total == 0 and not declared.may_be_empty:
         raise SourceError(
             f"{declared.name}: it declares columns but holds 0 rows; export it again with its rows."
         )
-    return rows
+    return total
+
+
+def _read_one(
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    name: str,
+    declared: DeclaredFile,
+    target: str,
+    promise: Mapping[str, object],
+) -> tuple[int, list[str]]:
+    """Read one file; its rows, and which of the declared columns it has."""
+    _, kind, zipped = file_format(name)
+    if not path.is_file():
+        raise SourceError(f"{name}: the file is missing in {path.parent}; put it there.")
+    if path.stat().st_size == 0:
+        raise SourceError(f"{name}: the file is empty (0 bytes); export it again.")
+    vouched = check_manifest(promise, name, path)
+    try:
+        with _unzipped(path, name) if zipped else nullcontext(path) as readable:
+            if kind == "parquet":
+                rows, present = _read_parquet(con, readable, name, declared, target)
+            else:
+                _check_encoding(readable, name)
+                if kind in ("json", "jsonl"):
+                    rows, present = _read_json(con, readable, name, kind == "jsonl", declared, target)
+                else:
+                    rows, present = _read_csv(con, readable, name, str(kind), declared, target, vouched)
+    except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+        raise SourceError(f"{name}: it cannot be read ({plain(error)}); export it again.") from None
+    check_manifest(promise, name, path, rows)
+    return rows, present
+
+
+@contextmanager
+def _unzipped(path: Path, name: str) -> Iterator[Path]:
+    """A copy of a gzip file as the text it holds: errors name its lines."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "unzipped"
+        try:
+            with gzip.open(path) as packed, copy.open("wb") as out:
+                shutil.copyfileobj(packed, out, 1 << 22)
+        except EOFError:
+            raise SourceError(
+                f"{name}: the gzip file is cut off (its end is missing); copy it again."
+            ) from None
+        except gzip.BadGzipFile:
+            raise SourceError(
+                f"{name}: it is not a gzip file, or is damaged; compress it again, or leave out .gz."
+            ) from None
+        except zlib.error:
+            raise SourceError(f"{name}: the gzip file is damaged; copy it again.") from None
+        if copy.stat().st_size == 0:
+            raise SourceError(f"{name}: the file is empty (0 bytes once unpacked); export it again.")
+        yield copy
 
 
 def plain(error: Exception) -> str:
@@ -201,22 +342,23 @@ def plain(error: Exception) -> str:
     return "DuckDB's message quotes data and is left out" if "@" in first else first
 
 
-def _check_columns(name: str, where: str, found: Sequence[str], columns: Sequence[Column]) -> None:
+def _check_columns(name: str, where: str, found: Sequence[str], declared: DeclaredFile) -> None:
     """Refuse missing, unknown and doubled columns; name the likeliest rename."""
-    known = [column.name for column in columns]
-    missing = [column.name for column in columns if column.required and column.name not in found]
-    unknown = [column for column in found if column not in known]
+    known = [column.name for column in declared.columns]
+    missing = [column.name for column in declared.columns if column.required and column.name not in found]
+    others = [column for column in found if column not in known]
+    unknown = [column for column in others if not declared.ignores(column)]
     if missing:
         column = missing[0]
-        near = difflib.get_close_matches(column.lower(), [item.lower() for item in unknown], 1, 0.5)
-        if near or len(unknown) == len(missing) == 1:
-            seen = next(item for item in unknown if not near or item.lower() == near[0])
+        near = difflib.get_close_matches(column.lower(), [item.lower() for item in others], 1, 0.5)
+        if near or len(others) == len(missing) == 1:
+            seen = next(item for item in others if not near or item.lower() == near[0])
             raise SourceError(
                 f"{name}{where}: column {column!r} is missing and {seen!r} is not declared: rename {seen!r} "
                 f"to {column!r} if that is what it holds."
             )
         raise SourceError(
-            f"{name}{where}: column {column!r} is missing (found: {', '.join(found)[:200]}); add it "
+            f"{name}{where}: column {column!r} is missing (found: {some_of(found, 12)}); add it "
             f"to the export."
         )
     if unknown:
@@ -227,7 +369,7 @@ def _check_columns(name: str, where: str, found: Sequence[str], columns: Sequenc
         hint = f"rename it to {near[0]!r}" if near else "leave it out of the export"
         raise SourceError(
             f"{name}{where}: column {column!r} is not declared: {hint} "
-            f"(declared columns: {', '.join(known)})."
+            f"(declared columns: {some_of(known, 12)})."
         )
     doubled = [column for column in known if list(found).count(column) > 1]
     if doubled:
@@ -271,9 +413,18 @@ def _check_encoding(path: Path, name: str) -> None:
         )
 
 
+def _text(column: Column) -> str:
+    """SQL of a field's text, as DuckDB can cast it."""
+    text = f"trim({quote(column.name)})"
+    if column.type == "TIMESTAMPTZ":
+        text = f"regexp_replace({text}, {literal(_NO_SECONDS)}, '\\1:00\\2')"
+        text = f"regexp_replace({text}, {literal(_BLANK_BEFORE_OFFSET)}, '\\1\\3')"
+    return text
+
+
 def _bad(column: Column) -> str:
     """SQL condition: this text is there but is no value of the declared type."""
-    text = f"trim({quote(column.name)})"
+    text = _text(column)
     cast = f"try_cast({text} as {column.type})"
     if column.type == "BIGINT":
         wrong = f"not regexp_full_match({text}, {literal(_WHOLE)}) or {cast} is null"
@@ -321,7 +472,7 @@ def _cast(column: Column, present: Sequence[str]) -> str:
         return f"cast(null as {column.type}) as {name}"
     if column.type == "VARCHAR":
         return name
-    return f"cast(trim({name}) as {column.type}) as {name}"
+    return f"cast({_text(column)} as {column.type}) as {name}"
 
 
 def _value_error(name: str, where: str, column: Column, count: int, value: str) -> SourceError:
@@ -336,22 +487,111 @@ def _value_error(name: str, where: str, column: Column, count: int, value: str) 
     )
 
 
+def _refuse_addresses(
+    con: duckdb.DuckDBPyConnection,
+    target: str,
+    name: str,
+    declared: DeclaredFile,
+    where: Callable[[int], str],
+) -> None:
+    """Identifiers and codes are published as they are; an address among them would leave the house.
+
+    Args:
+        con: the connection.
+        target: what was read.
+        name: of the file.
+        declared: whose `identifiers` are looked at.
+        where: says the place of a row (from 1).
+    """
+    if not declared.identifiers:
+        return
+    counts = con.execute(
+        f"select {', '.join(f'count(*) filter ({holds_address(column)})' for column in declared.identifiers)} "
+        f"from {target}"
+    ).fetchone()
+    assert counts is not None
+    for column, count in zip(declared.identifiers, counts, strict=True):
+        if count:
+            row = con.execute(
+                f"select min(n) from (select row_number() over () as n, {quote(column)} from {target}) "
+                f"where {holds_address(column)}"
+            ).fetchone()
+            raise SourceError(f"{name} {where(row[0])}: {address_error(column, count)}")  # type: ignore[index]
+
+
+def holds_address(column: str) -> str:
+    """SQL condition: the text holds an email address."""
+    name = quote(column)
+    return f"contains({name}, '@') and regexp_matches({name}, {literal(_ADDRESS)})"
+
+
+def address_error(column: str, count: int) -> str:
+    """What is said of an address where an identifier belongs; the address itself is not."""
+    rows = "" if count == 1 else f" ({count} rows of this column do)"
+    instead = "the shop's own number of whom or what it means" if column.endswith("_id") else "a code"
+    return (
+        f"column {column!r} holds an email address{rows}, and this column is published as it is; write "
+        f"{instead} there."
+    )
+
+
 # ---------------------------------------------------------------------------- CSV
 
 
-def _read_csv(
-    con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str, vouched: bool
-) -> int:
-    name = declared.name
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _csv_layout(path: Path, name: str, kind: str) -> tuple[str, int, list[str]]:
+    """Delimiter, lines before the header, and the header.
+
+    Excel may write `sep=;` above the header, which says the delimiter; else the file's ending does, and a
+    .txt file is one or the other by its header.
+    """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file), [])
+        line = file.readline()
+    declared = re.fullmatch(r'"?sep=(.)"?\r?\n?', line, re.IGNORECASE)
+    skip = 1 if declared else 0
+    if declared:
+        delimiter = declared.group(1)
+        if delimiter not in _DELIMITERS:
+            raise SourceError(
+                f"{name} line 1: it declares {delimiter!r} as the separator; save the file with commas."
+            )
+    elif kind == "txt":
+        found = [mark for mark in (",", "\t") if mark in line]
+        if len(found) != 1:
+            raise SourceError(
+                f"{name} line 1: it cannot be told whether commas or tabs separate the columns of a .txt file; "
+                "save it as .csv or .tsv."
+            )
+        delimiter = found[0]
+    else:
+        delimiter = "\t" if kind == "tsv" else ","
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for _ in range(skip):
+            file.readline()
+        header = next(csv.reader(file, delimiter=delimiter), [])
     if len(header) == 1:
-        for delimiter, word in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars")):
-            if delimiter in header[0]:
+        for mark, word in _DELIMITERS.items():
+            if mark != delimiter and mark in header[0]:
                 raise SourceError(
-                    f"{name} line 1: the columns are separated by {word}; save the file with commas."
+                    f"{name} line {skip + 1}: the columns are separated by {word}; save the file with "
+                    f"{_DELIMITERS[delimiter]}."
                 )
-    _check_columns(name, " line 1", header, declared.columns)
+    return delimiter, skip, header
+
+
+def _read_csv(
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    name: str,
+    kind: str,
+    declared: DeclaredFile,
+    target: str,
+    vouched: bool,
+) -> tuple[int, list[str]]:
+    delimiter, skip, header = _csv_layout(path, name, kind)
+    _check_columns(name, f" line {skip + 1}", header, declared)
     with path.open("rb") as file:
         file.seek(-1, 2)
         ended = file.read(1) in (b"\n", b"\r")
@@ -361,14 +601,18 @@ def _read_csv(
             f"the line, or vouch for the file in manifest.json."
         )
     text = f"{target.split('.')[0]}._text"
-    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in header)
+    known = {column.name for column in declared.columns}
+    # What is ignored may have any name, a known one in capitals or the same one twice too.
+    names = [column if column in known else f"_ignored_{place}" for place, column in enumerate(header)]
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in names)
     # DuckDB creates the two reject tables in the temporary schema, under these names.
     con.execute("drop table if exists temp._rejects; drop table if exists temp._scans")
     try:
         con.execute(
             f"create or replace table {text} as select * from read_csv({literal(str(path))}, "
             f"auto_detect=false, "
-            f"header=true, columns={{{columns}}}, delim=',', quote='\"', escape='\"', nullstr='', "
+            f"header=true, skip={skip}, columns={{{columns}}}, delim={literal(delimiter)}, quote='\"', escape='\"', "
+            "nullstr='', "
             f"strict_mode=true, encoding='utf-8', compression='uncompressed', hive_partitioning=false, "
             "store_rejects=true, rejects_limit=1000, rejects_table='_rejects', rejects_scan='_scans')"
         )
@@ -388,19 +632,27 @@ def _read_csv(
             "column_idx limit 1"
         ).fetchone()
         if rejected is not None:
-            raise _csv_error(name, header, *rejected)
-        result = _cast_text(con, text, declared.columns, header, target)
-        if isinstance(result, int):
-            return result
-        row, column, count, value = result
-        raise _value_error(name, f"line {_csv_line(path, row)}", column, count, value)
+            number, column, problem, message = rejected
+            column = header[names.index(column)] if column in names else column
+            raise _csv_error(name, header, number, column, problem, message, _DELIMITERS[delimiter])
+        present = [column for column in header if column in known]
+        result = _cast_text(con, text, declared.columns, present, target)
+
+        def line(row: int) -> str:
+            return f"line {_csv_line(path, row, delimiter, skip)}"
+
+        if not isinstance(result, int):
+            row, column, count, value = result
+            raise _value_error(name, line(row), column, count, value)
+        _refuse_addresses(con, target, name, declared, line)
+        return result, present
     finally:
         con.execute(f"drop table if exists {text}")
         con.execute("drop table if exists temp._rejects; drop table if exists temp._scans")
 
 
 def _csv_error(
-    name: str, header: Sequence[str], line: int, column: str, kind: str, message: str
+    name: str, header: Sequence[str], line: int, column: str, kind: str, message: str, delimiters: str
 ) -> SourceError:
     if kind in ("MISSING COLUMNS", "TOO MANY COLUMNS"):
         found = re.search(r"Found: (\d+)", message)
@@ -411,9 +663,14 @@ def _csv_error(
                 f"(column {column!r} "
                 "and what follows are not there); the line is cut off, export the file again."
             )
+        comma, point = (
+            (" (decimal commas too)", ", or write decimals with a point")
+            if delimiters == "commas"
+            else ("", "")
+        )
         return SourceError(
-            f"{name} line {line}: it has {fields} fields where the header has {len(header)}; put "
-            f"values that hold commas (decimal commas too) in double quotes, or write decimals with a point."
+            f"{name} line {line}: it has {fields} fields where the header has {len(header)}; put values that "
+            f"hold {delimiters}{comma} in double quotes{point}."
         )
     if kind == "UNQUOTED VALUE":
         return SourceError(
@@ -435,27 +692,32 @@ def _first_other_line_end(path: Path) -> int | None:
     return None
 
 
-def _csv_line(path: Path, row: int) -> int:
+def _csv_line(path: Path, row: int, delimiter: str, skip: int) -> int:
     """Line on which data row `row` (from 1) begins: values may hold line breaks."""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file)
+        for _ in range(skip):
+            file.readline()
+        reader = csv.reader(file, delimiter=delimiter)
         next(reader)
-        start, seen = reader.line_num + 1, 0
+        start, seen = reader.line_num + 1 + skip, 0
         for record in reader:
             if record:
                 seen += 1
             if seen == row:
                 return start
-            start = reader.line_num + 1
-    return row + 1
+            start = reader.line_num + 1 + skip
+    return row + 1 + skip
 
 
 # ---------------------------------------------------------------------------- JSON
 
 
-def _read_json(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str) -> int:
-    name, lines = declared.name, path.suffix != ".json"
-    unit = "line" if lines else "record"
+def _read_json(
+    con: duckdb.DuckDBPyConnection, path: Path, name: str, lines: bool, declared: DeclaredFile, target: str
+) -> tuple[int, list[str]]:
+    def place(row: int) -> str:
+        return f"line {_json_line(path, row)}" if lines else f"record {row}"
+
     with _without_bom(path, lines) as readable:
         options = f"{literal(str(readable))}, format='{'newline_delimited' if lines else 'array'}'"
         options += ", compression='uncompressed', hive_partitioning=false"
@@ -473,7 +735,7 @@ def _read_json(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFil
         required = [column.name for column in declared.columns if column.required]
         if total:
             # A key that no record has is missing or renamed; one that some lack names its first such record.
-            _check_columns(name, "", list(keys), declared.columns)
+            _check_columns(name, "", list(keys), declared)
         for key in [key for key in required if keys.get(key, 0) < total]:
             number = con.execute(
                 f"select min(n) from (select row_number() over () as n, "
@@ -481,7 +743,7 @@ def _read_json(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFil
                 f"from read_json_objects({options})) where not has"
             ).fetchone()[0]  # type: ignore[index]
             raise SourceError(
-                f"{name} {unit} {_json_line(path, number) if lines else number}: {key!r} is missing "
+                f"{name} {place(number)}: {key!r} is missing "
                 f"({total - keys.get(key, 0)} of {total} records lack it); write it in every record, "
                 f"null where unknown."
             )
@@ -500,10 +762,12 @@ def _read_json(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFil
             result = _cast_text(con, text, declared.columns, present, target)
         finally:
             con.execute(f"drop table if exists {text}")
-    if isinstance(result, int):
-        return result
-    row, column, count, value = result
-    raise _value_error(name, f"{unit} {_json_line(path, row) if lines else row}", column, count, value)
+    if not isinstance(result, int):
+        row, column, count, value = result
+        raise _value_error(name, place(row), column, count, value)
+    _refuse_addresses(con, target, name, declared, place)
+    # A record may leave an optional key out, so that none tells whether the file has the column.
+    return result, [column.name for column in declared.columns]
 
 
 @contextmanager
@@ -543,7 +807,7 @@ def _json_error(path: Path, name: str, lines: bool) -> SourceError:
                 if not lines and document.lstrip().startswith("{") and error.msg == "Extra data":
                     return SourceError(
                         f"{name} line 1: it holds one record per line instead of one array; name it "
-                        f"{path.stem}.jsonl, or write an array."
+                        f"{file_format(name)[0]}.jsonl, or write an array."
                     )
                 where = number if lines else error.lineno
                 return SourceError(
@@ -558,7 +822,7 @@ def _json_error(path: Path, name: str, lines: bool) -> SourceError:
                 kind = "an array" if isinstance(value, list) else "a single value"
                 return SourceError(
                     f"{name} line {number}: it holds {kind} where one record per line belongs; name the file "
-                    f"{path.stem}.json if it is one array, or write one object per line."
+                    f"{file_format(name)[0]}.json if it is one array, or write one object per line."
                 )
             if not lines and not isinstance(value, list):
                 return SourceError(
@@ -588,8 +852,9 @@ def _json_line(path: Path, row: int) -> int:
 # ---------------------------------------------------------------------------- Parquet
 
 
-def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str) -> int:
-    name = declared.name
+def _read_parquet(
+    con: duckdb.DuckDBPyConnection, path: Path, name: str, declared: DeclaredFile, target: str
+) -> tuple[int, list[str]]:
     with path.open("rb") as file:
         head = file.read(4)
         file.seek(-min(4, path.stat().st_size), 2)
@@ -600,7 +865,9 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, declared: Declared
         raise SourceError(f"{name}: its end is missing, so it was cut off; copy or export it again.")
     scan = f"read_parquet({literal(str(path))}, hive_partitioning=false)"
     stored = {row[0]: row[1] for row in con.execute(f"describe select * from {scan}").fetchall()}
-    _check_columns(name, "", list(stored), declared.columns)
+    # The row numbers of a pandas frame are in no shop's data.
+    seen = [column for column in stored if not re.fullmatch(r"__index_level_\d+__", column)]
+    _check_columns(name, "", seen, declared)
     for column in declared.columns:
         found = stored.get(column.name)
         if found is None or is_safe(found, column.type):
@@ -640,4 +907,5 @@ def _read_parquet(con: duckdb.DuckDBPyConnection, path: Path, declared: Declared
                 f"{name} row {row}: column {column.name!r} holds NaN or Infinity in {count} rows, "
                 f"which is not {_MEANING[column.type]}; write null where the value is unknown."
             )
-    return counts[0]
+    _refuse_addresses(con, target, name, declared, lambda row: f"row {row}")
+    return counts[0], [column.name for column in declared.columns if column.name in stored]

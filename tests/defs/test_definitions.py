@@ -36,7 +36,8 @@ def settings(home: Path, data: Path = shops.TINY, **more: object) -> Settings:
 
 @pytest.fixture(scope="module")
 def definitions(tmp_path_factory: pytest.TempPathFactory) -> dg.Definitions:
-    return build_definitions(settings(tmp_path_factory.mktemp("home"), timezone="Europe/Berlin"))
+    home = tmp_path_factory.mktemp("home")
+    return build_definitions(settings(home, timezone="Europe/Berlin", first_week=date(2016, 1, 4)))
 
 
 @pytest.fixture(scope="module")

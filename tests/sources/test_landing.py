@@ -49,8 +49,8 @@ def shop(tmp_path):
 
 
 def make_source(folder: Path, sql: str, table: str = "customers", files: str | None = None) -> Path:
-    """A sources directory with one source `mini` that reads people.csv."""
-    mini = folder / "sources" / "mini"
+    """A sources directory, beside the folder of data, with one source `mini` that reads people.csv."""
+    mini = folder.with_name(f"{folder.name}_sources") / "mini"
     mini.mkdir(parents=True)
     files = files or '[files."people.csv".columns]\nid = "BIGINT"\nname = "VARCHAR"\n'
     head = 'description = "x"\ntimezone = "Europe/Berlin"\nhorizon_days = 28\ncurrency = "EUR"\n'

@@ -331,10 +331,6 @@ PARQUET_FAILURES = {
         "order_items.parquet: column 'amount' is missing and 'amonut' is not declared: rename "
         "'amonut' to 'amount' if that is what it holds.",
     ),
-    "index column of pandas": (
-        items(__index_level_0__=[0, 1]),
-        "order_items.parquet: column '__index_level_0__' is not declared: leave it out of the export",
-    ),
     "text for a number": (
         items(amount=["2.5", "5.0"]),
         "order_items.parquet: column 'amount' is stored as VARCHAR in 2 rows where DOUBLE is declared; "

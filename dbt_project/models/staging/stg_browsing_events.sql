@@ -13,7 +13,7 @@ final as (
         event_type,
         occurred_at,
         duration_seconds,
-        referrer,
+        {{ without_emails('referrer') }} as referrer,
         device
     from accepted
 

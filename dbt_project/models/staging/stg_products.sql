@@ -6,21 +6,22 @@ with accepted as (
 
 final as (
 
+    -- Texts of the shop reach titles, reasons and feeds; an address in them may be a customer's.
     select
         product_id,
-        name,
+        {{ without_emails('name') }} as name,
         start_at,
         end_at,
         parent_id,
-        brand,
-        category,
-        vertical,
+        {{ without_emails('brand') }} as brand,
+        {{ without_emails('category') }} as category,
+        {{ without_emails('vertical') }} as vertical,
         price,
         cost,
         url,
         image_url,
-        description,
-        attributes,
+        {{ without_emails('description') }} as description,
+        {{ without_emails('attributes') }} as attributes,
         merchant_id
     from accepted
 
