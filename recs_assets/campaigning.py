@@ -36,7 +36,7 @@ from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.naming import nameable
-from recs_assets.rules.pipeline import TOO_FEW, Selection, select, unknown_names
+from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select, unknown_names
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
 from recs_assets.schema import ArtefactError, GateError
@@ -116,7 +116,7 @@ def context_of(
     rules: Rules,
     audience: np.ndarray | None = None,
     admitted: np.ndarray | None = None,
-    alike: bool = True,
+    placement: Placement = "email",
 ) -> Context:
     """What the rules of a campaign look at, as known at an anchor of the week.
 
@@ -131,13 +131,14 @@ def context_of(
         rules: the campaign's; what none of them asks for is not worked out.
         audience: bool[n_customers], who passes the query's WHERE; None: everybody.
         admitted: bool[n_products], what passes the target's filter; the others count as not available.
-        alike: with what tells which products are alike.
+        placement: a page needs to know neither what was sent nor which products are alike.
     """
     known = warehouse.known(week, anchor)
     if admitted is not None and not admitted.all():
         known = replace(known, products=known.products.assign(available=known.available & admitted))
     settings, likeness = shop.settings, {}
-    if alike:
+    frames = None if placement == "email" else {"products", "customers", "carts", "rejected"}
+    if placement == "email":
         content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
         likeness = {
             "factors": content.vectors_,
@@ -145,7 +146,7 @@ def context_of(
         }
     context = Context.of_frames(
         known,
-        **warehouse.rule_frames(week, anchor, name),
+        **warehouse.rule_frames(week, anchor, name, frames),
         audience=audience,
         sensitive=shop.sensitive.among(known.products),
         seed=settings.seed,
@@ -162,7 +163,7 @@ def context_of(
 
 def storefront_context(shop: Shop, warehouse: Warehouse, week: date, anchor: date, rules: Rules) -> Context:
     """What the rules of the shop's own pages look at, as known at an anchor of the week."""
-    return context_of(shop, warehouse, week, anchor, STOREFRONT, rules, alike=False)
+    return context_of(shop, warehouse, week, anchor, STOREFRONT, rules, placement="page")
 
 
 def citable_of(context: Context, rules: Rules) -> Citable:

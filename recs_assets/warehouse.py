@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -441,7 +441,9 @@ class Warehouse:
         )
         return f"create temp view sent_before as {source}"
 
-    def rule_frames(self, week: date, anchor: date, campaign: str) -> dict[str, pd.DataFrame]:
+    def rule_frames(
+        self, week: date, anchor: date, campaign: str, names: Collection[str] | None = None
+    ) -> dict[str, pd.DataFrame]:
         """What the rules of a campaign look at, known before `anchor`: arguments of `Context.of_frames`.
 
         Args:
@@ -449,6 +451,7 @@ class Warehouse:
             anchor: everything dated on it or later stays out, but for consent: who withdrew by the
                 week is not judged at an earlier anchor either.
             campaign: whose sends count for repeats.
+            names: of the frames that are wanted; all if None.
 
         Returns:
             products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
@@ -548,6 +551,7 @@ class Warehouse:
                 ).df()
                 for values in [{"anchor": anchor, "campaign": campaign}]
                 for name, sql in queries.items()
+                if names is None or name in names
             }
 
     # -- what the gates judge -------------------------------------------------------------

@@ -38,12 +38,12 @@ class ItemRules(_Model):
     complete: tuple[Part, ...] = Field(
         ("name", "url", "price"), description="What a product must have; what no product has is not asked."
     )
-    bought_within_days: Count | None = Field(2, description="Not bought in so many days before the anchor.")
-    not_in_cart: bool = Field(True, description="Not in the customer's cart.")
     sensitive: bool = Field(
         True,
         description="Sensitive goods are kept out, and not spoken of, as their file says (docs/sensitive.md).",
     )
+    bought_within_days: Count | None = Field(2, description="Not bought in so many days before the anchor.")
+    not_in_cart: bool = Field(True, description="Not in the customer's cart.")
     not_rejected: bool = Field(True, description="Not returned, nor rated 2 or lower, by the customer.")
     only_due: bool = Field(
         False, description="Of what she bought before, only what is due again (no durables)."
