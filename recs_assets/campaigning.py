@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.campaigns.filters import unknown_values
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
@@ -36,15 +37,18 @@ from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.naming import nameable
-from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select, unknown_names
+from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
+from recs_assets.rules.review import in_force, review, shortage
 from recs_assets.schema import ArtefactError, GateError
 from recs_assets.shop import Shop
 from recs_assets.warehouse import Warehouse
 
 # Ranked rows per customer that the rules choose from; at least twice the slots.
 DEPTH = 100
+# Products kept per recipient beyond the slots, for those that sell out before the files are written.
+RESERVES = 4
 # Similar products by co-purchase that diversity looks at.
 COPURCHASED = 50
 # Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
@@ -71,8 +75,9 @@ class Made:
     Attributes:
         tables: name -> rows with ids: selection (customer_id, slot, product_id, ...), predictions
             (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
-            rules (step, rule, removed, customers), price_tags, tests, traces. All but outcomes may
-            be empty, and then have no columns.
+            rules (step, rule, removed, customers), price_tags, tests, traces, reserves (the selection
+            and the products after it, with their limits: `rules.pipeline.Selection.reserves`). All but
+            outcomes may be empty, and then have no columns.
         facts: for people, JSON.
     """
 
@@ -96,11 +101,34 @@ class Made:
         """
         try:
             tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
-            return cls(tables, json.loads((folder / FACTS).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise ArtefactError(
-                f"{folder} cannot be read ({error}): materialise the campaign again."
-            ) from error
+            raise _unreadable(folder, error) from error
+        return cls(tables, facts_of(folder))
+
+
+def facts_of(folder: Path) -> dict[str, Any]:
+    """`Made.facts` of what lies under `folder`.
+
+    Raises:
+        ArtefactError: the file is missing or broken.
+    """
+    try:
+        return json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> ArtefactError:
+    return ArtefactError(f"{folder} cannot be read ({error}): materialise the campaign again.")
+
+
+def said(facts: Mapping[str, Any]) -> list[str]:
+    """What a run says of a campaign beside its counts: what its file asks for and the shop does not have,
+    what was done otherwise than the defaults say, which rule leaves customers without a list."""
+    found = [*facts.get("problems", ()), *facts.get("notes", ())]
+    if facts.get("shortage"):
+        found.append(f"{facts['shortage'][:1].upper()}{facts['shortage'][1:]}.")
+    return found
 
 
 def folder_of(warehouse: Warehouse, week: date, name: str) -> Path:
@@ -222,6 +250,7 @@ def make(
         "note": "" if found is None else found.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),
+        "problems": unknown_values(campaign.target, week, partial(warehouse.answer, week)),
     }
     if not campaign.lists_products or task is None:
         made = _predicted(campaign, warehouse, week, task, predicted, facts)
@@ -249,7 +278,10 @@ def _predicted(
     outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
     if task is not None and predicted is not None:
         outcome = np.where(task.eligible(week), NOTHING, "not_in_audience").astype(object)
-    tables = {name: pd.DataFrame() for name in ("selection", "predictions", "rules", "price_tags", "traces")}
+    tables = {
+        name: pd.DataFrame()
+        for name in ("selection", "reserves", "predictions", "rules", "price_tags", "traces")
+    }
     tests = pd.DataFrame()
     if predicted is not None:
         outcome[predicted.rows["customer"].to_numpy()] = SELECTED
@@ -316,26 +348,40 @@ class _Email:
         self.chosen, self.verdict = (FUSED, "") if predicted is None else _decided(predicted.metrics)
 
     def made(self, facts: dict[str, Any]) -> Made:
-        context = self._context(self.week)
-        choice = select(self._ranked(self.week), context, self.campaign.rule_set, trace=True)
-        rows, traces = self._explained(choice.rows, citable_of(context, self.campaign.rule_set))
-        selection = with_ids(rows, self.known, self.week).drop(columns="as_of")
+        context, ranked = self._context(self.week), self._ranked(self.week)
+        spare = RESERVES if self._may_sell_out(context) else 0
+        choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=spare)
+        citable = citable_of(context, self.campaign.rule_set)
+        rows, traces = self._explained(choice.rows if choice.reserves is None else choice.reserves, citable)
+        named = with_ids(rows, self.known, self.week).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "repeat"):
-            selection[name] = selection[name].astype(str)
-        selection["window_days"] = math.ceil(window_days(self.plan.query, self.week))
+            named[name] = named[name].astype(str)
+        named["window_days"] = math.ceil(window_days(self.plan.query, self.week))
+        filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
+        reserves = pd.DataFrame() if choice.reserves is None else named
+        held = set() if choice.reserves is None else {*choice.reserves} - {*choice.rows}
+        selection = named.loc[filled, [name for name in named if name not in held]].reset_index(drop=True)
+        rows = rows[filled]
+        if len(traces):
+            traces = traces.merge(selection[["customer_id", "product_id"]], on=["customer_id", "product_id"])
         outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
         outcome[choice.suppressed["customer"].to_numpy()] = choice.suppressed["reason"].to_numpy()
         tests, tags, tested = self._tested()
+        rules, found = self.campaign.rule_set, review(self.campaign.rule_set, context, ranked, choice)
         facts |= {
             "chosen": self.chosen,
             "verdict": self.verdict,
             "customers": int(choice.counts[SELECTED]),
             "forecast_purchases": round(float(np.nan_to_num(rows["p_purchase"]).sum()), 3),
             "test": tested,
-            "unknown_names": unknown_names(self.campaign.rule_set, context),
+            "rules": in_force(rules),
+            "problems": [*facts["problems"], *found.problems],
+            "notes": list(found.notes),
+            "shortage": shortage(rules, context, ranked, choice),
         }
         tables = {
             "selection": selection,
+            "reserves": reserves,
             "predictions": pd.DataFrame(),
             "outcomes": _outcomes(self.known.customers, outcome),
             "rules": _rules(choice),
@@ -344,6 +390,11 @@ class _Email:
             "traces": traces,
         }
         return Made(tables, facts)
+
+    def _may_sell_out(self, context: Context) -> bool:
+        """Whether a later count or a sale window can take a product out of a list that is made."""
+        counted = context.stock is not None and bool(np.isfinite(context.stock).any())
+        return counted or bool(self.warehouse.people_and_ends(self.week)[1]["sale_end"].notna().any())
 
     def _context(self, anchor: date) -> Context:
         task = self.task

@@ -43,7 +43,7 @@ from recs_assets.schema import WarehouseError
 from recs_assets.warehouse import Warehouse
 
 GROUP = "campaigns"
-ANSWERED = "query_answered"
+ANSWERED, FITTING = "query_answered", "rules_fit"
 # Set by `dagster definitions validate`, and by nothing else (its own help says so).
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 
@@ -162,7 +162,10 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
         check_specs=[
             dg.AssetCheckSpec(
                 ANSWERED, asset=key, description="The shop's data can answer the campaign's query."
-            )
+            ),
+            dg.AssetCheckSpec(
+                FITTING, asset=key, description="The shop has what the campaign's file names, and no rule is idle."
+            ),
         ],
     )  # fmt: skip
     def made(
@@ -181,6 +184,16 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
             severity=dg.AssetCheckSeverity.WARN,
             description=problem or "The query was answered.",
         )
+        problems = result.facts["problems"]
+        for text in problems:
+            context.log.warning(f"Campaign {campaign.name}: {text}")
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=FITTING,
+            passed=not problems,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=" ".join(problems) or "The shop has what the campaign's file names.",
+        )
 
     return made
 
@@ -195,8 +208,14 @@ def _shown(made: Made, folder: str) -> dict[str, object]:
         **numbers({name: facts[name] for name in ("verdict", "note", "problem") if facts.get(name)}),
         **numbers({f"test_{name}": value for name, value in facts.get("test", {}).items()}),
     }
-    if facts.get("unknown_names"):
-        shown["names_the_shop_does_not_have"] = dg.MetadataValue.json(facts["unknown_names"])
+    for name in ("problems", "notes"):
+        if facts.get(name):
+            shown[name] = dg.MetadataValue.md("\n".join(f"- {text}" for text in facts[name]))
+    if facts.get("shortage"):
+        shown["too_few_products"] = facts["shortage"]
+    if "rules" in facts:
+        lines = [(key, value, "default" if default else "") for key, value, default in facts["rules"]]
+        shown["rules"] = dg.MetadataValue.md(markdown_table(["key", "value", ""], lines))
     if "forecast_purchases" in facts:
         shown |= numbers({"forecast_purchases": facts["forecast_purchases"]})
     columns = {
@@ -274,7 +293,7 @@ def together(warehouse: Warehouse, week: date) -> dict[str, pd.DataFrame]:
             {"step": range(1, len(OUTCOMES) + 1), "outcome": counts.index, "customers": counts.to_numpy()}
         )
         for part, rows in tables.items():
-            if len(rows):
+            if part in parts and len(rows):
                 parts[part].append(rows.assign(campaign=path.name, as_of=week))
     return {
         part: pd.concat(parts[part], ignore_index=True)

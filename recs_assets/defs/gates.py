@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 import pandas as pd
 
-from recs_assets.campaigning import NOTHING, SELECTED
+from recs_assets.campaigning import NOTHING, SELECTED, facts_of, folder_of
 from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
@@ -170,9 +170,10 @@ def _of_campaign(
     counts = mine.set_index("outcome")["customers"]
     full = int(counts.get(SELECTED, 0))
     wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
+    why = facts_of(folder_of(warehouse, week, name)).get("shortage")
     return [
         gates.finite(lists["score"].to_numpy(), name),
-        gates.fill(full, wanted, name, limits),
+        gates.fill(full, wanted, name, limits, why),
         gates.sameness(lists, available, name, limits, personal),
     ]
 

@@ -21,6 +21,7 @@ import psutil
 from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import OperationalError
 
+from recs_assets.campaigning import facts_of, folder_of, said
 from recs_assets.defs.deployment import Deployment
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
@@ -115,6 +116,13 @@ def run_campaign(name: str, as_of: date | None) -> int:
             [name, done],
         ).fetchall()
     print(f"Campaign {name} of {done}: " + ", ".join(f"{count} {what}" for what, count in outcomes) + ".")
+    facts = facts_of(folder_of(warehouse, done, name))
+    if "rules" in facts:
+        print("Rules in force (* is a default):")
+        for key, value, default in facts["rules"]:
+            print(f"  {key}: {value}{' *' if default else ''}")
+    for text in said(facts):
+        print(text)
     return 0
 
 
@@ -401,7 +409,12 @@ def print_summary() -> None:
     print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
     print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.")
-    print(f"Campaigns: {', '.join(f'{name} ({int(count)})' for name, count in campaigns) or 'none'}.\n")
+    print(f"Campaigns: {', '.join(f'{name} ({int(count)})' for name, count in campaigns) or 'none'}.")
+    for name, _ in campaigns:
+        folder = folder_of(warehouse, week, name)
+        for text in said(facts_of(folder)) if folder.exists() else ():
+            print(f"Campaign {name}: {text}")
+    print()
     for gate, sentence, reason in failed:
         what = "refused the new ranker" if reason is None else f"is overridden ({reason})"
         print(f"Gate {gate} {what}: {sentence}")

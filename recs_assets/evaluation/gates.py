@@ -392,7 +392,7 @@ def coverage(lists: pd.DataFrame, available: int, subject: str, limits: Gates, p
     )
 
 
-def fill(full: int, eligible: int, subject: str, limits: Gates) -> Verdict:
+def fill(full: int, eligible: int, subject: str, limits: Gates, why: str | None = None) -> Verdict:
     """Eligible customers with a full list.
 
     Args:
@@ -400,15 +400,17 @@ def fill(full: int, eligible: int, subject: str, limits: Gates) -> Verdict:
         eligible: how many may get it.
         subject: whose lists.
         limits: thresholds.
+        why: what stands between the others and a list, for the finding of a refusal.
     """
     if eligible == 0:
         return _nothing("fill", subject, f"{subject}: nobody may get a list")
     text = f"{subject}: {full:,} of {eligible:,} eligible customers have a full list"
     bounds = limits.lists.fill
-    return _verdict(
+    verdict = _verdict(
         "fill", subject, full / eligible, text,
         low=bounds.low, high=bounds.high, unjudged=_few(eligible, limits), share=True,
     )  # fmt: skip
+    return verdict if verdict.passed or not why else replace(verdict, finding=f"{verdict.finding}, and {why}")
 
 
 def sameness(lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool) -> Verdict:

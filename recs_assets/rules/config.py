@@ -11,6 +11,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from recs_assets.rules.names import folded
+
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -25,15 +27,19 @@ class _Model(BaseModel):
 class Eligibility(_Model):
     """Who may be written to, beyond consent."""
 
-    max_sends: Count | None = Field(None, description="At most so many sends of any campaign ...")
-    within_days: Count = Field(7, description="... in so many days, the coming one included.")
+    max_sends: Count | None = Field(
+        None, description="At most so many sends of any campaign within `within_days`; null: any number."
+    )
+    within_days: Count = Field(
+        7, description="Days that `max_sends` looks at; the last of them is the day of the coming send."
+    )
 
 
 class ItemRules(_Model):
     """What may stand in a slot, beyond availability."""
 
     min_stock: Annotated[float, Field(ge=0)] | None = Field(
-        1, description="Units in stock; a product that is never counted passes."
+        1, description="Units in stock at the newest count, at least; a product that is never counted passes."
     )
     complete: tuple[Part, ...] = Field(
         ("name", "url", "price"), description="What a product must have; what no product has is not asked."
@@ -42,49 +48,94 @@ class ItemRules(_Model):
         True,
         description="Sensitive goods are kept out, and not spoken of, as their file says (docs/sensitive.md).",
     )
-    bought_within_days: Count | None = Field(2, description="Not bought in so many days before the anchor.")
-    not_in_cart: bool = Field(True, description="Not in the customer's cart.")
-    not_rejected: bool = Field(True, description="Not returned, nor rated 2 or lower, by the customer.")
+    bought_within_days: Count | None = Field(
+        2,
+        description="Neither the product nor a variant of its parent was bought in so many days before the "
+        "week; 1 is the day before.",
+    )
+    not_in_cart: bool = Field(
+        True, description="Neither the product nor a variant of its parent lies in the customer's cart."
+    )
+    not_rejected: bool = Field(
+        True,
+        description="The customer neither returned the product nor rated it 2 or lower. Of the product alone: "
+        "who sent size S back may want size M.",
+    )
     only_due: bool = Field(
-        False, description="Of what she bought before, only what is due again (no durables)."
+        False,
+        description="Of what the customer bought before, variants included, only what is due again (no durables).",
     )
-    sent_within_sends: Count | None = Field(None, description="Not in her last so many sends at all.")
-    one_per_parent: bool = Field(True, description="One variant per parent product.")
-    max_per_category: Count | None = Field(4, description="Slots per category.")
-    max_per_brand: Count | None = Field(None, description="Slots per brand.")
-    min_price: Annotated[float, Field(ge=0)] | None = Field(None, description="List price, shop's currency.")
+    sent_within_sends: Count | None = Field(
+        None, description="Neither the product nor a variant stood in the customer's last so many sends."
+    )
+    one_per_parent: bool = Field(True, description="One variant per parent product in an email.")
+    one_per_title: bool = Field(
+        True, description="One product per title in an email; case and blanks do not tell titles apart."
+    )
+    max_per_category: Count | None = Field(
+        4,
+        description="Slots per category; products without one are not counted. Raised, with a word, where the "
+        "shop has too few categories to fill the slots.",
+    )
+    max_per_brand: Count | None = Field(None, description="Slots per brand; otherwise as `max_per_category`.")
+    min_price: Annotated[float, Field(ge=0)] | None = Field(
+        None, description="List price in the shop's currency, at least; an unknown price does not pass."
+    )
     min_margin: Annotated[float, Field(lt=1)] | None = Field(
-        None, description="Margin as a share of the price: (price - cost) / price."
+        None,
+        description="Margin as a share of the price, (price - cost) / price, at least; an unknown cost does not pass.",
     )
-    excluded_categories: Names = Field((), description="Never offered.")
-    excluded_brands: Names = Field((), description="Never offered.")
-    excluded_products: Names = Field((), description="Never offered (product ids).")
+    excluded_categories: Names = Field(
+        (), description="Categories never offered; case and blanks do not matter."
+    )
+    excluded_brands: Names = Field((), description="Brands never offered; case and blanks do not matter.")
+    excluded_products: Names = Field((), description="Product ids never offered.")
 
 
 class Pin(_Model):
     """A promoted product and its slot; it takes the slot where it passes every rule for the customer."""
 
     product: Annotated[str, Field(min_length=1)] = Field(description="Product id.")
-    slot: Count
+    slot: Count = Field(description="Its slot, from 1.")
 
 
 class Slots(_Model):
     """How the slots are filled."""
 
-    k: Annotated[int, Field(ge=1, le=1000)] = Field(12, description="Slots; all are filled or none.")
-    pinned: tuple[Pin, ...] = ()
+    k: Annotated[int, Field(ge=1, le=1000)] = Field(
+        12,
+        description="Slots of an email; all are filled, or the customer gets none. Without the key, the "
+        "query's TOP k.",
+    )
+    pinned: tuple[Pin, ...] = Field(
+        (), description="Promoted products, as in `{product: p17, slot: 3}`, where they pass every rule."
+    )
     margin_strength: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Order by value * margin ** strength."
+        0.0,
+        description="Products are ordered by p_purchase (else score) * margin ** this; 0: margins do not count.",
     )
-    mmr_lambda: Share = Field(0.9, description="1: by score alone; 0: as unlike what is chosen as possible.")
-    discovery_share: Share = Field(0.2, description="Of the slots, rounded to the nearest, halves up.")
-    discovery_categories: Count = Field(8, description="New categories nearest her taste that count.")
+    mmr_lambda: Share = Field(
+        0.9,
+        description="1: the products with the best scores; below, products unlike each other are preferred "
+        "(maximal marginal relevance); 0: as unlike as possible.",
+    )
+    discovery_share: Share = Field(
+        0.2,
+        description="Share of the slots for categories the customer never bought from, rounded to the "
+        "nearest, halves up.",
+    )
+    discovery_categories: Count = Field(
+        8, description="How many new categories, those nearest the customer's taste, count for discovery."
+    )
     max_repeat: Annotated[int, Field(ge=0)] | None = Field(
-        4, description="Slots that may repeat a product of the previous sends without new evidence."
+        4,
+        description="Slots that may repeat a product of the last `repeat_sends` sends, or a variant, without "
+        "new evidence. Raised, with a word, where the shop has too few products.",
     )
-    repeat_sends: Count = Field(4, description="How many previous sends that looks at.")
+    repeat_sends: Count = Field(4, description="How many previous sends `max_repeat` looks at.")
     ladder: tuple[Level, ...] = Field(
-        ("segment", "category", "global"), description="Where missing products come from, in this order."
+        ("segment", "category", "global"),
+        description="Whose most popular products fill what is left, in this order; empty: nothing is filled.",
     )
 
     @model_validator(mode="after")
@@ -122,7 +173,19 @@ class Rules(_Model):
     segments: dict[str, SegmentRules] = Field({}, description="Customer segment -> what differs in it.")
 
     @model_validator(mode="after")
+    def _pins_are_wanted(self) -> Self:
+        unwanted = {folded(name) for name in self.items.excluded_products}
+        for pin in self.slots.pinned:
+            if folded(pin.product) in unwanted:
+                raise ValueError(f"slots.pinned: {pin.product} is pinned and stands in excluded_products")
+        return self
+
+    @model_validator(mode="after")
     def _segments_fit(self) -> Self:
+        names: dict[str, str] = {}
+        for name in self.segments:
+            if (other := names.setdefault(folded(name), name)) != name:
+                raise ValueError(f"segments.{name}: {other} is the same segment but for case and blanks")
         for name, part in self.segments.items():
             if "k" in part.slots.model_fields_set and part.slots.k != self.slots.k:
                 raise ValueError(f"segments.{name}.slots.k: the number of slots is the same for everybody")

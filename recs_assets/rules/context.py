@@ -12,9 +12,10 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known
-from recs_assets.recommenders.base import rank_within
+from recs_assets.recommenders.base import pairs, rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules.availability import SMALLEST_PRICE
+from recs_assets.rules.names import folded
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
 
@@ -170,6 +171,55 @@ class Context:
         return _coded(self.known.products["brand"])
 
     @cached_property
+    def title(self) -> np.ndarray:
+        """int64[n_products]: products whose names differ in case and blanks alone share a number; -1 none."""
+        names = _text(self.known.products["name"])
+        return pd.factorize(names.map(folded, na_action="ignore"))[0].astype(np.int64)
+
+    @cached_property
+    def product_codes(self) -> dict[str, int]:
+        """Product id -> code."""
+        return {name: code for code, name in enumerate(self.known.products["product_id"])}
+
+    @cached_property
+    def variants(self) -> np.ndarray | None:
+        """int64[n_products]: variants of one product share a number, any other has one of its own;
+        None where no two products are variants."""
+        if self.parent is None or not (np.bincount(self.parent[self.parent >= 0]) > 1).any():
+            return None
+        alone = self.parent.max() + 1 + np.arange(len(self.parent))
+        return np.unique(np.where(self.parent >= 0, self.parent, alone), return_inverse=True)[1]
+
+    def _of_variants(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+        """Arguments of `items.Rows.lookup`: the largest value over the variants of each product."""
+        if self.variants is None:
+            return matrix, None
+        customer, product = pairs(matrix)
+        width = int(self.variants.max()) + 1
+        key = customer.astype(np.int64) * width + self.variants[product]
+        order = np.lexsort((-matrix.data, key))
+        key, first = np.unique(key[order], return_index=True)
+        at = (key // width, key % width)
+        return sparse.csr_matrix(
+            (matrix.data[order][first], at), shape=(matrix.shape[0], width)
+        ), self.variants
+
+    @cached_property
+    def last_bought(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+        """Day of the last purchase of any variant, as `items.Rows.lookup` takes it."""
+        return self._of_variants(self.known.last_bought)
+
+    @cached_property
+    def in_carts(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+        """What lies in the cart in any variant, as `items.Rows.lookup` takes it."""
+        return self._of_variants(self.carts)
+
+    @cached_property
+    def due_again(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+        """What is due in any variant, as `items.Rows.lookup` takes it."""
+        return self._of_variants(self.due)
+
+    @cached_property
     def segment(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_customers], -1 none, and the names."""
         return _coded(self.known.customers["segment"])
@@ -239,8 +289,9 @@ class Context:
     def sent(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
         """Two csr[n_customers, n_products] over the pairs sent before, of one pattern: how many sends
         ago the pair was last sent (1: in the latest), and 1 + the position in `EVIDENCE` of the
-        strongest evidence since."""
-        shape = (self.known.n_customers, self.known.n_products)
+        strongest evidence since. Where the shop has variants, columns are theirs (`variants`)."""
+        group = np.arange(self.known.n_products) if self.variants is None else self.variants
+        shape = (self.known.n_customers, int(group.max(initial=-1)) + 1)
         if self.sends is None or len(self.sends.customer) == 0:
             return sparse.csr_matrix(shape, dtype=np.int32), sparse.csr_matrix(shape, dtype=np.int8)
         customer, product, day = (
@@ -253,26 +304,29 @@ class Context:
         customer, product, day = customer[order], product[order], day[order]
         first = np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])]
         ago = np.repeat(rank_within(customer[first]), np.diff(np.r_[np.flatnonzero(first), len(day)]))
-        key, latest = np.unique(customer * shape[1] + product, return_index=True)  # the latest comes first
-        evidence = self._evidence(key, day[latest])
+        # The latest comes first.
+        key, latest = np.unique(customer * shape[1] + group[product], return_index=True)
+        evidence = self._evidence(key, day[latest], group, shape[1])
         at = (key // shape[1], key % shape[1])
         return (
             sparse.csr_matrix((ago[latest].astype(np.int32), at), shape=shape),
             sparse.csr_matrix(((evidence + 1).astype(np.int8), at), shape=shape),
         )
 
-    def _evidence(self, key: np.ndarray, day: np.ndarray) -> np.ndarray:
+    def _evidence(self, key: np.ndarray, day: np.ndarray, group: np.ndarray, width: int) -> np.ndarray:
         """int8 per pair sent (sorted key, day of its latest send): the strongest evidence since."""
         found = np.zeros(len(key), dtype=np.int8)
-        events, width = self.known.events, self.known.n_products
+        events = self.known.events
         recent = np.flatnonzero(events.day >= day.min())
-        wanted = events.customer[recent].astype(np.int64) * width + events.product[recent]
+        wanted = events.customer[recent].astype(np.int64) * width + group[events.product[recent]]
         place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
         since = (key[place] == wanted) & (events.day[recent] >= day[place])
         kind = events.kind[recent]
         found[place[since & np.isin(kind, VIEWS)]] = EVIDENCE.index("view")
         if self.price_drop_day is not None:
-            found[self.price_drop_day[key % width] >= day] = EVIDENCE.index("price_drop")
+            dropped = np.full(width, -1, dtype=np.int64)
+            np.maximum.at(dropped, group, self.price_drop_day)
+            found[dropped[key % width] >= day] = EVIDENCE.index("price_drop")
         found[place[since & (kind == PURCHASE)]] = EVIDENCE.index("purchase")
         return found
 

@@ -12,6 +12,9 @@ setting is off or the shop lacks what it looks at. Three kinds are functions her
 
 Rules of kind "slots" are how slots are filled (`pipeline`); they stand here for their place in the order.
 
+A limit that the shop as a whole cannot meet, because it has too few categories or brands to fill the
+slots, is raised to the smallest number that fills them (`met`): else nobody would get an email.
+
 To add a rule, write the function, give it a key in `config.ItemRules` and its line in `ORDER`.
 """
 
@@ -28,6 +31,7 @@ from recs_assets.recommenders.base import pairs
 from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.names import folded, matches
 
 Limit = tuple[np.ndarray, int]
 
@@ -78,13 +82,26 @@ class Rows:
         """int32 per pair: its row, -1 where there is none."""
         return self._scratch[local.astype(np.int64) * self._width + product]
 
-    def lookup(self, matrix: sparse.csr_matrix) -> np.ndarray:
-        """Per row, the value that a csr[all customers, n_products] stores for it, 0 where none."""
+    def lookup(self, matrix: sparse.csr_matrix, group: np.ndarray | None = None) -> np.ndarray:
+        """Per row, the value that a csr[all customers, n_products] stores for it, 0 where none.
+
+        Args:
+            matrix: see above; with `group`, csr[all customers, n_groups].
+            group: int[n_products], each product's column.
+        """
         values = np.zeros(len(self), dtype=matrix.dtype)
         some = matrix[self.customers]
-        row = self.find(*pairs(some))
-        values[row[row >= 0]] = some.data[row >= 0]
-        return values
+        if group is None:
+            row = self.find(*pairs(some))
+            values[row[row >= 0]] = some.data[row >= 0]
+            return values
+        if some.nnz == 0:
+            return values
+        local, column = pairs(some)
+        stored = local.astype(np.int64) * matrix.shape[1] + column  # ascending: indices are sorted
+        wanted = self.local.astype(np.int64) * matrix.shape[1] + group[self.product]
+        place = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)
+        return np.where(stored[place] == wanted, some.data[place], values)
 
 
 def available(context: Context, _: Rules) -> np.ndarray:
@@ -128,41 +145,41 @@ def sensitive_new(rows: Rows, context: Context, rules: Rules) -> np.ndarray | No
 
 
 def bought_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """Not bought within `bought_within_days` before the anchor; 1 is the day before."""
+    """No variant bought within `bought_within_days` before the anchor; 1 is the day before."""
     days = rules.items.bought_within_days
     if days is None:
         return None
     # Days since 1970 are positive, so the 0 of a pair never bought is never recent.
-    return rows.lookup(context.known.last_bought) < max(1, context.known.anchor_day - days)
+    return rows.lookup(*context.last_bought) < max(1, context.known.anchor_day - days)
 
 
 def in_cart(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """Does not lie in the customer's cart."""
+    """No variant lies in the customer's cart."""
     if not rules.items.not_in_cart or context.carts is None:
         return None
-    return rows.lookup(context.carts) == 0
+    return rows.lookup(*context.in_carts) == 0
 
 
 def rejected(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """Was neither returned nor rated 2 or lower by the customer."""
+    """Was neither returned nor rated 2 or lower by the customer; another variant may fit."""
     if not rules.items.not_rejected or context.rejected is None:
         return None
     return rows.lookup(context.rejected) == 0
 
 
 def due(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """Never bought by the customer, or due again (`cadence.due_again`)."""
+    """No variant ever bought by the customer, or one due again (`cadence.due_again`)."""
     if not rules.items.only_due or context.due is None:
         return None
-    return (rows.lookup(context.known.last_bought) == 0) | (rows.lookup(context.due) > 0)
+    return (rows.lookup(*context.last_bought) == 0) | (rows.lookup(*context.due_again) > 0)
 
 
 def sent_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """Not in the customer's last `sent_within_sends` sends, whatever happened since."""
+    """No variant in the customer's last `sent_within_sends` sends, whatever happened since."""
     sends = rules.items.sent_within_sends
     if sends is None or context.sends is None:
         return None
-    ago = rows.lookup(context.sent[0])
+    ago = rows.lookup(context.sent[0], context.variants)
     return (ago == 0) | (ago > sends)
 
 
@@ -171,6 +188,11 @@ def one_per_parent(context: Context, rules: Rules) -> Limit | None:
     if not rules.items.one_per_parent or context.parent is None:
         return None
     return context.parent, 1
+
+
+def one_per_title(context: Context, rules: Rules) -> Limit | None:
+    """One product of a title: two that read the same are the same to who reads them."""
+    return (context.title, 1) if rules.items.one_per_title else None
 
 
 def max_per_category(context: Context, rules: Rules) -> Limit | None:
@@ -202,31 +224,35 @@ def excluded(context: Context, rules: Rules) -> np.ndarray | None:
     items = rules.items
     if not (items.excluded_categories or items.excluded_brands or items.excluded_products):
         return None
-    out = context.known.products["product_id"].isin(items.excluded_products).to_numpy(dtype=bool)
+    ids = context.product_codes
+    out = np.zeros(context.known.n_products, dtype=bool)
+    out[[ids[own] for name in items.excluded_products for own in matches(name, ids)]] = True
     for names, (code, labels) in (
         (items.excluded_categories, context.category),
         (items.excluded_brands, context.brand),
     ):
-        unwanted = np.array([label in names for label in labels] + [False])  # the last: no label, code -1
-        out = out | unwanted[code]
+        wanted = {folded(name) for name in names}
+        unwanted = np.array([folded(label) in wanted for label in labels] + [False])  # the last: no label
+        out |= unwanted[code]
     return ~out
 
 
 def max_repeat(rows: Rows, context: Context, rules: Rules) -> Limit | None:
-    """Products of the last `repeat_sends` sends without new evidence: together one group."""
+    """Products of the last `repeat_sends` sends, or variants of them, without new evidence: together one group."""
     most = rules.slots.max_repeat
     if most is None or context.sends is None:
         return None
-    ago, evidence = (rows.lookup(matrix) for matrix in context.sent)
+    ago, evidence = (rows.lookup(matrix, context.variants) for matrix in context.sent)
     return np.where((ago > 0) & (ago <= rules.slots.repeat_sends) & (evidence == 1), 0, -1), most
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One line of the order."""
+    """One line of the order; `keys`: of the campaign file, which switch it on (none: always on)."""
 
     name: str
     kind: Literal["product", "pair", "limit", "pair limit", "slots"]
+    keys: tuple[str, ...] = ()
     apply: Callable[..., np.ndarray | Limit | None] | None = None
     silent: bool = False  # what it refuses is not named as the reason for another product either
 
@@ -234,36 +260,47 @@ class Rule:
 def _rule(
     kind: Literal["product", "pair", "limit", "pair limit"],
     apply: Callable[..., np.ndarray | Limit | None],
+    *keys: str,
     silent: bool = False,
 ) -> Rule:
-    return Rule(apply.__name__, kind, apply, silent)
+    return Rule(apply.__name__, kind, keys, apply, silent)
 
 
 # A row that several rules refuse counts for the first of them.
 ORDER: tuple[Rule, ...] = (
     _rule("product", available),
-    _rule("product", in_stock),
+    _rule("product", in_stock, "rules.min_stock"),
     _rule("pair", sellable),
-    _rule("product", complete),
-    _rule("product", sensitive, silent=True),
-    _rule("pair", sensitive_new),
-    _rule("pair", bought_recently),
-    _rule("pair", in_cart),
-    _rule("pair", rejected),
-    _rule("pair", due),
-    _rule("pair", sent_recently),
-    _rule("limit", one_per_parent),
-    _rule("limit", max_per_category),
-    _rule("limit", max_per_brand),
-    _rule("product", min_price),
-    _rule("product", min_margin),
-    Rule("pinned", "slots"),
-    Rule("margin_boost", "slots"),
-    _rule("product", excluded, silent=True),
-    Rule("discovery", "slots"),
-    Rule("diversity", "slots"),
-    _rule("pair limit", max_repeat),
+    _rule("product", complete, "rules.complete"),
+    _rule("product", sensitive, "rules.sensitive", silent=True),
+    _rule("pair", sensitive_new, "rules.sensitive"),
+    _rule("pair", bought_recently, "rules.bought_within_days"),
+    _rule("pair", in_cart, "rules.not_in_cart"),
+    _rule("pair", rejected, "rules.not_rejected"),
+    _rule("pair", due, "rules.only_due"),
+    _rule("pair", sent_recently, "rules.sent_within_sends"),
+    _rule("limit", one_per_parent, "rules.one_per_parent"),
+    _rule("limit", one_per_title, "rules.one_per_title"),
+    _rule("limit", max_per_category, "rules.max_per_category"),
+    _rule("limit", max_per_brand, "rules.max_per_brand"),
+    _rule("product", min_price, "rules.min_price"),
+    _rule("product", min_margin, "rules.min_margin"),
+    Rule("pinned", "slots", ("slots.pinned",)),
+    Rule("margin_boost", "slots", ("slots.margin_strength",)),
+    _rule(
+        "product",
+        excluded,
+        "rules.excluded_categories",
+        "rules.excluded_brands",
+        "rules.excluded_products",
+        silent=True,
+    ),
+    Rule("discovery", "slots", ("slots.discovery_share", "slots.discovery_categories")),
+    Rule("diversity", "slots", ("slots.mmr_lambda",)),
+    _rule("pair limit", max_repeat, "slots.max_repeat", "slots.repeat_sends"),
 )
+# Limits that are raised where the shop cannot meet them. Two variants, or one title twice, help nobody.
+RAISED = ("max_per_category", "max_per_brand", "max_repeat")
 NAMES = tuple(rule.name for rule in ORDER)
 PASSED = len(ORDER)
 
@@ -305,6 +342,66 @@ def row_rules(
 def product_limits(context: Context, rules: Rules, without: frozenset[str]) -> dict[int, Limit]:
     """Position in `ORDER` -> groups of the products and most, of every limit that is on."""
     return _on("limit", without, context, rules)
+
+
+def raised(limits: dict[int, Limit], products: np.ndarray, k: int) -> dict[int, Limit]:
+    """The limits (`product_limits`), raised where these products (`apart`) cannot fill k slots with them."""
+    return {
+        number: (group, met(group[products], most, k) if NAMES[number] in RAISED else most)
+        for number, (group, most) in limits.items()
+    }
+
+
+def apart(limits: dict[int, Limit], reachable: np.ndarray) -> np.ndarray:
+    """int[]: of the reachable products one per parent and per title, those that a list may hold together."""
+    products = np.flatnonzero(reachable)
+    for number, (group, most) in limits.items():
+        if NAMES[number] not in RAISED and most == 1:
+            of = group[products]
+            first = np.unique(of, return_index=True)[1]
+            products = products[np.union1d(first, np.flatnonzero(of < 0))]
+    return products
+
+
+def met(group: np.ndarray, most: int, k: int) -> int:
+    """The smallest number from `most` on that lets k products stand in one list; `most` where none does.
+
+    Args:
+        group: int[n], of the products to choose from; -1 is not limited.
+        most: products of one group in a list.
+        k: slots.
+
+    >>> met(np.array([0] * 20), 4, 12), met(np.array([0, 1, 2] * 20), 4, 12), met(np.array([0, 1, 1, 1]), 1, 12)
+    (12, 4, 1)
+    """
+    free, size = int((group < 0).sum()), np.bincount(group[group >= 0])
+    if free + size.sum() < k:
+        return most
+    while free + np.minimum(size, most).sum() < k:
+        most += 1
+    return most
+
+
+def repeats_met(context: Context, rules: Rules, products: np.ndarray) -> int:
+    """`max_repeat`, raised where more than half of the customers written to before could not get a list
+    with it: then to what all of them need.
+
+    Args:
+        context: of the shop.
+        rules: the campaign's.
+        products: int[], codes that a list may hold together (`apart`).
+    """
+    most, k = rules.slots.max_repeat, rules.slots.k
+    if most is None or context.sends is None or len(products) < k:
+        return most or 0
+    ago, evidence = context.sent
+    size = np.bincount(
+        products if context.variants is None else context.variants[products], minlength=ago.shape[1]
+    )
+    stale = ((ago.data <= rules.slots.repeat_sends) & (evidence.data == 1)).astype(np.int64)
+    repeats = sparse.csr_matrix((stale, ago.indices, ago.indptr), shape=ago.shape) @ size
+    need = (k - (len(products) - repeats))[np.diff(ago.indptr) > 0]
+    return most if len(need) == 0 or np.median(need) <= most else int(need.max())
 
 
 def row_limits(

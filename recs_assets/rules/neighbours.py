@@ -16,7 +16,8 @@ from recs_assets.rules.slots import Board, Slate, Values, choose
 def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
     """What the rules let stand next to each product; whoever looks at the page is not known.
 
-    A neighbour passes every product rule, may be sold wherever the product may, and is no variant of it. Neither
+    A neighbour passes every product rule, may be sold wherever the product may, is no variant of it and has another
+    title. Neither
     the product nor the neighbour is kept from being named, or sensitive in a way that asks who is looking. The
     limits hold within each list.
 
@@ -40,6 +41,8 @@ def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
         keep &= ~(context.sellable[:, product] & ~context.sellable[:, neighbour]).any(axis=0)
     if rules.items.one_per_parent and context.parent is not None:
         keep &= (context.parent[product] != context.parent[neighbour]) | (context.parent[product] < 0)
+    if rules.items.one_per_title:
+        keep &= (context.title[product] != context.title[neighbour]) | (context.title[product] < 0)
     found = found[keep]
     product, neighbour = product[keep], neighbour[keep]
     k, limits = rules.slots.k, product_limits(context, rules, nobody)

@@ -9,8 +9,13 @@ of near categories added; the product and pair rules in `items.ORDER`; then the 
 4. personal again, for what discovery left open;
 5. fill, down the ladder: her segment's, her categories', everybody's most popular products.
 
-Limits (variants, categories, brands, repeats) hold over all five. In the list, personal slots come first,
-in the order of choice, then discovery, then fill; pinned products keep their slot.
+Limits (variants, titles, categories, brands, repeats) hold over all five. In the list, personal slots come
+first, then discovery, both from the largest score down, then fill, the most popular first; pinned products
+keep their slot. Diversity decides what is in the list and not where it stands. With `margin_strength`
+personal slots are ordered by what it orders by.
+
+Reserves, where they are asked for, are what the same steps would choose next: for a slot whose product
+sells out before the email leaves.
 
 Nothing of one customer depends on another customer of the call: any split of customers into calls or
 blocks gives the same rows.
@@ -19,7 +24,7 @@ blocks gives the same rows.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -33,13 +38,18 @@ from recs_assets.rules.items import (
     NAMES,
     ORDER,
     PASSED,
+    Limit,
     Rows,
+    apart,
     idle,
     product_limits,
     product_rules,
+    raised,
+    repeats_met,
     row_limits,
     row_rules,
 )
+from recs_assets.rules.names import matches
 from recs_assets.rules.pools import Pools
 from recs_assets.rules.recipients import REASONS, exclusions
 from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Likeness, Slate, Values, choose
@@ -53,6 +63,11 @@ Placement = Literal["email", "page"]
 PINNED, DISCOVERY, FILL = "pinned", "discovery", "popularity"
 
 REPEATS = ("new", "repeat", *EVIDENCE[1:])
+# Columns of a selection beside customer and slot.
+CELLS = {
+    "product": np.int32, "score": np.float32, "p_purchase": np.float32, "source": np.int16, "type": np.int8,
+    "level": np.int8, "repeat": np.int8,
+}  # fmt: skip
 
 # Customers filled at once: their cells' vectors (64 float32) then stay within a processor's cache.
 BLOCK = 128
@@ -85,12 +100,17 @@ class Selection:
             that several rules refuse counts for the first of them; a limit's counts are the candidates
             it closed while their customer still had slots to fill.
         traced: customer int32, product int32, rule str of every such candidate; None unless asked for.
+        reserves: None unless asked for. The rows and after them, slots k + 1, k + 2, ..., every customer's
+            next admissible products, best first, as many as there are; the columns of `rows`, and for
+            every limit that is on "<name>" (int32 group, -1 none) and "<name>_most": of one group no list
+            may hold more.
     """
 
     rows: pd.DataFrame
     suppressed: pd.DataFrame
     removed: pd.Series
     traced: pd.DataFrame | None
+    reserves: pd.DataFrame | None = None
 
     @cached_property
     def counts(self) -> pd.Series:
@@ -109,6 +129,7 @@ def select(
     without: Collection[str] = (),
     trace: bool = False,
     placement: Placement = "email",
+    reserves: int = 0,
 ) -> Selection:
     """Fill the slots of every eligible customer.
 
@@ -125,7 +146,8 @@ def select(
         without: rules (`items.NAMES`) to leave out, for measuring them; never for sending.
         trace: also return what was taken out, row by row.
         placement: an email, or a page: nobody is excluded from it, and a customer with one product or
-            more has a list.
+            more has a list; limits stay as the rules say.
+        reserves: of an email, also return up to so many more products per customer.
 
     Raises:
         RulesError: a code outside the context, a score that is not finite, a pair that stands twice, an
@@ -146,17 +168,16 @@ def select(
     block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products)))
     scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
     with one_blas_thread():
-        for own, members in variants(context, rules, customers):
+        for _, own, members in by_segment(context, rules, customers):
             if placement == "email":
                 reason[members] = exclusions(context, own.eligibility)[members]
             eligible = members[reason[members] < 0]
             # Neighbours of one segment share the ladder's first step.
             eligible = eligible[np.argsort(context.segment[0][eligible], kind="stable")]
-            fewest = own.slots.k if placement == "email" else 1
-            job = _Job(context, own, ranked, without, scratch, trace, fewest)
+            job = _Job(context, own, ranked, without, scratch, trace, placement, reserves)
             for start in range(0, len(eligible), block):
                 parts.append(job.run(eligible[start : start + block]))
-    return _assembled(parts, ranked, reason, customers, trace)
+    return _assembled(parts, ranked, reason, customers, trace, reserves)
 
 
 def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[str]:
@@ -167,8 +188,8 @@ def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[
         RulesError: as `select`.
     """
     found, ranked = set(NAMES), _Ranked.of(candidates, context)
-    for own, _ in variants(context, rules, np.empty(0, dtype=np.int64)):
-        job = _Job(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), False, own.slots.k)
+    for _, own, _ in by_segment(context, rules, np.empty(0, dtype=np.int64)):
+        job = _Job(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), trace=False)
         slots = {
             "pinned": bool(job.pins),
             "margin_boost": job.boost is not None,
@@ -181,42 +202,37 @@ def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[
     return found
 
 
-def unknown_names(rules: Rules, context: Context) -> list[str]:
-    """One sentence per name in the rules that the shop does not have: a typing error, or gone."""
-    products = set(context.known.products["product_id"])
-    have = {
-        "excluded_categories": set(context.category[1]),
-        "excluded_brands": set(context.brand[1]),
-        "excluded_products": products,
-        "segments": set(context.segment[1]),
-    }
-    found = [("segments", name) for name in rules.segments]
-    for part in (rules, *rules.segments.values()):
-        found += [("pinned", pin.product) for pin in part.slots.pinned]
-        for key in ("excluded_categories", "excluded_brands", "excluded_products"):
-            found += [(key, name) for name in getattr(part.items, key)]
-    return [
-        f"{key}: the shop has no {name!r}."
-        for key, name in dict.fromkeys(found)
-        if name not in have.get(key, products)
-    ]
+def limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rules) -> dict[str, int]:
+    """Limit -> products of one group that a list may hold: what the rules say, or more where the shop
+    cannot meet that (`items.met`). Segments' own rules aside."""
+    job = _Job(
+        context, rules, _Ranked.of(candidates, context), frozenset(), np.empty(0, np.int32), trace=False
+    )
+    found = {NAMES[number]: most for number, (_, most) in job.limits.items()}
+    if rules.slots.max_repeat is not None and context.sends is not None:
+        found["max_repeat"] = job.most_repeats
+    return found
 
 
-def variants(context: Context, rules: Rules, customers: np.ndarray) -> Iterator[tuple[Rules, np.ndarray]]:
-    """The rules that hold for which of the customers."""
+def by_segment(
+    context: Context, rules: Rules, customers: np.ndarray
+) -> Iterator[tuple[str | None, Rules, np.ndarray]]:
+    """The rules that hold for which of the customers: those of every segment that has its own, by its
+    name in the rules, then (None) those of the others."""
     code, names = context.segment
     rest = np.ones(len(customers), dtype=bool)
     for name in rules.segments:
-        if name in names:
-            inside = code[customers] == names.index(name)
+        if len(own := matches(name, names)) == 1:
+            inside = code[customers] == names.index(own[0])
             rest &= ~inside
-            yield rules.of_segment(name), customers[inside]
-    yield Rules(eligibility=rules.eligibility, items=rules.items, slots=rules.slots), customers[rest]
+            yield name, rules.of_segment(name), customers[inside]
+    yield None, Rules(eligibility=rules.eligibility, items=rules.items, slots=rules.slots), customers[rest]
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Candidates as arrays sorted by (customer, score descending, product), and where customers start."""
+    """Candidates as arrays sorted by (customer, score descending, product), where customers start, and
+    which products are anybody's."""
 
     product: np.ndarray
     score: np.ndarray
@@ -225,6 +241,7 @@ class _Ranked:
     sources: list[str]
     start: np.ndarray
     has_p: bool
+    listed: np.ndarray
 
     @classmethod
     def of(cls, candidates: pd.DataFrame, context: Context) -> _Ranked:
@@ -255,7 +272,8 @@ class _Ranked:
         np.cumsum(np.bincount(customer, minlength=known.n_customers), out=start[1:])
         names = [str(name) for name in source.categories]
         names += [name for name in (PINNED, DISCOVERY, FILL) if name not in names]
-        return cls(product, score, p_purchase, codes, names, start, not np.isnan(p_purchase).all())
+        listed = np.bincount(product, minlength=known.n_products) > 0
+        return cls(product, score, p_purchase, codes, names, start, not np.isnan(p_purchase).all(), listed)
 
     def rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions of these customers' rows, and which of the customers each belongs to."""
@@ -266,14 +284,15 @@ class _Ranked:
 
 @dataclass(frozen=True)
 class _Part:
-    """One block's result: codes of the eligible, who has a list and its cells (product -1: empty), removed
-    rows."""
+    """One block's result: codes of customers with a list and of those short of one, the cells of the
+    lists by slot (product -1: empty), removed rows, the columns of `Selection.reserves`."""
 
     customers: np.ndarray
-    complete: np.ndarray
-    cells: dict[str, np.ndarray]
+    short: np.ndarray
+    cells: dict[str | int, np.ndarray]
     removed: np.ndarray
     traced: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    reserves: dict[str, np.ndarray]
 
 
 class _Job:
@@ -287,19 +306,27 @@ class _Job:
         without: frozenset[str],
         scratch: np.ndarray,
         trace: bool,
-        fewest: int,
+        placement: Placement = "email",
+        reserves: int = 0,
     ) -> None:
         self.context, self.rules, self.ranked = context, rules, ranked
-        self.without, self.scratch, self.trace, self.fewest = without, scratch, trace, fewest
+        self.without, self.scratch, self.trace, self.reserves = without, scratch, trace, reserves
         slots = rules.slots
+        self.fewest = slots.k if placement == "email" else 1
         self.by_product = product_rules(context, rules, without)
-        self.limits = product_limits(context, rules, without)
-        self.pools = Pools(context, self.by_product == PASSED)
+        passed = self.by_product == PASSED
+        self.pools = Pools(context, passed)
+        self.limits, self.most_repeats = product_limits(context, rules, without), slots.max_repeat
+        if placement == "email":
+            reachable = passed & ranked.listed
+            if slots.ladder:
+                reachable[self.pools.everywhere] = True
+            products = apart(self.limits, reachable)
+            self.limits = raised(self.limits, products, slots.k)
+            self.most_repeats = repeats_met(context, rules, products)
         pins = [] if "pinned" in without else sorted(slots.pinned, key=lambda pin: pin.slot)
-        code = (
-            {name: number for number, name in enumerate(context.known.products["product_id"])} if pins else {}
-        )
-        self.pins = [(code[pin.product], pin.slot) for pin in pins if pin.product in code]
+        ids = context.product_codes
+        self.pins = [(ids[own[0]], pin.slot) for pin in pins if len(own := matches(pin.product, ids)) == 1]
         self.quota = 0 if "discovery" in without else min(slots.discovery_slots, slots.k - len(self.pins))
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
@@ -314,25 +341,97 @@ class _Job:
             if not rows.unique:
                 raise RulesError("The candidates hold a product twice for one customer.")
             first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
-            held = row_limits(rows, self.context, self.rules, self.limits, self.without)
+            held = self._held(rows)
             slate = Slate(len(customers), self.rules.slots.k, held)
-            kept, relevance = self._competing(rows, first, values, n_ranked)
+            kept, values, relevance = self._competing(rows, first, values, n_ranked)
             board = Board(rows, kept, held)
-            self._fill_own(slate, board, rows, values, relevance, n_ranked, near)
+            likeness = self._fill_own(slate, board, rows, values, relevance, n_ranked, near)
             on = (board.taken_out < PASSED) & (board.row < n_ranked)
             first[board.row[on]] = board.taken_out[on]
         gone = np.flatnonzero(first[:n_ranked] < PASSED)
         self._climb(slate, customers)
-        complete = slate.count >= self.fewest
-        cells = {name: values[complete] for name, values in slate.cells.items()}
+        complete = np.flatnonzero(slate.count >= self.fewest)
+        cells = _in_slots(slate.table(complete))
         cells["repeat"] = self._repeats(customers[complete], cells["product"])
+        reserves = {}
+        if self.reserves and len(complete):
+            cells_of = (board.row >= 0) & (board.row < n_ranked)
+            reserves = self._reserved(
+                slate,
+                board,
+                values,
+                relevance[board.row],
+                cells_of,
+                likeness,
+                (customers, local, product),
+                complete,
+                cells,
+            )
         return _Part(
-            customers,
-            complete,
-            _in_slots(cells),
+            customers[complete],
+            np.delete(customers, complete),
+            cells,
             np.bincount(first[gone], minlength=PASSED),
             (customers[local[gone]], product[gone], first[gone]) if self.trace else None,
+            reserves,
         )
+
+    def _reserved(
+        self,
+        slate: Slate,
+        board: Board,
+        values: Values,
+        relevance: np.ndarray,
+        cells: np.ndarray,
+        likeness: Likeness | None,
+        block: tuple[np.ndarray, np.ndarray, np.ndarray],
+        complete: np.ndarray,
+        chosen: dict[str, np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """The lists of the `complete` customers, and what would come next, as columns of
+        `Selection.reserves`: first what every limit allows beside the whole list, then what a limit
+        allows once products of its group are gone."""
+        customers, k = block[0], slate.k
+        slate.widen(self.reserves)
+        for spare in (0, self.reserves):
+            board.reopen(spare)
+            slate.lay(board)
+            need = np.zeros(len(customers), dtype=np.int64)
+            need[complete] = slate.k - slate.count[complete]
+            if not need.any():
+                break
+            with self._open(*block):  # likeness looks rows up
+                choose(slate, board, values, "personal", need, relevance, cells, likeness, self.weight)
+            part = slate.part(complete)
+            self._climb(part, customers[complete], spare)
+            slate.put(complete, part)
+        after = {name: values[:, k:] for name, values in slate.table(complete).items()}
+        there = after["product"] >= 0
+        after["repeat"] = self._repeats(customers[complete], after["product"])
+        both = {name: np.concatenate([chosen[name], after[name]], axis=1) for name in after}
+        there = np.concatenate([np.ones((len(complete), k), dtype=bool), there], axis=1)
+        who, column = np.nonzero(there)
+        limits = {number: most for number, _, most in board.limits}
+        least = self.rules.items.min_stock
+        return {
+            "customer": customers[complete][who],
+            "slot": column + 1,
+            "min_stock": np.full(len(who), np.nan if least is None else least),
+            **{name: both[name][there] for name in CELLS},
+            **{NAMES[number]: both[number][there] for number in limits},
+            **{
+                f"{NAMES[number]}_most": np.full(len(who), most - board.spare)
+                for number, most in limits.items()
+            },
+        }
+
+    def _held(self, rows: Rows, spare: int = 0) -> dict[int, Limit]:
+        """Every limit that is on, for these rows, each `spare` wider than the rules say."""
+        held = row_limits(rows, self.context, self.rules, self.limits, self.without)
+        return {
+            number: (group, (self.most_repeats if NAMES[number] == "max_repeat" else most) + spare)
+            for number, (group, most) in held.items()
+        }
 
     def _open(self, customers: np.ndarray, local: np.ndarray, product: np.ndarray) -> Rows:
         return Rows(customers, local, product, self.context.known.n_products, self.scratch)
@@ -348,6 +447,7 @@ class _Job:
             ranked.p_purchase[at],
             ranked.source[at].astype(np.int16),
             np.zeros(len(at), np.int8),
+            ranked.score[at],
         )
         near = self._near(customers) if self.quota else None
         more = [
@@ -388,9 +488,10 @@ class _Job:
 
     def _competing(
         self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows that passed, customers adjacent, best first, additions last; and per row its relevance,
-        float32 in 0..1: what it is ordered by, scaled between her worst and best competing candidate."""
+    ) -> tuple[np.ndarray, Values, np.ndarray]:
+        """Rows that passed, customers adjacent, best first, additions last; the values with what rows
+        are ordered by; and per row its relevance, float32 in 0..1: that, scaled between the customer's
+        worst and best competing candidate."""
         kept = np.flatnonzero(first[:n_ranked] == PASSED)
         value = values.score[kept]
         if self.boost is not None:
@@ -398,6 +499,9 @@ class _Job:
             value = (value * self.boost[rows.product[kept]]).astype(np.float32)
             order = np.lexsort((-value, rows.local[kept]))  # stable: ties keep the order of the score
             kept, value = kept[order], value[order]
+            ordered = values.order.copy()
+            ordered[kept] = value
+            values = replace(values, order=ordered)
         local = rows.local[kept]
         within = rank_within(local) <= max(DEPTH, 2 * self.rules.slots.k)
         kept, value, local = kept[within], value[within], local[within]
@@ -412,7 +516,7 @@ class _Job:
             relevance[kept] = np.where(high > low, (value - low) / spread, 1)
         added = n_ranked + np.flatnonzero(first[n_ranked:] == PASSED)
         kept = np.concatenate([kept, added])
-        return kept[np.argsort(rows.local[kept], kind="stable")], relevance
+        return kept[np.argsort(rows.local[kept], kind="stable")], values, relevance
 
     def _fill_own(
         self,
@@ -423,10 +527,10 @@ class _Job:
         relevance: np.ndarray,
         n_ranked: int,
         near: np.ndarray | None,
-    ) -> None:
-        """Steps 1 to 4 of the module's list."""
+    ) -> Likeness | None:
+        """Steps 1 to 4 of the module's list; the likeness to what was chosen."""
         if board.row.shape[1] == 0:
-            return
+            return None
         likeness = Likeness(self.context, rows, board) if self.weight < 1 else None
         for pin, slot in self.pins:
             at, column = np.nonzero((board.product == pin) & board.open)
@@ -460,6 +564,7 @@ class _Job:
         choose(
             slate, board, values, "personal", slate.k - slate.count, relevance, cells, likeness, self.weight
         )
+        return likeness
 
     def _discovery(
         self, board: Board, customers: np.ndarray, near: np.ndarray
@@ -478,36 +583,43 @@ class _Job:
         pool[who[late], column[late]] = False
         return pool, category
 
-    def _climb(self, slate: Slate, customers: np.ndarray) -> None:
-        """Step 5: fill the slates that are not full from the ladder."""
+    def _climb(self, slate: Slate, customers: np.ndarray, spare: int = 0) -> None:
+        """Step 5: fill the slates that are not full from the ladder, limits `spare` wider than the rules say."""
         for level in self.rules.slots.ladder:
             short = np.flatnonzero(slate.count < slate.k)
             if len(short) == 0:
                 return
             if level == "category":
                 local, product = self.pools.of_own_categories(customers[short])
-                self._fill_from(slate, customers, short, local, product, level)
+                self._fill_from(slate, customers, short, local, product, level, spare)
             elif level == "global":
-                self._descend(slate, customers, short, self.pools.everywhere, level)
+                self._descend(slate, customers, short, self.pools.everywhere, level, spare)
             else:
                 segment = self.context.segment[0][customers[short]]
                 for code in np.unique(segment):
                     order = self.pools.of_segment(int(code))
-                    self._descend(slate, customers, short[segment == code], order, level)
+                    self._descend(slate, customers, short[segment == code], order, level, spare)
 
     def _descend(
-        self, slate: Slate, customers: np.ndarray, short: np.ndarray, order: np.ndarray, level: str
+        self,
+        slate: Slate,
+        customers: np.ndarray,
+        short: np.ndarray,
+        order: np.ndarray,
+        level: str,
+        spare: int,
     ) -> None:
         """Give the customers at `short` products in this order until their slates are full."""
         size = max(FIRST_FILL, 4 * slate.k)
         while len(short) and len(order):
             some, order = order[:size], order[size:]
             local = np.repeat(np.arange(len(short)), len(some))
-            self._fill_from(slate, customers, short, local, np.tile(some, len(short)), level)
+            self._fill_from(slate, customers, short, local, np.tile(some, len(short)), level, spare)
             short = short[slate.count[short] < slate.k]
             if len(short) and len(order):
                 # Whose categories or brands are full need not see the rest of the catalogue.
-                room = slate.part(short).room(order, self.limits)
+                limits = {number: (group, most + spare) for number, (group, most) in self.limits.items()}
+                room = slate.part(short).room(order, limits)
                 short, order = short[room.any(axis=1)], order[room.any(axis=0)]
             size = min(2 * size, MOST_FILL)
 
@@ -519,14 +631,14 @@ class _Job:
         local: np.ndarray,
         product: np.ndarray,
         level: str,
+        spare: int,
     ) -> None:
         """Give every customer at `short` the first of her products (`local`: her position in `short`,
         ascending) that pass and that the limits allow."""
         part = slate.part(short)
         with self._open(customers[short], local, product.astype(np.int32)) as rows:
             first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
-            held = row_limits(rows, self.context, self.rules, self.limits, self.without)
-            board = Board(rows, np.flatnonzero(first == PASSED), held)
+            board = Board(rows, np.flatnonzero(first == PASSED), self._held(rows, spare))
         part.lay(board)
         values = Values.unscored(len(local), self.ranked.sources.index(FILL), level)
         order = np.broadcast_to(-np.arange(board.row.shape[1], dtype=np.float32), board.row.shape)
@@ -535,11 +647,11 @@ class _Job:
 
     def _repeats(self, customers: np.ndarray, product: np.ndarray) -> np.ndarray:
         """int8 like `product` [customers, k]: position in `REPEATS`."""
-        if self.context.sends is None:
-            return np.zeros(product.shape, dtype=np.int8)
         repeats, filled = np.zeros(product.shape, dtype=np.int8), product >= 0
+        if self.context.sends is None:
+            return repeats
         with self._open(customers, np.nonzero(filled)[0], product[filled]) as rows:
-            ago, evidence = (rows.lookup(matrix) for matrix in self.context.sent)
+            ago, evidence = (rows.lookup(matrix, self.context.variants) for matrix in self.context.sent)
         repeats[filled] = np.where(ago <= self.rules.slots.repeat_sends, evidence, 0)
         return repeats
 
@@ -580,13 +692,19 @@ def _mixed(key: np.ndarray) -> np.ndarray:
     return key ^ (key >> np.uint64(31))
 
 
-def _in_slots(cells: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _in_slots(cells: dict[str | int, np.ndarray]) -> dict[str | int, np.ndarray]:
     """Slates from the order of choice into the order of slots."""
     size, k = cells["product"].shape
-    # By type, then as chosen; then empty ones; pinned last, by slot.
-    kind = np.where(cells["product"] < 0, SLOT_TYPES.index("pinned"), cells["type"])
+    if size == 0:
+        return cells
+    # By type, personal and discovery by value, fill as chosen; then empty ones; pinned last, by slot.
+    empty = cells["product"] < 0
+    kind = np.where(empty, SLOT_TYPES.index("pinned"), cells["type"])
     key = kind.astype(np.int64) * (k + 1) + cells["slot"]
-    chosen = np.argsort(key, axis=1, kind="stable")
+    by_value = ~empty & (cells["type"] <= SLOT_TYPES.index("discovery"))
+    value, product = (np.where(by_value, cells[name], 0) for name in ("order", "product"))
+    flat = np.lexsort((product.ravel(), -value.ravel(), key.ravel(), np.repeat(np.arange(size), k)))  # stable
+    chosen = flat.reshape(size, k) - k * np.arange(size)[:, None]
     reserved = np.zeros((size, k + 1), dtype=bool)
     np.put_along_axis(reserved, cells["slot"].astype(np.int64), True, axis=1)
     slots = np.argsort(reserved[:, 1:], axis=1, kind="stable")  # the free ones, then the reserved ones
@@ -596,37 +714,36 @@ def _in_slots(cells: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _assembled(
-    parts: list[_Part], ranked: _Ranked, reason: np.ndarray, customers: np.ndarray, trace: bool
+    parts: list[_Part],
+    ranked: _Ranked,
+    reason: np.ndarray,
+    customers: np.ndarray,
+    trace: bool,
+    reserves: int,
 ) -> Selection:
     def joined(arrays: list[np.ndarray], dtype: type) -> np.ndarray:
         return np.concatenate([np.empty(0, dtype), *arrays]).astype(dtype)
 
-    who = joined([part.customers[part.complete] for part in parts], np.int32)
+    who = joined([part.customers for part in parts], np.int32)
     order = np.argsort(who)  # blocks of segments lie side by side
 
     def cells(name: str) -> np.ndarray:
         return np.concatenate([part.cells[name] for part in parts])[order]
 
     filled = cells("product") >= 0 if parts else np.empty((0, 0), dtype=bool)
-
-    def column(name: str, dtype: type) -> np.ndarray:
-        return cells(name)[filled].astype(dtype) if parts else np.empty(0, dtype)
-
-    rows = pd.DataFrame(
+    rows = _named(
         {
             "customer": np.repeat(who[order], filled.sum(axis=1)),
             "slot": filled.cumsum(axis=1)[filled].astype(np.int16),
-            "product": column("product", np.int32),
-            "score": column("score", np.float32),
-            "p_purchase": column("p_purchase", np.float32),
-            "source": pd.Categorical.from_codes(column("source", np.int16), categories=ranked.sources),
-            "slot_type": pd.Categorical.from_codes(column("type", np.int8), categories=list(SLOT_TYPES)),
-            "fallback_level": pd.Categorical.from_codes(column("level", np.int8), categories=list(LEVELS)),
-            "repeat": pd.Categorical.from_codes(column("repeat", np.int8), categories=list(REPEATS)),
-        }
+            **{
+                name: cells(name)[filled].astype(dtype) if parts else np.empty(0, dtype)
+                for name, dtype in CELLS.items()
+            },
+        },
+        ranked,
     )
     excluded = customers[reason[customers] >= 0]
-    short = joined([part.customers[~part.complete] for part in parts], np.int64)
+    short = joined([part.short for part in parts], np.int64)
     names = np.array(REASONS, dtype=object)
     suppressed = pd.DataFrame(
         {
@@ -652,4 +769,46 @@ def _assembled(
                 "rule": pd.Series(names[lines[2][by_customer]], dtype="str"),
             }
         )
-    return Selection(rows, suppressed, removed, traced)
+    if not reserves:
+        return Selection(rows, suppressed, removed, traced)
+    tables = [pd.DataFrame(part.reserves) for part in parts if part.reserves]
+    after = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    after = after.reindex(
+        columns=[
+            "customer",
+            "slot",
+            *CELLS,
+            "min_stock",
+            *(name for name in after if name in NAMES or name.endswith("_most")),
+        ]
+    )
+    held = [name for name in after if name in NAMES]
+    after = after.fillna(dict.fromkeys(held, -1) | {f"{name}_most": 0 for name in held})
+    after = after.sort_values(["customer", "slot"], ignore_index=True).astype(
+        CELLS
+        | {"customer": np.int32, "slot": np.int16, "min_stock": float}
+        | {name: np.int32 for limit in held for name in (limit, f"{limit}_most")}
+    )
+    named = _named({name: after[name].to_numpy() for name in ("customer", "slot", *CELLS)}, ranked)
+    rest = after.drop(columns=["customer", "slot", *CELLS])
+    return Selection(rows, suppressed, removed, traced, pd.concat([named, rest], axis=1))
+
+
+def _named(columns: dict[str, np.ndarray], ranked: _Ranked) -> pd.DataFrame:
+    """The columns of `Selection.rows`, names in place of positions."""
+    names = {
+        "source": ("source", ranked.sources),
+        "type": ("slot_type", list(SLOT_TYPES)),
+        "level": ("fallback_level", list(LEVELS)),
+        "repeat": ("repeat", list(REPEATS)),
+    }
+    return pd.DataFrame(
+        {
+            names[name][0] if name in names else name: pd.Categorical.from_codes(
+                values, categories=names[name][1]
+            )
+            if name in names
+            else values
+            for name, values in columns.items()
+        }
+    )

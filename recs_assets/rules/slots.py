@@ -20,12 +20,14 @@ LEVELS = ("personal", "segment", "category", "global")
 @dataclass(frozen=True)
 class Values:
     """What the selection says of each row of a block: score float32, p_purchase float32 (NaN
-    unknown), source int16 (position in the names of `Selection`), level int8 (in `LEVELS`)."""
+    unknown), source int16 (position in the names of `Selection`), level int8 (in `LEVELS`), order
+    float32 (what slots of one type are ordered by)."""
 
     score: np.ndarray
     p_purchase: np.ndarray
     source: np.ndarray
     level: np.ndarray
+    order: np.ndarray
 
     @classmethod
     def unscored(cls, n: int, source: int, level: str) -> Self:
@@ -35,6 +37,7 @@ class Values:
             np.full(n, np.nan, np.float32),
             np.full(n, source, np.int16),
             np.full(n, LEVELS.index(level), np.int8),
+            np.zeros(n, np.float32),
         )
 
     def then(self, other: Values) -> Values:
@@ -54,6 +57,7 @@ class Board:
         row: int32, row of the cell, -1 none.
         product: int32 (0 where there is none).
         open: bool, may be chosen.
+        spare: by how much its limits are wider than the rules say.
         taken_out: int8, position in `items.ORDER` of the limit that closed it while its customer
             still had slots to fill, PASSED otherwise.
         column: int32[n rows], the cell of a row; -1: the row is not on the board.
@@ -75,9 +79,20 @@ class Board:
         self.product = self._cells(rows.product, 0)
         self.taken_out = np.full(self.row.shape, PASSED, dtype=np.int8)
         self.limits = [(number, self._cells(group, -1), most) for number, (group, most) in limits.items()]
+        self.spare = 0
+        self._close_empty()
+
+    def reopen(self, spare: int) -> None:
+        """Open every cell again, limits `spare` wider than at first."""
+        self.open = self.row >= 0
+        self.limits = [(number, group, most - self.spare + spare) for number, group, most in self.limits]
+        self.spare = spare
+        self._close_empty()
+
+    def _close_empty(self) -> None:
         for number, group, most in self.limits:
             if most == 0:
-                self._close(number, np.arange(size), group >= 0)
+                self._close(number, np.arange(len(group)), group >= 0)
 
     def _cells(self, values: np.ndarray, otherwise: int) -> np.ndarray:
         """int32 per cell of a value per row."""
@@ -97,8 +112,8 @@ class Slate:
 
     Attributes:
         count: int64[customers], slots filled.
-        product: int32[customers, k], -1 empty; score, p_purchase, source, level, type (position in
-            `SLOT_TYPES`), slot (of pinned ones, 0 otherwise) alike.
+        product: int32[customers, k], -1 empty; score, p_purchase, source, level, order, type (position
+            in `SLOT_TYPES`), slot (of pinned ones, 0 otherwise) alike.
         groups: limit -> int32[customers, k], -1 none.
     """
 
@@ -108,6 +123,7 @@ class Slate:
         ("p_purchase", np.float32, np.nan),
         ("source", np.int16, -1),
         ("level", np.int8, 0),
+        ("order", np.float32, 0),
         ("type", np.int8, 0),
         ("slot", np.int16, 0),
     )
@@ -133,6 +149,20 @@ class Slate:
             values[who] = part.cells[name]
         for number, values in self.groups.items():
             values[who] = part.groups[number]
+
+    def table(self, who: np.ndarray) -> dict[str | int, np.ndarray]:
+        """Cells by name and groups by limit of some customers."""
+        return {name: values[who] for name, values in {**self.cells, **self.groups}.items()}
+
+    def widen(self, more: int) -> None:
+        """So many empty slots more."""
+        self.k += more
+
+        def wider(values: np.ndarray, empty: float) -> np.ndarray:
+            return np.pad(values, ((0, 0), (0, more)), constant_values=empty)
+
+        self.cells = {name: wider(self.cells[name], empty) for name, _, empty in self.CELLS}
+        self.groups = {number: wider(values, -1) for number, values in self.groups.items()}
 
     def lay(self, board: Board) -> None:
         """Close the cells of a new board that what is chosen already rules out."""

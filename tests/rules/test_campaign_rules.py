@@ -16,7 +16,7 @@ from recs_assets.rules.context import Contacts, Context, RulesError, Sends
 from recs_assets.rules.items import NAMES
 from recs_assets.rules.naming import nameable
 from recs_assets.rules.neighbours import kept_neighbours
-from recs_assets.rules.pipeline import idle_rules, select, unknown_names
+from recs_assets.rules.pipeline import idle_rules, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS, exclusions
 from recs_assets.rules.sensitive import Sensitive
@@ -29,7 +29,7 @@ N = 6
 
 OFF = {
     "sensitive": False, "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
-    "not_rejected": False, "one_per_parent": False, "max_per_category": None,
+    "not_rejected": False, "one_per_parent": False, "one_per_title": False, "max_per_category": None,
     "k": 2, "mmr_lambda": 1.0, "discovery_share": 0.0, "max_repeat": None, "ladder": (),
 }  # fmt: skip
 
@@ -53,6 +53,7 @@ def make_known(
     segments=None,
     events=(),
     as_of=AS_OF,
+    names=None,
 ):
     """`purchases`: (customer, product, days before the anchor); `events` the same and the kind."""
     n = len(categories)
@@ -75,7 +76,7 @@ def make_known(
         products=pd.DataFrame(
             {
                 "product_id": [f"p{number:03d}" for number in range(n)],
-                "name": "thing",
+                "name": pd.Series(names or [f"thing {number}" for number in range(n)], dtype="str"),
                 "category": pd.Series(list(categories), dtype="str"),
                 "brand": pd.Series(list(brands or [None] * n), dtype="str"),
                 "price": pd.Series(list(prices or [1.0] * n), dtype="float64"),
@@ -186,12 +187,66 @@ CASES = {
     "in the last and an older one": (
         {}, {"sends": sent((0, 0, 7), (0, 0, 14))}, {"sent_within_sends": 1}, [1, 2],
     ),
+    # p0 and p1 are variants: what happened to p1 holds for p0.
+    "a variant was bought": (
+        {"purchases": [(0, 1, 1)]}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"bought_within_days": 2}, [2, 3],
+    ),
+    "a variant was bought longer ago": (
+        {"purchases": [(0, 1, 3)]}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"bought_within_days": 2}, [0, 1],
+    ),
+    "a variant is in the cart": (
+        {}, {"carts": pairs(1), "parent": np.array([7, 7, -1, -1, -1, -1])}, {"not_in_cart": True}, [2, 3],
+    ),
+    "a variant was returned, another may fit": (
+        {}, {"rejected": pairs(1), "parent": np.array([7, 7, -1, -1, -1, -1])}, {"not_rejected": True}, [0, 2],
+    ),
+    "a variant was sent": (
+        {}, {"sends": sent((0, 1, 7)), "parent": np.array([7, 7, -1, -1, -1, -1])}, {"sent_within_sends": 1}, [2, 3],
+    ),
+    "a variant is a repeat": (
+        {}, {"sends": sent((0, 1, 7)), "parent": np.array([7, 7, -1, -1, -1, -1])}, {"max_repeat": 0}, [2, 3],
+    ),
+    "a variant was viewed since": (
+        {"events": [(0, 0, 1, "view")]}, {"sends": sent((0, 1, 7)), "parent": np.array([7, 7, -1, -1, -1, -1])},
+        {"max_repeat": 0}, [0, 1],
+    ),
+    "a variant was bought and is not due": (
+        {"purchases": [(0, 1, 30)]}, {"due": pairs(2), "parent": np.array([7, 7, -1, -1, -1, -1])}, {"only_due": True},
+        [2, 3],
+    ),
+    "one title": (
+        {"names": ["Tea 2 L", " tea  2 l", "Tea", None, "TEA", None]}, {}, {"one_per_title": True, "k": 3}, [0, 2, 3],
+    ),
+    "one title, off": ({"names": ["Tea"] * N}, {}, {}, [0, 1]),
+    "excluded category in another case": (
+        {"categories": ["Coffee", " COFFEE ", "Coffee Beans", *[None] * 3]}, {}, {"excluded_categories": ("coffee",)},
+        [2, 3],
+    ),
+    "excluded brand with other blanks": (
+        {"brands": ["Old  Mill", "Mill", *[None] * 4]}, {}, {"excluded_brands": (" old mill",)}, [1, 2],
+    ),
+    "excluded product in another case": ({}, {}, {"excluded_products": ("P000",)}, [1, 2]),
+    "pinned in another case": ({}, {}, {"pinned": (Pin(product="P004", slot=1),)}, [4, 0]),
+    # Five of one category cannot fill two slots with one of each: the limit is raised to two.
+    "a shop of one category": ({"categories": ["A"] * N}, {}, {"max_per_category": 1}, [0, 1]),
+    "a shop of one brand": ({"brands": ["X"] * N}, {}, {"max_per_brand": 1}, [0, 1]),
+    "two categories are enough": ({"categories": ["A"] * 4 + ["B"] * 2}, {}, {"max_per_category": 1}, [0, 4]),
+    "two categories, one of them excluded": (
+        {"categories": ["A"] * 4 + ["B"] * 2}, {}, {"max_per_category": 1, "excluded_categories": ("B",)}, [0, 1],
+    ),
+    # Of six products all were sent: two slots need two repeats.
+    "everything was sent": (
+        {}, {"sends": sent(*((0, product, 7) for product in range(N)))}, {"max_repeat": 0}, [0, 1],
+    ),
     "variants": ({}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"one_per_parent": True}, [0, 2]),
     "no parents": ({}, {"parent": np.full(N, -1)}, {"one_per_parent": True}, [0, 1]),
     "an unavailable variant takes nobody's place": (
         {"unavailable": {0}}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"one_per_parent": True}, [1, 2],
     ),
     "category": ({"categories": ["A", "A", " A", "B", None, None]}, {}, {"max_per_category": 1}, [0, 3]),
+    "no category is no category": (
+        {"categories": ["A", "A", None, None, None, None]}, {}, {"max_per_category": 1, "k": 4}, [0, 2, 3, 4],
+    ),
     "no category": ({}, {}, {"max_per_category": 1}, [0, 1]),
     "brand": ({"brands": ["X", "X", None, None, None, None]}, {}, {"max_per_brand": 1}, [0, 2]),
     "price floor": ({"prices": [1, np.nan, 2, 3, 4, 5]}, {}, {"min_price": 2}, [2, 3]),
@@ -280,6 +335,45 @@ def test_columns():
     assert [str(dtype) for dtype in rows.dtypes] == [
         "int32", "int16", "int32", "float32", "float32", "category", "category", "category", "category",
     ]  # fmt: skip
+
+
+def test_slots_stand_by_score_within_their_type():
+    # Diversity chooses p0, then p2, since p1 and p0 are alike, then p1; they stand by score.
+    factors = np.array([[2, 0], [1, 0], [0, 1], *[[0, 0]] * 3], dtype=np.float32)
+    candidates = ranked({0: [0, 1, 2]}).assign(score=np.float32([1, 0.6, 0.2]))
+    rows = select(candidates, Context(make_known(), factors=factors), make_rules(mmr_lambda=0.5, k=3)).rows
+    assert rows["product"].tolist() == [0, 1, 2]
+    assert rows["score"].tolist() == [1, np.float32(0.6), np.float32(0.2)]
+    # Ties by product.
+    tied = ranked({0: [2, 1, 0]}).assign(score=np.float32(1))
+    assert lists(select(tied, Context(make_known(), factors=factors), make_rules(mmr_lambda=0.5, k=3))) == {
+        0: [0, 1, 2]
+    }
+
+
+def test_reserves_are_what_would_come_next():
+    # k = 2 of A, A, B: p2 (A) may stand only where an A is gone, p3 (B) beside both.
+    known = make_known(categories=["A", "A", "A", "B", "B", None])
+    rules = make_rules(max_per_category=2, min_stock=3)
+    context = Context(known, stock=floats(rest=9))
+    after = select(ranked({0: range(6)}), context, rules, reserves=3).reserves
+    assert after["slot"].tolist() == [1, 2, 3, 4, 5]
+    assert after["product"].tolist() == [0, 1, 3, 4, 5]
+    assert after["max_per_category"].tolist() == [0, 0, 1, 1, -1]
+    assert after["max_per_category_most"].tolist() == [2] * 5
+    assert after["min_stock"].tolist() == [3] * 5
+    assert after["slot_type"].tolist() == ["personal"] * 5
+    # Where every other category is used up, what the limit allows once its own product is gone.
+    known = make_known(categories=["A", "B", "A", "B", None, None], unavailable={4, 5})
+    after = select(ranked({0: range(4)}), Context(known), make_rules(max_per_category=1), reserves=3).reserves
+    assert after["product"].tolist() == [0, 1, 2, 3]
+    # Without candidates from the ladder, where there is one.
+    known = make_known([(0, product, 30 + product) for product in range(4)])
+    after = select(ranked({}), Context(known), make_rules(ladder=("global",)), reserves=1).reserves
+    assert after[["product", "source", "fallback_level"]].to_numpy().tolist() == [
+        [0, "popularity", "global"], [1, "popularity", "global"], [2, "popularity", "global"],
+    ]  # fmt: skip
+    assert select(ranked({}), Context(known), make_rules()).reserves is None
 
 
 def test_removed_counts_the_first_rule_and_traces_it():
@@ -511,7 +605,8 @@ def test_the_ladder_leaves_out_what_is_full_already(monkeypatch):
     rules = make_rules(k=3, ladder=("global",), max_per_category=2, not_in_cart=True)
     assert lists(select(ranked({}), context, rules, [0, 2])) == {0: [0, 16, 34], 2: [0, 1, 34]}
     rules = make_rules(k=4, ladder=("global",), max_per_category=2, not_in_cart=True)
-    assert select(ranked({}), context, rules, [0, 2]).counts["too_few_products"] == 2
+    # Two of A and the one of B fill three slots of four, so the limit is raised to three of A.
+    assert lists(select(ranked({}), context, rules, [0, 2])) == {0: [0, 16, 17, 34], 2: [0, 1, 2, 34]}
 
 
 def test_rules_per_segment():
@@ -629,20 +724,6 @@ def test_of_frames():
     assert Context.of_frames(make_known()).sellable is None
 
 
-def test_unknown_names():
-    rules = make_rules(
-        excluded_categories=("A", "FUEL"),
-        pinned=(Pin(product="p9", slot=1),),
-        segments={"vip": SegmentRules(items=ItemRules(excluded_brands=("X",)))},
-    )
-    assert unknown_names(rules, Context(make_known(categories=["A"] * N))) == [
-        "segments: the shop has no 'vip'.",
-        "pinned: the shop has no 'p9'.",
-        "excluded_categories: the shop has no 'FUEL'.",
-        "excluded_brands: the shop has no 'X'.",
-    ]
-
-
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -657,6 +738,22 @@ def test_unknown_names():
         ({"slots": {"pinned": [{"product": "p", "slot": 1}, {"product": "q", "slot": 1}]}}, "named twice"),
         ({"slots": {"ladder": ["global", "global"]}}, "named twice"),
         ({"slots": {"ladder": ["world"]}}, "slots.ladder.0"),
+        ({"items": {"max_per_category": 0}}, "items.max_per_category"),
+        (
+            {"items": {"excluded_products": ["p1 "]}, "slots": {"pinned": [{"product": "P1", "slot": 1}]}},
+            "slots.pinned: P1 is pinned and stands in excluded_products",
+        ),
+        (
+            {
+                "items": {"excluded_products": ["p1"]},
+                "segments": {"vip": {"slots": {"pinned": [{"product": "p1", "slot": 1}]}}},
+            },
+            "segments.vip: Value error, slots.pinned: p1 is pinned and stands in excluded_products",
+        ),
+        (
+            {"segments": {"VIP": {}, "vip ": {}}},
+            "segments.vip : VIP is the same segment but for case and blanks",
+        ),
         ({"slots": {"mmr_lambda": 1.5}}, "slots.mmr_lambda"),
         ({"items": {"min_price": float("nan")}}, "items.min_price"),
     ],
@@ -832,6 +929,10 @@ NEIGHBOURS = {
         {}, {"country": np.array([0]), "sellable": np.array([flags(), flags(True, False)])}, {}, {0: [2, 3], 1: [0]},
     ),
     "its own variant": ({}, {"parent": np.array([7, 7, -1, -1, -1, -1])}, {"one_per_parent": True}, {0: [2, 3]}),
+    "its own title": ({"names": ["Tea", "tea ", "B", "C", "D", "E"]}, {}, {"one_per_title": True}, {0: [2, 3]}),
+    "two of one title": (
+        {"names": ["A", "Tea", "TEA", "C", "D", "E"]}, {}, {"one_per_title": True}, {0: [1, 3], 1: [0]},
+    ),
     "variants of each other": (
         {}, {"parent": np.array([-1, 7, 7, -1, -1, -1])}, {"one_per_parent": True}, {0: [1, 3], 1: [0]},
     ),

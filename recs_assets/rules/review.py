@@ -1,0 +1,257 @@
+"""What a campaign's rules ask for and this shop does not have: names, and settings that do nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.rules.config import Pin, Rules, SegmentRules
+from recs_assets.rules.context import Context
+from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, product_rules
+from recs_assets.rules.names import matches, nearest
+from recs_assets.rules.pipeline import TOO_FEW, Selection, by_segment, idle_rules, limits_in_force, select
+
+# Customers without a full list who are looked at to find what stands in their way.
+LOOKED_AT = 200
+
+
+@dataclass(frozen=True)
+class Review:
+    """Sentences for people.
+
+    Attributes:
+        problems: what the file says and this shop cannot do; somebody should look.
+        notes: what was done otherwise than the defaults say, and why.
+    """
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: Selection) -> Review:
+    """Compare what the rules say with what the shop has and with what they chose.
+
+    Args:
+        rules: the campaign's; what its file names is told from defaults by `model_fields_set`.
+        context: as for `select`.
+        candidates: the same.
+        selection: what `select` made of them.
+    """
+    problems, notes = unknown_names(rules, context), []
+    for name, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
+        where = f"segments.{name}." if name else ""
+        given = rules if not name else rules.segments[name]
+        problems += [f"{where}{text}" for text in _refused(own, context)]
+        problems += [f"{where}{text}" for text in _without_effect(own, given, context)]
+        problems += [f"{where}{text}" for text in _pins(own, context, selection, members)]
+        notes += [f"{where}{text}" for text in _raised(own, context, candidates)]
+        notes += [f"{where}{text}" for text in _no_discovery(own, context, selection, members)]
+    return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+
+
+def unknown_names(rules: Rules, context: Context) -> list[str]:
+    """One sentence per name in the rules that the shop does not have as it is written: what was taken
+    for it, or the nearest one."""
+    have: dict[str, Collection[str]] = {
+        "excluded_categories": context.category[1],
+        "excluded_brands": context.brand[1],
+        "excluded_products": context.product_codes,
+        "pinned": context.product_codes,
+        "segments": context.segment[1],
+    }
+    found = [("segments", name) for name in rules.segments]
+    for part in (rules, *rules.segments.values()):
+        found += [("pinned", pin.product) for pin in part.slots.pinned]
+        for key in ("excluded_categories", "excluded_brands", "excluded_products"):
+            found += [(key, name) for name in getattr(part.items, key)]
+    return [
+        f"{key}: the shop has no {name!r}{_instead(key, name, have[key])}"
+        for key, name in dict.fromkeys(found)
+        if name not in have[key]
+    ]
+
+
+def _instead(key: str, name: str, have: Collection[str]) -> str:
+    """The rest of the sentence: what is taken for the name, or the nearest one."""
+    own = matches(name, have)
+    shown = " and ".join(repr(other) for other in own)
+    if len(own) == 1 or (own and key.startswith("excluded")):
+        return f"; {shown} {'is' if len(own) == 1 else 'are'} taken for it."
+    if own:
+        return f", but {shown}; write one of them."
+    near = nearest(name, have)
+    return "." if near is None else f"; did you mean {near!r}?"
+
+
+def _refused(rules: Rules, context: Context) -> Iterator[str]:
+    """Product rules that no product passes."""
+    for rule in ORDER:
+        if rule.kind == "product" and (keep := rule.apply(context, rules)) is not None and not keep.any():
+            yield f"{_named(rule.name)}: none of the shop's {len(keep):,} products passes it."
+
+
+def _named(name: str) -> str:
+    """The key of the campaign file behind a rule."""
+    keys = next(rule.keys for rule in ORDER if rule.name == name)
+    return keys[0] if len(keys) == 1 or name in ("discovery", "max_repeat") else name
+
+
+def _lacks(context: Context) -> dict[str, str]:
+    """Key -> why it does nothing in this shop."""
+    stock, parent = context.stock, context.parent
+    missing = {
+        "rules.min_stock": (stock is None or np.isnan(stock).all(), "no product's stock is counted"),
+        "rules.one_per_parent": (parent is None or (parent < 0).all(), "no product has a parent"),
+        "rules.max_per_category": (not context.category[1], "no product has a category"),
+        "rules.max_per_brand": (not context.brand[1], "no product has a brand"),
+        "rules.min_price": (np.isnan(context.price).all(), "no product has a price"),
+        "rules.min_margin": (context.margin is None, "no product has a price and a cost"),
+        "slots.margin_strength": (context.margin is None, "no product has a price and a cost"),
+    }
+    return {key: why for key, (lacks, why) in missing.items() if lacks}
+
+
+def _without_effect(rules: Rules, given: Rules | SegmentRules, context: Context) -> Iterator[str]:
+    """Settings that the file names and for which the shop lacks what they look at."""
+    parts = {"rules": (rules.items, given.items), "slots": (rules.slots, given.slots)}
+    for key, why in _lacks(context).items():
+        group, name = key.split(".")
+        own, named = parts[group]
+        value = getattr(own, name)
+        if name in named.model_fields_set and value not in (None, False, 0):
+            yield f"{key}: {why}, so {written(value)} does nothing."
+    for part in given.items.complete if "complete" in given.items.model_fields_set else ():
+        if part not in context.has:
+            yield f"rules.complete: no product has {part}, so it is not asked for."
+    slots = rules.slots
+    if (
+        "discovery_share" in given.slots.model_fields_set
+        and slots.discovery_share
+        and not slots.discovery_slots
+    ):
+        yield f"slots.discovery_share: {slots.discovery_share:g} of {slots.k} slots is less than half of one, so none."
+
+
+def _pins(rules: Rules, context: Context, selection: Selection, members: np.ndarray) -> Iterator[str]:
+    """Pinned products that nobody gets, and why."""
+    rows = selection.rows
+    rows = rows[rows["customer"].isin(members)]
+    if rows.empty:
+        return
+    pinned = set(rows.loc[(rows["slot_type"] == "pinned").to_numpy(), "product"])
+    first = product_rules(context, rules, frozenset())
+    for pin in rules.slots.pinned:
+        own = matches(pin.product, context.product_codes)
+        if len(own) != 1 or (code := context.product_codes[own[0]]) in pinned:
+            continue
+        why = (
+            f"{NAMES[first[code]]} refuses it"
+            if first[code] < PASSED
+            else "every customer's own rules, or the limits beside the other pins, refuse it"
+        )
+        yield f"slots.pinned: {own[0]} stands in no list: {why}."
+
+
+def _raised(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
+    """Limits that the shop cannot meet."""
+    most, k = limits_in_force(candidates, context, rules), rules.slots.k
+    asked = {
+        "max_per_category": rules.items.max_per_category,
+        "max_per_brand": rules.items.max_per_brand,
+        "max_repeat": rules.slots.max_repeat,
+    }
+    few = {
+        "max_per_category": "categories",
+        "max_per_brand": "brands",
+        "max_repeat": "products that were not sent before",
+    }
+    for name in RAISED:
+        if name in most and most[name] != asked[name]:
+            yield (
+                f"{_named(name)}: {asked[name]} is raised to {most[name]}, because the shop has too few "
+                f"{few[name]} to fill {k} slots otherwise."
+            )
+
+
+def _no_discovery(rules: Rules, context: Context, selection: Selection, members: np.ndarray) -> Iterator[str]:
+    """Discovery that nobody gets."""
+    rows, slots = selection.rows, rules.slots
+    rows = rows[rows["customer"].isin(members)]
+    if not slots.discovery_slots or rows.empty or (rows["slot_type"] == "discovery").any():
+        return
+    n = len(context.category[1])
+    why = (
+        "the shop's products have no categories"
+        if n == 0
+        else f"the shop has one category, {context.category[1][0]!r}"
+        if n == 1
+        else "there is no product of a category near a customer's that they never bought from and the rules allow"
+    )
+    yield (
+        f"slots.discovery_share: {slots.discovery_share:g} asks for {slots.discovery_slots} of {slots.k} slots, and "
+        f"nobody got one: {why}; the slots went to personal products."
+    )
+
+
+def shortage(rules: Rules, context: Context, candidates: pd.DataFrame, selection: Selection) -> str | None:
+    """Which rule stands between customers and a full list, in words; None where nobody is short of one.
+
+    Each rule is left out on its own, for at most `LOOKED_AT` of the customers who are short.
+    """
+    suppressed = selection.suppressed
+    short = suppressed.loc[(suppressed["reason"] == TOO_FEW).to_numpy(), "customer"].to_numpy()[:LOOKED_AT]
+    if len(short) == 0:
+        return None
+    idle = idle_rules(candidates, context, rules)
+    full = {
+        rule.name: int(select(candidates, context, rules, short, (rule.name,)).counts["selected"])
+        for rule in ORDER
+        if rule.name not in idle
+    }
+    name = max(full, key=full.__getitem__, default=None)
+    if name is not None and full[name]:
+        return f"without {_named(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
+    passed = int((product_rules(context, rules, frozenset()) == PASSED).sum())
+    return (
+        f"no rule alone stands in the way: {passed:,} of the shop's {context.known.n_products:,} products pass "
+        f"the rules about products, for {rules.slots.k} slots"
+    )
+
+
+def in_force(rules: Rules) -> list[tuple[str, str, bool]]:
+    """Every key with its value and whether that is the default; of segments, what they name."""
+    parts = [("eligibility", rules.eligibility), ("rules", rules.items), ("slots", rules.slots)]
+    lines = [
+        (f"{group}.{name}", value, value == field.get_default())
+        for group, part in parts
+        for name, field in type(part).model_fields.items()
+        for value in [getattr(part, name)]
+    ]
+    for segment, own in rules.segments.items():
+        for group, part in (("eligibility", own.eligibility), ("rules", own.items), ("slots", own.slots)):
+            lines += [
+                (f"segments.{segment}.{group}.{name}", getattr(part, name), False)
+                for name in type(part).model_fields
+                if name in part.model_fields_set
+            ]
+    return [(key, written(value), default) for key, value, default in lines]
+
+
+def written(value: object) -> str:
+    """A value as a campaign file has it.
+
+    >>> written(None), written(True), written(0.9), written(("name", "url"))
+    ('null', 'true', '0.9', '[name, url]')
+    """
+    if isinstance(value, Pin):
+        return f"{{product: {value.product}, slot: {value.slot}}}"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(written, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
