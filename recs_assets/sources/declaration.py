@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from recs_assets.schema import SettingsError
+from recs_assets.schema import RAW_TABLES, SettingsError
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -37,6 +37,9 @@ class ShopWords(_Model):
     )
     ignored_files: tuple[Text, ...] = Field(
         (), description="Names or patterns (`*.pdf`) of what lies in the folder and is not read."
+    )
+    ignored_columns: dict[Literal[tuple(RAW_TABLES)], tuple[Text, ...]] = Field(
+        {}, description="Canonical table -> names or patterns of columns that its file has and nobody reads."
     )
     unmatched_withdrawals: Annotated[int, Field(ge=0)] = Field(
         0, description="Withdrawals that match no customer, up to which a run goes on."

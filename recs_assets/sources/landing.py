@@ -30,7 +30,6 @@ from recs_assets.sources.folder import (
     parts_of,
     refuse_others,
     refuse_undeclared,
-    table_of,
 )
 from recs_assets.sources.reader import (
     FORMATS,
@@ -61,8 +60,8 @@ _FREE_TEXT = {
     "email", "name", "brand", "category", "vertical", "url", "image_url", "description", "attributes", "title",
     "body", "query", "reason", "referrer",
 }  # fmt: skip
-# A withdrawal may name a person by their address: int_consents_resolved finds whose it is.
-_BY_ADDRESS = {("consents", "customer_id")}
+# A withdrawal or a complaint may name a person by their address: dbt finds whose it is, and publishes neither.
+_BY_ADDRESS = {("consents", "customer_id"), ("campaign_events", "customer_id")}
 
 # Orders dated before it are mistakes of a clock (dbt: row_rules.sql).
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
@@ -95,7 +94,7 @@ class Source:
             file = next((file for file in self.files if file.stem == table_name), None)
             return None if file is None else f"select * from {FILES}.{quote(table_name)}"
         path = self.folder / f"{table_name}.sql"
-        return path.read_text("utf-8") if path.is_file() else None
+        return _text(path, f"source {self.name!r} ({path.name})") if path.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -115,21 +114,21 @@ def load_source(folder: Path) -> Source:
     """
     path = folder / "source.toml"
     where = f"source {folder.name!r} (source.toml)"
-    try:
-        declared = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SettingsError(f"{where}: the file is missing in {folder}.") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{where}: it is not TOML: {error}.") from None
+    if not path.is_file():
+        raise SettingsError(f"{where}: the file is missing in {folder}.")
+    declared = _toml(path, where)
     needed = {"description", "timezone", "horizon_days", "currency", "files"}
     if set(declared) - KEYS != needed:
         raise SettingsError(
             f"{where}: it must declare {', '.join(sorted(needed))}, may declare {', '.join(sorted(KEYS))}, "
             "and nothing else."
         )
-    if not isinstance(declared["files"], dict):
+    if not isinstance(declared["files"], dict) or not declared["files"]:
         raise SettingsError(f'{where}: files must be tables like [files."orders.csv"].')
     files = [_declared_file(where, name, entry) for name, entry in declared["files"].items()]
+    words = shop_words(declared, where)
+    if words.ignored_columns:
+        raise SettingsError(f"{where}: ignored_columns is for canonical tables; say ignored at the file.")
     stray = sorted({sql.stem for sql in folder.glob("*.sql")} - set(RAW_TABLES))
     if stray:
         raise SettingsError(
@@ -148,11 +147,38 @@ def load_source(folder: Path) -> Source:
         description=str(declared["description"]),
         folder=folder,
         timezone=_zone(declared["timezone"]),
-        horizon_days=int(declared["horizon_days"]),
-        currency=str(declared["currency"]),
+        horizon_days=_horizon(declared["horizon_days"], where),
+        currency=_currency(declared["currency"], where),
         files=tuple(files),
-        words=shop_words(declared, where),
+        words=words,
     )
+
+
+def _toml(path: Path, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path, where))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: it is not TOML: {error}.") from None
+
+
+def _text(path: Path, where: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{where}: it is not UTF-8; save it as UTF-8.") from None
+
+
+def _horizon(value: object, where: str) -> int:
+    """The label window, as RECS_HORIZON_DAYS has it."""
+    if not isinstance(value, int) or value % 7 or not 7 <= value <= 364:
+        raise SettingsError(f"{where}: horizon_days is {value!r}; write whole weeks in days, from 7 to 364.")
+    return value
+
+
+def _currency(value: object, where: str) -> str | None:
+    if not isinstance(value, str) or not value:
+        raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
+    return value
 
 
 _FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as"}
@@ -167,6 +193,10 @@ def _declared_file(where: str, name: str, entry: object) -> DeclaredFile:
             "ignored, as."
         )
     columns = entry.get("columns", {})
+    if not isinstance(columns, dict) or not isinstance(entry.get("may_be_empty", False), bool):
+        raise SettingsError(
+            f"{where}: file {name!r}: columns must be a table of names and types, may_be_empty true or false."
+        )
     wrong = [column for column, type_ in columns.items() if type_ not in TYPES]
     if wrong or not columns:
         raise SettingsError(
@@ -184,13 +214,15 @@ def _declared_file(where: str, name: str, entry: object) -> DeclaredFile:
             f"{where}: file {name!r}: column {both[0]!r} is declared and ignored; remove one of the two."
         )
     alias = entry.get("as")
+    if alias is not None and (not isinstance(alias, str) or not alias):
+        raise SettingsError(f'{where}: file {name!r}: as must be a name, like "orders".')
     file = DeclaredFile(
         name,
         tuple(
             Column(column, type_, "", required=column not in optional) for column, type_ in columns.items()
         ),
-        bool(entry.get("may_be_empty", False)),
-        alias=None if alias is None else str(alias),
+        entry.get("may_be_empty", False),
+        alias=alias,
         ignored=ignored,
     )
     if not file.stem:
@@ -283,6 +315,7 @@ def resolve_source(
             return _canonical(data_dir)
         source = fitting[0]
     refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
+    _refuse_missing(data_dir)
     return source
 
 
@@ -301,8 +334,8 @@ def _canonical(data_dir: Path) -> Source:
         description="The shop's own files in the canonical layout, one per table.",
         folder=None,
         timezone=_zone(declared.get("timezone", "UTC")),
-        horizon_days=int(declared.get("horizon_days", 28)),
-        currency=declared.get("currency"),
+        horizon_days=_horizon(declared.get("horizon_days", 28), "source.toml"),
+        currency=_currency(declared["currency"], "source.toml") if "currency" in declared else None,
         files=_canonical_files(data_dir, words),
         words=words,
     )
@@ -324,9 +357,7 @@ def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ..
         SourceError: something lies there that is not read, a table twice, or not what the manifest promises.
     """
     refuse_others(data_dir, words.ignored_files)
-    for name in promised_files(data_dir):
-        if table_of(name.split("/")[0]) and not (data_dir / name).exists():
-            raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
+    _refuse_missing(data_dir)
     files = []
     found = canonical_names(data_dir)
     for table in RAW_TABLES.values():
@@ -339,12 +370,20 @@ def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ..
                 table.columns,
                 may_be_empty=not table.required,
                 alias=table.name,
+                ignored=words.ignored_columns.get(table.name, ()),
                 alike=True,
                 identifiers=_identifiers(table),
             )
             for name in names
         ]
     return tuple(files)
+
+
+def _refuse_missing(data_dir: Path) -> None:
+    """Refuse a folder that lacks a file which its manifest lists."""
+    for name in promised_files(data_dir):
+        if not (data_dir / name).exists():
+            raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
 
 
 def _identifiers(table: Table) -> tuple[str, ...]:
@@ -370,6 +409,7 @@ def _as_of_now(source: Source, data_dir: Path) -> Source:
         gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
         return replace(source, files=(*now, *gone))
     refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
+    _refuse_missing(data_dir)
     return source
 
 
@@ -382,10 +422,7 @@ def _canonical_words(data_dir: Path) -> dict[str, Any]:
     path = data_dir / "source.toml"
     if not path.is_file():
         return {}
-    try:
-        declared = tomllib.loads(path.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"source.toml: it is not TOML: {error}.") from None
+    declared = _toml(path, "source.toml")
     may = {"timezone", "horizon_days", "currency", *KEYS}
     if stray := sorted(set(declared) - may):
         raise SettingsError(
@@ -557,7 +594,7 @@ def _matched(data_dir: Path, file: DeclaredFile) -> list[str]:
 def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+    except (KeyError, ValueError, OSError, TypeError):
         raise SettingsError(
             f"time zone {name!r} is not known; use an IANA name like Europe/Berlin."
         ) from None

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import duckdb
 
 from recs_assets.schema import SettingsError
+from recs_assets.sources.reader import some_of
 
 # Files of a source are read into a database of their own that is attached under this name, so
 # that nothing of them stays behind in the build file.
@@ -79,7 +80,10 @@ def tables_read(
             schema, table = node["schema_name"].lower(), node["table_name"]
             if schema == FILES and not node["catalog_name"]:
                 if table not in columns:
-                    raise SettingsError(f"{where}: files.{table} is not declared in source.toml.")
+                    declared = some_of(f"files.{name}" for name in columns)
+                    raise SettingsError(
+                        f"{where}: files.{table} is not declared in source.toml, which has {declared}."
+                    )
                 stems.add(table)
             elif schema or node["catalog_name"] or table.lower() not in names:
                 raise SettingsError(f"{where}: it reads {table!r}; it may read files.<declared file> only.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
 import json
 import os
@@ -14,7 +15,15 @@ import duckdb
 import pytest
 
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
-from recs_assets.sources import fingerprint, land, latest_as_of, load_source, resolve_source, source_names
+from recs_assets.sources import (
+    fingerprint,
+    first_as_of,
+    land,
+    latest_as_of,
+    load_source,
+    resolve_source,
+    source_names,
+)
 
 REPO = Path(__file__).resolve().parents[2]
 TINY = REPO / "examples" / "tiny_shop"
@@ -153,7 +162,206 @@ def test_sql_that_names_no_table(tmp_path):
         load_source(sources / "mini")
 
 
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (('[files."people.csv".columns]', '[files."people.csv"]\noptional = ["nam"]\n[files."people.csv".columns]'),
+         "file 'people.csv': optional names 'nam', which is none of its columns; declare it there too."),
+        (('[files."people.csv".columns]', '[files."people.csv"]\nignored = ["name"]\n[files."people.csv".columns]'),
+         "file 'people.csv': column 'name' is declared and ignored; remove one of the two."),
+        (('[files."people.csv".columns]', '[files."people.csv"]\nignored = "*"\n[files."people.csv".columns]'),
+         "file 'people.csv': ignored must be a list of names"),
+        (('[files."people.csv".columns]', '[files."people.csv"]\nas = 3\n[files."people.csv".columns]'),
+         "file 'people.csv': as must be a name"),
+        (('[files."people.csv".columns]', '[files."*.csv".columns]'),
+         "file '*.csv' begins with a wildcard; say what the SQL calls it"),
+        (('[files."people.csv".columns]', '[files."a/b/people.csv".columns]'),
+         "file 'a/b/people.csv' must be a plain name ending in .csv"),
+        (('[files."people.csv".columns]', '[files."*/people.csv".columns]'),
+         "file '*/people.csv' must be a plain name ending in .csv"),
+        (('[files."people.csv".columns]', '[files."people.xlsx".columns]'),
+         "file 'people.xlsx' must be a plain name ending in .csv"),
+        (("horizon_days = 28", "horizon_days = 10"),
+         "horizon_days is 10; write whole weeks in days, from 7 to 364."),
+        (("horizon_days = 28", 'horizon_days = "four"'), "horizon_days is 'four'; write whole weeks"),
+        (('currency = "EUR"', "currency = 3"), "currency is 3; write an ISO 4217 code like EUR."),
+        (('currency = "EUR"', 'currency = "EUR"\nignored_columns = {orders = ["*"]}'),
+         "ignored_columns is for canonical tables; say ignored at the file."),
+    ],
+)  # fmt: skip
+def test_declarations_are_checked(tmp_path, change, sentence):
+    sources = make_source(tmp_path, "select 1")
+    toml = sources / "mini" / "source.toml"
+    toml.write_text(toml.read_text().replace(*change))
+    with pytest.raises(SettingsError) as error:
+        load_source(sources / "mini")
+    assert str(error.value).startswith(f"source 'mini' (source.toml): {sentence}")
+
+
+def test_sources_of_the_deployment_are_found_beside_those_of_the_code(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "people.csv").write_text("id,name\n1,Ann\n")
+    shops = make_source(tmp_path / "own", "select 1")
+    assert source_names(shops_dir=shops) == ["canonical", "completejourney", "mini", "techheaven"]
+    assert resolve_source("auto", data, shops_dir=shops).name == "mini"
+    assert resolve_source("mini", data, shops_dir=shops).name == "mini"
+    if TECHHEAVEN.is_dir():
+        assert resolve_source("auto", TECHHEAVEN, shops_dir=shops).name == "techheaven"
+    for name, sentence in (
+        ("techheaven", "has the name of a source that comes with the code; rename it."),
+        ("canonical", "has the name of a source that comes with the code; rename it."),
+        ("auto", "has the name of a source that comes with the code; rename it."),
+        ("My Shop", "the name of a source is lower-case letters, digits and _; rename it."),
+    ):
+        (shops / "mini").rename(shops / name)
+        with pytest.raises(SettingsError, match=rf"^RECS_SHOPS: {shops}/{name}:? {sentence}"):
+            resolve_source("auto", data, shops_dir=shops)
+        (shops / name).rename(shops / "mini")
+    for wrong in (shops / "mini", tmp_path / "nowhere"):
+        with pytest.raises(
+            SettingsError, match=r"must be a folder with one folder per shop, <name>/source.toml"
+        ):
+            resolve_source("auto", data, shops_dir=wrong)
+    (shops / "mini" / "source.toml").unlink()
+    with pytest.raises(SettingsError, match=r"^source 'mini' \(source.toml\): the file is missing in "):
+        resolve_source("auto", data, shops_dir=shops)
+
+
+def test_what_a_source_does_not_declare_is_refused_unless_it_is_ignored(con, tmp_path):
+    sources = make_source(
+        tmp_path, "select id::varchar as customer_id, true as email_eligible from files.people"
+    )
+    (tmp_path / "people.csv").write_text("id,name\n1,Ann\n")
+    (tmp_path / "README").touch()
+    source = resolve_source("auto", tmp_path, sources)
+    assert land(con, source, "customers", tmp_path).rows == 1
+    (tmp_path / "unsubscribed.csv").touch()
+    sentence = (
+        "unsubscribed.csv: source 'mini' does not declare it; declare it in source.toml, name it in "
+        f"ignored_files there, or move it out of {tmp_path}."
+    )
+    for attempt in (
+        lambda: resolve_source("mini", tmp_path, sources),
+        lambda: land(con, source, "orders", tmp_path),
+        lambda: latest_as_of(con, source, tmp_path),
+    ):
+        with pytest.raises(SourceError) as error:
+            attempt()
+        assert str(error.value) == sentence
+    toml = sources / "mini" / "source.toml"
+    toml.write_text('ignored_files = ["unsub*"]\n' + toml.read_text())
+    assert land(con, resolve_source("auto", tmp_path, sources), "customers", tmp_path).rows == 1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names", "stem"),
+    [
+        ("people_*.csv", ["people_2025-01.csv", "people_2025-02.csv"], "people"),
+        ("people/*.csv", ["people/01.csv", "people/02.csv"], "people"),
+        ("people-20??-*.csv.gz", ["people-2025-01.csv.gz", "people-2025-02.csv.gz"], '"people-20"'),
+    ],
+)
+def test_many_files_of_one_table_by_pattern(con, tmp_path, pattern, names, stem):
+    files = f'[files."{pattern}"]\noptional = ["name"]\n[files."{pattern}".columns]\nid = "BIGINT"\nname = "VARCHAR"\n'
+    sql = f"select id::varchar as customer_id, true as email_eligible, name as segment from files.{stem}"
+    sources = make_source(tmp_path, sql, files=files)
+    with pytest.raises(SourceError):  # canonical: no file of the source is there
+        resolve_source("auto", tmp_path, sources)
+    for number, name in enumerate(names):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        content = b"id\n1\n" if number else b"id,name\n7,Ann\n"
+        path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    source = resolve_source("auto", tmp_path, sources)
+    seen = fingerprint(source, tmp_path)
+    result = land(con, source, "customers", tmp_path)
+    assert (result.rows, result.files) == (2, tuple(names))
+    assert con.execute("select customer_id, segment from raw.customers").fetchall() == [
+        ("7", "Ann"),
+        ("1", None),
+    ]
+    new = tmp_path / names[1].replace("02", "03")
+    new.write_bytes((tmp_path / names[1]).read_bytes())
+    assert fingerprint(source, tmp_path) != seen
+    assert land(con, source, "customers", tmp_path).rows == 3
+    new.write_bytes(b"")
+    with pytest.raises(SourceError, match=rf"^{names[1].replace('02', '03')}: the file is empty"):
+        land(con, source, "customers", tmp_path)
+    new.unlink()
+    (tmp_path / "manifest.json").write_text(json.dumps({new.relative_to(tmp_path).as_posix(): {}}))
+    with pytest.raises(SourceError, match=r"manifest.json lists it but it is not in"):
+        land(con, source, "customers", tmp_path)
+
+
+def test_a_pattern_may_be_given_a_name(con, tmp_path):
+    files = '[files."20??_*.csv"]\nas = "people"\n[files."20??_*.csv".columns]\nid = "BIGINT"\n'
+    sql = "select id::varchar as customer_id, true as email_eligible from files.people"
+    sources = make_source(tmp_path, sql, files=files)
+    (tmp_path / "2025_people.csv").write_text("id\n1\n")
+    assert land(con, resolve_source("auto", tmp_path, sources), "customers", tmp_path).rows == 1
+    (sources / "mini" / "customers.sql").write_text(sql.replace("files.people", "files.persons"))
+    with pytest.raises(
+        SettingsError, match=r"files.persons is not declared in source.toml, which has files.people\."
+    ):
+        land(con, resolve_source("auto", tmp_path, sources), "customers", tmp_path)
+
+
+def test_a_long_list_of_files_is_shortened_in_errors(con, tmp_path):
+    files = '[files."p_*.csv".columns]\nid = "BIGINT"\n'
+    sources = make_source(
+        tmp_path, "select 'ann@example.com' as customer_id, true as email_eligible from files.p", files=files
+    )
+    for number in range(30):
+        (tmp_path / f"p_{number:03}.csv").write_text("id\n1\n")
+    with pytest.raises(SourceError) as error:
+        land(con, resolve_source("mini", tmp_path, sources), "customers", tmp_path)
+    assert str(error.value) == (
+        "source 'mini' (customers.sql), from p_000.csv, p_001.csv, p_002.csv, p_003.csv, p_004.csv and 25 more: "
+        "column 'customer_id' holds an email address (30 rows of this column do), and this column is published "
+        "as it is; write the shop's own number of whom or what it means there."
+    )
+
+
 # ------------------------------------------------------------------ landing
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "content", "where"),
+    [
+        ("customers", "customers.csv", CUSTOMERS + "ann@example.com,2024-01-01,true\n", "customers.csv line 3: column 'customer_id'"),
+        ("orders", "orders.csv", ORDERS.replace("c1", "ann@example.com"), "orders.csv line 2: column 'customer_id'"),
+        ("orders", "orders.csv", ORDERS.replace("o1", "ann@example.com-1"), "orders.csv line 2: column 'order_id'"),
+        ("orders", "orders.csv", ORDERS.replace("completed", "sent to ann@example.com"), "orders.csv line 2: column 'status'"),
+        ("products", "products.jsonl", PRODUCTS.replace("p1", "ann@example.com"), "products.jsonl line 1: column 'product_id'"),
+        ("reviews", "reviews.csv", "review_id,customer_id,product_id,rating,reviewed_at\nr1,ann@example.com,p1,5,2024-05-01\n",
+         "reviews.csv line 2: column 'customer_id'"),
+        ("customers", "customers.csv", CUSTOMERS.replace("email_eligible", "email_eligible,segment").replace("true", "true,vip@example.com"),
+         "customers.csv line 2: column 'segment'"),
+    ],
+)  # fmt: skip
+def test_an_address_where_an_identifier_belongs_is_refused_with_its_line(
+    con, shop, table, name, content, where
+):
+    (shop / name).write_text(content)
+    with pytest.raises(SourceError) as error:
+        land(con, resolve_source("auto", shop), table, shop)
+    assert str(error.value).startswith(where + " holds an email address")
+    assert "@" not in str(error.value)
+
+
+def test_an_address_in_a_text_or_of_who_said_no_stops_nothing(con, shop):
+    (shop / "products.jsonl").write_text(
+        '{"product_id": "p1", "name": "Ask hello@example.com", "description": "x@y.example"}\n'
+    )
+    (shop / "consents.csv").write_text("customer_id,state,effective_at\nann@example.com,erased,2024-01-01\n")
+    (shop / "customers.csv").write_text("customer_id,email_eligible,email\nc1,true,ann@example.com\n")
+    source = resolve_source("auto", shop)
+    assert [land(con, source, table, shop).rows for table in ("products", "consents", "customers")] == [
+        1,
+        1,
+        1,
+    ]
 
 
 def test_every_table_lands_with_exactly_the_declared_columns(con, shop):
@@ -271,6 +479,19 @@ def test_latest_as_of_is_the_monday_after_the_last_full_week(con, shop):
     assert latest_as_of(con, source, shop, not_after=datetime(2024, 6, 1)) == date(2024, 5, 6)
     with pytest.raises(SourceError, match=r"source 'canonical': there is no order"):
         latest_as_of(con, source, shop, not_after=datetime(2000, 1, 1))
+
+
+def test_the_first_week_is_that_of_the_first_order(con, shop):
+    source = resolve_source("auto", shop)
+    head = "order_id,customer_id,ordered_at,status\n"
+    for first, monday in (("2011-03-09", date(2011, 3, 7)), ("2011-03-07", date(2011, 3, 7))):
+        (shop / "orders.csv").write_text(head + f"o1,c1,2024-05-05,x\no2,c1,{first},x\no3,c1,1970-01-01,x\n")
+        assert first_as_of(con, source, shop) == monday
+    # 03:00 UTC on Monday is still Sunday in New York.
+    (shop / "orders.csv").write_text(head + "o1,c1,2024-05-06T03:00:00Z,x\n")
+    assert first_as_of(con, source, shop, "America/New_York") == date(2024, 4, 29)
+    (shop / "orders.csv").write_text(head + "o1,c1,1970-01-01,x\n")
+    assert first_as_of(con, source, shop) is None
 
 
 def test_fingerprint_follows_the_files(shop):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import re
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -13,7 +15,7 @@ import pytest
 
 from recs_assets.schema import RAW_TABLES, Column, SourceError
 from recs_assets.sources.describe import DOC
-from recs_assets.sources.reader import DeclaredFile, read_file
+from recs_assets.sources.reader import ADDRESS, DeclaredFile, read_file, some_of
 
 HEADER = "order_id,customer_id,ordered_at,status\n"
 ROW = "o1,c1,2024-05-01 10:00:00,completed\n"
@@ -34,7 +36,7 @@ def read(con, folder, name: str, content: bytes | str | None = None) -> list[tup
     path = folder / name
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-    table = RAW_TABLES[path.stem]
+    table = RAW_TABLES[path.name.split(".")[0]]
     declared = DeclaredFile(name, table.columns, may_be_empty=not table.required)
     con.execute("drop schema if exists files.s cascade; create schema files.s")
     rows = read_file(con, path, declared, "files.s.t")
@@ -183,6 +185,91 @@ CSV_FAILURES = {
         HEADER + ROW.replace("\n", "\r\n") + ROW,
         "orders.csv line 2: it ends differently from the first line (Windows and Unix line breaks "
         "are mixed); save the file with one kind.",
+    ),
+}
+
+CSV_FAILURES |= {
+    "Excel's line above the header, and a short line": (
+        "orders.csv",
+        "sep=,\n" + HEADER + ROW + "o2,c1,2024-05-01\n" + ROW,
+        "orders.csv line 4: it has 3 fields where the header has 4 (column 'status' and what follows are not "
+        "there); the line is cut off, export the file again.",
+    ),
+    "Excel's line above the header, and a value that is none": (
+        "orders.csv",
+        "sep=;\r\n" + (HEADER + ROW + "o2,c1,soon,x\n").replace(",", ";").replace("\n", "\r\n"),
+        "orders.csv line 4: column 'ordered_at' holds 'soon', which is not a time",
+    ),
+    "Excel's line above the header, and a missing column": (
+        "orders.csv",
+        "sep=,\norder_id,customer_id,status\no1,c1,x\n",
+        "orders.csv line 2: column 'ordered_at' is missing (found: order_id, customer_id, status); add it",
+    ),
+    "Excel's line says another separator than the header": (
+        "orders.csv",
+        "sep=;\n" + HEADER + ROW,
+        "orders.csv line 2: the columns are separated by commas; save the file with semicolons.",
+    ),
+    "Excel's line says a separator that is none": (
+        "orders.csv",
+        "sep=x\n" + HEADER + ROW,
+        "orders.csv line 1: it declares 'x' as the separator; save the file with commas.",
+    ),
+    "commas in a tab-separated file": (
+        "orders.tsv",
+        HEADER + ROW,
+        "orders.tsv line 1: the columns are separated by commas; save the file with tabs.",
+    ),
+    "a tab too many": (
+        "orders.tsv",
+        (HEADER + ROW).replace(",", "\t") + "o2\tc1\t2024-05-01\tx\ty\n",
+        "orders.tsv line 3: it has 5 fields where the header has 4; put values that hold tabs in double quotes.",
+    ),
+    "semicolons in a .txt file": (
+        "orders.txt",
+        HEADER.replace(",", ";") + ROW,
+        "orders.txt line 1: it cannot be told whether commas or tabs separate the columns of a .txt file; save it "
+        "as .csv or .tsv.",
+    ),
+    "commas and tabs in a .txt file": (
+        "orders.txt",
+        HEADER.replace(",", "\t", 1) + ROW,
+        "orders.txt line 1: it cannot be told whether commas or tabs separate the columns",
+    ),
+    "gzip cut off": (
+        "orders.csv.gz",
+        gzip.compress((HEADER + ROW * 50).encode(), mtime=0)[:-9],
+        "orders.csv.gz: the gzip file is cut off (its end is missing); copy it again.",
+    ),
+    "gzip in name only": (
+        "orders.csv.gz",
+        HEADER + ROW,
+        "orders.csv.gz: it is not a gzip file, or is damaged; compress it again, or leave out .gz.",
+    ),
+    "gzip of nothing": (
+        "orders.csv.gz",
+        gzip.compress(b"", mtime=0),
+        "orders.csv.gz: the file is empty (0 bytes once unpacked); export it again.",
+    ),
+    "gzip, and a value that is none": (
+        "orders.CSV.gz",
+        gzip.compress((HEADER + ROW + "o2,c1,soon,x\n").encode(), mtime=0),
+        "orders.CSV.gz line 3: column 'ordered_at' holds 'soon', which is not a time",
+    ),
+    "gzip of a file that was cut off": (
+        "orders.csv.gz",
+        gzip.compress((HEADER + ROW + "o2,c1,2024").encode(), mtime=0),
+        "orders.csv.gz: its last line has no line break, so it may be cut off",
+    ),
+    "the name of a zone": (
+        "orders.csv",
+        HEADER + ROW + "o1,c1,2024-05-01 10:00:00 Europe/Berlin,completed\n",
+        "orders.csv line 3: column 'ordered_at' holds '2024-05-01 10:00:00 Europe/Berlin', which is not a time",
+    ),
+    "an offset of nothing": (
+        "orders.csv",
+        HEADER + "o1,c1,2024-05-01 +0200,completed\n",
+        "orders.csv line 2: column 'ordered_at' holds '2024-05-01 +0200', which is not a time",
     ),
 }
 
@@ -386,6 +473,161 @@ def test_parquet_safe_widenings(con, tmp_path):
         ("1", "1", "a", 1.0, 250.0, None),
         ("2", "1", "b", 2.0, 500.0, None),
     ]
+
+
+def test_whole_decimals_are_ids_and_the_index_of_pandas_is_no_column(con, tmp_path):
+    """Snowflake and Oracle write NUMBER(38,0); pandas writes its row numbers."""
+    table = items(
+        order_id=pa.array([12345678901234567890123456789012345678, 2], pa.decimal128(38, 0)),
+        product_id=pa.array([7, None], pa.decimal128(10, 0)),
+        __index_level_0__=[0, 1],
+    )
+    pq.write_table(table, tmp_path / "order_items.parquet")
+    assert [(row[0], row[2]) for row in read(con, tmp_path, "order_items.parquet")] == [
+        ("12345678901234567890123456789012345678", "7"),
+        ("2", None),
+    ]
+    pq.write_table(
+        items(product_id=pa.array([7, None], pa.decimal128(10, 1))), tmp_path / "order_items.parquet"
+    )
+    with pytest.raises(SourceError, match=r"column 'product_id' is stored as DECIMAL\(10,1\) in 1 rows"):
+        read(con, tmp_path, "order_items.parquet")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "sep=,\nmerchant_id,name\nm1,x\n",
+        "\ufeffSEP=;\r\nmerchant_id;name\r\nm1;x\r\n",
+        '"sep=,"\nname,merchant_id\nx,m1\n',
+        "sep=\t\nmerchant_id\tname\nm1\tx\n",
+        "sep=|\nmerchant_id|name\nm1|x\n",
+    ],
+)
+def test_the_line_that_excel_writes_above_the_header_says_the_separator(con, tmp_path, content):
+    assert read(con, tmp_path, "merchants.csv", content) == [("m1", "x", None)]
+
+
+def test_offsets_as_exports_write_them(con, tmp_path):
+    """In Berlin it is 10:00, 14:30 and 17:00 on 1 June 2025."""
+    times = {
+        "2025-06-01 10:00:00 +0200": "2025-06-01 10:00:00",
+        "2025-06-01 10:00:00 +02": "2025-06-01 10:00:00",
+        "2025-06-01 10:00:00 +02:00": "2025-06-01 10:00:00",
+        "2025-06-01 10:00:00.25 +02:00": "2025-06-01 10:00:00.25",
+        "2025-06-01T10:00:00+0200": "2025-06-01 10:00:00",
+        "2025-06-01 10:00 +0200": "2025-06-01 10:00:00",
+        "2025-06-01T10:00+02:00": "2025-06-01 10:00:00",
+        "2025-06-01 18:00:00 +0530": "2025-06-01 14:30:00",
+        "2025-06-01 08:00:00 -0700": "2025-06-01 17:00:00",
+        "2025-06-01 08:00:00 Z": "2025-06-01 10:00:00",
+        "2025-06-01T08:00Z": "2025-06-01 10:00:00",
+        "2025-06-01 08:00:00 UTC": "2025-06-01 10:00:00",
+        " 2025-06-01 10:00:00 +0200 ": "2025-06-01 10:00:00",
+        "2025-06-01 10:00:00": "2025-06-01 10:00:00",
+        "2025-06-01 10:00": "2025-06-01 10:00:00",
+        "2025-12-31": "2025-12-31 00:00:00",
+    }
+    lines = "".join(f"o{place},c1,{text},x\n" for place, text in enumerate(times))
+    read(con, tmp_path, "orders.csv", HEADER + lines)
+    rows = con.execute("select cast(ordered_at as timestamp)::varchar from files.s.t").fetchall()
+    assert [value for (value,) in rows] == list(times.values())
+    records = [{"order_id": text, "customer_id": "c", "ordered_at": text, "status": "x"} for text in times]
+    read(con, tmp_path, "orders.json", json.dumps(records))
+    assert con.execute("select cast(ordered_at as timestamp)::varchar from files.s.t").fetchall() == rows
+
+
+def test_columns_that_are_ignored_and_columns_that_may_be_absent(con, tmp_path):
+    """Shopify's export has 79 columns, of which a shop wants five."""
+    columns = (
+        Column("Name", "VARCHAR", "", True),
+        Column("Total", "DOUBLE", "", True),
+        Column("Tags", "VARCHAR", "", False),
+    )
+    declared = DeclaredFile("f.csv", columns, ignored=("*",))
+    wide = ",".join(f"Column {number}" for number in range(76))
+    path = tmp_path / "f.csv"
+    path.write_text(f"{wide},Name,name,name,Total\n{',' * 76}#1,a,b,2.5\n{',' * 76}#2,a,b,3\n")
+    assert read_file(con, path, declared, "files.t") == 2
+    assert con.execute("from files.t").fetchall() == [("#1", 2.5, None), ("#2", 3.0, None)]
+    path.write_text(path.read_text() + f"{',' * 70}#3\n")
+    with pytest.raises(
+        SourceError, match=r"^f.csv line 4: it has 71 fields where the header has 80 \(column 'Column 71' and"
+    ):
+        read_file(con, path, declared, "files.t")
+    # A column that must be there is missed although every other one is ignored.
+    path.write_text("Name,Totl,Tags\n#1,2,x\n")
+    with pytest.raises(
+        SourceError, match=r"line 1: column 'Total' is missing and 'Totl' is not declared: rename"
+    ):
+        read_file(con, path, declared, "files.t")
+    some = DeclaredFile("f.csv", columns, ignored=("Tot?", "Note*"))
+    path.write_text("Name,Total,Totl,Notes,Phone\n#1,2,3,x,y\n")
+    with pytest.raises(SourceError, match=r"line 1: column 'Phone' is not declared"):
+        read_file(con, path, some, "files.t")
+    for name, content in (
+        ("f.jsonl", '{"Name": "#1", "Total": 2, "Phone": "x"}\n{"Name": "#2", "Total": 3}\n'),
+        ("f.json", '[{"Name": "#1", "Total": 2}, {"Name": "#2", "Total": 3, "Phone": {"a": 1}}]'),
+    ):
+        (tmp_path / name).write_text(content)
+        declared = DeclaredFile(name, columns, ignored=("*",))
+        assert read_file(con, tmp_path / name, declared, "files.t") == 2
+        assert con.execute("from files.t").fetchall() == [("#1", 2.0, None), ("#2", 3.0, None)]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("orders.csv", HEADER + ROW + "o2,Ann.Probe@example.com,2024-05-01,x\no3,bob@example.org,2024-05-01,x\n", "line 3"),
+        ("orders.csv", "sep=,\n" + HEADER + ROW + "o2,mail:ann@example.com,2024-05-01,x\no3,b@c.de,2024-05-01,x\n", "line 4"),
+        ("orders.jsonl", '\n{"order_id": "o1", "customer_id": "a@example.com", "ordered_at": "2024-05-01", "status": "x"}\n' * 2, "line 2"),
+        ("orders.json", '[' + ', '.join(['{"order_id": "o1", "customer_id": "a@b.de", "ordered_at": "2024-05-01", "status": "x"}'] * 2) + ']', "record 1"),
+    ],
+)  # fmt: skip
+def test_an_address_is_no_id(con, tmp_path, name, content, where):
+    path = tmp_path / name
+    path.write_text(content)
+    declared = DeclaredFile(name, RAW_TABLES["orders"].columns, identifiers=("order_id", "customer_id"))
+    con.execute("create schema if not exists files.s")
+    with pytest.raises(SourceError) as error:
+        read_file(con, path, declared, "files.s.t")
+    assert str(error.value) == (
+        f"{name} {where}: column 'customer_id' holds an email address (2 rows of this column do), and this column "
+        "is published as it is; write the shop's own number of whom or what it means there."
+    )
+
+
+def test_an_address_is_no_id_in_parquet(con, tmp_path):
+    pq.write_table(items(product_id=["p1", "ann@example.com"]), tmp_path / "f.parquet")
+    declared = DeclaredFile("f.parquet", RAW_TABLES["order_items"].columns, identifiers=("product_id",))
+    with pytest.raises(
+        SourceError, match=r"^f.parquet row 2: column 'product_id' holds an email address, and this"
+    ):
+        read_file(con, tmp_path / "f.parquet", declared, "files.t")
+
+
+def test_what_only_looks_like_an_address_is_an_id(con, tmp_path):
+    content = HEADER + "".join(
+        f"o1,{value},2024-05-01,x\n" for value in ("a@b", "@ann.com", "ann@", "a b@c", "x@y.z1")
+    )
+    path = tmp_path / "orders.csv"
+    path.write_text(content)
+    declared = DeclaredFile("orders.csv", RAW_TABLES["orders"].columns, identifiers=("customer_id",))
+    assert read_file(con, path, declared, "files.t") == 5
+
+
+def test_an_address_is_the_same_to_landing_and_to_dbt():
+    macro = (Path(__file__).resolve().parents[2] / "dbt_project/macros/text.sql").read_text("utf-8")
+    pattern = re.search(r"macro email_pattern\(\) -%\}\s*'([^']+)'", macro)
+    assert pattern is not None
+    assert pattern[1] == ADDRESS
+
+
+def test_long_lists_are_shortened():
+    assert some_of(["a"]) == "a"
+    assert some_of([f"f{number}.csv" for number in range(305)]) == (
+        "f0.csv, f1.csv, f2.csv, f3.csv, f4.csv and 300 more"
+    )
 
 
 def test_missing_file(con, tmp_path):
