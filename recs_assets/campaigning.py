@@ -9,10 +9,11 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from recs_assets.campaigns.filters import unknown_values
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.exports.email import send_at
 from recs_assets.files import replaced
 from recs_assets.interactions import Known
 from recs_assets.learning import blocks, load_all_fitted, load_fitted, published_frame
@@ -29,7 +31,7 @@ from recs_assets.predictions import Plan, Prediction, answered, prepared
 from recs_assets.predictions.planning import window_days
 from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.reasons import Citable, slot_reasons
+from recs_assets.ranking.reasons import Citable, Offers, slot_reasons
 from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders.base import stored
 from recs_assets.recommenders.item_knn import similar_products
@@ -439,9 +441,11 @@ class _Email:
         week = self.week
         pairs = pairs_of(rows)
         fitted = load_all_fitted(self.shop, self.warehouse, week, self.known)
+        offers, sentences = self._offers(), self.shop.sentences
         traces = pd.DataFrame()
         if self.predicted is None or pairs.empty:
-            found = explained_by_source(pairs, self.known, fitted, citable).assign(p_purchase=np.nan)
+            found = explained_by_source(pairs, self.known, fitted, citable, offers, sentences)
+            found = found.assign(p_purchase=np.nan)
         else:
             learned = self.predicted.learned
             features = learned.ranker.features_
@@ -456,13 +460,15 @@ class _Email:
                 ((some, X) for _, some, X in frames),
                 self.chosen == "query",
                 citable,
+                offers,
+                sentences,
             )
             traces = with_ids(traces, self.known, week).drop(columns="as_of")
         merged = rows.drop(columns="p_purchase").merge(
             found.drop(columns="source"), on=["customer", "product"], how="left"
         )
         merged = merged.astype({"reason_code": object, "reason_text": object, "reason_family": object})
-        by_slot = slot_reasons(merged, self.known, citable)
+        by_slot = slot_reasons(merged, self.known, citable, sentences)
         ruled = (by_slot["reason_code"] != "").to_numpy()
         for name in ("reason_code", "reason_text"):
             merged.loc[ruled, name] = by_slot.loc[ruled, name]
@@ -471,6 +477,13 @@ class _Email:
         }.items():  # fmt: skip
             merged.loc[ruled, name] = value
         return merged, traces
+
+    def _offers(self) -> Offers:
+        """Price advantages from the day of sending to the end of the campaign's window."""
+        zone = ZoneInfo(self.shop.timezone)
+        sent = send_at(self.campaign, self.week, self.shop.timezone).astimezone(zone).date()
+        end = self.week + timedelta(days=math.ceil(window_days(self.plan.query, self.week)))
+        return self.warehouse.offers(self.week, sent, end, self.shop.source.words.price_promotions)
 
     def _tested(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
         """The test's metrics, the rules' price tags, and the filled slots against what was bought."""

@@ -199,3 +199,15 @@ class Known:
             # Lengths, not separators: an id may hold any separator.
             digest.update("".join(f"{len(name)}:{name}" for name in ids).encode())
         return digest.hexdigest()
+
+
+def parents(products: pd.DataFrame) -> np.ndarray:
+    """int64[n_products]: variants and, where it is a product itself, their parent share a number; -1 none.
+
+    Args:
+        products: columns product_id, parent_id.
+    """
+    own, parent = products["product_id"].astype("string"), products["parent_id"].astype("string").str.strip()
+    parent = parent.mask(parent == "")
+    root = parent.fillna(own.where(own.isin(parent.dropna())))
+    return pd.factorize(root, sort=True)[0].astype(np.int64)

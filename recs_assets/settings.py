@@ -80,6 +80,14 @@ class Settings(BaseSettings):
         PROJECT_ROOT / "recs_assets" / "campaigns",
         description="Folder of campaign files, one YAML file each; default: those that are shipped.",
     )
+    texts: Path | None = Field(
+        None,
+        description="Folder of YAML files with the shop's own sentences, one per language (docs/campaigns.md); default: the shipped ones.",
+    )
+    locale: str | None = Field(
+        None,
+        description="Language of customers without a locale that has texts, such as de or de-AT; default: the source's own, else en.",
+    )
     candidates: int = Field(
         100, ge=20, le=1000, description="Products each recommender proposes per customer."
     )

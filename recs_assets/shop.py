@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from recs_assets.evaluation.gates import Gates
 from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.ranker import load_config
+from recs_assets.ranking.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import SettingsError, SourceError
@@ -43,7 +44,9 @@ class Shop:
     def from_settings(cls, settings: Settings) -> Self:
         data_dir = settings.data_dir()
         source = resolve_source(settings.source, data_dir, shops_dir=settings.shops)
-        return cls(settings, data_dir, source)
+        shop = cls(settings, data_dir, source)
+        _ = shop.sentences  # a text that is wrong is said before anything runs
+        return shop
 
     @property
     def timezone(self) -> str:
@@ -67,6 +70,11 @@ class Shop:
     def storefront(self) -> Storefront:
         """The rules of the shop's own pages (RECS_STOREFRONT)."""
         return read_yaml(self.settings.storefront, Storefront, "The rules of the storefront")
+
+    @cached_property
+    def sentences(self) -> Sentences:
+        """What customers read, by language (RECS_TEXTS, RECS_LOCALE)."""
+        return Sentences.load(self.settings.texts, self.settings.locale or self.source.words.locale)
 
     def newest_week(self) -> date:
         """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""

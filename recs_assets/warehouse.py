@@ -27,6 +27,7 @@ from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, Events, Known
 from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.evidence import Offers
 from recs_assets.ranking.features import BY_NAME, TABLES, Feature, put_columns, source_frame
 from recs_assets.schema import RAW_TABLES, WarehouseError
 from recs_assets.snapshots import Published, Snapshots, quoted
@@ -35,6 +36,15 @@ from recs_assets.snapshots import Published, Snapshots, quoted
 CART_DAYS = 28
 # A week's highest list price below this share of the last one's is a price drop.
 PRICE_DROP = 0.95
+# Kinds of promotions that make a product cheaper, by a word of their name; a display or a mailer shows it only.
+PRICE_WORDS = "|".join(
+    """
+    price|prices|pricecut|priceoff|discount|discounts|discounted|coupon|coupons|voucher|vouchers|rebate|sale|sales|offer|offers
+    deal|deals|markdown|clearance|reduced|reduction|bogo|bogof|multibuy|cashback|special|rabatt|preis|preissenkung
+    angebot|aktion|sonderangebot|gutschein|solde|soldes|remise|prix|promo|descuento|oferta|rebaja|rebajas|precio|cupon
+    korting|aanbieding|actie|prijs|kortingscode|sconto|offerta|saldi|prezzo|buono
+    """.replace("|", " ").split()
+)
 
 
 @contextmanager
@@ -553,6 +563,42 @@ class Warehouse:
                 for name, sql in queries.items()
                 if names is None or name in names
             }
+
+    def offers(self, week: date, sent: date, end: date, kinds: Collection[str] = ()) -> Offers:
+        """Price advantages of the products of `known(week, week)`: announced before the week, for everybody,
+        and on at some time from the day of sending to the end of the window.
+
+        Of several the one that lasts longest of those that run when the email is sent, else the one that
+        begins first.
+
+        Args:
+            week: of the build file.
+            sent: day on which the list reaches customers; an offer that ends on it may be over.
+            end: first day after the window.
+            kinds: kinds of promotions that are a price advantage, beside those whose name says so.
+        """
+        own = [re.sub(r"[\s-]", "_", kind.strip().lower()) for kind in kinds]
+        with self.read(week) as connection:
+            found = connection.execute(
+                f"""
+                with products as (
+                    select product_id, row_number() over (order by product_id) - 1 as code from marts.products
+                )
+                select code, greatest(start_at::date, $sent) - date '1970-01-01' as first,
+                    (end_at - interval 1 microsecond)::date - date '1970-01-01' as last
+                from staging.stg_promotions join products using (product_id)
+                where announced_at < $week and end_at >= $sent + interval 1 day and start_at < $end
+                  and end_at > start_at and coalesce(reach, 1) >= 1
+                  and (list_contains($own, kind) or regexp_matches(kind, '(^|_)({PRICE_WORDS})(_|$)'))
+                order by code, first desc, last
+                """,
+                {"week": week, "sent": sent, "end": end, "own": own},
+            ).fetchnumpy()
+            products = connection.execute("select count(*) from marts.products").fetchall()[0][0]
+        first, last = np.full((2, products), -1, dtype=np.int64)
+        # The last row of a product wins.
+        first[found["code"]], last[found["code"]] = found["first"], found["last"]
+        return Offers(first, last, (sent - date(1970, 1, 1)).days)
 
     # -- what the gates judge -------------------------------------------------------------
 

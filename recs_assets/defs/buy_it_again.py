@@ -66,7 +66,9 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
         rows["p_purchase"] = _probability(warehouse, week, known, ranker, rows)
         rows["score"] = rows["p_purchase"] if learned else rows["p_repeat"]
-        rows = explain_again(_ordered(rows, -rows["score"].to_numpy()), known, citable_of(facts, rules))
+        rows = explain_again(
+            _ordered(rows, -rows["score"].to_numpy()), known, citable_of(facts, rules), deployment.sentences
+        )
         return dg.MaterializeResult(
             metadata={
                 **write_model_table(warehouse, week, "buy_it_again", _named(rows, known, week), COLUMNS),

@@ -1,7 +1,7 @@
 """From the recommenders' lists to the tables dbt publishes: the storefront's, neighbours, rules."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import dagster as dg
@@ -25,7 +25,8 @@ from recs_assets.learning import (
 )
 from recs_assets.ranking.attribution import TOP_FEATURES
 from recs_assets.ranking.blend import blend, load_config
-from recs_assets.ranking.reasons import Citable
+from recs_assets.ranking.reasons import Citable, Offers, neighbour_reasons
+from recs_assets.ranking.sentences import Sentences
 from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
@@ -149,9 +150,10 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         lists = [rows for rows, _ in choices]
         listed = pd.concat([rows for rows in lists if len(rows)] or lists[:1], ignore_index=True)
         fitted = load_all_fitted(deployment, warehouse, week, known)
-        rows, traces = _explained(
-            warehouse, week, known, ranker, chosen, listed, fitted, citable_of(facts, rules)
-        )
+        ends = week + timedelta(days=deployment.horizon_days)
+        offers = warehouse.offers(week, week, ends, deployment.source.words.price_promotions)
+        said = (citable_of(facts, rules), offers, deployment.sentences)
+        rows, traces = _explained(warehouse, week, known, ranker, chosen, listed, fitted, said)
         merged = listed.merge(rows.drop(columns="source"), on=["customer", "product"], how="left")
         table = with_ids(merged, known, week)
         yield dg.MaterializeResult(
@@ -226,17 +228,17 @@ def _explained(
     chosen: str,
     listed: pd.DataFrame,
     fitted: dict[str, Recommender],
-    citable: Citable,
+    said: tuple[Citable, Offers, Sentences],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each (customer, product) of the lists with probability and reason; and their traces, with ids."""
     pairs = pairs_of(listed)
     if ranker is None or pairs.empty:
-        rows = explained_by_source(pairs, known, fitted, citable).assign(p_purchase=np.nan)
+        rows = explained_by_source(pairs, known, fitted, *said).assign(p_purchase=np.nan)
         return rows, pd.DataFrame(columns=list(TRACE))
     features = ranker.ranker.features_
     frames = ((found, X) for _, found, X in published_frame(warehouse, week, pairs, features))
     rows, traces = explained(
-        pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker", citable
+        pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker", *said
     )
     return rows, with_ids(traces, known, week)
 
@@ -270,7 +272,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
             model: Recommender = load_fitted(deployment, warehouse, week, name, known)
             found = kept_neighbours(model.neighbours(most, **more), facts, rules)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
-            parts.append(_named_neighbours(found, kind, known, week))
+            parts.append(_named_neighbours(found, kind, known, week, deployment.sentences))
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
             metadata=write_model_table(warehouse, week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
@@ -279,9 +281,10 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
     return product_neighbours
 
 
-def _named_neighbours(found: pd.DataFrame, kind: str, known: Known, week: date) -> pd.DataFrame:
+def _named_neighbours(
+    found: pd.DataFrame, kind: str, known: Known, week: date, sentences: Sentences
+) -> pd.DataFrame:
     ids = known.products["product_id"].to_numpy()
-    names = known.products["name"].fillna(known.products["product_id"]).to_numpy()
     product = found["product"].to_numpy()
     table = pd.DataFrame(
         {
@@ -295,15 +298,7 @@ def _named_neighbours(found: pd.DataFrame, kind: str, known: Known, week: date) 
     )
     for column in ("baskets", "support", "confidence", "lift"):
         table[column] = found[column].to_numpy() if kind == "bought_together" else None
-    if kind == "bought_together":
-        table["reason_text"] = [
-            f"In {share:.0%} of the baskets with {name} ({baskets} baskets)"
-            for share, name, baskets in zip(
-                found["confidence"], names[product], found["baskets"], strict=True
-            )
-        ]
-    else:
-        table["reason_text"] = [f"Similar to {name}" for name in names[product]]
+    table["reason_text"] = neighbour_reasons(found, known, sentences)
     return table
 
 

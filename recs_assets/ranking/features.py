@@ -79,11 +79,17 @@ class Feature:
     description: str
 
 
+def family_of_source(name: str) -> str:
+    """Key of `FAMILIES` for the lists of a recommender; "context" for any other source."""
+    entry = REGISTRY.get(name)
+    return SOURCE_FAMILY.get(name, ENTRY_FAMILY.get(entry.family, "context") if entry else "context")
+
+
 def source_features(sources: Iterable[str]) -> tuple[Feature, ...]:
     """Features of the lists: rank and score of each recommender, and what the fusion says."""
     found = []
     for name in sources:
-        family = SOURCE_FAMILY.get(name, ENTRY_FAMILY.get(REGISTRY[name].family, "context"))
+        family = family_of_source(name)
         found += [
             Feature(f"{name}_rank", "source", f"{name}.rank", family, f"Rank in the list of {name}."),
             Feature(f"{name}_score", "source", f"{name}.score", family, f"Score given by {name}."),

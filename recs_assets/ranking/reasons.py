@@ -1,86 +1,65 @@
-"""Why this product: one true, specific sentence per row.
+"""Why this product: one true, natural sentence per row, in the customer's language.
 
-A sentence is written only where the events say so. Rows of the ranker (`explain_families`) try the
-families of features in the order of their contributions to the row's own score. Rows of the blend
-(`explain`) take the first reason that holds:
+A sentence is written only where the events say so, and nothing is named that the rules forbid (`Citable`).
+Of what holds for a row the strongest is said:
 
-1. the customer bought the product before: how often and when;
-2. what the row's source says: the product that led to it, if the customer bought that one (and, to
-   be called similar, if both are of one category); similar customers, if there are any; popularity,
-   if the product is popular indeed;
-3. popular in the last weeks, popular in its category, from its category, from the range.
+1. what the customer did with this product: bought it, put it into the cart, wished for it, looked at it;
+2. a product that led to it: bought together, also bought, similar, viewed;
+3. what suits them or is worth knowing: on offer, new, a brand or a category they buy from, similar customers;
+4. what everybody does: popular, popular in its category.
+
+The first holds whatever moved the ranker. Within the others a row of the ranker (`explain_families`) takes the
+family of features with the largest contribution to its score that has a true sentence, and a row of a list
+(`explain`) its source's. What is left takes what is true of it anyway (`_Claims.fallback`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import cached_property
-from typing import Self
+from datetime import date
+from functools import cache
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, Known
-from recs_assets.recommenders.base import Recommender, rank_within
-from recs_assets.recommenders.popularity import decayed_purchase_days
+from recs_assets.interactions import Known
+from recs_assets.ranking.evidence import SEVERAL, Citable, Evidence, Offers, Pairs
+from recs_assets.ranking.features import family_of_source
+from recs_assets.ranking.sentences import FALLBACK, PLACEHOLDERS, Sentences
+from recs_assets.recommenders.base import Recommender
 
-# reason_code -> sentence. A shop translates here (and MONTHS). {product} is the name of the product
-# that led to the row, {category} and {brand} those of the recommended product, {date} a day.
-TEMPLATES: dict[str, str] = {
-    "bought_often": "You bought this on {days} days, last on {date}",
-    "bought_once": "You bought this on {date}",
-    "bought_regularly": "You buy this about every {days} days, last on {date}",
-    "bought_before": "You bought this before",
-    "replaces_variant": "Another variant of {product}, which you bought on {date} and which is not available now",
-    "replaces_same_brand": "From the brand and category of {product}, which you bought on {date} and which is not available now",
-    "bought_together": "Often bought with {product}, which you bought on {date}",
-    "also_bought": "Customers who bought {product}, as you did on {date}, buy this too",
-    "similar_product": "Similar to {product}, which you bought on {date}",
-    "similar_customers": "Customers with purchases like yours buy this",
-    "in_cart": "You put this into your cart on {date}",
-    "wished": "You put this on your wishlist on {date}",
-    "viewed": "You looked at this on {date}",
-    "viewed_related": "Close to {product}, which you looked at on {date}",
-    "brand_you_buy": "From {brand}, a brand you buy",
-    "new_arrival": "New in our range",
-    "new_for_your_taste": "New in our range and close to {product}, which you bought on {date}",
-    "on_offer": "On offer in the coming weeks",
-    "popular": "Popular with our customers in the last 4 weeks",
-    "popular_in_your_category": "Popular in {category}, a category you buy from",
-    "popular_in_category": "Popular in {category}",
-    "from_your_category": "From {category}, a category you buy from",
-    "from_category": "From {category}",
-    "from_range": "From our range",
-    "picked_by_shop": "Picked by the shop",
-    "new_for_you": "New for you, close to what you buy",
-    "popular_in_segment": "Popular with customers of your group",
-    "popular_in_shop": "Popular in our shop",
-}
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+__all__ = [
+    "CODES",
+    "OWN",
+    "Citable",
+    "Offers",
+    "explain",
+    "explain_again",
+    "explain_families",
+    "slot_reasons",
+]
 
-# Source -> the sentence its evidence supports. item_knn counts customers in common, not baskets,
-# so "often bought with" would claim too much for it.
-EVIDENCE = {"rules": "bought_together", "item_knn": "also_bought", "content": "similar_product"}
-SIMILAR_CUSTOMERS = ("als", "lightfm", "user_knn")
+CODES = tuple(PLACEHOLDERS)
 
-# Family -> recommenders whose evidence a sentence may cite, the more specific first.
-FAMILY_EVIDENCE: dict[str, tuple[tuple[str, str], ...]] = {
+# What customers did themselves, by the family it belongs to.
+OWN = {
+    "bought_often": "bought_before", "bought_once": "bought_before", "bought_before": "bought_before",
+    "in_cart": "viewed_or_wished", "wished": "viewed_or_wished", "viewed": "viewed_or_wished",
+}  # fmt: skip
+SEEN = {"add_to_cart": "in_cart", "add_to_wishlist": "wished", "view": "viewed"}
+
+# Family -> recommenders whose evidence a sentence may cite, the more specific first. item_knn, transition and
+# ease count customers in common, not baskets, so "often bought with" would claim too much for them.
+LED: dict[str, tuple[tuple[str, str], ...]] = {
     "bought_with": (("rules", "bought_together"), ("transition", "also_bought"), ("item_knn", "also_bought")),
     "similar": (("content", "similar_product"),),
     "customers_like_you": (("ease", "also_bought"),),
     "new_arrival": (("new_arrivals", "new_for_your_taste"),),
+    "viewed_or_wished": (("recently_viewed", "viewed_related"),),
 }
 
-# Event -> what is said of it, the stronger wish first.
-SEEN = {"add_to_cart": "in_cart", "add_to_wishlist": "wished", "view": "viewed"}
-
-CODES = tuple(TEMPLATES)
-COUNTED = [position for position, name in enumerate(CODES) if "{days}" in TEMPLATES[name]]
-RECENT_DAYS = 28
-POPULAR_SHARE = 0.1
+# Beside a product: so many baskets with it, and with both, make a share that is worth saying.
+FEWEST_BASKETS, FEWEST_COMMON = 20, 5
 
 # Rows explained at once; some 200 bytes each are alive meanwhile.
 BLOCK_ROWS = 1_000_000
@@ -91,11 +70,10 @@ def explain(
     known: Known,
     recommenders: Mapping[str, Recommender],
     citable: Citable | None = None,
+    offers: Offers | None = None,
+    sentences: Sentences | None = None,
 ) -> pd.DataFrame:
-    """Add the reason to every row.
-
-    "Popular" means: bought in the last 4 weeks, and among the tenth of the products sold (of its
-    category: at least one product) with the largest decayed popularity (half-life 28 days).
+    """Add to every row the reason that its source supports.
 
     Args:
         rows: columns customer, product (codes of `known`) and source (recommender's name); others
@@ -103,25 +81,31 @@ def explain(
         known: what the recommenders were fitted on.
         recommenders: name -> fitted; a source that is absent gives no evidence of its own.
         citable: what may be named; None: everything.
+        offers: price advantages within the window; None: nothing is called an offer.
+        sentences: of the shop; None: the shipped ones, English by default.
 
     Returns:
         `rows` with a fresh index and reason_code (category, one of `CODES`), reason_text (str),
         because_product (int32 code, -1 where no single product is the reason) and because_day
-        (int32, days since 1970-01-01 of the last purchase of that product, -1 with it).
+        (int32, days since 1970-01-01 of the customer's last purchase of that product, or of the view, cart or
+        wish that the sentence dates; -1 with it).
     """
-    facts = _Facts(known, citable)
-    parts = []
-    for start in range(0, max(1, len(rows)), BLOCK_ROWS):
-        block = rows.iloc[start : start + BLOCK_ROWS]
-        parts.append(_explain_block(block, facts, recommenders))
-    code, because, day, text = (
-        np.concatenate([part[number] for part in parts]) if number < 3 else None for number in range(4)
+    source = rows["source"].astype("category")
+    families = [family_of_source(name) for name in source.cat.categories] or [""]
+    # A row without a source has none of the families' reasons.
+    number = source.cat.codes.to_numpy(dtype=np.int64)[:, None]
+    found = explain_families(
+        rows,
+        known,
+        recommenders,
+        np.maximum(number, 0),
+        (number == np.arange(len(families))).astype(float),
+        families,
+        citable,
+        offers,
+        sentences,
     )
-    result = rows.reset_index(drop=True)
-    result["reason_code"] = pd.Categorical.from_codes(code, categories=list(CODES))
-    text = pd.concat([part[3] for part in parts], ignore_index=True)
-    result["reason_text"], result["because_product"], result["because_day"] = text, because, day
-    return result
+    return found.drop(columns=["reason_family", "support", "confidence"])
 
 
 def explain_families(
@@ -131,25 +115,25 @@ def explain_families(
     order: np.ndarray,
     contribution: np.ndarray,
     families: Sequence[str],
-    promoted: np.ndarray | None = None,
     citable: Citable | None = None,
+    offers: Offers | None = None,
+    sentences: Sentences | None = None,
 ) -> pd.DataFrame:
-    """Add to every row the reason that the ranker's own contributions support.
+    """Add to every row the strongest reason, which after the customer's own dealings with the product is one
+    that the ranker's own contributions support.
 
-    The families that pulled the row up are tried from the largest contribution down; the first for
-    which the events hold a true sentence is cited. Price and context have none. Where no family
-    has one, the row falls back on what is true of it anyway, as in `explain`.
+    Price and context have no sentence.
 
     Args:
         rows: columns customer, product (codes of `known`); others are kept. Any order.
         known: the week's, on which the recommenders were fitted.
         recommenders: name -> fitted, for evidence; any may be absent.
-        order: int[n, families], columns of `contribution` by size, largest first.
+        order: int[n, places], columns of `contribution` by size, largest first.
         contribution: float[n, families]; only positive ones are cited.
         families: names of these columns.
-        promoted: bool[n], an offer of the product is announced and runs within the horizon; None:
-            nothing is called an offer.
-        citable: what may be named; None: everything.
+        citable: as `explain`.
+        offers: as `explain`.
+        sentences: as `explain`.
 
     Returns:
         As `explain`, and reason_family (category): the family the sentence speaks for, "" for a
@@ -159,459 +143,28 @@ def explain_families(
     Raises:
         ValueError: arrays of another length than `rows`.
     """
-    if not len(rows) == len(order) == len(contribution) or (
-        promoted is not None and len(promoted) != len(rows)
-    ):
+    if not len(rows) == len(order) == len(contribution):
         raise ValueError(f"{len(rows)} rows, but {len(order)} orders and {len(contribution)} contributions.")
-    facts = _Facts(known, citable)
-    promoted = np.zeros(len(rows), dtype=bool) if promoted is None else np.asarray(promoted, dtype=bool)
+    evidence, sentences = Evidence(known, citable), sentences or _shipped()
     parts = []
     for start in range(0, max(1, len(rows)), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
-        parts.append(
-            _families_block(
-                rows.iloc[block],
-                facts,
-                recommenders,
-                order[block],
-                contribution[block],
-                list(families),
-                promoted[block],
-            )
-        )
-    code, because, day, family, support, confidence = (
-        np.concatenate([part[number] for part in parts]) for number in (0, 1, 2, 4, 5, 6)
+        claims = _Claims(evidence, rows.iloc[block], offers)
+        family = claims.by_family(recommenders, order[block], contribution[block], list(families))
+        parts.append((claims, family, *_rule_of(claims, recommenders)))
+    names = list(dict.fromkeys([*families, *OWN.values(), ""]))
+    result = _with_reasons(rows, [claims for claims, *_ in parts], sentences)
+    family = np.concatenate([part[1] for part in parts])
+    result["reason_family"] = pd.Categorical(family, categories=names)
+    result["support"], result["confidence"] = (
+        np.concatenate([part[number] for part in parts]) for number in (2, 3)
     )
-    result = rows.reset_index(drop=True)
-    result["reason_code"] = pd.Categorical.from_codes(code, categories=list(CODES))
-    result["reason_text"] = pd.concat([part[3] for part in parts], ignore_index=True)
-    result["because_product"], result["because_day"] = because, day
-    result["reason_family"] = pd.Categorical.from_codes(family, categories=[*families, ""])
-    result["support"], result["confidence"] = support, confidence
     return result
 
 
-def slot_reasons(rows: pd.DataFrame, known: Known, citable: Citable | None = None) -> pd.DataFrame:
-    """The reasons of products that a campaign's rules, not a model, put into a slot.
-
-    Args:
-        rows: columns product (code of `known`), slot_type and fallback_level
-            (`rules.pipeline.Selection.rows`); any index.
-        known: what the codes come from.
-        citable: no sentence here names a product or a purchase, so nothing follows from it.
-
-    Returns:
-        reason_code and reason_text (str) by the same index: "" where the model's own reason holds,
-        which is every personal slot.
-    """
-    category = known.products["category"].astype("string").fillna("").to_numpy(dtype=object)
-    category = category[rows["product"].to_numpy()]
-    kind, level = (rows[name].astype(str).to_numpy() for name in ("slot_type", "fallback_level"))
-    code = np.select(
-        [kind == "pinned", kind == "discovery", level == "segment", level == "category", level == "global"],
-        [
-            "picked_by_shop",
-            "new_for_you",
-            "popular_in_segment",
-            "popular_in_your_category",
-            "popular_in_shop",
-        ],
-        "",
-    )
-    text = [
-        TEMPLATES[name].format(category=of) if name else "" for name, of in zip(code, category, strict=True)
-    ]
-    return pd.DataFrame({"reason_code": code, "reason_text": text}, index=rows.index, dtype="str")
-
-
-@dataclass(frozen=True)
-class Citable:
-    """What sentences may name; the rules decide it (`rules`), sentences keep to it.
-
-    Attributes:
-        product: bool[n_products], may be named as the cause of another product's row.
-        counted: bool[n_products], may have its purchases counted or dated ("You bought this on 3 days").
-        refused: csr[n_customers, n_products], stored where a customer sent the product back or rated it
-            2 or lower: it is not named as a cause for them. None: nobody refused anything.
-    """
-
-    product: np.ndarray
-    counted: np.ndarray
-    refused: sparse.csr_matrix | None = None
-
-
-class _Facts:
-    """What sentences may claim, looked up per product or per (customer, product)."""
-
-    def __init__(self, known: Known, citable: Citable | None = None) -> None:
-        self.known = known
-        everything = np.ones(known.n_products, dtype=bool)
-        self.citable = Citable(everything, everything) if citable is None else citable
-        self.refused = None if self.citable.refused is None else _Pairs(self.citable.refused)
-        self._seen: dict[str, tuple[_Pairs, np.ndarray]] = {}
-        history, last = known.history, known.last_bought
-        self.pairs = _Pairs(history)
-        self.days, self.last = history.data.astype(np.int32), last.data.astype(np.int32)
-        self.has_history = np.diff(history.indptr) > 0
-        self.buyers = np.bincount(history.indices, minlength=known.n_products)
-        names, ids = known.products["name"], known.products["product_id"].to_numpy(dtype=object)
-        self.name = np.where(_blank(names), ids, names.to_numpy(dtype=object))
-        category = known.products["category"]
-        self.category_name = category.to_numpy(dtype=object)
-        self.category, _ = pd.factorize(category.mask(_blank(category)))  # -1: none
-        self.popular, self.popular_in_category = self._popular()
-        self.categories_bought = _Pairs(_grouped(self._citable_history(), self.category))
-
-    @cached_property
-    def brand(self) -> np.ndarray:
-        """int64[n_products]: number of the brand, -1 without one."""
-        brand = self.known.products["brand"]
-        return pd.factorize(brand.mask(_blank(brand)))[0]
-
-    def brand_name(self, product: int) -> str:
-        return self.known.products["brand"].iloc[product]
-
-    @cached_property
-    def brands_bought(self) -> _Pairs:
-        return _Pairs(_grouped(self._citable_history(), self.brand))
-
-    def _citable_history(self) -> sparse.csr_matrix:
-        """`known.history` without what may not be named to its customer."""
-        history = self.known.history.tocoo()
-        kept = self.may_name(history.row, history.col)
-        return sparse.csr_matrix(
-            (history.data[kept], (history.row[kept], history.col[kept])), shape=history.shape
-        )
-
-    def may_name(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
-        """bool[n]: the product may be named to this customer as a cause."""
-        allowed = self.citable.product[products]
-        return allowed if self.refused is None else allowed & (self.refused.find(customers, products) < 0)
-
-    def may_date(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
-        """bool[n]: and what the customer did with it may be counted and dated."""
-        return self.may_name(customers, products) & self.citable.counted[products]
-
-    @cached_property
-    def new(self) -> np.ndarray:
-        """bool[n_products]: first bought by anyone in the last 4 weeks, or never, in a shop that has
-        been selling for longer."""
-        known = self.known
-        day = known.events.day[known.purchased]
-        first = np.full(known.n_products, np.iinfo(np.int32).max)
-        np.minimum.at(first, known.events.product[known.purchased], day)
-        since = known.anchor_day - RECENT_DAYS
-        recently = first >= since
-        return recently & (first < np.iinfo(np.int32).max) & bool(len(day) and day.min() < since)
-
-    def seen(self, kind: str) -> tuple[_Pairs, np.ndarray]:
-        """Pairs with an event of this kind, and the day of the latest one."""
-        if kind not in self._seen:
-            events = self.known.events
-            rows = events.kind == EVENT_TYPES.index(kind)
-            keys = events.customer[rows].astype(np.int64) * self.known.n_products + events.product[rows]
-            order = np.lexsort((events.day[rows], keys))
-            keys, day = keys[order], events.day[rows][order]
-            last = np.r_[keys[1:] != keys[:-1], True] if len(keys) else np.empty(0, dtype=bool)
-            self._seen[kind] = _Pairs.of(keys[last], self.known.n_products), day[last]
-        return self._seen[kind]
-
-    def latest(self, kind: str, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
-        """Day of the latest event of this kind per pair, -1 without one."""
-        pairs, day = self.seen(kind)
-        at = pairs.find(customers, products)
-        return np.where(at >= 0, day[at], -1) if len(day) else np.full(len(at), -1)
-
-    def _popular(self) -> tuple[np.ndarray, np.ndarray]:
-        """bool[n_products] twice: popular in the shop, popular within the category."""
-        known = self.known
-        popularity = np.nan_to_num(decayed_purchase_days(known, float(RECENT_DAYS)))
-        recent = known.purchased & (known.events.day >= known.anchor_day - RECENT_DAYS)
-        recently = np.bincount(known.events.product[recent], minlength=known.n_products) > 0
-        sold = np.flatnonzero(popularity > 0)
-        everywhere = np.zeros(known.n_products, dtype=bool)
-        best = sold[np.lexsort((sold, -popularity[sold]))]
-        everywhere[best[: int(np.ceil(POPULAR_SHARE * len(sold)))]] = True
-        within = np.zeros(known.n_products, dtype=bool)
-        order = sold[np.lexsort((sold, -popularity[sold], self.category[sold]))]
-        if len(order):
-            group = self.category[order]
-            size = np.bincount(group + 1)[group + 1]
-            within[order[(rank_within(group) <= np.ceil(POPULAR_SHARE * size)) & (group >= 0)]] = True
-        return everywhere & recently, within & recently
-
-    def bought(self, customers: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Distinct days and last day per pair; 0 and -1 where never bought."""
-        at = self.pairs.find(customers, products)
-        if len(self.days) == 0:
-            return np.zeros(len(at), dtype=np.int32), np.full(len(at), -1, dtype=np.int32)
-        return np.where(at >= 0, self.days[at], 0), np.where(at >= 0, self.last[at], -1)
-
-
-class _Pairs:
-    """Finds stored entries of a csr matrix; its keys are made once, not per lookup."""
-
-    def __init__(self, matrix: sparse.csr_matrix) -> None:
-        matrix.sort_indices()
-        self.width = max(1, matrix.shape[1])
-        rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
-        self.keys = rows * self.width + matrix.indices
-
-    @classmethod
-    def of(cls, keys: np.ndarray, width: int) -> Self:
-        """From ascending row * width + column."""
-        pairs = cls.__new__(cls)
-        pairs.width, pairs.keys = max(1, width), keys
-        return pairs
-
-    def find(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """int64 position among the stored entries, -1 where not stored."""
-        if len(self.keys) == 0:
-            return np.full(len(rows), -1)
-        wanted = rows.astype(np.int64) * self.width + columns
-        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[at] == wanted, at, -1)
-
-
-def _grouped(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
-    """csr[customers, groups]: purchases per group of products; products of group -1 are left out."""
-    member = np.flatnonzero(group >= 0)
-    groups = sparse.csr_matrix(
-        (np.ones(len(member), dtype=np.float32), (member, group[member])),
-        shape=(len(group), int(group.max(initial=-1)) + 1),
-    )
-    return (history @ groups).tocsr()
-
-
-def _blank(values: pd.Series) -> np.ndarray:
-    text = values.astype("string").fillna("")
-    return (text.str.strip() == "").to_numpy(dtype=bool)
-
-
-def _explain_block(
-    rows: pd.DataFrame, facts: _Facts, recommenders: Mapping[str, Recommender]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, pd.Series]:
-    customers, products = (rows[column].to_numpy(dtype=np.int32) for column in ("customer", "product"))
-    source = rows["source"].astype("category")
-    number = {name: position for position, name in enumerate(source.cat.categories)}
-    source = source.cat.codes.to_numpy()
-    code = np.full(len(rows), -1, dtype=np.int8)
-    because = np.full(len(rows), -1, dtype=np.int32)
-    days, day = facts.bought(customers, products)
-    before = (days > 0) & facts.may_name(customers, products)
-    days = np.where(facts.may_date(customers, products), days, 0)
-
-    def claim(name: str, holds: np.ndarray) -> None:
-        """Give the reason to the rows that have none yet and for which it holds."""
-        code[(code < 0) & holds] = CODES.index(name)
-
-    claim("bought_often", days > 1)
-    claim("bought_once", days == 1)
-    claim("bought_before", before)
-    because[code >= 0] = products[code >= 0]
-    for name, reason in EVIDENCE.items():
-        open_ = np.flatnonzero((code < 0) & (source == number.get(name, -2)))
-        if name not in recommenders or len(open_) == 0:
-            continue
-        led = recommenders[name].because(customers[open_], products[open_])
-        _, when = facts.bought(customers[open_], np.maximum(led, 0))
-        # Evidence may be a view or a wish: only a purchase is called one.
-        true = (led >= 0) & (led != products[open_]) & (when >= 0)
-        true &= facts.may_date(customers[open_], np.maximum(led, 0))
-        if name == "content":
-            # The strongest of weak contributions led from cat litter to eggs (same brand and price band).
-            here, there = facts.category[products[open_]], facts.category[np.maximum(led, 0)]
-            true &= (here == there) | (here < 0) | (there < 0)
-        hit = open_[true]
-        code[hit], because[hit], day[hit] = CODES.index(reason), led[true], when[true]
-    alike = np.isin(source, [number[name] for name in SIMILAR_CUSTOMERS if name in number])
-    claim("similar_customers", alike & facts.has_history[customers] & (facts.buyers[products] > 0))
-
-    category = facts.category[products]
-    named = category >= 0
-    yours = named & (facts.categories_bought.find(customers, np.maximum(category, 0)) >= 0)
-    shelf = source == number.get("category_popularity", -2)
-    claim("popular_in_your_category", shelf & yours & facts.popular_in_category[products])
-    claim("popular_in_category", shelf & named & facts.popular_in_category[products])
-    claim("popular", facts.popular[products])
-    claim("popular_in_your_category", yours & facts.popular_in_category[products])
-    claim("popular_in_category", named & facts.popular_in_category[products])
-    claim("from_your_category", yours)
-    claim("from_category", named)
-    claim("from_range", np.ones(len(rows), dtype=bool))
-    day[because < 0] = -1
-    return code, because, day, _texts(code, because, day, days, products, facts)
-
-
-def _families_block(
-    rows: pd.DataFrame,
-    facts: _Facts,
-    recommenders: Mapping[str, Recommender],
-    order: np.ndarray,
-    contribution: np.ndarray,
-    families: list[str],
-    promoted: np.ndarray,
-) -> tuple:
-    """Arrays of `explain_families`: code, because, day, text, family, support, confidence."""
-    customers, products = (rows[column].to_numpy(dtype=np.int32) for column in ("customer", "product"))
-    claims = _Claims(facts, customers, products)
-    family = np.full(len(rows), len(families), dtype=np.int8)
-    for place in range(order.shape[1]):
-        column = order[:, place].astype(np.int64)
-        open_ = (claims.code < 0) & (contribution[np.arange(len(rows)), column] > 0)
-        for number in np.unique(column[open_]):
-            here = np.flatnonzero(open_ & (column == number))
-            claims.family(families[number], here, recommenders, promoted)
-            family[here[claims.code[here] >= 0]] = number
-    claims.fallback()
-    code, because, day = claims.code, claims.because, claims.day
-    day[because < 0] = -1
-    support, confidence = np.full((2, len(rows)), np.nan)
-    together = np.flatnonzero((code == CODES.index("bought_together")) & (because >= 0))
-    if len(together):
-        rules = recommenders["rules"]
-        found = _Pairs(rules.pair_baskets_).find(because[together], products[together])
-        baskets = np.where(found >= 0, rules.pair_baskets_.data[found], 0)
-        support[together] = baskets / rules.total_baskets_
-        confidence[together] = baskets / rules.product_baskets_[because[together]]
-    days, _ = facts.bought(customers, products)
-    text = _texts(code, because, day, days, products, facts)
-    return code, because, day.astype(np.int32), text, family, support, confidence
-
-
-class _Claims:
-    """Reasons of some rows; a row keeps the first that is claimed for it."""
-
-    def __init__(self, facts: _Facts, customers: np.ndarray, products: np.ndarray) -> None:
-        self.facts, self.customers, self.products = facts, customers, products
-        self.code = np.full(len(customers), -1, dtype=np.int8)
-        self.because = np.full(len(customers), -1, dtype=np.int32)
-        self.days, self.day = facts.bought(customers, products)
-        self.dated = facts.may_date(customers, products)
-        self.before = (self.days > 0) & facts.may_name(customers, products)
-        self.days = np.where(self.dated, self.days, 0)
-        self.category = facts.category[products]
-        at = np.maximum(self.category, 0)
-        self.yours = (self.category >= 0) & (facts.categories_bought.find(customers, at) >= 0)
-
-    def claim(
-        self, name: str, here: np.ndarray, holds: np.ndarray, because: np.ndarray, day: np.ndarray
-    ) -> None:
-        rows = here[holds & (self.code[here] < 0)]
-        place = np.flatnonzero(holds & (self.code[here] < 0))
-        self.code[rows] = CODES.index(name)
-        self.because[rows], self.day[rows] = because[place], day[place]
-
-    def family(
-        self, family: str, here: np.ndarray, recommenders: Mapping[str, Recommender], promoted: np.ndarray
-    ) -> None:
-        """Claim for the rows `here` what is true and belongs to the family."""
-        facts, customers, products = self.facts, self.customers[here], self.products[here]
-        none = np.full(len(here), -1, dtype=np.int32)
-        if family == "bought_before":
-            for name, holds in (("bought_often", self.days[here] > 1), ("bought_once", self.days[here] == 1)):
-                self.claim(name, here, holds, products, self.day[here])
-        for source, name in FAMILY_EVIDENCE.get(family, ()):
-            if source not in recommenders:
-                continue
-            led = recommenders[source].because(customers, products)
-            _, when = facts.bought(customers, np.maximum(led, 0))
-            # Evidence may be a view or a wish: only a purchase is called one.
-            true = (led >= 0) & (led != products) & (when >= 0)
-            true &= facts.may_date(customers, np.maximum(led, 0))
-            if name in ("similar_product", "new_for_your_taste"):
-                there = facts.category[np.maximum(led, 0)]
-                true &= (self.category[here] == there) | (self.category[here] < 0) | (there < 0)
-            if name == "new_for_your_taste":
-                true &= facts.new[products]
-            self.claim(name, here, true, led, when)
-        if family == "customers_like_you":
-            alike = facts.has_history[customers] & (facts.buyers[products] > 0)
-            self.claim("similar_customers", here, alike, none, none)
-        if family == "viewed_or_wished":
-            for kind, name in SEEN.items():
-                when = facts.latest(kind, customers, products)
-                self.claim(name, here, (when >= 0) & self.dated[here], products, when.astype(np.int32))
-            if "recently_viewed" in recommenders:
-                led = recommenders["recently_viewed"].because(customers, products)
-                when = facts.latest("view", customers, np.maximum(led, 0)).astype(np.int32)
-                true = (led >= 0) & (led != products) & (when >= 0)
-                true &= facts.may_date(customers, np.maximum(led, 0))
-                self.claim("viewed_related", here, true, led, when)
-        if family == "brand":
-            brand = facts.brand[products]
-            bought = (brand >= 0) & (facts.brands_bought.find(customers, np.maximum(brand, 0)) >= 0)
-            self.claim("brand_you_buy", here, bought, none, none)
-        if family == "new_arrival":
-            self.claim("new_arrival", here, facts.new[products], none, none)
-        if family == "promotion":
-            self.claim("on_offer", here, promoted[here], none, none)
-        if family == "popular":
-            self.claim("popular", here, facts.popular[products], none, none)
-        if family == "popular_in_category":
-            popular = facts.popular_in_category[products]
-            self.claim("popular_in_your_category", here, self.yours[here] & popular, none, none)
-            self.claim("popular_in_category", here, (self.category[here] >= 0) & popular, none, none)
-            self.claim("from_your_category", here, self.yours[here], none, none)
-
-    def fallback(self) -> None:
-        """What is true of a row whatever mattered to the ranker."""
-        here = np.flatnonzero(self.code < 0)
-        none = np.full(len(here), -1, dtype=np.int32)
-        popular = self.facts.popular_in_category[self.products[here]]
-        named = self.category[here] >= 0
-        for name, days in (("bought_often", self.days[here] > 1), ("bought_once", self.days[here] == 1)):
-            self.claim(name, here, days, self.products[here], self.day[here])
-        self.claim("bought_before", here, self.before[here], self.products[here], self.day[here])
-        for name, holds in (
-            ("popular", self.facts.popular[self.products[here]]),
-            ("popular_in_your_category", self.yours[here] & popular),
-            ("popular_in_category", named & popular),
-            ("from_your_category", self.yours[here]),
-            ("from_category", named),
-            ("from_range", np.ones(len(here), dtype=bool)),
-        ):
-            self.claim(name, here, holds, none, none)
-
-
-def _texts(
-    code: np.ndarray,
-    because: np.ndarray,
-    day: np.ndarray,
-    days: np.ndarray,
-    products: np.ndarray,
-    facts: _Facts,
-) -> pd.Series:
-    """Each distinct sentence is written once and then taken by row."""
-    subject = np.full(len(code), -1, dtype=np.int64)  # what the sentence names
-    for position, name in enumerate(CODES):
-        here = code == position
-        if not here.any():
-            continue
-        if "{product}" in TEMPLATES[name]:
-            subject[here] = because[here]
-        elif "{category}" in TEMPLATES[name]:
-            subject[here] = facts.category[products[here]]
-        elif "{brand}" in TEMPLATES[name]:
-            subject[here] = facts.brand[products[here]]
-    counted = np.where(np.isin(code, COUNTED), days, 0)
-    parts = pd.DataFrame({"code": code, "subject": subject, "day": day, "days": counted})
-    group = parts.groupby(["code", "subject", "day", "days"], sort=False).ngroup().to_numpy()
-    _, first = np.unique(group, return_index=True)
-    sentences = [
-        TEMPLATES[CODES[code[row]]].format(
-            product=facts.name[because[row]],
-            category=facts.category_name[products[row]],
-            brand=facts.brand_name(products[row]) if "{brand}" in TEMPLATES[CODES[code[row]]] else None,
-            date=day_text(int(day[row]), facts.known.as_of),
-            days=counted[row],
-        )
-        for row in first
-    ]
-    return pd.Series(pd.array(sentences, dtype="str").take(group))
-
-
-def explain_again(rows: pd.DataFrame, known: Known, citable: Citable | None = None) -> pd.DataFrame:
+def explain_again(
+    rows: pd.DataFrame, known: Known, citable: Citable | None = None, sentences: Sentences | None = None
+) -> pd.DataFrame:
     """Add the reason to rows of `rules.cadence.due_again`.
 
     "About every n days" is the customer's own mean gap, said from two gaps on, where it is two days or
@@ -622,47 +175,359 @@ def explain_again(rows: pd.DataFrame, known: Known, citable: Citable | None = No
     Args:
         rows: columns customer, product, replaces, kind, order_days, last_day, usual_gap; others are kept.
         known: what the rows were made from.
-        citable: what may be named; None: everything.
+        citable: as `explain`.
+        sentences: as `explain`.
 
     Returns:
         `rows` with a fresh index, reason_code (category, one of `CODES`) and reason_text (str).
     """
-    result = rows.reset_index(drop=True)
-    product, replaces = rows["product"].to_numpy(), rows["replaces"].to_numpy()
+    evidence = Evidence(known, citable)
+    claims, here = _Claims(evidence, rows, None), np.arange(len(rows))
+    product, replaces = claims.products, rows["replaces"].to_numpy()
     days, last, gap = (rows[name].to_numpy() for name in ("order_days", "last_day", "usual_gap"))
     every = np.rint(np.nan_to_num(gap)).astype(np.int64)
     regular = (every >= 2) & (known.anchor_day - last <= 2 * np.nan_to_num(gap))
-    name = np.select(
-        [rows["kind"] == "variant", rows["kind"] == "same_brand", regular, days > 1],
-        [
-            CODES.index(one)
-            for one in ("replaces_variant", "replaces_same_brand", "bought_regularly", "bought_often")
-        ],
-        CODES.index("bought_once"),
-    )
     because = np.where(replaces >= 0, replaces, product)
-    shown = np.where(name == CODES.index("bought_regularly"), every, days)
-    facts, customer = _Facts(known, citable), rows["customer"].to_numpy(dtype=np.int32)
-    claims, here = _Claims(facts, customer, product), np.arange(len(rows))
-    dated = facts.may_date(customer, because)
-    for position in np.unique(name):
-        claims.claim(CODES[position], here, dated & (name == position), because, last)
-    own = (replaces < 0) & facts.may_name(customer, product)
-    claims.claim("bought_before", here, own, product, last)
+    dated = evidence.may_date(claims.customers, because)
+    # An id is not said to customers, so a cause needs a title.
+    cited = dated & (evidence.title[0][because] >= 0)
+    own = replaces < 0
+    claims.days = np.where(regular & own, every, days)
+    for name, holds in (
+        ("replaces_variant", cited & (rows["kind"] == "variant").to_numpy()),
+        ("replaces_same_brand", cited & (rows["kind"] == "same_brand").to_numpy()),
+        ("bought_regularly", dated & own & regular),
+        ("bought_often", dated & own & (days > 1)),
+        ("bought_once", dated & own & (days <= 1)),
+        ("bought_before", own & evidence.may_name(claims.customers, product)),
+    ):
+        claims.claim(name, here, holds, because, last)
     claims.fallback()
-    result["reason_code"] = pd.Categorical.from_codes(claims.code, categories=list(CODES))
-    result["reason_text"] = _texts(claims.code, claims.because, claims.day, shown, product, facts)
+    return _with_reasons(rows, [claims], sentences or _shipped()).drop(
+        columns=["because_product", "because_day"]
+    )
+
+
+def slot_reasons(
+    rows: pd.DataFrame,
+    known: Known,
+    citable: Citable | None = None,
+    sentences: Sentences | None = None,
+) -> pd.DataFrame:
+    """The reasons of products that a campaign's rules, not a model, put into a slot.
+
+    What the customer did with the product is the better reason, except that the shop picked it or that it is
+    new to them; and what few bought is not called popular.
+
+    Args:
+        rows: columns customer, product (codes of `known`), slot_type and fallback_level
+            (`rules.pipeline.Selection.rows`), and reason_code as `explain` gave it; any index.
+        known: what the codes come from.
+        citable: as `explain`.
+        sentences: as `explain`.
+
+    Returns:
+        reason_code and reason_text (str) by the same index: "" where the row's own reason holds,
+        which is every personal slot.
+    """
+    evidence, sentences = Evidence(known, citable), sentences or _shipped()
+    claims = _Claims(evidence, rows, None)
+    kind, level = (rows[name].astype(str).to_numpy() for name in ("slot_type", "fallback_level"))
+    fill = (kind == "fill") & ~rows["reason_code"].astype(str).isin(OWN).to_numpy()
+    here, none = np.arange(len(rows)), np.full(len(rows), -1, dtype=np.int32)
+    several = evidence.recent_buyers[claims.products] >= evidence.enough_buyers
+    holds = {
+        "picked_by_shop": kind == "pinned",
+        "new_for_you": kind == "discovery",
+        "popular_in_your_category": fill & (level == "category") & claims.shelf_bought & several,
+        "popular_in_shop": fill & (level == "global") & several,
+    }
+    if (fill & (level == "segment")).any():
+        alike = evidence.popular_in_segment(claims.customers, claims.products)
+        holds["popular_in_segment"] = fill & (level == "segment") & alike
+    for name, true in holds.items():
+        claims.claim(name, here, true, none, none)
+    code = np.array([*CODES, ""], dtype=object)[claims.code]
+    return pd.DataFrame(
+        {"reason_code": code, "reason_text": _texts([claims], sentences).to_numpy()},
+        index=rows.index,
+        dtype="str",
+    )
+
+
+def neighbour_reasons(found: pd.DataFrame, known: Known, sentences: Sentences) -> list[str]:
+    """The reasons of products beside a product, in the shop's language.
+
+    A share of baskets is said where the product was in 20 at least, of which 5 held both.
+
+    Args:
+        found: product, neighbour (codes of `known`), and of products bought together baskets (with both) and
+            confidence (share of the product's baskets); NaN, or no such columns, where they are similar.
+        known: what the codes come from.
+        sentences: of the shop.
+    """
+    number, title = Evidence(known).title
+    tag, texts = sentences.default, []
+    together = "baskets" in found and found["baskets"].notna().any()
+    shares = zip(found["baskets"], found["confidence"], strict=True) if together else [(0, 0.0)] * len(found)
+    for product, (baskets, confidence) in zip(found["product"], shares, strict=True):
+        total = round(baskets / confidence) if together else 0
+        if number[product] < 0:
+            texts.append(sentences.sentence("together" if together else "similar", tag))
+        elif total >= FEWEST_BASKETS and baskets >= FEWEST_COMMON:
+            counts = {"baskets": sentences.number(int(baskets), tag), "total": sentences.number(total, tag)}
+            share = sentences.percent(confidence, tag)
+            texts.append(
+                sentences.sentence("share_of_baskets", tag, product=title[product], share=share, **counts)
+            )
+        else:
+            name = "together_with" if together else "similar_to"
+            texts.append(sentences.sentence(name, tag, product=title[product]))
+    return texts
+
+
+class _Claims:
+    """Reasons of some rows; a row keeps the first that is claimed for it.
+
+    Attributes:
+        code: int8[n], position in `CODES`, -1 while nothing is claimed.
+        because: int32[n], product code, -1 none. day: int32[n], what the sentence dates, -1 none.
+        days: int64[n], what it counts.
+    """
+
+    def __init__(self, evidence: Evidence, rows: pd.DataFrame, offers: Offers | None) -> None:
+        self.evidence, self.offers = evidence, offers
+        self.customers, self.products = (
+            rows[name].to_numpy(dtype=np.int32) for name in ("customer", "product")
+        )
+        self.code = np.full(len(rows), -1, dtype=np.int8)
+        self.because, self.day = np.full((2, len(rows)), -1, dtype=np.int32)
+        self.days, self.last = evidence.bought(self.customers, self.products)
+        self.shelf_bought = evidence.buys_from("shelf", self.customers, self.products)
+
+    def claim(
+        self, name: str, here: np.ndarray, holds: np.ndarray, because: np.ndarray, day: np.ndarray
+    ) -> None:
+        place = np.flatnonzero(holds & (self.code[here] < 0))
+        rows = here[place]
+        self.code[rows] = CODES.index(name)
+        self.because[rows], self.day[rows] = because[place], day[place]
+
+    def by_family(
+        self,
+        recommenders: Mapping[str, Recommender],
+        order: np.ndarray,
+        contribution: np.ndarray,
+        families: list[str],
+    ) -> np.ndarray:
+        """Claim from the strongest down; object[n]: the family each sentence speaks for, "" for a fallback."""
+        self.own()
+        names = np.array([*(OWN.get(code, "") for code in CODES), ""], dtype=object)
+        family = names[self.code]
+        for strength in (self.led, self.suiting, self.crowd):
+            for place in range(order.shape[1]):
+                column = order[:, place].astype(np.int64)
+                open_ = (self.code < 0) & (contribution[np.arange(len(order)), column] > 0)
+                for number in np.unique(column[open_]):
+                    here = np.flatnonzero(open_ & (column == number))
+                    strength(families[number], here, recommenders)
+                    family[here[self.code[here] >= 0]] = families[number]
+        self.fallback()
+        return family
+
+    def own(self) -> None:
+        """What the customer did with this product. What may not be counted or dated is said without either;
+        what may not be named at all is not said."""
+        here, products = np.arange(len(self.code)), self.products
+        dated = self.evidence.may_date(self.customers, products)
+        named = self.evidence.may_name(self.customers, products)
+        self.claim("bought_often", here, dated & (self.days > 1), products, self.last)
+        self.claim("bought_once", here, dated & (self.days == 1), products, self.last)
+        self.claim("bought_before", here, named & (self.days > 0), products, self.last)
+        for kind, name in SEEN.items():
+            when = self.evidence.latest(kind, self.customers, products)
+            self.claim(name, here, dated & (when >= 0), products, when)
+
+    def led(self, family: str, here: np.ndarray, recommenders: Mapping[str, Recommender]) -> None:
+        """The product that led to it, according to the family's recommenders."""
+        evidence, customers, products = self.evidence, self.customers[here], self.products[here]
+        for source, name in LED.get(family, ()):
+            if source not in recommenders:
+                continue
+            led = recommenders[source].because(customers, products)
+            cause = np.maximum(led, 0)
+            # Evidence may be a view or a wish: only a purchase is called one.
+            if name == "viewed_related":
+                when = evidence.latest("view", customers, cause)
+            else:
+                _, when = evidence.bought(customers, cause)
+            true = evidence.leads(customers, led, products) & (when >= 0)
+            if name in ("similar_product", "new_for_your_taste"):
+                # The strongest of weak contributions led from cat litter to eggs (same brand and price band).
+                shelf, other = evidence.category[products], evidence.category[cause]
+                true &= (shelf == other) | (shelf < 0) | (other < 0)
+            if name == "new_for_your_taste":
+                true &= evidence.new[products]
+            if name == "also_bought":
+                at = np.flatnonzero(true)
+                true[at] = evidence.buyers_of_both(cause[at], products[at]) >= SEVERAL
+            self.claim(name, here, true, led, when)
+
+    def suiting(self, family: str, here: np.ndarray, recommenders: Mapping[str, Recommender]) -> None:
+        """What suits the customer, or is worth knowing."""
+        evidence, customers, products = self.evidence, self.customers[here], self.products[here]
+        none = np.full(len(here), -1, dtype=np.int32)
+        if family == "promotion":
+            self._on_offer(here)
+        if family == "new_arrival":
+            self.claim("new_arrival", here, evidence.new[products], none, none)
+        if family == "brand":
+            bought = evidence.buys_from("label", customers, products)
+            self.claim("brand_you_buy", here, bought, none, none)
+        if family == "customers_like_you":
+            alike = evidence.has_history[customers] & (evidence.buyers[products] >= SEVERAL)
+            self.claim("similar_customers", here, alike, none, none)
+        if family == "popular_in_category":
+            yours = self.shelf_bought[here]
+            popular = evidence.popular[1][products]
+            self.claim("popular_in_your_category", here, yours & popular, none, none)
+            self.claim("from_your_category", here, yours, none, none)
+
+    def crowd(self, family: str, here: np.ndarray, recommenders: Mapping[str, Recommender]) -> None:
+        """What everybody does."""
+        popular, within = (part[self.products[here]] for part in self.evidence.popular)
+        none = np.full(len(here), -1, dtype=np.int32)
+        if family == "popular":
+            self.claim("popular", here, popular, none, none)
+        if family == "popular_in_category":
+            self.claim("popular_in_category", here, within, none, none)
+
+    def fallback(self) -> None:
+        """What is true of a row whatever mattered to the ranker; every row gets a reason here."""
+        here = np.flatnonzero(self.code < 0)
+        evidence, products = self.evidence, self.products[here]
+        popular, within = (part[products] for part in evidence.popular)
+        none, yours = np.full(len(here), -1, dtype=np.int32), self.shelf_bought[here]
+        self._on_offer(here)
+        for name, holds in (
+            ("popular_in_your_category", yours & within),
+            ("from_your_category", yours),
+            ("popular", popular),
+            ("popular_in_category", within),
+            ("bought_by_others", evidence.recent_buyers[products] >= evidence.enough_buyers),
+            ("from_category", evidence.shelf[products] >= 0),
+            ("bought_by_others", evidence.buyers[products] - (self.days[here] > 0) >= SEVERAL),
+            ("first_buyers", self.days[here] == 0),
+            ("picked_by_shop", np.ones(len(here), dtype=bool)),
+        ):
+            self.claim(name, here, holds, none, none)
+
+    def _on_offer(self, here: np.ndarray) -> None:
+        if self.offers is None:
+            return
+        first, last = self.offers.first[self.products[here]], self.offers.last[self.products[here]]
+        none = np.full(len(here), -1, dtype=np.int32)
+        self.claim("on_offer", here, (first >= 0) & (first <= self.offers.sent), none, last)
+        self.claim("on_offer_from", here, first > self.offers.sent, none, first)
+
+
+def _rule_of(claims: _Claims, recommenders: Mapping[str, Recommender]) -> tuple[np.ndarray, np.ndarray]:
+    """Support and confidence of the association rule that a sentence cites; NaN where it cites none."""
+    support, confidence = np.full((2, len(claims.code)), np.nan)
+    together = np.flatnonzero(claims.code == CODES.index("bought_together"))
+    rules = recommenders.get("rules")
+    if len(together) and hasattr(rules, "pair_baskets_"):
+        because, products = claims.because[together], claims.products[together]
+        at = Pairs(rules.pair_baskets_).find(because, products)
+        baskets = np.where(at >= 0, rules.pair_baskets_.data[at], 0)
+        support[together] = baskets / rules.total_baskets_
+        confidence[together] = baskets / rules.product_baskets_[because]
+    return support, confidence
+
+
+def _with_reasons(rows: pd.DataFrame, parts: list[_Claims], sentences: Sentences) -> pd.DataFrame:
+    """The rows with a fresh index and reason_code, reason_text, because_product, because_day."""
+    result = rows.reset_index(drop=True)
+    code, because, day = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("code", "because", "day")
+    )
+    result["reason_code"] = pd.Categorical.from_codes(code, categories=list(CODES))
+    result["reason_text"] = _texts(parts, sentences)
+    result["because_product"], result["because_day"] = (
+        because,
+        np.where(because < 0, -1, day).astype(np.int32),
+    )
     return result
 
 
-def day_text(day: int, as_of: date) -> str:
-    """A day (since 1970-01-01) as "12 Dec"; with its year where it is more than 12 months ago.
+def _texts(parts: list[_Claims], sentences: Sentences) -> pd.Series:
+    """Each distinct sentence is written once and then taken by row; "" where nothing is claimed."""
+    evidence = parts[0].evidence
+    code, because, day, days, products, customers = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("code", "because", "day", "days", "products", "customers")
+    )
+    locale = evidence.known.customers.get("locale")
+    language, tags = sentences.tags(locale, evidence.known.n_customers)
+    subject = np.full(len(code), -1, dtype=np.int64)  # what the sentence names
+    when, count = np.full(len(code), -1, dtype=np.int64), np.zeros(len(code), dtype=np.int64)
+    for position in np.unique(code[code >= 0]):
+        here, named = np.flatnonzero(code == position), PLACEHOLDERS[CODES[position]]
+        if "product" in named:
+            subject[here] = because[here]
+        elif "category" in named or "brand" in named:
+            subject[here] = getattr(evidence, "category" if "category" in named else "brand")[products[here]]
+        if "date" in named:
+            when[here] = day[here]
+        if "days" in named:
+            count[here] = days[here]
+    frame = pd.DataFrame(
+        {"code": code, "subject": subject, "when": when, "count": count, "tag": language[customers]}
+    )
+    group = frame.groupby(list(frame), sort=False).ngroup().to_numpy()
+    _, first = np.unique(group, return_index=True)
+    texts = [
+        _text(evidence, sentences, tags[frame["tag"][row]], CODES[code[row]], products[row], because[row],
+              int(when[row]), int(count[row])) if code[row] >= 0 else ""
+        for row in first
+    ]  # fmt: skip
+    return pd.Series(pd.array(texts, dtype="str").take(group))
 
-    >>> day_text(17147, date(2017, 1, 2)), day_text(16781, date(2017, 1, 2))
-    ('12 Dec', '12 Dec 2015')
+
+def _text(
+    evidence: Evidence,
+    sentences: Sentences,
+    tag: str,
+    name: str,
+    product: int,
+    because: int,
+    day: int,
+    days: int,
+) -> str:
+    named = PLACEHOLDERS[name]
+    known = evidence.known
+    values = {}
+    if "product" in named:
+        values["product"] = evidence.title[1][because]
+    for column in ("category", "brand"):
+        if column in named:
+            values[column] = known.products[column].iloc[product]
+    if "date" in named:
+        values["date"] = sentences.day(day, known.as_of, tag)
+    if "days" in named:
+        values["days"] = sentences.number(days, tag)
+    return sentences.sentence(name, tag, **values)
+
+
+@cache
+def _shipped() -> Sentences:
+    return Sentences.load()
+
+
+def day_text(day: int, as_of: date) -> str:
+    """A day (since 1970-01-01) in English; with its year where that is not the anchor's.
+
+    >>> day_text(17168, date(2017, 1, 16)), day_text(17147, date(2017, 1, 2))
+    ('2 Jan', '12 Dec 2016')
     """
-    when = date(1970, 1, 1) + timedelta(days=day)
-    text = f"{when.day} {MONTHS[when.month - 1]}"
-    # Tuples compare like dates and need no 29 February in every year.
-    recent = (when.year, when.month, when.day) >= (as_of.year - 1, as_of.month, as_of.day)
-    return text if recent else f"{text} {when.year}"
+    return _shipped().day(day, as_of, FALLBACK)

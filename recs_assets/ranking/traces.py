@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import date
 
 import numpy as np
@@ -13,10 +13,9 @@ from recs_assets.ranking.attribution import FAMILY_NAMES, TOP_FEATURES, Attribut
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.ranking.reasons import Citable, explain, explain_families
+from recs_assets.ranking.reasons import Citable, Offers, explain, explain_families
+from recs_assets.ranking.sentences import Sentences
 from recs_assets.recommenders.base import Recommender
-
-OFFER_WEEKS = "product_promotion_any_weeks"
 
 
 def pairs_of(rows: pd.DataFrame) -> pd.DataFrame:
@@ -26,11 +25,17 @@ def pairs_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def explained_by_source(
-    pairs: pd.DataFrame, known: Known, fitted: Mapping[str, Recommender], citable: Citable | None = None
+    pairs: pd.DataFrame,
+    known: Known,
+    fitted: Mapping[str, Recommender],
+    citable: Citable | None = None,
+    offers: Offers | None = None,
+    sentences: Sentences | None = None,
 ) -> pd.DataFrame:
     """Each pair with the reason of its source alone, where no ranker's contributions speak; columns as
     `reasons.explain_families`."""
-    return explain(pairs, known, fitted, citable).assign(reason_family="", support=np.nan, confidence=np.nan)
+    rows = explain(pairs, known, fitted, citable, offers, sentences)
+    return rows.assign(reason_family="", support=np.nan, confidence=np.nan)
 
 
 def explained(
@@ -42,6 +47,8 @@ def explained(
     frames: Iterable[tuple[Candidates, np.ndarray]],
     by_families: bool,
     citable: Citable | None = None,
+    offers: Offers | None = None,
+    sentences: Sentences | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Each (customer, product) with probability and reason, and its trace.
 
@@ -54,17 +61,18 @@ def explained(
         frames: the pairs as candidates with their features (`ranker.features_`), in blocks, in order.
         by_families: the reason comes from the ranker's contributions, because it made the list;
             otherwise from the row's source.
-        citable: what sentences may name; None: everything.
+        citable: what may be named; None: everything.
+        offers: price advantages within the window; None: nothing is called an offer.
+        sentences: of the shop; None: the shipped ones.
 
     Returns:
         The pairs as `reasons.explain_families` returns them, with p_purchase; and per pair customer,
         product, ranker_score, base_score, p_purchase, rank_<recommender>, family_<family>, feature_<n>
         and feature_contribution_<n>.
     """
-    parts, promoted, places = [], [], []
+    parts, places = [], []
     for found, X in frames:
         parts.append(attribute(ranker, X))
-        promoted.append(_on_offer(ranker.features_, X))
         places.append(found.source_ranks())
     pulled = Attribution.concat(parts)
     if by_families:
@@ -75,11 +83,12 @@ def explained(
             pulled.order,
             pulled.contribution,
             FAMILY_NAMES,
-            np.concatenate(promoted),
             citable,
+            offers,
+            sentences,
         )
     else:
-        rows = explained_by_source(pairs, known, fitted, citable)
+        rows = explained_by_source(pairs, known, fitted, citable, offers, sentences)
     rows["p_purchase"] = calibrator.probability(pulled.score)
     names = np.array([*ranker.features_, None], dtype=object)
     traces = pd.DataFrame(
@@ -101,13 +110,6 @@ def explained(
         }
     )
     return rows, traces
-
-
-def _on_offer(features: Sequence[str], X: np.ndarray) -> np.ndarray:
-    """bool[n]: an offer is announced and runs within the horizon; nothing is where the calendar was left out."""
-    if OFFER_WEEKS not in features:
-        return np.zeros(len(X), dtype=bool)
-    return X[:, features.index(OFFER_WEEKS)] > 0
 
 
 def with_ids(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:

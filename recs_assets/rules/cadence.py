@@ -27,10 +27,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
-from recs_assets.interactions import Known
+from recs_assets.interactions import Known, parents
 from recs_assets.recommenders.base import rank_within
 from recs_assets.rules.availability import offerable
-from recs_assets.rules.context import parents
 
 ROUNDS = 10
 # Where the first round starts.

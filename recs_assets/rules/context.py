@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known
+from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known, parents
 from recs_assets.recommenders.base import pairs, rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules.availability import SMALLEST_PRICE
@@ -446,13 +446,6 @@ def _days(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_integer_dtype(column):
         return column.to_numpy(dtype=np.int64)
     return pd.to_datetime(column).to_numpy(dtype="datetime64[D]").astype(np.int64)
-
-
-def parents(products: pd.DataFrame) -> np.ndarray:
-    """Variants and, where it is a product itself, their parent share a number."""
-    own, parent = products["product_id"].astype("string"), _text(products["parent_id"])
-    root = parent.fillna(own.where(own.isin(parent.dropna())))
-    return pd.factorize(root, sort=True)[0].astype(np.int64)
 
 
 def _countries(allowed: pd.Series, country: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -44,6 +44,13 @@ class ShopWords(_Model):
     unmatched_withdrawals: Annotated[int, Field(ge=0)] = Field(
         0, description="Withdrawals that match no customer, up to which a run goes on."
     )
+    locale: Text | None = Field(
+        None,
+        description="Language of sentences for customers without a locale that has texts, such as de or de-AT.",
+    )
+    price_promotions: tuple[Text, ...] = Field(
+        (), description="Kinds of promotions that are a price advantage, beside those whose name says so."
+    )
 
 
 KEYS = frozenset(ShopWords.model_fields)

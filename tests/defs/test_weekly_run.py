@@ -389,7 +389,7 @@ def test_buy_it_again_holds_what_is_due(weekly: Home) -> None:
         assert (code in ("replaces_variant", "replaces_same_brand")) == (replaced is not None)
         if code == "bought_once":
             assert days == 1
-            assert text.startswith("You bought this on ")
+            assert text.startswith("Von Ihnen am ")  # c01 to c40 read German
     # tea-05 ended in March; the other teas of its brand are offered in its place.
     assert {replaced for *_, replaced in rows} - {None} <= NOT_OFFERED
 
