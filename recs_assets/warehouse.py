@@ -215,7 +215,8 @@ class Warehouse:
         with self.snapshot() as connection:
             return connection.execute(
                 """
-                select customer_id, rank, product_id, product_name, category, price, score, p_purchase, source, reason_code,
+                select customer_id, rank, product_id, product_name, category, price, price_kind,
+                       price_from, currency, score, p_purchase, source, reason_code,
                        reason_text, because_product_id
                 from recs.customer_recommendations where as_of = ? order by customer_id, rank
                 """,
@@ -287,7 +288,7 @@ class Warehouse:
         """float32 csr[n_customers, n_products] of ones: what was bought in
         `[anchor, anchor + horizon)` and not wholly returned in it, in codes of `known(anchor)`. Rows of
         customers who objected are empty: nothing is learned from them, and nothing measured. Nor is
-        from bulk orders and tills (`learned_from` of order_lines)."""
+        from bulk orders and tills (`learned_from` of order_lines), nor from what is no product."""
         known = self.known(week, anchor)
         end = anchor + timedelta(days=horizon_days)
         with self.read(week) as connection:
@@ -299,6 +300,7 @@ class Warehouse:
                 join customers using (customer_id)
                 join products using (product_id)
                 where ordered_at >= $anchor and ordered_at < $end and learned_from
+                  and product_id in (select product_id from marts.products where is_product)
                   and (fully_returned_at is null or fully_returned_at >= $end)
                 order by 1, 2
                 """,
@@ -473,7 +475,7 @@ class Warehouse:
                 from published weeks. contacts: customer_id, day, of any campaign; once per campaign
                 and week, though both may know of it.
             price_drops: product_id, day: Monday of a week whose highest list price was below 95 % of
-                that of the week sold before (bulk orders aside), and the start of offers of kind "price".
+                that of the week sold before (bulk orders and what is sold by weight aside), and the start of offers of kind "price".
 
         Raises:
             WarehouseError: no build file.
@@ -539,7 +541,11 @@ class Warehouse:
                 with weekly as (
                     select product_id, date_trunc('week', ordered_at)::date as day,
                         max((amount + discount) / quantity) as list_price
-                    from marts.order_lines where ordered_at < $anchor and learned_from group by all
+                    from marts.order_lines
+                    join intermediate.int_product_prices_anchored as prices using (product_id)
+                    where ordered_at < $anchor and learned_from and as_of = $anchor
+                      and price_kind is distinct from 'varies'
+                    group by all
                 ),
                 beside as (
                     select product_id, day, list_price,
@@ -840,7 +846,7 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         """
         create temp table known_products as
         select products.product_id, name, brand, category, vertical, attributes, description,
-               coalesce(features.price, products.price) as price, products.start_at, products.parent_id, features.stock,
+               features.price, products.start_at, products.parent_id, features.stock,
                features.available,
                (row_number() over (order by products.product_id) - 1)::integer as code
         from marts.products

@@ -676,8 +676,13 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
             """create table marts.order_lines as select *, amount > 0 as learned_from from (values
                 ('p1', timestamp '2024-03-11 10:00', 0.0, 0.1, 1.0), ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
                 ('p1', timestamp '2024-03-05 10:00', 9.4, 0.0, 1.0), ('p2', timestamp '2024-03-05 10:00', 10.0, 0.0, 1.0),
+                ('p3', timestamp '2024-03-05 10:00', 2.0, 0.0, 1.0), ('p3', timestamp '2024-03-12 10:00', 1.0, 0.0, 1.0),
                 ('p2', timestamp '2024-03-12 10:00', 5.0, 4.6, 1.0), ('p2', timestamp '2024-03-18 00:00', 1.0, 0.0, 1.0)
             ) t(product_id, ordered_at, amount, discount, quantity)""",
+            # A price that varies drops every week.
+            """create table intermediate.int_product_prices_anchored as select date '2024-03-18' as as_of, * from (values
+                ('p1', 'catalogue'), ('p2', null), ('p3', 'varies')
+            ) t(product_id, price_kind)""",
             """create table staging.stg_promotions as select * from (values
                 ('p2', 'price', timestamp '2024-03-01', timestamp '2024-03-15'),
                 ('p1', 'mailer', timestamp '2024-03-01', timestamp '2024-03-15'),

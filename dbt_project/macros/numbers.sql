@@ -38,3 +38,12 @@
 {% macro duckdb__latest(value, at) -%}
     arg_max({{ value }}, {{ at }})
 {%- endmacro %}
+
+{# A value of the group that so large a share of the others does not exceed; null where none is known. #}
+{% macro quantile(expression, share) -%}
+    {{ return(adapter.dispatch('quantile', 'recs')(expression, share)) }}
+{%- endmacro %}
+
+{% macro duckdb__quantile(expression, share) -%}
+    quantile_disc({{ expression }}, {{ share }})
+{%- endmacro %}

@@ -15,6 +15,7 @@
         'gates',
         'model_decisions',
         'model_metrics',
+        'not_products',
         'quarantine',
         'recall_waterfall',
         'recommendation_traces',

@@ -134,7 +134,6 @@ def _staging(name: str) -> Table:
 
 _CUSTOMERS = _of_raw("customers", without=("email",), consent_state="VARCHAR")
 _PRODUCTS = _of_raw("products")
-_PRICE = "coalesce(listed.price, round(sold.price, 2)) as price"
 _LINES = {
     "order_id": "VARCHAR",
     "line_id": "VARCHAR",
@@ -162,7 +161,8 @@ left join (
     where returned_at < {known}
     group by order_id, line_id
 ) as returned on lines.order_id = returned.order_id and lines.line_id = returned.line_id
-where (lines.fully_returned_at is null or lines.fully_returned_at >= {known}) and lines.learned_from"""
+where (lines.fully_returned_at is null or lines.fully_returned_at >= {known}) and lines.learned_from
+    and lines.product_id in (select product_id from marts.products where is_product)"""
 
 TABLES = (
     _table(
@@ -177,32 +177,19 @@ TABLES = (
         "products",
         "marts.products",
         _PRODUCTS,
-        # The mart's price without the sales that came after the anchor.
-        f"select {', '.join(_PRICE if name == 'price' else f'products.{name}' for name in _PRODUCTS)}\n"
+        f"select {', '.join('priced.price' if name == 'price' else f'products.{name}' for name in _PRODUCTS)}\n"
         """\
 from marts.products as products
-left join staging.stg_products as listed on products.product_id = listed.product_id
-left join (
-    select product_id, max(price) as price
-    from (
-        select
-            product_id, (amount + discount) / quantity as price,
-            rank() over (partition by product_id order by ordered_at desc) as newest
-        from marts.order_lines
-        where ordered_at < $as_of
-    ) as prices
-    where newest = 1
-    group by product_id
-) as sold on products.product_id = sold.product_id""",
-        description="The catalogue. `price` is the list price; without one, the last price before discount that was "
-        "paid before the anchor.",
+left join intermediate.int_product_prices_anchored as priced
+    on products.product_id = priced.product_id and priced.as_of = cast($as_of as date)""",
+        description="The catalogue. `price` is the catalogue's; without one, the usual price of the sales before the anchor.",
     ),
     _table(
         "order_lines",
         "marts.order_lines",
         _LINES,
         _LINES_SQL,
-        description="Lines of purchases. Cancelled and unpaid orders, bulk orders and lines wholly returned are not in it; "
+        description="Lines of purchases. Cancelled and unpaid orders, bulk orders, lines wholly returned and what is no product are not in it; money of another currency than the shop's is null; "
         "`net_quantity` and `net_amount` are without the units returned.",
         key=("order_id", "line_id"),
         time="ordered_at",

@@ -169,6 +169,7 @@ def outwait_orphans(weeks: Path, seconds: float, say: Callable[[str], None] = la
 
 def dbt_vars(deployment: Deployment, week: date) -> str:
     """The `--vars` of one week, as the JSON text dbt takes."""
+    not_products = deployment.source.words.not_products
     # The end of the shop's day: the same text all day long, so that dbt need not parse again.
     loaded_at = datetime.now(ZoneInfo(deployment.timezone)).strftime("%Y-%m-%d 23:59:59")
     return json.dumps(
@@ -179,6 +180,8 @@ def dbt_vars(deployment: Deployment, week: date) -> str:
             "loaded_at": loaded_at,
             "max_quarantined_share": deployment.settings.max_quarantined_share,
             "buy_again_due_ratio": deployment.settings.buy_again_due_ratio,
+            "shop_currency": deployment.source.currency or "",
+            "not_products": not_products and not_products.model_dump(mode="json"),
         }
     )
 

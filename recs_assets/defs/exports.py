@@ -185,10 +185,9 @@ def long_rows(
     rows["arm"] = arm(rows["customer_id"], campaign.name, campaign.arms)
     rows["recommendation_id"] = recommendation_ids(rows)
     rows["url"] = tagged_urls(rows, campaign.utm_source)
-    rows["list_price"] = rows["price"]
     days = int(rows["window_days"].max()) if len(rows) else 0
     by_product = ends.set_index("product_id").reindex(rows["product_id"]).set_axis(rows.index)
     rows["expires_at"] = expires_at(week, days, shop, by_product)
     rows["suppression_checked_at"] = pd.Timestamp(datetime.now(UTC))
-    numeric = ["price", "list_price", "stock", "score", "p_purchase"]
+    numeric = ["price", "list_price", "price_from", "stock", "score", "p_purchase"]
     return rows[list(LONG)].astype(dict.fromkeys(numeric, "Float64"))

@@ -53,6 +53,8 @@ LONG: dict[str, str] = {
     "image_url": "VARCHAR",
     "price": "DOUBLE",
     "list_price": "DOUBLE",
+    "price_kind": "VARCHAR",
+    "price_from": "DOUBLE",
     "stock": "DOUBLE",
     "category": "VARCHAR",
     "brand": "VARCHAR",
@@ -78,7 +80,13 @@ _ARROW = {
 NEVER_NULL = (*KEY, "send_at", "run_id", "arm", "recommendation_id", "product_id")
 
 # Of every item in the wide form: item_1_product_id, item_1_title, ...
-ITEM = ("product_id", "title", "url", "image_url", "price", "list_price", "reason_text")
+ITEM = (
+    "product_id", "title", "url", "image_url", "price", "list_price", "price_kind", "price_from", "reason_text",
+)  # fmt: skip
+
+# Kinds of price: of the catalogue, of what was usually paid before discounts, and of what has no price of
+# its own, as goods sold by weight: of those "from ..." is all that may be said.
+CATALOGUE, USUAL, VARIES = "catalogue", "usual", "varies"
 
 TREATMENT, HOLDOUT = "treatment", "holdout"
 NO_HASH_KEY = "RECS_HASH_KEY is not set, so email_hash is null: set it to 32 random bytes as text."
@@ -428,7 +436,7 @@ def feed(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
     below its list price, `price` is the list price and `sale_price` what is to be paid. `link` is the
     page without utm parameters and recommendation_id, which belong to one recipient. Stock that was
     never counted is in stock: the campaign's rules let the product pass. Without currency, a price is
-    the number alone.
+    the number alone. These attributes know no "from": a product whose price varies has none in them.
 
     One row per product without the holdout's, sorted by id; a product that is shown in several
     currencies has a row in each.
@@ -436,7 +444,9 @@ def feed(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
     Raises:
         ExportError: as `typed`; or a product has two prices in one currency.
     """
-    columns = ["product_id", "title", "url", "image_url", "price", "list_price", "stock", "brand", "category"]
+    columns = [
+        "product_id", "title", "url", "image_url", "price", "list_price", "price_kind", "stock", "brand", "category",
+    ]  # fmt: skip
     rows = framed(sent(typed(long)).select([*columns, "currency"]))
     rows = rows.drop_duplicates(["product_id", "currency", "price", "list_price"])
     rows = rows.sort_values(["product_id", "currency"], kind="stable", ignore_index=True)
@@ -445,7 +455,10 @@ def feed(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
         raise ExportError(f"Product {product} has two prices in one campaign: read prices once for all rows.")
     lines = []
     for row in rows.to_dict("records"):
-        now, before = (None if pd.isna(row[name]) else row[name] for name in ("price", "list_price"))
+        hidden = row["price_kind"] == VARIES
+        now, before = (
+            None if hidden or pd.isna(row[name]) else row[name] for name in ("price", "list_price")
+        )
         reduced = now is not None and before is not None and before > now
         url = row["url"] if isinstance(row["url"], str) else None
         page = None if url is None else _parts(url)

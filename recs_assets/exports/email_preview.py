@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.exports.email import KEY, framed, joined, money, sent, typed
+from recs_assets.exports.email import KEY, VARIES, framed, joined, money, sent, typed
 
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\^`{|}]+", re.IGNORECASE)
 _COLUMNS = 3
@@ -25,6 +25,9 @@ _SLOT_TYPES = {
     "fill": "Popular now",
     "pinned": "Featured",
 }
+
+# What stands before a price that varies, by language.
+_FROM = {"en": "from", "de": "ab", "fr": "à partir de", "es": "desde", "nl": "vanaf", "it": "da"}
 
 _STYLE = """
 body{margin:0;padding:24px;display:flex;flex-wrap:wrap;justify-content:center;align-items:flex-start;gap:24px;
@@ -118,6 +121,11 @@ def _card(row: dict[str, Any]) -> str:
 
 
 def _price(row: dict[str, Any]) -> str:
+    if row["price_kind"] == VARIES:
+        if pd.isna(row["price_from"]):
+            return ""
+        word = _FROM.get(str(row["locale"])[:2].lower(), _FROM["en"])
+        return f'<p class="price">{word} {escape(money(row["price_from"], row["currency"]))}</p>'
     now, before = (None if pd.isna(row[name]) else row[name] for name in ("price", "list_price"))
     if now is None:
         return ""

@@ -5,14 +5,31 @@ A folder of SQL has the file among its SQL; a canonical folder may hold one besi
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from recs_assets.schema import RAW_TABLES, SettingsError
 
 Text = Annotated[str, Field(min_length=1)]
+
+
+def _folded(phrase: str) -> str:
+    """In lower case and without accents, as names are compared with it."""
+    folded = "".join(
+        letter
+        for letter in unicodedata.normalize("NFKD", phrase.lower())
+        if not unicodedata.combining(letter)
+    )
+    if not re.search(r"[^\W_]", folded):
+        raise ValueError(f"{phrase!r} holds no letter")
+    return folded
+
+
+Phrase = Annotated[str, AfterValidator(_folded)]
 
 
 class _Model(BaseModel):
@@ -23,7 +40,10 @@ class NotProducts(_Model):
     """What stands in the catalogue and is no product: postage, fees, deposits, vouchers."""
 
     products: tuple[Text, ...] = Field((), description="Product ids.")
-    categories: tuple[Text, ...] = Field((), description="Categories, whole.")
+    categories: tuple[Text, ...] = Field((), description="Categories, whole, in any case.")
+    name_patterns: tuple[Phrase, ...] = Field(
+        (), description="Words of a name, in any case and without accents; `*` stands for any letters."
+    )
 
 
 class ShopWords(_Model):

@@ -175,8 +175,8 @@ def _horizon(value: object, where: str) -> int:
     return value
 
 
-def _currency(value: object, where: str) -> str | None:
-    if not isinstance(value, str) or not value:
+def _currency(value: object, where: str) -> str:
+    if not isinstance(value, str) or re.fullmatch("[A-Z]{3}", value) is None:
         raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
     return value
 

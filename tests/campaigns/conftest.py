@@ -106,8 +106,18 @@ def frames() -> dict[str, pd.DataFrame]:
     )
     return {
         "marts.customers": customers,
-        "marts.products": products.drop(columns="listed"),
-        "staging.stg_products": products[["product_id", "listed"]].rename(columns={"listed": "price"}),
+        "marts.products": products.drop(columns="listed").assign(is_product=True),
+        "intermediate.int_product_prices_anchored": pd.DataFrame(
+            [
+                ("2024-03-04", "milk", 1.5),
+                ("2024-03-04", "bread", 5.0),
+                ("2024-03-11", "bread", 6.0),
+                ("2024-03-04", "tea", 12.0),
+                ("2024-03-04", "ham", 11.0),
+                ("2024-03-04", "jam", 9.0),
+            ],
+            columns=["as_of", "product_id", "price"],
+        ).astype({"as_of": "datetime64[us]"}),
         "marts.order_lines": lines,
         "marts.baskets": lines[["order_id", "customer_id", "ordered_at"]].drop_duplicates(),
         "intermediate.int_returns_allocated_to_lines": returns,
@@ -130,8 +140,8 @@ COLUMNS = {
         country varchar, locale varchar, currency varchar, timezone varchar, segment varchar, learned_from boolean""",
     "marts.products": """product_id varchar, name varchar, brand varchar, category varchar, vertical varchar,
         price double, cost double, start_at timestamp, end_at timestamp, parent_id varchar, url varchar,
-        image_url varchar, description varchar, attributes varchar, merchant_id varchar""",
-    "staging.stg_products": "product_id varchar, price double",
+        image_url varchar, description varchar, attributes varchar, merchant_id varchar, is_product boolean""",
+    "intermediate.int_product_prices_anchored": "as_of date, product_id varchar, price double",
     "marts.order_lines": """order_id varchar, line_id varchar, customer_id varchar, product_id varchar,
         ordered_at timestamp, quantity double, amount double, discount double, unit_price double,
         fully_returned_at timestamp, learned_from boolean""",

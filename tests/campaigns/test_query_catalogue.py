@@ -29,7 +29,8 @@ LEFT_OUT = {
         "first_referred_at",
         "learned_from",
     },
-    "order_lines": {"returned_quantity", "fully_returned_at", "learned_from"},
+    "products": {"list_price", "price_kind", "price_from", "currency", "is_product"},
+    "order_lines": {"returned_quantity", "fully_returned_at", "learned_from", "currency", "order_amount"},
 }
 # Columns that the catalogue's SQL adds to a model's.
 ADDED = {"returns": {"customer_id"}}

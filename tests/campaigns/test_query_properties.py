@@ -221,6 +221,8 @@ SQL_WORDS = {
     *["in", "not", "like", "position", "left", "right", "length", "is", "null", "true", "false"],
     *[
         "row_number",
+        "over",
+        "partition",
         "place",
         "placed",
         "desc",

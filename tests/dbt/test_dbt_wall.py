@@ -91,7 +91,7 @@ def _anchor_rows(warehouse) -> dict[str, list[tuple]]:
         """select distinct table_schema || '.' || table_name from information_schema.columns
            where table_schema in ('intermediate', 'features') and column_name = 'as_of' order by 1"""
     )
-    assert len(names) == 11
+    assert len(names) == 12
     return {
         name: warehouse.sql(f"select * from {name} where as_of = date '2024-02-05' order by all")
         for (name,) in names

@@ -80,6 +80,8 @@ def row(customer="c1", slot=1, product=TEA, **more):
         "image_url": f"https://shop.example/{identifier}.jpg",
         "price": price,
         "list_price": list_price,
+        "price_kind": None if price is None else "catalogue",
+        "price_from": None,
         "stock": None if product == MUG else 4.0,
         "category": "Tea",
         "brand": None,
@@ -379,7 +381,7 @@ def test_bad_rows_are_refused_in_a_sentence(change, said):
 
 def test_the_wide_form():
     found = wide(table())
-    assert found.shape == (2, 11 + 2 * 7)
+    assert found.shape == (2, 11 + 2 * 9)
     assert list(found)[:13] == [
         "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "timezone",
         "send_at", "run_id", "model_version", "arm", "item_1_product_id", "item_1_title",
@@ -453,6 +455,22 @@ def test_the_feed():
             "product_type": "Tea",
         },
     ]
+
+
+BANANAS = ("bananas", "Bananas", 1.0, 1.0)
+
+
+def test_a_price_that_varies_is_shown_from_below():
+    """Bags at 0.50 to 2.40: 1.00 is what none of them costs."""
+    rows = frame(row("c1", 1, BANANAS, price_kind="varies", price_from=0.5), row("c1", 2, TEA))
+    assert wide(rows)[["item_1_price_kind", "item_1_price_from"]].to_numpy().tolist() == [["varies", 0.5]]
+    assert feed(rows)["price"].isna().tolist() == [True, False]
+    assert feed(rows)["sale_price"].isna().tolist() == [True, False]
+    page = preview_html(rows)
+    assert '<p class="price">ab 0.50 EUR</p>' in page
+    assert "1.00" not in page
+    english = preview_html(rows.assign(locale=None, currency=None))
+    assert '<p class="price">from 0.50</p>' in english
 
 
 def test_a_feed_with_two_currencies_and_one_with_two_prices():

@@ -65,7 +65,7 @@ paid as (
         {{ exact_sum('quantity', 6) }} as units,
         0.0 as returned
     from {{ ref('order_lines') }}
-    where learned_from
+    where learned_from and amount is not null
     group by customer_id, cast(ordered_at as date)
     union all
     select
@@ -76,7 +76,7 @@ paid as (
         0.0 as units,
         {{ exact_sum('amount', 6) }} as returned
     from {{ ref('int_returns_allocated_to_lines') }}
-    where learned_from
+    where learned_from and amount is not null
     group by customer_id, cast(returned_at as date)
 
 ),

@@ -10,11 +10,14 @@ products as (
         products.product_id,
         products.category,
         products.start_at,
-        products.price as catalogue_price,
+        priced.price,
+        products.is_product,
         (products.start_at is null or products.start_at <= anchors.as_of)
         and (products.end_at is null or products.end_at > anchors.as_of) as is_on_sale
-    from {{ ref('stg_products') }} as products
+    from {{ ref('products') }} as products
     cross join anchors
+    left join {{ ref('int_product_prices_anchored') }} as priced
+        on anchors.as_of = priced.as_of and products.product_id = priced.product_id
 
 ),
 
@@ -65,33 +68,18 @@ opened as (
 
 ),
 
-moments as (
+paid as (
 
     -- Prices of purchases that were returned later count: they were the prices of their day.
-    -- Several prices at one moment: the highest is nearest to the undiscounted one.
     select
         product_id,
-        ordered_at,
-        max((amount + discount) / quantity) as list_price,
-        {{ exact_sum('quantity', 6) }} as quantity,
+        cast(ordered_at as date) as sold_on,
+        {{ exact_sum('quantity', 6) }} as units,
+        {{ exact_sum('case when amount is not null then quantity end', 6) }} as quantity,
         {{ exact_sum('amount', 6) }} as amount,
         {{ exact_sum('discount', 6) }} as discount
     from {{ ref('order_lines') }}
     where learned_from
-    group by product_id, ordered_at
-
-),
-
-days as (
-
-    select
-        product_id,
-        cast(ordered_at as date) as sold_on,
-        {{ latest('list_price', 'ordered_at') }} as list_price,
-        {{ exact_sum('quantity', 6) }} as quantity,
-        {{ exact_sum('amount', 6) }} as amount,
-        {{ exact_sum('discount', 6) }} as discount
-    from moments
     group by product_id, cast(ordered_at as date)
 
 ),
@@ -100,18 +88,17 @@ prices as (
 
     select
         anchors.as_of,
-        days.product_id,
-        {{ latest('days.list_price', 'days.sold_on') }} as list_price,
-        {{ exact_sum('days.quantity', 6) }} as quantity,
-        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 28) ~ " then days.amount end", 6) }} as amount_28d,
-        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 28) ~ " then days.discount end", 6) }} as discount_28d,
-        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 28) ~ " then days.quantity end", 6) }} as quantity_28d,
-        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 91) ~ " then days.amount end", 6) }} as amount_91d,
-        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 91) ~ " then days.discount end", 6) }} as discount_91d,
-        {{ exact_sum("case when days.sold_on >= " ~ days_before('anchors.as_of', 91) ~ " then days.quantity end", 6) }} as quantity_91d
-    from days
-    inner join anchors on days.sold_on < anchors.as_of
-    group by anchors.as_of, days.product_id
+        paid.product_id,
+        {{ exact_sum('paid.units', 6) }} as units,
+        {%- for days in [28, 91] %}
+        {%- for column in ['amount', 'discount', 'quantity'] %}
+        {{ exact_sum("case when paid.sold_on >= " ~ days_before('anchors.as_of', days) ~ " then paid." ~ column ~ " end", 6) }}
+            as {{ column }}_{{ days }}d{{ ',' if not (days == 91 and loop.last) }}
+        {%- endfor %}
+        {%- endfor %}
+    from paid
+    inner join anchors on paid.sold_on < anchors.as_of
+    group by anchors.as_of, paid.product_id
 
 ),
 
@@ -167,7 +154,8 @@ joined as (
         products.category,
         products.start_at,
         products.is_on_sale,
-        coalesce(products.catalogue_price, round(prices.list_price, 2)) as price,
+        products.is_product,
+        products.price,
         coalesce(sold.buyers, 0) as buyers,
         coalesce(sold.buyers_7d, 0) as buyers_7d,
         coalesce(sold.buyers_28d, 0) as buyers_28d,
@@ -191,13 +179,13 @@ joined as (
         coalesce(sold.gaps, 0) as gaps,
         sold.first_sold_at,
         sold.last_sold_at,
-        prices.quantity,
+        prices.units,
         {{ ratio('prices.amount_28d', 'prices.quantity_28d') }} as unit_price_28d,
         {{ ratio('prices.amount_91d', 'prices.quantity_91d') }} as unit_price_91d,
         {{ ratio('prices.amount_91d + prices.discount_91d', 'prices.quantity_91d') }} as list_price_91d,
         {{ ratio('prices.discount_28d', 'prices.amount_28d + prices.discount_28d') }} as discount_share_28d,
         {{ ratio('prices.discount_91d', 'prices.amount_91d + prices.discount_91d') }} as discount_share_91d,
-        {{ ratio('coalesce(returned.quantity, 0)', 'prices.quantity') }} as return_rate,
+        {{ ratio('coalesce(returned.quantity, 0)', 'prices.units') }} as return_rate,
         counts.stock,
         coalesce(browsed.views_7d, 0) as views_7d,
         coalesce(browsed.views_28d, 0) as views_28d,
@@ -266,7 +254,7 @@ final as (
         joined.last_sold_at,
         joined.price,
         joined.stock,
-        joined.is_on_sale and (joined.stock is null or joined.stock >= 1) as available,
+        joined.is_product and joined.is_on_sale and (joined.stock is null or joined.stock >= 1) as available,
         joined.buyers_7d,
         joined.buyers_28d,
         joined.buyers_91d,

@@ -38,8 +38,14 @@ purchases as (
     select
         orders.order_id,
         orders.customer_id,
-        orders.ordered_at
+        orders.ordered_at,
+        coalesce(orders.currency, shop.currency) as currency,
+        case
+            when shop.currency is not null then coalesce(orders.currency, shop.currency) = shop.currency
+            else shop.currencies_named = 0
+        end as in_shop_currency
     from orders
+    cross join {{ ref('int_shop_currency') }} as shop
     left join erased on orders.customer_id = erased.customer_id
     where
         erased.customer_id is null
@@ -58,8 +64,11 @@ final as (
         lines.product_id,
         purchases.ordered_at,
         lines.quantity,
-        lines.amount,
-        lines.discount,
+        -- Money of another currency is no money here: it would become a price, or enter a sum.
+        case when purchases.in_shop_currency then lines.amount end as amount,
+        case when purchases.in_shop_currency then lines.discount end as discount,
+        purchases.currency,
+        lines.amount as order_amount,
         bulk_orders.order_id is null and not_learned_from.customer_id is null as learned_from
     from lines
     inner join purchases on lines.order_id = purchases.order_id

@@ -5,6 +5,12 @@ with customers as (
 
 ),
 
+not_products as (
+
+    select product_id from {{ ref('products') }} where not is_product
+
+),
+
 purchases as (
 
     -- One row per order and product: two lines of one product are one decision to buy it.
@@ -84,6 +90,8 @@ final as (
     select events.*
     from events
     inner join customers on events.customer_id = customers.customer_id
+    left join not_products on events.product_id = not_products.product_id
+    where not_products.product_id is null
 
 )
 

@@ -41,6 +41,8 @@ final as (
         round(amount * net_quantity / quantity, 6) as net_amount,
         discount,
         round(amount / quantity, 6) as unit_price,
+        currency,
+        order_amount,
         fully_returned_at,
         learned_from
     from netted

@@ -4,35 +4,15 @@ with products as (
 
 ),
 
-sold as (
+prices as (
 
-    select
-        product_id,
-        ordered_at,
-        (amount + discount) / quantity as list_price
-    from {{ ref('order_lines') }}
+    select * from {{ ref('int_product_prices_anchored') }} where as_of = {{ as_of_date() }}
 
 ),
 
-last_sold as (
+not_products as (
 
-    select
-        product_id,
-        max(ordered_at) as ordered_at
-    from sold
-    group by product_id
-
-),
-
-last_price as (
-
-    -- Several prices at one moment: the highest is nearest to the undiscounted one.
-    select
-        sold.product_id,
-        max(sold.list_price) as price
-    from sold
-    inner join last_sold on sold.product_id = last_sold.product_id and sold.ordered_at = last_sold.ordered_at
-    group by sold.product_id
+    select product_id from {{ ref('int_not_products') }} where verdict <> 'suspected'
 
 ),
 
@@ -44,7 +24,12 @@ final as (
         products.brand,
         products.category,
         products.vertical,
-        coalesce(products.price, round(last_price.price, 2)) as price,
+        prices.price,
+        -- What an offer takes off is not in the data: what is to be paid is the list price, or less.
+        prices.price as list_price,
+        prices.price_kind,
+        prices.price_from,
+        shop.currency,
         products.cost,
         products.start_at,
         products.end_at,
@@ -53,9 +38,12 @@ final as (
         products.image_url,
         products.description,
         products.attributes,
-        products.merchant_id
+        products.merchant_id,
+        not_products.product_id is null as is_product
     from products
-    left join last_price on products.product_id = last_price.product_id
+    cross join {{ ref('int_shop_currency') }} as shop
+    left join prices on products.product_id = prices.product_id
+    left join not_products on products.product_id = not_products.product_id
 
 )
 

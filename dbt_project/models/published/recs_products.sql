@@ -13,6 +13,10 @@ final as (
         category,
         vertical,
         price,
+        list_price,
+        price_kind,
+        price_from,
+        currency,
         cost,
         start_at,
         end_at,
@@ -21,7 +25,8 @@ final as (
         image_url,
         description,
         attributes,
-        merchant_id
+        merchant_id,
+        is_product
     from products
 
 )

@@ -5,7 +5,7 @@ with source as (
         {{ clean_text('customer_id') }} as customer_id,
         ordered_at,
         {{ clean_code('status') }} as status,
-        {{ clean_text('currency') }} as currency
+        upper({{ clean_text('currency') }}) as currency
     from {{ source('raw', 'orders') }}
 
 ),
