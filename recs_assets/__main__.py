@@ -44,6 +44,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     campaign.add_argument("name", metavar="NAME", help="of its file")
     campaign.add_argument("--as-of", type=date.fromisoformat, help="a Monday; default: the newest published")
+    sensitive = commands.add_parser(
+        "sensitive", help="list the products that count as sensitive goods (docs/sensitive.md)"
+    )
+    sensitive.add_argument(
+        "--as-of", type=date.fromisoformat, help="a week that was run; default: the newest published"
+    )
     rollback = commands.add_parser("rollback", help="switch snapshot and cache back to an older version")
     rollback.add_argument(
         "--to",
@@ -105,6 +111,18 @@ def _query(parsed: argparse.Namespace) -> int:
         query, *where, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
     print(found.shown())
+    return 0
+
+
+def _sensitive(parsed: argparse.Namespace) -> int:
+    from recs_assets.settings import Settings
+    from recs_assets.shop import Shop
+
+    shop = Shop.from_settings(Settings())
+    warehouse = shop.warehouse()
+    week = parsed.as_of or warehouse.newest_published()
+    found = shop.sensitive.table(warehouse.known(week, week).products)
+    print(_markdown(list(found), list(found.itertuples(index=False, name=None))))
     return 0
 
 
@@ -191,6 +209,7 @@ _COMMANDS = {
     "campaign": _campaign,
     "backtest": _backtest,
     "query": _query,
+    "sensitive": _sensitive,
     "sql": _sql,
     "rollback": _rollback,
     "forget": _forget,

@@ -43,6 +43,7 @@ from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.review import in_force, review, shortage
+from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError
 from recs_assets.shop import Shop
 from recs_assets.warehouse import Warehouse
@@ -255,7 +256,7 @@ def make(
         "problems": unknown_values(campaign.target, week, partial(warehouse.answer, week)),
     }
     if not campaign.lists_products or task is None:
-        made = _predicted(campaign, warehouse, week, task, predicted, facts)
+        made = _predicted(campaign, shop, warehouse, week, task, predicted, facts)
     else:
         made = _Email(campaign, shop, warehouse, found, task, predicted, depth).made(facts)
     outcomes, customers = made.tables["outcomes"], warehouse.known(week, week).customers["customer_id"]
@@ -269,13 +270,14 @@ def make(
 
 def _predicted(
     campaign: Campaign,
+    shop: Shop,
     warehouse: Warehouse,
     week: date,
     task: Task | None,
     predicted: Prediction | None,
     facts: dict[str, Any],
 ) -> Made:
-    """A campaign without slots: its predictions as they are."""
+    """A campaign without slots: its predictions as they are, but for what is never offered."""
     known = warehouse.known(week, week)
     outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
     if task is not None and predicted is not None:
@@ -286,10 +288,12 @@ def _predicted(
     }
     tests = pd.DataFrame()
     if predicted is not None:
-        outcome[predicted.rows["customer"].to_numpy()] = SELECTED
         table = predicted.table
         if predicted.item is not None:
-            table = table.rename(columns={predicted.item: "item"})
+            table = _without(
+                never_offered(known.products, predicted.item, shop.sensitive), table, predicted.item
+            )
+        outcome[known.customers["customer_id"].isin(table["customer_id"]).to_numpy()] = SELECTED
         first = {"item": None, "rank": 1, "score": np.nan, "probability": np.nan, "prediction": np.nan}
         for name, value in first.items():
             if name not in table:
@@ -298,6 +302,23 @@ def _predicted(
         tests = _tests(predicted, "query")
         facts["customers"] = int((outcome == SELECTED).sum())
     return Made({**tables, "outcomes": _outcomes(known.customers, outcome), "tests": tests}, facts)
+
+
+def never_offered(products: pd.DataFrame, item: str, goods: SensitiveGoods) -> set[str]:
+    """Products, categories, brands or verticals (`item`) of which everything is never offered."""
+    never = pd.Series(goods.among(products).never_offer, index=products.index)
+    by_value = never.groupby(products[item]).all()
+    return set(by_value.index[by_value])
+
+
+def _without(values: set[str], table: pd.DataFrame, item: str) -> pd.DataFrame:
+    """Predictions without these values; ranks close up; `item` is renamed to "item"."""
+    kept = table[~table[item].isin(values)].rename(columns={item: "item"})
+    if "rank" not in kept or len(kept) == len(table):
+        return kept
+    return kept.assign(
+        rank=(kept.groupby("customer_id", sort=False).cumcount() + 1).astype(table["rank"].dtype)
+    )
 
 
 def _outcomes(customers: pd.DataFrame, outcome: np.ndarray) -> pd.DataFrame:

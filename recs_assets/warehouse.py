@@ -470,7 +470,8 @@ class Warehouse:
             customers: customer_id, consent_state, bounced (after the last sign of life),
                 test_account (of the segment "test").
             carts: pairs put into the cart within 28 days and not bought since.
-            rejected: pairs of which a unit came back, or whose latest rating is 2 or lower.
+            rejected: pairs of which a unit came back, or whose latest rating is 2 or lower; none of
+                customers who objected: nothing of theirs shapes a list.
             sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
                 from published weeks. contacts: customer_id, day, of any campaign; once per campaign
                 and week, though both may know of it.
@@ -516,6 +517,7 @@ class Warehouse:
                 union
                 select customer_id, product_id from intermediate.int_returns_allocated_to_lines
                 where returned_at < $anchor
+                    and customer_id not in (select customer_id from marts.customers where consent_state = 'objected')
                 order by all
             """,
             "sends": """

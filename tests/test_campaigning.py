@@ -12,6 +12,7 @@ from recs_assets.campaigning import Made
 from recs_assets.campaigns.model import FOLDER, load
 from recs_assets.rules.config import Level
 from recs_assets.rules.pipeline import Selection
+from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError
 
 
@@ -106,3 +107,32 @@ def test_what_fills_a_slot_follows_the_view(tmp_path):
         "all": every, "new": every, "repeat": (),
     }  # fmt: skip
     assert found["repeat"].slots.discovery_slots == 0
+
+
+def test_predictions_leave_out_what_is_never_offered():
+    """CIGARETTES is tobacco through and through; of GROCERY only one product is."""
+    goods = SensitiveGoods.model_validate(
+        {"topics": {"tobacco": {"levels": ["never_offer"], "words": ["cigarette*"]}}}
+    )
+    products = pd.DataFrame(
+        {
+            "product_id": ["p1", "p2", "p3", "p4"],
+            "name": ["Pack of 20", "Carton", "Cigarettes", "Bread"],
+            "brand": None,
+            "category": ["CIGARETTES", "CIGARETTES", "GROCERY", "GROCERY"],
+        }
+    )
+    never = campaigning.never_offered(products, "category", goods)
+    assert never == {"CIGARETTES"}
+    assert campaigning.never_offered(products, "product_id", goods) == {"p1", "p2", "p3"}
+    table = pd.DataFrame(
+        {
+            "customer_id": ["c1", "c1", "c1", "c2"],
+            "category": ["GROCERY", "CIGARETTES", "TOYS", "CIGARETTES"],
+            "rank": [1, 2, 3, 1],
+        }
+    )
+    kept = campaigning._without(never, table, "category")
+    assert kept.to_dict("list") == {
+        "customer_id": ["c1", "c1"], "item": ["GROCERY", "TOYS"], "rank": [1, 2],
+    }  # fmt: skip

@@ -671,7 +671,8 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
                 ('c3', 'p2', 'review', timestamp '2024-03-02 10:00', 2.0)
             ) t(customer_id, product_id, event_type, occurred_at, rating)""",
             """create table intermediate.int_returns_allocated_to_lines as select * from (values
-                ('c1', 'p1', timestamp '2024-03-17 23:59'), ('c1', 'p2', timestamp '2024-03-18 00:00')
+                ('c1', 'p1', timestamp '2024-03-17 23:59'), ('c1', 'p2', timestamp '2024-03-18 00:00'),
+                ('c2', 'p1', timestamp '2024-03-01 10:00') -- objected: shapes no list
             ) t(customer_id, product_id, returned_at)""",
             """create table marts.order_lines as select *, amount > 0 as learned_from from (values
                 ('p1', timestamp '2024-03-11 10:00', 0.0, 0.1, 1.0), ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
@@ -706,6 +707,7 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     ]
     assert rows("carts") == [("c1", "p1")]
     assert rows("rejected") == [("c1", "p1"), ("c3", "p2")]
+    assert set(house.rule_frames(THIRD, THIRD, "", ("products", "rejected"))) == {"products", "rejected"}
     # The published week and the shop's own events of that week are one send.
     assert rows("sends") == [
         ("c1", "p1", FIRST), ("c1", "p2", FIRST), ("c2", "p2", FIRST), ("c3", "p2", SECOND),

@@ -131,7 +131,9 @@ def complete(context: Context, rules: Rules) -> np.ndarray | None:
 def sensitive(context: Context, rules: Rules) -> np.ndarray | None:
     """Of no sensitive topic that is never offered."""
     goods = context.sensitive
-    return ~goods.never_offer if rules.items.sensitive and goods is not None else None
+    if not rules.items.sensitive or goods is None or not goods.never_offer.any():
+        return None
+    return ~goods.never_offer
 
 
 def sensitive_new(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:

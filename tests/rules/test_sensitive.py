@@ -152,3 +152,19 @@ def test_a_file_that_is_wrong_is_refused(topic: dict) -> None:
 
 def test_plain_text() -> None:
     assert plain("Préservatifs/KONDOME (12 St.)_x") == "preservatifs kondome 12 st x"
+
+
+def test_the_list_of_what_was_found_is_by_topic_and_counted() -> None:
+    products = pd.DataFrame(
+        {
+            "name": ["Pils 6 x 0.5 l", "Pils 6 x 0.5 l", "Bread", "Cigarettes", None],
+            "brand": None,
+            "category": ["Beer", "Beer", "Bakery", None, "Family planning"],
+        }
+    )
+    quiet = "never_discover, never_cite, no_counts"
+    assert list(SHIPPED.table(products).itertuples(index=False, name=None)) == [
+        ("tobacco", "never_offer", "", "Cigarettes", 1),
+        ("alcohol", quiet, "Beer", "Pils 6 x 0.5 l", 2),
+        ("intimate", "never_offer", "Family planning", "", 1),
+    ]
