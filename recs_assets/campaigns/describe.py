@@ -1,12 +1,22 @@
-"""Write the tables of `docs/queries.md` from the catalogue: `python -m recs_assets.campaigns.describe`."""
+"""Write what documents say of the code: `python -m recs_assets.campaigns.describe`.
+
+The tables of `docs/queries.md` come from the catalogue, those of a campaign's rules in
+`docs/campaigns.md` from `rules.config`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+
 
 from recs_assets.campaigns.catalogue import CATALOGUE, Table
+from recs_assets.rules.config import Eligibility, ItemRules, Slots
+from recs_assets.rules.review import written
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "queries.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOC = DOCS / "queries.md"
 BEGIN, END = "<!-- catalogue: begin -->", "<!-- catalogue: end -->"
 
 
@@ -31,11 +41,56 @@ def catalogue_tables() -> str:
     return "\n".join(lines)
 
 
-def updated(text: str) -> str:
+def rule_tables() -> str:
+    """Markdown of every key of a campaign's rules: type with bounds, default, meaning."""
+    parts = []
+    for group, model in (("eligibility", Eligibility), ("rules", ItemRules), ("slots", Slots)):
+        lines = [f"`{group}`:", "", "| key | type | default | meaning |", "|---|---|---|---|"]
+        schema = model.model_json_schema()
+        for name, field in model.model_fields.items():
+            kind = _kind(schema["properties"][name], schema.get("$defs", {}))
+            lines.append(f"| `{name}` | {kind} | `{written(field.get_default())}` | {field.description} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _kind(schema: Mapping[str, Any], models: Mapping[str, Any]) -> str:
+    """A type in words, with its bounds."""
+    if "anyOf" in schema:
+        return " or ".join(_kind(part, models) for part in schema["anyOf"])
+    if "$ref" in schema:
+        fields = models[schema["$ref"].rsplit("/", 1)[1]]["properties"]
+        return f"`{{{', '.join(fields)}}}`"
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if schema["type"] == "array":
+        return f"list of {_kind(schema['items'], models)}"
+    kind = {
+        "integer": "whole number", "number": "number", "boolean": "true or false", "string": "text", "null": "null",
+    }[schema["type"]]  # fmt: skip
+    bounds = [
+        f"{words} {schema[name]:g}"
+        for name, words in (("minimum", "from"), ("maximum", "to"), ("exclusiveMaximum", "below"))
+        if name in schema
+    ]
+    return " ".join([kind, *bounds])
+
+
+# Page -> the marks of what is generated in it, and what writes it.
+GENERATED: dict[str, tuple[str, str, Callable[[], str]]] = {
+    "queries.md": (BEGIN, END, catalogue_tables),
+    "campaigns.md": ("<!-- rules: begin -->", "<!-- rules: end -->", rule_tables),
+}
+
+
+def updated(text: str, page: str = DOC.name) -> str:
     """The document with the part between the two marks written anew."""
-    head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n\n{catalogue_tables()}\n\n{END}{rest.split(END)[1]}"
+    begin, end, tables = GENERATED[page]
+    head, rest = text.split(begin)
+    return f"{head}{begin}\n\n{tables()}\n\n{end}{rest.split(end)[1]}"
 
 
 if __name__ == "__main__":
-    DOC.write_text(updated(DOC.read_text("utf-8")), "utf-8")
+    for name in GENERATED:
+        path = DOCS / name
+        path.write_text(updated(path.read_text("utf-8"), name), "utf-8")

@@ -165,8 +165,36 @@ class Campaign(_Model):
             raise ValueError(
                 f"slots.k: {self.slots.k} slots need RANK TOP {self.slots.k} or more in the query"
             )
+        for place, part in (
+            ("", self),
+            *((f"segments.{name}.", part) for name, part in self.segments.items()),
+        ):
+            self._follow_the_view(place, part)
         self.rule_set  # noqa: B018 - segments that do not fit are refused here
         return self
+
+    def _follow_the_view(self, place: str, part: Campaign | Segment) -> None:
+        """A rule that the view contradicts is refused: what is listed would follow one and not the other.
+
+        Raises:
+            ValueError: the key, and why.
+        """
+        slots = part.slots
+        if self.view == "new" and part.rules.only_due:
+            raise ValueError(
+                f"{place}rules.only_due: the view new lists what was never bought, of which nothing is due again; "
+                "remove the key, or take another view"
+            )
+        if self.view == "repeat" and "discovery_share" in slots.model_fields_set and slots.discovery_share:
+            raise ValueError(
+                f"{place}slots.discovery_share: the view repeat lists what was bought before, and discovery what was "
+                "not; remove the key, or take another view"
+            )
+        if self.view == "repeat" and "ladder" in slots.model_fields_set and slots.ladder:
+            raise ValueError(
+                f"{place}slots.ladder: the view repeat lists what was bought before, and the ladder fills up with what "
+                "was not; remove the key, or take another view"
+            )
 
     @property
     def _derived(self) -> set[str]:
@@ -339,7 +367,7 @@ def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
         return place, f"there is no {what} {name}; {hint}"
     if one["type"] == "missing":
         return place, f"the key {name} is missing; add it."
-    message = one["msg"].removeprefix("Value error, ")
+    message = one["msg"].replace("Value error, ", "")
     if not place:
         # A check of the whole says its key first.
         key, _, message = message.partition(": ")

@@ -177,7 +177,7 @@ class Rules(_Model):
         unwanted = {folded(name) for name in self.items.excluded_products}
         for pin in self.slots.pinned:
             if folded(pin.product) in unwanted:
-                raise ValueError(f"slots.pinned: {pin.product} is pinned and stands in excluded_products")
+                raise ValueError(f"slots.pinned: the product {pin.product} stands in excluded_products, too")
         return self
 
     @model_validator(mode="after")
@@ -185,7 +185,7 @@ class Rules(_Model):
         names: dict[str, str] = {}
         for name in self.segments:
             if (other := names.setdefault(folded(name), name)) != name:
-                raise ValueError(f"segments.{name}: {other} is the same segment but for case and blanks")
+                raise ValueError(f"segments.{name}: the name is that of {other} but for case and blanks")
         for name, part in self.segments.items():
             if "k" in part.slots.model_fields_set and part.slots.k != self.slots.k:
                 raise ValueError(f"segments.{name}.slots.k: the number of slots is the same for everybody")

@@ -147,6 +147,53 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
     assert "\n" not in said
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "  excluded_brands: [Acme]\nslots:\n", "  excluded_products: [p1]\nslots:\n  pinned: [{product: P1, slot: 1}]\n",
+            "mailing.yaml, line 15: slots.pinned: the product P1 stands in excluded_products, too; correct it.",
+        ),
+        (
+            "    rules:\n      min_price: 50\n", "    rules:\n      excluded_products: [p9]\n    slots: {pinned: [{product: p9, slot: 1}]}\n",
+            "mailing.yaml, line 17: segments.gold: slots.pinned: the product p9 stands in excluded_products, too; correct it.",
+        ),
+        (
+            "  gold:\n", "  Gold: {}\n  gold:\n",
+            "mailing.yaml, line 18: segments.gold: the name is that of Gold but for case and blanks; correct it.",
+        ),
+        (
+            "      min_price: 50", "      max_per_category: 0",
+            "mailing.yaml, line 19: segments.gold.rules.max_per_category: input should be greater than or equal to 1 (it is 0); "
+            "correct it.",
+        ),
+        (
+            "rules:\n  min_stock: 3", "view: new\nrules:\n  only_due: true",
+            "mailing.yaml, line 13: rules.only_due: the view new lists what was never bought, of which nothing is due again; "
+            "remove the key, or take another view; correct it.",
+        ),
+        (
+            "    rules:\n      min_price: 50\n", "    rules:\n      only_due: true\nview: new\n",
+            "mailing.yaml, line 19: segments.gold.rules.only_due: the view new lists what was never bought, of which nothing is "
+            "due again; remove the key, or take another view; correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  discovery_share: 0.2\nview: repeat",
+            "mailing.yaml, line 15: slots.discovery_share: the view repeat lists what was bought before, and discovery what was "
+            "not; remove the key, or take another view; correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  ladder: [global]\nview: repeat",
+            "mailing.yaml, line 15: slots.ladder: the view repeat lists what was bought before, and the ladder fills up with "
+            "what was not; remove the key, or take another view; correct it.",
+        ),
+    ],
+)  # fmt: skip
+def test_rules_that_contradict_each_other_are_refused(tmp_path, old, new, expected):
+    assert GOOD.count(old) == 1
+    assert sentence(tmp_path, GOOD.replace(old, new)) == expected
+
+
 @pytest.mark.parametrize("key", ["rules: {min_stock: 2}", "slots: {discovery_share: 0.1}", "view: new"])
 def test_a_query_without_products_refuses_what_is_about_products(tmp_path, key):
     said = sentence(tmp_path, f"{CLASSIFY}{key}\n")

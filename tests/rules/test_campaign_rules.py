@@ -741,18 +741,18 @@ def test_of_frames():
         ({"items": {"max_per_category": 0}}, "items.max_per_category"),
         (
             {"items": {"excluded_products": ["p1 "]}, "slots": {"pinned": [{"product": "P1", "slot": 1}]}},
-            "slots.pinned: P1 is pinned and stands in excluded_products",
+            "slots.pinned: the product P1 stands in excluded_products, too",
         ),
         (
             {
                 "items": {"excluded_products": ["p1"]},
                 "segments": {"vip": {"slots": {"pinned": [{"product": "p1", "slot": 1}]}}},
             },
-            "segments.vip: Value error, slots.pinned: p1 is pinned and stands in excluded_products",
+            "segments.vip: Value error, slots.pinned: the product p1 stands in excluded_products, too",
         ),
         (
             {"segments": {"VIP": {}, "vip ": {}}},
-            "segments.vip : VIP is the same segment but for case and blanks",
+            "segments.vip : the name is that of VIP but for case and blanks",
         ),
         ({"slots": {"mmr_lambda": 1.5}}, "slots.mmr_lambda"),
         ({"items": {"min_price": float("nan")}}, "items.min_price"),
