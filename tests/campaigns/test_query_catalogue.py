@@ -11,10 +11,11 @@ import yaml
 
 from recs_assets.campaigns.catalogue import ALIASES, CATALOGUE, KINDS, TABLES
 from recs_assets.campaigns.compiler import labels_sql
-from recs_assets.campaigns.describe import DOC, updated
+from recs_assets.campaigns.describe import DOC, DOCS, GENERATED, rule_tables, updated
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import FUNCTIONS, QueryError
 from recs_assets.campaigns.validation import validate
+from recs_assets.rules.config import Eligibility, ItemRules, Slots
 
 MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
 
@@ -105,8 +106,27 @@ def test_the_email_address_cannot_be_asked_for():
 TEXT = DOC.read_text("utf-8")
 
 
-def test_tables_of_the_page_are_those_of_the_catalogue():
-    assert updated(TEXT) == TEXT, "run: python -m recs_assets.campaigns.describe"
+@pytest.mark.parametrize("page", GENERATED)
+def test_tables_of_the_page_are_those_of_the_code(page):
+    text = (DOCS / page).read_text("utf-8")
+    assert updated(text, page) == text, "run: python -m recs_assets.campaigns.describe"
+
+
+def test_every_rule_key_is_documented_with_type_default_and_meaning():
+    tables = rule_tables()
+    for group, model in (("eligibility", Eligibility), ("rules", ItemRules), ("slots", Slots)):
+        section = tables.split(f"`{group}`:")[1].split("\n\n`")[0]
+        rows = [
+            [cell.strip() for cell in line.split(" | ")] for line in section.splitlines() if "| `" in line
+        ]
+        assert [row[0].strip("| `") for row in rows] == list(model.model_fields)
+        assert all(len(row) == 4 and all(cell.strip("| ") for cell in row) for row in rows)
+    lines = tables.splitlines()
+    assert any(line.startswith("| `mmr_lambda` | number from 0 to 1 | `0.9` |") for line in lines)
+    assert any(
+        line.startswith("| `max_per_category` | whole number from 1 or null | `4` |") for line in lines
+    )
+    assert any(line.startswith("| `pinned` | list of `{product, slot}` | `[]` |") for line in lines)
 
 
 def test_queries_of_the_page_are_valid(database):

@@ -226,6 +226,14 @@ def test_half_of_the_eligible_must_have_a_full_list() -> None:
         "weekly_email: 0 of 20 eligible customers have a full list (0 %), where at least 50 % must be."
     )
     assert gates.fill(0, 0, "weekly_email", LIMITS).value is None
+    # A refusal names the rule that stands in the way; what passes needs no excuse.
+    why = "without rules.max_per_brand 15 of 20 that were looked at would have one"
+    assert gates.refusals([gates.fill(5, 20, "weekly_email", LIMITS, why)])["fill"] == (
+        "Gate fill: weekly_email: 5 of 20 eligible customers have a full list (25 %), where at least 50 % must be, and "
+        "without rules.max_per_brand 15 of 20 that were looked at would have one: look at stock, sale dates and rules, or set "
+        "RECS_GATE_OVERRIDE to the reason why this is right."
+    )
+    assert why not in gates.fill(19, 20, "weekly_email", LIMITS, why).sentence
 
 
 def test_nineteen_customers_are_too_few_to_judge_a_share() -> None:
