@@ -80,6 +80,13 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:  # `... | head`: the reader has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        what = error.filename or "A file"
+        print(
+            f"Error: {what} cannot be used ({error.strerror}): choose another place, or repair it.",
+            file=sys.stderr,
+        )
+        return 1
 
 
 def _run(parsed: argparse.Namespace) -> int:

@@ -456,6 +456,14 @@ FAULTS = (
     # 3 of 100 is above 2 %; 40 of 49 is not judged, the table is too small.
     """update intermediate.int_quarantine_shares set rows = 100, rejected = 3, share = 0.03
        where source_table = 'orders' and reason = 'any'""",
+    "delete from intermediate.int_quarantine_shares where source_table = 'orders' and reason <> 'any'",
+    "delete from intermediate.int_rows_rejected where source_table = 'orders'",
+    """insert into intermediate.int_quarantine_shares by name
+       select 'orders' as source_table, * from (values ('future_date', 1, 100), ('late_word', 2, 100)) as t (reason, rejected, rows)""",
+    "comment on table raw.orders is 'orders/a.csv, orders/b.csv and 5 more'",
+    # The first of the keys that hold no address is shown.
+    """insert into intermediate.int_rows_rejected by name
+       select 'orders' as source_table, unnest(['0-[email]', '1-good', '2-worse']) as row_key, 'late_word' as reason""",
     """update intermediate.int_quarantine_shares set rows = 49, rejected = 40, share = 0.82
        where source_table = 'order_items' and reason = 'any'""",
     # dan objected.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,9 @@ def test_validate_fails_with_a_sentence_per_bad_file(folder: Path, tmp_path: Pat
     assert failed.returncode == 1
     for _, _, sentence in BAD.values():
         assert sentence in said
+    # A sentence is enough: what is wrong is not in the code that noticed it.
+    assert "Validation failed for code location recs_assets: Error: " in said
+    assert not re.search(r"Stack Trace|Traceback|File \"|system frames", said)
     for name in BAD:
         (folder / f"{name}.yaml").unlink()
     passed = validate(folder, tmp_path / "again")

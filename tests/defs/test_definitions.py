@@ -181,6 +181,70 @@ def test_weeks_are_keyed_by_their_monday(tmp_path: Path) -> None:
     assert weeks.get_partition_keys(current_time=now) == ["2025-06-02", "2025-06-09", "2025-06-16"]
 
 
+def dated(folder: Path, first: str) -> Path:
+    """The tiny shop with its first order on another day."""
+    data = shops.copy(folder)
+    shops.change(data, "orders", lambda rows: [rows[0] | {"ordered_at": first}, *rows[1:]])
+    return data
+
+
+def test_weeks_begin_with_the_first_order(tmp_path: Path) -> None:
+    """A shop of 2011 has weeks of 2011; the tiny shop's first order is of 30 September 2024, a Monday."""
+    tiny = Deployment.from_settings(settings(tmp_path / "tiny"))
+    assert tiny.partitions.get_first_partition_key() == "2024-09-30"
+    data = dated(tmp_path / "data", "2011-03-09 12:00:00")
+    old = Deployment.from_settings(settings(tmp_path / "old", data))
+    assert old.partitions.get_first_partition_key() == "2011-03-07"
+    assert old.checked(date(2011, 3, 7)) == date(2011, 3, 7)
+    later = Deployment.from_settings(settings(tmp_path / "old", data, first_week=date(2020, 1, 6)))
+    assert later.partitions.get_first_partition_key() == "2020-01-06"
+
+
+def test_the_first_week_is_read_once_and_never_moves_later(tmp_path: Path) -> None:
+    home, data = tmp_path / "home", dated(tmp_path / "data", "2011-03-09 12:00:00")
+
+    def first() -> date:
+        return Deployment.from_settings(settings(home, data)).first_week
+
+    assert first() == date(2011, 3, 7)
+    text = (data / "orders.csv").read_text()
+    state = (data / "orders.csv").stat()
+    (data / "orders.csv").write_text(text.replace("2011-03-09", "2010-03-09"))
+    os.utime(data / "orders.csv", ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert first() == date(2011, 3, 7)  # the files look the same: they were not read
+    # Dagster keeps records of weeks that ran; the shop's older orders are gone meanwhile.
+    shutil.copy(shops.TINY / "orders.csv", data)
+    assert first() == date(2011, 3, 7)
+    (data / "orders.csv").write_text(text.replace("2011-03-09", "2009-03-09"))
+    assert first() == date(2009, 3, 9)
+    # Orders that cannot be read are the run's to report, not a reason that nothing loads.
+    (data / "orders.csv").write_text("nonsense\n")
+    assert first() == date(2009, 3, 9)
+    shutil.rmtree(home)
+    assert first() == date(2016, 1, 4)
+
+
+def test_a_week_without_a_partition_is_one_sentence(tmp_path: Path) -> None:
+    tiny = Deployment.from_settings(settings(tmp_path))
+    with pytest.raises(SettingsError) as error:
+        tiny.checked(date(2011, 3, 7))
+    assert str(error.value) == (
+        "The week 2011-03-07 lies before the week of the first order (2024-09-30): nothing is known then; run a "
+        "later one, or add the older orders."
+    )
+    with pytest.raises(
+        SettingsError, match=r"^The week 2999-01-07 has not begun: run it from that Monday on\.$"
+    ):
+        tiny.checked(date(2999, 1, 7))
+    later = Deployment.from_settings(settings(tmp_path, first_week=date(2025, 6, 2)))
+    with pytest.raises(SettingsError) as error:
+        later.checked(date(2025, 5, 5))
+    assert str(error.value) == (
+        "The week 2025-05-05 lies before RECS_FIRST_WEEK (2025-06-02): set it to that Monday or an earlier one, or "
+        "unset it; it is the week of the first order then."
+    )
+
+
 @pytest.mark.parametrize("key", ["2025-06-17", "tuesday"])
 def test_a_partition_that_is_no_monday_is_refused(key: str) -> None:
     class Context:
@@ -287,6 +351,11 @@ def test_the_sensor_waits_until_changed_files_are_quiet(tmp_path: Path) -> None:
     [second] = look().run_requests
     assert second.run_key != request.run_key
     assert not look().run_requests
+
+    (data / "merchants").mkdir()  # a table that was not there, in parts
+    (data / "merchants" / "part-0.csv").write_text("merchant_id,name\nm1,Ann's\n")
+    assert "waiting" in look().skip_message
+    assert look().run_requests
 
 
 def test_the_sensor_says_what_is_wrong_with_the_files(tmp_path: Path) -> None:

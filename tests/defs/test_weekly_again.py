@@ -152,8 +152,9 @@ def too_many_orphans(data: Path) -> None:
         ),
         (
             too_many_orphans,
-            r"More raw rows were rejected than the allowed 2\.0 %\. .*; orders: 17 of 310 rows \(5\.48 %\)\. "
-            r"The rows and reasons are in intermediate\.int_rows_rejected",
+            r"More raw rows were rejected than the allowed 2\.0 %\. .*; orders: 17 of 310 rows \(5\.48 %\) of "
+            r"orders\.csv, 17 orphan_customer, for example the row o0001\. All rows and reasons are in "
+            r"intermediate\.int_rows_rejected",
         ),
     ],
 )

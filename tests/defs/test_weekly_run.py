@@ -12,6 +12,7 @@ import pytest
 import shops
 from shops import Home
 
+from recs_assets.__main__ import main
 from recs_assets.exports.jsonl import lookup
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.warehouse import Warehouse
@@ -497,6 +498,22 @@ def test_the_cache_is_of_the_newest_week(weekly: Home) -> None:
 @pytest.mark.parametrize("path", sorted((shops.ROOT / "queries").glob("*.sql")), ids=lambda path: path.stem)
 def test_the_example_queries_run_on_the_snapshot(weekly: Home, path: Path) -> None:
     assert weekly.query(path.read_text()), f"{path.name} returns no rows"
+
+
+def test_the_queries_of_the_readme_run_with_its_command(
+    weekly: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`python -m recs_assets sql FILE`, which needs nothing but what `make demo` installs."""
+    readme = (shops.ROOT / "README.md").read_text("utf-8")
+    shown = re.findall(r"^    \S*python -m recs_assets sql (\S+)$", readme, re.MULTILINE)
+    assert shown
+    monkeypatch.setenv("RECS_HOME", str(weekly.path))
+    for path in {*(shops.ROOT / name for name in shown), *(shops.ROOT / "queries").glob("*.sql")}:
+        assert main(["sql", str(path)]) == 0, path
+        table = capsys.readouterr().out.splitlines()
+        assert len(table) >= 5, path
+        assert {line.count(" | ") >= table[0].count(" | ") for line in table[:-2]} == {True}, path
+        assert re.fullmatch(r"\d+ rows?", table[-1]), path
 
 
 def test_the_snapshot_cannot_be_written(weekly: Home) -> None:
