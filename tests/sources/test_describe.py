@@ -2,6 +2,8 @@
 
 import tomllib
 
+from recs_assets.sources import load_source
+from recs_assets.sources.declaration import shop_words
 from recs_assets.sources.describe import DOC, updated
 
 
@@ -10,9 +12,16 @@ def test_column_tables_are_those_of_the_schema():
     assert text == updated(text), "run: python -m recs_assets.sources.describe"
 
 
-def test_the_example_source_is_valid_toml():
-    block = DOC.read_text("utf-8").split("```toml")[1].split("```")[0]
-    assert tomllib.loads(block)["files"]["people.csv"]["columns"] == {
-        "id": "BIGINT",
-        "signed_up": "TIMESTAMP",
-    }
+def test_the_examples_of_source_toml_are_read(tmp_path):
+    beside, source = [block.split("```")[0] for block in DOC.read_text("utf-8").split("```toml")[1:]]
+    words = shop_words(tomllib.loads(beside), "source.toml")
+    assert words.ignored_files == ("*.pdf", "old_*.csv")
+    assert words.ignored_columns == {"orders": ("note", "utm_*")}
+    (tmp_path / "source.toml").write_text(source)
+    people, sales = load_source(tmp_path).files
+    assert [(column.name, column.type) for column in people.columns] == [
+        ("id", "BIGINT"),
+        ("signed_up", "TIMESTAMP"),
+    ]
+    assert (sales.name, sales.stem, sales.ignored) == ("orders_*.csv", "sales", ("*",))
+    assert [column.name for column in sales.columns if not column.required] == ["Tags"]
