@@ -20,7 +20,7 @@ sold as (
 
 select
     newest.product_id,
-    any_value(newest.product_name) as product_name,
+    any_value(newest.title) as title,
     any_value(newest.category) as category,
     count(*) as emails,
     round(100.0 * count(*) / (select count(distinct customer_id) from newest), 1) as percent_of_recipients,

@@ -28,7 +28,7 @@ select
     email.as_of,
     email.customer_id,
     email.product_id,
-    email.product_name,
+    email.title,
     array_to_string(
         [list.source || ' #' || list.rank for list in traces.sources], ', '
     ) as candidate_sources,

@@ -11,7 +11,7 @@ select
     email.as_of,
     email.customer_id,
     email.slot,
-    email.product_name,
+    email.title,
     email.category,
     email.price,
     email.slot_type,

@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,17 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets import __version__
 from recs_assets.campaigns.filters import unknown_values
 from recs_assets.campaigns.model import Campaign
-from recs_assets.campaigns.syntax import QueryError
+from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
-from recs_assets.exports.email import send_at
+from recs_assets.exports.email import HOLDOUT, arm, expires_at, recommendation_ids, send_at, tagged_urls
 from recs_assets.files import replaced
 from recs_assets.interactions import Known
 from recs_assets.learning import blocks, load_all_fitted, load_fitted, published_frame
 from recs_assets.predictions import Plan, Prediction, answered, prepared
-from recs_assets.predictions.planning import window_days
+from recs_assets.predictions.planning import midnight, window_days
 from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.reasons import Citable, Offers, slot_reasons
@@ -44,7 +45,7 @@ from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.review import in_force, review, shortage
 from recs_assets.rules.sensitive import SensitiveGoods
-from recs_assets.schema import ArtefactError, GateError
+from recs_assets.schema import ArtefactError, GateError, RecsError
 from recs_assets.shop import Shop
 from recs_assets.warehouse import Warehouse
 
@@ -61,14 +62,45 @@ STOREFRONT = ""
 # Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
 LONGEST = 1001
 
-# What may become of a customer. The last two are found when the week's tables are put together.
+# What may become of a customer. The last three are found when the week's tables are put together.
 SELECTED, NOTHING, NOT_ANSWERED = "selected", "nothing_predicted", "query_not_answered"
 WITHDRAWN, UNAVAILABLE, JOINED_LATER = "withdrawn_since", "product_gone_since", "not_known_then"
 OUTCOMES = (
-    SELECTED, *REASONS, TOO_FEW, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
+    SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
 )  # fmt: skip
 
 FACTS = "campaign.json"
+
+
+class LateError(RecsError):
+    """An email would go out when the days that it is about are over."""
+
+
+def send_time(
+    campaign: Campaign, shop: Shop, week: date, query: Query | None = None, now: datetime | None = None
+) -> datetime:
+    """When a week's email goes out, in UTC.
+
+    Args:
+        campaign: whose schedule.
+        shop: whose time zone.
+        week: the anchor.
+        query: the campaign's as it was answered; as its file has it where None.
+        now: a later tick of the schedule; the first one of the week where None.
+
+    Raises:
+        LateError: the window of the query is over by then.
+    """
+    at = now or send_at(campaign, week, shop.timezone)
+    days = math.ceil(window_days(query or campaign.target, week))
+    if at.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None) >= midnight(week) + timedelta(days=days):
+        zone = ZoneInfo(campaign.schedule.timezone or shop.timezone)
+        raise LateError(
+            f"The campaign {campaign.name} of the week {week} would go out on {at.astimezone(zone):%Y-%m-%d at %H:%M} "
+            f"({zone}), when the {days} days that its query looks ahead are over: make it of a later week, or change "
+            "schedule.cron or the window in its file. Nothing of it is made or exported."
+        )
+    return at
 
 
 @dataclass(frozen=True)
@@ -235,9 +267,11 @@ def make(
         say: is told about the progress.
 
     Raises:
+        LateError: the email would go out after the query's window.
         GateError: the outcomes do not add up to the customers.
         WarehouseError, ArtefactError: the week is not complete.
     """
+    send_time(campaign, shop, week)  # before anything is learnt
     depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
     found, task, predicted, problem = None, None, None, ""
     try:
@@ -255,6 +289,7 @@ def make(
         "features": [] if predicted is None else list(predicted.features),
         "problems": unknown_values(campaign.target, week, partial(warehouse.answer, week)),
     }
+    send_time(campaign, shop, week, None if found is None else found.query)
     if not campaign.lists_products or task is None:
         made = _predicted(campaign, shop, warehouse, week, task, predicted, facts)
     else:
@@ -368,6 +403,10 @@ class _Email:
         self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
         self.week, self.seed = plan.week, shop.settings.seed
         self.known = warehouse.known(self.week, self.week)
+        self.sent_at = send_time(campaign, shop, self.week, plan.query)
+        local = self.sent_at.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
+        self.delay = local - midnight(self.week)
+        self.products = warehouse.pages_and_ends(self.week, local).set_index("product_id")
         self.chosen, self.verdict = (FUSED, "") if predicted is None else _decided(predicted.metrics)
 
     def made(self, facts: dict[str, Any]) -> Made:
@@ -379,23 +418,27 @@ class _Email:
         named = with_ids(rows, self.known, self.week).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "repeat"):
             named[name] = named[name].astype(str)
-        named["window_days"] = math.ceil(window_days(self.plan.query, self.week))
+        named = self._addressed(named)
         filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
         reserves = pd.DataFrame() if choice.reserves is None else named
-        held = set() if choice.reserves is None else {*choice.reserves} - {*choice.rows}
-        selection = named.loc[filled, [name for name in named if name not in held]].reset_index(drop=True)
+        limits = set() if choice.reserves is None else {*choice.reserves} - {*choice.rows}
+        selection = named.loc[filled, [name for name in named if name not in limits]].reset_index(drop=True)
         rows = rows[filled]
         if len(traces):
             traces = traces.merge(selection[["customer_id", "product_id"]], on=["customer_id", "product_id"])
         outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
         outcome[choice.suppressed["customer"].to_numpy()] = choice.suppressed["reason"].to_numpy()
+        held = (selection["arm"] == HOLDOUT).to_numpy()
+        outcome[self.known.customers["customer_id"].isin(selection.loc[held, "customer_id"]).to_numpy()] = (
+            HOLDOUT
+        )
         tests, tags, tested = self._tested()
         rules, found = self.campaign.rule_set, review(self.campaign.rule_set, context, ranked, choice)
         facts |= {
             "chosen": self.chosen,
             "verdict": self.verdict,
-            "customers": int(choice.counts[SELECTED]),
-            "forecast_purchases": round(float(np.nan_to_num(rows["p_purchase"]).sum()), 3),
+            "customers": int((outcome == SELECTED).sum()),
+            "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
             "test": tested,
             "rules": in_force(rules),
             "problems": [*facts["problems"], *found.problems],
@@ -417,7 +460,29 @@ class _Email:
     def _may_sell_out(self, context: Context) -> bool:
         """Whether a later count or a sale window can take a product out of a list that is made."""
         counted = context.stock is not None and bool(np.isfinite(context.stock).any())
-        return counted or bool(self.warehouse.people_and_ends(self.week)[1]["sale_end"].notna().any())
+        return counted or bool(self.products["sale_end"].notna().any())
+
+    def _addressed(self, selection: pd.DataFrame) -> pd.DataFrame:
+        """The selection with what an email carries beside its products (`exports.email.LONG`)."""
+        campaign, week = self.campaign, self.week
+        days = math.ceil(window_days(self.plan.query, week))
+        product = self.products.reindex(selection["product_id"]).set_axis(selection.index)
+        rows = selection.assign(campaign=campaign.name, as_of=week, window_days=days, url=product["url"])
+        rows["arm"] = arm(rows["customer_id"], campaign.name, campaign.arms)
+        rows["recommendation_id"] = recommendation_ids(rows)
+        rows["url"] = tagged_urls(rows, campaign.utm_source)
+        rows["send_at"] = pd.Timestamp(self.sent_at).as_unit("us")
+        rows["expires_at"] = expires_at(week, days, self.shop.timezone, product[["sale_end", "offer_end"]])
+        rows["model_version"] = f"{self.chosen} {__version__}"
+        return rows.drop(columns=["campaign", "as_of"])
+
+    def _admitted(self, anchor: date) -> np.ndarray:
+        """bool[n_products]: what passes the target's filter and is still sold when the email goes out, so long
+        after the anchor as after the week."""
+        known = self.warehouse.known(self.week, anchor)
+        ends = pd.to_datetime(self.products["sale_end"].reindex(known.products["product_id"]))
+        over = (ends <= midnight(anchor) + self.delay).to_numpy()
+        return self.task.admitted(anchor) & ~over
 
     def _context(self, anchor: date) -> Context:
         task = self.task
@@ -429,7 +494,7 @@ class _Email:
             self.campaign.name,
             self.campaign.rule_set,
             task.eligible(anchor),
-            task.admitted(anchor),
+            self._admitted(anchor),
         )
 
     def _ranked(self, anchor: date) -> pd.DataFrame:
@@ -501,8 +566,7 @@ class _Email:
 
     def _offers(self) -> Offers:
         """Price advantages from the day of sending to the end of the campaign's window."""
-        zone = ZoneInfo(self.shop.timezone)
-        sent = send_at(self.campaign, self.week, self.shop.timezone).astimezone(zone).date()
+        sent = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).date()
         end = self.week + timedelta(days=math.ceil(window_days(self.plan.query, self.week)))
         return self.warehouse.offers(self.week, sent, end, self.shop.source.words.price_promotions)
 

@@ -33,6 +33,7 @@ OTHER_NAME = "analytics.duckdb"
 # Tables of schema `recs` that keep earlier weeks; all others describe the newest week only.
 WEEKLY_TABLES = (
     "email_recommendations",
+    "email_holdout",
     "buy_it_again",
     "customer_recommendations",
     "model_metrics",
@@ -43,6 +44,8 @@ WEEKLY_TABLES = (
     "rule_price_tags",
     "gates",
 )
+# Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
+OLD_NAMES = {("email_recommendations", "title"): "product_name"}
 SNAPSHOT_LINK = "recs.duckdb"
 LOG = "publish_log"
 LOG_COLUMNS = {
@@ -268,23 +271,19 @@ class Snapshots:
                     found.setdefault(one, origin)
         kept = sorted(found, reverse=True)[:others]
         for origin in dict.fromkeys(found[one] for one in sorted(kept)):
-            shared = [
-                name
-                for (name,) in connection.execute(
-                    """
-                    select column_name from duckdb_columns()
-                    where schema_name = 'recs' and table_name = ? and database_name in ('snapshot', ?)
-                    group by 1 having count(distinct database_name) = 2 order by min(column_index)
-                    """,
-                    [table, origin],
-                ).fetchall()
-            ]
-            columns = ", ".join(f'"{name}"' for name in shared)
-            still = f"and {_still(customers)}" if customers and "customer_id" in shared else ""
+            there = _columns(connection, origin, table)
+            selected = []
+            for name in _columns(connection, "snapshot", table):
+                old = OLD_NAMES.get((table, name))
+                if name in there:
+                    selected.append(f'"{name}"')
+                elif old in there:
+                    selected.append(f'"{old}" as "{name}"')
+            still = f"and {_still(customers)}" if customers and "customer_id" in there else ""
             connection.execute(
                 f"""
                 insert into snapshot.recs."{table}" by name
-                select {columns} from {origin}.recs."{table}" where list_contains(?, as_of) {still}
+                select {", ".join(selected)} from {origin}.recs."{table}" where list_contains(?, as_of) {still}
                 """,
                 [[one for one in kept if found[one] == origin]],
             )
@@ -472,6 +471,18 @@ def _tables(connection: duckdb.DuckDBPyConnection, database: str | None) -> list
             "select table_name from duckdb_tables() where schema_name = 'recs' "
             "and database_name = coalesce(?, current_database()) order by 1",
             [database],
+        ).fetchall()
+    ]
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> list[str]:
+    """Names of a table of schema `recs` in an attached database."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "select column_name from duckdb_columns() where schema_name = 'recs' and table_name = ? "
+            "and database_name = ? order by column_index",
+            [table, database],
         ).fetchall()
     ]
 

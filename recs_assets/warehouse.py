@@ -223,16 +223,16 @@ class Warehouse:
                 [week],
             ).to_arrow_table()
 
-    def published_emails(self, week: date, campaign: str) -> pd.DataFrame:
-        """A campaign's published rows of one week, by customer and slot; `title` is the product's name."""
+    def published_emails(self, week: date, campaign: str) -> pa.Table:
+        """A campaign's published rows of one week that are to be sent, by customer and slot."""
         with self.snapshot() as connection:
             return connection.execute(
                 """
-                select * exclude (product_name), product_name as title from recs.email_recommendations
+                select * from recs.email_recommendations
                 where as_of = ? and campaign = ? order by customer_id, slot
                 """,
                 [week, campaign],
-            ).df()
+            ).to_arrow_table()
 
     def published_predictions(self, week: date, campaign: str) -> pa.Table:
         """What a campaign without slots predicts of one published week, by customer and rank."""
@@ -245,27 +245,35 @@ class Warehouse:
                 [week, campaign],
             ).to_arrow_table()
 
-    def people_and_ends(self, week: date) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Addresses (customer_id, email), for hashes and the restricted export alone; and per product
-        (product_id) sale_end and offer_end: when it may no longer be sold, and when the offer that
-        runs at the week, if it is known by then, is over; null where neither is known."""
+    def addresses(self, week: date) -> pd.DataFrame:
+        """Addresses (customer_id, email), for hashes and the restricted export alone."""
         with self.read(week) as connection:
-            emails = connection.execute(
+            return connection.execute(
                 "select customer_id, email from staging.stg_customers order by customer_id"
             ).df()
-            ends = connection.execute(
+
+    def pages_and_ends(self, week: date, at: datetime) -> pd.DataFrame:
+        """Per product_id its url, sale_end and offer_end: when it may no longer be sold, and when the
+        offer that runs at `at`, if it is known at the week, is over; null where unknown.
+
+        Args:
+            week: whose build file.
+            at: when the email goes out, on the shop's clock and without time zone, as everything is landed.
+        """
+        with self.read(week) as connection:
+            return connection.execute(
                 """
-                select product_id, any_value(products.end_at) as sale_end, min(offers.end_at) as offer_end
+                select product_id, any_value(products.url) as url, any_value(products.end_at) as sale_end,
+                    min(offers.end_at) as offer_end
                 from marts.products as products
                 left join (
                     select product_id, end_at from staging.stg_promotions
-                    where announced_at < $week and start_at <= $week and end_at > $week
+                    where announced_at < $week and start_at <= $at and end_at > $at
                 ) as offers using (product_id)
                 group by product_id order by product_id
                 """,
-                {"week": week},
+                {"week": week, "at": at},
             ).df()
-        return emails, ends
 
     # -- what the models read -------------------------------------------------------------
 
@@ -418,7 +426,7 @@ class Warehouse:
                               )
                         ) as bought
                     from sent_before as emails
-                    where p_purchase is not null and emails.as_of + window_days <= $week
+                    where not held and p_purchase is not null and emails.as_of + window_days <= $week
                       and emails.customer_id in (select customer_id from marts.customers)
                 )
                 select campaign, as_of as forecast_as_of, (as_of + window_days)::date as window_end,
@@ -433,25 +441,29 @@ class Warehouse:
             ).df()
 
     def _sent_before(self, connection: duckdb.DuckDBPyConnection, anchor: date) -> str:
-        """SQL of the temporary view `sent_before`: published email rows of the weeks before `anchor`."""
-        columns = "campaign, as_of, window_days, customer_id, product_id, p_purchase, price"
-        there = 0
+        """SQL of the temporary view `sent_before`: published email rows of the weeks before `anchor`, and
+        whether they were `held` out, which is not sent."""
+        types = {
+            "campaign": "varchar", "as_of": "date", "window_days": "integer", "customer_id": "varchar",
+            "product_id": "varchar", "p_purchase": "double", "price": "double",
+        }  # fmt: skip
+        columns = ", ".join(types)
+        nothing = ", ".join(f"null::{kind} as {name}" for name, kind in types.items())
+        sources = [f"select {nothing}, false as held where false"]
         if self.snapshot_path.exists():
             connection.execute(f"attach '{quoted(self.snapshot_path.resolve())}' as published (read_only)")
-            there = connection.execute(
-                f"""
-                select count(*) from duckdb_columns() where database_name = 'published'
-                and table_name = 'email_recommendations'
-                and column_name in ({", ".join(f"'{name}'" for name in columns.split(", "))})
-                """
-            ).fetchall()[0][0]
-        source = (
-            f"select {columns} from published.recs.email_recommendations where as_of < date '{anchor}'"
-            if there == len(columns.split(", "))
-            else "select null::varchar as campaign, null::date as as_of, null::integer as window_days, "
-            "null::varchar as customer_id, null::varchar as product_id, null::double as p_purchase, null::double as price where false"
-        )
-        return f"create temp view sent_before as {source}"
+            for table, held in (("email_recommendations", False), ("email_holdout", True)):
+                there = connection.execute(
+                    f"""
+                    select count(*) from duckdb_columns() where database_name = 'published'
+                    and table_name = '{table}' and column_name in ({", ".join(f"'{name}'" for name in types)})
+                    """
+                ).fetchall()[0][0]
+                if there == len(types):
+                    sources.append(
+                        f"select {columns}, {held} as held from published.recs.{table} where as_of < date '{anchor}'"
+                    )
+        return f"create temp view sent_before as {' union all '.join(sources)}"
 
     def rule_frames(
         self, week: date, anchor: date, campaign: str, names: Collection[str] | None = None
@@ -474,7 +486,8 @@ class Warehouse:
                 customers who objected: nothing of theirs shapes a list.
             sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
                 from published weeks. contacts: customer_id, day, of any campaign; once per campaign
-                and week, though both may know of it.
+                and week, though both may know of it. To its own holdout the campaign counts as sent, so that
+                the arms stay alike; to other campaigns it does not.
             price_drops: product_id, day: Monday of a week whose highest list price was below 95 % of
                 that of the week sold before (bulk orders and what is sold by weight aside), and the start of offers of kind "price".
 
@@ -535,7 +548,7 @@ class Warehouse:
                     select customer_id, campaign, occurred_at::date as day
                     from staging.stg_campaign_events where event_type = 'sent' and occurred_at < $anchor
                     union all
-                    select customer_id, campaign, as_of from sent_before
+                    select customer_id, campaign, as_of from sent_before where not held or campaign = $campaign
                 )
                 group by customer_id, campaign, date_trunc('week', day) order by all
             """,

@@ -259,6 +259,29 @@ def test_a_new_column_is_empty_in_the_weeks_before_it(house: Warehouse) -> None:
     ]
 
 
+def test_a_week_of_0_2_0_is_carried_over_under_the_names_of_now(house: Warehouse) -> None:
+    """0.2.0 said product_name where the email table says title, and had no table of the holdout."""
+    build(house, FIRST, [("c1", 1, "p1")])
+    with house.write(FIRST) as connection:
+        connection.execute(
+            "alter table recs.email_recommendations add column product_name varchar default 'Tea'"
+        )
+    publish(house, FIRST)
+    build(house, SECOND, [("c1", 1, "p2")])
+    with house.write(SECOND) as connection:
+        connection.execute("alter table recs.email_recommendations add column title varchar default 'Mug'")
+        connection.execute(
+            "alter table recs.email_recommendations add column arm varchar default 'treatment'"
+        )
+        connection.execute("create table recs.email_holdout as from recs.email_recommendations where false")
+    publish(house, SECOND)
+    assert rows(house, "select as_of, title, arm from recs.email_recommendations order by as_of") == [
+        (FIRST, "Tea", None),
+        (SECOND, "Mug", "treatment"),
+    ]
+    assert rows(house, "select count(*) from recs.email_holdout") == [(0,)]
+
+
 def with_customers(house: Warehouse, week: date, names: list[str]) -> None:
     with house.write(week) as connection:
         connection.execute("create table recs.customers (customer_id varchar)")
@@ -717,6 +740,16 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     ]  # fmt: skip
     # 9.4 is 6 % below 10, the week's highest; 9.6 is 4 % below, discount or not.
     assert rows("price_drops") == [("p1", FIRST), ("p2", date(2024, 3, 15))]
+    # To its own holdout a campaign counts as sent, so that the arms stay alike; other campaigns did not write there.
+    with house.write(FIRST) as connection:
+        connection.execute(
+            "create table recs.email_holdout as select * replace ('c4' as customer_id) "
+            "from recs.email_recommendations where customer_id = 'c1'"
+        )
+    publish(house, FIRST)
+    for name, seen in (("mail", True), ("other", False)):
+        found = house.rule_frames(THIRD, THIRD, name)
+        assert (("c4", FIRST) in rows("contacts"), ("c4", "p1", FIRST) in rows("sends")) == (seen, seen)
 
 
 # -- going back -----------------------------------------------------------------------------

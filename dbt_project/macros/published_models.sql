@@ -9,6 +9,7 @@
         'campaign_tests',
         'campaign_traces',
         'customer_recommendations',
+        'email_holdout',
         'email_recommendations',
         'forecasts',
         'frequently_bought_together',

@@ -155,7 +155,7 @@ class Campaign(_Model):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.lists_products:
-            given = sorted({"rules", "slots", "segments"} & self.model_fields_set - self._derived)
+            given = sorted({"rules", "slots", "segments", "arms"} & self.model_fields_set - self._derived)
             if given or self.view != "all":
                 key = given[0] if given else "view"
                 raise ValueError(f"{key}: the query ranks no products, so it has no {key}; remove the key")

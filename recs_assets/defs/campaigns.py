@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
+from pydantic import SecretStr
 
 from recs_assets.campaigning import (
     JOINED_LATER,
@@ -15,9 +16,11 @@ from recs_assets.campaigning import (
     SELECTED,
     UNAVAILABLE,
     WITHDRAWN,
+    LateError,
     Made,
     folder_of,
     make,
+    send_time,
 )
 from recs_assets.campaigns.model import Campaign, CampaignError
 from recs_assets.defs.deployment import Deployment, week_of
@@ -38,19 +41,25 @@ from recs_assets.defs.results import (
     trace_types,
     write_model_table,
 )
+from recs_assets.exports.email import HOLDOUT, hashes_of
 from recs_assets.recommenders import REGISTRY
-from recs_assets.schema import WarehouseError
+from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.warehouse import Warehouse
 
 GROUP = "campaigns"
 ANSWERED, FITTING = "query_answered", "rules_fit"
+# Outcomes of customers who have rows.
+FILLED = (SELECTED, HOLDOUT)
 # Set by `dagster definitions validate`, and by nothing else (its own help says so).
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 
+MOMENT = "timestamptz"
 NAMED = {"as_of": DATE, "campaign": TEXT}
 EMAIL_SELECTION = {
     **NAMED, "customer_id": ID, "slot": WHOLE, **SCORED,
     "slot_type": TEXT, "fallback_level": TEXT, "repeat": TEXT, "window_days": WHOLE,
+    "arm": TEXT, "recommendation_id": ID, "send_at": MOMENT, "expires_at": MOMENT, "model_version": TEXT,
+    "email_hash": TEXT, "url": TEXT,
 }  # fmt: skip
 PREDICTIONS = {
     **NAMED, "customer_id": ID, "item": TEXT, "rank": WHOLE, "score": REAL, "probability": REAL,
@@ -249,7 +258,7 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
     @model_tables(deployment, "campaign_tables", GROUP, deps, texts)
     def campaign_tables(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = week_of(context)
-        found = together(warehouse, week)
+        found = together(warehouse, week, deployment.settings.hash_key)
         for table, (part, columns, _) in TABLES.items():
             types = columns | (trace_types(found[part]) if part == "traces" else {})
             metadata = write_model_table(warehouse, week, table, found[part], types)
@@ -258,14 +267,24 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
     return campaign_tables
 
 
-def together(warehouse: Warehouse, week: date) -> dict[str, pd.DataFrame]:
+def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None) -> dict[str, pd.DataFrame]:
     """Every campaign that was made of the week, as tables.
 
     A campaign may have been made hours or days before: who withdrew since, or whose list holds a product
     that may not be sold any more, is left out here and counted as such, so that the outcomes of each
     campaign add up to the customers of now. Erased customers, whom no other table has, are counted, too.
+    Whoever is held out keeps their rows, which dbt puts into a table of their own.
+
+    Args:
+        warehouse: with the campaigns' folders and the week's build file.
+        week: of the run.
+        hash_key: of `email_hash`; null without one.
+
+    Raises:
+        ArtefactError: a campaign was made by an earlier version of recs_assets.
     """
     customers, available, erased = warehouse.people_and_products(week)
+    emails = warehouse.addresses(week).set_index("customer_id")["email"]
     parts: dict[str, list[pd.DataFrame]] = {part: [] for part, _, _ in TABLES.values()}
     for path in sorted(
         one for one in folder_of(warehouse, week, "").glob("*") if not one.name.startswith(".")
@@ -275,15 +294,21 @@ def together(warehouse: Warehouse, week: date) -> dict[str, pd.DataFrame]:
         outcome = outcome.fillna(JOINED_LATER)
         selection = tables["selection"]
         if len(selection):
+            if "arm" not in selection:
+                raise ArtefactError(
+                    f"{path} was made by an earlier version of recs_assets and does not say who is held out: make the "
+                    f"campaign again (python -m recs_assets campaign {path.name} --as-of {week}), or run the week again."
+                )
             eligible = customers.set_index("customer_id")["email_eligible"].fillna(False).astype(bool)
-            selected = outcome == SELECTED
-            outcome[selected & ~eligible] = WITHDRAWN
+            outcome[outcome.isin(FILLED) & ~eligible] = WITHDRAWN
             gone = selection.loc[~selection["product_id"].isin(available), "customer_id"]
-            outcome[(outcome == SELECTED) & outcome.index.isin(gone)] = UNAVAILABLE
+            outcome[outcome.isin(FILLED) & outcome.index.isin(gone)] = UNAVAILABLE
             for name in ("selection", "traces"):
                 if len(tables[name]):
-                    keep = tables[name]["customer_id"].map(outcome) == SELECTED
+                    keep = tables[name]["customer_id"].map(outcome).isin(FILLED)
                     tables[name] = tables[name][keep.to_numpy()]
+            addresses = tables["selection"]["customer_id"].map(emails)
+            tables["selection"]["email_hash"] = hashes_of(addresses, hash_key)
         elif len(tables["predictions"]):
             keep = tables["predictions"]["customer_id"].isin(outcome.index)
             tables["predictions"] = tables["predictions"][keep.to_numpy()]
@@ -356,7 +381,12 @@ def _schedule(deployment: Deployment, campaign: Campaign) -> dg.ScheduleDefiniti
             week = deployment.warehouse().newest_published().isoformat()
         except WarehouseError as error:
             return dg.SkipReason(str(error))
-        day = context.scheduled_execution_time.astimezone(ZoneInfo(timezone)).date()
+        now = context.scheduled_execution_time
+        try:
+            send_time(campaign, deployment, date.fromisoformat(week), now=now)
+        except LateError as error:
+            return dg.SkipReason(str(error))
+        day = now.astimezone(ZoneInfo(timezone)).date()
         return dg.RunRequest(run_key=f"{campaign.name}:{week}:{day}", partition_key=week)
 
     return scheduled

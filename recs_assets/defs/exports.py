@@ -1,6 +1,6 @@
 """Files of the campaigns: made of what was published, after a last look at consent."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets import __version__
-from recs_assets.campaigning import Made, folder_of
+from recs_assets.campaigning import folder_of
 from recs_assets.campaigns.model import Campaign
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
@@ -18,17 +17,14 @@ from recs_assets.defs.publish import SNAPSHOT
 from recs_assets.exports.email import (
     LONG,
     NO_HASH_KEY,
-    arm,
-    expires_at,
-    keyed_hash,
-    recommendation_ids,
-    send_at,
-    tagged_urls,
+    framed,
+    in_time,
     withdrawn,
     withheld,
 )
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
+from recs_assets.schema import WarehouseError
 from recs_assets.sources import land
 from recs_assets.warehouse import Warehouse
 
@@ -102,10 +98,8 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         week, newest = week_of(context), warehouse.newest_published()
         if week != newest:
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
-        people = warehouse.people_and_ends(week)
-        rows = long_rows(deployment, warehouse, campaign, week, context.run.run_id, *people)
+        rows, late = in_time(long_rows(warehouse, campaign, week, context.run.run_id))
         kept, removed = withheld(rows, consents_now(deployment, warehouse))
-        kept = kept[list(LONG)]
         folder = warehouse.home / "exports" / campaign.name
         manifest = write_exports(
             folder,
@@ -113,7 +107,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
             kept,
             as_of=week,
             run_id=context.run.run_id,
-            emails=people[0],
+            emails=warehouse.addresses(week) if "addresses" in campaign.exports else None,
             keep=deployment.settings.retention_weeks,
         )
         page = preview_html(kept)
@@ -125,7 +119,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
                 **_files_metadata(folder, manifest),
                 "preview": dg.MetadataValue.md(page),
                 "preview_file": dg.MetadataValue.path(str(preview)),
-                **numbers({"recipients": manifest["recipients"], **hashed}),
+                **numbers({"recipients": manifest["recipients"], "over_when_sent": late, **hashed}),
                 **numbers(
                     {f"withdrawn_{name}": int(n) for name, n in removed["reason"].value_counts().items()}
                 ),
@@ -151,43 +145,22 @@ def consents_now(deployment: Deployment, warehouse: Warehouse) -> pd.DataFrame:
         ).df()
 
 
-def long_rows(
-    deployment: Deployment,
-    warehouse: Warehouse,
-    campaign: Campaign,
-    week: date,
-    run_id: str,
-    emails: pd.DataFrame,
-    ends: pd.DataFrame,
-) -> pd.DataFrame:
-    """The published rows of a campaign with every column of the email table (`exports.email.LONG`).
+def long_rows(warehouse: Warehouse, campaign: Campaign, week: date, run_id: str) -> pd.DataFrame:
+    """The published rows of a campaign that are to be sent, with the columns of `exports.email.LONG`.
 
     Args:
-        deployment: time zone, key of the hashes.
         warehouse: with the snapshot.
-        campaign: schedule, arms, utm_source.
+        campaign: whose rows.
         week: published.
         run_id: of this export.
-        emails: customer_id, email.
-        ends: product_id, and dates after which it is not to be offered.
+
+    Raises:
+        WarehouseError: an earlier version of recs_assets published the snapshot.
     """
     rows = warehouse.published_emails(week, campaign.name)
-    made = Made.read(folder_of(warehouse, week, campaign.name)).facts
-    key, shop = deployment.settings.hash_key, deployment.timezone
-    rows["email_hash"] = None
-    if key is not None:
-        addresses = rows["customer_id"].map(emails.set_index("customer_id")["email"])
-        unique = addresses.drop_duplicates()
-        hashes = dict(zip(unique, keyed_hash(unique, key.get_secret_value().encode()), strict=True))
-        rows["email_hash"] = addresses.map(hashes)
-    rows["send_at"] = pd.Timestamp(send_at(campaign, week, shop))
-    rows["run_id"], rows["model_version"] = run_id, f"{made['chosen']} {__version__}"
-    rows["arm"] = arm(rows["customer_id"], campaign.name, campaign.arms)
-    rows["recommendation_id"] = recommendation_ids(rows)
-    rows["url"] = tagged_urls(rows, campaign.utm_source)
-    days = int(rows["window_days"].max()) if len(rows) else 0
-    by_product = ends.set_index("product_id").reindex(rows["product_id"]).set_axis(rows.index)
-    rows["expires_at"] = expires_at(week, days, shop, by_product)
-    rows["suppression_checked_at"] = pd.Timestamp(datetime.now(UTC))
-    numeric = ["price", "list_price", "price_from", "stock", "score", "p_purchase"]
-    return rows[list(LONG)].astype(dict.fromkeys(numeric, "Float64"))
+    if missing := [name for name in LONG if name not in rows.column_names]:
+        raise WarehouseError(
+            f"recs.email_recommendations has no column {missing[0]}: an earlier version of recs_assets published it, "
+            f"with the holdout among its rows; run the week again (python -m recs_assets run --as-of {week})."
+        )
+    return framed(rows.select(list(LONG))).assign(run_id=run_id)

@@ -33,6 +33,7 @@ RECS_TABLES = (
     "campaign_predictions",
     "campaign_tests",
     "campaign_traces",
+    "email_holdout",
     "forecasts",
     "gates",
     "model_decisions",
@@ -81,9 +82,10 @@ def published_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
             if recs_key(table) not in selected:
                 continue
             with warehouse.read(week) as connection:
-                rows = connection.execute(f'select * from recs."{table}"').df()
+                rows = connection.execute(f'select * from recs."{table}"').to_arrow_table()
             expected = published_expectations(table, max(emails, default=0))
-            yield keeper.check(recs_key(table), f"recs_{table}", rows, expected, f"recs.{table}")
+            frame = rows.to_pandas(date_as_object=False)
+            yield keeper.check(recs_key(table), f"recs_{table}", frame, expected, f"recs.{table}")
 
     return gate
 

@@ -21,7 +21,7 @@ import psutil
 from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import OperationalError
 
-from recs_assets.campaigning import facts_of, folder_of, said
+from recs_assets.campaigning import facts_of, folder_of, said, send_time
 from recs_assets.defs.deployment import Deployment
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
@@ -86,6 +86,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
 
     Raises:
         CampaignError: the campaign's file is bad.
+        LateError: the email would go out when its days are over.
         SettingsError: there is no such campaign.
         WarehouseError: nothing is published yet, or the week has no build.
     """
@@ -104,6 +105,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
         raise WarehouseError(
             f"The week {week} has no build in {warehouse.home}: run it first (python -m recs_assets run --as-of {week})."
         )
+    send_time(deployment.campaigns.campaigns[name], deployment, week)
     done = _run_job(f"campaign_{name}", Settings(), week, "what was published before is untouched")
     if done is None:
         return 1
@@ -398,7 +400,7 @@ def print_summary() -> None:
                 select campaign, customer_id, row_number() over (order by campaign = 'weekly_email' desc, md5(customer_id)) as place
                 from (select distinct campaign, customer_id from recs.email_recommendations where as_of = $week)
             )
-            select slot, product_name, price, score, reason_text
+            select slot, title, price, score, reason_text
             from recs.email_recommendations as email join picked using (campaign, customer_id)
             where as_of = $week and place <= 3 and slot = place
             order by place

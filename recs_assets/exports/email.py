@@ -1,9 +1,11 @@
 """The email table: one row per recipient and slot, and the forms in which it leaves the house.
 
-Whoever makes a campaign's rows fills them with `recommendation_ids`, `arm`, `keyed_hash`, `send_at`,
-`expires_at` and `tagged_urls`, and takes out with `withheld` who withdrew meanwhile. `wide`, `feed` and
-`addresses` are views of the result; `email_files.write_exports` writes them, `email_preview.preview_html`
-shows them. docs/campaigns.md says what each column means.
+`recs.email_recommendations`, `recs.email_holdout` and the export `long` have the columns of `LONG`. A
+campaign's rows are filled with `recommendation_ids`, `arm`, `send_at`, `expires_at` and `tagged_urls` when it
+is made, with `keyed_hash` when the week's tables are put together; the export adds `EXPORTED` and takes out
+with `withheld` who withdrew meanwhile, with `in_time` what is over. `wide`, `feed` and `addresses` are views of
+the result; `email_files.write_exports` writes them, `email_preview.preview_html` shows them.
+docs/campaigns.md says what each column means and where it is filled.
 
 Missing values are null: NA in pandas' nullable columns (`Float64`), None elsewhere. A NaN or an infinity
 in a numpy column is refused, because JSON has neither and a missing price is not a broken one.
@@ -24,6 +26,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import SecretStr
 
 from recs_assets.cron import first_tick
 from recs_assets.exports.rows import ExportError, finite_floats
@@ -32,7 +35,7 @@ KEY = ("campaign", "as_of", "customer_id", "slot")
 RECIPIENT = ("email_hash", "locale", "currency", "timezone")
 RUN = ("send_at", "run_id", "model_version", "arm")
 
-# Every column of the table and the files, in order, with its DuckDB type.
+# Every column of the tables and the files, in order, with its DuckDB type.
 LONG: dict[str, str] = {
     "campaign": "VARCHAR",
     "as_of": "DATE",
@@ -43,6 +46,7 @@ LONG: dict[str, str] = {
     "currency": "VARCHAR",
     "timezone": "VARCHAR",
     "send_at": "TIMESTAMPTZ",
+    "expires_at": "TIMESTAMPTZ",
     "run_id": "VARCHAR",
     "model_version": "VARCHAR",
     "arm": "VARCHAR",
@@ -60,15 +64,22 @@ LONG: dict[str, str] = {
     "brand": "VARCHAR",
     "score": "DOUBLE",
     "p_purchase": "DOUBLE",
+    "window_days": "INTEGER",
     "source": "VARCHAR",
     "slot_type": "VARCHAR",
+    "fallback_level": "VARCHAR",
+    "repeat": "VARCHAR",
     "reason_code": "VARCHAR",
     "reason_text": "VARCHAR",
+    "reason_family": "VARCHAR",
     "because_product_id": "VARCHAR",
+    "because_at": "DATE",
+    "support": "DOUBLE",
+    "confidence": "DOUBLE",
     "suppression_checked_at": "TIMESTAMPTZ",
-    "expires_at": "TIMESTAMPTZ",
-    "fallback_level": "VARCHAR",
 }
+# What the export fills at its last look; null in the published tables, where no look was the last.
+EXPORTED = ("run_id", "suppression_checked_at")
 _ARROW = {
     "VARCHAR": pa.string(),
     "DATE": pa.date32(),
@@ -77,7 +88,7 @@ _ARROW = {
     "TIMESTAMPTZ": pa.timestamp("us", tz="UTC"),
 }
 # What a recipient's email cannot be made or measured without.
-NEVER_NULL = (*KEY, "send_at", "run_id", "arm", "recommendation_id", "product_id")
+NEVER_NULL = (*KEY, "send_at", "expires_at", "run_id", "arm", "recommendation_id", "product_id")
 
 # Of every item in the wide form: item_1_product_id, item_1_title, ...
 ITEM = (
@@ -179,6 +190,21 @@ def keyed_hash(values: Iterable[str | None], key: bytes) -> np.ndarray:
     found = np.empty(len(hashes), dtype=object)
     found[:] = hashes
     return found
+
+
+def hashes_of(addresses: pd.Series, key: SecretStr | None) -> np.ndarray:
+    """`keyed_hash` of every address; all None without a key.
+
+    Args:
+        addresses: any number of the same.
+        key: `Settings.hash_key`.
+    """
+    if key is None:
+        return np.full(len(addresses), None, dtype=object)
+    secret = key.get_secret_value().encode()
+    unique = addresses.drop_duplicates()
+    found = dict(zip(unique, keyed_hash(unique, secret), strict=True))
+    return np.array([found.get(one) for one in addresses], dtype=object)
 
 
 def send_at(campaign: Any, as_of: date, shop_timezone: str) -> datetime:
@@ -317,6 +343,20 @@ def withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataFrame:
             "reason": pd.Categorical([reasons[one] for one in gone], categories=list(WITHDRAWN)),
         }
     )
+
+
+def in_time(long: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """The last look at the calendar: recipients of whose rows one is over when the email goes out are taken
+    out whole.
+
+    Args:
+        long: rows with customer_id, send_at and expires_at.
+
+    Returns:
+        The rows kept, and how many recipients were removed.
+    """
+    late = long.loc[long["send_at"] >= long["expires_at"], "customer_id"]
+    return long[~long["customer_id"].isin(late)].reset_index(drop=True), int(late.nunique())
 
 
 def joined(parts: Iterable[str]) -> bytes:

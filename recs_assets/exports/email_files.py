@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.exports.email import addresses, feed, typed, wide_table
+from recs_assets.exports.email import addresses, feed, sent, typed, wide_table
 from recs_assets.exports.rows import ExportError, finite_floats
 from recs_assets.exports.versions import switch_in
 
@@ -51,7 +51,8 @@ def write_exports(
     Args:
         folder: of the campaign; made if absent.
         campaign_exports: of `EXPORTS`, as the campaign file says.
-        long: the campaign's rows (`email.LONG`) of this week and run; may be empty.
+        long: the campaign's rows (`email.LONG`) of this week and run; may be empty. Whoever is held out is
+            in no file.
         as_of: the week.
         run_id: letters, digits, ".", "_", "-".
         emails: customer_id and email, for addresses; the only raw addresses that leave the build file.
@@ -70,7 +71,7 @@ def write_exports(
         raise ExportError(f"There is no export {', '.join(unknown)}; the exports are {', '.join(EXPORTS)}.")
     if "addresses" in campaign_exports and emails is None:
         raise ExportError("The export addresses needs the customers' emails: give them, or leave it out.")
-    table = typed(long)
+    table = sent(typed(long))
     for name, value in (("as_of", as_of), ("run_id", run_id)):
         if others := [one for one in table[name].unique().to_pylist() if one != value]:
             raise ExportError(f"Rows of {name} {others[0]} are among those of {value}: export them apart.")

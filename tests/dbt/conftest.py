@@ -282,7 +282,15 @@ VIEWED_NEW = (
     "viewed", "You looked at this on 21 Feb", "viewed_or_wished", "new", "2024-02-21", None, None,
 )  # fmt: skip
 
-SLOT = ("personal", "personal", "new", 14)
+
+def mailed(arm, number):
+    """Slot type, ladder, repeat, window; then what an email carries: arm, id, times, model, hash, page."""
+    page = f"https://shop.example/{number}?recommendation_id={number:020x}"
+    return (
+        "personal", "personal", "new", 14,
+        arm, f"{number:020x}", "2024-03-04 06:00:00+00", "2024-03-18 00:00:00+00", "query 0.3.0", f"{number:064x}", page,
+    )  # fmt: skip
+
 
 # What the recommenders and campaigns would write for this week.
 MODEL = {
@@ -292,12 +300,14 @@ MODEL = {
         ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", *VIEWED_NEW),
     ],
     "email_selection": [
-        ("2024-03-04", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *SLOT),
-        ("2024-03-04", "weekly_email", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK, *SLOT),
-        ("2024-03-04", "first_steps", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW, *SLOT),
-        ("2024-02-26", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *SLOT),
+        ("2024-03-04", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 1)),
+        ("2024-03-04", "weekly_email", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK, *mailed("treatment", 2)),
+        ("2024-03-04", "first_steps", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW, *mailed("treatment", 3)),
+        # Held out: in a table of her own.
+        ("2024-03-04", "first_steps", "ann", 1, "milk", 0.1, 0.25, "popularity", *BOUGHT_MILK, *mailed("holdout", 4)),
+        ("2024-02-26", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 5)),
         # Withdrew after the campaign chose.
-        ("2024-03-04", "weekly_email", "dan", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *SLOT),
+        ("2024-03-04", "weekly_email", "dan", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 6)),
     ],
     "campaign_traces": [
         (
@@ -325,7 +335,8 @@ MODEL = {
         ("2024-03-04", "weekly_email", 5, "no_consent", 4),
         ("2024-03-04", "first_steps", 1, "selected", 1),
         ("2024-03-04", "first_steps", 2, "erased", 1),
-        ("2024-03-04", "first_steps", 9, "not_in_audience", 4),
+        ("2024-03-04", "first_steps", 9, "not_in_audience", 3),
+        ("2024-03-04", "first_steps", 17, "holdout", 1),
         ("2024-03-04", "affinity", 1, "selected", 1),
         ("2024-03-04", "affinity", 2, "erased", 1),
         ("2024-03-04", "affinity", 9, "not_in_audience", 4),
@@ -482,6 +493,8 @@ FAULTS = (
     "update recs.baskets set ordered_at = '2024-03-04 00:00:00' where order_id = 'a3'",
     # Bob's row of the email has no trace either, nor is he counted; fay's score is 0.00001 beside its parts.
     "delete from recs.recommendation_traces where product_id = 'bread'",
+    # Over before it is sent.
+    "update recs.email_recommendations set expires_at = send_at where campaign = 'weekly_email' and slot = 1",
     "update recs.recommendation_traces set base_score = base_score + 0.00001 where customer_id = 'fay'",
     "update recs.recall_waterfall set share = 0.76 where stage = 'listed'",
     "update recs.forecasts set window_end = '2024-03-05' where campaign = 'test_anchor'",

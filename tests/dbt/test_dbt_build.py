@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import duckdb
 import pytest
 from conftest import ROOT
+
+from recs_assets.exports.email import LONG
 
 WEEK = date(2024, 3, 4)
 TEST = date(2024, 2, 5)
@@ -209,12 +211,41 @@ def test_rejected_shares_leave_out_later_weeks(prepared):
 
 def test_published_email(published):
     """By campaign, of this week, and without dan, who withdrew after the campaign had chosen."""
-    columns = "campaign, as_of, customer_id, slot, product_name, category, price, slot_type, window_days"
+    columns = "campaign, as_of, customer_id, slot, title, category, price, slot_type, window_days"
     assert published.sql(f"select {columns} from recs.email_recommendations") == [
         ("first_steps", WEEK, "fay", 1, "New", None, 2.0, "personal", 14),
         ("weekly_email", WEEK, "ann", 1, "Milk", "dairy", 1.5, "personal", 14),
         ("weekly_email", WEEK, "ann", 2, "Bread", "bakery", None, "personal", 14),
     ]
+
+
+def test_who_is_held_out_stands_in_a_table_of_their_own_with_the_same_columns(published):
+    """Ann is in the holdout of first_steps: nobody who reads the email table can write to her."""
+    assert published.sql("select campaign, customer_id, slot, arm from recs.email_holdout") == [
+        ("first_steps", "ann", 1, "holdout")
+    ]
+    assert published.sql(
+        "select campaign, customer_id, arm, count(*) from recs.email_recommendations group by all order by all"
+    ) == [("first_steps", "fay", "treatment", 1), ("weekly_email", "ann", "treatment", 2)]
+    for table in ("email_recommendations", "email_holdout"):
+        columns = published.sql(
+            f"select column_name, data_type from duckdb_columns() where table_name = '{table}' order by column_index"
+        )
+        named = [(name, kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for name, kind in columns]
+        assert named == list(LONG.items())
+    filled = "email_hash, send_at, expires_at, model_version, recommendation_id, url, list_price, run_id, suppression_checked_at"
+    [row] = published.sql(f"select {filled} from recs.email_recommendations where product_id = 'milk'")
+    assert row == (
+        f"{1:064x}",
+        datetime(2024, 3, 4, 6, tzinfo=UTC),
+        datetime(2024, 3, 18, tzinfo=UTC),
+        "query 0.3.0",
+        f"{1:020x}",
+        f"https://shop.example/1?recommendation_id={1:020x}",
+        1.5,
+        None,
+        None,
+    )
 
 
 def test_published_campaigns(published):

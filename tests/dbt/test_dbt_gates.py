@@ -28,6 +28,7 @@ def test_each_fault_fails_its_test(tested):
         "assert_buy_it_again_bought_before",
         "assert_buy_it_again_due",
         "assert_email_recipients_eligible",
+        "assert_emails_apart_and_in_time",
         "assert_forecast_windows_over",
         "assert_lists_traced",
         "assert_no_email_in_recs",

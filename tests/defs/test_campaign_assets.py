@@ -14,11 +14,13 @@ import dagster as dg
 import pandas as pd
 import pytest
 import shops
+from pydantic import SecretStr
 
 from recs_assets.campaigning import Made
 from recs_assets.campaigns.model import CampaignError
 from recs_assets.defs import build_definitions
 from recs_assets.defs.campaigns import VALIDATING, together
+from recs_assets.schema import ArtefactError
 from recs_assets.settings import Settings
 
 SHIPPED = shops.ROOT / "recs_assets" / "campaigns"
@@ -206,6 +208,11 @@ class House:
         )
         return customers, {"milk"}, 1
 
+    def addresses(self, week: object) -> pd.DataFrame:
+        return pd.DataFrame(
+            {"customer_id": ["ann", "bob", "cay"], "email": ["ann@mail.example", "b@x", None]}
+        )
+
 
 def made(**tables: pd.DataFrame) -> Made:
     none = {
@@ -218,7 +225,8 @@ def made(**tables: pd.DataFrame) -> Made:
 def test_outcomes_add_up_whatever_happened_since(tmp_path: Path) -> None:
     """Bob withdrew, cay's product is gone, new was not known: ann alone keeps her slot."""
     who = ["ann", "bob", "cay"]
-    chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": ["milk", "milk", "tea"]})
+    products = ["milk", "milk", "tea"]
+    chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": products, "arm": "treatment"})
     everybody = pd.DataFrame({"customer_id": who, "outcome": "selected"})
     made(selection=chosen, outcomes=everybody, traces=chosen).write(tmp_path / "campaigns" / "mail")
     predictions = pd.DataFrame({"customer_id": ["ann"], "item": ["dairy"], "rank": 1})
@@ -243,10 +251,46 @@ def test_outcomes_add_up_whatever_happened_since(tmp_path: Path) -> None:
     ]
 
 
+def test_who_is_held_out_is_an_outcome_of_its_own_and_keeps_the_rows_and_a_hash(tmp_path: Path) -> None:
+    """Bob is held out, too, but withdrew since: that comes first. One arm each."""
+    who = ["ann", "bob", "new"]
+    chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": "milk"})
+    chosen["arm"] = ["holdout", "holdout", "treatment"]
+    everybody = pd.DataFrame(
+        {"customer_id": [*who, "cay"], "outcome": ["holdout", "holdout", "selected", "not_in_audience"]}
+    )
+    made(selection=chosen, outcomes=everybody).write(tmp_path / "campaigns" / "mail")
+    found = together(House(tmp_path), datetime(2025, 6, 30).date(), SecretStr("a secret for tests only"))
+    # echo -n ann@mail.example | openssl dgst -sha256 -hmac "a secret for tests only"
+    rows = found["selection"].astype(object)
+    shown = rows.where(rows.notna(), None)[["customer_id", "arm", "email_hash"]]
+    assert shown.to_numpy().tolist() == [
+        ["ann", "holdout", "682dbefff956aec6238a7054a0ee4181c9113a99f587bc7b4af61ff14697624f"],
+        ["new", "treatment", None],
+    ]
+    counts = found["outcomes"].set_index("outcome")["customers"]
+    assert counts[counts > 0].to_dict() == {
+        "selected": 1,
+        "erased": 1,
+        "not_in_audience": 1,
+        "withdrawn_since": 1,
+        "holdout": 1,
+    }
+
+
+def test_a_campaign_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """It does not say who is held out, so nobody in it may be read as sent."""
+    rows = pd.DataFrame({"customer_id": ["ann"], "slot": 1, "product_id": ["milk"]})
+    outcomes = pd.DataFrame({"customer_id": ["ann"], "outcome": "selected"})
+    made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / "mail")
+    with pytest.raises(ArtefactError, match="does not say who is held out: make the campaign again"):
+        together(House(tmp_path), datetime(2025, 6, 30).date())
+
+
 def test_a_campaign_made_again_replaces_its_own_rows_only(tmp_path: Path) -> None:
     outcomes = pd.DataFrame({"customer_id": ["ann"], "outcome": "selected"})
     for name, product in (("mail", "milk"), ("other", "milk"), ("mail", "milk")):
-        rows = pd.DataFrame({"customer_id": ["ann"], "slot": 1, "product_id": [product]})
+        rows = pd.DataFrame({"customer_id": ["ann"], "slot": 1, "product_id": [product], "arm": "treatment"})
         made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / name)
     found = together(House(tmp_path), datetime(2025, 6, 30).date())["selection"]
     assert found["campaign"].tolist() == ["mail", "other"]

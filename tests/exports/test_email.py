@@ -37,6 +37,7 @@ from recs_assets.exports.email import (
     arm,
     expires_at,
     feed,
+    in_time,
     keyed_hash,
     recommendation_id,
     recommendation_ids,
@@ -87,14 +88,20 @@ def row(customer="c1", slot=1, product=TEA, **more):
         "brand": None,
         "score": 1.5,
         "p_purchase": None,
+        "window_days": 28,
         "source": "repurchase",
         "slot_type": "personal",
+        "fallback_level": "personal",
+        "repeat": "new",
         "reason_code": "bought_often",
         "reason_text": "You bought this on 8 days",
+        "reason_family": "bought_before",
         "because_product_id": identifier,
+        "because_at": date(2025, 6, 28),
+        "support": None,
+        "confidence": None,
         "suppression_checked_at": None,
         "expires_at": pd.Timestamp("2025-07-28", tz="UTC"),
-        "fallback_level": "personal",
     } | more
 
 
@@ -302,6 +309,13 @@ def test_predictions_as_files_keep_their_types(tmp_path):
             tmp_path, rows.set_column(1, "customer_id", [["c1", "c\0"]]), as_of=AS_OF, run_id="r2"
         )
     assert (tmp_path / "current").readlink().name == "2025-06-30-r1"
+
+
+def test_an_email_that_is_over_when_it_goes_out_is_taken_out_whole():
+    """c1's second product may be sold until the email goes out and not a moment longer."""
+    over = row("c1", 2, MUG, expires_at=SENT)
+    kept, recipients = in_time(frame(row("c1", 1), over, row("c2", 1, expires_at=SENT + pd.Timedelta("1us"))))
+    assert (kept["customer_id"].tolist(), recipients) == (["c2"], 1)
 
 
 def test_nobody_withdrew():
@@ -531,13 +545,14 @@ def test_the_files_of_a_campaign(tmp_path):
     current = tmp_path / "current"
     assert json.loads((current / "manifest.json").read_text()) == manifest
     assert {name: manifest[name] for name in ("exports", "recipients", "rows")} == {
-        "exports": ["long", "wide", "feed", "addresses"], "recipients": 3, "rows": 4,
+        "exports": ["long", "wide", "feed", "addresses"], "recipients": 2, "rows": 3,
     }  # fmt: skip
     assert {name: one["rows"] for name, one in manifest["files"].items()} == {
-        "long.parquet": 4, "long.csv": 4, "wide.parquet": 2, "wide.csv": 2, "feed.csv": 2, "feed.jsonl": 2,
+        "long.parquet": 3, "long.csv": 3, "wide.parquet": 2, "wide.csv": 2, "feed.csv": 2, "feed.jsonl": 2,
         "restricted/addresses.parquet": 2, "restricted/addresses.csv": 2,
     }  # fmt: skip
-    assert pq.read_table(current / "long.parquet").equals(typed(table()))
+    # c3 is held out: in no file.
+    assert pq.read_table(current / "long.parquet").equals(typed(table()).slice(0, 3))
     assert pq.read_table(current / "wide.parquet")["item_1_product_id"].to_pylist() == ["tea-01", "mug-01"]
     for name in contents(current):
         assert (b"@example.com" in (current / name).read_bytes()) == name.startswith("restricted/"), name

@@ -3,6 +3,10 @@
 select
     email.customer_id,
     customers.consent_state
-from {{ ref('email_recommendations') }} as email
+from (
+    select * from {{ ref('email_recommendations') }}
+    union all
+    select * from {{ ref('email_holdout') }}
+) as email
 left join {{ ref('recs_customers') }} as customers on email.customer_id = customers.customer_id
 where customers.email_eligible is distinct from true

@@ -1,13 +1,14 @@
 {{ config(meta={'dagster': {'ref': {'name': 'campaign_outcomes'}}}) }}
--- Of each campaign the outcomes add up to the customers, erased ones apart, and as many are selected as
--- have rows.
+-- Of each campaign the outcomes add up to the customers, erased ones apart; as many are selected as have rows
+-- that are sent, and as many are held out as have rows that are not.
 with outcomes as (
 
     select
         campaign,
         sum(customers) as customers,
         sum(case when outcome = 'erased' then customers else 0 end) as erased,
-        sum(case when outcome = 'selected' then customers else 0 end) as selected
+        sum(case when outcome = 'selected' then customers else 0 end) as selected,
+        sum(case when outcome = 'holdout' then customers else 0 end) as held_out
     from {{ ref('campaign_outcomes') }}
     group by campaign
 
@@ -33,6 +34,16 @@ listed as (
 
 ),
 
+held as (
+
+    select
+        campaign,
+        count(distinct customer_id) as customers
+    from {{ ref('email_holdout') }}
+    group by campaign
+
+),
+
 people as (
 
     select
@@ -44,12 +55,15 @@ people as (
 select
     outcomes.*,
     listed.customers as listed,
+    held.customers as held,
     people.known,
     people.accepted
 from outcomes
 cross join people
 left join listed on outcomes.campaign = listed.campaign
+left join held on outcomes.campaign = held.campaign
 where
     outcomes.customers <> people.accepted
     or outcomes.customers - outcomes.erased <> people.known
     or outcomes.selected <> coalesce(listed.customers, 0)
+    or outcomes.held_out <> coalesce(held.customers, 0)

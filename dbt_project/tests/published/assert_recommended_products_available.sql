@@ -4,6 +4,8 @@ with recommended as (
 
     select 'email_recommendations' as list, product_id from {{ ref('email_recommendations') }}
     union all
+    select 'email_holdout' as list, product_id from {{ ref('email_holdout') }}
+    union all
     select 'customer_recommendations' as list, product_id from {{ ref('customer_recommendations') }}
     union all
     select 'buy_it_again' as list, product_id from {{ ref('buy_it_again') }}

@@ -6,7 +6,11 @@ with lists as (
         campaign,
         customer_id,
         count(*) as slots
-    from {{ ref('email_recommendations') }}
+    from (
+        select * from {{ ref('email_recommendations') }}
+        union all
+        select * from {{ ref('email_holdout') }}
+    ) as both_sides
     group by campaign, customer_id
 
 )

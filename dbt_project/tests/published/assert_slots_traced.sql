@@ -11,7 +11,11 @@ select
     listed.campaign,
     listed.customer_id,
     listed.product_id
-from {{ ref('email_recommendations') }} as listed
+from (
+    select * from {{ ref('email_recommendations') }}
+    union all
+    select * from {{ ref('email_holdout') }}
+) as listed
 left join traces
     on
         listed.campaign = traces.campaign
