@@ -10,6 +10,39 @@
     replace(replace(lower({{ clean_text(column) }}), ' ', '_'), '-', '_')
 {%- endmacro %}
 
+{# Words that exports write where there is no value. #}
+{% macro no_value_words() -%}
+    (
+        'null', '(null)', '[null]', '<null>', '\n', 'nil', 'none', '(none)', 'nan', '-nan', '<na>', 'n/a', 'n.a.', '(n/a)',
+        '#n/a', '#na', '#null!', '#ref!', '#value!', '#name?', '#div/0!', 'undefined', '[object object]', 'unknown',
+        '(unknown)', 'not available', 'not applicable', 'not set', '(not set)', '(blank)', 'tbd', '?', '-', '--', '---',
+        '–', '—', '.', 'k.a.', 'k. a.', 'unbekannt', 'inconnu', 'desconocido', 'onbekend', 'sconosciuto'
+    )
+{%- endmacro %}
+
+{# A text without what stands for no value: a brand is never called NULL. Not for ids and names of people. #}
+{% macro stated(expression) -%}
+    case when lower({{ expression }}) not in {{ no_value_words() }} then nullif({{ expression }}, '') end
+{%- endmacro %}
+
+{# Text as people read it: no HTML, no entities, no invisible characters, single blanks (recs_assets/plain_text.py). #}
+{% macro plain_text(column) -%}
+    {{ return(adapter.dispatch('plain_text', 'recs')(column)) }}
+{%- endmacro %}
+
+{# Python sees only what can hold such a thing: most texts are plain ASCII. #}
+{% macro duckdb__plain_text(column) -%}
+    case
+        when regexp_matches({{ column }}, '[<&]|[^ -~]|  ') then plain_text({{ column }})
+        else {{ column }}
+    end
+{%- endmacro %}
+
+{# Of the entities of a page only this one has a place in a url, and it is none there: a=1&copy=2 holds no ©. #}
+{% macro unescaped_url(column) -%}
+    replace({{ column }}, '&amp;', '&')
+{%- endmacro %}
+
 {% macro has_nul(column) -%}
     {{ return(adapter.dispatch('has_nul', 'recs')(column)) }}
 {%- endmacro %}

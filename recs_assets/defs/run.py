@@ -400,7 +400,7 @@ def print_summary() -> None:
                 select campaign, customer_id, row_number() over (order by campaign = 'weekly_email' desc, md5(customer_id)) as place
                 from (select distinct campaign, customer_id from recs.email_recommendations where as_of = $week)
             )
-            select slot, title, price, score, reason_text
+            select slot, coalesce(title, email.product_id), price, score, reason_text
             from recs.email_recommendations as email join picked using (campaign, customer_id)
             where as_of = $week and place <= 3 and slot = place
             order by place

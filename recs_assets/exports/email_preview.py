@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from recs_assets.exports.email import KEY, VARIES, framed, joined, money, sent, typed
 
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\^`{|}]+", re.IGNORECASE)
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _COLUMNS = 3
 _SLOT_TYPES = {
     "personal": "Picked for you",
@@ -95,15 +96,18 @@ def _mail(rows: pd.DataFrame, number: int, of: int) -> str:
         "<tr>" + "".join(f"<td>{card}</td>" for card in cards[start : start + _COLUMNS]) + "</tr>"
         for start in range(0, len(cards), _COLUMNS)
     ]
+    locale = head["locale"].strip().replace("_", "-") if isinstance(head["locale"], str) else ""
+    language = f' lang="{locale}"' if _LANGUAGE.fullmatch(locale) else ""
     products = f"{len(cards)} product{'' if len(cards) == 1 else 's'} chosen for you"
     return (
-        f'<div class="mail"><div class="note">{" · ".join(note)}</div><h1>{title}</h1>'
+        f'<div class="mail"{language}><div class="note">{" · ".join(note)}</div><h1>{title}</h1>'
         f'<p class="lead">{products}</p><table role="presentation">{"".join(lines)}</table></div>'
     )
 
 
 def _card(row: dict[str, Any]) -> str:
-    title = row["title"] if isinstance(row["title"], str) else row["product_id"]
+    # Recipients never read an id in the place of a name.
+    title = row["title"] if isinstance(row["title"], str) else "(no name)"
     link, picture = (_web(row[name]) for name in ("url", "image_url"))
     image = f'<img src="{picture}" alt="">' if picture else ""
     initial = escape(title.strip()[:1].upper())

@@ -99,11 +99,10 @@ class Evidence:
     @cached_property
     def title(self) -> tuple[np.ndarray, np.ndarray]:
         """int64[n_products], equal where the titles are, whatever their case; -1 without one. And the
-        titles, object[n_products]. An id is no title."""
-        names, ids = self.known.products["name"], self.known.products["product_id"]
-        missing = blank(names) | (names.astype("string") == ids.astype("string")).fillna(False).to_numpy(bool)
+        titles, object[n_products]."""
+        names = self.known.products["name"]
         plain = names.astype("string").str.strip().str.casefold()
-        return pd.factorize(plain.mask(missing))[0], names.to_numpy(dtype=object)
+        return pd.factorize(plain.mask(blank(names)))[0], names.to_numpy(dtype=object)
 
     @cached_property
     def parent(self) -> np.ndarray:

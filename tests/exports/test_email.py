@@ -692,6 +692,13 @@ def test_any_text_is_safe_in_csv_and_whole_in_json_and_parquet(tmp_path, text):
 # -- the preview ---------------------------------------------------------------------------------
 
 
+def test_the_preview_names_no_id_and_says_its_language():
+    page = preview_html(frame(row("c1", 1, ("sku-77", None, 1.0, 2.0), locale="de_AT")))
+    assert ">(no name)</a>" in page
+    assert ">sku-77<" not in page
+    assert '<div class="mail" lang="de-AT">' in page
+
+
 class Seen(HTMLParser):
     """The tags, links and texts of a page."""
 

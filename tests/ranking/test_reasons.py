@@ -135,8 +135,6 @@ def test_similar_within_a_category_only():
 
 def test_a_product_without_a_name_is_never_named_by_its_id():
     assert one(1, 0, "rules", because=4)[1] == "From FROZEN"
-    known = shop([("FROZEN PIZZA", "A"), ("id1", "B")], [(0, 1, "2016-06-01", PURCHASE)])
-    assert explain([(0, 0, "rules")], {"rules": Led({(0, 0): 1})}, known)["reason_text"][0] == "From A"
 
 
 def test_a_product_of_the_same_title_or_parent_is_no_cause():

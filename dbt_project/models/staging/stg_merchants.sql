@@ -1,3 +1,6 @@
+-- A table, as stg_products.
+{{ config(materialized='table') }}
+
 with accepted as (
 
     select * from {{ ref('base_merchants') }} where reject_reason is null
@@ -8,8 +11,8 @@ final as (
 
     select
         merchant_id,
-        name,
-        country
+        coalesce(nullif({{ plain_text('name') }}, ''), merchant_id) as name,
+        {{ stated('country') }} as country
     from accepted
 
 )

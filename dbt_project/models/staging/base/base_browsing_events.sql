@@ -7,7 +7,7 @@ with source as (
         {{ clean_code('event_type') }} as event_type,
         occurred_at,
         duration_seconds,
-        {{ clean_text('referrer') }} as referrer,
+        {{ stated(clean_text('referrer')) }} as referrer,
         {{ clean_code('device') }} as device
     from {{ source('raw', 'browsing_events') }}
 

@@ -5,11 +5,11 @@ with source as (
         joined_at,
         {{ clean_text('email') }} as email,
         coalesce(email_eligible, false) as email_eligible,
-        {{ clean_text('country') }} as country,
-        {{ clean_text('locale') }} as locale,
-        {{ clean_text('currency') }} as currency,
-        {{ clean_text('timezone') }} as timezone,
-        {{ clean_text('segment') }} as segment
+        {{ stated(clean_text('country')) }} as country,
+        {{ stated(clean_text('locale')) }} as locale,
+        {{ stated(clean_text('currency')) }} as currency,
+        {{ stated(clean_text('timezone')) }} as timezone,
+        {{ stated(clean_text('segment')) }} as segment
     from {{ source('raw', 'customers') }}
 
 ),

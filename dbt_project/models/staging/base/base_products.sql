@@ -2,8 +2,7 @@ with source as (
 
     select
         {{ clean_text('product_id') }} as product_id,
-        -- A product without a title stays sellable; readers see its id.
-        coalesce({{ clean_text('name') }}, {{ clean_text('product_id') }}) as name,
+        {{ clean_text('name') }} as name,
         start_at,
         end_at,
         {{ clean_text('parent_id') }} as parent_id,
