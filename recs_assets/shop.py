@@ -45,7 +45,11 @@ class Shop:
         data_dir = settings.data_dir()
         source = resolve_source(settings.source, data_dir, shops_dir=settings.shops)
         shop = cls(settings, data_dir, source)
-        _ = shop.sentences  # a text that is wrong is said before anything runs
+        _ = (
+            shop.sentences,
+            shop.sensitive,
+            shop.storefront,
+        )  # a file that is wrong is said before anything runs
         return shop
 
     @property

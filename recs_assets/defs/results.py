@@ -35,6 +35,7 @@ from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.neighbours import kept_neighbours
 from recs_assets.rules.pipeline import Selection, select
+from recs_assets.rules.review import unknown_names
 from recs_assets.warehouse import Warehouse
 
 BLEND = load_config()
@@ -143,6 +144,8 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         context.log.info(f"This week's lists are made by {chosen}.")
         rules = deployment.storefront.rule_set(LIST_LENGTH)
         facts = storefront_context(deployment, warehouse, week, week, rules)
+        for problem in unknown_names(rules, facts):
+            context.log.warning(f"{deployment.settings.storefront.name}: {problem}")
         choices = [
             _chosen(_pool(warehouse, week, known, chosen, first, last), facts, rules, first, last)
             for first, last in blocks(known)

@@ -14,6 +14,7 @@ from shops import Home
 
 from recs_assets.campaigning import make
 from recs_assets.campaigns.model import FOLDER, load
+from recs_assets.schema import SettingsError
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
 
@@ -108,3 +109,23 @@ def test_sensitive_goods_of_each_level(weekly: Home, tmp_path: Path) -> None:
     assert offered
     assert offered <= had
     assert set(rows["customer_id"]) - had  # others have a full list without it
+
+
+@pytest.mark.parametrize(
+    ("setting", "text", "said"),
+    [
+        ("sensitive", "topics: {sweets: {levels: [sometimes]}}", "topics.sweets.levels.0: Input should be 'never_offer'"),
+        ("sensitive", "topics: {sweets: {levels: [no_counts], words: ['*']}}", "topics.sweets.words: Value error, a pattern needs"),
+        ("sensitive", "topics: {sweets: {levels: [no_counts], words: [*bar]}}", "The sensitive goods cannot be read"),
+        ("storefront", "rules: {min_stok: 1}", "rules.min_stok: Extra inputs are not permitted"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_wrong_is_said_before_anything_runs(
+    tmp_path: Path, setting: str, text: str, said: str
+) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text(text)
+    with pytest.raises(SettingsError) as error:
+        Shop.from_settings(Settings(data=shops.TINY, home=tmp_path, **{setting: path}))
+    assert said in str(error.value)
+    assert str(path) in str(error.value)
