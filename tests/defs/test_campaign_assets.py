@@ -37,7 +37,7 @@ BAD = {
         "unknown_key.yaml, line 10: there is no key sender; the keys are name,",
     ),
     "wrong_rule": (
-        "rules:\n", "rules:\n  min_stok: 3\n",
+        "exports: ", "rules:\n  min_stok: 3\nexports: ",
         "wrong_rule.yaml, line 14: there is no rule rules.min_stok; did you mean min_stock?",
     ),
     "bad_cron": (
