@@ -37,6 +37,7 @@ RECS_TABLES = (
     "forecasts",
     "gates",
     "model_decisions",
+    "not_products",
     "quarantine",
     "recall_waterfall",
     "recommendation_traces",

@@ -23,8 +23,10 @@ from sqlalchemy.exc import OperationalError
 
 from recs_assets.campaigning import facts_of, folder_of, said, send_time
 from recs_assets.defs.deployment import Deployment
+from recs_assets.defs.money import money_sentences, not_product_sentences
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
+from recs_assets.exports.email import VARIES, money
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
 
@@ -400,13 +402,16 @@ def print_summary() -> None:
                 select campaign, customer_id, row_number() over (order by campaign = 'weekly_email' desc, md5(customer_id)) as place
                 from (select distinct campaign, customer_id from recs.email_recommendations where as_of = $week)
             )
-            select slot, coalesce(title, email.product_id), price, score, reason_text
+            select slot, coalesce(title, email.product_id), price, price_kind, price_from, currency, score,
+                reason_text
             from recs.email_recommendations as email join picked using (campaign, customer_id)
             where as_of = $week and place <= 3 and slot = place
             order by place
             """,
             {"week": week},
         ).fetchall()
+        notes = money_sentences(connection, deployment.source)
+        notes += not_product_sentences(connection, deployment.source)
 
     print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
@@ -416,6 +421,8 @@ def print_summary() -> None:
         folder = folder_of(warehouse, week, name)
         for text in said(facts_of(folder)) if folder.exists() else ():
             print(f"Campaign {name}: {text}")
+    for text in notes:
+        print(text)
     print()
     for gate, sentence, reason in failed:
         what = "refused the new ranker" if reason is None else f"is overridden ({reason})"
@@ -423,8 +430,9 @@ def print_summary() -> None:
     print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))
     print("\nThree recommendations, and why:")
-    for slot, name, price, score, reason in samples:  # whose, no log needs to know
-        shown = "" if price is None else f" at {price:.2f}"
+    for slot, name, price, kind, lowest, currency, score, reason in samples:  # whose, no log needs to know
+        shown = f" from {money(lowest, currency)}" if kind == VARIES else f" at {money(price, currency)}"
+        shown = "" if price is None else shown
         print(f"  slot {slot}: {name}{shown} (score {score:.3f}) - {reason}")
     print("\nLook around:  make dev   (Dagster UI on http://127.0.0.1:3000)")
 

@@ -31,7 +31,13 @@ VARS = {
 # Columns not named in a row are null.
 RAW = {
     "customers": [
-        {"customer_id": "ann", "email": "ann@example.com", "email_eligible": True, "country": "NL"},
+        {
+            "customer_id": "ann",
+            "email": "ann@example.com",
+            "email_eligible": True,
+            "country": "NL",
+            "currency": "GBP",
+        },
         {"customer_id": "bob", "email": "bob@example.com", "email_eligible": False},
         {"customer_id": "cay", "email": "cay@example.com", "email_eligible": True},
         {"customer_id": "dan", "email": "dan@example.com", "email_eligible": True},
@@ -51,7 +57,13 @@ RAW = {
         {"product_id": "odd", "name": "Odd", "price": -1.0},
     ],
     "orders": [
-        {"order_id": "a1", "customer_id": "ann", "ordered_at": "2024-01-06 10:00:00", "status": "completed"},
+        {
+            "order_id": "a1",
+            "customer_id": "ann",
+            "ordered_at": "2024-01-06 10:00:00",
+            "status": "completed",
+            "currency": "eur",
+        },
         {"order_id": "a2", "customer_id": "ann", "ordered_at": "2024-02-05 00:00:00", "status": "Completed"},
         {"order_id": "a3", "customer_id": "ann", "ordered_at": "2024-03-03 23:59:59", "status": "shipped"},
         {"order_id": "a4", "customer_id": "ann", "ordered_at": "2024-03-02 10:00:00", "status": "CANCELLED "},
@@ -62,7 +74,13 @@ RAW = {
         {"order_id": "x1", "customer_id": "who", "ordered_at": "2024-02-01 13:00:00", "status": "completed"},
         {"order_id": "x2", "customer_id": "bob", "ordered_at": "1970-01-01 00:00:00", "status": "completed"},
         {"order_id": "x3", "customer_id": "bob", "ordered_at": "2099-01-01 00:00:00", "status": "completed"},
-        {"order_id": "a1", "customer_id": "ann", "ordered_at": "2024-01-06 10:00:00", "status": "completed"},
+        {
+            "order_id": "a1",
+            "customer_id": "ann",
+            "ordered_at": "2024-01-06 10:00:00",
+            "status": "completed",
+            "currency": "eur",
+        },
         # From here on the future: a second a1, and orders whose lines must not be seen.
         {"order_id": "a1", "customer_id": "bob", "ordered_at": "2024-03-04 00:00:00", "status": "aaa"},
         {"order_id": "f1", "customer_id": "ann", "ordered_at": "2024-03-04 00:00:00", "status": "completed"},

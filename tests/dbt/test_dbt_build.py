@@ -31,11 +31,11 @@ def test_customers(prepared):
 def test_products_and_prices(prepared):
     # Bread has no catalogue price, and one sale does not tell a usual one.
     assert prepared.sql("select product_id, name, price, price_kind, currency from marts.products") == [
-        ("bread", "Bread", None, None, None),
-        ("ham", "Ham", 3.0, "catalogue", None),
-        ("milk", "Milk", 1.5, "catalogue", None),
-        ("new", "New", 2.0, "catalogue", None),
-        ("tea", "Tea", 4.0, "catalogue", None),
+        ("bread", "Bread", None, None, "EUR"),
+        ("ham", "Ham", 3.0, "catalogue", "EUR"),
+        ("milk", "Milk", 1.5, "catalogue", "EUR"),
+        ("new", "New", 2.0, "catalogue", "EUR"),
+        ("tea", "Tea", 4.0, "catalogue", "EUR"),
     ]
 
 
@@ -246,6 +246,16 @@ def test_who_is_held_out_stands_in_a_table_of_their_own_with_the_same_columns(pu
         None,
         None,
     )
+
+
+def test_a_price_carries_its_own_currency(published):
+    """Ann pays in pounds, fay in nobody knows what; the shop's only currency is the euro."""
+    assert published.sql("select distinct currency from recs.email_recommendations") == [("EUR",)]
+    assert published.sql("select distinct currency from recs.customer_recommendations") == [("EUR",)]
+    assert published.sql("select currency from recs.customers where customer_id = 'ann'") == [("GBP",)]
+    assert published.sql("select distinct currency, amount = order_amount from recs.order_lines") == [
+        ("EUR", True)
+    ]
 
 
 def test_published_campaigns(published):

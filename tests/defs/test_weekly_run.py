@@ -37,6 +37,7 @@ PUBLISHED = {
     "interactions",
     "model_decisions",
     "model_metrics",
+    "not_products",
     "order_lines",
     "products",
     "publish_log",
@@ -69,6 +70,7 @@ GRAIN = {
     "recall_waterfall": "as_of, anchor, view, segment, k, source, stage",
     "customers": "customer_id",
     "products": "product_id",
+    "not_products": "product_id",
     "order_lines": "order_id, line_id",
     "baskets": "order_id",
 }

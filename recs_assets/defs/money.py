@@ -1,0 +1,116 @@
+"""What a run says of the shop's money, and of what is no product."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+import duckdb
+
+from recs_assets.sources import Source
+
+SHOWN = 3
+
+
+def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+    """The currency of the prices and where it comes from, how many products have which price, and the
+    lines whose money does not count.
+
+    Args:
+        connection: to the schema recs of a week.
+        source: says whether the currency was declared.
+    """
+    (currency,) = connection.execute("select max(currency) from recs.products").fetchall()[0]
+    others = connection.execute(
+        """
+        select coalesce(currency, 'none') as currency, count(*) as lines from recs.order_lines
+        where amount is null group by 1 order by 2 desc, 1
+        """
+    ).fetchall()
+    kinds = dict(
+        connection.execute(
+            "select coalesce(price_kind, 'unknown'), count(*) from recs.products where is_product group by 1"
+        ).fetchall()
+    )
+    lines = sum(count for _, count in others)
+    named = _listed([f"{code} ({count})" for code, count in others])
+    if currency is None and others:
+        origin = (
+            f"The shop's currency is unknown, because the orders name several: {named}. Their amounts count as "
+            'nothing and prices carry no code: declare currency = "EUR", say, in source.toml.'
+        )
+    elif currency is None:
+        origin = 'No order names a currency, so prices carry no code: declare currency = "EUR", say, in source.toml.'
+    else:
+        origin = (
+            f"Prices are in {currency} ({'declared' if source.currency else 'all that the orders name'})."
+        )
+        if others:
+            origin += (
+                f" {lines} order lines are in other currencies: {named}. They count as purchases, their amounts "
+                "as nothing."
+            )
+    words = {
+        "catalogue": "of the catalogue",
+        "usual": "usual ones of the last sales",
+        "varies": "that vary, shown as from",
+        "unknown": "unknown",
+    }
+    shown = ", ".join(f"{kinds[kind]} {text}" for kind, text in words.items() if kind in kinds)
+    return [origin, f"Prices of products: {shown}."]
+
+
+def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+    """Which products are none or look like none, and what of the shop's own words fits nothing.
+
+    Args:
+        connection: to the schema recs of a week.
+        source: with the shop's words.
+    """
+    said = source.words.not_products
+    rows = connection.execute(
+        "select verdict, product_name from recs.not_products order by baskets desc, product_id"
+    ).fetchall()
+    if said is None:
+        kept, suspected = (
+            [name for verdict, name in rows if verdict == of] for of in ("kept_out", "suspected")
+        )
+        sentences = []
+        if kept:
+            look, verb = _look(kept)
+            sentences.append(f"{look} none and {verb} neither learned from nor offered: {_listed(kept)}.")
+        if suspected:
+            look, verb = _look(suspected)
+            sentences.append(f"{look} none but {verb} offered: {_listed(suspected)}.")
+        if sentences:
+            sentences.append(
+                "Say in source.toml which are none (not_products); recs.not_products has the signs."
+            )
+        return sentences
+    catalogue = connection.execute("select product_id, category from recs.products").fetchall()
+    sentences = [
+        f"By not_products of source.toml, {len(rows)} of {len(catalogue)} products are none (recs.not_products)."
+    ]
+    for key, entries, there in (
+        ("products", said.products, {product for product, _ in catalogue}),
+        ("categories", said.categories, {category for _, category in catalogue if category is not None}),
+    ):
+        known = {name.lower() if key == "categories" else name: name for name in sorted(there)}
+        for entry in entries:
+            if (entry.lower() if key == "categories" else entry) not in known:
+                near = difflib.get_close_matches(entry, known.values(), n=1)
+                hint = f"; did you mean {near[0]!r}?" if near else "."
+                sentences.append(f"not_products.{key} in source.toml: no product has {entry!r}{hint}")
+    return sentences
+
+
+def _look(names: Sequence[str]) -> tuple[str, str]:
+    """Subject and verb of a sentence on so many products."""
+    return ("1 product looks like", "is") if len(names) == 1 else (f"{len(names)} products look like", "are")
+
+
+def _listed(names: Iterable[str]) -> str:
+    """The first names, and how many there are beside them."""
+    names = list(names)
+    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + rest

@@ -1,0 +1,92 @@
+"""What a run says of the shop's money, and of what is no product."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import duckdb
+import pytest
+
+from recs_assets.defs.money import money_sentences, not_product_sentences
+from recs_assets.sources import Source
+from recs_assets.sources.declaration import shop_words
+
+SHOP = Source("canonical", "", None, "UTC", 28, None, ())
+
+
+@pytest.fixture
+def recs():
+    """A function: a connection to a schema recs with these lines, products and suspects."""
+
+    def of(lines=(), products=(), not_products=()) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect()
+        connection.execute("create schema recs")
+        for table, columns, rows in (
+            ("order_lines", "currency varchar, amount double", lines),
+            ("products", "product_id varchar, category varchar, currency varchar, price_kind varchar, is_product boolean", products),
+            ("not_products", "product_id varchar, product_name varchar, verdict varchar, baskets bigint", not_products),
+        ):  # fmt: skip
+            connection.execute(f"create table recs.{table} ({columns})")
+            for row in rows:
+                connection.execute(f"insert into recs.{table} values ({', '.join('?' * len(row))})", row)
+        return connection
+
+    return of
+
+
+def product(name, category="tea", currency="EUR", kind="catalogue", is_product=True):
+    return (name, category, currency, kind, is_product)
+
+
+def test_where_the_currency_comes_from(recs):
+    euro = recs([("EUR", 1.0)], [product("a"), product("b", kind="usual"), product("c", kind=None)])
+    assert money_sentences(euro, SHOP) == [
+        "Prices are in EUR (all that the orders name).",
+        "Prices of products: 1 of the catalogue, 1 usual ones of the last sales, 1 unknown.",
+    ]
+    assert money_sentences(euro, replace(SHOP, currency="EUR"))[0] == "Prices are in EUR (declared)."
+
+
+def test_money_that_does_not_count_is_counted(recs):
+    lines = [("EUR", 1.0), ("GBP", None), ("GBP", None), ("JPY", None)]
+    assert money_sentences(recs(lines, [product("a", kind="varies")]), SHOP) == [
+        "Prices are in EUR (all that the orders name). 3 order lines are in other currencies: GBP (2), JPY (1). They "
+        "count as purchases, their amounts as nothing.",
+        "Prices of products: 1 that vary, shown as from.",
+    ]
+    unknown = recs([("GBP", None), ("EUR", None), ("EUR", None)], [product("a", currency=None, kind=None)])
+    assert money_sentences(unknown, SHOP)[0] == (
+        "The shop's currency is unknown, because the orders name several: EUR (2), GBP (1). Their amounts count as "
+        'nothing and prices carry no code: declare currency = "EUR", say, in source.toml.'
+    )
+    silent = recs([(None, 1.0)], [product("a", currency=None)])
+    assert money_sentences(silent, SHOP)[0] == (
+        'No order names a currency, so prices carry no code: declare currency = "EUR", say, in source.toml.'
+    )
+
+
+def test_suspects_are_named_until_the_shop_says(recs):
+    rows = [
+        ("m", "Manual", "kept_out", 2),
+        ("p", "Postage", "kept_out", 9),
+        ("v", "Voucher mug", "suspected", 1),
+    ]
+    assert not_product_sentences(recs(not_products=rows), SHOP) == [
+        "2 products look like none and are neither learned from nor offered: Postage, Manual.",
+        "1 product looks like none but is offered: Voucher mug.",
+        "Say in source.toml which are none (not_products); recs.not_products has the signs.",
+    ]
+    assert not_product_sentences(recs(), SHOP) == []
+
+
+def test_words_of_the_shop_that_fit_nothing_are_named_with_the_nearest(recs):
+    said = {"not_products": {"products": ["post", "gone"], "categories": ["fuell", "TEA"]}}
+    shop = replace(SHOP, words=shop_words(said, "source.toml"))
+    catalogue = recs(
+        products=[product("post"), product("x", "Fuel")], not_products=[("post", "P", "declared", 1)]
+    )
+    assert not_product_sentences(catalogue, shop) == [
+        "By not_products of source.toml, 1 of 2 products are none (recs.not_products).",
+        "not_products.products in source.toml: no product has 'gone'.",
+        "not_products.categories in source.toml: no product has 'fuell'; did you mean 'Fuel'?",
+    ]
