@@ -24,7 +24,9 @@ OF_RESERVE = (
     "product_id", "url", "expires_at", "score", "p_purchase", "source", "slot_type", "fallback_level", "repeat",
     "reason_code", "reason_text", "reason_family", "because_product_id", "because_at", "support", "confidence",
 )  # fmt: skip
-OF_PRODUCT = ("title", "image_url", "price", "list_price", "category", "brand")
+OF_PRODUCT = (
+    "title", "image_url", "price", "list_price", "price_kind", "price_from", "category", "brand",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
