@@ -535,8 +535,8 @@ class Warehouse:
             for statement in statements:
                 connection.execute(statement)
 
-    def dbt(self, *arguments: str, fails: bool = False) -> str:
-        """Run dbt in a subprocess, as the weekly run does; its output."""
+    def dbt(self, *arguments: str, fails: bool = False, **more: object) -> str:
+        """Run dbt in a subprocess, as the weekly run does, with `more` vars; its output."""
         environment = {
             **os.environ,
             "RECS_BUILD_DB": str(self.path),
@@ -551,7 +551,7 @@ class Warehouse:
             "--profiles-dir",
             str(PROJECT),
             "--vars",
-            yaml.safe_dump(VARS),
+            yaml.safe_dump(VARS | more),
         ]
         done = subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -610,16 +610,17 @@ def raw(tmp_path_factory) -> Warehouse:
 
 @pytest.fixture(scope="session")
 def build(raw: Warehouse):
-    """Function: everything from staging to features, by one dbt command, on raw rows after `statements`.
+    """Function: everything from staging to features, by one dbt command, on raw rows after `statements`
+    and with `more` vars.
 
     Every build runs at one path, because dbt parses its project anew when the path changes.
     """
     folder = raw.path.parent
 
-    def run(name: str, command: str, *statements: str) -> Warehouse:
+    def run(name: str, command: str, *statements: str, **more: object) -> Warehouse:
         work = raw.copied_to(folder / "work")
         work.execute(*statements)
-        work.dbt(command, "--selector", "prepare")
+        work.dbt(command, "--selector", "prepare", **more)
         return work.moved_to(folder / name)
 
     return run

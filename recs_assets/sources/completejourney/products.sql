@@ -1,4 +1,4 @@
--- No catalogue price: the marts derive the latest unit list price from the lines.
+-- No catalogue price: the usual one of the lines stands in.
 with cleaned as (
     select
         product_id,
