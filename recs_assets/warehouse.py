@@ -275,6 +275,55 @@ class Warehouse:
                 {"week": week, "at": at},
             ).df()
 
+    def shown_products(self) -> pd.DataFrame:
+        """What an email shows of every published product (`exports.last_look.OF_PRODUCT`), by product_id."""
+        with self.snapshot() as connection:
+            return connection.execute(
+                """
+                select product_id, product_name as title, image_url, price, list_price, price_kind, price_from, currency,
+                    category, brand
+                from recs.products order by product_id
+                """
+            ).df()
+
+    def shelf(
+        self, landed: Callable[[duckdb.DuckDBPyConnection, str], object], now: datetime
+    ) -> pd.DataFrame:
+        """What the shop's files say of every product at a moment, whatever a week knows.
+
+        Args:
+            landed: lands one raw table on a connection.
+            now: on the shop's clock, without time zone; later counts do not count.
+
+        Returns:
+            product_id, stock (at the newest count, the lower of two at one moment; null: never counted),
+            start_at, end_at (null: unknown), by product_id.
+
+        Raises:
+            SourceError, SettingsError: a file cannot be read.
+        """
+        with self.scratch() as connection:
+            landed(connection, "products")
+            landed(connection, "inventory")
+            return connection.execute(
+                """
+                with counts as (
+                    select trim(product_id) as product_id, stock, row_number() over (
+                        partition by trim(product_id) order by counted_at desc, stock
+                    ) as newest_first
+                    from raw.inventory where counted_at <= $now and isfinite(stock)
+                )
+                select products.product_id, counts.stock, products.start_at, products.end_at
+                from (
+                    select trim(product_id) as product_id, max(start_at) as start_at, min(end_at) as end_at
+                    from raw.products where trim(product_id) <> '' group by trim(product_id)
+                ) as products
+                left join counts on counts.product_id = products.product_id and counts.newest_first = 1
+                order by products.product_id
+                """,
+                {"now": now},
+            ).df()
+
     # -- what the models read -------------------------------------------------------------
 
     def forget_cached(self) -> None:

@@ -27,7 +27,7 @@ OF_RESERVE = (
     "reason_code", "reason_text", "reason_family", "because_product_id", "because_at", "support", "confidence",
 )  # fmt: skip
 OF_PRODUCT = (
-    "title", "image_url", "price", "list_price", "price_kind", "price_from", "category", "brand",
+    "title", "image_url", "price", "list_price", "price_kind", "price_from", "currency", "category", "brand",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from recs_assets.exports.email import LONG, recommendation_id
-from recs_assets.exports.last_look import LastLook, refill
+from recs_assets.exports.last_look import OF_PRODUCT, OF_RESERVE, LastLook, refill
 
 AS_OF, SEND = date(2025, 6, 30), datetime(2025, 6, 30, 6)
 MIDNIGHT = pd.Timestamp("2025-07-14", tz="UTC")
@@ -22,6 +22,9 @@ CATALOGUE = pd.DataFrame(
         "list_price": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
         "category": ["a", "a", "b", "b", "c", "c", "a"],
         "brand": None,
+        "currency": "EUR",
+        "price_kind": "price",
+        "price_from": False,
     }
 )
 PAGES = dict.fromkeys(PRODUCTS, "https://shop.example/x")
@@ -50,7 +53,7 @@ def published(kept):
     rows = kept[kept["slot"] <= 2]
     rows = rows.merge(CATALOGUE, on="product_id", how="left").assign(
         campaign="mail", as_of=AS_OF, send_at=pd.Timestamp("2025-06-30 04:00", tz="UTC"), run_id="r1", arm="treatment",
-        locale="de-DE", currency="EUR", timezone=None, model_version="query 1", window_days=14, stock=9.0, email_hash=None,
+        locale="de-DE", timezone=None, model_version="query 1", window_days=14, stock=9.0, email_hash=None,
         suppression_checked_at=MIDNIGHT, recommendation_id="0" * 20,
     )  # fmt: skip
     missing = {name: None for name in LONG if name not in rows}
@@ -67,6 +70,16 @@ def shelf(stock=(), ends=(), starts=()):
         for product, value in dict(values).items():
             frame.loc[product, column] = value
     return frame.reset_index()
+
+
+def test_every_column_is_the_recipients_the_reserves_or_the_products():
+    of_recipient = {
+        "campaign", "as_of", "customer_id", "slot", "email_hash", "locale", "timezone", "send_at", "run_id", "model_version",
+        "arm", "window_days", "suppression_checked_at",
+    }  # fmt: skip
+    parts = [of_recipient, set(OF_RESERVE), set(OF_PRODUCT), {"stock", "recommendation_id"}]
+    assert set.union(*parts) == set(LONG)
+    assert sum(map(len, parts)) == len(LONG)
 
 
 def looked(kept, now):
