@@ -105,6 +105,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         rows, look = last_look(deployment, warehouse, campaign, week, rows)
         rows, late = in_time(rows)
         kept, removed = withheld(rows, consents_now(deployment, warehouse))
+        looked = look.facts(set(kept["customer_id"]))
         folder = warehouse.home / "exports" / campaign.name
         manifest = write_exports(
             folder,
@@ -113,7 +114,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
             as_of=week,
             run_id=context.run.run_id,
             emails=warehouse.addresses(week) if "addresses" in campaign.exports else None,
-            last_look=look.facts,
+            last_look=looked,
             keep=deployment.settings.retention_weeks,
         )
         page = preview_html(kept)
@@ -125,9 +126,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
                 **_files_metadata(folder, manifest),
                 "preview": dg.MetadataValue.md(page),
                 "preview_file": dg.MetadataValue.path(str(preview)),
-                **numbers(
-                    {"recipients": manifest["recipients"], "over_when_sent": late, **hashed, **look.facts}
-                ),
+                **numbers({"recipients": manifest["recipients"], "over_when_sent": late, **hashed, **looked}),
                 **numbers(
                     {f"withdrawn_{name}": int(n) for name, n in removed["reason"].value_counts().items()}
                 ),

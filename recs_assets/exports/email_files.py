@@ -57,7 +57,7 @@ def write_exports(
         as_of: the week.
         run_id: letters, digits, ".", "_", "-".
         emails: customer_id and email, for addresses; the only raw addresses that leave the build file.
-        last_look: what was changed since the publish, in numbers (`last_look.LastLook.facts`).
+        last_look: what was changed since the publish, in numbers (`LastLook.facts`).
         keep: versions kept, the current one included.
 
     Returns:

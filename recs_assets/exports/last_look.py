@@ -8,8 +8,8 @@ whole: an email has all its slots or does not go out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 
@@ -36,20 +36,19 @@ class LastLook:
     """What the last look did.
 
     Attributes:
-        refilled: reason -> slots that were given to another product.
-        removed: reason -> recipients taken out, because nothing was left for one of their slots.
+        refilled: customer_id and reason of every slot that was given to another product.
+        removed: the same of every recipient taken out, because nothing was left for one of their slots.
     """
 
-    refilled: Mapping[str, int] = field(default_factory=dict)
-    removed: Mapping[str, int] = field(default_factory=dict)
+    refilled: Sequence[tuple[str, str]] = ()
+    removed: Sequence[tuple[str, str]] = ()
 
-    @property
-    def facts(self) -> dict[str, int]:
-        """For manifest and metadata: every reason, 0 included."""
-        return {
-            f"{what}_{reason}": getattr(self, what).get(reason, 0)
-            for what in ("refilled", "removed")
-            for reason in REASONS
+    def facts(self, recipients: Collection[str]) -> dict[str, int]:
+        """For manifest and metadata: slots refilled of these recipients, recipients removed, by reason."""
+        refilled = Counter(reason for customer, reason in self.refilled if customer in recipients)
+        removed = Counter(reason for _, reason in self.removed)
+        return {f"refilled_{reason}": refilled[reason] for reason in REASONS} | {
+            f"removed_{reason}": removed[reason] for reason in REASONS
         }
 
 
@@ -103,7 +102,8 @@ def refill(
     for at in np.flatnonzero(touched).tolist():
         by_customer.setdefault(names[at], []).append(at)
     places: dict[int, int] = {}  # row of `long` -> row of `reserves`
-    refilled, removed, leaving = Counter(), Counter(), []
+    refilled: list[tuple[str, str]] = []
+    removed: list[tuple[str, str]] = []
     for customer, rows in by_customer.items():
         mine = own.rows.get(customer, range(0))
         least = max([1.0, *(own.least[row] for row in mine)])
@@ -127,14 +127,13 @@ def refill(
             else:
                 break
         if len(chosen) < len(lost):
-            leaving.append(customer)
-            removed[next(why for at, why in lost.items() if at not in chosen)] += 1
+            removed.append((customer, next(why for at, why in lost.items() if at not in chosen)))
         else:
-            refilled.update(lost.values())
+            refilled += [(customer, why) for why in lost.values()]
             places |= chosen
     long = _written(long, reserves, catalogue, shelf, places, utm_source)
-    kept = long[~long["customer_id"].isin(leaving)].reset_index(drop=True)
-    return kept, LastLook(dict(refilled), dict(removed))
+    kept = long[~long["customer_id"].isin([customer for customer, _ in removed])].reset_index(drop=True)
+    return kept, LastLook(refilled, removed)
 
 
 @dataclass(frozen=True)

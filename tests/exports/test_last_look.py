@@ -91,8 +91,8 @@ def test_nothing_sold_out_nothing_changes():
     kept = reserves(["tea", "pot", "jam"])
     rows, look = refill(published(kept), kept, shelf(), CATALOGUE, SEND, "newsletter")
     pd.testing.assert_frame_equal(rows, published(kept))
-    assert look == LastLook({}, {})
-    assert look.facts == {
+    assert look == LastLook([], [])
+    assert look.facts({"ann"}) == {
         "refilled_sold_out": 0, "refilled_sale_over": 0, "refilled_not_yet_on_sale": 0,
         "removed_sold_out": 0, "removed_sale_over": 0, "removed_not_yet_on_sale": 0,
     }  # fmt: skip
@@ -112,7 +112,7 @@ def test_nothing_sold_out_nothing_changes():
 )
 def test_the_slot_goes_to_the_next_reserve(now, expected, reason):
     kept = reserves(["tea", "pot", "jam", "ham"])
-    assert looked(kept, now) == ({"ann": expected}, LastLook({reason: 1}, {}))
+    assert looked(kept, now) == ({"ann": expected}, LastLook([("ann", reason)], []))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_what_can_be_had_stays(now):
 def test_the_campaigns_own_least_stock_holds_for_slot_and_reserve():
     kept = reserves(["tea", "pot", "jam", "ham"], min_stock=5.0)
     now = shelf(stock={"tea": 4, "jam": 3, "ham": 5, "pot": 5})
-    assert looked(kept, now) == ({"ann": ["ham", "pot"]}, LastLook({"sold_out": 1}, {}))
+    assert looked(kept, now) == ({"ann": ["ham", "pot"]}, LastLook([("ann", "sold_out")], []))
 
 
 def test_a_reserve_keeps_the_limits():
@@ -146,7 +146,10 @@ def test_who_has_nothing_left_is_taken_out_whole():
     kept = reserves(["tea", "pot", "jam"], ["ham", "tea"], ["ham", "nut"])
     found, look = looked(kept, shelf(stock={"tea": 0}))
     assert found == {"ann": ["jam", "pot"], "cay": ["ham", "nut"]}
-    assert look == LastLook({"sold_out": 1}, {"sold_out": 1})
+    assert look == LastLook([("ann", "sold_out")], [("bob", "sold_out")])
+    # Of who withdrew meanwhile no slot is counted.
+    assert [look.facts(who)["refilled_sold_out"] for who in ({"ann", "cay"}, {"cay"})] == [1, 0]
+    assert look.facts({"ann", "cay"})["removed_sold_out"] == 1
 
 
 def test_a_refilled_row_is_true_in_every_column():
@@ -182,4 +185,4 @@ def test_a_campaign_without_reserves_still_looks():
     kept = reserves(["tea", "pot"], ["pot", "jam"])
     rows, look = refill(published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, SEND, "crm")
     assert rows["customer_id"].unique().tolist() == ["bob"]
-    assert look == LastLook({}, {"sold_out": 1})
+    assert look == LastLook([], [("ann", "sold_out")])
