@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.interactions import EVENT_TYPES, Events, GuestPurchases, Known
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.evidence import Offers
 from recs_assets.ranking.features import BY_NAME, TABLES, Feature, put_columns, source_frame
@@ -531,8 +531,8 @@ class Warehouse:
             customers: customer_id, consent_state, bounced (after the last sign of life),
                 test_account (of the segment "test").
             carts: pairs put into the cart within 28 days and not bought since.
-            rejected: pairs of which a unit came back, or whose latest rating is 2 or lower; none of
-                customers who objected: nothing of theirs shapes a list.
+            rejected: pairs of which a unit came back (the correction of a till is no such thing), or whose
+                latest rating is 2 or lower; none of customers who objected: nothing of theirs shapes a list.
             sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
                 from published weeks. contacts: customer_id, day, of any campaign; once per campaign
                 and week, though both may know of it. To its own holdout the campaign counts as sent, so that
@@ -578,7 +578,7 @@ class Warehouse:
                 group by customer_id, product_id having arg_max(rating, (occurred_at, -rating)) <= 2
                 union
                 select customer_id, product_id from intermediate.int_returns_allocated_to_lines
-                where returned_at < $anchor
+                where returned_at < $anchor and kind in ('return', 'credit') and customer_id is not null
                     and customer_id not in (select customer_id from marts.customers where consent_state = 'objected')
                 order by all
             """,
@@ -875,6 +875,28 @@ class Warehouse:
         return published
 
 
+def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
+    """One sentence about the orders that do not count because nothing says what their state means.
+
+    Args:
+        connection: to the build file or a snapshot.
+        table: `int_order_states`, or `order_states` of a snapshot.
+    """
+    states, orders = connection.execute(
+        f"""
+        select string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status),
+            sum(order_count)
+        from {table} where counts_as = 'unknown'
+        """
+    ).fetchall()[0]
+    if states is None:
+        return None
+    return (
+        f"{orders} orders count as no purchases, because nothing says what their states mean: {states}. Say it in "
+        "order_statuses of source.toml."
+    )
+
+
 # Rows of `known(week, $anchor)` by number.
 _CODES = """customers as (
     select customer_id, row_number() over (order by customer_id) - 1 as code
@@ -939,6 +961,21 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         """,
         parameters,
     ).fetchnumpy()
+    guests = connection.execute(
+        """
+        with baskets as (
+            select order_id, (row_number() over (order by order_id) - 1)::integer as code from marts.baskets
+        )
+        select products.code as product, baskets.code as basket,
+               (interactions.occurred_on - date '1970-01-01')::integer as day
+        from intermediate.int_interactions_anchored as interactions
+        join known_products as products using (product_id)
+        join baskets using (order_id)
+        where interactions.as_of = $anchor and interactions.customer_id is null
+        order by day, product, basket
+        """,
+        parameters,
+    ).fetchnumpy()
     customers = connection.execute("select * exclude (code) from known_customers order by code").df()
     products = connection.execute("select * exclude (code) from known_products order by code").df()
     return Known(
@@ -947,6 +984,9 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         products=products,
         events=Events(
             **{name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in events.items()}
+        ),
+        guests=GuestPurchases(
+            **{name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in guests.items()}
         ),
     )
 
