@@ -1,10 +1,6 @@
 {# A state compared without regard to case, accents, blanks, marks and WooCommerce's prefix: 'wc-on-hold' is onhold. #}
 {% macro state_key(state) -%}
-    {{ return(adapter.dispatch('state_key', 'recs')(state)) }}
-{%- endmacro %}
-
-{% macro duckdb__state_key(state) -%}
-    regexp_replace(regexp_replace(strip_accents(lower({{ state }})), '^\s*wc[-_]', ''), '[\s_./-]+', '', 'g')
+    replace(regexp_replace({{ folded(state) }}, '^wc ', ''), ' ', '')
 {%- endmacro %}
 
 {#

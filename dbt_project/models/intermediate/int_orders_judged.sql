@@ -6,6 +6,7 @@ with final as (
         customer_id,
         ordered_at,
         status,
+        currency,
         counts_as,
         undone_at
     from {{ ref('base_orders') }}
