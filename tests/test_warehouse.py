@@ -694,10 +694,9 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
                 ('c3', 'p2', 'review', timestamp '2024-03-02 10:00', 2.0)
             ) t(customer_id, product_id, event_type, occurred_at, rating)""",
             """create table intermediate.int_returns_allocated_to_lines as select * from (values
-                ('c1', 'p1', timestamp '2024-03-17 23:59', 'return'), ('c1', 'p2', timestamp '2024-03-18 00:00', 'return'),
-                ('c1', 'p3', timestamp '2024-03-17 23:59', 'correction'), (null, 'p3', timestamp '2024-03-17 23:59', 'credit'),
-                ('c2', 'p1', timestamp '2024-03-01 10:00', 'return') -- objected: shapes no list
-            ) t(customer_id, product_id, returned_at, kind)""",
+                ('c1', 'p1', timestamp '2024-03-17 23:59'), ('c1', 'p2', timestamp '2024-03-18 00:00'),
+                ('c2', 'p1', timestamp '2024-03-01 10:00') -- objected: shapes no list
+            ) t(customer_id, product_id, returned_at)""",
             """create table marts.order_lines as select *, amount > 0 as learned_from from (values
                 ('p1', timestamp '2024-03-11 10:00', 0.0, 0.1, 1.0), ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
                 ('p1', timestamp '2024-03-05 10:00', 9.4, 0.0, 1.0), ('p2', timestamp '2024-03-05 10:00', 10.0, 0.0, 1.0),
@@ -872,3 +871,80 @@ def test_a_rollback_on_a_full_disk_changes_nothing(published: Warehouse) -> None
     # The fixture's own look at the first version.
     house.snapshots.rollback(None, NOW, "1.2.3")
     house.snapshots._switch(house.published_dir / "analytics-2024-03-04-run-0000.duckdb")
+
+
+def offered(
+    house: Warehouse, promotions: list[tuple], sent: date = FIRST, kinds: tuple[str, ...] = ()
+) -> dict:
+    """First and last day of the offers in an email of the first week, whose window ends after 14 days, by
+    product. Promotions: product, kind, announced, start, end, reach."""
+    with house.write(FIRST) as connection:
+        for schema in ("marts", "staging"):
+            connection.execute(f"create schema {schema}")
+        connection.execute(
+            "create table marts.products as select 'p' || n as product_id from range(3) as t(n)"
+        )
+        connection.execute(
+            "create table staging.stg_promotions (product_id varchar, kind varchar, announced_at timestamp, "
+            "start_at timestamp, end_at timestamp, reach double)"
+        )
+        connection.executemany("insert into staging.stg_promotions values (?, ?, ?, ?, ?, ?)", promotions)
+    found = house.offers(FIRST, sent, date(2024, 3, 18), kinds)
+    days = [pd.to_datetime(values, unit="D").strftime("%m-%d") for values in (found.first, found.last)]
+    return {
+        f"p{n}": (first, last)
+        for n, (first, last) in enumerate(zip(*days, strict=True))
+        if found.first[n] >= 0
+    }
+
+
+OFFER = ("p1", "price", "2024-02-20", "2024-03-01", "2024-03-11", None)
+
+
+@pytest.mark.parametrize(
+    ("change", "days"),
+    [
+        ({}, ("03-04", "03-10")),
+        # What only shows a product makes it no cheaper; a kind says so by a word of its name.
+        ({1: "display"}, None),
+        ({1: "mailer"}, None),
+        ({1: "feature_price_cut"}, ("03-04", "03-10")),
+        ({1: "wochenangebot"}, None),
+        ({1: "coupon"}, ("03-04", "03-10")),
+        # Unknown before the week; over when it begins, or on the day of sending; after the window.
+        ({2: "2024-03-04"}, None),
+        ({4: "2024-03-04"}, None),
+        ({4: "2024-03-04 18:00"}, None),
+        ({4: "2024-03-05"}, ("03-04", "03-04")),
+        ({3: "2024-03-17", 4: "2024-04-01"}, ("03-17", "03-31")),
+        ({3: "2024-03-18", 4: "2024-04-01"}, None),
+        # Not for everybody.
+        ({5: 1.0}, ("03-04", "03-10")),
+        ({5: 0.4}, None),
+    ],
+)
+def test_an_offer_is_a_price_advantage_for_everybody_within_the_window(
+    house: Warehouse, change: dict[int, object], days: tuple[str, str] | None
+) -> None:
+    offer = tuple(change.get(place, value) for place, value in enumerate(OFFER))
+    assert offered(house, [offer]).get("p1") == days
+
+
+def test_of_several_offers_the_one_that_runs_longest_is_said(house: Warehouse) -> None:
+    assert offered(
+        house,
+        [
+            OFFER,
+            ("p1", "coupon", "2024-02-20", "2024-03-02", "2024-03-20", None),
+            ("p1", "price", "2024-02-20", "2024-03-10", "2024-03-30", None),
+            ("p2", "price", "2024-02-20", "2024-03-12", "2024-03-30", None),
+            ("p2", "price", "2024-02-20", "2024-03-10", "2024-03-12", None),
+        ],
+    ) == {"p1": ("03-04", "03-19"), "p2": ("03-10", "03-11")}
+
+
+def test_an_email_of_thursday_knows_no_offer_that_ended_on_wednesday(house: Warehouse) -> None:
+    ends = ("p1", "price", "2024-02-20", "2024-03-01", "2024-03-07", None)
+    own = ("p2", "Wochen-Angebot", "2024-02-20", "2024-03-01", "2024-03-09", None)
+    promotions = [ends, (own[0], "wochen_angebot", *own[2:])]
+    assert offered(house, promotions, date(2024, 3, 7), ("Wochen-Angebot",)) == {"p2": ("03-07", "03-08")}

@@ -17,7 +17,6 @@
         'model_decisions',
         'model_metrics',
         'not_products',
-        'order_states',
         'quarantine',
         'recall_waterfall',
         'recommendation_traces',

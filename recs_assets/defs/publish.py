@@ -38,7 +38,6 @@ RECS_TABLES = (
     "gates",
     "model_decisions",
     "not_products",
-    "order_states",
     "quarantine",
     "recall_waterfall",
     "recommendation_traces",

@@ -23,7 +23,7 @@ _COLUMNS = 3
 _SLOT_TYPES = {
     "personal": "Picked for you",
     "discovery": "Something new",
-    "fill": "Popular now",
+    "fill": "More for you",
     "pinned": "Featured",
 }
 

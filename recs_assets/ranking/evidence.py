@@ -154,7 +154,8 @@ class Evidence:
         known = self.known
         day = known.events.day[known.purchased]
         first = np.full(known.n_products, np.iinfo(np.int32).max)
-        np.minimum.at(first, known.events.product[known.purchased], day)
+        # Events are sorted by day: of several the earliest is written last.
+        first[known.events.product[known.purchased][::-1]] = day[::-1]
         since = known.anchor_day - RECENT_DAYS
         sold = (first >= since) & (first < np.iinfo(np.int32).max) & bool(len(day) and day.min() < since)
         if "start_at" not in known.products:

@@ -481,13 +481,12 @@ def _texts(parts: list[_Claims], sentences: Sentences) -> pd.Series:
             when[here] = day[here]
         if "days" in named:
             count[here] = days[here]
-    frame = pd.DataFrame(
-        {"code": code, "subject": subject, "when": when, "count": count, "tag": language[customers]}
-    )
+    spoken = language[customers]
+    frame = pd.DataFrame({"code": code, "subject": subject, "when": when, "count": count, "tag": spoken})
     group = frame.groupby(list(frame), sort=False).ngroup().to_numpy()
     _, first = np.unique(group, return_index=True)
     texts = [
-        _text(evidence, sentences, tags[frame["tag"][row]], CODES[code[row]], products[row], because[row],
+        _text(evidence, sentences, tags[spoken[row]], CODES[code[row]], products[row], because[row],
               int(when[row]), int(count[row])) if code[row] >= 0 else ""
         for row in first
     ]  # fmt: skip

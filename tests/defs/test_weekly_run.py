@@ -39,7 +39,6 @@ PUBLISHED = {
     "model_metrics",
     "not_products",
     "order_lines",
-    "order_states",
     "products",
     "publish_log",
     "quarantine",

@@ -7,6 +7,7 @@ from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, PURCHASE, Events, Known
 from recs_assets.ranking import reasons
+from recs_assets.ranking.sentences import Sentences
 
 AS_OF = date(2017, 1, 2)
 VIEW = EVENT_TYPES.index("view")
@@ -456,3 +457,46 @@ def test_what_may_not_be_counted_is_neither_counted_nor_dated():
     )
     found = reasons.explain_again(again, shop(PRODUCTS, EVENTS), citable(no_counts=[0]))
     assert found["reason_text"].tolist() == ["You bought this before", "From DRINKS"]
+
+
+def test_a_product_beside_a_product_says_both_counts_where_they_are_worth_it():
+    known = shop([("Tea", "A"), ("Milk", "B"), (None, "C")], EVENTS[:1])
+    together = pd.DataFrame(
+        # product, neighbour, baskets with both, share of the product's baskets
+        [(0, 1, 5, 5 / 56), (0, 1, 5, 5 / 19), (0, 1, 4, 4 / 56), (1, 0, 1234, 0.5), (2, 0, 5, 5 / 56)],
+        columns=["product", "neighbour", "baskets", "confidence"],
+    )
+    sentences = Sentences.load()
+    assert reasons.neighbour_reasons(together, known, sentences) == [
+        "In 9% of the baskets with Tea (5 of 56)",
+        "Bought together with Tea",
+        "Bought together with Tea",
+        "In 50% of the baskets with Milk (1,234 of 2,468)",
+        "Bought together",
+    ]
+    similar = together[["product", "neighbour"]].iloc[[0, 4]]
+    assert reasons.neighbour_reasons(similar, known, sentences) == ["Similar to Tea", "A similar product"]
+    german = Sentences.load(default="de")
+    assert reasons.neighbour_reasons(together, known, german)[3] == (
+        "In 50\xa0% der Warenkörbe mit Milk (1.234 von 2.468)"
+    )
+
+
+def test_new_is_on_sale_for_four_weeks_at_most():
+    known = shop(
+        [("A", "X"), ("B", "X"), ("C", "X")], [(0, 0, "2016-01-01", PURCHASE), (1, 1, "2016-12-20", PURCHASE)]
+    )
+    rows = pd.DataFrame({"customer": 2, "product": [0, 1, 2]})
+    asked = (rows, known, {}, np.zeros((3, 1), int), np.ones((3, 1)), ["new_arrival"])
+    assert reasons.explain_families(*asked)["reason_code"].tolist() == [
+        "from_category",
+        "new_arrival",
+        "from_category",
+    ]
+    # On sale for years, and first bought lately: not new. On sale since last week, and never bought: new.
+    known.products["start_at"] = pd.to_datetime([None, "2012-01-01", "2016-12-27"])
+    assert reasons.explain_families(*asked)["reason_code"].tolist() == [
+        "from_category",
+        "from_category",
+        "new_arrival",
+    ]

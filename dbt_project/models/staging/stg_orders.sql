@@ -11,8 +11,7 @@ final as (
         customer_id,
         ordered_at,
         status,
-        currency,
-        updated_at
+        currency
     from accepted
 
 )

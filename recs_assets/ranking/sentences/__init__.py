@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any, Literal, Self
@@ -190,6 +191,7 @@ class Sentences:
         return tag
 
 
+@cache
 def _locale(tag: str) -> Locale:
     return Locale.parse(tag, sep="-")
 

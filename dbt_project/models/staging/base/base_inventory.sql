@@ -3,8 +3,7 @@ with source as (
     select
         {{ clean_text('product_id') }} as product_id,
         counted_at,
-        stock,
-        {{ file_row() }} as file_row
+        stock
     from {{ source('raw', 'inventory') }}
 
 ),
@@ -33,7 +32,7 @@ judged as (
 
 final as (
 
-    {{ with_duplicates_rejected('judged', key=['product_id', 'counted_at'], columns=['file_row desc']) }}
+    {{ with_duplicates_rejected('judged', key=['product_id', 'counted_at'], columns=['stock']) }}
 
 )
 

@@ -7,8 +7,7 @@ with source as (
         announced_at,
         start_at,
         end_at,
-        reach,
-        {{ file_row() }} as file_row
+        reach
     from {{ source('raw', 'promotions') }}
 
 ),
@@ -42,7 +41,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['promotion_id'],
-        columns=['file_row desc'],
+        columns=['product_id', 'kind', 'start_at', 'end_at', 'reach'],
         event_at='announced_at',
     ) }}
 

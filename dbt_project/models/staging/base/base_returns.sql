@@ -4,11 +4,9 @@ with source as (
         {{ clean_text('return_id') }} as return_id,
         {{ clean_text('order_id') }} as order_id,
         {{ clean_text('product_id') }} as product_id,
-        -- Units that came back are sometimes written as less than none.
-        abs(quantity) as quantity,
+        quantity,
         returned_at,
-        {{ clean_text('reason') }} as reason,
-        {{ file_row() }} as file_row
+        {{ clean_text('reason') }} as reason
     from {{ source('raw', 'returns') }}
 
 ),
@@ -63,7 +61,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['return_id'],
-        columns=['file_row desc'],
+        columns=['order_id', 'product_id', 'quantity', 'reason'],
         event_at='returned_at',
     ) }}
 

@@ -7,8 +7,7 @@ with source as (
         rating,
         reviewed_at,
         {{ clean_text('title') }} as title,
-        {{ clean_text('body') }} as body,
-        {{ file_row() }} as file_row
+        {{ clean_text('body') }} as body
     from {{ source('raw', 'reviews') }}
 
 ),
@@ -49,7 +48,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['review_id'],
-        columns=['file_row desc'],
+        columns=['customer_id', 'product_id', 'rating', 'title', 'body'],
         event_at='reviewed_at',
     ) }}
 

@@ -1,2 +1,0 @@
-select * from {{ ref('int_order_states') }}
-order by status
