@@ -51,9 +51,12 @@ def weekly_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
         execution_timezone=deployment.timezone,
         description="Materialises the week that starts on the day of the tick.",
     )
-    def every_monday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    def every_monday(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         day = context.scheduled_execution_time.astimezone(ZoneInfo(deployment.timezone)).date()
-        week = (day - timedelta(days=day.weekday())).isoformat()
+        monday = day - timedelta(days=day.weekday())
+        if monday < deployment.first_week:
+            return dg.SkipReason(f"The week {monday} lies before the first one, {deployment.first_week}.")
+        week = monday.isoformat()
         return dg.RunRequest(run_key=week, partition_key=week)
 
     return every_monday

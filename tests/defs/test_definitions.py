@@ -318,6 +318,17 @@ def test_a_tick_late_on_sunday_utc_is_the_shops_monday(tmp_path: Path) -> None:
     assert request.partition_key == "2025-06-30"
 
 
+def test_a_tick_before_the_first_week_asks_for_nothing(tmp_path: Path) -> None:
+    loaded = build_definitions(settings(tmp_path, first_week=date(2025, 7, 7)))
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2025, 6, 30, 6, tzinfo=UTC),
+        repository_def=loaded.get_repository_def(),
+    )
+    result = loaded.resolve_schedule_def("every_monday").evaluate_tick(context)
+    assert result.skip_message == "The week 2025-06-30 lies before the first one, 2025-07-07."
+    assert not result.run_requests
+
+
 # -- sensor ---------------------------------------------------------------------------------
 
 
