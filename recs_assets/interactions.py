@@ -8,7 +8,7 @@ fold and this week's email differ only in which `Known` they are given.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 
@@ -46,6 +46,26 @@ class Events:
         return len(self.customer)
 
 
+def _nothing() -> np.ndarray:
+    return np.empty(0, dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class GuestPurchases:
+    """What was bought without an account, as parallel arrays, one row per order and product, by day and
+    product: it tells of products and baskets, and is nobody's history.
+
+    Attributes:
+        product: int32, row of `Known.products`.
+        basket: int32, number of the order, of the same count as `Events.basket`.
+        day: int32, as in `Events`.
+    """
+
+    product: np.ndarray = field(default_factory=_nothing)
+    basket: np.ndarray = field(default_factory=_nothing)
+    day: np.ndarray = field(default_factory=_nothing)
+
+
 @dataclass(frozen=True)
 class Known:
     """Everything known strictly before `as_of` 00:00 in the shop's time zone.
@@ -62,12 +82,14 @@ class Known:
             anchor, in stock where stock is counted).
         events: purchases that were not fully returned before the anchor, reviews, views,
             carts and wishlists.
+        guests: purchases without a customer, likewise.
     """
 
     as_of: date
     customers: pd.DataFrame
     products: pd.DataFrame
     events: Events
+    guests: GuestPurchases = field(default_factory=GuestPurchases)
 
     @property
     def n_customers(self) -> int:
@@ -171,13 +193,15 @@ class Known:
         return np.bincount((orders >> 32)[first], minlength=self.n_customers).astype(np.int32)
 
     def baskets(self, max_products: int) -> sparse.csr_matrix:
-        """float32 csr[n_baskets, n_products] of ones; baskets above `max_products` are empty rows.
+        """float32 csr[n_baskets, n_products] of ones, those of guests too; baskets above `max_products` are
+        empty rows.
 
         A basket of 100,000 lines would alone produce 5e9 pairs, so such rows are dropped
         rather than counted; they are orders of a reseller or an error, not one shopper's.
         """
         bought = self.purchased
-        basket, product = self.events.basket[bought], self.events.product[bought]
+        basket = np.concatenate([self.events.basket[bought], self.guests.basket])
+        product = np.concatenate([self.events.product[bought], self.guests.product])
         _, row = np.unique(basket, return_inverse=True)
         rows = int(row.max()) + 1 if len(row) else 0
         matrix = sparse.coo_matrix(

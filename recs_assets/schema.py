@@ -142,10 +142,11 @@ RAW_TABLES: dict[str, Table] = {
             "order_id",
             [
                 ("order_id", "VARCHAR!", "Identifier of the order."),
-                ("customer_id", "VARCHAR!", "Who ordered."),
+                ("customer_id", "VARCHAR!", "Who ordered; empty: a guest."),
                 ("ordered_at", "TIMESTAMPTZ!", "When the order was placed."),
                 ("status", "VARCHAR!", "completed, processing, shipped, delivered, pending, cancelled, ..."),
                 ("currency", "VARCHAR", "ISO 4217 currency of the order."),
+                ("updated_at", "TIMESTAMPTZ", "When the order came into this state."),
             ],
             event_at="ordered_at",
             required=True,
@@ -162,7 +163,7 @@ RAW_TABLES: dict[str, Table] = {
                     "Line within the order; the product id serves where a product stands once.",
                 ),
                 ("product_id", "VARCHAR!", "What was ordered."),
-                ("quantity", "DOUBLE!", "Units ordered."),
+                ("quantity", "DOUBLE!", "Units ordered; below zero: units taken back."),
                 ("amount", "DOUBLE!", "What the customer paid for the line, in the order's currency."),
                 ("discount", "DOUBLE", "How much was taken off the line's list amount (positive)."),
             ],
@@ -297,7 +298,3 @@ RAW_TABLES: dict[str, Table] = {
         ),
     ]
 }
-
-# Spellings of an order's state that never count as a purchase, compared in lower case.
-# Both spellings of "cancelled" occur in shops' exports (TechHeaven writes "canceled").
-NOT_A_PURCHASE = ("cancelled", "canceled", "pending", "failed", "refunded", "draft")

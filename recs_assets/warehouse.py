@@ -25,7 +25,7 @@ import pandas as pd
 import pyarrow as pa
 from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.interactions import EVENT_TYPES, Events, GuestPurchases, Known
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.evidence import Offers
 from recs_assets.ranking.features import BY_NAME, TABLES, Feature, put_columns, source_frame
@@ -275,6 +275,55 @@ class Warehouse:
                 {"week": week, "at": at},
             ).df()
 
+    def shown_products(self) -> pd.DataFrame:
+        """What an email shows of every published product (`exports.last_look.OF_PRODUCT`), by product_id."""
+        with self.snapshot() as connection:
+            return connection.execute(
+                """
+                select product_id, product_name as title, image_url, price, list_price, price_kind, price_from, currency,
+                    category, brand
+                from recs.products order by product_id
+                """
+            ).df()
+
+    def shelf(
+        self, landed: Callable[[duckdb.DuckDBPyConnection, str], object], now: datetime
+    ) -> pd.DataFrame:
+        """What the shop's files say of every product at a moment, whatever a week knows.
+
+        Args:
+            landed: lands one raw table on a connection.
+            now: on the shop's clock, without time zone; later counts do not count.
+
+        Returns:
+            product_id, stock (at the newest count, the lower of two at one moment; null: never counted),
+            start_at, end_at (null: unknown), by product_id.
+
+        Raises:
+            SourceError, SettingsError: a file cannot be read.
+        """
+        with self.scratch() as connection:
+            landed(connection, "products")
+            landed(connection, "inventory")
+            return connection.execute(
+                """
+                with counts as (
+                    select trim(product_id) as product_id, stock, row_number() over (
+                        partition by trim(product_id) order by counted_at desc, stock
+                    ) as newest_first
+                    from raw.inventory where counted_at <= $now and isfinite(stock)
+                )
+                select products.product_id, counts.stock, products.start_at, products.end_at
+                from (
+                    select trim(product_id) as product_id, max(start_at) as start_at, min(end_at) as end_at
+                    from raw.products where trim(product_id) <> '' group by trim(product_id)
+                ) as products
+                left join counts on counts.product_id = products.product_id and counts.newest_first = 1
+                order by products.product_id
+                """,
+                {"now": now},
+            ).df()
+
     # -- what the models read -------------------------------------------------------------
 
     def forget_cached(self) -> None:
@@ -482,8 +531,8 @@ class Warehouse:
             customers: customer_id, consent_state, bounced (after the last sign of life),
                 test_account (of the segment "test").
             carts: pairs put into the cart within 28 days and not bought since.
-            rejected: pairs of which a unit came back, or whose latest rating is 2 or lower; none of
-                customers who objected: nothing of theirs shapes a list.
+            rejected: pairs of which a unit came back (the correction of a till is no such thing), or whose
+                latest rating is 2 or lower; none of customers who objected: nothing of theirs shapes a list.
             sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
                 from published weeks. contacts: customer_id, day, of any campaign; once per campaign
                 and week, though both may know of it. To its own holdout the campaign counts as sent, so that
@@ -529,7 +578,7 @@ class Warehouse:
                 group by customer_id, product_id having arg_max(rating, (occurred_at, -rating)) <= 2
                 union
                 select customer_id, product_id from intermediate.int_returns_allocated_to_lines
-                where returned_at < $anchor
+                where returned_at < $anchor and kind in ('return', 'credit') and customer_id is not null
                     and customer_id not in (select customer_id from marts.customers where consent_state = 'objected')
                 order by all
             """,
@@ -826,6 +875,28 @@ class Warehouse:
         return published
 
 
+def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
+    """One sentence about the orders that do not count because nothing says what their state means.
+
+    Args:
+        connection: to the build file or a snapshot.
+        table: `int_order_states`, or `order_states` of a snapshot.
+    """
+    states, orders = connection.execute(
+        f"""
+        select string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status),
+            sum(order_count)
+        from {table} where counts_as = 'unknown'
+        """
+    ).fetchall()[0]
+    if states is None:
+        return None
+    return (
+        f"{orders} orders count as no purchases, because nothing says what their states mean: {states}. Say it in "
+        "order_statuses of source.toml."
+    )
+
+
 # Rows of `known(week, $anchor)` by number.
 _CODES = """customers as (
     select customer_id, row_number() over (order by customer_id) - 1 as code
@@ -890,6 +961,21 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         """,
         parameters,
     ).fetchnumpy()
+    guests = connection.execute(
+        """
+        with baskets as (
+            select order_id, (row_number() over (order by order_id) - 1)::integer as code from marts.baskets
+        )
+        select products.code as product, baskets.code as basket,
+               (interactions.occurred_on - date '1970-01-01')::integer as day
+        from intermediate.int_interactions_anchored as interactions
+        join known_products as products using (product_id)
+        join baskets using (order_id)
+        where interactions.as_of = $anchor and interactions.customer_id is null
+        order by day, product, basket
+        """,
+        parameters,
+    ).fetchnumpy()
     customers = connection.execute("select * exclude (code) from known_customers order by code").df()
     products = connection.execute("select * exclude (code) from known_products order by code").df()
     return Known(
@@ -898,6 +984,9 @@ def _load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         products=products,
         events=Events(
             **{name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in events.items()}
+        ),
+        guests=GuestPurchases(
+            **{name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in guests.items()}
         ),
     )
 

@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.interactions import EVENT_TYPES, Events, GuestPurchases, Known
 
 AS_OF = date(2024, 3, 4)  # a Monday
 
@@ -82,7 +82,7 @@ def _products(rows: Iterable[tuple]) -> pd.DataFrame:
 
 
 def make_known(
-    orders: Iterable[tuple[str, str, int, list[str]]],
+    orders: Iterable[tuple[str, str | None, int, list[str]]],
     customers: Iterable[tuple] = CUSTOMERS,
     products: Iterable[tuple] = PRODUCTS,
     events: Iterable[tuple[str, str, int, str, float]] = (),
@@ -92,7 +92,7 @@ def make_known(
 
     Args:
         orders: (order, customer_id, days before the anchor, product_ids); a repeated product is a
-            second line.
+            second line; no customer_id: a guest's.
         customers: (customer_id, segment, country).
         products: (product_id, name, brand, category, vertical, price, available).
         events: everything but purchases: (customer_id, product_id, days before the anchor, kind, weight).
@@ -106,6 +106,8 @@ def make_known(
         for product in lines
     ] + [(customer, product, -1, age, kind, weight) for customer, product, age, kind, weight in events]
     anchor = (as_of - date(1970, 1, 1)).days
+    guests = [row for row in rows if row[0] is None]
+    rows = [row for row in rows if row[0] is not None]
     customer_codes = {name: code for code, name in enumerate(customers["customer_id"])}
     product_codes = {name: code for code, name in enumerate(products["product_id"])}
     columns = [
@@ -118,4 +120,9 @@ def make_known(
         np.asarray([row[5] for row in rows], dtype=np.float32),
     ]
     order = np.lexsort((columns[1], columns[0], columns[3]))
-    return Known(as_of, customers, products, Events(*(column[order] for column in columns)))
+    bought = GuestPurchases(
+        np.asarray([product_codes[row[1]] for row in guests], dtype=np.int32),
+        np.asarray([row[2] for row in guests], dtype=np.int32),
+        np.asarray([anchor - row[3] for row in guests], dtype=np.int32),
+    )
+    return Known(as_of, customers, products, Events(*(column[order] for column in columns)), bought)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from recs_assets.recommenders.association import AssociationRules
+from recs_assets.recommenders.new_arrivals import first_sold
+from recs_assets.recommenders.popularity import decayed_purchase_days
+
 
 def test_history_counts_distinct_days(shop):
     assert shop.history.toarray().tolist() == [
@@ -102,3 +106,35 @@ def test_fingerprint_keeps_odd_ids_apart(build_known):
         for ids in (["a\x1fb", "c"], ["a", "b\x1fc"])
     )
     assert left.fingerprint != right.fingerprint
+
+
+def test_guests_count_for_products_and_baskets_and_for_nobody(build_known):
+    known = build_known(
+        [
+            ("o1", "c1", 28, ["p2", "p3"]),
+            ("g1", None, 28, ["p2", "p3"]),
+            ("g2", None, 56, ["p5"]),
+            ("g3", None, 28, ["p2"]),
+        ]
+    )
+    assert known.baskets(10).toarray().tolist() == [
+        [0, 1, 1, 0, 0, 0, 0, 0],
+        [0, 1, 1, 0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1, 0, 0, 0],
+        [0, 1, 0, 0, 0, 0, 0, 0],
+    ]
+    popularity = decayed_purchase_days(known, 28)
+    # Half for each order of 28 days ago, a quarter for the one of 56.
+    assert popularity[[1, 2, 4]].tolist() == [1.5, 1.0, 0.25]
+    assert np.isnan(popularity[[0, 3, 5, 6, 7]]).all()
+    assert (known.anchor_day - first_sold(known)[[1, 2, 4]]).tolist() == [28, 28, 56]
+    assert known.history.toarray().sum(axis=0).tolist() == [0, 1, 1, 0, 0, 0, 0, 0]
+    assert known.order_counts.tolist() == [1, 0, 0, 0, 0, 0]
+    rules = AssociationRules(min_baskets=2).fit(known).pair_rules()
+    # p3 -> p2: both baskets with p3 hold p2, of four baskets.
+    assert rules[
+        ["antecedent", "consequent", "baskets", "antecedent_baskets", "total_baskets"]
+    ].values.tolist() == [
+        [1, 2, 2, 3, 4],
+        [2, 1, 2, 2, 4],
+    ]

@@ -694,9 +694,10 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
                 ('c3', 'p2', 'review', timestamp '2024-03-02 10:00', 2.0)
             ) t(customer_id, product_id, event_type, occurred_at, rating)""",
             """create table intermediate.int_returns_allocated_to_lines as select * from (values
-                ('c1', 'p1', timestamp '2024-03-17 23:59'), ('c1', 'p2', timestamp '2024-03-18 00:00'),
-                ('c2', 'p1', timestamp '2024-03-01 10:00') -- objected: shapes no list
-            ) t(customer_id, product_id, returned_at)""",
+                ('c1', 'p1', timestamp '2024-03-17 23:59', 'return'), ('c1', 'p2', timestamp '2024-03-18 00:00', 'return'),
+                ('c1', 'p3', timestamp '2024-03-17 23:59', 'correction'), (null, 'p3', timestamp '2024-03-17 23:59', 'credit'),
+                ('c2', 'p1', timestamp '2024-03-01 10:00', 'return') -- objected: shapes no list
+            ) t(customer_id, product_id, returned_at, kind)""",
             """create table marts.order_lines as select *, amount > 0 as learned_from from (values
                 ('p1', timestamp '2024-03-11 10:00', 0.0, 0.1, 1.0), ('p1', timestamp '2024-02-01 10:00', 10.0, 0.0, 1.0), ('p1', timestamp '2024-02-02 10:00', 5.0, 0.0, 1.0),
                 ('p1', timestamp '2024-03-05 10:00', 9.4, 0.0, 1.0), ('p2', timestamp '2024-03-05 10:00', 10.0, 0.0, 1.0),

@@ -17,6 +17,7 @@
         'model_decisions',
         'model_metrics',
         'not_products',
+        'order_states',
         'quarantine',
         'recall_waterfall',
         'recommendation_traces',

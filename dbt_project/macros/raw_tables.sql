@@ -9,8 +9,8 @@
         {'name': 'products', 'key': ['product_id'], 'event_at': none, 'person': false, 'columns': [
             'product_id', 'name', 'start_at', 'end_at', 'parent_id', 'brand', 'category', 'vertical', 'price',
             'cost', 'url', 'image_url', 'description', 'attributes', 'merchant_id']},
-        {'name': 'orders', 'key': ['order_id'], 'event_at': 'ordered_at', 'person': true, 'columns': [
-            'order_id', 'customer_id', 'ordered_at', 'status', 'currency']},
+        {'name': 'orders', 'key': ['order_id'], 'event_at': 'changed_at', 'person': true, 'columns': [
+            'order_id', 'customer_id', 'ordered_at', 'status', 'currency', 'updated_at']},
         {'name': 'order_items', 'key': ['order_id', 'line_id'], 'event_at': 'seen_at', 'person': true, 'columns': [
             'order_id', 'line_id', 'product_id', 'quantity', 'amount', 'discount']},
         {'name': 'reviews', 'key': ['review_id'], 'event_at': 'reviewed_at', 'person': true, 'columns': [

@@ -3,15 +3,15 @@
   model; the first that applies names the reason.
 #}
 
-{# Ids that cannot be used: absent, with a NUL, or so long that they are no id. #}
-{% macro when_id_is_bad(columns) -%}
+{# Ids that cannot be used: absent (unless optional), with a NUL, or so long that they are no id. #}
+{% macro when_id_is_bad(columns, optional=[]) -%}
     {%- for column in columns %}
     when {{ column }} is null then 'missing_key'
     {%- endfor %}
-    {%- for column in columns %}
+    {%- for column in columns + optional %}
     when {{ has_nul(column) }} then 'nul_character'
     {%- endfor %}
-    {%- for column in columns %}
+    {%- for column in columns + optional %}
     when length({{ column }}) > 1000 then 'too_long_id'
     {%- endfor %}
 {%- endmacro %}
@@ -34,10 +34,11 @@
 
 {#
   The row points at something that is not there. Something that appears at or after as_of is
-  not there yet for a row known before: otherwise a later row would change an older week.
+  not there yet for a row known before: otherwise a later row would change an older week. A row whose
+  pointer is null points at nothing, where that is allowed.
 #}
-{% macro when_orphan(reason, found, known_at=none, event_at=none) -%}
-    when {{ found }} is null then '{{ reason }}'
+{% macro when_orphan(reason, found, known_at=none, event_at=none, pointer=none) -%}
+    when {% if pointer %}{{ pointer }} is not null and {% endif %}{{ found }} is null then '{{ reason }}'
     {%- if known_at %}
     when {{ is_known(event_at) }} and not {{ is_known(known_at) }} then '{{ reason }}'
     {%- endif %}
@@ -46,8 +47,8 @@
 {#
   CTE body: column reject_reason for rows of `relation`, which has broken_rule (null: fine).
   Of several rows with one key that break no other rule, the first stays: the oldest, because
-  a later row must not push out one that was known before; then by every column, so that it
-  is the same one in each run.
+  a later row must not push out one that was known before; then by the columns, so that it is the
+  same one in each run. `file_row desc` is the last row of the file: what was exported later.
 #}
 {% macro with_duplicates_rejected(relation, key, columns, event_at=none) -%}
     select

@@ -5,6 +5,19 @@
     nullif(trim({{ column }}), '')
 {%- endmacro %}
 
+{# Who ordered; null for a guest, whether the shop leaves the id out or writes one of its `guest_ids`. #}
+{% macro customer_or_guest(column) -%}
+    {%- set guests = [] -%}
+    {%- for guest in var('guest_ids') -%}
+        {%- do guests.append("'" ~ (guest | trim | lower | replace("'", "''")) ~ "'") -%}
+    {%- endfor -%}
+    {%- if guests -%}
+    case when lower({{ clean_text(column) }}) not in ({{ guests | join(', ') }}) then {{ clean_text(column) }} end
+    {%- else -%}
+    {{ clean_text(column) }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# A code compared without regard to case, blanks and hyphens: 'Add to cart' is add_to_cart. #}
 {% macro clean_code(column) -%}
     replace(replace(lower({{ clean_text(column) }}), ' ', '_'), '-', '_')
@@ -41,6 +54,15 @@
 {# Of the entities of a page only this one has a place in a url, and it is none there: a=1&copy=2 holds no ©. #}
 {% macro unescaped_url(column) -%}
     replace({{ column }}, '&amp;', '&')
+{%- endmacro %}
+
+{# Number of a row in the order of its file; only straight over a raw table, which landing fills in that order. #}
+{% macro file_row() -%}
+    {{ return(adapter.dispatch('file_row', 'recs')()) }}
+{%- endmacro %}
+
+{% macro duckdb__file_row() -%}
+    row_number() over ()
 {%- endmacro %}
 
 {% macro has_nul(column) -%}

@@ -19,7 +19,7 @@ from recs_assets.defs.metadata import table_metadata
 from recs_assets.defs.money import money_sentences, not_product_sentences
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
-from recs_assets.warehouse import Warehouse
+from recs_assets.warehouse import Warehouse, unknown_states
 
 DBT_DIR = PROJECT_ROOT / "dbt_project"
 PUBLISHED = "fqn:recs.published"
@@ -102,6 +102,10 @@ def _dbt_step(
                     "select table_schema, table_name from information_schema.tables"
                 ).fetchall()
             )
+            if ("intermediate", "int_order_states") in tables and (
+                sentence := unknown_states(connection, "intermediate.int_order_states")
+            ):
+                context.log.warning(sentence)
             for event in events:
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
@@ -188,6 +192,8 @@ def dbt_vars(deployment: Deployment, week: date) -> str:
             "buy_again_due_ratio": deployment.settings.buy_again_due_ratio,
             "shop_currency": deployment.source.currency or "",
             "not_products": not_products and not_products.model_dump(mode="json"),
+            "order_statuses": deployment.source.words.order_statuses,
+            "guest_ids": list(deployment.source.words.guest_ids),
         }
     )
 

@@ -1,15 +1,17 @@
-"""Files of the campaigns: made of what was published, after a last look at consent."""
+"""Files of the campaigns: made of what was published, after a last look at consent, stock and sale windows."""
 
-from datetime import date
+from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.campaigning import folder_of
+from recs_assets.campaigning import Made, folder_of
 from recs_assets.campaigns.model import Campaign
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
@@ -24,6 +26,7 @@ from recs_assets.exports.email import (
 )
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
+from recs_assets.exports.last_look import LastLook, refill
 from recs_assets.schema import WarehouseError
 from recs_assets.sources import land
 from recs_assets.warehouse import Warehouse
@@ -90,7 +93,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         group_name="exports",
         kinds={"parquet", "csv"},
         description=f"The campaign {campaign.name} as files for the mail system ({', '.join(campaign.exports)}), "
-        "without whoever withdrew by the moment they are written, switched in whole.",
+        "without whoever withdrew by the moment they are written and what sold out by then, switched in whole.",
     )
     def email(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
@@ -98,8 +101,11 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         week, newest = week_of(context), warehouse.newest_published()
         if week != newest:
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
-        rows, late = in_time(long_rows(warehouse, campaign, week, context.run.run_id))
+        rows = long_rows(warehouse, campaign, week, context.run.run_id)
+        rows, look = last_look(deployment, warehouse, campaign, week, rows)
+        rows, late = in_time(rows)
         kept, removed = withheld(rows, consents_now(deployment, warehouse))
+        looked = look.facts(set(kept["customer_id"]))
         folder = warehouse.home / "exports" / campaign.name
         manifest = write_exports(
             folder,
@@ -108,6 +114,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
             as_of=week,
             run_id=context.run.run_id,
             emails=warehouse.addresses(week) if "addresses" in campaign.exports else None,
+            last_look=looked,
             keep=deployment.settings.retention_weeks,
         )
         page = preview_html(kept)
@@ -119,7 +126,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
                 **_files_metadata(folder, manifest),
                 "preview": dg.MetadataValue.md(page),
                 "preview_file": dg.MetadataValue.path(str(preview)),
-                **numbers({"recipients": manifest["recipients"], "over_when_sent": late, **hashed}),
+                **numbers({"recipients": manifest["recipients"], "over_when_sent": late, **hashed, **looked}),
                 **numbers(
                     {f"withdrawn_{name}": int(n) for name, n in removed["reason"].value_counts().items()}
                 ),
@@ -129,17 +136,34 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
     return email
 
 
+def last_look(
+    deployment: Deployment, warehouse: Warehouse, campaign: Campaign, week: date, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, LastLook]:
+    """The rows of a campaign after a last look at stock and sale windows, as the shop's files have them now."""
+    if rows.empty:
+        return rows, LastLook()
+    zone = ZoneInfo(deployment.timezone)
+    shelf = warehouse.shelf(partial(_landed, deployment), datetime.now(zone).replace(tzinfo=None))
+    reserves = Made.read(folder_of(warehouse, week, campaign.name)).tables.get("reserves", pd.DataFrame())
+    at = rows["send_at"].iloc[0].astimezone(zone).replace(tzinfo=None)
+    return refill(rows, reserves, shelf, warehouse.shown_products(), at, campaign.utm_source)
+
+
+def _landed(deployment: Deployment, connection: Any, table: str) -> None:
+    land(
+        connection,
+        deployment.source,
+        table,
+        deployment.data_dir,
+        deployment.timezone,
+        deployment.settings.data_root,
+    )
+
+
 def consents_now(deployment: Deployment, warehouse: Warehouse) -> pd.DataFrame:
     """Every withdrawal that the shop's files hold at this moment, whatever the week landed."""
     with warehouse.scratch() as connection:
-        land(
-            connection,
-            deployment.source,
-            "consents",
-            deployment.data_dir,
-            deployment.timezone,
-            deployment.settings.data_root,
-        )
+        _landed(deployment, connection, "consents")
         return connection.execute(
             "select trim(customer_id) as customer_id, state, effective_at from raw.consents"
         ).df()

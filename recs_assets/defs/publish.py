@@ -38,6 +38,7 @@ RECS_TABLES = (
     "gates",
     "model_decisions",
     "not_products",
+    "order_states",
     "quarantine",
     "recall_waterfall",
     "recommendation_traces",

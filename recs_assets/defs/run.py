@@ -29,6 +29,7 @@ from recs_assets.evaluation.evaluate import summary_markdown
 from recs_assets.exports.email import VARIES, money
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
+from recs_assets.warehouse import unknown_states
 
 STEP_EVENTS = {
     dg.DagsterEventType.STEP_START,
@@ -389,6 +390,7 @@ def print_summary() -> None:
             """,
             {"week": week},
         ).fetchall()
+        unexplained = unknown_states(connection, "recs.order_states")
         campaigns = connection.execute(
             """
             select campaign, sum(customers) filter (where outcome = 'selected') as selected
@@ -424,6 +426,8 @@ def print_summary() -> None:
     for text in notes:
         print(text)
     print()
+    if unexplained:
+        print(unexplained)
     for gate, sentence, reason in failed:
         what = "refused the new ranker" if reason is None else f"is overridden ({reason})"
         print(f"Gate {gate} {what}: {sentence}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -41,6 +41,7 @@ def write_exports(
     as_of: date,
     run_id: str,
     emails: pd.DataFrame | None = None,
+    last_look: Mapping[str, int] | None = None,
     keep: int = 3,
 ) -> dict:
     """Write a new version of a campaign's files and make it the current one.
@@ -56,10 +57,11 @@ def write_exports(
         as_of: the week.
         run_id: letters, digits, ".", "_", "-".
         emails: customer_id and email, for addresses; the only raw addresses that leave the build file.
+        last_look: what was changed since the publish, in numbers (`LastLook.facts`).
         keep: versions kept, the current one included.
 
     Returns:
-        The manifest: schema_version, as_of, run_id, version, exports, recipients, rows,
+        The manifest: schema_version, as_of, run_id, version, exports, recipients, rows, last_look,
         files (path -> rows, bytes, sha256).
 
     Raises:
@@ -103,6 +105,7 @@ def write_exports(
         "exports": [name for name in EXPORTS if name in campaign_exports],
         "recipients": len(table["customer_id"].unique()),
         "rows": table.num_rows,
+        "last_look": dict(last_look or {}),
     }
     return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
 

@@ -8,10 +8,12 @@ whole: an email has all its slots or does not go out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 
+import numpy as np
 import pandas as pd
 
 from recs_assets.exports.email import recommendation_ids, tagged_urls
@@ -25,7 +27,7 @@ OF_RESERVE = (
     "reason_code", "reason_text", "reason_family", "because_product_id", "because_at", "support", "confidence",
 )  # fmt: skip
 OF_PRODUCT = (
-    "title", "image_url", "price", "list_price", "price_kind", "price_from", "category", "brand",
+    "title", "image_url", "price", "list_price", "price_kind", "price_from", "currency", "category", "brand",
 )  # fmt: skip
 
 
@@ -34,20 +36,19 @@ class LastLook:
     """What the last look did.
 
     Attributes:
-        refilled: reason -> slots that were given to another product.
-        removed: reason -> recipients taken out, because nothing was left for one of their slots.
+        refilled: customer_id and reason of every slot that was given to another product.
+        removed: the same of every recipient taken out, because nothing was left for one of their slots.
     """
 
-    refilled: Mapping[str, int] = field(default_factory=dict)
-    removed: Mapping[str, int] = field(default_factory=dict)
+    refilled: Sequence[tuple[str, str]] = ()
+    removed: Sequence[tuple[str, str]] = ()
 
-    @property
-    def facts(self) -> dict[str, int]:
-        """For manifest and metadata: every reason, 0 included."""
-        return {
-            f"{what}_{reason}": getattr(self, what).get(reason, 0)
-            for what in ("refilled", "removed")
-            for reason in REASONS
+    def facts(self, recipients: Collection[str]) -> dict[str, int]:
+        """For manifest and metadata: slots refilled of these recipients, recipients removed, by reason."""
+        refilled = Counter(reason for customer, reason in self.refilled if customer in recipients)
+        removed = Counter(reason for _, reason in self.removed)
+        return {f"refilled_{reason}": refilled[reason] for reason in REASONS} | {
+            f"removed_{reason}": removed[reason] for reason in REASONS
         }
 
 
@@ -79,7 +80,7 @@ def refill(
     """
     shelf = shelf.set_index("product_id")
     stock = long["product_id"].map(shelf["stock"])
-    long = long.assign(stock=stock.astype("Float64").fillna(long["stock"]))
+    long = long.assign(stock=stock.astype("Float64").fillna(long["stock"])).reset_index(drop=True)
     ended = set(shelf.index[(shelf["end_at"] <= send_at).to_numpy()])
     ahead = set(shelf.index[(shelf["start_at"] > send_at).to_numpy()])
     counted = shelf["stock"].dropna().to_dict()
@@ -91,57 +92,93 @@ def refill(
             return NOT_YET_SOLD
         return SOLD_OUT if counted.get(product, least) < least else None
 
+    own = _Reserves.of(reserves)
     # Below one nothing can be sold, whatever the campaign asks for.
-    lowest = max(1.0, float(reserves["min_stock"].max())) if len(reserves) else 1.0
+    lowest = max([1.0, *own.least])
     suspects = {product for product in long["product_id"].unique() if gone(product, lowest)}
-    touched = long.loc[long["product_id"].isin(suspects), "customer_id"].unique()
-    spare = dict(list(_of(reserves, touched)))
-    limits = [name for name in reserves if f"{name}_most" in reserves]
-    by_customer = dict(list(_of(long, touched)))
-    places: dict[object, tuple[str, int]] = {}  # row of `long` -> the customer and their reserve
-    refilled, removed, leaving = Counter(), Counter(), []
-    for customer in touched:
-        rows, own = by_customer[customer], spare.get(customer, reserves.iloc[:0])
-        least = (
-            max(1.0, float(own["min_stock"].max())) if len(own) and own["min_stock"].notna().any() else 1.0
-        )
-        lost = {at: why for at, product in rows["product_id"].items() if (why := gone(product, least))}
-        here = set(rows["product_id"])
-        held = own[own["product_id"].isin(set(rows["product_id"].drop(list(lost))))]
-        chosen: dict[object, int] = {}
+    product, customers = long["product_id"].tolist(), long["customer_id"]
+    touched = customers.isin(customers[long["product_id"].isin(suspects)])
+    names, by_customer = customers.tolist(), dict[str, list[int]]()
+    for at in np.flatnonzero(touched).tolist():
+        by_customer.setdefault(names[at], []).append(at)
+    places: dict[int, int] = {}  # row of `long` -> row of `reserves`
+    refilled: list[tuple[str, str]] = []
+    removed: list[tuple[str, str]] = []
+    for customer, rows in by_customer.items():
+        mine = own.rows.get(customer, range(0))
+        least = max([1.0, *(own.least[row] for row in mine)])
+        listed = {at: product[at] for at in rows}
+        lost = {at: why for at, product in listed.items() if (why := gone(product, least))}
+        here = set(listed.values())
+        staying = {product for at, product in listed.items() if at not in lost}
+        held: Counter[tuple[int, int]] = Counter()
+        for row in mine:
+            if own.product[row] in staying:
+                held.update(own.groups(row))
+        chosen: dict[int, int] = {}
         for at in lost:
-            fit = next(
-                (
-                    place
-                    for place, line in own.iterrows()
-                    if line["product_id"] not in here
-                    and gone(line["product_id"], least) is None
-                    and all(
-                        line[name] < 0 or (held[name] == line[name]).sum() < line[f"{name}_most"]
-                        for name in limits
-                    )
-                ),
-                None,
-            )
-            if fit is None:
+            for row in mine:
+                other = own.product[row]
+                if other not in here and gone(other, least) is None and own.fits(row, held):
+                    here.add(other)
+                    held.update(own.groups(row))
+                    chosen[at] = row
+                    break
+            else:
                 break
-            here.add(own["product_id"].loc[fit])
-            held = pd.concat([held, own.loc[[fit]]])
-            chosen[at] = fit
         if len(chosen) < len(lost):
-            leaving.append(customer)
-            removed[next(why for at, why in lost.items() if at not in chosen)] += 1
-            continue
-        refilled.update(lost.values())
-        places |= chosen
+            removed.append((customer, next(why for at, why in lost.items() if at not in chosen)))
+        else:
+            refilled += [(customer, why) for why in lost.values()]
+            places |= chosen
     long = _written(long, reserves, catalogue, shelf, places, utm_source)
-    kept = long[~long["customer_id"].isin(leaving)].reset_index(drop=True)
-    return kept, LastLook(dict(refilled), dict(removed))
+    kept = long[~long["customer_id"].isin([customer for customer, _ in removed])].reset_index(drop=True)
+    return kept, LastLook(refilled, removed)
 
 
-def _of(rows: pd.DataFrame, customers: object) -> pd.core.groupby.DataFrameGroupBy | list:
-    """The rows of these customers, by customer."""
-    return rows[rows["customer_id"].isin(customers)].groupby("customer_id") if len(rows) else []
+@dataclass(frozen=True)
+class _Reserves:
+    """The reserves as lists by position.
+
+    Attributes:
+        rows: customer -> positions, in the order of the slots.
+        product: ids.
+        least: units in stock that the campaign asks for; 0 for any.
+        limits: int[n, limits], groups, -1 none.
+        most: int[n, limits].
+    """
+
+    rows: Mapping[str, Sequence[int]]
+    product: Sequence[str]
+    least: Sequence[float]
+    limits: np.ndarray
+    most: np.ndarray
+
+    @classmethod
+    def of(cls, reserves: pd.DataFrame) -> Self:
+        if reserves.empty:
+            none = np.empty((0, 0), dtype=np.int64)
+            return cls({}, (), (), none, none)
+        names = [name for name in reserves if f"{name}_most" in reserves]
+        order = np.lexsort((reserves["slot"], reserves["customer_id"]))
+        rows: dict[str, list[int]] = {}
+        for place, customer in zip(order.tolist(), reserves["customer_id"].to_numpy()[order], strict=True):
+            rows.setdefault(customer, []).append(place)
+        return cls(
+            rows,
+            reserves["product_id"].tolist(),
+            reserves["min_stock"].fillna(0).tolist(),
+            reserves[names].to_numpy(dtype=np.int64),
+            reserves[[f"{name}_most" for name in names]].to_numpy(dtype=np.int64),
+        )
+
+    def groups(self, row: int) -> list[tuple[int, int]]:
+        """(limit, group) of every limit that holds for the row."""
+        return [(limit, group) for limit, group in enumerate(self.limits[row].tolist()) if group >= 0]
+
+    def fits(self, row: int, held: Mapping[tuple[int, int], int]) -> bool:
+        """No group of the row is full."""
+        return all(held[place] < self.most[row, place[0]] for place in self.groups(row))
 
 
 def _written(
@@ -149,13 +186,13 @@ def _written(
     reserves: pd.DataFrame,
     catalogue: pd.DataFrame,
     shelf: pd.DataFrame,
-    places: Mapping[object, int],
+    places: Mapping[int, int],
     utm_source: str,
 ) -> pd.DataFrame:
     """The rows with the reserves in their places."""
     if not places:
         return long
-    at, line = list(places), reserves.loc[list(places.values())]
+    at, line = list(places), reserves.iloc[list(places.values())]
     of_product = catalogue.set_index("product_id").reindex(line["product_id"])
     new = long.loc[at].copy()
     for name in OF_RESERVE:

@@ -121,6 +121,7 @@ def first_sold(known: Known) -> np.ndarray:
     bought = known.purchased
     day = np.full(known.n_products, np.iinfo(np.int64).max)
     np.minimum.at(day, known.events.product[bought], known.events.day[bought])
+    np.minimum.at(day, known.guests.product, known.guests.day)
     return np.where(day == np.iinfo(np.int64).max, -1, day)
 
 

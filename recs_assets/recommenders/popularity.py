@@ -12,11 +12,14 @@ from recs_assets.recommenders.base import Recommender, pairs, rank_within
 
 
 def decayed_purchase_days(known: Known, half_life_days: float) -> np.ndarray:
-    """float64[n_products]: sum over customers and distinct purchase days of 0.5 ** (age / half-life);
-    NaN for products nobody bought."""
-    matrix = known.frequency(half_life_days)
-    total = np.bincount(matrix.indices, weights=matrix.data, minlength=known.n_products).astype(np.float64)
-    total[np.bincount(matrix.indices, minlength=known.n_products) == 0] = np.nan
+    """float64[n_products]: sum over customers and distinct purchase days of 0.5 ** (age / half-life), each
+    order of a guest counting as a customer's day; NaN for products nobody bought."""
+    matrix, guests = known.frequency(half_life_days), known.guests
+    age = known.anchor_day - guests.day.astype(np.float64)
+    product = np.concatenate([matrix.indices, guests.product])
+    weight = np.concatenate([matrix.data, np.power(0.5, age / half_life_days)])
+    total = np.bincount(product, weights=weight, minlength=known.n_products).astype(np.float64)
+    total[np.bincount(product, minlength=known.n_products) == 0] = np.nan
     return total
 
 

@@ -52,6 +52,10 @@ class ShopWords(_Model):
     order_statuses: dict[str, Literal["purchase", "not_a_purchase"]] = Field(
         {}, description="State of an order, in any case -> whether such an order is a purchase."
     )
+    guest_ids: tuple[Text, ...] = Field(
+        (),
+        description="What stands for the customer in the orders of guests, in any case; an empty id always does.",
+    )
     not_products: NotProducts | None = Field(
         None, description="What is no product; none: the shop has not said."
     )

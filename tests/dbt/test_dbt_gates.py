@@ -37,6 +37,7 @@ def test_each_fault_fails_its_test(tested):
         "assert_recommended_products_available",
         "assert_recs_before_as_of",
         "assert_slots_complete",
+        "assert_some_order_is_a_purchase",
         "assert_slots_traced",
         "assert_traces_add_up",
         "assert_waterfall_adds_up",
@@ -52,3 +53,11 @@ def test_quarantine_gate_names_table_count_and_share(tested):
         "example the row 1-good."
     ) in said
     assert "order_items: 40 of 49" not in tested
+
+
+def test_a_shop_without_a_purchase_hears_its_states_and_the_key(tested):
+    assert (
+        "No order before 2024-03-04 counts as a purchase. The states of the orders are: completed (5), cancelled (1), "
+        "pending (1), shipped (1). Say in source.toml which of them are purchases: "
+        'order_statuses = { "a state" = "purchase" }.'
+    ) in tested

@@ -262,13 +262,18 @@ def with_bad_rows(data: Path) -> None:
 
     def items(rows: list[Row]) -> list[Row]:
         new = rows[100]
+        customer = {row["order_id"]: row["customer_id"] for row in shops.rows_of(data, "orders")}
+        buyer = customer[new["order_id"]]
+        bought = {row["product_id"] for row in rows if customer.get(row["order_id"]) == buyer}
+        # Less than none of what was never bought: there is nothing to take back.
+        never = min({row["product_id"] for row in rows if row["product_id"].startswith("tea")} - bought)
         return [
             *rows,
             rows[50],
             new | {"line_id": "bad-1", "product_id": "nothing"},
-            new | {"line_id": "bad-2", "quantity": -1.0},
+            new | {"line_id": "bad-2", "product_id": never, "quantity": -1.0},
             new | {"line_id": "bad-3", "quantity": 0.0},
-            new | {"line_id": "bad-4", "amount": -2.5},
+            new | {"line_id": "bad-4", "product_id": never, "amount": -2.5},
             new | {"line_id": "bad\0-5"},
             new | {"line_id": "bad-6", "order_id": "bad-1"},
         ]

@@ -39,6 +39,7 @@ PUBLISHED = {
     "model_metrics",
     "not_products",
     "order_lines",
+    "order_states",
     "products",
     "publish_log",
     "quarantine",

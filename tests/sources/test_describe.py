@@ -13,7 +13,9 @@ def test_column_tables_are_those_of_the_schema():
 
 
 def test_the_examples_of_source_toml_are_read(tmp_path):
-    beside, source = [block.split("```")[0] for block in DOC.read_text("utf-8").split("```toml")[1:]]
+    blocks = [block.split("```")[0] for block in DOC.read_text("utf-8").split("```toml")[1:]]
+    beside = next(block for block in blocks if "ignored_files" in block)
+    source = next(block for block in blocks if "[files." in block)
     words = shop_words(tomllib.loads(beside), "source.toml")
     assert words.ignored_files == ("*.pdf", "old_*.csv")
     assert words.ignored_columns == {"orders": ("note", "utm_*")}

@@ -373,7 +373,7 @@ def test_every_table_lands_with_exactly_the_declared_columns(con, shop):
             (column.name, "TIMESTAMP" if column.type == "TIMESTAMPTZ" else column.type)
             for column in table.columns
         ]
-    assert rows(con, "orders") == [("o1", "c1", datetime(2024, 5, 1, 10), "completed", None)]
+    assert rows(con, "orders") == [("o1", "c1", datetime(2024, 5, 1, 10), "completed", None, None)]
     assert rows(con, "order_items") == [("o1", "1", "p1", 1.0, 2.5, None)]
     assert rows(con, "searches") == []
 

@@ -74,13 +74,13 @@ CSV_FAILURES = {
         "orders.csv",
         "order_id,customer_id,ordered_at,status,currenci\no1,c1,2024-05-01,completed,EUR\n",
         "orders.csv line 1: column 'currenci' is not declared: rename it to 'currency' "
-        "(declared columns: order_id, customer_id, ordered_at, status, currency).",
+        "(declared columns: order_id, customer_id, ordered_at, status, currency, updated_at).",
     ),
     "unknown column": (
         "orders.csv",
         "order_id,customer_id,ordered_at,status,xyz\no1,c1,2024-05-01,completed,1\n",
         "orders.csv line 1: column 'xyz' is not declared: leave it out of the export "
-        "(declared columns: order_id, customer_id, ordered_at, status, currency).",
+        "(declared columns: order_id, customer_id, ordered_at, status, currency, updated_at).",
     ),
     "doubled column": (
         "orders.csv",

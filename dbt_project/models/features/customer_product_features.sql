@@ -1,6 +1,6 @@
 with purchases as (
 
-    select * from {{ ref('int_purchase_pairs_anchored') }}
+    select * from {{ ref('int_purchase_pairs_anchored') }} where customer_id is not null
 
 ),
 

@@ -29,15 +29,17 @@ pairs as (
 
 sold as (
 
+    -- Guests buy, but who they are, and whether they come back, is not known: their purchases count,
+    -- as one row without a customer, and they are no buyers.
     select
         as_of,
         product_id,
-        count(*) as buyers,
-        {{ count_where('purchases_7d > 0') }} as buyers_7d,
-        {{ count_where('purchases_28d > 0') }} as buyers_28d,
-        {{ count_where('purchases_91d > 0') }} as buyers_91d,
-        {{ count_where('days_since_first <= 28') }} as new_buyers_28d,
-        {{ count_where('order_days >= 2') }} as repeat_buyers,
+        count(customer_id) as buyers,
+        {{ count_where('customer_id is not null and purchases_7d > 0') }} as buyers_7d,
+        {{ count_where('customer_id is not null and purchases_28d > 0') }} as buyers_28d,
+        {{ count_where('customer_id is not null and purchases_91d > 0') }} as buyers_91d,
+        {{ count_where('customer_id is not null and days_since_first <= 28') }} as new_buyers_28d,
+        {{ count_where('customer_id is not null and order_days >= 2') }} as repeat_buyers,
         cast(sum(purchases) as bigint) as purchases,
         cast(sum(purchases_7d) as bigint) as purchases_7d,
         cast(sum(purchases_28d) as bigint) as purchases_28d,
@@ -48,8 +50,8 @@ sold as (
         {{ exact_sum('decayed_purchases_7', digits=18) }} as decayed_purchases_7,
         {{ exact_sum('decayed_purchases_28', digits=18) }} as decayed_purchases_28,
         {{ exact_sum('decayed_purchases_91', digits=18) }} as decayed_purchases_91,
-        coalesce(cast(sum(gap_days) as bigint), 0) as gap_days,
-        cast(sum(order_days - 1) as bigint) as gaps,
+        coalesce(cast(sum(case when customer_id is not null then gap_days end) as bigint), 0) as gap_days,
+        coalesce(cast(sum(case when customer_id is not null then order_days - 1 end) as bigint), 0) as gaps,
         min(first_bought_at) as first_sold_at,
         max(last_bought_at) as last_sold_at
     from pairs

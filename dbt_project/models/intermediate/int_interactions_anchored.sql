@@ -1,6 +1,6 @@
 -- What is known at each anchor: the one place where a backtest looks back in time. Customers
 -- who joined later are unknown, a purchase counts until it was wholly returned, and its
--- quantity is net of the units returned by then.
+-- quantity is net of the units returned by then. What guests bought has no customer.
 with anchors as (
     {{ anchors() }}
 
@@ -41,10 +41,12 @@ known as (
         on
             interactions.occurred_at < anchors.as_of
             and (interactions.voided_at is null or interactions.voided_at >= anchors.as_of)
-    inner join customers
+    left join customers
         on
             interactions.customer_id = customers.customer_id
             and (customers.joined_at is null or customers.joined_at < anchors.as_of)
+    -- A guest is nobody, but bought.
+    where customers.customer_id is not null or interactions.customer_id is null
 
 ),
 

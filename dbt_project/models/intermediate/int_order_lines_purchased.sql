@@ -1,7 +1,7 @@
 -- Lines of orders that count as purchases, of customers that may still be remembered.
 with orders as (
 
-    select * from {{ ref('stg_orders') }}
+    select * from {{ ref('int_orders_judged') }}
 
 ),
 
@@ -49,9 +49,8 @@ purchases as (
     left join erased on orders.customer_id = erased.customer_id
     where
         erased.customer_id is null
-        and orders.status not in (
-            {%- for status in var('not_a_purchase') %}'{{ status }}'{{ ', ' if not loop.last }}{% endfor -%}
-        )
+        -- One that was undone counts until then (int_returns_allocated_to_lines).
+        and (orders.counts_as = 'purchase' or orders.undone_at is not null)
 
 ),
 

@@ -1,16 +1,52 @@
 -- Returns name an order and a product, not a line. Lay the units ordered end to end, line by
 -- line, and the units returned end to end, oldest first: where the two rulers overlap, that
 -- return took those units from that line. Units beyond what was ordered overlap nothing.
-with returns as (
+-- What a negative line took back, and an order whose later rows say that it is no purchase any
+-- more, are netted like returns, from their own time on.
+with booked as (
+
+    select
+        'return' as kind,
+        return_id,
+        order_id,
+        product_id,
+        quantity,
+        returned_at
+    from {{ ref('stg_returns') }}
+    union all
+    select
+        case when credit_order_id = order_id then 'correction' else 'credit' end as kind,
+        credit_order_id as return_id,
+        order_id,
+        product_id,
+        quantity,
+        credited_at as returned_at
+    from {{ ref('int_credits_allocated_to_orders') }}
+    union all
+    select
+        'undone' as kind,
+        orders.order_id as return_id,
+        orders.order_id,
+        lines.product_id,
+        {{ exact_sum('lines.quantity', 6) }} as quantity,
+        orders.undone_at as returned_at
+    from {{ ref('int_orders_judged') }} as orders
+    inner join {{ ref('int_order_lines_purchased') }} as lines on orders.order_id = lines.order_id
+    where orders.undone_at is not null
+    group by orders.order_id, lines.product_id, orders.undone_at
+
+),
+
+returns as (
 
     select
         *,
         sum(quantity) over (
             partition by order_id, product_id
-            order by returned_at, return_id
+            order by returned_at, kind, return_id
             rows between unbounded preceding and current row
         ) as returned_to
-    from {{ ref('stg_returns') }}
+    from booked
 
 ),
 
@@ -40,6 +76,7 @@ lines as (
 overlapped as (
 
     select
+        returns.kind,
         returns.return_id,
         lines.order_id,
         lines.line_id,
@@ -64,6 +101,7 @@ overlapped as (
 final as (
 
     select
+        kind,
         return_id,
         order_id,
         line_id,
@@ -80,4 +118,4 @@ final as (
 )
 
 select * from final
-order by order_id, line_id, return_id
+order by order_id, line_id, kind, return_id

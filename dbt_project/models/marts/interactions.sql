@@ -89,9 +89,12 @@ final as (
 
     select events.*
     from events
-    inner join customers on events.customer_id = customers.customer_id
+    left join customers on events.customer_id = customers.customer_id
     left join not_products on events.product_id = not_products.product_id
-    where not_products.product_id is null
+    where
+        not_products.product_id is null
+        -- What a guest bought belongs to products and baskets, and to nobody's history.
+        and (customers.customer_id is not null or events.customer_id is null)
 
 )
 

@@ -8,4 +8,5 @@ select
     weight,
     voided_at
 from {{ ref('interactions') }}
+where customer_id is not null
 order by customer_id, occurred_at, product_id, event_type, order_id, weight

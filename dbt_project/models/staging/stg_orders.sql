@@ -11,7 +11,8 @@ final as (
         customer_id,
         ordered_at,
         status,
-        currency
+        currency,
+        updated_at
     from accepted
 
 )

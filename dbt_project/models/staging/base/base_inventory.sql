@@ -3,7 +3,8 @@ with source as (
     select
         {{ clean_text('product_id') }} as product_id,
         counted_at,
-        stock
+        stock,
+        {{ file_row() }} as file_row
     from {{ source('raw', 'inventory') }}
 
 ),
@@ -32,7 +33,7 @@ judged as (
 
 final as (
 
-    {{ with_duplicates_rejected('judged', key=['product_id', 'counted_at'], columns=['stock']) }}
+    {{ with_duplicates_rejected('judged', key=['product_id', 'counted_at'], columns=['file_row desc']) }}
 
 )
 

@@ -6,7 +6,8 @@ with source as (
         {{ clean_text('product_id') }} as product_id,
         quantity,
         amount,
-        discount
+        discount,
+        {{ file_row() }} as file_row
     from {{ source('raw', 'order_items') }}
 
 ),
@@ -17,7 +18,7 @@ orders as (
 
     select
         order_id,
-        min(customer_id) as customer_id,
+        coalesce(min(case when reject_reason is null then customer_id end), min(customer_id)) as customer_id,
         min(ordered_at) as seen_at,
         min(case when reject_reason is null then ordered_at end) as ordered_at
     from {{ ref('base_orders') }}
@@ -32,26 +33,83 @@ products as (
 
 ),
 
-judged as (
+dated as (
 
     select
         source.*,
         orders.customer_id,
         orders.seen_at,
         orders.ordered_at,
-        case
-            {{ when_id_is_bad(['source.order_id', 'source.line_id', 'source.product_id']) }}
-            {{ when_orphan('orphan_order', 'orders.ordered_at', 'orders.ordered_at', 'orders.seen_at') }}
-            {{ when_orphan('orphan_product', 'products.product_id') }}
-            {{ when_number_is_bad('source.quantity') }}
-            {{ when_number_is_bad('source.amount') }}
-            {{ when_number_is_bad('source.discount', optional=true) }}
-            when source.quantity <= 0 then 'non_positive_quantity'
-            when source.amount < 0 or source.discount < 0 then 'negative_amount'
-        end as broken_rule
+        coalesce(source.quantity < 0 or (source.quantity > 0 and source.amount < 0), false) as is_credit
     from source
     left join orders on source.order_id = orders.order_id
-    left join products on source.product_id = products.product_id
+
+),
+
+-- A credit takes back what was sold before: in its own order, or to its customer until then.
+sold as (
+
+    select
+        order_id,
+        product_id,
+        customer_id,
+        ordered_at
+    from dated
+    where quantity > 0 and not is_credit and product_id in (select product_id from dated where is_credit)
+
+),
+
+sold_in_order as (
+
+    select distinct
+        order_id,
+        product_id
+    from sold
+
+),
+
+sold_to_customer as (
+
+    select
+        customer_id,
+        product_id,
+        min(ordered_at) as first_sold_at
+    from sold
+    where customer_id is not null
+    group by customer_id, product_id
+
+),
+
+judged as (
+
+    select
+        dated.*,
+        case
+            {{ when_id_is_bad(['dated.order_id', 'dated.line_id', 'dated.product_id']) }}
+            {{ when_orphan('orphan_order', 'dated.ordered_at', 'dated.ordered_at', 'dated.seen_at') }}
+            {{ when_orphan('orphan_product', 'products.product_id') }}
+            {{ when_number_is_bad('dated.quantity') }}
+            {{ when_number_is_bad('dated.amount') }}
+            {{ when_number_is_bad('dated.discount', optional=true) }}
+            when
+                dated.is_credit
+                and (sold_in_order.order_id is not null or sold_to_customer.first_sold_at <= dated.ordered_at)
+                then null
+            when dated.quantity <= 0 then 'non_positive_quantity'
+            when dated.amount < 0 or dated.discount < 0 then 'negative_amount'
+        end as broken_rule
+    from dated
+    left join products on dated.product_id = products.product_id
+    left join sold_in_order
+        on
+            dated.is_credit
+            and dated.order_id = sold_in_order.order_id
+            and dated.product_id = sold_in_order.product_id
+    left join sold_to_customer
+        on
+            dated.is_credit
+            and dated.customer_id = sold_to_customer.customer_id
+            and dated.product_id = sold_to_customer.product_id
 
 ),
 
@@ -59,8 +117,8 @@ final as (
 
     {{ with_duplicates_rejected(
         'judged',
-        key=['order_id', 'line_id'],
-        columns=['product_id', 'quantity', 'amount', 'discount'],
+        key=['order_id', 'line_id', 'is_credit'],
+        columns=['file_row desc'],
     ) }}
 
 )

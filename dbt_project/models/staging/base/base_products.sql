@@ -15,7 +15,8 @@ with source as (
         {{ clean_text('image_url') }} as image_url,
         {{ clean_text('description') }} as description,
         {{ clean_text('attributes') }} as attributes,
-        {{ clean_text('merchant_id') }} as merchant_id
+        {{ clean_text('merchant_id') }} as merchant_id,
+        {{ file_row() }} as file_row
     from {{ source('raw', 'products') }}
 
 ),
@@ -40,10 +41,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['product_id'],
-        columns=[
-            'name', 'start_at', 'end_at', 'parent_id', 'brand', 'category', 'vertical', 'price', 'cost',
-            'url', 'image_url', 'description', 'attributes', 'merchant_id',
-        ],
+        columns=['file_row desc'],
     ) }}
 
 )

@@ -7,7 +7,8 @@ with source as (
         announced_at,
         start_at,
         end_at,
-        reach
+        reach,
+        {{ file_row() }} as file_row
     from {{ source('raw', 'promotions') }}
 
 ),
@@ -41,7 +42,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['promotion_id'],
-        columns=['product_id', 'kind', 'start_at', 'end_at', 'reach'],
+        columns=['file_row desc'],
         event_at='announced_at',
     ) }}
 

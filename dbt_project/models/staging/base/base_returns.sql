@@ -4,9 +4,11 @@ with source as (
         {{ clean_text('return_id') }} as return_id,
         {{ clean_text('order_id') }} as order_id,
         {{ clean_text('product_id') }} as product_id,
-        quantity,
+        -- Units that came back are sometimes written as less than none.
+        abs(quantity) as quantity,
         returned_at,
-        {{ clean_text('reason') }} as reason
+        {{ clean_text('reason') }} as reason,
+        {{ file_row() }} as file_row
     from {{ source('raw', 'returns') }}
 
 ),
@@ -61,7 +63,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['return_id'],
-        columns=['order_id', 'product_id', 'quantity', 'reason'],
+        columns=['file_row desc'],
         event_at='returned_at',
     ) }}
 

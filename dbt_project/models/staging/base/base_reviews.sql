@@ -7,7 +7,8 @@ with source as (
         rating,
         reviewed_at,
         {{ clean_text('title') }} as title,
-        {{ clean_text('body') }} as body
+        {{ clean_text('body') }} as body,
+        {{ file_row() }} as file_row
     from {{ source('raw', 'reviews') }}
 
 ),
@@ -48,7 +49,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['review_id'],
-        columns=['customer_id', 'product_id', 'rating', 'title', 'body'],
+        columns=['file_row desc'],
         event_at='reviewed_at',
     ) }}
 

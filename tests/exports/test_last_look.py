@@ -1,0 +1,188 @@
+"""What sold out, or may not be sold when the email leaves, gives its slot to the next product that the rules allow."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pandas as pd
+import pytest
+
+from recs_assets.exports.email import LONG, recommendation_id
+from recs_assets.exports.last_look import OF_PRODUCT, OF_RESERVE, LastLook, refill
+
+AS_OF, SEND = date(2025, 6, 30), datetime(2025, 6, 30, 6)
+MIDNIGHT = pd.Timestamp("2025-07-14", tz="UTC")
+PRODUCTS = ("tea", "mug", "pot", "jam", "ham", "nut", "oil")
+CATALOGUE = pd.DataFrame(
+    {
+        "product_id": PRODUCTS,
+        "title": [name.title() for name in PRODUCTS],
+        "image_url": None,
+        "price": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+        "list_price": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0],
+        "category": ["a", "a", "b", "b", "c", "c", "a"],
+        "brand": None,
+        "currency": "EUR",
+        "price_kind": "price",
+        "price_from": False,
+    }
+)
+PAGES = dict.fromkeys(PRODUCTS, "https://shop.example/x")
+
+
+def reserves(*lists, most=2, min_stock=1.0):
+    """Per customer (ann, bob, ...) the products in order; the first two are their slots."""
+    category = CATALOGUE.set_index("product_id")["category"].map({"a": 0, "b": 1, "c": 2})
+    rows = [
+        (customer, slot, product)
+        for customer, products in zip(("ann", "bob", "cay"), lists, strict=False)
+        for slot, product in enumerate(products, 1)
+    ]
+    frame = pd.DataFrame(rows, columns=["customer_id", "slot", "product_id"])
+    return frame.assign(
+        url=frame["product_id"].map(PAGES), expires_at=MIDNIGHT, score=1.0 / frame["slot"], p_purchase=0.5,
+        source="als", slot_type="personal", fallback_level="personal", repeat="new", reason_code="popular",
+        reason_text="Popular: " + frame["product_id"], reason_family=None, because_product_id=None, because_at=pd.NaT,
+        support=float("nan"), confidence=float("nan"), min_stock=min_stock,
+        max_per_category=frame["product_id"].map(category), max_per_category_most=most,
+    )  # fmt: skip
+
+
+def published(kept):
+    """The rows of the first two slots, with every column of the table."""
+    rows = kept[kept["slot"] <= 2]
+    rows = rows.merge(CATALOGUE, on="product_id", how="left").assign(
+        campaign="mail", as_of=AS_OF, send_at=pd.Timestamp("2025-06-30 04:00", tz="UTC"), run_id="r1", arm="treatment",
+        locale="de-DE", timezone=None, model_version="query 1", window_days=14, stock=9.0, email_hash=None,
+        suppression_checked_at=MIDNIGHT, recommendation_id="0" * 20,
+    )  # fmt: skip
+    missing = {name: None for name in LONG if name not in rows}
+    numbers = ["price", "list_price", "stock", "score", "p_purchase", "support", "confidence"]
+    return rows.assign(**missing)[list(LONG)].astype(dict.fromkeys(numbers, "Float64"))
+
+
+def shelf(stock=(), ends=(), starts=()):
+    frame = pd.DataFrame(
+        {"product_id": PRODUCTS, "stock": float("nan"), "start_at": pd.NaT, "end_at": pd.NaT}
+    )
+    frame = frame.astype({"start_at": "datetime64[us]", "end_at": "datetime64[us]"}).set_index("product_id")
+    for column, values in (("stock", stock), ("end_at", ends), ("start_at", starts)):
+        for product, value in dict(values).items():
+            frame.loc[product, column] = value
+    return frame.reset_index()
+
+
+def test_every_column_is_the_recipients_the_reserves_or_the_products():
+    of_recipient = {
+        "campaign", "as_of", "customer_id", "slot", "email_hash", "locale", "timezone", "send_at", "run_id", "model_version",
+        "arm", "window_days", "suppression_checked_at",
+    }  # fmt: skip
+    parts = [of_recipient, set(OF_RESERVE), set(OF_PRODUCT), {"stock", "recommendation_id"}]
+    assert set.union(*parts) == set(LONG)
+    assert sum(map(len, parts)) == len(LONG)
+
+
+def looked(kept, now):
+    rows, look = refill(published(kept), kept, now, CATALOGUE, SEND, "newsletter")
+    return rows.groupby("customer_id")["product_id"].apply(list).to_dict(), look
+
+
+def test_nothing_sold_out_nothing_changes():
+    kept = reserves(["tea", "pot", "jam"])
+    rows, look = refill(published(kept), kept, shelf(), CATALOGUE, SEND, "newsletter")
+    pd.testing.assert_frame_equal(rows, published(kept))
+    assert look == LastLook([], [])
+    assert look.facts({"ann"}) == {
+        "refilled_sold_out": 0, "refilled_sale_over": 0, "refilled_not_yet_on_sale": 0,
+        "removed_sold_out": 0, "removed_sale_over": 0, "removed_not_yet_on_sale": 0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("now", "expected", "reason"),
+    [
+        (shelf(stock={"tea": 0}), ["jam", "pot"], "sold_out"),
+        (shelf(stock={"tea": -2}), ["jam", "pot"], "sold_out"),
+        (shelf(stock={"pot": 0}), ["tea", "jam"], "sold_out"),
+        # The reserve is gone, too: the one after it.
+        (shelf(stock={"tea": 0, "jam": 0}), ["ham", "pot"], "sold_out"),
+        (shelf(ends={"tea": SEND}), ["jam", "pot"], "sale_over"),
+        (shelf(starts={"tea": datetime(2025, 6, 30, 7)}), ["jam", "pot"], "not_yet_on_sale"),
+    ],
+)
+def test_the_slot_goes_to_the_next_reserve(now, expected, reason):
+    kept = reserves(["tea", "pot", "jam", "ham"])
+    assert looked(kept, now) == ({"ann": expected}, LastLook([("ann", reason)], []))
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        shelf(stock={"tea": 1}),
+        shelf(ends={"tea": datetime(2025, 6, 30, 6, 0, 1)}),
+        shelf(starts={"tea": SEND}),
+    ],
+)
+def test_what_can_be_had_stays(now):
+    assert looked(reserves(["tea", "pot", "jam"]), now)[0] == {"ann": ["tea", "pot"]}
+
+
+def test_the_campaigns_own_least_stock_holds_for_slot_and_reserve():
+    kept = reserves(["tea", "pot", "jam", "ham"], min_stock=5.0)
+    now = shelf(stock={"tea": 4, "jam": 3, "ham": 5, "pot": 5})
+    assert looked(kept, now) == ({"ann": ["ham", "pot"]}, LastLook([("ann", "sold_out")], []))
+
+
+def test_a_reserve_keeps_the_limits():
+    """One of each category: jam, of pot's, may stand only where pot is gone."""
+    kept = reserves(["tea", "pot", "jam", "ham"], most=1)
+    assert looked(kept, shelf(stock={"tea": 0}))[0] == {"ann": ["ham", "pot"]}
+    assert looked(kept, shelf(stock={"pot": 0}))[0] == {"ann": ["tea", "jam"]}
+    # Both: jam for tea, then nothing else of b, so ham.
+    assert looked(kept, shelf(stock={"tea": 0, "pot": 0}))[0] == {"ann": ["jam", "ham"]}
+
+
+def test_who_has_nothing_left_is_taken_out_whole():
+    kept = reserves(["tea", "pot", "jam"], ["ham", "tea"], ["ham", "nut"])
+    found, look = looked(kept, shelf(stock={"tea": 0}))
+    assert found == {"ann": ["jam", "pot"], "cay": ["ham", "nut"]}
+    assert look == LastLook([("ann", "sold_out")], [("bob", "sold_out")])
+    # Of who withdrew meanwhile no slot is counted.
+    assert [look.facts(who)["refilled_sold_out"] for who in ({"ann", "cay"}, {"cay"})] == [1, 0]
+    assert look.facts({"ann", "cay"})["removed_sold_out"] == 1
+
+
+def test_a_refilled_row_is_true_in_every_column():
+    kept = reserves(["tea", "pot", "jam"])
+    rows, _ = refill(published(kept), kept, shelf(stock={"tea": 0, "jam": 3}), CATALOGUE, SEND, "crm")
+    new, old = rows.iloc[0], published(kept).iloc[0]
+    identifier = recommendation_id("mail", AS_OF, "ann", 1, "jam")
+    assert new[["customer_id", "slot", "product_id", "title", "category", "price", "list_price", "stock"]].tolist() == [
+        "ann", 1, "jam", "Jam", "b", 4.0, 4.0, 3.0,
+    ]  # fmt: skip
+    assert (new["reason_text"], new["score"], new["p_purchase"]) == ("Popular: jam", 1 / 3, 0.5)
+    assert new["recommendation_id"] == identifier
+    assert new["url"] == (
+        "https://shop.example/x?utm_source=crm&utm_medium=email&utm_campaign=mail&utm_content=slot-1"
+        f"&recommendation_id={identifier}"
+    )
+    same = [
+        "campaign",
+        "as_of",
+        "locale",
+        "currency",
+        "send_at",
+        "run_id",
+        "arm",
+        "model_version",
+        "window_days",
+    ]
+    assert new[same].tolist() == old[same].tolist()
+    assert rows.dtypes.to_dict() == published(kept).dtypes.to_dict()
+
+
+def test_a_campaign_without_reserves_still_looks():
+    kept = reserves(["tea", "pot"], ["pot", "jam"])
+    rows, look = refill(published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, SEND, "crm")
+    assert rows["customer_id"].unique().tolist() == ["bob"]
+    assert look == LastLook([], [("ann", "sold_out")])
