@@ -275,7 +275,11 @@ RAW_TABLES: dict[str, Table] = {
                 ("campaign", "VARCHAR!", "Name of the campaign."),
                 ("customer_id", "VARCHAR!", "Recipient."),
                 ("product_id", "VARCHAR", "Product it was about, if any."),
-                ("event_type", "VARCHAR!", "sent, opened, clicked, purchased, bounced."),
+                (
+                    "event_type",
+                    "VARCHAR!",
+                    "sent, opened, clicked, purchased, bounced, complained, unsubscribed.",
+                ),
                 ("occurred_at", "TIMESTAMPTZ!", "When it happened."),
                 ("arm", "VARCHAR", "Experiment arm."),
             ],

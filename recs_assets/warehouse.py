@@ -29,7 +29,7 @@ from recs_assets.interactions import EVENT_TYPES, Events, GuestPurchases, Known
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.evidence import Offers
 from recs_assets.ranking.features import BY_NAME, TABLES, Feature, put_columns, source_frame
-from recs_assets.schema import RAW_TABLES, WarehouseError
+from recs_assets.schema import RAW_TABLES, GateError, WarehouseError
 from recs_assets.snapshots import Published, Snapshots, quoted
 
 # What the rules of a campaign need to know of the days before an anchor.
@@ -324,6 +324,130 @@ class Warehouse:
                 {"now": now},
             ).df()
 
+    # -- who said no ----------------------------------------------------------------------
+
+    def withdrawal_counts(self, week: date) -> dict[str, int]:
+        """Of the week: withdrawals, those that match no customer (unmatched), those of erased people who
+        are in no file any more (gone), as many as may be unmatched (allowed); and customers with a usable
+        address, None where the shop keeps no addresses in its files (addresses)."""
+        with self.read(week) as connection:
+            counts = connection.execute(
+                "select withdrawals, unmatched, gone, allowed from staging.stg_withdrawals_counted"
+            ).df()
+            addresses = connection.execute(
+                """
+                select count(*) filter (where address_kind = 'usable'), count(*)
+                from intermediate.int_customer_addresses
+                """
+            ).fetchall()[0]
+        return {name: int(count) for name, count in counts.iloc[0].items()} | {
+            "addresses": addresses[0] if addresses[1] else None
+        }
+
+    def unknown_event_types(self, week: date) -> dict[str, int]:
+        """Types of the week's campaign events that are not known -> rows, the most frequent first. What
+        does not look like a word is counted as "other"."""
+        with self.read(week) as connection:
+            return dict(
+                connection.execute(
+                    """
+                    with types as (
+                        select json_extract_string(row_json, '$.event_type') as type
+                        from intermediate.int_rows_rejected
+                        where source_table = 'campaign_events' and reason = 'unknown_event_type'
+                          and event_at < $week
+                    )
+                    select case when regexp_matches(type, '^[a-z_]{1,40}$') then type else 'other' end, count(*)
+                    from types group by 1 order by 2 desc, 1
+                    """,
+                    {"week": week},
+                ).fetchall()
+            )
+
+    def consent_sentences(self, week: date) -> list[str]:
+        """What the published week says of everybody who said no: how many match no customer, 0 too."""
+        with self.snapshot() as connection:
+            rows = connection.execute(
+                "select sentence from recs.gates where as_of = ? and gate = 'consent' order by subject desc",
+                [week],
+            ).fetchall()
+        return [sentence for (sentence,) in rows]
+
+    def newest_consents(
+        self,
+        week: date,
+        land: Callable[[duckdb.DuckDBPyConnection, str], object],
+        newest: datetime,
+        unmatched_allowed: int,
+    ) -> pd.DataFrame:
+        """Who said no by now: the week's own views of consent, on files that are read anew.
+
+        An account is looked for among the newest customers and those of the week, under the addresses
+        of both: the week's are written to. Whose flag is false by now counts as unsubscribed.
+
+        Args:
+            week: whose views and customers.
+            land: reads a raw table of the shop into `raw` of a connection, given its name.
+            newest: latest shop-local time at which somebody can have come back; a withdrawal counts
+                whatever its date.
+            unmatched_allowed: withdrawals that may match no customer.
+
+        Returns:
+            customer_id and consent_state (erased, objected, unsubscribed) of those who may not be
+            written to, by id.
+
+        Raises:
+            GateError: more withdrawals match no customer than may.
+            WarehouseError: no build file, or one that lacks the views.
+        """
+        names = ("stg_consent_changes", "stg_customer_consents", "stg_withdrawals_counted")
+        with self.read(week) as connection:
+            views = dict(
+                connection.execute(
+                    "select view_name, sql from duckdb_views() where schema_name = 'staging'"
+                ).fetchall()
+            )
+            if missing := [name for name in names if name not in views]:
+                raise WarehouseError(
+                    f"The build file of {week} has no view staging.{missing[0]}: run the week again."
+                )
+            then = connection.execute(
+                "select customer_id, joined_at, email, email_eligible from staging.stg_customers"
+            ).to_arrow_table()
+        with self.scratch() as connection:
+            # The views name their tables with the build file's own name.
+            connection.execute("attach ':memory:' as build")
+            connection.execute("create schema build.raw; create schema build.staging")
+            for table in ("customers", "consents", "campaign_events"):
+                land(connection, table)
+                connection.execute(f"create table build.raw.{table} as from raw.{table}")
+            connection.register("customers_then", then)
+            connection.execute("insert into build.raw.customers by name from customers_then")
+            connection.execute("use build")
+            connection.execute("set variable consents_until = timestamp 'infinity'")
+            connection.execute("set variable newest_consent = ?::timestamp", [newest])
+            connection.execute("set variable unmatched_withdrawals = ?::bigint", [unmatched_allowed])
+            for name in names:
+                connection.execute(views[name])
+            refused = connection.execute(
+                "select sentence from staging.stg_withdrawals_counted where unmatched > allowed"
+            ).fetchall()
+            if refused:
+                raise GateError(f"No file is written. {refused[0][0]}")
+            return connection.execute(
+                """
+                with withdrew as (
+                    from staging.stg_customer_consents where consent_state <> 'subscribed'
+                )
+                from withdrew
+                union all
+                select distinct trim(customer_id), 'unsubscribed' from memory.raw.customers
+                where email_eligible is distinct from true
+                  and trim(customer_id) not in (select customer_id from withdrew)
+                order by customer_id
+                """
+            ).df()
+
     # -- what the models read -------------------------------------------------------------
 
     def forget_cached(self) -> None:
@@ -423,11 +547,17 @@ class Warehouse:
                 ) from error
 
     def people_and_products(self, week: date) -> tuple[pd.DataFrame, set[str], int]:
-        """What is so at the week: customers (customer_id, email_eligible) by id, the products that may
-        be sold, and how many customers were erased."""
+        """What is so at the week: customers (customer_id, email_eligible, address: a number that accounts
+        with one address share, -1 none; last_day of an order as days since 1970-01-01, -1 none) by id, the
+        products that may be sold, and how many customers were erased."""
         with self.read(week) as connection:
             customers = connection.execute(
-                "select customer_id, email_eligible from marts.customers order by customer_id"
+                """
+                select customer_id, email_eligible, coalesce(address_group, -1) as address,
+                    coalesce(last_order_at::date - date '1970-01-01', -1) as last_day
+                from marts.customers left join intermediate.int_customer_addresses using (customer_id)
+                order by customer_id
+                """
             ).df()
             products = connection.execute(
                 "select product_id from features.product_features where as_of = ? and available", [week]
@@ -529,7 +659,8 @@ class Warehouse:
         Returns:
             products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
             customers: customer_id, consent_state, bounced (after the last sign of life),
-                test_account (of the segment "test").
+                test_account (of the segment "test", or with a test's address), no_address, unusable_address,
+                address (a number that accounts with one usable address share; null without).
             carts: pairs put into the cart within 28 days and not bought since.
             rejected: pairs of which a unit came back (the correction of a till is no such thing), or whose
                 latest rating is 2 or lower; none of customers who objected: nothing of theirs shapes a list.
@@ -560,8 +691,13 @@ class Warehouse:
                 )
                 select customer_id, consent_state,
                     coalesce(bounced_at > coalesce(alive_at, timestamp '1970-01-01'), false) as bounced,
-                    coalesce(lower(trim(segment)) = 'test', false) as test_account
-                from marts.customers left join signs using (customer_id) order by customer_id
+                    coalesce(lower(trim(segment)) = 'test', false) or coalesce(address_kind = 'test', false)
+                        as test_account,
+                    coalesce(address_kind = 'none', false) as no_address,
+                    coalesce(address_kind = 'unusable', false) as unusable_address,
+                    address_group as address
+                from marts.customers left join signs using (customer_id)
+                left join intermediate.int_customer_addresses using (customer_id) order by customer_id
             """,
             "carts": f"""
                 select customer_id, product_id from intermediate.int_interactions_anchored

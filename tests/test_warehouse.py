@@ -674,6 +674,9 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
             """create table marts.customers as select * from (values
                 ('c1', 'subscribed', 'Test '), ('c2', 'objected', null), ('c3', 'subscribed', 'regular')
             ) t(customer_id, consent_state, segment)""",
+            """create table intermediate.int_customer_addresses as select * from (values
+                ('c1', 'usable', 1), ('c2', 'usable', 1), ('c3', 'unusable', null)
+            ) t(customer_id, address_kind, address_group)""",
             """create table staging.stg_campaign_events as select * from (values
                 ('mail', 'c1', null, 'bounced', timestamp '2024-03-01 10:00'),
                 ('mail', 'c2', null, 'bounced', timestamp '2024-03-01 10:00'),
@@ -724,6 +727,15 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
 
     assert found["products"]["countries"].str.split().tolist()[0] == ["NL", "DE"]
     assert found["products"]["countries"].isna().tolist() == [False, True]
+    reached = ["no_address", "unusable_address", "address"]
+    assert found["customers"][reached].astype(object).where(
+        found["customers"][reached].notna(), None
+    ).to_numpy().tolist() == [
+        [False, False, 1],
+        [False, False, 1],
+        [False, True, None],
+    ]
+    found["customers"] = found["customers"].drop(columns=reached)
     assert rows("customers") == [
         ("c1", "subscribed", True, True),
         ("c2", "objected", False, False),

@@ -16,13 +16,13 @@
     {%- endfor %}
 {%- endmacro %}
 
-{# The row's own date; clocks that were never set write 1970. #}
-{% macro when_date_is_bad(column, optional=false) -%}
+{# The row's own date; clocks that were never set write 1970. `newest`: the latest it can be. #}
+{% macro when_date_is_bad(column, optional=false, newest=none) -%}
     {%- if not optional %}
     when {{ column }} is null then 'missing_date'
     {%- endif %}
     when {{ column }} < cast('1990-01-01' as timestamp) then 'implausible_date'
-    when {{ column }} > {{ newest_plausible() }} then 'future_date'
+    when {{ column }} > {{ newest or newest_plausible() }} then 'future_date'
 {%- endmacro %}
 
 {% macro when_number_is_bad(column, optional=false) -%}

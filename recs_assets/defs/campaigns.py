@@ -43,6 +43,7 @@ from recs_assets.defs.results import (
 )
 from recs_assets.exports.email import HOLDOUT, hashes_of
 from recs_assets.recommenders import REGISTRY
+from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
 from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.warehouse import Warehouse
 
@@ -271,7 +272,8 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
     """Every campaign that was made of the week, as tables.
 
     A campaign may have been made hours or days before: who withdrew since, or whose list holds a product
-    that may not be sold any more, is left out here and counted as such, so that the outcomes of each
+    that may not be sold any more, is left out here and counted as such, as is the second of two accounts that
+    share an address by now, so that the outcomes of each
     campaign add up to the customers of now. Erased customers, whom no other table has, are counted, too.
     Whoever is held out keeps their rows, which dbt puts into a table of their own.
 
@@ -303,6 +305,9 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
             outcome[outcome.isin(FILLED) & ~eligible] = WITHDRAWN
             gone = selection.loc[~selection["product_id"].isin(available), "customer_id"]
             outcome[outcome.isin(FILLED) & outcome.index.isin(gone)] = UNAVAILABLE
+            address, last_day = (customers[name].to_numpy() for name in ("address", "last_day"))
+            filled = outcome.isin(FILLED).to_numpy()
+            outcome[filled & ~first_accounts(address, last_day, filled)] = SAME_ADDRESS
             for name in ("selection", "traces"):
                 if len(tables[name]):
                     keep = tables[name]["customer_id"].map(outcome).isin(FILLED)

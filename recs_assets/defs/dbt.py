@@ -194,6 +194,7 @@ def dbt_vars(deployment: Deployment, week: date) -> str:
             "not_products": not_products and not_products.model_dump(mode="json"),
             "order_statuses": deployment.source.words.order_statuses,
             "guest_ids": list(deployment.source.words.guest_ids),
+            "unmatched_withdrawals": deployment.source.words.unmatched_withdrawals,
         }
     )
 

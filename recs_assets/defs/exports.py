@@ -1,6 +1,6 @@
 """Files of the campaigns: made of what was published, after a last look at consent, stock and sale windows."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def _predictions(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinit
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
         rows = warehouse.published_predictions(week, campaign.name)
         customers = rows["customer_id"]
-        gone = withdrawn(customers.unique().to_pandas(), consents_now(deployment, warehouse))
+        gone = withdrawn(customers.unique().to_pandas(), consents_now(deployment, warehouse, week))
         kept = rows.filter(pc.invert(pc.is_in(customers, pa.array(gone["customer_id"], pa.string()))))
         folder = warehouse.home / "exports" / campaign.name
         manifest = write_predictions(
@@ -104,7 +104,7 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         rows = long_rows(warehouse, campaign, week, context.run.run_id)
         rows, look = last_look(deployment, warehouse, campaign, week, rows)
         rows, late = in_time(rows)
-        kept, removed = withheld(rows, consents_now(deployment, warehouse))
+        kept, removed = withheld(rows, consents_now(deployment, warehouse, week))
         looked = look.facts(set(kept["customer_id"]))
         folder = warehouse.home / "exports" / campaign.name
         manifest = write_exports(
@@ -157,16 +157,20 @@ def _landed(deployment: Deployment, connection: Any, table: str) -> None:
         deployment.data_dir,
         deployment.timezone,
         deployment.settings.data_root,
+        deployment.suppression().filter,
     )
 
 
-def consents_now(deployment: Deployment, warehouse: Warehouse) -> pd.DataFrame:
-    """Every withdrawal that the shop's files hold at this moment, whatever the week landed."""
-    with warehouse.scratch() as connection:
-        _landed(deployment, connection, "consents")
-        return connection.execute(
-            "select trim(customer_id) as customer_id, state, effective_at from raw.consents"
-        ).df()
+def consents_now(deployment: Deployment, warehouse: Warehouse, week: date) -> pd.DataFrame:
+    """Who withdrew, as the shop's files say at this moment, whatever the week landed: customer_id, consent_state.
+
+    Raises:
+        GateError: more withdrawals match no customer than the shop allows.
+        SourceError, SettingsError: a file cannot be read.
+    """
+    tomorrow = datetime.now(ZoneInfo(deployment.timezone)).replace(tzinfo=None) + timedelta(days=1)
+    allowed = deployment.source.words.unmatched_withdrawals
+    return warehouse.newest_consents(week, partial(_landed, deployment), tomorrow, allowed)
 
 
 def long_rows(warehouse: Warehouse, campaign: Campaign, week: date, run_id: str) -> pd.DataFrame:

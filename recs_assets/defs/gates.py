@@ -125,12 +125,13 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
             if campaign is None or campaign.lists_products:
                 verdicts += _of_campaign(warehouse, week, name, outcomes, available, limits, personal)
         verdicts = gates.overrule(verdicts, deployment.settings.gate_override)
+        consent = gates.consent(warehouse.withdrawal_counts(week), warehouse.unknown_event_types(week))
         _, earlier = warehouse.verdicts_before(week)
         judged = pd.concat(
             [
                 warehouse.model_table(week, LANDING_GATES),
                 warehouse.model_table(week, RANKER_GATES),
-                gates.table([gates.baselines(decisions), *verdicts]),
+                gates.table([gates.baselines(decisions), *consent, *verdicts]),
             ],
             ignore_index=True,
         )

@@ -10,7 +10,7 @@ import duckdb
 
 PREVIEW_ROWS = 5
 # Never shown, wherever it occurs: the preview is for people who need not know who is who.
-HIDDEN_COLUMNS = frozenset({"email", "customer_id", "order_id", "row_key", "row_json"})
+HIDDEN_COLUMNS = frozenset({"email", "customer_id", "spelling", "order_id", "row_key", "row_json"})
 
 
 def table_metadata(

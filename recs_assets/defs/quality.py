@@ -60,7 +60,6 @@ def raw_expectations(table: Table, tolerated_share: float) -> list[Expectation]:
         )
     for column, allowed in {
         "browsing_events": [("event_type", ["view", "add_to_cart", "add_to_wishlist"])],
-        "campaign_events": [("event_type", ["sent", "opened", "clicked", "purchased", "bounced"])],
         "consents": [("state", ["subscribed", "unsubscribed", "objected", "erased"])],
     }.get(table.name, []):
         suite.append(

@@ -128,6 +128,8 @@ def run_campaign(name: str, as_of: date | None) -> int:
             print(f"  {key}: {value}{' *' if default else ''}")
     for text in said(facts):
         print(text)
+    for sentence in warehouse.consent_sentences(done):
+        print(f"Consent: {sentence}")
     return 0
 
 
@@ -386,7 +388,7 @@ def print_summary() -> None:
         failed = connection.execute(
             """
             select gate, sentence, reason from recs.gates
-            where as_of = $week and not passed and gate <> 'baselines' order by gate, subject
+            where as_of = $week and not passed and gate not in ('baselines', 'consent') order by gate, subject
             """,
             {"week": week},
         ).fetchall()
@@ -425,6 +427,8 @@ def print_summary() -> None:
             print(f"Campaign {name}: {text}")
     for text in notes:
         print(text)
+    for sentence in warehouse.consent_sentences(week):
+        print(f"Consent:   {sentence}")
     print()
     if unexplained:
         print(unexplained)

@@ -508,3 +508,43 @@ def baselines(decisions: pd.DataFrame) -> Verdict:
     )
     passed = bool(row["promoted"]) and bool(np.isfinite(row["ci_low"]))
     return Verdict("baselines", "ranker", float(row["ci_low"]), 0.0, None, passed, text)
+
+
+# -- who said no ------------------------------------------------------------------------------
+
+
+def consent(counts: Mapping[str, int | None], unknown_types: Mapping[str, int]) -> list[Verdict]:
+    """What became of everybody who said no, and whether anybody can be reached.
+
+    dbt has stopped the run by now where more withdrawals match no customer than may.
+
+    Args:
+        counts: withdrawals, unmatched, gone, allowed, addresses (`Warehouse.withdrawal_counts`).
+        unknown_types: type of campaign event that the platform does not know -> rows.
+    """
+    matched = counts["withdrawals"] - counts["unmatched"] - counts["gone"]
+    found = [
+        _verdict(
+            "consent",
+            "unmatched_withdrawals",
+            counts["unmatched"],
+            f"Of {_number(counts['withdrawals'])} withdrawals {_number(matched)} match a customer, "
+            f"{_number(counts['gone'])} are of people who are gone, {_number(counts['unmatched'])} match no customer",
+            high=counts["allowed"],
+        )
+    ]
+    if counts["addresses"] is None:
+        found.append(
+            _nothing(
+                "consent",
+                "addresses",
+                "No customer has an address, so they are kept elsewhere: nobody is left out for want of one, and "
+                "nobody knows here who shares one",
+            )
+        )
+    if unknown_types:
+        rows = sum(unknown_types.values())
+        listed = ", ".join(f"{name} ({_number(count)})" for name, count in unknown_types.items())
+        text = f"campaign_events: rows of types that are not known: {listed}"
+        found.append(Verdict("consent", "unknown_event_types", float(rows), None, None, True, text))
+    return found

@@ -287,7 +287,7 @@ def _parts(url: str) -> tuple[str, str] | None:
 def withheld(
     long: pd.DataFrame, consents_now: pd.DataFrame, checked_at: datetime | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The last look at consent, at the publish: recipients who withdrew meanwhile are taken out whole.
+    """The last look at consent, before files are written: recipients who withdrew are taken out whole.
 
     Args:
         long: the campaign's rows.
@@ -308,41 +308,22 @@ def withheld(
 def withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataFrame:
     """Which of these customers withdrew, and why.
 
-    As the staging of consents does: erased before objected before unsubscribed; a later "subscribed"
-    takes back an unsubscribe only; a state nobody can read counts as unsubscribed.
-
     Args:
         customers: customer ids, in any number each.
-        consents_now: every withdrawal known at the check: customer_id, state, and effective_at (of one
-            kind: all with or all without time zone; null counts as earliest).
+        consents_now: customer_id and consent_state of everybody who may not be written to at the check, a row
+            each (`Warehouse.newest_consents`, the one place that resolves consent).
 
     Returns:
         customer_id and reason (categorical `WITHDRAWN`, so that `value_counts` has all three), sorted by
         customer_id.
     """
-    here = consents_now[consents_now["customer_id"].isin(customers)]
-    state = here["state"].astype("string").str.strip().str.lower().fillna("")
-    rank = state.map({"erased": 0, "objected": 1, "unsubscribed": 2, "subscribed": 3}).fillna(4)
-    by_customer = pd.DataFrame({"customer_id": here["customer_id"], "at": here["effective_at"], "rank": rank})
-    reasons: dict[str, str] = {}
-    switches = by_customer[by_customer["rank"].isin([2, 3])].sort_values(
-        ["at", "rank"], ascending=[True, False], na_position="first", kind="stable"
-    )
-    newest = switches.drop_duplicates("customer_id", keep="last")
-    for found, reason in (
-        (newest[newest["rank"] == 2], "unsubscribed"),
-        (by_customer[by_customer["rank"] == 4], "unsubscribed"),
-        (by_customer[by_customer["rank"] == 1], "objected"),
-        (by_customer[by_customer["rank"] == 0], "erased"),
-    ):
-        reasons.update(dict.fromkeys(found["customer_id"], reason))
-    gone = sorted(reasons)
+    here = consents_now[consents_now["customer_id"].isin(customers)].sort_values("customer_id")
     return pd.DataFrame(
         {
-            "customer_id": pd.Series(gone, dtype="str"),
-            "reason": pd.Categorical([reasons[one] for one in gone], categories=list(WITHDRAWN)),
+            "customer_id": here["customer_id"].astype("str"),
+            "reason": pd.Categorical(here["consent_state"], categories=list(WITHDRAWN)),
         }
-    )
+    ).reset_index(drop=True)
 
 
 def in_time(long: pd.DataFrame) -> tuple[pd.DataFrame, int]:

@@ -65,6 +65,9 @@ class Context:
             brand, price, available) and events.
         audience: bool[n_customers], who passes the query's FOR EACH ... WHERE.
         consent_state: object[n_customers], "erased", "objected", "unsubscribed" exclude.
+        no_address: bool[n_customers]; None where the shop keeps its addresses elsewhere.
+        unusable_address: bool[n_customers], nobody's address, or none by its form.
+        address: int[n_customers], accounts with one address share a number; -1 none.
         bounced: bool[n_customers], the address does not take mail.
         test_account: bool[n_customers].
         country: int[n_customers], row of `sellable`; -1 unknown, which is its last row.
@@ -92,6 +95,9 @@ class Context:
     known: Known
     audience: np.ndarray | None = None
     consent_state: np.ndarray | None = None
+    no_address: np.ndarray | None = None
+    unusable_address: np.ndarray | None = None
+    address: np.ndarray | None = None
     bounced: np.ndarray | None = None
     test_account: np.ndarray | None = None
     country: np.ndarray | None = None
@@ -115,7 +121,17 @@ class Context:
         customers, products = self.known.n_customers, self.known.n_products
         shapes = {
             **dict.fromkeys(
-                ("audience", "consent_state", "bounced", "test_account", "country"), (customers,)
+                (
+                    "audience",
+                    "consent_state",
+                    "no_address",
+                    "unusable_address",
+                    "address",
+                    "bounced",
+                    "test_account",
+                    "country",
+                ),
+                (customers,),
             ),
             **dict.fromkeys(("stock", "cost", "parent", "price_drop_day"), (products,)),
             **dict.fromkeys(("carts", "rejected", "due"), (customers, products)),
@@ -223,6 +239,15 @@ class Context:
     def segment(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_customers], -1 none, and the names."""
         return _coded(self.known.customers["segment"])
+
+    @cached_property
+    def last_purchase_day(self) -> np.ndarray:
+        """int64[n_customers], days since 1970-01-01; -1 who bought nothing."""
+        events = self.known.events
+        bought = events.kind == PURCHASE
+        latest = np.full(self.known.n_customers, -1, dtype=np.int64)
+        np.maximum.at(latest, events.customer[bought], events.day[bought])
+        return latest
 
     @cached_property
     def customer_key(self) -> np.ndarray:
@@ -365,7 +390,8 @@ class Context:
             known: gives the codes.
             products: product_id and any of name, url, image_url, stock, cost, parent_id, countries
                 (ISO codes separated by blanks or commas, where alone it may be sold; empty: everywhere).
-            customers: customer_id and any of consent_state, bounced, test_account.
+            customers: customer_id and any of consent_state, no_address, unusable_address, address,
+                bounced, test_account.
             carts: customer_id, product_id.
             rejected: customer_id, product_id: returned, or rated 2 or lower.
             sends: customer_id, product_id, day (date or days since 1970-01-01): this campaign's.
@@ -394,9 +420,11 @@ class Context:
             parts["country"], parts["sellable"] = _countries(_text(own["countries"]), people["country"])
         if "consent_state" in people:
             parts["consent_state"] = _text(people["consent_state"]).fillna("").to_numpy(dtype=object)
-        for name in ("bounced", "test_account"):
+        for name in ("no_address", "unusable_address", "bounced", "test_account"):
             if name in people:
                 parts[name] = people[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
+        if "address" in people:
+            parts["address"] = people["address"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
         for name, frame in (("carts", carts), ("rejected", rejected)):
             if frame is not None:
                 customer, product = (

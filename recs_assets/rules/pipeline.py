@@ -17,8 +17,9 @@ personal slots are ordered by what it orders by.
 Reserves, where they are asked for, are what the same steps would choose next: for a slot whose product
 sells out before the email leaves.
 
-Nothing of one customer depends on another customer of the call: any split of customers into calls or
-blocks gives the same rows.
+Nothing of one customer depends on which customers are asked for: any split of customers into calls or
+blocks gives the same rows. Which of the accounts with one address is written to is decided over all
+customers of the context.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ from recs_assets.rules.items import (
 )
 from recs_assets.rules.names import matches
 from recs_assets.rules.pools import Pools
-from recs_assets.rules.recipients import REASONS, exclusions
+from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, exclusions, second_accounts
 from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Likeness, Slate, Values, choose
 
 TOO_FEW = "too_few_products"
@@ -164,13 +165,13 @@ def select(
         raise RulesError(f"Customers must be codes below {context.known.n_customers}.")
 
     reason = np.full(context.known.n_customers, -1, dtype=np.int8)
+    if placement == "email":
+        reason = _reasons(context, rules)
     parts: list[_Part] = []
     block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products)))
     scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
     with one_blas_thread():
         for _, own, members in by_segment(context, rules, customers):
-            if placement == "email":
-                reason[members] = exclusions(context, own.eligibility)[members]
             eligible = members[reason[members] < 0]
             # Neighbours of one segment share the ladder's first step.
             eligible = eligible[np.argsort(context.segment[0][eligible], kind="stable")]
@@ -178,6 +179,15 @@ def select(
             for start in range(0, len(eligible), block):
                 parts.append(job.run(eligible[start : start + block]))
     return _assembled(parts, ranked, reason, customers, trace, reserves)
+
+
+def _reasons(context: Context, rules: Rules) -> np.ndarray:
+    """int8[n_customers]: position in `REASONS` of why a customer is not written to, -1 eligible."""
+    reason = np.full(context.known.n_customers, -1, dtype=np.int8)
+    for _, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
+        reason[members] = exclusions(context, own.eligibility)[members]
+    reason[second_accounts(context, reason < 0)] = REASONS.index(SAME_ADDRESS)
+    return reason
 
 
 def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[str]:

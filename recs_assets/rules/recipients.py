@@ -37,6 +37,16 @@ def no_consent(context: Context, eligibility: Eligibility) -> np.ndarray:
     return ~flag.to_numpy(dtype=bool)
 
 
+def no_address(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """The shop has no address of them, or a word that stands for none."""
+    return context.no_address
+
+
+def unusable_address(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Nobody reads mail there, or it is no address by its form."""
+    return context.unusable_address
+
+
 def bounced(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """The address does not take mail."""
     return context.bounced
@@ -68,12 +78,16 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     objected,
     unsubscribed,
     no_consent,
+    no_address,
+    unusable_address,
     bounced,
     test_account,
     frequency_cap,
     not_in_audience,
 )
-REASONS = tuple(rule.__name__ for rule in EXCLUSIONS)
+# Of accounts with one address whom nothing else excludes, one is written to (`second_accounts`).
+SAME_ADDRESS = "same_address"
+REASONS = (*(rule.__name__ for rule in EXCLUSIONS), SAME_ADDRESS)
 
 
 def exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
@@ -84,3 +98,28 @@ def exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
         if mask is not None:
             first[mask] = number
     return first
+
+
+def second_accounts(context: Context, eligible: np.ndarray) -> np.ndarray:
+    """bool[n_customers]: eligible, and another eligible account has the address and is kept: the one that
+    bought last (by day), then the one of the smallest id."""
+    if context.address is None:
+        return np.zeros(context.known.n_customers, dtype=bool)
+    return eligible & ~first_accounts(context.address, context.last_purchase_day, eligible)
+
+
+def first_accounts(address: np.ndarray, last_day: np.ndarray, eligible: np.ndarray) -> np.ndarray:
+    """bool[n]: eligible, and of the eligible accounts with its address the one to write to.
+
+    Args:
+        address: int[n], accounts with one address share a number; -1: shared with nobody.
+        last_day: int[n], the larger the better; rows are in the order of the ids, which decides ties.
+        eligible: bool[n].
+    """
+    kept = eligible & (address < 0)
+    shared = np.flatnonzero(eligible & (address >= 0))
+    order = shared[np.lexsort((shared, -last_day[shared], address[shared]))]
+    new = np.ones(len(order), dtype=bool)
+    new[1:] = address[order][1:] != address[order][:-1]
+    kept[order[new]] = True
+    return kept

@@ -505,6 +505,10 @@ FAULTS = (
     """insert into recs.email_recommendations by name
        select campaign, as_of, 'bob' as customer_id, 2 as slot, product_id from recs.email_recommendations
        where campaign = 'weekly_email' limit 1""",
+    # Bob has ann's address now, and somebody said no under an id that nobody has.
+    "update intermediate.int_customer_addresses set address_group = 1 where customer_id = 'bob'",
+    """insert into raw.consents values ('X-99', 'unsubscribed', '2024-03-01'),
+       ('ina.probe@example.com', 'objected', '2024-03-01')""",
     # ham is sold out, and ann never bought it.
     """insert into recs.buy_it_again by name
        select date '2024-03-04' as as_of, 'ann' as customer_id, 2 as rank, 'ham' as product_id""",

@@ -32,6 +32,7 @@ def test_each_fault_fails_its_test(tested):
         "assert_forecast_windows_over",
         "assert_lists_traced",
         "assert_no_email_in_recs",
+        "assert_one_email_per_address",
         "assert_outcomes_reconcile",
         "assert_quarantine_shares_within_limit",
         "assert_recommended_products_available",
@@ -41,6 +42,7 @@ def test_each_fault_fails_its_test(tested):
         "assert_slots_traced",
         "assert_traces_add_up",
         "assert_waterfall_adds_up",
+        "assert_withdrawals_matched",
         "assert_withdrawn_customers_absent",
         "contiguous_from_one_email_recommendations_slot__campaign__as_of__customer_id",
     }
@@ -61,3 +63,13 @@ def test_a_shop_without_a_purchase_hears_its_states_and_the_key(tested):
         "pending (1), shipped (1). Say in source.toml which of them are purchases: "
         'order_statuses = { "a state" = "purchase" }.'
     ) in tested
+
+
+def test_a_withdrawal_that_matches_nobody_stops_the_run_with_one_sentence(tested):
+    """The table, the number, the limit, the kinds; an id is shown, an address is not."""
+    assert (
+        "Withdrawals that match no customer: 2, and 0 may. Table consents: 1 by an address that no customer has, "
+        "1 by an id that no customer has (X-99). Whoever they are would be written to: correct the ids in the "
+        "file, or raise unmatched_withdrawals in source.toml."
+    ) in " ".join(tested.split())
+    assert "ina.probe" not in tested

@@ -204,7 +204,12 @@ class House:
 
     def people_and_products(self, week: object) -> tuple[pd.DataFrame, set[str], int]:
         customers = pd.DataFrame(
-            {"customer_id": ["ann", "bob", "cay", "new"], "email_eligible": [True, False, True, True]}
+            {
+                "customer_id": ["ann", "bob", "cay", "new"],
+                "email_eligible": [True, False, True, True],
+                "address": [1, -1, 1, -1],
+                "last_day": [9, 10, 10, -1],
+            }
         )
         return customers, {"milk"}, 1
 
@@ -285,6 +290,18 @@ def test_a_campaign_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
     made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / "mail")
     with pytest.raises(ArtefactError, match="does not say who is held out: make the campaign again"):
         together(House(tmp_path), datetime(2025, 6, 30).date())
+
+
+def test_accounts_that_share_an_address_by_now_get_one_email(tmp_path: Path) -> None:
+    """Cay bought a day after ann."""
+    chosen = pd.DataFrame({"customer_id": ["ann", "cay"], "slot": 1, "product_id": "milk"})
+    chosen["arm"] = "treatment"
+    everybody = pd.DataFrame({"customer_id": ["ann", "cay"], "outcome": "selected"})
+    made(selection=chosen, outcomes=everybody).write(tmp_path / "campaigns" / "mail")
+    found = together(House(tmp_path), datetime(2025, 6, 30).date())
+    assert found["selection"]["customer_id"].tolist() == ["cay"]
+    counts = found["outcomes"].set_index("outcome")["customers"]
+    assert counts[["selected", "same_address"]].to_dict() == {"selected": 1, "same_address": 1}
 
 
 def test_a_campaign_made_again_replaces_its_own_rows_only(tmp_path: Path) -> None:

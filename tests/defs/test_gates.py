@@ -81,7 +81,7 @@ def test_a_week_without_an_earlier_one_passes_and_says_so(weekly: Home) -> None:
         f"select distinct gate, passed from recs.gates where as_of = '{EARLIER}' and gate <> 'baselines' order by 1"
     )
     assert [gate for gate, _ in found] == [
-        "coverage", "fill", "finite", "freshness", "model", "sameness", "spread", "volume",
+        "consent", "coverage", "fill", "finite", "freshness", "model", "sameness", "spread", "volume",
     ]  # fmt: skip
     assert all(passed for _, passed in found)
     [(text,)] = weekly.query(f"select sentence from recs.gates where as_of = '{EARLIER}' and gate = 'model'")

@@ -387,7 +387,12 @@ def test_the_page_lists_every_key_with_its_default() -> None:
 
 def test_every_gate_is_on_the_page() -> None:
     page = (ROOT / "docs" / "gates.md").read_text("utf-8").partition("## Thresholds")[0]
-    assert set(re.findall(r"^\| `([a-z]+)` \|", page, re.M)) == {*gates.ADVICE, "model", "baselines"}
+    assert set(re.findall(r"^\| `([a-z]+)` \|", page, re.M)) == {
+        *gates.ADVICE,
+        "model",
+        "baselines",
+        "consent",
+    }
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,10 @@ totals as (
         tables.source_table,
         'any' as reason,
         coalesce(sum(judged.row_count), 0) as row_count,
-        coalesce(sum(case when judged.reason is not null then judged.row_count end), 0) as rejected
+        -- Withdrawals that match nobody have a limit of their own (assert_withdrawals_matched).
+        coalesce(sum(case
+            when judged.reason is not null and judged.reason <> 'unmatched_withdrawal' then judged.row_count
+        end), 0) as rejected
     from tables
     left join judged on tables.source_table = judged.source_table
     group by tables.source_table

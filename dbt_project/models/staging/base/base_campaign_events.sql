@@ -3,9 +3,10 @@ with source as (
     select
         {{ clean_text('event_id') }} as event_id,
         {{ clean_text('campaign') }} as campaign,
-        {{ clean_text('customer_id') }} as customer_id,
+        {{ clean_text('customer_id') }} as spelling,
         {{ clean_text('product_id') }} as product_id,
-        {{ clean_code('event_type') }} as event_type,
+        {{ event_type_of('event_type') }} as event_type,
+        {{ event_withdrawal('event_type') }} is not null as is_withdrawal,
         occurred_at,
         {{ clean_text('arm') }} as arm
     from {{ source('raw', 'campaign_events') }}
@@ -24,22 +25,52 @@ products as (
 
 ),
 
+matches as (
+
+    select
+        spelling,
+        min(customer_id) as customer_id
+    from {{ ref('base_consent_matches') }}
+    group by spelling
+
+),
+
+matched as (
+
+    select
+        source.event_id,
+        source.campaign,
+        coalesce(matches.customer_id, source.spelling) as customer_id,
+        source.product_id,
+        source.event_type,
+        source.occurred_at,
+        source.arm,
+        source.is_withdrawal
+        and matches.customer_id is null
+        and (source.occurred_at is null or source.occurred_at < {{ consents_until() }}) as is_unmatched
+    from source
+    left join matches on source.spelling = matches.spelling and source.is_withdrawal
+
+),
+
 judged as (
 
     select
-        source.*,
+        matched.*,
         case
-            {{ when_id_is_bad(['source.event_id', 'source.customer_id']) }}
-            {{ when_orphan('orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.occurred_at') }}
-            when source.product_id is not null and products.product_id is null then 'orphan_product'
-            {{ when_date_is_bad('source.occurred_at') }}
-            when source.campaign is null or source.event_type is null then 'missing_value'
-            when source.event_type not in ('sent', 'opened', 'clicked', 'purchased', 'bounced')
-                then 'unknown_event_type'
+            {{ when_id_is_bad(['matched.event_id', 'matched.customer_id']) }}
+            when matched.is_unmatched then 'unmatched_withdrawal'
+            {{ when_orphan('orphan_customer', 'customers.customer_id', 'customers.joined_at', 'matched.occurred_at') }}
+            when matched.product_id is not null and products.product_id is null then 'orphan_product'
+            {{ when_date_is_bad('matched.occurred_at') }}
+            when matched.campaign is null or matched.event_type is null then 'missing_value'
+            when matched.event_type not in (
+                'sent', 'opened', 'clicked', 'purchased', 'bounced', 'complained', 'unsubscribed'
+            ) then 'unknown_event_type'
         end as broken_rule
-    from source
-    left join customers on source.customer_id = customers.customer_id
-    left join products on source.product_id = products.product_id
+    from matched
+    left join customers on matched.customer_id = customers.customer_id
+    left join products on matched.product_id = products.product_id
 
 ),
 

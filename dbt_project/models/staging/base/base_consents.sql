@@ -1,34 +1,44 @@
 with source as (
 
     select
-        {{ clean_text('customer_id') }} as customer_id,
+        {{ clean_text('customer_id') }} as spelling,
         {{ clean_code('state') }} as state,
         effective_at
     from {{ source('raw', 'consents') }}
 
 ),
 
-customers as (
+-- An address may mean several accounts; the row is shown with the first of them.
+matches as (
 
-    select customer_id, joined_at from {{ ref('base_customers') }} where reject_reason is null
+    select
+        spelling,
+        min(customer_id) as customer_id
+    from {{ ref('base_consent_matches') }}
+    group by spelling
 
 ),
 
 judged as (
 
     select
-        source.*,
+        coalesce(matches.customer_id, source.spelling) as customer_id,
+        source.state,
+        source.effective_at,
         case
-            {{ when_id_is_bad(['source.customer_id']) }}
-            when source.state is null then 'missing_value'
-            when source.state not in ('unsubscribed', 'objected', 'erased', 'subscribed') then 'unknown_state'
+            {{ when_id_is_bad(['source.spelling']) }}
             -- An erased person has rightly left the customer file; the erasure stays in force.
-            when source.state = 'erased' and customers.customer_id is null then null
-            {{ when_orphan('orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.effective_at') }}
+            when source.state = 'erased' and matches.customer_id is null then null
+            when
+                matches.customer_id is null
+                and (source.effective_at is null or source.effective_at < {{ consents_until() }})
+                then case when source.state = 'subscribed' then 'orphan_customer' else 'unmatched_withdrawal' end
+            when source.state is null then 'missing_value'
+            when source.state not in {{ consent_states() }} then 'unknown_state'
             {{ when_date_is_bad('source.effective_at') }}
         end as broken_rule
     from source
-    left join customers on source.customer_id = customers.customer_id
+    left join matches on source.spelling = matches.spelling
 
 ),
 

@@ -1,0 +1,211 @@
+{#
+  Who said no: how a withdrawal is read, and whom it means. The models that use these macros are
+  views of the build file, and the last look before files are written runs the same views on the
+  newest files (Warehouse.newest_consents). What differs then are three values, which that session sets.
+#}
+
+{# A value that a session may set; the week's own where it did not. #}
+{% macro session_value(name, type, otherwise) -%}
+    {{ return(adapter.dispatch('session_value', 'recs')(name, type, otherwise)) }}
+{%- endmacro %}
+
+{% macro duckdb__session_value(name, type, otherwise) -%}
+    coalesce(cast(getvariable('{{ name }}') as {{ type }}), {{ otherwise }})
+{%- endmacro %}
+
+{# Changes before this moment count, and customers who joined before it. #}
+{% macro consents_until() -%}
+    {{ session_value('consents_until', 'timestamp', as_of()) }}
+{%- endmacro %}
+
+{# A change dated later than this cannot be right: a withdrawal counts all the same, a return does not. #}
+{% macro newest_consent() -%}
+    {{ session_value('newest_consent', 'timestamp', newest_plausible()) }}
+{%- endmacro %}
+
+{# How many withdrawals may match no customer before the run stops. #}
+{% macro unmatched_allowed() -%}
+    {{ session_value('unmatched_withdrawals', 'bigint', var('unmatched_withdrawals')) }}
+{%- endmacro %}
+
+{% macro consent_states() -%}
+    ('unsubscribed', 'objected', 'erased', 'subscribed')
+{%- endmacro %}
+
+{# -- events that withdraw ------------------------------------------------------------------------ #}
+
+{# A word as lower-case letters and digits without accents; anything else becomes `between`. #}
+{% macro squeezed(expression, between='') -%}
+    {{ return(adapter.dispatch('squeezed', 'recs')(expression, between)) }}
+{%- endmacro %}
+
+{% macro duckdb__squeezed(expression, between) -%}
+    trim(regexp_replace(strip_accents(lower({{ expression }})), '[^\p{L}\p{N}]+', '{{ between }}', 'g'), '{{ between or " " }}')
+{%- endmacro %}
+
+{% macro matches_pattern(expression, pattern) -%}
+    {{ return(adapter.dispatch('matches_pattern', 'recs')(expression, pattern)) }}
+{%- endmacro %}
+
+{% macro duckdb__matches_pattern(expression, pattern) -%}
+    regexp_matches({{ expression }}, '{{ pattern }}')
+{%- endmacro %}
+
+{# The type of a campaign event as it is counted: mail services spell the same thing in many ways. #}
+{% macro event_type_of(column) -%}
+    case
+        when {{ squeezed(column) }} in (
+            'complained', 'complaint', 'complaints', 'complain', 'spam', 'spamreport', 'spamreported', 'spamcomplaint',
+            'spamcomplained', 'reportedspam', 'reportspam', 'reportedasspam', 'markedasspam', 'markedspam',
+            'markedemailasspam', 'abuse', 'abusereport', 'abusecomplaint', 'junk', 'markedasjunk', 'feedbackloop', 'fbl'
+        ) then 'complained'
+        when {{ squeezed(column) }} in (
+            'unsubscribed', 'unsubscribe', 'unsubscribes', 'unsub', 'unsubs', 'listunsubscribe', 'listunsubscribed',
+            'groupunsubscribe', 'groupunsubscribed', 'globalunsubscribe', 'oneclickunsubscribe', 'manualunsubscribe',
+            'manuallyunsubscribed', 'optout', 'optedout', 'optouts'
+        ) then 'unsubscribed'
+        when {{ squeezed(column) }} in (
+            'bounced', 'bounce', 'hardbounce', 'hardbounced', 'hardbounces', 'bouncehard', 'bouncedhard', 'bouncepermanent',
+            'permanentbounce', 'permanentlybounced'
+        ) then 'bounced'
+        else {{ clean_code(column) }}
+    end
+{%- endmacro %}
+
+{#
+  'complained' or 'unsubscribed' where the event says no, null elsewhere. A type nobody declared
+  counts where its words look like a complaint or a withdrawal, in the languages we know: silence
+  towards somebody who meant something else does less harm than an email to somebody who said no.
+#}
+{% macro event_withdrawal(column) -%}
+    case
+        when {{ event_type_of(column) }} in ('complained', 'unsubscribed') then {{ event_type_of(column) }}
+        when {{ event_type_of(column) }} in ('sent', 'opened', 'clicked', 'purchased', 'bounced') then null
+        when {{ matches_pattern(squeezed(column, '_'), '(^|_)(not|no|non|un)_?(spam|junk)(_|$)') }} then null
+        when {{ matches_pattern(squeezed(column, '_'), [
+            'complain', 'spam', 'abuse', 'junk', 'feedback_?loop', '(^|_)fbl(_|$)', 'plainte', 'beschwer', 'queja',
+            'reclamacion', 'reclamacao', 'klacht', 'klag(en|te)', 'denunci', 'segnalaz',
+        ] | join('|')) }} then 'complained'
+        when {{ matches_pattern(squeezed(column, '_'), [
+            'unsub', 'opt(ed|s|ing)?_?out', 'withdr', 'revo[ck]', 'widerruf', 'widerspr', 'abmeld', 'abgemeld', 'abbestell',
+            'austrag', 'ausgetragen', 'desabon', 'desinscri', 'desuscri', 'disiscri', 'cancell?a.*iscri', 'afmeld',
+            'afgemeld', 'uitschr', 'uitgeschr', 'avregistr', 'avanmal', '(^|_)bajas?(_|$)', 'block(ed|list)', 'blacklist',
+            '(^|_)block(_sender|_list|_user)?$', 'suppress', 'do_?not_?(e_?mail|mail|contact|send|disturb)',
+            '(^|_)dn[cd](_|$)', '(^|_)stop(_|$)', 'remove_?me', 'removed?_from_?(the_)?(list|mail)', 'cancel.*su[bs]s?cri',
+            'su[bs]s?cri.*(cancel|ended|delet|remov)', 'erase', 'erasure', 'forget_?me', 'delete_?me', 'objected',
+            'objection', 'opposition', 'no_?more_?(e_?)?mail',
+        ] | join('|')) }} then 'unsubscribed'
+    end
+{%- endmacro %}
+
+{# -- addresses ----------------------------------------------------------------------------------- #}
+
+{# An address as it is compared: lower case, without blanks around it, a name before it or mailto:. #}
+{% macro address_key(column) -%}
+    {{ return(adapter.dispatch('address_key', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__address_key(column) -%}
+    nullif(regexp_replace(
+        regexp_replace(lower({{ column }}), '^.*<([^<>]*)>[^<>]*$', '\1', 's'),
+        '^[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}"'']*(?:mailto:)?[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}]*|[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}"'']+$',
+        '', 'g'
+    ), '')
+{%- endmacro %}
+
+{#
+  What an `address_key` is good for: usable, none (no address, or a word that stands for none), test,
+  unusable (nobody's, or no address by its form).
+#}
+{% macro address_kind(key) -%}
+    {%- set local = squeezed("split_part(" ~ key ~ ", '@', 1)") -%}
+    case
+        when {{ key }} is null then 'none'
+        when position('@' in {{ key }}) = 0 and {{ squeezed(key) }} in (
+            '', 'na', 'nan', 'nil', 'none', 'null', 'no', 'not', 'x', 'xx', 'xxx', '0', 'unknown', 'unbekannt', 'guest', 'gast',
+            'invite', 'nobody', 'noone', 'niemand', 'undefined', 'empty', 'blank', 'leer', 'keine', 'kein', 'ohne', 'missing',
+            'anonymous', 'anonym', 'noemail', 'nomail', 'noaddress', 'keineemail', 'keinemail', 'notprovided', 'notavailable',
+            'notapplicable', 'notgiven', 'tbd', 'aucun', 'inconnu', 'ninguno', 'desconocido', 'nessuno', 'geen', 'onbekend'
+        ) then 'none'
+        when
+            {{ matches_pattern(local, '^(test|tester|testing|testuser|testaccount|testkonto|testkunde|testcustomer|testmail|testemail)[0-9]*$') }}
+            or {{ matches_pattern(key, '@test([.]com)?$') }}
+            then 'test'
+        when
+            not {{ matches_pattern(
+                key,
+                '^[^\s@"(),:;<>\[\]\\\\]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?[.])+(?:\p{L}{2,}|xn--[a-z0-9-]+)$'
+            ) }}
+            or {{ matches_pattern(key, '^[.]|[.]@|[.][.]') }}
+            or length({{ key }}) > 254
+            or {{ matches_pattern(key, '[@.](invalid|localhost|localdomain)$') }}
+            or {{ matches_pattern(key, '@(none|null|nomail|noemail|no-mail|no-email|noreply|no-reply)[.]') }}
+            or {{ matches_pattern(local, '^(noreply|donotreply|dontreply)') }}
+            or {{ local }} in (
+                'nobody', 'noone', 'none', 'null', 'noemail', 'nomail', 'noaddress', 'unknown', 'unbekannt', 'guest', 'gast',
+                'anonymous', 'anonym', 'dummy', 'fake', 'invalid', 'undefined', 'placeholder', 'mailerdaemon', 'keine',
+                'keinemail', 'keineemail', 'niemand', 'notprovided', 'deleted', 'erased', 'geloescht'
+            )
+            then 'unusable'
+        else 'usable'
+    end
+{%- endmacro %}
+
+{# -- ids in other spellings ---------------------------------------------------------------------- #}
+
+{#
+  An id without what writing it down changes: case, blanks and signs beside letters, a trailing '.0',
+  zeros before its number. 'C-034', 'c 34' and 'c34' are one; 'shop1-17' is not 'shop117'.
+#}
+{% macro plain_id(column) -%}
+    {{ return(adapter.dispatch('plain_id', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__plain_id(column) -%}
+    regexp_replace(
+        regexp_replace(
+            regexp_replace(
+                regexp_replace(lower(trim({{ column }})), '(\d)[.]0+$', '\1'),
+                '[^\p{L}\p{N}]+', '-', 'g'
+            ),
+            '^-|-$|(\p{L})-|-(\p{L})', '\1\2', 'g'
+        ),
+        '^(\p{L}*)0+(\d+)$', '\1\2'
+    )
+{%- endmacro %}
+
+{# Of a plain id that is letters and then a number: the number, and the letters; else ''. #}
+{% macro id_number(plain) -%}
+    {{ return(adapter.dispatch('id_part', 'recs')(plain, 2)) }}
+{%- endmacro %}
+
+{% macro id_letters(plain) -%}
+    {{ return(adapter.dispatch('id_part', 'recs')(plain, 1)) }}
+{%- endmacro %}
+
+{% macro duckdb__id_part(plain, part) -%}
+    regexp_extract({{ plain }}, '^(\p{L}*)(\d+)$', {{ part }})
+{%- endmacro %}
+
+{# What stands after the first sign of an id and what before it, in lower case; '' without a sign. #}
+{% macro id_tail(column) -%}
+    {{ return(adapter.dispatch('id_split', 'recs')(column, 2)) }}
+{%- endmacro %}
+
+{% macro id_head(column) -%}
+    {{ return(adapter.dispatch('id_split', 'recs')(column, 1)) }}
+{%- endmacro %}
+
+{% macro duckdb__id_split(column, part) -%}
+    regexp_extract(lower(trim({{ column }})), '^([^-_:/.#| ]+)[-_:/.#| ]+(.+)$', {{ part }})
+{%- endmacro %}
+
+{# Words that any shop may write before an id. #}
+{% macro words_before_ids() -%}
+    (
+        'customer', 'customers', 'cust', 'customerid', 'customernumber', 'customerno', 'custid', 'client', 'clientid', 'user',
+        'userid', 'member', 'memberid', 'account', 'accountid', 'acct', 'contact', 'contactid', 'subscriber', 'profile',
+        'shopper', 'buyer', 'person', 'people', 'id', 'no', 'nr', 'number', 'kunde', 'kundennummer', 'kundennr', 'kdnr', 'klant',
+        'cliente', 'recipient'
+    )
+{%- endmacro %}

@@ -1,0 +1,51 @@
+-- Every row that says what a person wants: of the consents all, of the campaign events those that say
+-- no, whatever else is wrong with them. `spelling` is the id as the file has it.
+with consents as (
+
+    select
+        'consents' as source_table,
+        {{ clean_text('customer_id') }} as spelling,
+        {{ clean_code('state') }} as state,
+        effective_at
+    from {{ source('raw', 'consents') }}
+
+),
+
+events as (
+
+    select
+        'campaign_events' as source_table,
+        {{ clean_text('customer_id') }} as spelling,
+        {{ event_withdrawal('event_type') }} as state,
+        occurred_at as effective_at
+    from {{ source('raw', 'campaign_events') }}
+    where {{ event_withdrawal('event_type') }} is not null
+
+),
+
+changes as (
+
+    select * from consents
+    union all
+    select * from events
+
+),
+
+final as (
+
+    select
+        source_table,
+        spelling,
+        state,
+        effective_at,
+        coalesce(
+            (state in {{ consent_states() }} or source_table = 'campaign_events')
+            and effective_at >= cast('1990-01-01' as timestamp)
+            and effective_at <= {{ newest_consent() }},
+            false
+        ) as is_readable
+    from changes
+
+)
+
+select * from final

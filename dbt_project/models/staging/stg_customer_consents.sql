@@ -1,0 +1,102 @@
+-- What may be done with whom. Privacy errs on the side of silence: a withdrawal whose row cannot be
+-- read in full (unknown spelling, 1970 date) still stops the email, and one account's withdrawal
+-- holds for every account with its address. Of several states the strictest is in force.
+with changes as (
+
+    select * from {{ ref('stg_consent_changes') }} where customer_id is not null
+
+),
+
+switches as (
+
+    -- An unsubscribe and a subscribe of the same moment: the unsubscribe holds.
+    select
+        customer_id,
+        state,
+        row_number() over (
+            partition by customer_id
+            order by effective_at desc, case when state = 'unsubscribed' then 0 else 1 end
+        ) as newest_first
+    from changes
+    where is_readable and state in ('subscribed', 'unsubscribed')
+
+),
+
+marks as (
+
+    -- A complaint is about the emails themselves: a later subscribe does not take it back.
+    select
+        customer_id,
+        max(case
+            when state = 'erased' then 3
+            when state = 'objected' then 2
+            when state = 'complained' or (not is_readable and state is distinct from 'subscribed') then 1
+            else 0
+        end) as strictness
+    from changes
+    group by customer_id
+
+),
+
+own as (
+
+    select
+        marks.customer_id,
+        greatest(marks.strictness, case when switches.state = 'unsubscribed' then 1 else 0 end) as strictness
+    from marks
+    left join switches on marks.customer_id = switches.customer_id and switches.newest_first = 1
+
+),
+
+accounts as (
+
+    select distinct
+        customer_id,
+        {{ address_key('email') }} as address
+    from {{ ref('base_customers') }}
+    where
+        (reject_reason is null or reject_reason = 'duplicate_row')
+        and (joined_at is null or joined_at < {{ consents_until() }})
+
+),
+
+addresses as (
+
+    select
+        accounts.address,
+        max(own.strictness) as strictness
+    from own
+    inner join accounts on own.customer_id = accounts.customer_id
+    where {{ address_kind('accounts.address') }} = 'usable' and own.strictness > 0
+    group by accounts.address
+
+),
+
+everybody as (
+
+    select * from own
+    union all
+    select
+        accounts.customer_id,
+        addresses.strictness
+    from accounts
+    inner join addresses on accounts.address = addresses.address
+
+),
+
+final as (
+
+    select
+        customer_id,
+        case max(strictness)
+            when 3 then 'erased'
+            when 2 then 'objected'
+            when 1 then 'unsubscribed'
+            else 'subscribed'
+        end as consent_state
+    from everybody
+    group by customer_id
+
+)
+
+select * from final
