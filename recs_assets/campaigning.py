@@ -157,6 +157,12 @@ def _unreadable(folder: Path, error: Exception) -> ArtefactError:
     return ArtefactError(f"{folder} cannot be read ({error}): materialise the campaign again.")
 
 
+def rules_said(facts: Mapping[str, Any]) -> list[str]:
+    """Every rule's value in force, a line each; nothing of a campaign without slots."""
+    lines = [f"  {key}: {value}{' *' if default else ''}" for key, value, default in facts.get("rules", ())]
+    return ["Rules in force (* is a default):", *lines] if lines else []
+
+
 def said(facts: Mapping[str, Any]) -> list[str]:
     """What a run says of a campaign beside its counts: what its file asks for and the shop does not have,
     what was done otherwise than the defaults say, which rule leaves customers without a list."""

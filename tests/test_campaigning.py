@@ -15,6 +15,7 @@ from recs_assets.campaigning import LateError, Made, send_time
 from recs_assets.campaigns.model import FOLDER, load
 from recs_assets.rules.config import Level
 from recs_assets.rules.pipeline import Selection
+from recs_assets.rules.review import in_force
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError
 
@@ -164,3 +165,28 @@ def test_predictions_leave_out_what_is_never_offered():
     assert kept.to_dict("list") == {
         "customer_id": ["c1", "c1"], "item": ["GROCERY", "TOYS"], "rank": [1, 2],
     }  # fmt: skip
+
+
+def test_what_a_run_says_of_a_campaign():
+    facts = {
+        "problems": ["excluded_categories: the shop has no 'cofee'; did you mean 'Coffee'?"],
+        "notes": ["rules.max_per_category: 4 is raised to 12, because ..."],
+        "shortage": "without rules.min_stock 3 of 4 that were looked at would have one",
+    }
+    assert campaigning.said(facts) == [
+        "excluded_categories: the shop has no 'cofee'; did you mean 'Coffee'?",
+        "rules.max_per_category: 4 is raised to 12, because ...",
+        "Without rules.min_stock 3 of 4 that were looked at would have one.",
+    ]
+    assert campaigning.said({"problem": "", "shortage": None}) == []
+
+
+def test_the_campaign_command_says_every_rule_in_force_and_which_are_defaults():
+    rules = load(FOLDER / "try_something_new.yaml").rule_set
+    lines = campaigning.rules_said({"rules": in_force(rules)})
+    assert lines[0] == "Rules in force (* is a default):"
+    assert {
+        "  slots.mmr_lambda: 0.8", "  slots.discovery_share: 0.35", "  rules.max_per_category: 2", "  slots.max_repeat: 4 *",
+        "  rules.one_per_title: true *", "  rules.min_price: null *",
+    } <= set(lines)  # fmt: skip
+    assert campaigning.rules_said({"problem": ""}) == []

@@ -21,7 +21,7 @@ import psutil
 from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import OperationalError
 
-from recs_assets.campaigning import facts_of, folder_of, said, send_time
+from recs_assets.campaigning import facts_of, folder_of, rules_said, said, send_time
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.money import money_sentences, not_product_sentences
 from recs_assets.erasure import SUPPRESSED
@@ -122,11 +122,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
         ).fetchall()
     print(f"Campaign {name} of {done}: " + ", ".join(f"{count} {what}" for what, count in outcomes) + ".")
     facts = facts_of(folder_of(warehouse, done, name))
-    if "rules" in facts:
-        print("Rules in force (* is a default):")
-        for key, value, default in facts["rules"]:
-            print(f"  {key}: {value}{' *' if default else ''}")
-    for text in said(facts):
+    for text in (*rules_said(facts), *said(facts)):
         print(text)
     for sentence in warehouse.consent_sentences(done):
         print(f"Consent: {sentence}")
