@@ -179,11 +179,14 @@ def _forget(parsed: argparse.Namespace) -> int:
     from recs_assets.upkeep import open_warehouse
 
     settings = Settings()
-    print(forget(settings, parsed.customer_id, dagster_home(settings), __version__), flush=True)
+    done = forget(settings, parsed.customer_id, dagster_home(settings), __version__)
+    print(done, flush=True)
     warehouse = open_warehouse(settings)
     if parsed.no_run or not warehouse.snapshot_path.exists():
         return 0
     week = warehouse.newest_published()
+    if week not in done.weeks:
+        return 0
     print(f"Week {week} again, without the customer.", flush=True)
     return run_week(week)
 

@@ -1,9 +1,10 @@
 """Forgetting a customer: what holds rows of theirs is written again or deleted, and stays that way.
 
-`forget` works on everything under RECS_HOME and DAGSTER_HOME. What can be made again (build files,
-candidates, models, dbt's target folder, backtests) is deleted whole, because a model or a product's
-figures cannot be unlearned row by row. What cannot (snapshots, caches, Dagster's events) is written again
-without the customer. Then every file is searched, and a manifest says where and what was left.
+`forget` searches every file under RECS_HOME and DAGSTER_HOME. An id that nothing holds is refused, and nothing
+is touched. Of a customer, only the files that hold them go: what can be made again (the folder of a week, a
+backtest) is deleted whole, because a model or a product's figures cannot be unlearned row by row; what cannot
+(snapshots, caches, the campaigns' files, Dagster's events) is written again without them. Then every file is
+searched again, and a manifest says what was found before and after.
 
 What remains is one keyed hash in `suppressed.parquet`: whoever has it there is not landed again, even
 where the raw files still hold them.
@@ -11,6 +12,7 @@ where the raw files still hold them.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import hmac
 import html
@@ -21,25 +23,28 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import SecretStr
 
-from recs_assets.exports import versions
-from recs_assets.schema import RecsError, SettingsError, WarehouseError
+from recs_assets.exports import email_files, versions
+from recs_assets.exports.email import keyed_hash
+from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
+from recs_assets.snapshots import rejected_rows
+from recs_assets.sources import customers_in, resolve_source
 from recs_assets.upkeep import open_warehouse, servers
 from recs_assets.warehouse import Warehouse, writer_lock
 
 SUPPRESSED = "suppressed.parquet"
 MANIFESTS = "erasures"
-# What readers open.
-READ = ("published", "cache")
-# Made again by the next run, so deleted whole.
-DERIVED = ("weeks", "backtest", "exports", "tmp", "dbt")
+# Written again, because readers open it: a match there that stays is reported, not deleted.
+READ = ("published", "cache", "exports")
+# Folders that are made again by a run, so deleted whole where anything in them holds the customer.
+WHOLE = ("weeks/*", "backtest", "tmp")
 # A shorter id occurs by chance: some 3 bytes long ones are in any file of 16 MB.
 PLAIN_BYTES = 6
 # Folders of text that runs wrote about rows; in other texts a number is a count or a setting.
@@ -95,7 +100,11 @@ class Suppression:
                 "RECS_HASH_KEY is not set: set it to a secret of 16 characters or more and keep it; erased "
                 "customers are remembered by it."
             )
-        return hmac.new(self._key, customer_id.encode(), hashlib.sha256).hexdigest()
+        return hmac.new(self._key, customer_id.strip().encode(), hashlib.sha256).hexdigest()
+
+    def since(self, customer_id: str) -> datetime | None:
+        """When the customer was erased; None where they were not."""
+        return self._erased.get(self.hash(customer_id))
 
     def among(self, customer_ids: Iterable[str]) -> list[str]:
         """Those of the ids that were erased."""
@@ -132,32 +141,39 @@ class Traces:
 
     Attributes:
         customer_id: the id.
-        emails: addresses in the build files' raw customers.
+        emails: addresses in the build files' raw customers that nobody else has.
+        hashes: keyed hashes of these, as the email table has them.
         orders: ids of their orders.
         plain: the id is long enough, and no part of anybody's or anything's else, to be searched in any bytes.
     """
 
     customer_id: str
     emails: tuple[str, ...]
+    hashes: tuple[str, ...]
     orders: tuple[str, ...]
     plain: bool
 
     @property
     def words(self) -> str:
-        """Regular expression (Python's and RE2's) of id and addresses as they are written in text."""
+        """Regular expression (Python's and RE2's) of id, addresses and their hashes as they are written in text."""
         ids = "|".join(re.escape(one) for one in _spellings(self.customer_id))
-        return "|".join(
-            [f"(?:{ids})" if self.plain else rf"(?:^|[^\w-])(?:{ids})(?:[^\w-]|$)", *self._emails]
-        )
-
-    @property
-    def _emails(self) -> list[str]:
-        return [f"(?i:{re.escape(one)})" for email in self.emails for one in _spellings(email)]
+        own = f"(?:{ids})" if self.plain else rf"(?:^|[^\w-])(?:{ids})(?:[^\w-]|$)"
+        return "|".join([own, *filter(None, [self._addresses])])
 
     @property
     def bytes_(self) -> str | None:
         """What is searched in the bytes of binary files; None where that says nothing."""
-        return self.words if self.plain else "|".join(self._emails) or None
+        return self.words if self.plain else self._addresses
+
+    @property
+    def rejected(self) -> str:
+        """SQL condition of the customer's rows of the quarantine."""
+        return rejected_rows(self.customer_id, self.orders, self.bytes_)
+
+    @property
+    def _addresses(self) -> str | None:
+        found = [f"(?i:{re.escape(one)})" for email in self.emails for one in _spellings(email)]
+        return "|".join([*found, *self.hashes]) or None
 
 
 def _spellings(text: str) -> list[str]:
@@ -175,39 +191,74 @@ class Forgotten:
 
     Attributes:
         digest: the customer's keyed hash.
-        rewritten: new file by old one, snapshots and cache versions.
+        since: when they were forgotten before, and nothing was left to do; None where something was.
+        rewritten: new file by old one: snapshots, versions of the cache and of the campaigns' files.
         deleted: files and folders deleted.
         rows: rows deleted per database of Dagster.
+        landed: rows per raw table that the shop's own files hold; looked up where nothing else held the customer.
+        weeks: weeks whose folder was deleted, which have to be run again.
         searched: files searched afterwards.
         manifest: the proof.
     """
 
     digest: str
+    since: datetime | None
     rewritten: dict[str, str]
     deleted: list[str]
     rows: dict[str, int]
+    landed: dict[str, int]
+    weeks: tuple[date, ...]
     searched: int
-    manifest: Path
+    manifest: Path | None
 
     def __str__(self) -> str:
-        return (
-            f"Customer {self.digest[:12]} is forgotten: {len(self.rewritten)} versions of snapshot and cache "
-            f"written again, {len(self.deleted)} files and folders deleted, {sum(self.rows.values())} rows of "
-            f"Dagster's events deleted, no match left in {self.searched} files ({self.manifest}).\n"
+        raw = (
             "The raw files are the shop's own: take the customer out of them too; until then the hash in "
             f"{SUPPRESSED} keeps them from being landed."
         )
+        if self.since is not None:
+            return (
+                f"Customer {self.digest[:12]} was forgotten already, on {self.since:%Y-%m-%d}: none of the "
+                f"{self.searched} files holds them, and nothing was touched.\n{raw}"
+            )
+        own = ""
+        if self.landed:
+            tables = ", ".join(f"{count} in {table}" for table, count in self.landed.items())
+            own = f"\nNothing here knew them; the shop's own files do (rows: {tables}), and are not landed any more."
+        again = "".join(
+            f"\nThe week {week} held them and is deleted: until it is run again (python -m recs_assets run --as-of {week}), "
+            "queries and campaigns cannot ask it."
+            for week in self.weeks
+        )
+        return (
+            f"Customer {self.digest[:12]} is forgotten: {len(self.rewritten)} versions of snapshot, cache and campaigns' "
+            f"files written again, {len(self.deleted)} files and folders deleted, {sum(self.rows.values())} rows of "
+            f"Dagster's events deleted, no match left in {self.searched} files ({self.manifest}); every other file is "
+            f"as it was.{own}{again}\n{raw}"
+        )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Matches in one file: of the id as a customer's, and of id, addresses and hashes anywhere in it."""
+
+    by_value: int
+    elsewhere: int
+
+    @property
+    def count(self) -> int:
+        return self.by_value + self.elsewhere
 
 
 def forget(settings: Settings, customer_id: str, dagster_home: Path, version: str) -> Forgotten:
     """Purge a customer from everything under `settings.home` and `dagster_home`, and prove it.
 
     May be repeated, also after it was interrupted: addresses and orders are looked up in the build files,
-    which go last.
+    which go last. Whoever only the shop's own files hold is kept from being landed.
 
     Args:
         settings: of the deployment; `hash_key` is needed.
-        customer_id: as in the raw files.
+        customer_id: as the source has it.
         dagster_home: folder of Dagster's SQLite databases and step logs.
         version: of recs_assets, for the log.
 
@@ -215,84 +266,192 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         SettingsError: there is no key, or another one than before.
         WarehouseError: a run holds the writer lock, or a file cannot be written.
         ExportError: a cache in a server cannot be reached.
-        ErasureError: something was found afterwards; the manifest says where.
+        ErasureError: nobody has the id, and nothing was touched; or something was found afterwards, and the
+            manifest says where.
     """
-    if not customer_id.strip():
+    customer_id = customer_id.strip()
+    if not customer_id:
         raise ErasureError("The customer id is empty: give the id as it is in the raw files.")
     warehouse = open_warehouse(settings)
     home = warehouse.home
     home.mkdir(parents=True, exist_ok=True)
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
         now = datetime.now(UTC).replace(tzinfo=None)
-        digest = Suppression(home, settings.hash_key).add(customer_id, now)
-        purged = {name: server.purge(customer_id) for name, server in servers(settings).items()}
-        traces = _traces(warehouse, customer_id)
-        rewritten = {
-            **warehouse.snapshots.purge(customer_id, traces.orders, traces.words, now, version),
-            **versions.purge(home / "cache", customer_id),
-        }
-        rows = {}
-        for path in sorted(dagster_home.rglob("*.db")):
-            if deleted_rows := _purge_sqlite(path, traces):
-                rows[str(path.relative_to(dagster_home))] = deleted_rows
+        suppression = Suppression(home, settings.hash_key)
+        digest, since = suppression.hash(customer_id), suppression.since(customer_id)
+        traces = _traces(warehouse, customer_id, settings)
         places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
-        deleted = []
-        for folder in DERIVED:
-            if (home / folder).exists():
-                # Searched no more; deleted below, when nothing needs the build files any longer.
-                deleted.append(folder)
-        for path in _files(places):
-            # What readers hold on to was written again above; a match there is reported, not deleted.
-            kept = any((home / folder).resolve() in path.parents for folder in (*DERIVED, *READ))
-            if not kept and path.suffix != ".db" and _found_in(path, traces, warehouse):
-                path.unlink()
-                deleted.append(_shown(path, places))
-        for folder in DERIVED:
-            shutil.rmtree(home / folder, ignore_errors=True)
-        left, searched = {}, 0
-        for path in _files(places):
-            searched += 1
-            if count := _found_in(path, traces, warehouse):
-                left[_shown(path, places)] = count
+        before, searched = _search(places, traces, warehouse)
+        caches = servers(settings)
+        entries = {name: server.count(customer_id) for name, server in caches.items()}
+        known = any(found.by_value for found in before.values()) or any(entries.values())
+        landed: dict[str, int] = {}
+        if not known and since is None:
+            landed = _landed(settings, warehouse, customer_id, searched)
+        elif not before and not any(entries.values()):
+            return Forgotten(digest, since, {}, [], {}, {}, (), searched, None)
+        suppression.add(customer_id, now)
+        for name, server in caches.items():
+            if entries[name]:
+                server.purge(customer_id)
+        rewritten = _rewrite(warehouse, traces, before, now, version)
+        rows = {_shown(path, places): _purge_sqlite(path, traces) for path in before if path.suffix == ".db"}
+        deleted, weeks = _delete(home, before, places)
+        left, searched = _search(places, traces, warehouse)
         manifest = home / MANIFESTS / f"{now:%Y-%m-%dT%H%M%S}-{digest[:12]}.json"
         manifest.parent.mkdir(exist_ok=True)
-        manifest.write_text(
-            json.dumps(
-                {
-                    "format": 1,
-                    "customer_hash": digest,
-                    "erased_at": f"{now:%Y-%m-%d %H:%M:%S} UTC",
-                    "addresses_known": len(traces.emails),
-                    "rewritten": rewritten,
-                    "deleted": sorted(deleted),
-                    "rows_deleted_in_dagster": rows,
-                    "entries_deleted_in_servers": purged,
-                    "how_it_was_searched": _how(traces),
-                    "places_searched": [str(place) for place in places],
-                    "files_searched": searched,
-                    "matches_left": left,
-                },
-                indent=1,
-            )
-            + "\n"
-        )
+        about = {
+            "format": 2,
+            "customer_hash": digest,
+            "erased_at": f"{now:%Y-%m-%d %H:%M:%S} UTC",
+            "addresses_known": len(traces.emails),
+            "files": _compared(before, left, rewritten, places),
+            "rows_deleted_in_dagster": rows,
+            "deleted": sorted(deleted),
+            "weeks_to_be_run_again": [week.isoformat() for week in weeks],
+            "entries_deleted_in_servers": entries,
+            "rows_in_the_shops_files": landed,
+            "how_it_was_searched": _how(traces),
+            "places_searched": [str(place) for place in places],
+            "files_searched": searched,
+            "matches_left": {_shown(path, places): found.count for path, found in left.items()},
+        }
+        manifest.write_text(json.dumps(about, indent=1) + "\n")
     if left:
         raise ErasureError(
-            f"The customer is still in {', '.join(sorted(left))}: delete what is named there, then forget the "
-            f"customer again ({manifest})."
+            f"The customer is still in {', '.join(sorted(about['matches_left']))}: delete what is named there, then "
+            f"forget the customer again ({manifest})."
         )
-    return Forgotten(digest, rewritten, deleted, rows, searched, manifest)
+    return Forgotten(digest, None, rewritten, deleted, rows, landed, weeks, searched, manifest)
+
+
+def _landed(settings: Settings, warehouse: Warehouse, customer_id: str, searched: int) -> dict[str, int]:
+    """Rows per raw table that the shop's own files hold of a customer whom nothing else knows.
+
+    Raises:
+        ErasureError: they hold none either; the nearest ids are named.
+    """
+    ids, landed, problem = warehouse.customer_ids(), {}, ""
+    try:
+        data = settings.data_dir()
+        source = resolve_source(settings.source, data, shops_dir=settings.shops)
+        for table in RAW_TABLES.values():
+            if "customer_id" in table.column_names:
+                with warehouse.scratch() as connection:
+                    found = customers_in(
+                        connection, source, table.name, data, settings.timezone, settings.data_root
+                    )
+                ids |= set(found)
+                if customer_id in found:
+                    landed[table.name] = found[customer_id]
+    except RecsError as error:
+        problem = f" The shop's own files could not be read to their end ({str(error).rstrip('.')})."
+    if landed:
+        return landed
+    near = nearest(customer_id, ids)
+    if "@" in customer_id:
+        advice = "An address is no customer id: look up the id"
+    elif near:
+        advice = f"The nearest ids are {', '.join(near)}: give the id as the source has it"
+    else:
+        advice = "Give the id as the source has it"
+    raise ErasureError(
+        f"Nobody has this customer id, neither in the {searched} files that are kept nor in the shop's own, so there is "
+        f"nothing to forget and nothing was touched. {advice}.{problem}"
+    )
+
+
+def nearest(customer_id: str, ids: Iterable[str]) -> list[str]:
+    """At most three ids that may have been meant, none of them an address: those that differ in case, blanks,
+    signs, a trailing .0 or zeros before a number alone, else the most similar ones.
+
+    >>> nearest("17850.0", ["17850", "17851"]), nearest(" C4", ["c04", "c40"]), nearest("c341", ["c34", "d9"])
+    (['17850'], ['c04'], ['c34'])
+    """
+    named: dict[str, list[str]] = {}
+    for one in sorted(ids):
+        if "@" not in one:
+            named.setdefault(_core(one), []).append(one)
+    core = _core(customer_id)
+    alike = [core] if core in named else difflib.get_close_matches(core, named, 3, 0.6)
+    return [one for name in alike for one in named[name]][:3]
+
+
+def _core(customer_id: str) -> str:
+    """What is left of an id without case, signs, a trailing .0 and zeros before a number."""
+    signless = re.sub(r"[\W_]", "", re.sub(r"\.0+$", "", customer_id.strip().casefold()))
+    return re.sub(r"(?<!\d)0+(?=\d)", "", signless)
+
+
+def _rewrite(
+    warehouse: Warehouse, traces: Traces, before: dict[Path, _Found], now: datetime, version: str
+) -> dict[str, str]:
+    """Write again what readers open and what held the customer: new path by old one, below the home."""
+    home, customer_id = warehouse.home, traces.customer_id
+    held = [one.path for one in warehouse.snapshots.versions() if one.path.resolve() in before]
+    parts = {
+        "published": warehouse.snapshots.purge(held, customer_id, traces.rejected, now, version),
+        "cache/versions": versions.purge(home / "cache", customer_id),
+        **{
+            f"exports/{folder.name}/versions": email_files.purge(folder, customer_id)
+            for folder in sorted((home / "exports").glob("*"))
+        },
+    }
+    return {f"{part}/{old}": f"{part}/{new}" for part, names in parts.items() for old, new in names.items()}
+
+
+def _delete(home: Path, before: dict[Path, _Found], places: list[Path]) -> tuple[list[str], tuple[date, ...]]:
+    """Delete what is made again and the records that name the customer: what, and the weeks among it."""
+    deleted, weeks = [], []
+    for folder in (one.resolve() for pattern in WHOLE for one in sorted(home.glob(pattern))):
+        # What DuckDB spilled and a killed run left is compressed: no search can tell whose it is.
+        if folder.name == "tmp" or any(folder in path.parents for path in before):
+            shutil.rmtree(folder)
+            deleted.append(_shown(folder, places))
+            if folder.parent.name == "weeks":
+                weeks.append(date.fromisoformat(folder.name))
+    if weeks and not any((home / "weeks").iterdir()):
+        (home / "weeks").rmdir()
+    read = [(home / folder).resolve() for folder in READ]
+    for path in before:
+        kept = path.suffix == ".db" or any(folder in path.parents for folder in read)
+        if path.exists() and not kept:
+            path.unlink()
+            deleted.append(_shown(path, places))
+    return deleted, tuple(weeks)
+
+
+def _compared(
+    before: dict[Path, _Found], left: dict[Path, _Found], rewritten: dict[str, str], places: list[Path]
+) -> dict[str, dict[str, int | str]]:
+    """Per file what was found before and after, and what became of it."""
+    after = {_shown(path, places): found.count for path, found in left.items()}
+    compared: dict[str, dict[str, int | str]] = {}
+    for path, found in before.items():
+        shown = name = _shown(path, places)
+        for old, new in rewritten.items():
+            if f"{shown}/".startswith(f"{old}/"):
+                name = new + shown.removeprefix(old)
+        there = any((place / name).exists() for place in places)
+        compared[shown] = {
+            "found_before": found.count,
+            "found_after": after.get(name, 0),
+            "became": name if there else "deleted",
+        }
+    return compared
 
 
 def _how(traces: Traces) -> list[str]:
     """What the search did, for the reader of the manifest."""
-    known = "every address in raw.customers of the build files" if traces.emails else (
-        "no address: no build file held one"
-    )  # fmt: skip
+    known = (
+        "every address in raw.customers of the build files that nobody else has, and its keyed hash"
+        if traces.emails
+        else "no address: no build file held one of theirs alone"
+    )
     return [
         f"Searched for: the id, {known}; as they are and as JSON and HTML write them.",
-        "DuckDB and Parquet files: every column customer_id by value"
-        + (", and every value of every other text column." if traces.plain else "."),
+        "DuckDB and Parquet files: every column customer_id by value; the quarantine by the customer and their orders"
+        + ("; every value of every other text column." if traces.plain else "."),
         "Text files and the cells of Dagster's SQLite databases: "
         + (
             "anywhere in them."
@@ -301,71 +460,79 @@ def _how(traces: Traces) -> list[str]:
         ),
         "The bytes of every file, compressed content not unpacked: "
         + (
-            "id and addresses."
+            "id, addresses and hashes."
             if traces.plain
-            else f"addresses only; the id has fewer than {PLAIN_BYTES} bytes or is part of another id, "
+            else f"addresses only, as they are and hashed; the id has fewer than {PLAIN_BYTES} bytes or is part of another id, "
             "so that its bytes prove nothing."
         ),
     ]
 
 
-def _traces(warehouse: Warehouse, customer_id: str) -> Traces:
+def _traces(warehouse: Warehouse, customer_id: str, settings: Settings) -> Traces:
     emails, orders, others = warehouse.personal(customer_id)
+    key = settings.hash_key.get_secret_value().encode()
     plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
-    return Traces(customer_id, tuple(sorted(emails)), tuple(sorted(orders)), plain)
+    addresses = tuple(sorted(emails))
+    return Traces(customer_id, addresses, tuple(keyed_hash(addresses, key)), tuple(sorted(orders)), plain)
 
 
-def _files(places: list[Path]) -> list[Path]:
-    """Every regular file, once."""
-    return sorted(
+def _search(places: list[Path], traces: Traces, warehouse: Warehouse) -> tuple[dict[Path, _Found], int]:
+    """The files that hold the customer, and how many were searched. Reads only."""
+    files = sorted(
         {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
     )
+    found = {path: _found_in(path, traces, warehouse) for path in files}
+    return {path: one for path, one in found.items() if one.count}, len(files)
 
 
 def _shown(path: Path, places: list[Path]) -> str:
     return next(str(path.relative_to(place)) for place in places if place in path.parents)
 
 
-def _found_in(path: Path, traces: Traces, warehouse: Warehouse) -> int:
+def _found_in(path: Path, traces: Traces, warehouse: Warehouse) -> _Found:
     """Matches in one file, by value where its format is known and in its bytes."""
-    found = 0
+    by_value, elsewhere = 0, 0
     if path.suffix == ".duckdb":
-        found += warehouse.occurrences(path, traces.customer_id, traces.words if traces.plain else None)
+        words = traces.words if traces.plain else None
+        by_value, elsewhere = warehouse.occurrences(path, traces.customer_id, traces.rejected, words)
     elif path.suffix == ".parquet":
-        found += _in_parquet(path, traces)
+        by_value, elsewhere = _in_parquet(path, traces)
     elif path.suffix == ".db":
-        found += sum(1 for _ in _matching_rows(path, traces))
-    if path.suffix == ".jsonl":
+        elsewhere = sum(1 for _ in _matching_rows(path, traces))
+    elif path.suffix == ".jsonl":
         key = json.dumps({"customer_id": traces.customer_id})[1:-1]
-        expression = "|".join([re.escape(key), *filter(None, [traces.bytes_])])
-    elif path.suffix not in BINARY and RECORDS & set(path.parts):
-        expression = traces.words
-    else:
-        expression = traces.bytes_
+        by_value = len(re.findall(re.escape(key).encode(), path.read_bytes()))
+    text = path.suffix not in BINARY and RECORDS & set(path.parts)
+    expression = traces.words if text else traces.bytes_
     if expression is not None:
-        found += len(re.findall(expression.encode(), path.read_bytes()))
-    return found
+        elsewhere += len(re.findall(expression.encode(), path.read_bytes()))
+    return _Found(by_value, elsewhere)
 
 
-def _in_parquet(path: Path, traces: Traces) -> int:
+def _in_parquet(path: Path, traces: Traces) -> tuple[int, int]:
+    """Rows with the id as the customer's, and other texts that name them."""
     table = pq.read_table(path)
-    found = 0
+    by_value, elsewhere = 0, 0
     words = re.compile(traces.words)
     for name in table.column_names:
         if name == "customer_id":
-            found += sum(value == traces.customer_id for value in table[name].to_pylist())
+            by_value += sum(value == traces.customer_id for value in table[name].to_pylist())
         elif traces.plain and pa.types.is_string(table[name].type):
-            found += sum(
+            elsewhere += sum(
                 value is not None and words.search(value) is not None
                 for value in table[name].unique().to_pylist()
             )
-    return found
+    return by_value, elsewhere
 
 
 def _matching_rows(path: Path, traces: Traces) -> Iterator[tuple[str, int]]:
     """Table and rowid of every row of an SQLite database with a matching text."""
     words = re.compile(traces.words)
-    with closing(sqlite3.connect(path, timeout=30)) as connection:
+    log = Path(f"{path}-wal")
+    # A database in which nothing waits to be written is opened without making files beside it.
+    quiet = not log.exists() or not log.stat().st_size
+    address = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+    with closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
         tables = [
             name
             for (name,) in connection.execute(

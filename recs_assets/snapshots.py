@@ -11,9 +11,10 @@ connection of one process.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -349,30 +350,27 @@ class Snapshots:
     # -- forgetting -----------------------------------------------------------------------
 
     def purge(
-        self, customer_id: str, orders: Sequence[str], words: str, now: datetime, version: str
+        self, paths: Collection[Path], customer_id: str, rejected: str, now: datetime, version: str
     ) -> dict[str, str]:
-        """Write every version again without a customer's rows and delete the file that held them.
+        """Write versions again without a customer's rows and delete the files that held them.
 
-        Rows leave by `customer_id`; rows of the quarantine also by the customer's orders and by any
-        text that matches `words`.
+        A new file is as old as the one it replaces: their order says what a rollback goes back to.
 
         Args:
+            paths: of the versions that hold the customer; the others are left alone.
             customer_id: whose rows.
-            orders: ids of the customer's orders.
-            words: RE2 expression of the id and the addresses.
+            rejected: condition of the customer's rows of the quarantine (`rejected_rows`).
             now: time of the purge, in UTC.
             version: of recs_assets.
 
         Returns:
             New name by old name, in the order written.
         """
-        quarantined = (
-            f"not (regexp_matches(row_json || ' ' || row_key, '{quoted(words)}') "
-            f"or coalesce(json_extract_string(row_json, '$.order_id') in ({_list(orders)}), false))"
-        )
         renamed = {}
         current = self.link.resolve() if self.link.exists() else None
         for one in self.versions():
+            if one.path not in paths:
+                continue
             unfinished = self._aside(f"analytics-{one.week.isoformat()}-{one.run_id[:8]}")
             target = self._free(unfinished.stem)
             with self._writing(f"{one.path.name} without the customer") as connection:
@@ -384,13 +382,14 @@ class Snapshots:
                 tables = [name for name in _tables(connection, "previous") if name != LOG]
                 for table in tables:
                     where = f"customer_id is distinct from '{quoted(customer_id)}'"
-                    _copy_table(
-                        connection, "previous", table, where, quarantined if table == "quarantine" else None
-                    )
+                    others = f"not ({rejected})" if table == "quarantine" else None
+                    _copy_table(connection, "previous", table, where, others)
                 rows, hashes = _describe(connection, "snapshot", tables)
                 entry = _Entry(now, "forget", one.week, one.run_id, version, one.path.name)
                 _log(connection, entry, target.name, rows, hashes, "previous")
             self._finish(unfinished, target, rows)
+            written = one.path.stat()
+            os.utime(target, ns=(written.st_atime_ns, written.st_mtime_ns))
             if one.path == current:
                 self._switch(target)
             one.path.unlink()
@@ -591,6 +590,23 @@ def _describe(
 def _still(customers: str) -> str:
     """Condition that a row's customer has not been erased since the row's own week."""
     return f"customer_id in (select customer_id from {customers})"
+
+
+def rejected_rows(customer_id: str, orders: Iterable[str], words: str | None) -> str:
+    """SQL condition of a customer's rows of the quarantine: never null.
+
+    Args:
+        customer_id: whose rows, by the id that a row has.
+        orders: ids of the customer's orders, by which their lines and returns are found.
+        words: RE2 expression of what else is theirs, anywhere in a row; None: nothing else.
+    """
+    conditions = [
+        f"trim(json_extract_string(row_json, '$.customer_id')) = '{quoted(customer_id)}'",
+        f"json_extract_string(row_json, '$.order_id') in ({_list(sorted(orders))})",
+    ]
+    if words is not None:
+        conditions.append(f"regexp_matches(row_json || ' ' || row_key, '{quoted(words)}')")
+    return " or ".join(f"coalesce({condition}, false)" for condition in conditions)
 
 
 def _list(values: Sequence[str]) -> str:

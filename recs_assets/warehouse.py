@@ -87,7 +87,7 @@ def writer_lock(
 
 
 # Ids of other customers that hold a customer's.
-BESIDE = "contains(customer_id, $1) and customer_id <> $1"
+BESIDE = "contains(customer_id, $1) and trim(customer_id) <> $1"
 
 
 class Warehouse:
@@ -211,15 +211,25 @@ class Warehouse:
         return self.snapshots.current().week
 
     def published_lists(self, week: date) -> pa.Table:
-        """The storefront's rows of one week, by customer and rank: what every cache is made of."""
+        """The storefront's rows of one week, by customer and rank: what every cache is made of.
+
+        A column that the version of recs_assets that published them did not have is null.
+        """
+        names = (
+            "customer_id", "rank", "product_id", "product_name", "category", "price", "price_kind", "price_from",
+            "currency", "score", "p_purchase", "source", "reason_code", "reason_text", "because_product_id",
+        )  # fmt: skip
         with self.snapshot() as connection:
+            there = {
+                name
+                for (name,) in connection.execute(
+                    "select column_name from duckdb_columns() where schema_name = 'recs' "
+                    "and table_name = 'customer_recommendations'"
+                ).fetchall()
+            }
+            columns = ", ".join(name if name in there else f"null::varchar as {name}" for name in names)
             return connection.execute(
-                """
-                select customer_id, rank, product_id, product_name, category, price, price_kind,
-                       price_from, currency, score, p_purchase, source, reason_code,
-                       reason_text, because_product_id
-                from recs.customer_recommendations where as_of = ? order by customer_id, rank
-                """,
+                f"select {columns} from recs.customer_recommendations where as_of = ? order by customer_id, rank",
                 [week],
             ).to_arrow_table()
 
@@ -927,13 +937,17 @@ class Warehouse:
         """What else a customer can be found by, from the build files and the snapshots.
 
         Returns:
-            Their addresses, the ids of their orders, and the ids of others (customers, products, orders of
-            other customers) that are equal to theirs or have it as a part.
+            Their addresses that are nobody else's too, the ids of their orders, and the ids of others
+            (customers, products, orders of other customers) that are equal to theirs or have it as a part.
         """
-        emails, orders, others = set(), set(), set()
+        emails, shared, orders, others = set(), set(), set(), set()
         queries = [
-            (emails, "raw.customers", "email", "customer_id = ?"),
-            *((orders, table, "order_id", "customer_id = ?") for table in ("raw.orders", "recs.order_lines")),
+            (emails, "raw.customers", "lower(trim(email))", "trim(customer_id) = ?"),
+            (shared, "raw.customers", "lower(trim(email))", "trim(customer_id) <> ?"),
+            *(
+                (orders, table, "order_id", "trim(customer_id) = ?")
+                for table in ("raw.orders", "recs.order_lines")
+            ),
             *((others, f"{schema}.customers", "customer_id", BESIDE) for schema in ("raw", "recs")),
             *(
                 (others, f"{schema}.products", "product_id", "contains(product_id, ?)")
@@ -944,49 +958,70 @@ class Warehouse:
                 for table in ("raw.orders", "recs.order_lines")
             ),
         ]
+        for connection, tables in self._databases():
+            for found, table, column, where in queries:
+                if table in tables:
+                    rows = connection.execute(
+                        f"select distinct {column} as one from {table} where one is not null and {where}",
+                        [customer_id],
+                    )
+                    found |= {text for (text,) in rows.fetchall()}
+        return emails - shared - {""}, orders, others - orders
+
+    def customer_ids(self) -> set[str]:
+        """Every customer's id in the build files and the snapshots."""
+        found: set[str] = set()
+        for connection, tables in self._databases():
+            for table in ("raw.customers", "recs.customers"):
+                if table in tables:
+                    rows = connection.execute(
+                        f"select customer_id from {table} where customer_id is not null"
+                    )
+                    found |= {one for (one,) in rows.fetchall()}
+        return found
+
+    def _databases(self) -> Iterator[tuple[duckdb.DuckDBPyConnection, set[str]]]:
+        """Every build file and every version of the snapshot, with the names of its tables."""
         builds = sorted(self.home.rglob("build.duckdb"))
         for path in [*builds, *sorted(self.published_dir.glob("analytics-*.duckdb"))]:
             connection = self._connect(str(path), read_only=True)
             try:
-                tables = {
-                    f"{schema}.{table}"
-                    for schema, table in connection.execute(
-                        "select schema_name, table_name from duckdb_tables()"
-                    ).fetchall()
-                }
-                for found, table, column, where in queries:
-                    if table in tables:
-                        rows = connection.execute(
-                            f"select distinct {column} from {table} where {column} is not null and {where}",
-                            [customer_id],
-                        )
-                        found |= {text for (text,) in rows.fetchall()}
+                tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+                yield connection, {f"{schema}.{table}" for schema, table in tables}
             finally:
                 connection.close()
-        return emails, orders, others - orders
 
-    def occurrences(self, path: Path, customer_id: str, words: str | None) -> int:
-        """Rows of a DuckDB file with the id in a column customer_id or, in any other text column, a match
-        of the RE2 expression `words` (None: those columns are not searched)."""
+    def occurrences(self, path: Path, customer_id: str, rejected: str, words: str | None) -> tuple[int, int]:
+        """Rows of a DuckDB file that are a customer's.
+
+        Args:
+            path: the file.
+            customer_id: looked for in columns customer_id.
+            rejected: condition of the customer's rows of the quarantine (`snapshots.rejected_rows`).
+            words: RE2 expression that is looked for in every other text column; None: they are not searched.
+
+        Returns:
+            Rows by the id as a value, and matches of `words` elsewhere.
+        """
         connection = self._connect(str(path), read_only=True)
         try:
-            found = 0
+            by_value, elsewhere = 0, 0
             for schema, table, column, kind in connection.execute(
                 """
                 select schema_name, table_name, column_name, data_type from duckdb_columns()
                 join duckdb_tables() using (database_name, schema_name, table_name)
                 """
             ).fetchall():
+                relation = f'select count(*) from "{schema}"."{table}" where'
                 if column == "customer_id":
-                    condition, value = f'"{column}" = ?', customer_id
+                    found = connection.execute(f'{relation} trim("{column}") = ?', [customer_id])
+                    by_value += found.fetchall()[0][0]
+                elif (table, column) == ("quarantine", "row_json"):
+                    by_value += connection.execute(f"{relation} {rejected}").fetchall()[0][0]
                 elif words is not None and re.search("VARCHAR|JSON|BLOB", kind):
-                    condition, value = f'regexp_matches("{column}"::varchar, ?)', words
-                else:
-                    continue
-                found += connection.execute(
-                    f'select count(*) from "{schema}"."{table}" where {condition}', [value]
-                ).fetchall()[0][0]
-            return found
+                    found = connection.execute(f'{relation} regexp_matches("{column}"::varchar, ?)', [words])
+                    elsewhere += found.fetchall()[0][0]
+            return by_value, elsewhere
         finally:
             connection.close()
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import doctest
 import json
 import os
 import sqlite3
 import time
 from contextlib import closing
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from recs_assets import erasure
 from recs_assets.erasure import ErasureError, Suppression, forget
 from recs_assets.exports import versions
 from recs_assets.exports.jsonl import lookup
@@ -24,15 +26,20 @@ from recs_assets.upkeep import drop_old_records, open_warehouse, rollback
 from recs_assets.warehouse import Warehouse
 
 KEY = SecretStr("a secret for tests only")
+TINY = Path(__file__).parents[1] / "examples" / "tiny_shop"
 WEEKS = [date(2024, 3, 4), date(2024, 3, 11)]
 NOW = datetime(2024, 3, 12)
 
 
-def deployment(home: Path, names: tuple[str, ...]) -> tuple[Settings, Warehouse]:
-    """Two published weeks with their caches; the build file holds raw customers and orders."""
-    settings = Settings(home=home, hash_key=KEY, threads=1, retention_weeks=3)
+def deployment(
+    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = ()
+) -> tuple[Settings, Warehouse]:
+    """Two published weeks with their caches; the build file holds raw customers and orders. Newcomers are
+    in the second week only. The shop's own files are the tiny shop's, which knows c01 to c39 and none of these."""
+    settings = Settings(home=home, data=TINY, hash_key=KEY, threads=1, retention_weeks=3)
     warehouse = open_warehouse(settings)
     for week in WEEKS:
+        names += newcomers if week == WEEKS[1] else ()
         with warehouse.write(week) as connection:
             connection.execute("create schema raw; create schema recs")
             connection.execute("create table raw.customers (customer_id varchar, email varchar)")
@@ -171,6 +178,125 @@ def test_forgetting_twice_is_one_row(tmp_path: Path) -> None:
     second = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
     assert first.digest == second.digest
     assert pq.read_table(tmp_path / "suppressed.parquet").num_rows == 1
+
+
+def contents(*folders: Path) -> dict[str, tuple[bytes, int]]:
+    """Bytes and time of every file but the lock's."""
+    return {
+        str(path): (path.read_bytes(), path.stat().st_mtime_ns)
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.is_symlink() and path.name != "writer.lock"
+    }
+
+
+def test_an_id_that_nobody_has_is_refused_and_nothing_is_touched(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings, _ = deployment(home, ("customer-a", "customer-b"))
+    dagster(tmp_path / "dagster", "analytics of customer-c took 17 s")
+    (home / "logs").mkdir()
+    (home / "logs" / "x.log").write_text("analytics took 17 s")
+    before = contents(home, tmp_path / "dagster")
+    for given, said in {
+        "Customer-A.0": "The nearest ids are customer-a: give the id as the source has it.",
+        "c01.0": "The nearest ids are c01: give the id as the source has it.",
+        "customer-c": "The nearest ids are customer-b, customer-a: give the id as the source has it.",
+        "customer-a@mail.example": "An address is no customer id: look up the id.",
+        "analytics": "Give the id as the source has it.",  # a word of many files, and nobody's id
+        "17": "nothing was touched.",  # a product's id, and a number in a log
+    }.items():
+        with pytest.raises(ErasureError) as error:
+            forget(settings, given, tmp_path / "dagster", "1.2.3")
+        assert said in str(error.value)
+        assert str(error.value).startswith("Nobody has this customer id, neither in the ")
+        assert "@" not in str(error.value)
+    assert contents(home, tmp_path / "dagster") == before
+
+
+def test_only_what_holds_the_customer_goes(tmp_path: Path) -> None:
+    """A newcomer of the second week: the first week's folder, snapshot and cache keep every byte and their time."""
+    home = tmp_path / "home"
+    settings, warehouse = deployment(home, ("customer-a", "customer-b"), ("newcomer-1",))
+    dagster(tmp_path / "dagster", "wrote to somebody")
+    (home / "dbt").mkdir()
+    (home / "dbt" / "manifest.json").write_text("{}")
+    before = contents(home, tmp_path / "dagster")
+    done = forget(settings, "newcomer-1", tmp_path / "dagster", "1.2.3")
+    after = contents(home, tmp_path / "dagster")
+    gone = {name.removeprefix(f"{home}/") for name in before if name not in after}
+    assert {name.rpartition("/")[0] for name in gone} == {
+        "weeks/2024-03-11",
+        "published",
+        "cache/versions/2024-03-11-run-0011",
+        "cache/versions/2024-03-11-run-0011/shards",
+    }
+    assert {name for name in gone if name.startswith("published")} == {
+        "published/analytics-2024-03-11-run-0011.duckdb"
+    }
+    assert all(after[name] == before[name] for name in before if name in after)
+    assert (done.weeks, done.deleted) == ((WEEKS[1],), ["weeks/2024-03-11"])
+    assert "The week 2024-03-11 held them and is deleted: until it is run again" in str(done)
+    # What was found before and after, by file, and no id in clear.
+    proof = done.manifest.read_text()
+    assert "newcomer-1" not in proof
+    files = json.loads(proof)["files"]
+    assert files["published/analytics-2024-03-11-run-0011.duckdb"] | {"found_before": 0} == {
+        "found_before": 0,
+        "found_after": 0,
+        "became": "published/analytics-2024-03-11-run-0011-2.duckdb",
+    }
+    assert files["published/analytics-2024-03-11-run-0011.duckdb"]["found_before"] >= 3
+    assert files["weeks/2024-03-11/build.duckdb"]["became"] == "deleted"
+    assert files["cache/versions/2024-03-11-run-0011/recommendations.parquet"]["became"] == (
+        "cache/versions/2024-03-11-run-0011-2/recommendations.parquet"
+    )
+    assert not [name for name in files if "2024-03-04" in name]
+    # The new file is as old as the one it replaces, so that "before" stays what it was.
+    assert [one.week for one in warehouse.snapshots.versions()] == WEEKS
+    assert rollback(settings, "1.2.3").startswith("Back to week 2024-03-04: ")
+
+
+def test_whoever_only_the_shops_files_know_is_kept_from_being_landed(tmp_path: Path) -> None:
+    settings, _ = deployment(tmp_path, ("customer-a",))
+    before = contents(tmp_path)
+    done = forget(settings, " c01 ", tmp_path / "dagster", "1.2.3")
+    assert done.landed == {
+        "customers": 1, "orders": 10, "reviews": 1, "browsing_events": 11, "campaign_events": 1,
+    }  # fmt: skip
+    assert "the shop's own files do (rows: 1 in customers, 10 in orders," in str(done)
+    assert {name: value for name, value in contents(tmp_path).items() if name in before} == before
+    assert Suppression(tmp_path, KEY).among(["c01", "c02"]) == ["c01"]
+    assert json.loads(done.manifest.read_text())["rows_in_the_shops_files"]["orders"] == 10
+
+
+def test_somebody_forgotten_already_is_said_so(tmp_path: Path) -> None:
+    settings, _ = deployment(tmp_path, ("customer-a", "customer-b"))
+    forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    before = contents(tmp_path)
+    again = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"was forgotten already, on {day}: none of the" in str(again)
+    assert "nothing was touched" in str(again)
+    assert contents(tmp_path) == before
+    # A copy that was put back is purged all the same.
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "x.log").write_text("customer-a")
+    assert forget(settings, "customer-a", tmp_path / "dagster", "1.2.3").deleted == ["logs/x.log"]
+
+
+def test_an_address_that_two_customers_share_stays_with_the_other(tmp_path: Path) -> None:
+    settings, warehouse = deployment(tmp_path, ("customer-a", "customer-b"))
+    for week in WEEKS:
+        with warehouse.write(week) as connection:
+            connection.execute("update raw.customers set email = ' Both@mail.example'")
+    (tmp_path / "quality").mkdir()
+    (tmp_path / "quality" / "x.json").write_text("both@mail.example")
+    forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    assert (tmp_path / "quality" / "x.json").exists()
+
+
+def test_the_examples_of_the_docstrings() -> None:
+    assert doctest.testmod(erasure).attempted == 1
 
 
 def test_without_a_key_nothing_is_touched(tmp_path: Path) -> None:

@@ -10,7 +10,20 @@ import duckdb
 
 PREVIEW_ROWS = 5
 # Never shown, wherever it occurs: the preview is for people who need not know who is who.
-HIDDEN_COLUMNS = frozenset({"email", "customer_id", "spelling", "order_id", "row_key", "row_json"})
+HIDDEN_COLUMNS = frozenset(
+    {
+        "email",
+        "email_hash",
+        "customer",
+        "customer_id",
+        "spelling",
+        "order_id",
+        "recommendation_id",
+        "url",
+        "row_key",
+        "row_json",
+    }
+)
 
 
 def table_metadata(
@@ -40,9 +53,10 @@ def table_metadata(
 
 
 def markdown_table(header: list[str], rows: list[tuple]) -> str:
-    """A Markdown table; cell text is escaped so that data cannot end a row or start HTML."""
-    lines = ["| " + " | ".join(header) + " |", "|" + " --- |" * len(header)]
-    lines += ["| " + " | ".join(_cell(value) for value in row) + " |" for row in rows]
+    """A Markdown table without `HIDDEN_COLUMNS`; cell text is escaped so that data cannot end a row or start HTML."""
+    shown = [place for place, name in enumerate(header) if name not in HIDDEN_COLUMNS]
+    lines = ["| " + " | ".join(header[place] for place in shown) + " |", "|" + " --- |" * len(shown)]
+    lines += ["| " + " | ".join(_cell(row[place]) for place in shown) + " |" for row in rows]
     return "\n".join(lines)
 
 

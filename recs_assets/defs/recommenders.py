@@ -79,10 +79,9 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
         metadata["sha256"] = save_model(model, model_path(warehouse, week, name))
         sample = lists.head(5)
         preview = markdown_table(
-            ["customer", "product", "score", "rank"],
+            ["product", "score", "rank"],
             [
                 (
-                    known.customers["customer_id"].iloc[row.customer],
                     known.products["name"].iloc[row.product],
                     float(row.score),
                     row.rank,

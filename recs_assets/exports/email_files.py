@@ -21,9 +21,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recs_assets.exports import versions
 from recs_assets.exports.email import addresses, feed, sent, typed, wide_table
 from recs_assets.exports.rows import ExportError, finite_floats
-from recs_assets.exports.versions import switch_in
+from recs_assets.exports.versions import kept, switch_in
 
 EXPORTS = ("long", "wide", "feed", "addresses")
 RESTRICTED = "restricted"
@@ -138,6 +139,61 @@ def write_predictions(folder: Path, rows: pa.Table, *, as_of: date, run_id: str,
 
     about = {"exports": ["long"], "recipients": len(rows["customer_id"].unique()), "rows": rows.num_rows}
     return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
+
+
+def purge(folder: Path, customer_id: str) -> dict[str, str]:
+    """Write every version of a campaign's files that holds a customer again without them; the catalogue feed
+    names nobody and keeps its bytes.
+
+    Returns:
+        New name by old name, in the order written.
+
+    Raises:
+        ExportError: a version cannot be read.
+        OSError: the disk.
+    """
+    import pyarrow.parquet as pq
+
+    renamed = {}
+    for path, manifest in kept(folder):
+        tables = {
+            name.removesuffix(".parquet"): pq.read_table(path / name)
+            for name in manifest["files"]
+            if name.endswith(".parquet")
+        }
+        others = {
+            name: table.filter(pc.not_equal(table["customer_id"], customer_id))
+            for name, table in tables.items()
+        }
+        if all(others[name].num_rows == table.num_rows for name, table in tables.items()):
+            continue
+
+        def fill(
+            aside: Path, path: Path = path, files: dict = manifest["files"], others: dict = others
+        ) -> dict:
+            counts = {}
+            for name, about in files.items():
+                stem, _, ending = name.rpartition(".")
+                (aside / name).parent.mkdir(mode=0o700, exist_ok=True)
+                with _opened(aside / name) as file:
+                    if stem in others:
+                        {"parquet": _parquet, "csv": _csv}[ending](others[stem], file)
+                    else:
+                        file.write((path / name).read_bytes())
+                counts[name] = others[stem].num_rows if stem in others else about["rows"]
+            return counts
+
+        about = {name: value for name, value in manifest.items() if name not in versions.OWN}
+        if "long" in tables:
+            about |= {
+                "rows": others["long"].num_rows,
+                "recipients": len(others["long"]["customer_id"].unique()),
+            }
+        else:  # every recipient has all slots
+            slots = about["rows"] // about["recipients"]
+            about |= {"rows": about["rows"] - slots, "recipients": about["recipients"] - 1}
+        renamed[path.name] = versions.rewrite(folder, path, manifest, fill, about)
+    return renamed
 
 
 def spreadsheet_safe(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -110,15 +110,28 @@ def purge(customer_id: str, url: str, schema: str = SCHEMA) -> int:
     Raises:
         ExportError: as `publish`.
     """
+    return _of(customer_id, url, schema, "delete from {} where customer_id = %s")
+
+
+def count(customer_id: str, url: str, schema: str = SCHEMA) -> int:
+    """1 where a customer is in the table.
+
+    Raises:
+        ExportError: as `publish`.
+    """
+    return _of(customer_id, url, schema, "select customer_id from {} where customer_id = %s")
+
+
+def _of(customer_id: str, url: str, schema: str, query: str) -> int:
+    """Rows that a query of the table, `{}`, finds or deletes; 0 where nothing was ever published."""
     from psycopg import sql
 
     with _connected(url) as connection:
         there = connection.execute("select to_regclass(%s)", [f"{schema}.{TABLE}"]).fetchone()[0]
         if there is None:
             return 0
-        table = sql.Identifier(schema, TABLE)
-        query = sql.SQL("delete from {} where customer_id = %s").format(table)
-        return connection.execute(query, [customer_id]).rowcount
+        found = connection.execute(sql.SQL(query).format(sql.Identifier(schema, TABLE)), [customer_id])
+        return found.rowcount
 
 
 @contextmanager

@@ -100,6 +100,16 @@ def purge(customer_id: str, url: str, prefix: str = PREFIX) -> int:
         return sum(client.hdel(key, customer_id) for key in client.smembers(f"{prefix}:versions"))
 
 
+def count(customer_id: str, url: str, prefix: str = PREFIX) -> int:
+    """In how many versions a customer is.
+
+    Raises:
+        ExportError: as `publish`.
+    """
+    with _connected(url) as client:
+        return sum(client.hexists(key, customer_id) for key in client.smembers(f"{prefix}:versions"))
+
+
 @contextmanager
 def _connected(url: str) -> Iterator[Any]:
     import redis

@@ -10,6 +10,7 @@ writer at a time.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from recs_assets.files import point, sha256, sync
 
 SCHEMA_VERSION = 1
 ASIDE = ".aside-"
+# What a manifest says of the version itself.
+OWN = ("schema_version", "as_of", "run_id", "version", "files")
 
 
 def publish(
@@ -130,7 +133,7 @@ def switch(cache_dir: Path, as_of: date, run_id: str) -> str | None:
     """Make the newest version of a week and run current; its name, or None where none is kept."""
     made = [
         path
-        for path, manifest in _kept(cache_dir)
+        for path, manifest in kept(cache_dir)
         if (manifest["as_of"], manifest["run_id"]) == (as_of.isoformat(), run_id)
     ]
     if not made:
@@ -140,7 +143,7 @@ def switch(cache_dir: Path, as_of: date, run_id: str) -> str | None:
 
 
 def purge(cache_dir: Path, customer_id: str) -> dict[str, str]:
-    """Write every version again without a customer and delete the folder that held her.
+    """Write every version that holds a customer again without them and delete the folder that did.
 
     Returns:
         New name by old name, in the order written.
@@ -152,25 +155,42 @@ def purge(cache_dir: Path, customer_id: str) -> dict[str, str]:
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    current = (cache_dir / "current").resolve()
     renamed = {}
-    for path, manifest in _kept(cache_dir):
+    for path, manifest in kept(cache_dir):
         table = pq.read_table(path / parquet.FILE)
-        table = table.filter(pc.not_equal(table[KEY], customer_id))
-        target, _ = _write(
-            path.parent,
-            manifest["as_of"],
-            manifest["run_id"],
-            *_whole(checked(table), manifest["jsonl_shards"]),
-        )
-        if path == current:
-            point(cache_dir / "current", target)
-        shutil.rmtree(path)
-        renamed[path.name] = target.name
+        others = table.filter(pc.not_equal(table[KEY], customer_id))
+        if others.num_rows < table.num_rows:
+            write, about = _whole(checked(others), manifest["jsonl_shards"])
+            renamed[path.name] = rewrite(cache_dir, path, manifest, write, about)
     return renamed
 
 
-def _kept(cache_dir: Path) -> list[tuple[Path, dict]]:
+def rewrite(
+    folder: Path, path: Path, manifest: dict, write: Callable[[Path], dict[str, int]], about: dict[str, Any]
+) -> str:
+    """Put a new version in the place of a kept one: current where that was, as old as that, under a name of
+    its own.
+
+    Args:
+        folder: of all versions.
+        path: of the one to be replaced, which is deleted.
+        manifest: its own.
+        write: as of `switch_in`.
+        about: as of `switch_in`.
+
+    Returns:
+        The new name.
+    """
+    target, _ = _write(path.parent, manifest["as_of"], manifest["run_id"], write, about)
+    written = (path / "manifest.json").stat()
+    os.utime(target / "manifest.json", ns=(written.st_atime_ns, written.st_mtime_ns))
+    if path == (folder / "current").resolve():
+        point(folder / "current", target)
+    shutil.rmtree(path)
+    return target.name
+
+
+def kept(cache_dir: Path) -> list[tuple[Path, dict]]:
     """Every whole version with its manifest, in the order written."""
     found = []
     for path in (cache_dir / "versions").glob("[!.]*"):
@@ -238,6 +258,6 @@ def _free(versions: Path, name: str) -> Path:
 
 def _prune(versions: Path, current: Path, keep: int) -> None:
     """Remove all but the current and the newest others, by when they were written."""
-    others = [path for path, _ in _kept(versions.parent) if path != current.resolve()]
+    others = [path for path, _ in kept(versions.parent) if path != current.resolve()]
     for path in others[: max(0, len(others) - (keep - 1))]:
         shutil.rmtree(path)

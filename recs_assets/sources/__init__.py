@@ -3,6 +3,7 @@
 from recs_assets.sources.landing import (
     LandingResult,
     Source,
+    customers_in,
     fingerprint,
     first_as_of,
     land,
@@ -16,6 +17,7 @@ from recs_assets.sources.reader import some_of
 __all__ = [
     "LandingResult",
     "Source",
+    "customers_in",
     "fingerprint",
     "first_as_of",
     "land",

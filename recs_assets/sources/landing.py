@@ -708,6 +708,44 @@ def _erased_rows(
     return column, [value for (value,) in values]
 
 
+def customers_in(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    table_name: str,
+    data_dir: Path,
+    timezone: str | None = None,
+    root: Path | None = None,
+) -> dict[str, int]:
+    """Rows per customer id, trimmed, that a table of the shop's files holds at this moment; nothing is landed.
+
+    Args:
+        con: any connection.
+        source: where the rows come from.
+        table_name: one of `schema.RAW_TABLES` that has a column customer_id.
+        data_dir: folder with the files.
+        timezone: see `land`.
+        root: see `land`.
+
+    Raises:
+        SourceError, SettingsError: as `land`.
+    """
+    source = _as_of_now(source, data_dir)
+    sql = source.sql(table_name)
+    if sql is None:
+        return {}
+    with (
+        _session(con, timezone or source.timezone) as session,
+        _files(session, source, sql, f"{table_name}.sql", data_dir, root),
+    ):
+        try:
+            rows = session.execute(
+                f"select trim(customer_id::varchar), count(*) from (\n{_bare(sql)}\n) where customer_id is not null group by 1"
+            ).fetchall()
+        except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise _unreadable(f"source {source.name!r} ({table_name})", error) from None
+    return dict(rows)
+
+
 def _unreadable(where: str, error: duckdb.Error) -> SourceError:
     return SourceError(f"{where}: it cannot be read ({plain(error)}); correct it or export again.")
 

@@ -407,7 +407,7 @@ def test_dbt_is_found_in_this_environment(definitions: dg.Definitions) -> None:
 def test_previews_show_nobody() -> None:
     import duckdb
 
-    from recs_assets.defs.metadata import table_metadata
+    from recs_assets.defs.metadata import markdown_table, table_metadata
 
     with duckdb.connect() as connection:
         connection.execute("create schema raw")
@@ -418,6 +418,11 @@ def test_previews_show_nobody() -> None:
         )
         shown = table_metadata(connection, "raw", "orders")["preview"].value
     assert shown == "| status |\n| --- |\n| completed |"
+    # Nor the lists of a recommender or a campaign, which are no tables of the build file.
+    rows = [("c-secret", "c-secret", "Tea", 1)]
+    assert markdown_table(["customer", "customer_id", "product", "rank"], rows) == (
+        "| product | rank |\n| --- | --- |\n| Tea | 1 |"
+    )
 
 
 def test_old_runs_are_dropped_from_dagster(tmp_path: Path) -> None:

@@ -95,7 +95,11 @@ def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     assert proof["addresses_known"] == 1
     assert proof["matches_left"] == {}
     assert proof["files_searched"] > 100
-    assert {"weeks", "dbt", "logs/old.log", "quality/old/raw_customers.json"} <= set(proof["deleted"])
+    assert proof["deleted"] == ["logs/old.log", "quality/old/raw_customers.json", f"weeks/{WEEK}"]
+    # By file what was found before and after; what did not hold her is not among them.
+    assert {name.split("/")[0] for name in proof["files"]} >= {name.split("/")[0] for name in before}
+    assert {one["found_after"] for one in proof["files"].values()} == {0}
+    assert not [name for name in proof["files"] if name.startswith("dbt/")]
 
     snapshot = home / "published" / "recs.duckdb"
     assert shops.query(

@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recs_assets import cron
-from recs_assets.exports import email, versions
+from recs_assets.exports import email, email_files, versions
 from recs_assets.exports.email import (
     FEED,
     LONG,
@@ -551,6 +551,36 @@ def test_the_files_of_a_campaign(tmp_path):
     assert pq.read_table(current / "wide.parquet")["item_1_product_id"].to_pylist() == ["tea-01", "mug-01"]
     for name in contents(current):
         assert (b"@example.com" in (current / name).read_bytes()) == name.startswith("restricted/"), name
+
+
+def test_a_customer_is_purged_from_the_versions_that_hold_them(tmp_path):
+    """Two versions; c1 is in the second. The first keeps its bytes and its time, the feed its bytes."""
+    put(tmp_path, frame(row("c2", 1, MUG)), run_id="r1")
+    put(tmp_path, frame(row("c2", 1, MUG, run_id="r2"), row("c1", 1, run_id="r2")), run_id="r2")
+    old = tmp_path / "versions/2025-06-30-r1"
+    before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in old.rglob("*") if path.is_file()}
+    written = (tmp_path / "current/manifest.json").stat().st_mtime_ns
+    feed_before = (tmp_path / "current/feed.csv").read_bytes()
+    assert email_files.purge(tmp_path, "c1") == {"2025-06-30-r2": "2025-06-30-r2-2"}
+    assert {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in before} == before
+    current = tmp_path / "current"
+    assert current.readlink() == Path("versions/2025-06-30-r2-2")
+    assert not (tmp_path / "versions/2025-06-30-r2").exists()
+    assert pq.read_table(current / "long.parquet")["customer_id"].to_pylist() == ["c2"]
+    assert pq.read_table(current / "wide.parquet")["customer_id"].to_pylist() == ["c2"]
+    assert pq.read_table(current / "restricted/addresses.parquet")["customer_id"].to_pylist() == ["c2"]
+    assert (current / "feed.csv").read_bytes() == feed_before
+    assert not [name for name in contents(current) if b'"c1"' in (current / name).read_bytes()]
+    manifest = json.loads((current / "manifest.json").read_text())
+    assert (manifest["rows"], manifest["recipients"], manifest["files"]["long.csv"]["rows"]) == (1, 1, 1)
+    assert (
+        manifest["files"]["long.csv"]["sha256"]
+        == hashlib.sha256((current / "long.csv").read_bytes()).hexdigest()
+    )
+    assert stat.S_IMODE((current / "restricted").stat().st_mode) == 0o700
+    assert stat.S_IMODE((current / "restricted/addresses.csv").stat().st_mode) == 0o600
+    assert (current / "manifest.json").stat().st_mtime_ns == written
+    assert email_files.purge(tmp_path, "c1") == {}
 
 
 def test_the_csv_of_the_long_form(tmp_path):

@@ -53,6 +53,7 @@ class House:
     server: Server
     publish: Callable[..., dict[str, Any]]
     purge: Callable[[str, str], int]
+    count: Callable[[str, str], int]
     lookup: Callable[[str], Any]
     left_over: Callable[[], list[str]]
     name: str
@@ -81,6 +82,7 @@ def in_redis(server: Server) -> House:
         server,
         redis_cache.publish,
         redis_cache.purge,
+        redis_cache.count,
         lambda customer: redis_cache.lookup(client, customer),
         left_over,
         "Redis",
@@ -101,7 +103,8 @@ def in_postgres(server: Server) -> House:
                 )
             ]
 
-    return House(server, postgres_cache.publish, postgres_cache.purge, lookup, left_over, "Postgres")
+    parts = postgres_cache
+    return House(server, parts.publish, parts.purge, parts.count, lookup, left_over, "Postgres")
 
 
 def with_old_lists(made: House) -> House:
@@ -167,7 +170,9 @@ def test_rows_that_are_refused_change_nothing(house: House) -> None:
 
 
 def test_a_forgotten_customer_is_gone_from_every_version(house: House) -> None:
+    assert house.count(HARD["c1"], house.server.url) == 1
     assert house.purge(HARD["c1"], house.server.url) == 1
+    assert house.count(HARD["c1"], house.server.url) == 0
     assert house.purge(HARD["c1"], house.server.url) == 0
     assert house.lookup(HARD["c1"]) is None
     assert len(house.lookup(HARD["c2"])) == 3
@@ -254,5 +259,7 @@ def test_only_what_has_an_address_is_made(redis_server: Server) -> None:
     found = server_caches(redis_server.url, None)
     assert list(found) == ["redis_cache"]
     assert found["redis_cache"].publish(rows("new"), as_of=SECOND, run_id="run-3")["customers"] == 40
+    assert found["redis_cache"].count("c5") == 1
     assert found["redis_cache"].purge("c5") == 1
+    assert found["redis_cache"].count("c5") == 0
     wait_until(lambda: in_redis(redis_server).left_over() == [])
