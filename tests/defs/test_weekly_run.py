@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 import shops
 from shops import Home
 
+from benchmarks.reasons import check
 from recs_assets.__main__ import main
 from recs_assets.exports.jsonl import lookup
 from recs_assets.recommenders.artefacts import read_lists
@@ -563,3 +565,31 @@ def test_no_address_leaves_the_build_file(weekly: Home) -> None:
             searched += len(data)
             assert not [address for address in addresses if address in data], path
     assert searched > 1_000_000
+
+
+def test_every_reason_is_what_the_raw_files_say(weekly):
+    # The check shares no code with the product.
+    rows = check(weekly.snapshot, "canonical", shops.TINY)
+    assert len(rows) > 1000
+    assert (
+        rows.loc[~rows["true"], ["list", "customer_id", "reason_code", "reason_text"]].to_dict("records")
+        == []
+    )
+    assert {"bought_often", "also_bought", "viewed", "replaces_same_brand"} <= set(rows["reason_code"])
+
+
+def test_a_false_count_day_or_title_is_seen(weekly, tmp_path):
+    wrong = tmp_path / "wrong.duckdb"
+    shutil.copy(weekly.snapshot.resolve(), wrong)
+    wrong.chmod(0o644)
+    with duckdb.connect(str(wrong)) as con:
+        week = con.execute("select max(as_of) from recs.email_recommendations").fetchone()[0]
+        con.execute(
+            "update recs.email_recommendations set reason_text = regexp_replace(reason_text, '[0-9]+', '99') "
+            "where as_of = ? and reason_code in ('bought_often', 'also_bought')",
+            [week],
+        )
+    rows = check(wrong, "canonical", shops.TINY)
+    false = rows[~rows["true"]]
+    assert set(false["reason_code"]) == {"bought_often", "also_bought"}
+    assert set(false["list"]) == {"email"}
