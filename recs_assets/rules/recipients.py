@@ -16,6 +16,16 @@ def _in_state(context: Context, state: str) -> np.ndarray | None:
     return None if context.consent_state is None else context.consent_state == state
 
 
+def _of_address(context: Context, count: np.ndarray) -> np.ndarray:
+    """int64[n_customers]: the sum of a count over all accounts with the customer's address."""
+    total = count.astype(np.int64)
+    if context.address is not None:
+        shared = context.address >= 0
+        group = context.address[shared]
+        total[shared] = np.bincount(group, weights=total[shared]).astype(np.int64)[group]
+    return total
+
+
 def erased(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """Asked to be forgotten."""
     return _in_state(context, "erased")
@@ -48,8 +58,8 @@ def unusable_address(context: Context, eligibility: Eligibility) -> np.ndarray |
 
 
 def bounced(context: Context, eligibility: Eligibility) -> np.ndarray | None:
-    """The address does not take mail."""
-    return context.bounced
+    """The address does not take mail, whichever of its accounts was told so."""
+    return None if context.bounced is None else _of_address(context, context.bounced) > 0
 
 
 def test_account(context: Context, eligibility: Eligibility) -> np.ndarray | None:
@@ -58,13 +68,14 @@ def test_account(context: Context, eligibility: Eligibility) -> np.ndarray | Non
 
 
 def frequency_cap(context: Context, eligibility: Eligibility) -> np.ndarray | None:
-    """Wrote to often enough: `max_sends` in the `within_days` days that the coming send, on the
+    """The address was written to often enough: `max_sends` in the `within_days` days that the coming send, on the
     anchor's day, would close."""
     most, contacts, known = eligibility.max_sends, context.contacts, context.known
     if most is None or contacts is None:
         return None
     recent = (contacts.day > known.anchor_day - eligibility.within_days) & (contacts.day < known.anchor_day)
-    return np.bincount(contacts.customer[recent], minlength=known.n_customers) >= most
+    sends = np.bincount(contacts.customer[recent], minlength=known.n_customers)
+    return _of_address(context, sends) >= most
 
 
 def not_in_audience(context: Context, eligibility: Eligibility) -> np.ndarray | None:

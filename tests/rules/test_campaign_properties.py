@@ -228,10 +228,14 @@ class Shop:
         """The first reason that needs no other customer, or None."""
         context = self.context
         state = context.consent_state[c]
-        recent = sum(ANCHOR - eligibility.within_days < day < ANCHOR for day in self.contacts.get(c, ()))
+        address = context.address[c]
+        accounts = [c] if address < 0 else np.flatnonzero(context.address == address).tolist()
+        sent = [day for one in accounts for day in self.contacts.get(one, ())]
+        recent = sum(ANCHOR - eligibility.within_days < day < ANCHOR for day in sent)
         tests = [
             state == "erased", state == "objected", state == "unsubscribed", not self.flag[c],
-            context.no_address[c], context.unusable_address[c], context.bounced[c], context.test_account[c],
+            context.no_address[c], context.unusable_address[c], context.bounced[accounts].any(),
+            context.test_account[c],
             eligibility.max_sends is not None and recent >= eligibility.max_sends, not context.audience[c],
         ]  # fmt: skip
         return next((reason for reason, holds in zip(REASONS[:-1], tests, strict=True) if holds), None)

@@ -637,7 +637,7 @@ def test_eligibility_in_order():
         consent_state=state,
         no_address=late <= 4,
         unusable_address=late <= 5,
-        address=np.where(late >= 12, -1, np.where(late >= 10, 1, 0)),
+        address=np.where((late == 10) | (late == 11), 1, -1),
         bounced=late <= 6,
         test_account=late <= 7,
         audience=late > 9,
@@ -650,6 +650,21 @@ def test_eligibility_in_order():
     assert sorted(lists(selection)) == [11, 12]
     assert selection.counts.to_dict() == {"selected": 2, **dict.fromkeys(REASONS, 1), "too_few_products": 0}
     assert selection.counts.sum() == n
+
+
+def test_a_bounce_and_a_cap_hold_for_the_address():
+    """Customers 0 and 1 share one, 2 and 3 another: 0's bounced, 2 and 3 got two emails together."""
+    known = make_known(customers=5)
+    contacts = Contacts(np.array([2, 3, 4]), np.full(3, ANCHOR - 1))
+    context = Context(
+        known,
+        address=np.array([0, 0, 7, 7, -1]),
+        bounced=np.array([True, False, False, False, False]),
+        contacts=contacts,
+    )
+    selection = select(ranked(dict.fromkeys(range(5), range(6))), context, make_rules(max_sends=2))
+    assert selection.suppressed["reason"].tolist() == ["bounced", "bounced", "frequency_cap", "frequency_cap"]
+    assert sorted(lists(selection)) == [4]
 
 
 @pytest.mark.parametrize(("ages", "capped"), [((1, 6), True), ((1, 7), False), ((1,), False), ((1, 1), True)])

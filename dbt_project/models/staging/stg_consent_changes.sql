@@ -34,9 +34,11 @@ gone as (
 
 silent as (
 
-    select
-        lower(customer_id) as customer_id,
-        {{ address_key('email') }} as address
+    select lower(customer_id) as spelling
+    from {{ ref('base_customers') }}
+    where joined_at >= {{ consents_until() }} or reject_reason <> 'duplicate_row'
+    union
+    select {{ address_key('email') }} as spelling
     from {{ ref('base_customers') }}
     where joined_at >= {{ consents_until() }} or reject_reason <> 'duplicate_row'
 
@@ -57,14 +59,13 @@ final as (
             when matched.customer_id is not null then 'matched'
             when matched.state = 'subscribed' then 'no_withdrawal'
             when matched.state = 'erased' or gone.spelling is not null then 'gone'
-            when exists (
-                select 1 from silent
-                where silent.customer_id = lower(matched.spelling) or silent.address = {{ address_key('matched.spelling') }}
-            ) then 'not_written_to'
+            when by_id.spelling is not null or by_address.spelling is not null then 'not_written_to'
             else 'unmatched'
         end as outcome
     from matched
     left join gone on lower(matched.spelling) = gone.spelling
+    left join silent as by_id on lower(matched.spelling) = by_id.spelling
+    left join silent as by_address on {{ address_key('matched.spelling') }} = by_address.spelling
 
 )
 

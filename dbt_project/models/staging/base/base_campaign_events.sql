@@ -1,15 +1,28 @@
-with source as (
+-- Each type is looked at once: millions of events have a handful of them.
+with types as (
 
     select
-        {{ clean_text('event_id') }} as event_id,
-        {{ clean_text('campaign') }} as campaign,
-        {{ clean_text('customer_id') }} as spelling,
-        {{ clean_text('product_id') }} as product_id,
+        event_type as written,
         {{ event_type_of('event_type') }} as event_type,
-        {{ event_withdrawal('event_type') }} is not null as is_withdrawal,
-        occurred_at,
-        {{ clean_text('arm') }} as arm
+        {{ event_withdrawal('event_type') }} is not null as is_withdrawal
     from {{ source('raw', 'campaign_events') }}
+    group by event_type
+
+),
+
+source as (
+
+    select
+        {{ clean_text('events.event_id') }} as event_id,
+        {{ clean_text('events.campaign') }} as campaign,
+        {{ clean_text('events.customer_id') }} as spelling,
+        {{ clean_text('events.product_id') }} as product_id,
+        types.event_type,
+        coalesce(types.is_withdrawal, false) as is_withdrawal,
+        events.occurred_at,
+        {{ clean_text('events.arm') }} as arm
+    from {{ source('raw', 'campaign_events') }} as events
+    left join types on events.event_type = types.written
 
 ),
 

@@ -11,15 +11,27 @@ with consents as (
 
 ),
 
+-- Each type is looked at once: millions of events have a handful of them.
+types as (
+
+    select
+        event_type,
+        {{ event_withdrawal('event_type') }} as state
+    from {{ source('raw', 'campaign_events') }}
+    group by event_type
+
+),
+
 events as (
 
     select
         'campaign_events' as source_table,
-        {{ clean_text('customer_id') }} as spelling,
-        {{ event_withdrawal('event_type') }} as state,
-        occurred_at as effective_at
-    from {{ source('raw', 'campaign_events') }}
-    where {{ event_withdrawal('event_type') }} is not null
+        {{ clean_text('events.customer_id') }} as spelling,
+        types.state,
+        events.occurred_at as effective_at
+    from {{ source('raw', 'campaign_events') }} as events
+    inner join types on events.event_type = types.event_type
+    where types.state is not null
 
 ),
 
