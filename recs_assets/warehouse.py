@@ -669,8 +669,8 @@ class Warehouse:
         Returns:
             products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
             customers: customer_id, consent_state, bounced (after the last sign of life),
-                test_account (of the segment "test", or with a test's address), no_address, unusable_address,
-                address (a number that accounts with one usable address share; null without).
+                test_account (of the segment "test", or with a test's address), wholesale, no_address,
+                unusable_address, address (a number that accounts with one usable address share; null without).
             carts: pairs put into the cart within 28 days and not bought since.
             rejected: pairs of which a unit came back (the correction of a till is no such thing), or whose
                 latest rating is 2 or lower; none of customers who objected: nothing of theirs shapes a list.
@@ -703,6 +703,7 @@ class Warehouse:
                     coalesce(bounced_at > coalesce(alive_at, timestamp '1970-01-01'), false) as bounced,
                     coalesce(lower(trim(segment)) = 'test', false) or coalesce(address_kind = 'test', false)
                         as test_account,
+                    coalesce(not_learned_from_reason = 'wholesale', false) as wholesale,
                     coalesce(address_kind = 'none', false) as no_address,
                     coalesce(address_kind = 'unusable', false) as unusable_address,
                     address_group as address

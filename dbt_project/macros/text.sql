@@ -5,14 +5,18 @@
     nullif(trim({{ column }}), '')
 {%- endmacro %}
 
+{# Values as SQL literals. #}
+{% macro quoted_list(values) -%}
+    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}
+
 {# Who ordered; null for a guest, whether the shop leaves the id out or writes one of its `guest_ids`. #}
 {% macro customer_or_guest(column) -%}
-    {%- set guests = [] -%}
-    {%- for guest in var('guest_ids') -%}
-        {%- do guests.append("'" ~ (guest | trim | lower | replace("'", "''")) ~ "'") -%}
-    {%- endfor -%}
-    {%- if guests -%}
-    case when lower({{ clean_text(column) }}) not in ({{ guests | join(', ') }}) then {{ clean_text(column) }} end
+    {%- if var('guest_ids') -%}
+    case
+        when lower({{ clean_text(column) }}) not in ({{ quoted_list(var('guest_ids') | map('trim') | map('lower')) }})
+            then {{ clean_text(column) }}
+    end
     {%- else -%}
     {{ clean_text(column) }}
     {%- endif -%}

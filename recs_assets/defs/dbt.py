@@ -193,6 +193,7 @@ def dbt_vars(deployment: Deployment, week: date) -> str:
             "shop_currency": deployment.source.currency or "",
             "not_products": not_products and not_products.model_dump(mode="json"),
             "order_statuses": deployment.source.words.order_statuses,
+            "wholesale": deployment.source.words.wholesale.model_dump(mode="json"),
             "guest_ids": list(deployment.source.words.guest_ids),
             "unmatched_withdrawals": deployment.source.words.unmatched_withdrawals,
         }

@@ -70,6 +70,7 @@ class Context:
         address: int[n_customers], accounts with one address share a number; -1 none.
         bounced: bool[n_customers], the address does not take mail.
         test_account: bool[n_customers].
+        wholesale: bool[n_customers], buys as no person does.
         country: int[n_customers], row of `sellable`; -1 unknown, which is its last row.
         sellable: bool[n_countries + 1, n_products]; the last row: products without restriction.
         stock: float[n_products], units; NaN: never counted.
@@ -100,6 +101,7 @@ class Context:
     address: np.ndarray | None = None
     bounced: np.ndarray | None = None
     test_account: np.ndarray | None = None
+    wholesale: np.ndarray | None = None
     country: np.ndarray | None = None
     sellable: np.ndarray | None = None
     stock: np.ndarray | None = None
@@ -129,6 +131,7 @@ class Context:
                     "address",
                     "bounced",
                     "test_account",
+                    "wholesale",
                     "country",
                 ),
                 (customers,),
@@ -391,7 +394,7 @@ class Context:
             products: product_id and any of name, url, image_url, stock, cost, parent_id, countries
                 (ISO codes separated by blanks or commas, where alone it may be sold; empty: everywhere).
             customers: customer_id and any of consent_state, no_address, unusable_address, address,
-                bounced, test_account.
+                bounced, test_account, wholesale.
             carts: customer_id, product_id.
             rejected: customer_id, product_id: returned, or rated 2 or lower.
             sends: customer_id, product_id, day (date or days since 1970-01-01): this campaign's.
@@ -420,7 +423,7 @@ class Context:
             parts["country"], parts["sellable"] = _countries(_text(own["countries"]), people["country"])
         if "consent_state" in people:
             parts["consent_state"] = _text(people["consent_state"]).fillna("").to_numpy(dtype=object)
-        for name in ("no_address", "unusable_address", "bounced", "test_account"):
+        for name in ("no_address", "unusable_address", "bounced", "test_account", "wholesale"):
             if name in people:
                 parts[name] = people[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
         if "address" in people:

@@ -67,6 +67,11 @@ def test_account(context: Context, eligibility: Eligibility) -> np.ndarray | Non
     return context.test_account
 
 
+def wholesale(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Buys as no person does: a reseller, an office, a till."""
+    return context.wholesale
+
+
 def frequency_cap(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """The address was written to often enough: `max_sends` in the `within_days` days that the coming send, on the
     anchor's day, would close."""
@@ -93,6 +98,7 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     unusable_address,
     bounced,
     test_account,
+    wholesale,
     frequency_cap,
     not_in_audience,
 )

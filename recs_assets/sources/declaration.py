@@ -46,6 +46,34 @@ class NotProducts(_Model):
     )
 
 
+class Wholesale(_Model):
+    """Who buys as no person does: a reseller, an office, a till. A customer of whom two of units_per_line,
+    spend_per_order and lines_per_order hold is one; none is learned from, none gets an email for people."""
+
+    detect: bool = Field(True, description="False: nobody but those in `customers`.")
+    units_per_line: Annotated[float, Field(gt=1)] = Field(
+        5.0, description="Times the shop's usual: median over the lines of a customer, over customers."
+    )
+    least_units: Annotated[float, Field(gt=0)] = Field(
+        6.0, description="Units per line below which none is too many, whatever is usual."
+    )
+    spend_per_order: Annotated[float, Field(gt=1)] = Field(
+        10.0, description="Times the shop's usual: median over the orders of a customer, over customers."
+    )
+    lines_per_order: Annotated[float, Field(gt=1)] = Field(10.0, description="Likewise.")
+    least_customers: Annotated[int, Field(ge=1)] = Field(
+        20, description="Customers with orders below which nothing is usual yet."
+    )
+    orders: Annotated[int, Field(ge=1)] = Field(
+        5000, description="More orders than this are no person's, whatever is in them."
+    )
+    order_lines: Annotated[int, Field(ge=1)] = Field(
+        1000, description="An order of more lines is learned from in nobody's history."
+    )
+    customers: tuple[Text, ...] = Field((), description="Customer ids that are wholesale.")
+    people: tuple[Text, ...] = Field((), description="Customer ids that are people, however they buy.")
+
+
 class ShopWords(_Model):
     """The shop's own words and limits."""
 
@@ -59,6 +87,7 @@ class ShopWords(_Model):
     not_products: NotProducts | None = Field(
         None, description="What is no product; none: the shop has not said."
     )
+    wholesale: Wholesale = Field(Wholesale(), description="Who buys as no person does.")
     ignored_files: tuple[Text, ...] = Field(
         (), description="Names or patterns (`*.pdf`) of what lies in the folder and is not read."
     )

@@ -29,6 +29,8 @@ LEFT_OUT = {
         "first_referrer",
         "first_referred_at",
         "learned_from",
+        "not_learned_from_reason",
+        "wholesale_signs",
     },
     "products": {"list_price", "price_kind", "price_from", "currency", "is_product"},
     "order_lines": {"returned_quantity", "fully_returned_at", "learned_from", "currency", "order_amount"},

@@ -9,6 +9,7 @@ import yaml
 from conftest import PROJECT
 
 from recs_assets.schema import RAW_TABLES
+from recs_assets.sources.declaration import Wholesale
 
 
 def _project_yaml() -> dict:
@@ -79,6 +80,10 @@ def test_no_state_of_an_order_is_on_both_lists():
     ]
     assert [len(states) for states in lists] == [len(set(states)) for states in lists]
     assert set(lists[0]).isdisjoint(lists[1])
+
+
+def test_who_is_wholesale_by_default():
+    assert _project_yaml()["vars"]["wholesale"] == Wholesale().model_dump(mode="json")
 
 
 def _state_key(word: str) -> str:

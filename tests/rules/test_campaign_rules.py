@@ -625,29 +625,30 @@ def test_rules_per_segment():
 
 
 def test_eligibility_in_order():
-    # One customer per reason, who also carries every later one but the last; customer 11 is eligible and
-    # has the address of customer 10, and so is customer 12.
-    state = np.array(["erased", "objected", "unsubscribed", *[""] * 8, "subscribed", ""], dtype=object)
+    # One customer per reason, who also carries every later one but the last; customer 12 is eligible and
+    # has the address of customer 11, and so is customer 13.
+    state = np.array(["erased", "objected", "unsubscribed", *[""] * 9, "subscribed", ""], dtype=object)
     n = len(state)
-    known = make_known([(10, 0, 9), (11, 0, 8)], customers=n)
-    known.customers["email_eligible"] = pd.array([False] * 3 + [None] + [True] * 9, dtype="boolean")
+    known = make_known([(11, 0, 9), (12, 0, 8)], customers=n)
+    known.customers["email_eligible"] = pd.array([False] * 3 + [None] + [True] * 10, dtype="boolean")
     late = np.arange(n)
     context = Context(
         known,
         consent_state=state,
         no_address=late <= 4,
         unusable_address=late <= 5,
-        address=np.where((late == 10) | (late == 11), 1, -1),
+        address=np.where((late == 11) | (late == 12), 1, -1),
         bounced=late <= 6,
         test_account=late <= 7,
-        audience=late > 9,
-        contacts=Contacts(np.repeat(np.arange(9), 2), np.full(18, ANCHOR - 1)),
+        wholesale=late <= 8,
+        audience=late > 10,
+        contacts=Contacts(np.repeat(np.arange(10), 2), np.full(20, ANCHOR - 1)),
     )
     rules = make_rules(max_sends=2)
     selection = select(ranked(dict.fromkeys(range(n), range(6))), context, rules)
     assert selection.suppressed["reason"].tolist() == list(REASONS)
-    assert selection.suppressed["customer"].tolist() == list(range(11))
-    assert sorted(lists(selection)) == [11, 12]
+    assert selection.suppressed["customer"].tolist() == list(range(12))
+    assert sorted(lists(selection)) == [12, 13]
     assert selection.counts.to_dict() == {"selected": 2, **dict.fromkeys(REASONS, 1), "too_few_products": 0}
     assert selection.counts.sum() == n
 

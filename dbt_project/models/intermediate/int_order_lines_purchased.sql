@@ -29,7 +29,7 @@ bulk_orders as (
     select order_id
     from lines
     group by order_id
-    having count(*) > {{ var('max_order_lines') }}
+    having count(*) > {{ var('wholesale').order_lines }}
 
 ),
 

@@ -12,7 +12,7 @@ consents as (
 
 not_learned_from as (
 
-    select customer_id from {{ ref('int_customers_not_learned_from') }}
+    select * from {{ ref('int_customers_not_learned_from') }}
 
 ),
 
@@ -59,7 +59,9 @@ final as (
         coalesce(orders.order_count, 0) as order_count,
         visits.referrer as first_referrer,
         visits.occurred_at as first_referred_at,
-        not_learned_from.customer_id is null as learned_from
+        not_learned_from.customer_id is null as learned_from,
+        not_learned_from.reason as not_learned_from_reason,
+        not_learned_from.signs as wholesale_signs
     from customers
     left join consents on customers.customer_id = consents.customer_id
     left join not_learned_from on customers.customer_id = not_learned_from.customer_id
