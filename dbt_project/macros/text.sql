@@ -10,15 +10,15 @@
     {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
 {%- endmacro %}
 
-{# Who ordered; null for a guest, whether the shop leaves the id out or writes one of its `guest_ids`. #}
+{# Who ordered; null for a guest, whether the shop leaves the id out, writes a word for no value or one of its `guest_ids`. #}
 {% macro customer_or_guest(column) -%}
     {%- if var('guest_ids') -%}
     case
         when lower({{ clean_text(column) }}) not in ({{ quoted_list(var('guest_ids') | map('trim') | map('lower')) }})
-            then {{ clean_text(column) }}
+            then {{ stated(clean_text(column)) }}
     end
     {%- else -%}
-    {{ clean_text(column) }}
+    {{ stated(clean_text(column)) }}
     {%- endif -%}
 {%- endmacro %}
 

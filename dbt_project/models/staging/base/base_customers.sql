@@ -1,7 +1,8 @@
 with source as (
 
     select
-        {{ clean_text('customer_id') }} as customer_id,
+        -- A row for all guests is nobody.
+        {{ customer_or_guest('customer_id') }} as customer_id,
         joined_at,
         {{ clean_text('email') }} as email,
         coalesce(email_eligible, false) as email_eligible,
@@ -17,7 +18,18 @@ with source as (
 judged as (
 
     select
-        *,
+        customer_id,
+        joined_at,
+        email,
+        country,
+        locale,
+        currency,
+        timezone,
+        segment,
+        -- Of a customer who stands twice, the row that says no holds for email.
+        email_eligible
+        and min(case when not email_eligible and coalesce({{ is_known('joined_at') }}, true) then 0 else 1 end)
+            over (partition by customer_id) = 1 as email_eligible,
         case
             {{ when_id_is_bad(['customer_id']) }}
             {{ when_date_is_bad('joined_at', optional=true, newest=newest_consent()) }}
