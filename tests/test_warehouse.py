@@ -672,8 +672,9 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
                 ('p2', null, 'x.png', null, 'p1', 'blue; small')
             ) t(product_id, url, image_url, cost, parent_id, attributes)""",
             """create table marts.customers as select * from (values
-                ('c1', 'subscribed', 'Test '), ('c2', 'objected', null), ('c3', 'subscribed', 'regular')
-            ) t(customer_id, consent_state, segment)""",
+                ('c1', 'subscribed', 'Test ', null), ('c2', 'objected', null, 'objected'),
+                ('c3', 'subscribed', 'regular', 'wholesale')
+            ) t(customer_id, consent_state, segment, not_learned_from_reason)""",
             """create table intermediate.int_customer_addresses as select * from (values
                 ('c1', 'usable', 1), ('c2', 'usable', 1), ('c3', 'unusable', null)
             ) t(customer_id, address_kind, address_group)""",
@@ -737,9 +738,9 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     ]
     found["customers"] = found["customers"].drop(columns=reached)
     assert rows("customers") == [
-        ("c1", "subscribed", True, True),
-        ("c2", "objected", False, False),
-        ("c3", "subscribed", False, False),
+        ("c1", "subscribed", True, True, False),
+        ("c2", "objected", False, False, False),
+        ("c3", "subscribed", False, False, True),
     ]
     assert rows("carts") == [("c1", "p1")]
     assert rows("rejected") == [("c1", "p1"), ("c3", "p2")]

@@ -91,6 +91,7 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
         address=people.integers(-1, customers, customers),
         bounced=rng.random(customers) < 0.02,
         test_account=rng.random(customers) < 0.02,
+        wholesale=people.random(customers) < 0.02,
         country=rng.integers(-1, 2, customers),
         sellable=rng.random((3, n_products)) < 0.9,
         stock=np.where(rng.random(n_products) < 0.2, np.nan, rng.integers(0, 9, n_products)),
@@ -235,7 +236,7 @@ class Shop:
         tests = [
             state == "erased", state == "objected", state == "unsubscribed", not self.flag[c],
             context.no_address[c], context.unusable_address[c], context.bounced[accounts].any(),
-            context.test_account[c],
+            context.test_account[c], context.wholesale[c],
             eligibility.max_sends is not None and recent >= eligibility.max_sends, not context.audience[c],
         ]  # fmt: skip
         return next((reason for reason, holds in zip(REASONS[:-1], tests, strict=True) if holds), None)
