@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
     sensitive.add_argument(
         "--as-of", type=date.fromisoformat, help="a week that was run; default: the newest published"
     )
-    rollback = commands.add_parser("rollback", help="switch snapshot and cache back to an older version")
+    rollback = commands.add_parser(
+        "rollback", help="switch snapshot, cache and the campaigns' files back to an older version"
+    )
     rollback.add_argument(
         "--to",
         type=date.fromisoformat,
@@ -165,10 +167,20 @@ def _cell(value: object) -> str:
 
 
 def _rollback(parsed: argparse.Namespace) -> int:
+    from recs_assets.defs.deployment import Deployment
+    from recs_assets.defs.exports import write_again
     from recs_assets.settings import Settings
     from recs_assets.upkeep import rollback
 
-    print(rollback(Settings(), __version__, parsed.to))
+    settings = Settings()
+    print(
+        rollback(
+            settings,
+            __version__,
+            parsed.to,
+            lambda *where: write_again(Deployment.from_settings(settings), *where),
+        )
+    )
     return 0
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
@@ -19,8 +20,9 @@ from pydantic import SecretStr
 from recs_assets import erasure
 from recs_assets.erasure import ErasureError, Suppression, forget
 from recs_assets.exports import versions
+from recs_assets.exports.email_files import write_predictions
 from recs_assets.exports.jsonl import lookup
-from recs_assets.schema import SettingsError
+from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.upkeep import drop_old_records, open_warehouse, rollback
 from recs_assets.warehouse import Warehouse
@@ -334,6 +336,33 @@ def test_a_lost_cache_version_is_made_again_by_a_rollback(tmp_path: Path) -> Non
     )
     manifest = json.loads((tmp_path / "cache" / "current" / "manifest.json").read_text())
     assert (manifest["as_of"], manifest["rows"]) == ("2024-03-04", 1)
+
+
+def test_files_of_the_campaigns_go_back_too_or_are_withdrawn(tmp_path: Path) -> None:
+    """Back to 4 March: mail is written again, news cannot be, offers were of the week left, old stays as it is."""
+    settings, _ = deployment(tmp_path, ("customer-a",))
+    for campaign, week in {
+        "mail": WEEKS[1],
+        "news": WEEKS[1],
+        "offers": WEEKS[1],
+        "old": date(2024, 2, 26),
+    }.items():
+        rows = pa.table({"as_of": [week], "customer_id": ["customer-a"]})
+        write_predictions(tmp_path / "exports" / campaign, rows, as_of=week, run_id="r1")
+    asked = []
+
+    def export(warehouse: Warehouse, week: date, run_id: str) -> dict[str, str | RecsError]:
+        asked.append((week, run_id, sorted(path.parent.name for path in tmp_path.glob("exports/*/current"))))
+        return {"mail": "2024-03-04-run-0004", "news": WarehouseError("The week has no build file.")}
+
+    said = rollback(settings, "1.2.3", export=export).splitlines()
+    assert asked == [(WEEKS[0], "run-0004", ["old"])]  # withdrawn before anything is written
+    assert said[1:] == [
+        "Files of mail -> 2024-03-04-run-0004, without whoever withdrew since.",
+        "Files of news: none are current any more. The week has no build file.",
+        "Files of offers: none are current any more. The campaign was not made of the week 2024-03-04.",
+    ]
+    assert len(list(tmp_path.glob("exports/*/versions/*"))) == 4
 
 
 def test_old_records_are_dropped(tmp_path: Path) -> None:

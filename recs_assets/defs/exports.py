@@ -27,7 +27,7 @@ from recs_assets.exports.email import (
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.last_look import LastLook, refill
-from recs_assets.schema import WarehouseError
+from recs_assets.schema import RecsError, WarehouseError
 from recs_assets.sources import land
 from recs_assets.warehouse import Warehouse
 
@@ -64,22 +64,31 @@ def _predictions(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinit
         week, newest = week_of(context), warehouse.newest_published()
         if week != newest:
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
-        rows = warehouse.published_predictions(week, campaign.name)
-        customers = rows["customer_id"]
-        gone = withdrawn(customers.unique().to_pandas(), consents_now(deployment, warehouse, week))
-        kept = rows.filter(pc.invert(pc.is_in(customers, pa.array(gone["customer_id"], pa.string()))))
-        folder = warehouse.home / "exports" / campaign.name
-        manifest = write_predictions(
-            folder, kept, as_of=week, run_id=context.run.run_id, keep=deployment.settings.retention_weeks
-        )
-        return dg.MaterializeResult(metadata=_files_metadata(folder, manifest))
+        manifest = write_predicted(deployment, warehouse, campaign, week, context.run.run_id)
+        return dg.MaterializeResult(metadata=_files_metadata(warehouse, campaign, manifest))
 
     return predictions
 
 
-def _files_metadata(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+def write_predicted(
+    deployment: Deployment, warehouse: Warehouse, campaign: Campaign, week: date, run_id: str
+) -> dict[str, Any]:
+    """Write what a campaign without slots predicts of a published week, without whoever withdrew; the manifest."""
+    rows = warehouse.published_predictions(week, campaign.name)
+    customers = rows["customer_id"]
+    gone = withdrawn(customers.unique().to_pandas(), consents_now(deployment, warehouse, week))
+    kept = rows.filter(pc.invert(pc.is_in(customers, pa.array(gone["customer_id"], pa.string()))))
+    keep = deployment.settings.retention_weeks
+    return write_predictions(_folder(warehouse, campaign), kept, as_of=week, run_id=run_id, keep=keep)
+
+
+def _folder(warehouse: Warehouse, campaign: Campaign) -> Path:
+    return warehouse.home / "exports" / campaign.name
+
+
+def _files_metadata(warehouse: Warehouse, campaign: Campaign, manifest: dict[str, Any]) -> dict[str, Any]:
     return {
-        "path": dg.MetadataValue.path(str(folder / "current")),
+        "path": dg.MetadataValue.path(str(_folder(warehouse, campaign) / "current")),
         "dagster/row_count": manifest["rows"],
         "manifest": dg.MetadataValue.json(manifest),
     }
@@ -101,39 +110,78 @@ def _email(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
         week, newest = week_of(context), warehouse.newest_published()
         if week != newest:
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
-        rows = long_rows(warehouse, campaign, week, context.run.run_id)
-        rows, look = last_look(deployment, warehouse, campaign, week, rows)
-        rows, late = in_time(rows)
-        kept, removed = withheld(rows, consents_now(deployment, warehouse, week))
-        looked = look.facts(set(kept["customer_id"]))
-        folder = warehouse.home / "exports" / campaign.name
-        manifest = write_exports(
-            folder,
-            campaign.exports,
-            kept,
-            as_of=week,
-            run_id=context.run.run_id,
-            emails=warehouse.addresses(week) if "addresses" in campaign.exports else None,
-            last_look=looked,
-            keep=deployment.settings.retention_weeks,
-        )
-        page = preview_html(kept)
-        preview = folder_of(warehouse, week, campaign.name) / "preview.html"
-        preview.write_text(page, encoding="utf-8")
+        manifest, page, looked = write_email(deployment, warehouse, campaign, week, context.run.run_id)
         hashed = {} if deployment.settings.hash_key else {"email_hash": NO_HASH_KEY}
         return dg.MaterializeResult(
             metadata={
-                **_files_metadata(folder, manifest),
+                **_files_metadata(warehouse, campaign, manifest),
                 "preview": dg.MetadataValue.md(page),
-                "preview_file": dg.MetadataValue.path(str(preview)),
-                **numbers({"recipients": manifest["recipients"], "over_when_sent": late, **hashed, **looked}),
-                **numbers(
-                    {f"withdrawn_{name}": int(n) for name, n in removed["reason"].value_counts().items()}
-                ),
+                "preview_file": dg.MetadataValue.path(str(_preview(warehouse, campaign, week))),
+                **numbers({"recipients": manifest["recipients"], **hashed, **looked}),
             }
         )
 
     return email
+
+
+def write_email(
+    deployment: Deployment, warehouse: Warehouse, campaign: Campaign, week: date, run_id: str
+) -> tuple[dict[str, Any], str, dict[str, int]]:
+    """Write a campaign's files of a published week after a last look at stock, sale windows, calendar and consent.
+
+    Returns:
+        The manifest, the preview as HTML, and what the last look found, in numbers.
+    """
+    rows, look = last_look(
+        deployment, warehouse, campaign, week, long_rows(warehouse, campaign, week, run_id)
+    )
+    rows, late = in_time(rows)
+    kept, removed = withheld(rows, consents_now(deployment, warehouse, week))
+    looked = look.facts(set(kept["customer_id"]))
+    manifest = write_exports(
+        _folder(warehouse, campaign),
+        campaign.exports,
+        kept,
+        as_of=week,
+        run_id=run_id,
+        emails=warehouse.addresses(week) if "addresses" in campaign.exports else None,
+        last_look=looked,
+        keep=deployment.settings.retention_weeks,
+    )
+    page = preview_html(kept)
+    _preview(warehouse, campaign, week).write_text(page, encoding="utf-8")
+    gone = {f"withdrawn_{name}": int(n) for name, n in removed["reason"].value_counts().items()}
+    return manifest, page, {"over_when_sent": late, **looked, **gone}
+
+
+def _preview(warehouse: Warehouse, campaign: Campaign, week: date) -> Path:
+    return folder_of(warehouse, week, campaign.name) / "preview.html"
+
+
+def write_again(
+    deployment: Deployment, warehouse: Warehouse, week: date, run_id: str
+) -> dict[str, str | RecsError]:
+    """Write the files of every campaign that was made of a week, after a rollback to it: with the last look of this
+    moment, since who withdrew meanwhile stands in the files of then.
+
+    Returns:
+        Campaign -> name of the new version, or why there is none.
+    """
+    with warehouse.snapshot() as connection:
+        made = connection.execute(
+            "select distinct campaign from recs.campaign_outcomes where as_of = ?", [week]
+        ).fetchall()
+    written: dict[str, str | RecsError] = {}
+    for campaign in exporting(deployment):
+        if (campaign.name,) not in made:
+            continue
+        write = write_email if campaign.lists_products else write_predicted
+        try:
+            found = write(deployment, warehouse, campaign, week, run_id)
+            written[campaign.name] = (found[0] if isinstance(found, tuple) else found)["version"]
+        except RecsError as error:
+            written[campaign.name] = error
+    return written
 
 
 def last_look(
