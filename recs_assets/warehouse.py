@@ -160,7 +160,11 @@ class Warehouse:
 
     @contextmanager
     def read(self, week: date) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A short read-only connection to the week's build file."""
+        """A short read-only connection to the week's build file.
+
+        Raises:
+            WarehouseError: no build file, or one that lacks what is asked of it: an earlier version's.
+        """
         if not self.build_path(week).exists():
             raise WarehouseError(
                 f"The week {week} has no build file ({self.build_path(week)}): materialise its raw tables first."
@@ -168,6 +172,10 @@ class Warehouse:
         connection = self._connect(str(self.build_path(week)), read_only=True)
         try:
             yield connection
+        except duckdb.CatalogException as error:
+            raise WarehouseError(
+                f"The build file of {week} is not complete ({str(error).splitlines()[0]}): run the week again."
+            ) from error
         finally:
             connection.close()
 
@@ -549,12 +557,7 @@ class Warehouse:
             WarehouseError: no build file, or one that lacks what the SQL reads.
         """
         with self.read(week) as connection:
-            try:
-                return connection.execute(sql, dict(parameters)).df()
-            except duckdb.CatalogException as error:
-                raise WarehouseError(
-                    f"The build file of {week} is not complete ({str(error).splitlines()[0]}): run the week again."
-                ) from error
+            return connection.execute(sql, dict(parameters)).df()
 
     def people_and_products(self, week: date) -> tuple[pd.DataFrame, set[str], int]:
         """What is so at the week: customers (customer_id, email_eligible, address: a number that accounts

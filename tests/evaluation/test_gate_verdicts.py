@@ -416,3 +416,20 @@ def test_a_wrong_file_names_the_key(tmp_path: Path, old: str, new: str, sentence
 def test_an_unknown_key_is_refused() -> None:
     with pytest.raises(ValidationError, match="colour"):
         Gates.model_validate(LIMITS.model_dump() | {"colour": "red"})
+
+
+def test_what_a_run_says_of_those_who_said_no() -> None:
+    counts = {"withdrawals": 1204, "unmatched": 2, "gone": 1, "allowed": 5, "addresses": 900}
+    found = gates.consent(counts, {})
+    assert [(one.subject, one.value, one.limit_high, one.passed) for one in found] == [
+        ("unmatched_withdrawals", 2.0, 5.0, True)
+    ]
+    assert found[0].sentence == (
+        "Of 1,204 withdrawals 1,201 match a customer, 1 are of people who are gone, 2 match no customer."
+    )
+    elsewhere = gates.consent({**counts, "addresses": None}, {"delivered": 120, "soft_bounce": 1})
+    assert [one.subject for one in elsewhere] == ["unmatched_withdrawals", "addresses", "unknown_event_types"]
+    assert elsewhere[1].sentence.startswith("No customer has an address, so they are kept elsewhere")
+    assert elsewhere[2].sentence == (
+        "campaign_events: rows of types that are not known: delivered (120), soft_bounce (1)."
+    )
