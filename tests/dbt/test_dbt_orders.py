@@ -60,7 +60,7 @@ def test_states_count_by_the_lists_and_unknown_ones_are_counted(shop):
     rows = shop.sql("select * from intermediate.int_order_states")
     assert rows == [
         ("cancelled", "not_a_purchase", 1),
-        ("completed", "purchase", 9),
+        ("completed", "purchase", 8),
         ("in_limbo", "unknown", 2),
         ("paid", "purchase", 2),
         ("pending", "not_a_purchase", 1),

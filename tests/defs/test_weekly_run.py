@@ -32,6 +32,7 @@ PUBLISHED = {
     "campaign_traces",
     "customer_recommendations",
     "customers",
+    "email_holdout",
     "email_recommendations",
     "forecasts",
     "frequently_bought_together",
