@@ -19,6 +19,8 @@ from recs_assets.warehouse import Warehouse
 FEATURES = [
     dg.AssetKey(["features", "product_features"]),
     dg.AssetKey(["intermediate", "int_interactions_anchored"]),
+    # The rules of lists ask who shares an address, in a backtest too.
+    dg.AssetKey(["intermediate", "int_customer_addresses"]),
 ] + [dg.AssetKey(["marts", name]) for name in ("customers", "products", "order_lines", "baskets")]
 
 

@@ -196,7 +196,9 @@ def _written(
     of_product = catalogue.set_index("product_id").reindex(line["product_id"])
     new = long.loc[at].copy()
     for name in OF_RESERVE:
-        new[name] = pd.Series(line[name].array, index=at).astype(long[name].dtype)
+        # Reserves come from Parquet with times, published rows from DuckDB with dates: a column holds one kind.
+        values = pd.to_datetime(line[name]).dt.date if name == "because_at" else line[name]
+        new[name] = pd.Series(values.array, index=at).astype(long[name].dtype)
     for name in OF_PRODUCT:
         new[name] = pd.Series(of_product[name].array, index=at).astype(long[name].dtype)
     new["stock"] = new["product_id"].map(shelf["stock"]).astype(long["stock"].dtype)

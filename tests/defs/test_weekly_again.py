@@ -206,7 +206,8 @@ def test_a_shop_with_one_product_says_that_no_email_can_be_filled(tmp_path: Path
     ran = shops.run(tmp_path / "home", data, WEEK)
     assert ran.code == 1
     assert ran.errors == [
-        "Gate fill: weekly_email: 0 of 34 eligible customers have a full list (0 %), where at least 50 % must be: "
+        "Gate fill: weekly_email: 0 of 34 eligible customers have a full list (0 %), where at least 50 % must be, "
+        "and no rule alone stands in the way: 1 of the shop's 1 products pass the rules about products, for 12 slots: "
         "look at stock, sale dates and rules, or set RECS_GATE_OVERRIDE to the reason why this is right."
     ]
     assert not (tmp_path / "home" / "published" / "recs.duckdb").exists()

@@ -186,3 +186,11 @@ def test_a_campaign_without_reserves_still_looks():
     rows, look = refill(published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, SEND, "crm")
     assert rows["customer_id"].unique().tolist() == ["bob"]
     assert look == LastLook([], [("ann", "sold_out")])
+
+
+def test_a_reserve_with_a_day_fits_among_rows_with_days():
+    """Published rows come with dates, reserves with times of midnight; a column of both could not be written."""
+    kept = reserves(["tea", "pot", "jam"]).assign(because_at=pd.Timestamp("2025-06-02"))
+    long = published(kept).assign(because_at=date(2025, 6, 1))
+    rows, _ = refill(long, kept, shelf(stock={"tea": 0}), CATALOGUE, SEND, "newsletter")
+    assert rows["because_at"].tolist() == [date(2025, 6, 2), date(2025, 6, 1)]
