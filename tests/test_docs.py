@@ -105,19 +105,34 @@ def test_every_benchmark_carries_its_command():
     assert without == []
 
 
+def _tests_named(text):
+    """The tests that a text names, all of which exist."""
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    missing = [
+        f"{path}::{test}"
+        for path, test in named
+        if not re.search(rf"^def {test}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
+    ]
+    assert missing == []
+    return named
+
+
 def test_every_claim_about_security_names_tests_that_exist():
     claims = (ROOT / "docs/security.md").read_text("utf-8").split("## Claims")[1].split("## ")[0]
     rows = [line for line in claims.splitlines() if line.startswith("| ")][1:]
     assert len(rows) > 20
     for row in rows:
-        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", row)
-        assert named, row
-        missing = [
-            f"{path}::{test}"
-            for path, test in named
-            if not re.search(rf"^def {test}\(", (ROOT / path).read_text("utf-8"), re.MULTILINE)
-        ]
-        assert missing == []
+        assert _tests_named(row), row
+
+
+def test_every_promise_names_tests_that_exist():
+    sections = (ROOT / "docs/promises.md").read_text("utf-8").split("\n## ")[1:]
+    assert len(sections) == 5
+    for section in sections:
+        promises = section.split("\n- ")[1:]
+        assert promises, section.splitlines()[0]
+        for promise in promises:
+            assert _tests_named(promise), promise
 
 
 def test_test_files_have_names_of_their_own():
