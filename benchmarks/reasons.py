@@ -147,12 +147,18 @@ def main(arguments: list[str] | None = None) -> int:
     wrong = rows[~rows["true"]]
     for _, part in wrong.groupby(["list", "reason_code"]):
         lines.append(part.head(parsed.show).dropna(axis=1, how="all").to_string(index=False))
+    quiet = rows[rows["quiet"]]
+    lines.append(
+        f"{len(quiet):,} say nothing of the customer's own purchase of the product; which may be sensitive goods alone:"
+    )
+    lines += [f"  {name:<38}{n:>9,}" for name, n in quiet["category"].value_counts().sort_index().items()]
     sys.stdout.write("\n".join(lines) + "\n")
     return int(len(wrong) > 0)
 
 
 def check(snapshot: Path, shop: str, data: Path) -> pd.DataFrame:
-    """Every reason of the snapshot's newest week, with the facts behind it and the column `true`.
+    """Every reason of the snapshot's newest week, with the facts behind it and the columns `true` and `quiet`: says
+    nothing of the customer's own purchase of the product.
 
     Args:
         snapshot: recs.duckdb.
@@ -174,6 +180,9 @@ def check(snapshot: Path, shop: str, data: Path) -> pd.DataFrame:
     con.register("people", people)
     facts = con.execute(JOINED).df()
     facts["true"] = [_is_true(row, pd.Timestamp(week)) for row in facts.to_dict("records")]
+    # Their own purchase is the stronger reason: only of sensitive goods nothing is said of it.
+    own = facts["own_days"].notna() & facts["profiled"]
+    facts["quiet"] = own & ~facts["reason_code"].isin(OF_PURCHASE)
     return facts
 
 
@@ -224,8 +233,6 @@ def _is_true(row: dict, week: pd.Timestamp) -> bool:
         return not never and days > 2 and _says(text, last, week=week)
     if code == "bought_before":
         return not never
-    if not never and row["profiled"] and code not in SHOP_CHOSE:
-        return False  # their own purchase is the stronger reason
     if code in LED:
         when = row["led_viewed"] if code == "viewed_related" else row["led_last"]
         return not pd.isna(when) and _says(text, led, when, week=week)
@@ -253,7 +260,10 @@ LED = {
     "replaces_variant", "replaces_same_brand",
 }  # fmt: skip
 SEEN = {"in_cart": "carted", "wished": "wished", "viewed": "viewed"}
-SHOP_CHOSE = {"picked_by_shop", "replaces_variant", "replaces_same_brand"}
+OF_PURCHASE = {
+    "bought_often", "bought_once", "bought_regularly", "bought_before",
+    "picked_by_shop", "replaces_variant", "replaces_same_brand",
+}  # fmt: skip
 NOTHING_TO_COUNT = {"new_for_you", "picked_by_shop", "on_offer", "on_offer_from", "first_buyers"}
 
 if __name__ == "__main__":

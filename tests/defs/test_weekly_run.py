@@ -576,6 +576,7 @@ def test_every_reason_is_what_the_raw_files_say(weekly):
         rows.loc[~rows["true"], ["list", "customer_id", "reason_code", "reason_text"]].to_dict("records")
         == []
     )
+    assert not rows["quiet"].any()
     assert {"bought_often", "also_bought", "viewed", "replaces_same_brand"} <= set(rows["reason_code"])
 
 
