@@ -424,7 +424,7 @@ class _Email:
         named = with_ids(rows, self.known, self.week).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "repeat"):
             named[name] = named[name].astype(str)
-        named = self._addressed(named)
+        named = self._add_recipients(named)
         filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
         reserves = pd.DataFrame() if choice.reserves is None else named
         limits = set() if choice.reserves is None else {*choice.reserves} - {*choice.rows}
@@ -468,7 +468,7 @@ class _Email:
         counted = context.stock is not None and bool(np.isfinite(context.stock).any())
         return counted or bool(self.products["sale_end"].notna().any())
 
-    def _addressed(self, selection: pd.DataFrame) -> pd.DataFrame:
+    def _add_recipients(self, selection: pd.DataFrame) -> pd.DataFrame:
         """The selection with what an email carries beside its products (`exports.email.LONG`)."""
         campaign, week = self.campaign, self.week
         days = math.ceil(window_days(self.plan.query, week))
@@ -482,7 +482,7 @@ class _Email:
         rows["model_version"] = f"{self.chosen} {__version__}"
         return rows.drop(columns=["campaign", "as_of"])
 
-    def _admitted(self, anchor: date) -> np.ndarray:
+    def _admit_products(self, anchor: date) -> np.ndarray:
         """bool[n_products]: what passes the target's filter and is still sold when the email goes out, so long
         after the anchor as after the week."""
         known = self.warehouse.known(self.week, anchor)
@@ -500,7 +500,7 @@ class _Email:
             self.campaign.name,
             self.campaign.rule_set,
             task.eligible(anchor),
-            self._admitted(anchor),
+            self._admit_products(anchor),
         )
 
     def _ranked(self, anchor: date) -> pd.DataFrame:

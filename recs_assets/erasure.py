@@ -287,7 +287,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         known = any(found.by_value for found in before.values()) or any(entries.values())
         landed: dict[str, int] = {}
         if not known and since is None:
-            landed = _landed(settings, warehouse, customer_id, searched)
+            landed = _count_in_shop_files(settings, warehouse, customer_id, searched)
         elif not before and not any(entries.values()):
             return Forgotten(digest, since, {}, [], {}, {}, (), searched, None)
         suppression.add(customer_id, now)
@@ -305,7 +305,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
             "customer_hash": digest,
             "erased_at": f"{now:%Y-%m-%d %H:%M:%S} UTC",
             "addresses_known": len(traces.emails),
-            "files": _compared(before, left, rewritten, places),
+            "files": _compare(before, left, rewritten, places),
             "rows_deleted_in_dagster": rows,
             "deleted": sorted(deleted),
             "weeks_to_be_run_again": [week.isoformat() for week in weeks],
@@ -325,7 +325,9 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     return Forgotten(digest, None, rewritten, deleted, rows, landed, weeks, searched, manifest)
 
 
-def _landed(settings: Settings, warehouse: Warehouse, customer_id: str, searched: int) -> dict[str, int]:
+def _count_in_shop_files(
+    settings: Settings, warehouse: Warehouse, customer_id: str, searched: int
+) -> dict[str, int]:
     """Rows per raw table that the shop's own files hold of a customer whom nothing else knows.
 
     Raises:
@@ -421,7 +423,7 @@ def _delete(home: Path, before: dict[Path, _Found], places: list[Path]) -> tuple
     return deleted, tuple(weeks)
 
 
-def _compared(
+def _compare(
     before: dict[Path, _Found], left: dict[Path, _Found], rewritten: dict[str, str], places: list[Path]
 ) -> dict[str, dict[str, int | str]]:
     """Per file what was found before and after, and what became of it."""
@@ -481,7 +483,7 @@ def _search(places: list[Path], traces: Traces, warehouse: Warehouse) -> tuple[d
     files = sorted(
         {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
     )
-    found = {path: _found_in(path, traces, warehouse) for path in files}
+    found = {path: _search_file(path, traces, warehouse) for path in files}
     return {path: one for path, one in found.items() if one.count}, len(files)
 
 
@@ -489,7 +491,7 @@ def _shown(path: Path, places: list[Path]) -> str:
     return next(str(path.relative_to(place)) for place in places if place in path.parents)
 
 
-def _found_in(path: Path, traces: Traces, warehouse: Warehouse) -> _Found:
+def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> _Found:
     """Matches in one file, by value where its format is known and in its bytes."""
     by_value, elsewhere = 0, 0
     if path.suffix == ".duckdb":

@@ -1057,18 +1057,17 @@ def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | N
         connection: to the build file or a snapshot.
         table: `int_order_states`, or `order_states` of a snapshot.
     """
-    states, orders = connection.execute(
+    states = connection.execute(
         f"""
-        select string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status),
-            sum(order_count)
+        select string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status)
         from {table} where counts_as = 'unknown'
         """
-    ).fetchall()[0]
+    ).fetchall()[0][0]
     if states is None:
         return None
     return (
-        f"{orders} orders count as no purchases, because nothing says what their states mean: {states}. Say it in "
-        "order_statuses of source.toml."
+        f"Orders in states that nobody has explained count as no purchases: {states}. Say in order_statuses of "
+        "source.toml which of them are."
     )
 
 

@@ -60,7 +60,7 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         rules = deployment.storefront.rule_set(LENGTH)
         facts = storefront_context(deployment, warehouse, week, week, rules)
         rows, removed = due_list(deployment, known)
-        rows, choice = _allowed(rows, facts, rules)
+        rows, choice = _apply_rules(rows, facts, rules)
         ranker = trained(deployment, warehouse, week)
         learned = ranker is not None and chosen_model(warehouse, week) == "ranker"
         context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
@@ -95,12 +95,12 @@ def with_buy_it_again(
     """
     rules = deployment.storefront.rule_set(LENGTH)
     facts = storefront_context(deployment, warehouse, week, fold.known.as_of, rules)
-    rows, _ = _allowed(due_list(deployment, fold.known)[0], facts, rules)
+    rows, _ = _apply_rules(due_list(deployment, fold.known)[0], facts, rules)
     rows = in_order(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
     return dataclasses.replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
 
 
-def _allowed(rows: pd.DataFrame, context: Context, rules: Rules) -> tuple[pd.DataFrame, Selection]:
+def _apply_rules(rows: pd.DataFrame, context: Context, rules: Rules) -> tuple[pd.DataFrame, Selection]:
     """The due rows that the storefront's rules let pass, the most probable ones per customer, in their order.
 
     What stands for a product that the customer sent back or rated badly goes with it.

@@ -13,6 +13,7 @@ from recs_assets.campaigns.model import Folder, load_folder
 from recs_assets.erasure import Suppression
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
+from recs_assets.sources import LandingResult, land
 
 OWNERS = ["team:data-engineering"]
 # Every asset that writes the build file or the snapshot is in this pool; its limit of one
@@ -82,6 +83,26 @@ class Deployment(Shop):
             SettingsError: somebody was, and RECS_HASH_KEY is missing or another one.
         """
         return Suppression(self.settings.home, self.settings.hash_key)
+
+    def land(self, connection: Any, table: str) -> LandingResult:
+        """Land one raw table of the shop as its files are now, without whoever was erased.
+
+        Args:
+            connection: DuckDB's, to the file that gets the table.
+            table: one of `schema.RAW_TABLES`.
+
+        Raises:
+            SourceError, SettingsError: as `sources.land`.
+        """
+        return land(
+            connection,
+            self.source,
+            table,
+            self.data_dir,
+            self.timezone,
+            self.settings.data_root,
+            self.suppression().filter,
+        )
 
 
 def week_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:

@@ -1,7 +1,6 @@
 """Files of the campaigns: made of what was published, after a last look at consent, stock and sale windows."""
 
 from datetime import date, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +27,6 @@ from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.last_look import LastLook, refill
 from recs_assets.schema import RecsError, WarehouseError
-from recs_assets.sources import land
 from recs_assets.warehouse import Warehouse
 
 
@@ -191,22 +189,10 @@ def last_look(
     if rows.empty:
         return rows, LastLook()
     zone = ZoneInfo(deployment.timezone)
-    shelf = warehouse.shelf(partial(_landed, deployment), datetime.now(zone).replace(tzinfo=None))
+    shelf = warehouse.shelf(deployment.land, datetime.now(zone).replace(tzinfo=None))
     reserves = Made.read(folder_of(warehouse, week, campaign.name)).tables.get("reserves", pd.DataFrame())
     at = rows["send_at"].iloc[0].astimezone(zone).replace(tzinfo=None)
     return refill(rows, reserves, shelf, warehouse.shown_products(), at, campaign.utm_source)
-
-
-def _landed(deployment: Deployment, connection: Any, table: str) -> None:
-    land(
-        connection,
-        deployment.source,
-        table,
-        deployment.data_dir,
-        deployment.timezone,
-        deployment.settings.data_root,
-        deployment.suppression().filter,
-    )
 
 
 def consents_now(deployment: Deployment, warehouse: Warehouse, week: date) -> pd.DataFrame:
@@ -218,7 +204,7 @@ def consents_now(deployment: Deployment, warehouse: Warehouse, week: date) -> pd
     """
     tomorrow = datetime.now(ZoneInfo(deployment.timezone)).replace(tzinfo=None) + timedelta(days=1)
     allowed = deployment.source.words.unmatched_withdrawals
-    return warehouse.newest_consents(week, partial(_landed, deployment), tomorrow, allowed)
+    return warehouse.newest_consents(week, deployment.land, tomorrow, allowed)
 
 
 def long_rows(warehouse: Warehouse, campaign: Campaign, week: date, run_id: str) -> pd.DataFrame:

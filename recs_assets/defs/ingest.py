@@ -8,7 +8,7 @@ from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, MIN_ROWS_JUDGED, Gate, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
-from recs_assets.sources import land, some_of
+from recs_assets.sources import some_of
 from recs_assets.warehouse import Warehouse
 
 
@@ -40,15 +40,7 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         week = week_of(context)
         with warehouse.write(week) as connection:
-            landed = land(
-                connection,
-                deployment.source,
-                table.name,
-                deployment.data_dir,
-                deployment.timezone,
-                deployment.settings.data_root,
-                deployment.suppression().filter,
-            )
+            landed = deployment.land(connection, table.name)
         with warehouse.read(week) as connection:
             metadata = table_metadata(connection, "raw", table.name)
             rows = connection.execute(f'select * from raw."{table.name}"').df()

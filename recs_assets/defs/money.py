@@ -33,7 +33,7 @@ def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> li
         ).fetchall()
     )
     lines = sum(count for _, count in others)
-    named = _listed([f"{code} ({count})" for code, count in others])
+    named = _join_names([f"{code} ({count})" for code, count in others])
     if currency is None and others:
         origin = (
             f"The shop's currency is unknown, because the orders name several: {named}. Their amounts count as "
@@ -78,10 +78,10 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
         sentences = []
         if kept:
             look, verb = _look(kept)
-            sentences.append(f"{look} none and {verb} neither learned from nor offered: {_listed(kept)}.")
+            sentences.append(f"{look} none and {verb} neither learned from nor offered: {_join_names(kept)}.")
         if suspected:
             look, verb = _look(suspected)
-            sentences.append(f"{look} none but {verb} offered: {_listed(suspected)}.")
+            sentences.append(f"{look} none but {verb} offered: {_join_names(suspected)}.")
         if sentences:
             sentences.append(
                 "Say in source.toml which are none (not_products); recs.not_products has the signs."
@@ -109,7 +109,7 @@ def _look(names: Sequence[str]) -> tuple[str, str]:
     return ("1 product looks like", "is") if len(names) == 1 else (f"{len(names)} products look like", "are")
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     """The first names, and how many there are beside them."""
     names = list(names)
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

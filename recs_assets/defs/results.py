@@ -275,7 +275,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
             model: Recommender = load_fitted(deployment, warehouse, week, name, known)
             found = kept_neighbours(model.neighbours(most, **more), facts, rules)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
-            parts.append(_named_neighbours(found, kind, known, week, deployment.sentences))
+            parts.append(_name_neighbours(found, kind, known, week, deployment.sentences))
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
             metadata=write_model_table(warehouse, week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
@@ -284,7 +284,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
     return product_neighbours
 
 
-def _named_neighbours(
+def _name_neighbours(
     found: pd.DataFrame, kind: str, known: Known, week: date, sentences: Sentences
 ) -> pd.DataFrame:
     ids = known.products["product_id"].to_numpy()

@@ -113,12 +113,12 @@ class Evidence:
     @cached_property
     def category(self) -> np.ndarray:
         """int64[n_products]: number of the category, -1 without one."""
-        return _numbered(self.known.products["category"])
+        return _number(self.known.products["category"])
 
     @cached_property
     def brand(self) -> np.ndarray:
         """int64[n_products]: number of the brand, -1 without one."""
-        return _numbered(self.known.products["brand"])
+        return _number(self.known.products["brand"])
 
     @cached_property
     def shelf(self) -> np.ndarray:
@@ -291,7 +291,7 @@ class Evidence:
 
     def popular_in_segment(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """bool[n]: several customers of the customer's segment bought the product."""
-        segment = _numbered(self.known.customers["segment"])
+        segment = _number(self.known.customers["segment"])
         inside = np.flatnonzero(segment >= 0)
         member = sparse.csr_matrix(
             (np.ones(len(inside), dtype=np.int32), (segment[inside], inside)),
@@ -338,7 +338,7 @@ def _grouped(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix
     return (history @ groups).tocsr()
 
 
-def _numbered(values: pd.Series) -> np.ndarray:
+def _number(values: pd.Series) -> np.ndarray:
     """int64 number per distinct text, -1 where blank."""
     return pd.factorize(values.mask(blank(values)))[0]
 

@@ -145,7 +145,7 @@ def explain_families(
     """
     if not len(rows) == len(order) == len(contribution):
         raise ValueError(f"{len(rows)} rows, but {len(order)} orders and {len(contribution)} contributions.")
-    evidence, sentences = Evidence(known, citable), sentences or _shipped()
+    evidence, sentences = Evidence(known, citable), sentences or _load_shipped()
     parts = []
     for start in range(0, max(1, len(rows)), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)
@@ -203,7 +203,7 @@ def explain_again(
     ):
         claims.claim(name, here, holds, because, last)
     claims.fallback()
-    return _with_reasons(rows, [claims], sentences or _shipped()).drop(
+    return _with_reasons(rows, [claims], sentences or _load_shipped()).drop(
         columns=["because_product", "because_day"]
     )
 
@@ -230,7 +230,7 @@ def slot_reasons(
         reason_code and reason_text (str) by the same index: "" where the row's own reason holds,
         which is every personal slot.
     """
-    evidence, sentences = Evidence(known, citable), sentences or _shipped()
+    evidence, sentences = Evidence(known, citable), sentences or _load_shipped()
     claims = _Claims(evidence, rows, None)
     kind, level = (rows[name].astype(str).to_numpy() for name in ("slot_type", "fallback_level"))
     fill = (kind == "fill") & ~rows["reason_code"].astype(str).isin(OWN).to_numpy()
@@ -519,7 +519,7 @@ def _text(
 
 
 @cache
-def _shipped() -> Sentences:
+def _load_shipped() -> Sentences:
     return Sentences.load()
 
 
@@ -529,4 +529,4 @@ def day_text(day: int, as_of: date) -> str:
     >>> day_text(17168, date(2017, 1, 16)), day_text(17147, date(2017, 1, 2))
     ('2 Jan', '12 Dec 2016')
     """
-    return _shipped().day(day, as_of, FALLBACK)
+    return _load_shipped().day(day, as_of, FALLBACK)

@@ -26,7 +26,7 @@ def nameable(context: Context, rules: Rules) -> tuple[np.ndarray, np.ndarray, sp
     """
     everyone = np.arange(context.known.n_customers)
     parts = [(own, members) for _, own, members in by_segment(context, rules, everyone) if len(members)]
-    named = [_named(context, own) for own, _ in parts] or [_named(context, rules)]
+    named = [_find_nameable(context, own) for own, _ in parts] or [_find_nameable(context, rules)]
     product = np.logical_or.reduce(named)
     customers, products = context.known.events.customer, context.known.events.product
     pairs = []
@@ -49,7 +49,7 @@ def nameable(context: Context, rules: Rules) -> tuple[np.ndarray, np.ndarray, sp
     return product, counted, refused if refused.nnz else None
 
 
-def _named(context: Context, rules: Rules) -> np.ndarray:
+def _find_nameable(context: Context, rules: Rules) -> np.ndarray:
     named = np.ones(context.known.n_products, dtype=bool)
     for rule in ORDER:
         keep = rule.apply(context, rules) if rule.silent else None

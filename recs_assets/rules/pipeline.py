@@ -366,7 +366,7 @@ class _Job:
         reserves = {}
         if self.reserves and len(complete):
             cells_of = (board.row >= 0) & (board.row < n_ranked)
-            reserves = self._reserved(
+            reserves = self._reserve(
                 slate,
                 board,
                 values,
@@ -386,7 +386,7 @@ class _Job:
             reserves,
         )
 
-    def _reserved(
+    def _reserve(
         self,
         slate: Slate,
         board: Board,

@@ -44,10 +44,10 @@ def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: 
     for name, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
         where = f"segments.{name}." if name else ""
         given = rules if not name else rules.segments[name]
-        problems += [f"{where}{text}" for text in _refused(own, context)]
+        problems += [f"{where}{text}" for text in _say_rules_nothing_passes(own, context)]
         problems += [f"{where}{text}" for text in _without_effect(own, given, context)]
         problems += [f"{where}{text}" for text in _pins(own, context, selection, members)]
-        notes += [f"{where}{text}" for text in _raised(own, context, candidates)]
+        notes += [f"{where}{text}" for text in _say_limits_raised(own, context, candidates)]
         notes += [f"{where}{text}" for text in _no_discovery(own, context, selection, members)]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
 
@@ -86,14 +86,14 @@ def _instead(key: str, name: str, have: Collection[str]) -> str:
     return "." if near is None else f"; did you mean {near!r}?"
 
 
-def _refused(rules: Rules, context: Context) -> Iterator[str]:
+def _say_rules_nothing_passes(rules: Rules, context: Context) -> Iterator[str]:
     """Product rules that no product passes."""
     for rule in ORDER:
         if rule.kind == "product" and (keep := rule.apply(context, rules)) is not None and not keep.any():
-            yield f"{_named(rule.name)}: none of the shop's {len(keep):,} products passes it."
+            yield f"{_spell_rule(rule.name)}: none of the shop's {len(keep):,} products passes it."
 
 
-def _named(name: str) -> str:
+def _spell_rule(name: str) -> str:
     """The key of the campaign file behind a rule."""
     keys = next(rule.keys for rule in ORDER if rule.name == name)
     return keys[0] if len(keys) == 1 or name in ("discovery", "max_repeat") else name
@@ -155,7 +155,7 @@ def _pins(rules: Rules, context: Context, selection: Selection, members: np.ndar
         yield f"slots.pinned: {own[0]} stands in no list: {why}."
 
 
-def _raised(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
+def _say_limits_raised(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
     """Limits that the shop cannot meet."""
     most, k = limits_in_force(candidates, context, rules), rules.slots.k
     asked = {
@@ -171,7 +171,7 @@ def _raised(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterato
     for name in RAISED:
         if name in most and most[name] != asked[name]:
             yield (
-                f"{_named(name)}: {asked[name]} is raised to {most[name]}, because the shop has too few "
+                f"{_spell_rule(name)}: {asked[name]} is raised to {most[name]}, because the shop has too few "
                 f"{few[name]} to fill {k} slots otherwise."
             )
 
@@ -213,7 +213,9 @@ def shortage(rules: Rules, context: Context, candidates: pd.DataFrame, selection
     }
     name = max(full, key=full.__getitem__, default=None)
     if name is not None and full[name]:
-        return f"without {_named(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
+        return (
+            f"without {_spell_rule(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
+        )
     passed = int((product_rules(context, rules, frozenset()) == PASSED).sum())
     return (
         f"no rule alone stands in the way: {passed:,} of the shop's {context.known.n_products:,} products pass "

@@ -17,7 +17,7 @@ from recs_assets.schema import RAW_TABLES, SettingsError
 Text = Annotated[str, Field(min_length=1)]
 
 
-def _folded(phrase: str) -> str:
+def _fold(phrase: str) -> str:
     """In lower case and without accents, as names are compared with it."""
     folded = "".join(
         letter
@@ -29,7 +29,7 @@ def _folded(phrase: str) -> str:
     return folded
 
 
-Phrase = Annotated[str, AfterValidator(_folded)]
+Phrase = Annotated[str, AfterValidator(_fold)]
 
 
 class _Model(BaseModel):

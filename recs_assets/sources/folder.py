@@ -97,7 +97,7 @@ def refuse_others(folder: Path, ignored: Sequence[str]) -> None:
                     f"file out of {folder} instead."
                 )
             continue
-        table = _named_after(name)
+        table = _find_table(name)
         if name in ignored or (table is None and _matches(name, ignored)):
             continue
         if table is not None:
@@ -116,7 +116,7 @@ def refuse_others(folder: Path, ignored: Sequence[str]) -> None:
         )
 
 
-def _named_after(name: str) -> str | None:
+def _find_table(name: str) -> str | None:
     """The table that a name says it holds, whatever its ending: `consents.xlsx`, `consents`, `Consents.csv.zip`."""
     stem = name.split(".")[0].lower()
     return stem if stem in RAW_TABLES else None

@@ -125,7 +125,7 @@ def load_source(folder: Path) -> Source:
         )
     if not isinstance(declared["files"], dict) or not declared["files"]:
         raise SettingsError(f'{where}: files must be tables like [files."orders.csv"].')
-    files = [_declared_file(where, name, entry) for name, entry in declared["files"].items()]
+    files = [_read_declaration(where, name, entry) for name, entry in declared["files"].items()]
     words = shop_words(declared, where)
     if words.ignored_columns:
         raise SettingsError(f"{where}: ignored_columns is for canonical tables; say ignored at the file.")
@@ -184,7 +184,7 @@ def _currency(value: object, where: str) -> str:
 _FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as"}
 
 
-def _declared_file(where: str, name: str, entry: object) -> DeclaredFile:
+def _read_declaration(where: str, name: str, entry: object) -> DeclaredFile:
     """One `[files."<name>"]` of a `source.toml`."""
     if not is_pattern_name(name) or not isinstance(entry, dict) or set(entry) - _FILE_KEYS:
         raise SettingsError(
@@ -569,7 +569,7 @@ def fingerprint(source: Source, data_dir: Path) -> str:
     if source.folder is None:
         names = [name for found in canonical_names(data_dir).values() for name in found]
     else:
-        names = [name for file in source.files for name in _matched(data_dir, file)]
+        names = [name for file in source.files for name in _match_files(data_dir, file)]
     digest = hashlib.sha256()
     for name in [*sorted(names), "manifest.json"]:
         path = data_dir / name
@@ -581,7 +581,7 @@ def fingerprint(source: Source, data_dir: Path) -> str:
     return digest.hexdigest()
 
 
-def _matched(data_dir: Path, file: DeclaredFile) -> list[str]:
+def _match_files(data_dir: Path, file: DeclaredFile) -> list[str]:
     try:
         return parts_of(data_dir, file)
     except SourceError:

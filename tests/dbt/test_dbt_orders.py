@@ -72,8 +72,8 @@ def test_states_count_by_the_lists_and_unknown_ones_are_counted(shop):
     assert shop.sql("select * from marts.order_lines where order_id like 's%'") == []
     with duckdb.connect(str(shop.path), read_only=True) as connection:
         assert unknown_states(connection, "intermediate.int_order_states") == (
-            "2 orders count as no purchases, because nothing says what their states mean: in_limbo (2). Say it in "
-            "order_statuses of source.toml."
+            "Orders in states that nobody has explained count as no purchases: in_limbo (2). Say in order_statuses of "
+            "source.toml which of them are."
         )
 
 
