@@ -63,9 +63,7 @@ def first_tick(text: str, zone: str, day: date) -> datetime:
     """
     minutes, hours, days, months, weekdays = _values(text)
     weekdays = {value % 7 for value in weekdays}
-    _, _, day_text, _, weekday_text = text.split()
-    any_day = day_text == "*" or (len(days) == 31 and "*" in weekday_text)
-    any_weekday = weekday_text == "*" or (len(weekdays) == 7 and "*" in day_text)
+    any_day, any_weekday = _unrestricted(text, days, weekdays)
     local, hourly = ZoneInfo(zone), len(hours) == 24
     begin = min(_moments(datetime.combine(day, time()), local, hourly=False, first=True))
     for later in range(_LONGEST_WAIT + 1):
@@ -84,6 +82,32 @@ def first_tick(text: str, zone: str, day: date) -> datetime:
         if ticks:
             return min(ticks)
     raise ValueError(f"the cron {text} never fires")
+
+
+def earliest_weekday(text: str) -> int:
+    """The first day of a week on which a cron ever fires; 0 is Monday.
+
+    Args:
+        text: an expression that `cron_problem` finds nothing wrong with.
+
+    >>> earliest_weekday("0 6 * * thu,sat"), earliest_weekday("0 6 1 * *"), earliest_weekday("0 6 1 * thu")
+    (3, 0, 0)
+    """
+    _, _, days, _, weekdays = _values(text)
+    weekdays = {value % 7 for value in weekdays}
+    any_day, any_weekday = _unrestricted(text, days, weekdays)
+    # Every day of the month is a Monday at some time; where both days are restricted, either suffices.
+    if any_weekday or not any_day:
+        return 0
+    return min((value - 1) % 7 for value in weekdays)
+
+
+def _unrestricted(text: str, days: set[int], weekdays: set[int]) -> tuple[bool, bool]:
+    """Whether any day of the month will do, and any day of the week (0 is Sunday)."""
+    _, _, day_text, _, weekday_text = text.split()
+    any_day = day_text == "*" or (len(days) == 31 and "*" in weekday_text)
+    any_weekday = weekday_text == "*" or (len(weekdays) == 7 and "*" in day_text)
+    return any_day, any_weekday
 
 
 def _moments(wall: datetime, zone: ZoneInfo, hourly: bool, first: bool = False) -> Iterator[datetime]:

@@ -190,7 +190,7 @@ RAW_TABLES: dict[str, Table] = {
             "event_id",
             [
                 ("event_id", "VARCHAR!", "Identifier of the event."),
-                ("customer_id", "VARCHAR!", "Who browsed."),
+                ("customer_id", "VARCHAR!", "Who browsed; empty: somebody who was not signed in."),
                 ("product_id", "VARCHAR!", "What was looked at."),
                 ("event_type", "VARCHAR!", "view, add_to_cart or add_to_wishlist."),
                 ("occurred_at", "TIMESTAMPTZ!", "When it happened."),
@@ -206,7 +206,7 @@ RAW_TABLES: dict[str, Table] = {
             "search_id",
             [
                 ("search_id", "VARCHAR!", "Identifier of the search."),
-                ("customer_id", "VARCHAR!", "Who searched."),
+                ("customer_id", "VARCHAR!", "Who searched; empty: somebody who was not signed in."),
                 ("query", "VARCHAR!", "Text typed."),
                 ("searched_at", "TIMESTAMPTZ!", "When it happened."),
             ],

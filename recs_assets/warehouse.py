@@ -172,9 +172,11 @@ class Warehouse:
         connection = self._connect(str(self.build_path(week)), read_only=True)
         try:
             yield connection
-        except duckdb.CatalogException as error:
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
+            # A table or a column that is not there.
             raise WarehouseError(
-                f"The build file of {week} is not complete ({str(error).splitlines()[0]}): run the week again."
+                f"The build file of {week} is not complete, or an earlier version of recs_assets made it "
+                f"({str(error).splitlines()[0]}): run the week again (python -m recs_assets run --as-of {week})."
             ) from error
         finally:
             connection.close()

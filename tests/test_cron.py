@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_assets.cron import cron_problem, first_tick
+from recs_assets.cron import cron_problem, earliest_weekday, first_tick
 
 
 @pytest.mark.parametrize("text", ["0 6 * * 1", "*/15 8-18 * * mon-fri", "0 0 1,15 jan-jun/2 *", "5 4 29 2 *"])
@@ -42,6 +42,24 @@ def test_good_crons(text):
 )
 def test_bad_crons(text, problem):
     assert cron_problem(text) == problem
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("0 6 * * 7", 6),
+        ("0 6 * * sun,wed", 2),
+        ("0 6 31 * *", 0),
+        ("0 6 31 * fri", 0),
+        ("0 6 * * */2", 1),
+        ("0 6 */2 * fri", 0),
+    ],
+)
+def test_the_earliest_day_of_a_week_on_which_a_cron_fires(text, day):
+    """As it comes out over thirty years of weeks."""
+    assert earliest_weekday(text) == day
+    mondays = (date(2024, 1, 1) + timedelta(weeks=number) for number in range(1500))
+    assert min((first_tick(text, "UTC", monday).date() - monday).days for monday in mondays) == day
 
 
 NUMBERS = st.integers(0, 62).map(str)

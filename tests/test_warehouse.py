@@ -815,6 +815,26 @@ def test_a_rollback_brings_the_week_before_back_and_says_so(house: Warehouse) ->
     assert house.newest_published() == FIRST
 
 
+def test_a_build_of_an_earlier_version_is_one_sentence(house: Warehouse) -> None:
+    """A table that it does not have, and a column: what, where, what to do."""
+    build(house, FIRST, [("c1", 1, "p1")])
+    for sql, what in (
+        ("select slot from recs.recommended", "Table with name recommended does not exist!"),
+        (
+            "select address_group from recs.email_recommendations",
+            'Referenced column "address_group" not found in FROM clause!',
+        ),
+    ):
+        with pytest.raises(WarehouseError) as raised, house.read(FIRST) as connection:
+            connection.execute(sql)
+        said = str(raised.value)
+        assert said.startswith(
+            f"The build file of {FIRST} is not complete, or an earlier version of recs_assets made it ("
+        )
+        assert what in said
+        assert said.endswith(f": run the week again (python -m recs_assets run --as-of {FIRST}).")
+
+
 def test_the_copy_opens_in_old_clients_too(house: Warehouse) -> None:
     three_weeks(house)
     house.snapshots.rollback(None, NOW, "1.2.3")

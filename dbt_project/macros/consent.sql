@@ -51,13 +51,19 @@
     regexp_matches({{ expression }}, '{{ pattern }}')
 {%- endmacro %}
 
+{# The types of campaign events that are counted. #}
+{% macro event_types() -%}
+    ('sent', 'opened', 'clicked', 'purchased', 'bounced', 'complained', 'unsubscribed')
+{%- endmacro %}
+
 {# The type of a campaign event as it is counted: mail services spell the same thing in many ways. #}
 {% macro event_type_of(column) -%}
     case
         when {{ squeezed(column) }} in (
             'complained', 'complaint', 'complaints', 'complain', 'spam', 'spamreport', 'spamreported', 'spamcomplaint',
             'spamcomplained', 'reportedspam', 'reportspam', 'reportedasspam', 'markedasspam', 'markedspam',
-            'markedemailasspam', 'abuse', 'abusereport', 'abusecomplaint', 'junk', 'markedasjunk', 'feedbackloop', 'fbl'
+            'markedemailasspam', 'abuse', 'abusereport', 'abusecomplaint', 'junk', 'markedasjunk', 'feedbackloop', 'fbl',
+            'arf', 'arfreport'
         ) then 'complained'
         when {{ squeezed(column) }} in (
             'unsubscribed', 'unsubscribe', 'unsubscribes', 'unsub', 'unsubs', 'listunsubscribe', 'listunsubscribed',
@@ -66,7 +72,8 @@
         ) then 'unsubscribed'
         when {{ squeezed(column) }} in (
             'bounced', 'bounce', 'hardbounce', 'hardbounced', 'hardbounces', 'bouncehard', 'bouncedhard', 'bouncepermanent',
-            'permanentbounce', 'permanentlybounced'
+            'permanentbounce', 'permanentlybounced', 'permanentfail', 'permanentfailure', 'permanentlyfailed', 'dropped', 'drop',
+            'reject', 'rejected', 'undeliverable', 'invalidemail', 'invalidaddress', 'cleaned', 'unzustellbar'
         ) then 'bounced'
         else {{ clean_code(column) }}
     end
@@ -80,37 +87,64 @@
 {% macro event_withdrawal(column) -%}
     case
         when {{ event_type_of(column) }} in ('complained', 'unsubscribed') then {{ event_type_of(column) }}
-        when {{ event_type_of(column) }} in ('sent', 'opened', 'clicked', 'purchased', 'bounced') then null
-        when {{ matches_pattern(squeezed(column, '_'), '(^|_)(not|no|non|un)_?(spam|junk)(_|$)') }} then null
+        when {{ event_type_of(column) }} in {{ event_types() }} then null
+        when {{ matches_pattern(
+            squeezed(column, '_'),
+            '(^|_)(not|no|non|un)_?(spam|junk|complained|block(ed)?)(_|$)|spam_?(score|check|filter|test)|junk_?(score|filter)'
+        ) }} then null
         when {{ matches_pattern(squeezed(column, '_'), [
             'complain', 'spam', 'abuse', 'junk', 'feedback_?loop', '(^|_)fbl(_|$)', 'plainte', 'beschwer', 'queja',
-            'reclamacion', 'reclamacao', 'klacht', 'klag(en|te)', 'denunci', 'segnalaz',
+            'reclamo', 'reclamac', 'klacht', 'klag(en|te)', 'denunci', 'segnalaz', 'pourriel', 'indesirable', 'ongewenst', 'indesiderat',
+            'no_deseado', 'unerwunscht', 'belastig', 'phish', 'harass', '(^|_)reported(_|$)', 'skarg', 'жалоб', 'спам', 'sikayet',
+            '投诉', '投訴', '垃圾', '迷惑',
         ] | join('|')) }} then 'complained'
         when {{ matches_pattern(squeezed(column, '_'), [
-            'unsub', 'opt(ed|s|ing)?_?out', 'withdr', 'revo[ck]', 'widerruf', 'widerspr', 'abmeld', 'abgemeld', 'abbestell',
-            'austrag', 'ausgetragen', 'desabon', 'desinscri', 'desuscri', 'disiscri', 'cancell?a.*iscri', 'afmeld',
+            'unsub', '(^|_)uns?us?c', 'opt(ed|s|ing)?_?out', 'withdr', 'revo[ck]', 'widerruf', 'widerspr', 'abmeld', 'abgemeld', 'abbestell',
+            'austrag', 'ausgetragen', 'desabon', 'desinscri', 'desuscri', 'desapunt', 'disiscri', 'cancell?a.*iscri', 'afmeld',
             'afgemeld', 'uitschr', 'uitgeschr', 'avregistr', 'avanmal', '(^|_)bajas?(_|$)', 'block(ed|list)', 'blacklist',
-            '(^|_)block(_sender|_list|_user)?$', 'suppress', 'do_?not_?(e_?mail|mail|contact|send|disturb)',
-            '(^|_)dn[cd](_|$)', '(^|_)stop(_|$)', 'remove_?me', 'removed?_from_?(the_)?(list|mail)', 'cancel.*su[bs]s?cri',
-            'su[bs]s?cri.*(cancel|ended|delet|remov)', 'erase', 'erasure', 'forget_?me', 'delete_?me', 'objected',
-            'objection', 'opposition', 'no_?more_?(e_?)?mail',
+            '(^|_)block(_sender|_list|_user)?$', 'suppress', 'do_?not_?(e_?mail|mail|contact|send|disturb)', 'gesperrt', 'sperr',
+            '(^|_)dn[cde](_|$)', '(^|_)stop(p?ed|_?all)?(_|$)', '(^|_)removed?$', 'remove_?me', 'removed?_from_?(the_)?(list|mail)',
+            'cancel.*su[bs]s?cri', 'su[bs]s?cri.*(cancel|ended|delet|remov)', '(member|subscriber|contact|profile)_(remov|delet|left)',
+            '(left|leave)_?(the_?)?list', 'list_?(left|leave)', 'erase', 'erasure', 'forget_?me', 'forgotten', 'delete_?me',
+            '(gdpr|dsgvo|rgpd)_?(delet|eras|remov|forget|object|losch|opp)', 'deletion', '(account|profile|user|contact)_?delet',
+            '(^|_)delete[ds]?$', 'geloscht', '(^|_)loschung', '(^|_)(ge)?kundig', 'objected', 'objection', 'right_to_object', 'opposition', 'no_?more_?(e_?)?mail', 'not_?interested', 'no_?consent', 'robinson',
+            'never_?(e_?)?mail', 'framel?d', 'avslut', 'peruut', 'wypis', 'rezygn', 'odhlas', 'odjav', 'leirat', 'odstapi', 'отпис',
+            'отказ', 'abonelikten', '退订', '退訂', '取消订阅', '取消訂閱', '配信停止', '解除',
         ] | join('|')) }} then 'unsubscribed'
     end
 {%- endmacro %}
 
 {# -- addresses ----------------------------------------------------------------------------------- #}
 
-{# An address as it is compared: lower case, without blanks around it, a name before it or mailto:. #}
+{#
+  An address as it is compared: lower case, accents composed (a Mac writes u and a diaeresis), without blanks and quotes
+  around it, a name before it or mailto:.
+#}
 {% macro address_key(column) -%}
     {{ return(adapter.dispatch('address_key', 'recs')(column)) }}
 {%- endmacro %}
 
 {% macro duckdb__address_key(column) -%}
     nullif(regexp_replace(
-        regexp_replace(lower({{ column }}), '^.*<([^<>]*)>[^<>]*$', '\1', 's'),
-        '^[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}"'']*(?:mailto:)?[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}]*|[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}"'']+$',
+        regexp_replace(lower(nfc_normalize({{ column }})), '^.*<([^<>]*)>[^<>]*$', '\1', 's'),
+        '^[\s\x{00A0}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{FEFF}"'']*(?:mailto:)?[\s\x{00A0}\x{200B}-\x{200F}\x{FEFF}]*'
+        '|[\s\x{00A0}\x{200B}-\x{200F}\x{202A}-\x{202E}\x{FEFF}"'']+$',
         '', 'g'
     ), '')
+{%- endmacro %}
+
+{#
+  The address of a withdrawal: also without the marks of a list around it, and without what a mailto: link says of
+  the subject. Not for the customers' own addresses, which are sent as they are.
+#}
+{% macro withdrawal_address(column) -%}
+    {{ return(adapter.dispatch('withdrawal_address', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__withdrawal_address(column) -%}
+    {{ address_key(
+        "regexp_replace(regexp_replace(" ~ column ~ ", '^([^?]*@[^?]*)[?].*$', '\\1', 's'), '^[\[(,;]+|[\]),;.]+$', '', 'g')"
+    ) }}
 {%- endmacro %}
 
 {#
@@ -165,7 +199,7 @@
     regexp_replace(
         regexp_replace(
             regexp_replace(
-                regexp_replace(lower(trim({{ column }})), '(\d)[.]0+$', '\1'),
+                regexp_replace(lower(nfc_normalize(trim({{ column }}))), '(\d)[.]0+$', '\1'),
                 '[^\p{L}\p{N}]+', '-', 'g'
             ),
             '^-|-$|(\p{L})-|-(\p{L})', '\1\2', 'g'

@@ -11,6 +11,7 @@ import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -19,10 +20,11 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from recs_assets.campaigns.compiler import horizon
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.campaigns.validation import item_column, validate
-from recs_assets.cron import cron_problem
+from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.rules.config import Eligibility, ItemRules, Rules, SegmentRules, Slots
 from recs_assets.schema import RecsError
 
@@ -34,6 +36,7 @@ ArmShare = Annotated[float, Field(gt=0, le=1)]
 
 # Days: longer than any shop remembers.
 EVER = 36_500
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
 # The arm that gets no email.
 HOLDOUT = "holdout"
@@ -171,7 +174,22 @@ class Campaign(_Model):
         ):
             self._follow_the_view(place, part)
         self.rule_set  # noqa: B018 - segments that do not fit are refused here
+        self._refuse_if_never_in_time()
         return self
+
+    def _refuse_if_never_in_time(self) -> None:
+        """Refuse a schedule of which no week's email goes out before the query's window is over."""
+        monday = date(2024, 1, 1)  # any will do: of windows shorter than a week none is counted in months
+        ahead = horizon(self.target, monday) - datetime.combine(monday, time())
+        days = math.ceil(ahead / timedelta(days=1))
+        # In another time zone it may still be the day before, and the shop's zone is not the file's to know.
+        first = earliest_weekday(self.schedule.cron) - (self.schedule.timezone is not None)
+        if first >= days:
+            raise ValueError(
+                f"schedule.cron: no week's email would be in time, because it goes out on {WEEKDAYS[earliest_weekday(self.schedule.cron)]} at the "
+                f"earliest and the query looks {days} day{'s' * (days > 1)} ahead from Monday; take an earlier day, or a "
+                "longer window"
+            )
 
     def _follow_the_view(self, place: str, part: Campaign | Segment) -> None:
         """A rule that the view contradicts is refused: what is listed would follow one and not the other.

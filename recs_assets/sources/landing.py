@@ -63,6 +63,14 @@ _FREE_TEXT = {
 # A withdrawal or a complaint may name a person by their address: dbt finds whose it is, and publishes neither.
 _BY_ADDRESS = {("consents", "customer_id"), ("campaign_events", "customer_id")}
 
+# Ignored, such a column would let a subscription to text messages take an unsubscribe from email back.
+_TELLING = {
+    "consents": (
+        "*channel*", "*kanal*", "*canal*", "*kanaal*", "*medium*", "*topic*", "*purpose*", "*zweck*", "*newsletter*",
+        "list", "list_*", "*_list", "*subscription*",
+    )
+}  # fmt: skip
+
 # Orders dated before it are mistakes of a clock (dbt: row_rules.sql).
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
 
@@ -373,6 +381,7 @@ def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ..
                 ignored=words.ignored_columns.get(table.name, ()),
                 alike=True,
                 identifiers=_identifiers(table),
+                telling=_TELLING.get(table.name, ()),
             )
             for name in names
         ]

@@ -93,7 +93,8 @@ class DeclaredFile:
 
     `name` is a file, a folder of parts, or a pattern of several files. `alias` is the table's name where it
     is not that of the file. `ignored` are columns that may be there and are not read, as names or patterns.
-    `alike` asks every part for the same columns. `identifiers` are columns that may hold no address.
+    `alike` asks every part for the same columns. `identifiers` are columns that may hold no address. `telling`
+    are patterns of columns that say what a row is about, and so cannot be ignored.
     """
 
     name: str
@@ -103,6 +104,7 @@ class DeclaredFile:
     ignored: tuple[str, ...] = ()
     alike: bool = False
     identifiers: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
 
     @property
     def stem(self) -> str:
@@ -365,6 +367,12 @@ def _check_columns(name: str, where: str, found: Sequence[str], declared: Declar
             f"{name}{where}: column {column!r} is missing (found: {some_of(found, 12)}); add it "
             f"to the export."
         )
+    for column in others:
+        if any(fnmatchcase(column.lower(), pattern) for pattern in declared.telling):
+            raise SourceError(
+                f"{name}{where}: column {column!r} tells which of several things a row is about, and {declared.stem} "
+                "are about email alone; export only the rows about email, and the column not."
+            )
     if unknown:
         column = unknown[0]
         absent = [item for item in known if item not in found]
@@ -383,13 +391,29 @@ def _check_columns(name: str, where: str, found: Sequence[str], declared: Declar
 # ---------------------------------------------------------------------------- text
 
 
+# How files begin that were renamed and not unpacked.
+_PACKED = {
+    b"\x1f\x8b": "a gzip file (.gz)",
+    b"PK\x03\x04": "a zip file or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"PAR1": "a Parquet file",
+}
+
+
 def _check_encoding(path: Path, name: str) -> None:
     """Refuse UTF-16 by its byte order mark and anything else that is not UTF-8, by line."""
     line = 1
     rest = b""
     with path.open("rb") as file:
         start = file.read(4)
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff") or start in (b"\x00\x00\xfe\xff",):
+        for magic, what in _PACKED.items():
+            if start.startswith(magic):
+                raise SourceError(
+                    f"{name}: it is {what}, not text; unpack or export it, or correct its name."
+                )
+        # By its byte order mark, or by every other byte being zero.
+        unmarked = len(start) == 4 and 0 in (start[0], start[1]) and start[2:].count(0)
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff") or start == b"\x00\x00\xfe\xff" or unmarked:
             raise SourceError(f"{name}: it is written in UTF-16 or UTF-32; save it as UTF-8.")
         file.seek(0)
         offset = 0

@@ -82,6 +82,14 @@ def test_a_file_becomes_a_query_a_schedule_and_rules(tmp_path):
     assert found.rule_set.of_segment("").items.min_price is None
 
 
+def test_a_schedule_that_is_in_time_in_some_week_is_no_fault(tmp_path):
+    """The last day of a short window, a day of the month, and a day that another time zone may make the one before."""
+    short = GOOD.replace("14, days", "2, days")
+    for cron in ("0 6 * * 2", "0 6 31 * *", "0 6 31 * sun", "0 6 * * 3"):  # the time zone is Europe/Berlin
+        assert load(written(tmp_path, short.replace("0 6 * * 1", cron))).schedule.cron == cron
+    assert load(written(tmp_path, GOOD.replace("0 6 * * 1", "0 6 * * 7"))).target.top == 12
+
+
 def test_a_classification_has_no_slots(tmp_path):
     assert not load(written(tmp_path, CLASSIFY)).lists_products
 
@@ -111,6 +119,12 @@ def test_a_classification_has_no_slots(tmp_path):
             "0 6 * * 1",
             "0 25 * * 1",
             "mailing.yaml, line 9: schedule.cron: hour is 25, but goes from 0 to 23 (it is '0 25 * * 1'); correct it.",
+        ),
+        (
+            "14, days) RANK TOP 12\n  FOR EACH users.user_id\n  WHERE users.email_eligible == 1\nschedule:\n  cron: \"0 6 * * 1\"",
+            "2, days) RANK TOP 12\n  FOR EACH users.user_id\nschedule:\n  cron: \"0 6 * * thu,sat\"",
+            "mailing.yaml, line 8: schedule.cron: no week's email would be in time, because it goes out on Thursday at the "
+            "earliest and the query looks 2 days ahead from Monday; take an earlier day, or a longer window; correct it.",
         ),
         (
             "Europe/Berlin",

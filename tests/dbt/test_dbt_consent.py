@@ -56,6 +56,7 @@ EVENTS = [
     ("c07", "unsubscribed", "2024-02-02"),
     ("C-08", "hat sich beschwert", "2024-02-02"),
     ("c20", "delivered", "2024-02-02"),
+    ("no account", "processed", "2024-02-02"),
     ("c20", "spam_report", "2024-03-04"),
 ]
 
@@ -73,6 +74,10 @@ ADDED = (
     f"insert into raw.consents values {_values(CONSENTS)}",
     "insert into raw.campaign_events by name select customer_id || event_type as event_id, 'mail' as campaign, * "
     f"from (values {_values(EVENTS)}) as rows (customer_id, event_type, occurred_at)",
+    # Whoever was not signed in, as exports say it.
+    "insert into raw.browsing_events by name select * from (values ('n1', null), ('n2', ''), ('n3', '(not set)')) "
+    "as rows (event_id, customer_id), (values ('milk', 'view', timestamp '2024-02-02')) as seen (product_id, event_type, occurred_at)",
+    "insert into raw.searches values ('n1', null, 'milk', '2024-02-02')",
 )
 
 
@@ -116,8 +121,23 @@ def test_withdrawals_that_match_nobody_are_counted(said_no):
     ) == [
         ("C-08hat sich beschwert", "unknown_event_type"),
         ("c20delivered", "unknown_event_type"),
+        ("no accountprocessed", "unknown_event_type"),
         ("wrong-77|unsubscribed|2024-02-01 00:00:00", "unmatched_withdrawal"),
     ]
+
+
+def test_events_of_unknown_types_and_visitors_stop_no_week(said_no):
+    """Three events of types that nobody declared are named, three visits and a search of nobody are no fault."""
+    assert said_no.sql(
+        "select source_table, reason, rejected from intermediate.int_quarantine_shares "
+        "where source_table in ('campaign_events', 'browsing_events', 'searches') order by all"
+    ) == [
+        ("browsing_events", "any", 0),
+        ("campaign_events", "any", 0),
+        ("campaign_events", "unknown_event_type", 3),
+        ("searches", "any", 0),
+    ]
+    assert said_no.sql("select count(*) from marts.interactions where customer_id is null") == [(0,)]
 
 
 def test_addresses_say_who_can_be_reached(said_no):

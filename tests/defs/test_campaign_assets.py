@@ -7,8 +7,9 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pandas as pd
@@ -17,9 +18,9 @@ import shops
 from pydantic import SecretStr
 
 from recs_assets.campaigning import Made
-from recs_assets.campaigns.model import CampaignError
+from recs_assets.campaigns.model import CampaignError, load_folder
 from recs_assets.defs import build_definitions
-from recs_assets.defs.campaigns import VALIDATING, together
+from recs_assets.defs.campaigns import VALIDATING, campaign_schedules, together
 from recs_assets.schema import ArtefactError
 from recs_assets.settings import Settings
 
@@ -188,6 +189,29 @@ def test_a_campaigns_schedule_waits_for_a_published_week(tmp_path: Path) -> None
         repository_def=definitions.get_repository_def(),
     )
     assert "Nothing is published yet" in schedule.evaluate_tick(context).skip_message
+
+
+def test_a_schedule_is_skipped_once_its_window_is_over() -> None:
+    """buy_it_again goes out on Wednesdays and looks 28 days ahead: the week of 2 June lasts until 30 June."""
+    deployment = SimpleNamespace(
+        timezone="UTC",
+        campaigns=load_folder(SHIPPED),
+        warehouse=lambda: SimpleNamespace(newest_published=lambda: date(2025, 6, 2)),
+    )
+    schedule = next(one for one in campaign_schedules(deployment) if one.name == "campaign_buy_it_again")
+
+    def ticked(month: int, day: int) -> dg.RunRequest | dg.SkipReason:
+        return schedule(
+            dg.build_schedule_context(scheduled_execution_time=datetime(2025, month, day, 6, tzinfo=UTC))
+        )
+
+    assert ticked(6, 25).partition_key == "2025-06-02"
+    skipped = ticked(7, 2)
+    assert isinstance(skipped, dg.SkipReason)
+    assert skipped.skip_message.startswith(
+        "The campaign buy_it_again of the week 2025-06-02 would go out on 2025-07-02 at 06:00 (UTC), when the 28 days "
+        "that its query looks ahead are over"
+    )
 
 
 # -- the week's tables ----------------------------------------------------------------------

@@ -286,6 +286,22 @@ def test_a_table_may_have_columns_that_nobody_reads(con, shop):
         resolve_source("auto", shop)
 
 
+@pytest.mark.parametrize("column", ["channel", "Kanal", "consent_channel", "newsletter_topic", "list_id"])
+def test_a_column_that_tells_channels_apart_is_not_ignored(con, shop, column):
+    """c36 unsubscribed from email and subscribed to text messages; without the column they came back."""
+    write(
+        shop / "consents.csv",
+        f"customer_id,state,effective_at,{column}\nc36,unsubscribed,2025-06-01,email\nc36,subscribed,2025-06-02,sms\n",
+    )
+    (shop / "source.toml").write_text('[ignored_columns]\nconsents = ["*"]\n')
+    with pytest.raises(SourceError) as refused:
+        landed(con, shop)
+    assert str(refused.value) == (
+        f"consents.csv line 1: column {column!r} tells which of several things a row is about, and consents are about "
+        "email alone; export only the rows about email, and the column not."
+    )
+
+
 def test_a_link_to_nowhere_is_a_missing_file(con, shop):
     (shop / "consents.csv").symlink_to(shop / "nowhere.csv")
     with pytest.raises(SourceError, match=r"^consents.csv: the file is missing in "):

@@ -170,6 +170,21 @@ CSV_FAILURES = {
         "orders.csv line 3: byte 81 of the file (0xeb) is not UTF-8; save the file as UTF-8 (it may "
         "be Latin-1).",
     ),
+    "UTF-16 without a mark": (
+        "orders.csv",
+        (HEADER + ROW).encode("utf-16-be"),
+        "orders.csv: it is written in UTF-16 or UTF-32; save it as UTF-8.",
+    ),
+    "a gzip file under another name": (
+        "orders.csv",
+        gzip.compress((HEADER + ROW).encode()),
+        "orders.csv: it is a gzip file (.gz), not text; unpack or export it, or correct its name.",
+    ),
+    "a spreadsheet under another name": (
+        "orders.csv",
+        b"PK\x03\x04\x14\x00",
+        "orders.csv: it is a zip file or a spreadsheet, not text; unpack or export it, or correct its name.",
+    ),
     "UTF-16": (
         "orders.csv",
         (HEADER + ROW).encode("utf-16"),

@@ -65,7 +65,7 @@ final as (
     from matched
     left join gone on lower(matched.spelling) = gone.spelling
     left join silent as by_id on lower(matched.spelling) = by_id.spelling
-    left join silent as by_address on {{ address_key('matched.spelling') }} = by_address.spelling
+    left join silent as by_address on {{ withdrawal_address('matched.spelling') }} = by_address.spelling
 
 )
 

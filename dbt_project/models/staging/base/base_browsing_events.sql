@@ -2,7 +2,8 @@ with source as (
 
     select
         {{ clean_text('event_id') }} as event_id,
-        {{ clean_text('customer_id') }} as customer_id,
+        -- Whoever was not signed in is nobody's history.
+        {{ customer_or_guest('customer_id') }} as customer_id,
         {{ clean_text('product_id') }} as product_id,
         {{ clean_code('event_type') }} as event_type,
         occurred_at,
@@ -30,8 +31,11 @@ judged as (
     select
         source.*,
         case
-            {{ when_id_is_bad(['source.event_id', 'source.customer_id', 'source.product_id']) }}
-            {{ when_orphan('orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.occurred_at') }}
+            {{ when_id_is_bad(['source.event_id', 'source.product_id'], optional=['source.customer_id']) }}
+            {{ when_orphan(
+                'orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.occurred_at',
+                pointer='source.customer_id'
+            ) }}
             {{ when_orphan('orphan_product', 'products.product_id') }}
             {{ when_date_is_bad('source.occurred_at') }}
             when source.event_type is null then 'missing_value'

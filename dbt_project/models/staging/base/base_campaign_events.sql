@@ -58,6 +58,7 @@ matched as (
         source.event_type,
         source.occurred_at,
         source.arm,
+        source.is_withdrawal,
         source.is_withdrawal
         and matches.customer_id is null
         and (source.occurred_at is null or source.occurred_at < {{ consents_until() }}) as is_unmatched
@@ -71,15 +72,15 @@ judged as (
     select
         matched.*,
         case
+            -- First, so that what says nothing to us is never a fault of ids.
+            when matched.event_type not in {{ event_types() }} and not matched.is_withdrawal then 'unknown_event_type'
             {{ when_id_is_bad(['matched.event_id', 'matched.customer_id']) }}
             when matched.is_unmatched then 'unmatched_withdrawal'
             {{ when_orphan('orphan_customer', 'customers.customer_id', 'customers.joined_at', 'matched.occurred_at') }}
             when matched.product_id is not null and products.product_id is null then 'orphan_product'
             {{ when_date_is_bad('matched.occurred_at') }}
             when matched.campaign is null or matched.event_type is null then 'missing_value'
-            when matched.event_type not in (
-                'sent', 'opened', 'clicked', 'purchased', 'bounced', 'complained', 'unsubscribed'
-            ) then 'unknown_event_type'
+            when matched.event_type not in {{ event_types() }} then 'unknown_event_type'
         end as broken_rule
     from matched
     left join customers on matched.customer_id = customers.customer_id

@@ -43,7 +43,7 @@ open_after_id as (
     select
         spellings.spelling,
         lower(spellings.spelling) as lowered,
-        {{ address_key('spellings.spelling') }} as address
+        {{ withdrawal_address('spellings.spelling') }} as address
     from spellings
     left join by_id on spellings.spelling = by_id.spelling
     where by_id.spelling is null

@@ -2,7 +2,8 @@ with source as (
 
     select
         {{ clean_text('search_id') }} as search_id,
-        {{ clean_text('customer_id') }} as customer_id,
+        -- Whoever was not signed in is nobody's history.
+        {{ customer_or_guest('customer_id') }} as customer_id,
         {{ clean_text('query') }} as query,
         searched_at
     from {{ source('raw', 'searches') }}
@@ -20,8 +21,11 @@ judged as (
     select
         source.*,
         case
-            {{ when_id_is_bad(['source.search_id', 'source.customer_id']) }}
-            {{ when_orphan('orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.searched_at') }}
+            {{ when_id_is_bad(['source.search_id'], optional=['source.customer_id']) }}
+            {{ when_orphan(
+                'orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.searched_at',
+                pointer='source.customer_id'
+            ) }}
             {{ when_date_is_bad('source.searched_at') }}
             when source.query is null then 'missing_value'
         end as broken_rule
