@@ -113,6 +113,8 @@ def _query(parsed: argparse.Namespace) -> int:
     from recs_assets import predictions
 
     query, *where = predictions.opened(parsed.text, parsed.as_of)
+    for sentence in predictions.unknown_names(query, *where[1:]):
+        print(f"Warning: {sentence}", file=sys.stderr)
     if parsed.explain:
         print(predictions.explained(query, *where, parsed.view), end="")
         return 0

@@ -20,7 +20,6 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets import __version__
-from recs_assets.campaigns.filters import unknown_values
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
@@ -28,7 +27,7 @@ from recs_assets.exports.email import HOLDOUT, arm, expires_at, recommendation_i
 from recs_assets.files import replaced
 from recs_assets.interactions import Known
 from recs_assets.learning import blocks, load_all_fitted, load_fitted, published_frame
-from recs_assets.predictions import Plan, Prediction, answered, prepared
+from recs_assets.predictions import Plan, Prediction, answered, prepared, unknown_names
 from recs_assets.predictions.planning import midnight, window_days
 from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
@@ -51,7 +50,7 @@ from recs_assets.warehouse import Warehouse
 
 # Ranked rows per customer that the rules choose from; at least twice the slots.
 DEPTH = 100
-# Products kept per recipient beyond the slots, for those that sell out before the files are written.
+# Products kept per recipient beyond the slots, for those that are gone when the files are written.
 RESERVES = 4
 # Similar products by co-purchase that diversity looks at.
 COPURCHASED = 50
@@ -293,7 +292,7 @@ def make(
         "note": "" if found is None else found.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),
-        "problems": unknown_values(campaign.target, week, partial(warehouse.answer, week)),
+        "problems": unknown_names(campaign.target, warehouse, week),
     }
     send_time(campaign, shop, week, None if found is None else found.query)
     if not campaign.lists_products or task is None:
@@ -318,7 +317,7 @@ def _predicted(
     predicted: Prediction | None,
     facts: dict[str, Any],
 ) -> Made:
-    """A campaign without slots: its predictions as they are, but for what is never offered."""
+    """A campaign without slots: its predictions as they are, but for sensitive goods (`admit_predictions`)."""
     known = warehouse.known(week, week)
     outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
     if task is not None and predicted is not None:
@@ -331,9 +330,8 @@ def _predicted(
     if predicted is not None:
         table = predicted.table
         if predicted.item is not None:
-            table = _without(
-                never_offered(known.products, predicted.item, shop.sensitive), table, predicted.item
-            )
+            table = table[admit_predictions(table, predicted.item, known, shop.sensitive)]
+            table = _ranked_anew(table).rename(columns={predicted.item: "item"})
         outcome[known.customers["customer_id"].isin(table["customer_id"]).to_numpy()] = SELECTED
         first = {"item": None, "rank": 1, "score": np.nan, "probability": np.nan, "prediction": np.nan}
         for name, value in first.items():
@@ -345,21 +343,50 @@ def _predicted(
     return Made({**tables, "outcomes": _outcomes(known.customers, outcome), "tests": tests}, facts)
 
 
-def never_offered(products: pd.DataFrame, item: str, goods: SensitiveGoods) -> set[str]:
-    """Products, categories, brands or verticals (`item`) of which everything is never offered."""
-    never = pd.Series(goods.among(products).never_offer, index=products.index)
-    by_value = never.groupby(products[item]).all()
-    return set(by_value.index[by_value])
+def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: SensitiveGoods) -> np.ndarray:
+    """bool[rows]: which predictions may be made, as far as sensitive goods go.
+
+    A category, brand or vertical is as quiet as its own name, and as what all its products are: of what is never
+    offered nothing is predicted, and what is never discovered only for customers who bought such goods of it.
+
+    Args:
+        table: customer_id and, by its own name, what was predicted.
+        item: product_id, category, brand or vertical.
+        known: the week's.
+        goods: of the shop.
+    """
+    group, values = pd.factorize(known.products[item])
+    found = goods.among(known.products)
+
+    def members(chosen: np.ndarray) -> sparse.csr_matrix:
+        """bool csr[n_products, n_values] of the chosen products."""
+        rows = np.flatnonzero(chosen & (group >= 0))
+        shape = (len(group), len(values))
+        return sparse.csr_matrix((np.ones(len(rows), dtype=bool), (rows, group[rows])), shape=shape)
+
+    label = "brand" if item == "brand" else "category"
+    own = goods.among(pd.DataFrame({"name": None, "brand": None, "category": None, label: values}))
+
+    def of_values(level: str) -> np.ndarray:
+        whole = members(~getattr(found, level)).getnnz(axis=0) == 0
+        # An id says nothing of what it stands for.
+        return whole if item == "product_id" else whole | getattr(own, level)
+
+    never, quiet = of_values("never_offer"), of_values("never_discover")
+    bought = known.history.astype(bool) @ members(found.never_discover)
+    bought.sort_indices()
+    value = pd.Index(values).get_indexer(table[item])
+    customer = pd.Index(known.customers["customer_id"]).get_indexer(table["customer_id"])
+    refused = never[value] | (quiet[value] & ~stored(bought, customer, value))
+    return (value < 0) | ~refused
 
 
-def _without(values: set[str], table: pd.DataFrame, item: str) -> pd.DataFrame:
-    """Predictions without these values; ranks close up; `item` is renamed to "item"."""
-    kept = table[~table[item].isin(values)].rename(columns={item: "item"})
-    if "rank" not in kept or len(kept) == len(table):
-        return kept
-    return kept.assign(
-        rank=(kept.groupby("customer_id", sort=False).cumcount() + 1).astype(table["rank"].dtype)
-    )
+def _ranked_anew(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by customer in order, whose ranks close up."""
+    if "rank" not in table:
+        return table
+    rank = table.groupby("customer_id", sort=False).cumcount() + 1
+    return table.assign(rank=rank.astype(table["rank"].dtype))
 
 
 def _outcomes(customers: pd.DataFrame, outcome: np.ndarray) -> pd.DataFrame:
@@ -417,17 +444,15 @@ class _Email:
 
     def made(self, facts: dict[str, Any]) -> Made:
         context, ranked = self._context(self.week), self._ranked(self.week)
-        spare = RESERVES if self._may_sell_out(context) else 0
-        choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=spare)
+        choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES)
         citable = citable_of(context, self.campaign.rule_set)
-        rows, traces = self._explained(choice.rows if choice.reserves is None else choice.reserves, citable)
+        rows, traces = self._explained(choice.reserves, citable)
         named = with_ids(rows, self.known, self.week).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "repeat"):
             named[name] = named[name].astype(str)
         named = self._add_recipients(named)
         filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
-        reserves = pd.DataFrame() if choice.reserves is None else named
-        limits = set() if choice.reserves is None else {*choice.reserves} - {*choice.rows}
+        limits = {*choice.reserves} - {*choice.rows}
         selection = named.loc[filled, [name for name in named if name not in limits]].reset_index(drop=True)
         rows = rows[filled]
         if len(traces):
@@ -453,7 +478,7 @@ class _Email:
         }
         tables = {
             "selection": selection,
-            "reserves": reserves,
+            "reserves": named,
             "predictions": pd.DataFrame(),
             "outcomes": _outcomes(self.known.customers, outcome),
             "rules": _rules(choice),
@@ -462,11 +487,6 @@ class _Email:
             "traces": traces,
         }
         return Made(tables, facts)
-
-    def _may_sell_out(self, context: Context) -> bool:
-        """Whether a later count or a sale window can take a product out of a list that is made."""
-        counted = context.stock is not None and bool(np.isfinite(context.stock).any())
-        return counted or bool(self.products["sale_end"].notna().any())
 
     def _add_recipients(self, selection: pd.DataFrame) -> pd.DataFrame:
         """The selection with what an email carries beside its products (`exports.email.LONG`)."""

@@ -138,33 +138,50 @@ def test_what_fills_a_slot_follows_the_view(tmp_path):
     assert found["repeat"].slots.discovery_slots == 0
 
 
-def test_predictions_leave_out_what_is_never_offered():
-    """CIGARETTES is tobacco through and through; of GROCERY only one product is."""
+def test_predictions_leave_out_what_lists_leave_out(build_known):
+    """OTHER TOBACCO holds a candle, too; of GROCERY one product is tobacco; c1 bought beer, and c2 bread."""
     goods = SensitiveGoods.model_validate(
-        {"topics": {"tobacco": {"levels": ["never_offer"], "words": ["cigarette*"]}}}
-    )
-    products = pd.DataFrame(
         {
-            "product_id": ["p1", "p2", "p3", "p4"],
-            "name": ["Pack of 20", "Carton", "Cigarettes", "Bread"],
-            "brand": None,
-            "category": ["CIGARETTES", "CIGARETTES", "GROCERY", "GROCERY"],
+            "topics": {
+                "tobacco": {"levels": ["never_offer"], "words": ["cigarette*", "tobacco"]},
+                "alcohol": {"levels": ["never_discover"], "words": ["beer", "pils"]},
+            }
         }
     )
-    never = campaigning.never_offered(products, "category", goods)
-    assert never == {"CIGARETTES"}
-    assert campaigning.never_offered(products, "product_id", goods) == {"p1", "p2", "p3"}
-    table = pd.DataFrame(
-        {
-            "customer_id": ["c1", "c1", "c1", "c2"],
-            "category": ["GROCERY", "CIGARETTES", "TOYS", "CIGARETTES"],
-            "rank": [1, 2, 3, 1],
-        }
+    products = [
+        (product, name, None, category, None, 1.0, True)
+        for product, name, category in [
+            ("p1", "Pack of 20", "CIGARETTES"), ("p2", "Candle", "OTHER TOBACCO"), ("p3", "Cigarettes", "GROCERY"),
+            ("p4", "Bread", "GROCERY"), ("p5", "Pils", "BEER"), ("p6", "Pils", "DRINKS"), ("p7", "Water", "DRINKS"),
+        ]
+    ]  # fmt: skip
+    known = build_known(
+        [("o1", "c1", 28, ["p5"]), ("o2", "c2", 28, ["p4"])],
+        [("c1", None, None), ("c2", None, None)],
+        products,
     )
-    kept = campaigning._without(never, table, "category")
-    assert kept.to_dict("list") == {
-        "customer_id": ["c1", "c1"], "item": ["GROCERY", "TOYS"], "rank": [1, 2],
+
+    def admitted(item, values):
+        rows = [(customer, value) for customer in ("c1", "c2") for value in values]
+        table = pd.DataFrame(rows, columns=["customer_id", item])
+        return (
+            table[campaigning.admit_predictions(table, item, known, goods)]
+            .groupby("customer_id")[item]
+            .agg(list)
+        )
+
+    categories = ["CIGARETTES", "OTHER TOBACCO", "GROCERY", "BEER", "DRINKS", "TOYS"]
+    assert admitted("category", categories).to_dict() == {
+        "c1": ["GROCERY", "BEER", "DRINKS", "TOYS"], "c2": ["GROCERY", "DRINKS", "TOYS"],
     }  # fmt: skip
+    assert admitted("product_id", ["p2", "p3", "p4", "p5", "p6", "p7"]).to_dict() == {
+        "c1": ["p4", "p5", "p7"], "c2": ["p4", "p7"],
+    }  # fmt: skip
+
+
+def test_ranks_close_up():
+    table = pd.DataFrame({"customer_id": ["c1", "c1", "c2"], "rank": [2, 5, 3]})
+    assert campaigning._ranked_anew(table)["rank"].tolist() == [1, 2, 1]
 
 
 def test_what_a_run_says_of_a_campaign():

@@ -158,7 +158,8 @@ class Campaign(_Model):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not self.lists_products:
-            given = sorted({"rules", "slots", "segments", "arms"} & self.model_fields_set - self._derived)
+            of_products = {"eligibility", "rules", "slots", "segments", "arms", "utm_source"}
+            given = sorted(of_products & self.model_fields_set - self._derived)
             if given or self.view != "all":
                 key = given[0] if given else "view"
                 raise ValueError(f"{key}: the query ranks no products, so it has no {key}; remove the key")
@@ -173,6 +174,7 @@ class Campaign(_Model):
             *((f"segments.{name}.", part) for name, part in self.segments.items()),
         ):
             self._follow_the_view(place, part)
+            self._refuse_idle_keys(place, part)
         self.rule_set  # noqa: B018 - segments that do not fit are refused here
         self._refuse_if_never_in_time()
         return self
@@ -213,6 +215,27 @@ class Campaign(_Model):
                 f"{place}slots.ladder: the view repeat lists what was bought before, and the ladder fills up with what "
                 "was not; remove the key, or take another view"
             )
+
+    def _refuse_idle_keys(self, place: str, part: Campaign | Segment) -> None:
+        """A key that says something of another one is refused where that one is off.
+
+        Raises:
+            ValueError: the key, and what it needs.
+        """
+        for group, key, other, off in (
+            ("eligibility", "within_days", "max_sends", None),
+            ("slots", "repeat_sends", "max_repeat", None),
+            ("slots", "discovery_categories", "discovery_share", 0),
+        ):
+            named = getattr(part, group)
+            # What a segment does not say is as it is for everybody.
+            holds = named if other in named.model_fields_set else getattr(self, group)
+            if key in named.model_fields_set and getattr(holds, other) == off:
+                shown = "null" if off is None else off
+                raise ValueError(
+                    f"{place}{group}.{key}: it says nothing while {group}.{other} is {shown}; set {other}, or remove "
+                    "the key"
+                )
 
     @property
     def _derived(self) -> set[str]:

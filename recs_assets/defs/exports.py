@@ -185,14 +185,13 @@ def write_again(
 def last_look(
     deployment: Deployment, warehouse: Warehouse, campaign: Campaign, week: date, rows: pd.DataFrame
 ) -> tuple[pd.DataFrame, LastLook]:
-    """The rows of a campaign after a last look at stock and sale windows, as the shop's files have them now."""
+    """The rows of a campaign after a last look at catalogue, stock and sale windows, as the shop's files have them now."""
     if rows.empty:
         return rows, LastLook()
-    zone = ZoneInfo(deployment.timezone)
-    shelf = warehouse.shelf(deployment.land, datetime.now(zone).replace(tzinfo=None))
+    now = datetime.now(ZoneInfo(deployment.timezone)).replace(tzinfo=None)
+    shelf = warehouse.shelf(deployment.land, now)
     reserves = Made.read(folder_of(warehouse, week, campaign.name)).tables.get("reserves", pd.DataFrame())
-    at = rows["send_at"].iloc[0].astimezone(zone).replace(tzinfo=None)
-    return refill(rows, reserves, shelf, warehouse.shown_products(), at, campaign.utm_source)
+    return refill(rows, reserves, shelf, warehouse.shown_products(), deployment.timezone, campaign.utm_source)
 
 
 def consents_now(deployment: Deployment, warehouse: Warehouse, week: date) -> pd.DataFrame:

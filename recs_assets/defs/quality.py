@@ -100,7 +100,7 @@ def published_expectations(table: str, slots: int) -> list[Expectation]:
     if table in ("email_recommendations", "buy_it_again", "customer_recommendations"):
         suite.append(Expectation("ExpectColumnValuesToNotBeNull", {"column": "score"}))
         suite.append(
-            Expectation("ExpectColumnValueLengthsToBeBetween", {"column": "reason_text", "min_value": 8})
+            Expectation("ExpectColumnValueLengthsToBeBetween", {"column": "reason_text", "min_value": 1})
         )
         columns = [*keys[table][:-1], "product_id"]
         suite.append(Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": columns}))

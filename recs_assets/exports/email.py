@@ -234,9 +234,22 @@ def expires_at(as_of: date, days: int, shop_timezone: str, ends: pd.DataFrame) -
     Returns:
         datetime64[us, UTC], with the index of `ends`.
     """
-    zone = ZoneInfo(shop_timezone)
-    window = datetime.combine(as_of + timedelta(days=days), time(), tzinfo=zone).astimezone(UTC)
-    earliest = pd.Series(pd.Timestamp(window), index=ends.index, name="expires_at").dt.as_unit("us")
+    window = datetime.combine(
+        as_of + timedelta(days=days), time(), tzinfo=ZoneInfo(shop_timezone)
+    ).astimezone(UTC)
+    until = pd.Series(pd.Timestamp(window), index=ends.index, name="expires_at").dt.as_unit("us")
+    return shorten(until, ends, shop_timezone)
+
+
+def shorten(until: pd.Series, ends: pd.DataFrame, shop_timezone: str) -> pd.Series:
+    """Times in UTC, or the earlier end that is known.
+
+    Args:
+        until: datetime64[us, UTC].
+        ends: as `expires_at`, with the index of `until`.
+        shop_timezone: IANA name.
+    """
+    zone, earliest = ZoneInfo(shop_timezone), until
     for name in ends:
         end = pd.to_datetime(ends[name])
         if end.dt.tz is None:

@@ -1,5 +1,5 @@
-"""The last look at the shelf, when an email's files are written: what sold out since, or may not be sold at the
-time of the send, gives its slot to the recipient's next product that the rules allow.
+"""The last look at the shelf, when an email's files are written: what sold out since, left the catalogue, or may
+not be sold at the time of the send, gives its slot to the recipient's next product that the rules allow.
 
 The published table stays as it is; only the files differ. A recipient for whom nothing is left is taken out
 whole: an email has all its slots or does not go out.
@@ -10,16 +10,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Self
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
 
-from recs_assets.exports.email import recommendation_ids, tagged_urls
+from recs_assets.exports.email import recommendation_ids, shorten, tagged_urls
+from recs_assets.schema import WarehouseError
 
 SOLD_OUT, SALE_OVER, NOT_YET_SOLD = "sold_out", "sale_over", "not_yet_on_sale"
-REASONS = (SOLD_OUT, SALE_OVER, NOT_YET_SOLD)
+DELISTED = "not_in_catalogue"
+REASONS = (SOLD_OUT, SALE_OVER, NOT_YET_SOLD, DELISTED)
+
+# A catalogue that lacks more of the published products than this is a file cut short, not a change of range.
+MOST_DELISTED = 0.5
 
 # What a reserve brings with it, and what is the catalogue's; the rest of a row is its recipient's.
 OF_RESERVE = (
@@ -57,7 +62,7 @@ def refill(
     reserves: pd.DataFrame,
     shelf: pd.DataFrame,
     catalogue: pd.DataFrame,
-    send_at: datetime,
+    timezone: str,
     utm_source: str,
 ) -> tuple[pd.DataFrame, LastLook]:
     """Give every slot whose product is gone to the recipient's next reserve, in the order of the reserves.
@@ -68,17 +73,29 @@ def refill(
     Args:
         long: a campaign's rows with the columns of `email.LONG`, by customer and slot; not changed.
         reserves: of the campaign, with ids: customer_id, slot, product_id, `OF_RESERVE`, min_stock, and
-            of every limit "<name>" and "<name>_most". Without columns where the shop cannot sell out.
+            of every limit "<name>" and "<name>_most". Without columns where the campaign has none.
         shelf: product_id, stock (at the newest count; null: never counted), start_at and end_at (on the
             shop's clock, null unknown), of every product of the catalogue at this moment.
         catalogue: product_id and `OF_PRODUCT`, as published.
-        send_at: when the email goes out, on the shop's clock, without time zone.
+        timezone: of the shop, IANA name.
         utm_source: of the campaign.
 
     Returns:
-        The rows, with the stock of the newest count; and what was done.
+        The rows, with the stock of the newest count, and none holding longer than its product is sold; and what was
+        done.
+
+    Raises:
+        WarehouseError: the catalogue of this moment lacks more than half of the published products.
     """
-    shelf = shelf.set_index("product_id")
+    shelf, known = shelf.set_index("product_id"), catalogue["product_id"]
+    missing = int((~known.isin(shelf.index)).sum())
+    if missing > MOST_DELISTED * len(known):
+        raise WarehouseError(
+            f"The shop's products, as the files have them now, lack {missing:,} of the {len(known):,} that were "
+            f"published: no file of the campaign {long['campaign'].iloc[0]} was written. Complete the products, or run "
+            "the week again if so many are gone for good."
+        )
+    send_at = long["send_at"].iloc[0].astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
     stock = long["product_id"].map(shelf["stock"])
     long = long.assign(stock=stock.astype("Float64").fillna(long["stock"])).reset_index(drop=True)
     ended = set(shelf.index[(shelf["end_at"] <= send_at).to_numpy()])
@@ -86,6 +103,8 @@ def refill(
     counted = shelf["stock"].dropna().to_dict()
 
     def gone(product: str, least: float) -> str | None:
+        if product not in shelf.index:
+            return DELISTED
         if product in ended:
             return SALE_OVER
         if product in ahead:
@@ -132,6 +151,8 @@ def refill(
             refilled += [(customer, why) for why in lost.values()]
             places |= chosen
     long = _written(long, reserves, catalogue, shelf, places, utm_source)
+    ends = long["product_id"].map(shelf["end_at"]).to_frame("end")
+    long["expires_at"] = shorten(long["expires_at"], ends, timezone)
     kept = long[~long["customer_id"].isin([customer for customer, _ in removed])].reset_index(drop=True)
     return kept, LastLook(refilled, removed)
 

@@ -28,7 +28,19 @@ from recs_assets.predictions.answering import (
     opened,
     predict,
     prepared,
+    unknown_names,
 )
 from recs_assets.predictions.planning import Plan, plan
 
-__all__ = ["Plan", "Prediction", "answer", "answered", "explained", "opened", "plan", "predict", "prepared"]
+__all__ = [
+    "Plan",
+    "Prediction",
+    "answer",
+    "answered",
+    "explained",
+    "opened",
+    "plan",
+    "predict",
+    "prepared",
+    "unknown_names",
+]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from recs_assets.campaigns.compiler import explain
+from recs_assets.campaigns.filters import unknown_values
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError, operands
 from recs_assets.campaigns.validation import item_column, validate
@@ -423,6 +426,11 @@ def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, 
     )
 
 
+def unknown_names(query: Query, warehouse: Warehouse, week: date) -> list[str]:
+    """One sentence per text that the query's filters name and no row of the shop had before the week."""
+    return unknown_values(query, week, partial(warehouse.answer, week))
+
+
 # -- the shell and the notebook ---------------------------------------------------------------
 
 
@@ -458,6 +466,9 @@ def predict(query: str, as_of: date | str | None = None, view: View = "all") -> 
         One row per customer and item with rank, score, probability and (products) source; for a
         boolean one row per customer with probability, for a number with prediction.
 
+    Warns:
+        UserWarning: a filter names what the shop does not have.
+
     Raises:
         RecsError: one plain sentence; see `answer` and `opened`.
     """
@@ -466,4 +477,6 @@ def predict(query: str, as_of: date | str | None = None, view: View = "all") -> 
     except ValueError:
         raise QueryError(f"as_of is {as_of!r}, which is no date; write it like 2024-12-30.") from None
     parsed, shop, warehouse, week = opened(query, day)
+    for sentence in unknown_names(parsed, warehouse, week):
+        warnings.warn(sentence, stacklevel=2)
     return answer(parsed, shop, warehouse, week, view).table

@@ -16,6 +16,8 @@ from recs_assets.rules.pipeline import TOO_FEW, Selection, by_segment, idle_rule
 
 # Customers without a full list who are looked at to find what stands in their way.
 LOOKED_AT = 200
+# Categories of a vertical that a sentence names.
+CATEGORIES_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,27 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
         for key in ("excluded_categories", "excluded_brands", "excluded_products"):
             found += [(key, name) for name in getattr(part.items, key)]
     return [
-        f"{key}: the shop has no {name!r}{_instead(key, name, have[key])}"
+        f"{key}: the shop has no {name!r}{_name_of_vertical(key, name, context) or _instead(key, name, have[key])}"
         for key, name in dict.fromkeys(found)
         if name not in have[key]
     ]
+
+
+def _name_of_vertical(key: str, name: str, context: Context) -> str | None:
+    """The rest of the sentence where a vertical stands for its categories; None where it is something else."""
+    if key != "excluded_categories" or matches(name, context.category[1]):
+        return None
+    products = context.known.products
+    if "vertical" not in products:
+        return None
+    own = products["vertical"].isin(matches(name, products["vertical"].dropna().unique()))
+    inside = sorted(products.loc[own, "category"].dropna().unique())
+    if not inside:
+        return None
+    shown = ", ".join(map(repr, inside[:CATEGORIES_SHOWN])) + (
+        ", ..." if len(inside) > CATEGORIES_SHOWN else ""
+    )
+    return f"; it is a vertical, so name its categories: {shown}."
 
 
 def _instead(key: str, name: str, have: Collection[str]) -> str:

@@ -201,6 +201,27 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
             "mailing.yaml, line 15: slots.ladder: the view repeat lists what was bought before, and the ladder fills up with "
             "what was not; remove the key, or take another view; correct it.",
         ),
+        # What says something of a key that is off says nothing.
+        (
+            "rules:\n  min_stock: 3", "eligibility: {within_days: 14}\nrules:\n  min_stock: 3",
+            "mailing.yaml, line 11: eligibility.within_days: it says nothing while eligibility.max_sends is null; set max_sends, "
+            "or remove the key; correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  max_repeat: null\n  repeat_sends: 3",
+            "mailing.yaml, line 16: slots.repeat_sends: it says nothing while slots.max_repeat is null; set max_repeat, or remove "
+            "the key; correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  discovery_share: 0\n  discovery_categories: 3",
+            "mailing.yaml, line 16: slots.discovery_categories: it says nothing while slots.discovery_share is 0; set "
+            "discovery_share, or remove the key; correct it.",
+        ),
+        (
+            "    rules:\n      min_price: 50\n", "    eligibility: {within_days: 3}\n",
+            "mailing.yaml, line 18: segments.gold.eligibility.within_days: it says nothing while eligibility.max_sends is null; "
+            "set max_sends, or remove the key; correct it.",
+        ),
     ],
 )  # fmt: skip
 def test_rules_that_contradict_each_other_are_refused(tmp_path, old, new, expected):
@@ -208,7 +229,24 @@ def test_rules_that_contradict_each_other_are_refused(tmp_path, old, new, expect
     assert sentence(tmp_path, GOOD.replace(old, new)) == expected
 
 
-@pytest.mark.parametrize("key", ["rules: {min_stock: 2}", "slots: {discovery_share: 0.1}", "view: new"])
+def test_what_a_segment_leaves_out_is_as_for_everybody(tmp_path):
+    text = GOOD.replace("rules:\n  min_stock: 3", "eligibility: {max_sends: 3}\nrules:\n  min_stock: 3")
+    text = text.replace("    rules:\n      min_price: 50\n", "    eligibility: {within_days: 3}\n")
+    written(tmp_path, text)
+    [found] = load_folder(tmp_path).campaigns.values()
+    assert found.rule_set.of_segment("gold").eligibility.model_dump() == {"max_sends": 3, "within_days": 3}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "rules: {min_stock: 2}",
+        "slots: {discovery_share: 0.1}",
+        "view: new",
+        "eligibility: {max_sends: 3}",
+        "utm_source: crm",
+    ],
+)
 def test_a_query_without_products_refuses_what_is_about_products(tmp_path, key):
     said = sentence(tmp_path, f"{CLASSIFY}{key}\n")
     name = key.partition(":")[0]

@@ -99,6 +99,16 @@ def test_explain_says_the_query_its_sql_and_who_is_eligible(here, capsys):
     assert "customer_product_decayed_frequency" in said
 
 
+def test_a_name_that_the_shop_lacks_is_said(here, capsys):
+    filtered = f"{RANK} WHERE users.segment = 'houshold'"
+    sentence = "query: no customers.segment is 'houshold'; did you mean 'household'?"
+    assert main(["query", filtered, "--explain"]) == 0
+    assert capsys.readouterr().err == f"Warning: {sentence}\n"
+    with pytest.warns(UserWarning, match="houshold") as said, pytest.raises(RecsError):
+        recs_assets.predict(filtered)
+    assert [str(warning.message) for warning in said] == [sentence]
+
+
 def test_the_command_prints_the_table_and_the_test(here, capsys):
     assert main(["query", RANK]) == 0
     said = capsys.readouterr()

@@ -9,6 +9,7 @@ import pytest
 
 from recs_assets.exports.email import LONG, recommendation_id
 from recs_assets.exports.last_look import OF_PRODUCT, OF_RESERVE, LastLook, refill
+from recs_assets.schema import WarehouseError
 
 AS_OF, SEND = date(2025, 6, 30), datetime(2025, 6, 30, 6)
 MIDNIGHT = pd.Timestamp("2025-07-14", tz="UTC")
@@ -83,18 +84,18 @@ def test_every_column_is_the_recipients_the_reserves_or_the_products():
 
 
 def looked(kept, now):
-    rows, look = refill(published(kept), kept, now, CATALOGUE, SEND, "newsletter")
+    rows, look = refill(published(kept), kept, now, CATALOGUE, "Europe/Berlin", "newsletter")
     return rows.groupby("customer_id")["product_id"].apply(list).to_dict(), look
 
 
 def test_nothing_sold_out_nothing_changes():
     kept = reserves(["tea", "pot", "jam"])
-    rows, look = refill(published(kept), kept, shelf(), CATALOGUE, SEND, "newsletter")
+    rows, look = refill(published(kept), kept, shelf(), CATALOGUE, "Europe/Berlin", "newsletter")
     pd.testing.assert_frame_equal(rows, published(kept))
     assert look == LastLook([], [])
     assert look.facts({"ann"}) == {
-        "refilled_sold_out": 0, "refilled_sale_over": 0, "refilled_not_yet_on_sale": 0,
-        "removed_sold_out": 0, "removed_sale_over": 0, "removed_not_yet_on_sale": 0,
+        "refilled_sold_out": 0, "refilled_sale_over": 0, "refilled_not_yet_on_sale": 0, "refilled_not_in_catalogue": 0,
+        "removed_sold_out": 0, "removed_sale_over": 0, "removed_not_yet_on_sale": 0, "removed_not_in_catalogue": 0,
     }  # fmt: skip
 
 
@@ -108,6 +109,8 @@ def test_nothing_sold_out_nothing_changes():
         (shelf(stock={"tea": 0, "jam": 0}), ["ham", "pot"], "sold_out"),
         (shelf(ends={"tea": SEND}), ["jam", "pot"], "sale_over"),
         (shelf(starts={"tea": datetime(2025, 6, 30, 7)}), ["jam", "pot"], "not_yet_on_sale"),
+        (shelf().query("product_id != 'tea'"), ["jam", "pot"], "not_in_catalogue"),
+        (shelf().query("product_id not in ('tea', 'jam')"), ["ham", "pot"], "not_in_catalogue"),
     ],
 )
 def test_the_slot_goes_to_the_next_reserve(now, expected, reason):
@@ -154,7 +157,9 @@ def test_who_has_nothing_left_is_taken_out_whole():
 
 def test_a_refilled_row_is_true_in_every_column():
     kept = reserves(["tea", "pot", "jam"])
-    rows, _ = refill(published(kept), kept, shelf(stock={"tea": 0, "jam": 3}), CATALOGUE, SEND, "crm")
+    rows, _ = refill(
+        published(kept), kept, shelf(stock={"tea": 0, "jam": 3}), CATALOGUE, "Europe/Berlin", "crm"
+    )
     new, old = rows.iloc[0], published(kept).iloc[0]
     identifier = recommendation_id("mail", AS_OF, "ann", 1, "jam")
     assert new[["customer_id", "slot", "product_id", "title", "category", "price", "list_price", "stock"]].tolist() == [
@@ -183,7 +188,9 @@ def test_a_refilled_row_is_true_in_every_column():
 
 def test_a_campaign_without_reserves_still_looks():
     kept = reserves(["tea", "pot"], ["pot", "jam"])
-    rows, look = refill(published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, SEND, "crm")
+    rows, look = refill(
+        published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, "Europe/Berlin", "crm"
+    )
     assert rows["customer_id"].unique().tolist() == ["bob"]
     assert look == LastLook([], [("ann", "sold_out")])
 
@@ -192,5 +199,27 @@ def test_a_reserve_with_a_day_fits_among_rows_with_days():
     """Published rows come with dates, reserves with times of midnight; a column of both could not be written."""
     kept = reserves(["tea", "pot", "jam"]).assign(because_at=pd.Timestamp("2025-06-02"))
     long = published(kept).assign(because_at=date(2025, 6, 1))
-    rows, _ = refill(long, kept, shelf(stock={"tea": 0}), CATALOGUE, SEND, "newsletter")
+    rows, _ = refill(long, kept, shelf(stock={"tea": 0}), CATALOGUE, "Europe/Berlin", "newsletter")
     assert rows["because_at"].tolist() == [date(2025, 6, 2), date(2025, 6, 1)]
+
+
+def test_a_row_holds_no_longer_than_its_product_is_sold():
+    kept = reserves(["tea", "pot", "jam"], ["pot", "ham"])
+    # Sold until Thursday noon and Friday noon in Berlin; of the ham for longer than the window.
+    noon = {"pot": datetime(2025, 7, 3, 12), "jam": datetime(2025, 7, 4, 12), "ham": datetime(2025, 8, 1)}
+    now = shelf(stock={"tea": 0}, ends=noon)
+    rows, _ = refill(published(kept), kept, now, CATALOGUE, "Europe/Berlin", "newsletter")
+    assert [*zip(rows["customer_id"], rows["product_id"], rows["expires_at"], strict=True)] == [
+        ("ann", "jam", pd.Timestamp("2025-07-04 10:00", tz="UTC")),
+        ("ann", "pot", pd.Timestamp("2025-07-03 10:00", tz="UTC")),
+        ("bob", "pot", pd.Timestamp("2025-07-03 10:00", tz="UTC")),
+        ("bob", "ham", MIDNIGHT),
+    ]
+
+
+def test_a_catalogue_cut_short_is_no_change_of_range():
+    kept = reserves(["tea", "pot", "jam"])
+    with pytest.raises(
+        WarehouseError, match="lack 4 of the 7 that were published: no file of the campaign mail"
+    ):
+        looked(kept, shelf().query("product_id in ('tea', 'pot', 'jam')"))

@@ -54,6 +54,14 @@ def test_a_name_in_another_case_is_taken_and_said_and_the_nearest_is_named(key, 
     assert found == [f"{key}: the shop has no {name!r}{rest}"]
 
 
+def test_a_vertical_in_place_of_its_categories_is_said():
+    shop = make_known(categories=["Tea", "Coffee", "Bread", None, None, None])
+    shop.products["vertical"] = ["Drinks", "Drinks", "Food", None, None, None]
+    assert unknown_names(make_rules(excluded_categories=("drinks",)), Context(shop)) == [
+        "excluded_categories: the shop has no 'drinks'; it is a vertical, so name its categories: 'Coffee', 'Tea'."
+    ]
+
+
 def test_segments_are_named_without_regard_to_case():
     shop = make_known(customers=2, segments=["Gold", None], prices=[1, 2, 3, 4, 5, 6])
     rules = make_rules(segments={"gold": SegmentRules(items=ItemRules(min_price=3))})
