@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import numpy as np
@@ -114,6 +114,53 @@ def test_a_campaign_whose_window_is_over_when_it_goes_out_is_refused():
             date(2025, 6, 9),
             now=datetime(2025, 7, 6, 15, tzinfo=UTC),
         )
+
+
+def test_what_is_no_longer_sold_when_the_email_goes_out_is_not_admitted():
+    """Sent on Thursday at 06:00: so long after the week, and so long after the anchor that its rules are tried at."""
+    week, test = date(2025, 6, 2), date(2025, 5, 5)
+    ends = {
+        "over": "2025-06-05 05:59",
+        "over at the send": "2025-06-05 06:00",
+        "on for a minute": "2025-06-05 06:01",
+        "over in May": "2025-05-08 06:00",
+        "no end": None,
+        "filtered out": None,
+    }
+    ids = list(ends)
+    email = SimpleNamespace(
+        week=week,
+        delay=timedelta(days=3, hours=6),
+        products=pd.DataFrame({"sale_end": pd.to_datetime(pd.Series(ends))}),
+        # A product of the future is not known at the earlier anchor.
+        warehouse=SimpleNamespace(
+            known=lambda _, anchor: SimpleNamespace(
+                products=pd.DataFrame({"product_id": ids if anchor == week else ids[:0:-1]})
+            )
+        ),
+        task=SimpleNamespace(
+            admitted=lambda anchor: np.array(
+                [name != "filtered out" for name in (ids if anchor == week else ids[:0:-1])]
+            )
+        ),
+    )
+    admitted = campaigning._Email._admit_products(email, week)
+    assert dict(zip(ids, admitted.tolist(), strict=True)) == {
+        "over": False,
+        "over at the send": False,
+        "on for a minute": True,
+        "over in May": False,
+        "no end": True,
+        "filtered out": False,
+    }
+    admitted = campaigning._Email._admit_products(email, test)
+    assert dict(zip(ids[:0:-1], admitted.tolist(), strict=True)) == {
+        "filtered out": False,
+        "no end": True,
+        "over in May": False,
+        "on for a minute": True,
+        "over at the send": True,
+    }
 
 
 def test_what_fills_a_slot_follows_the_view(tmp_path):

@@ -40,7 +40,13 @@ def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> li
             'nothing and prices carry no code: declare currency = "EUR", say, in source.toml.'
         )
     elif currency is None:
-        origin = 'No order names a currency, so prices carry no code: declare currency = "EUR", say, in source.toml.'
+        [(sign,)] = connection.execute("select max(currency) from recs.order_lines").fetchall()
+        named = (
+            "No order names a currency"
+            if sign is None
+            else f"The orders name {sign}, which is no ISO 4217 code"
+        )
+        origin = f'{named}, so prices carry no code: declare currency = "EUR", say, in source.toml.'
     else:
         origin = (
             f"Prices are in {currency} ({'declared' if source.currency else 'all that the orders name'})."

@@ -63,6 +63,11 @@ def test_money_that_does_not_count_is_counted(recs):
     assert money_sentences(silent, SHOP)[0] == (
         'No order names a currency, so prices carry no code: declare currency = "EUR", say, in source.toml.'
     )
+    sign = recs([("$", 1.0)], [product("a", currency=None)])
+    assert money_sentences(sign, SHOP)[0] == (
+        "The orders name $, which is no ISO 4217 code, so prices carry no code: declare currency = "
+        '"EUR", say, in source.toml.'
+    )
 
 
 def test_suspects_are_named_until_the_shop_says(recs):

@@ -31,8 +31,7 @@ lines as (
         orders.customer_id,
         orders.order_id,
         items.quantity,
-        case when coalesce(orders.currency, shop.currency) is not distinct from shop.currency then items.amount end
-            as amount
+        case when {{ in_shop_currency('orders.currency', 'shop') }} then items.amount end as amount
     from {{ ref('stg_order_items') }} as items
     inner join orders on items.order_id = orders.order_id
     cross join {{ ref('int_shop_currency') }} as shop

@@ -40,10 +40,7 @@ purchases as (
         orders.customer_id,
         orders.ordered_at,
         coalesce(orders.currency, shop.currency) as currency,
-        case
-            when shop.currency is not null then coalesce(orders.currency, shop.currency) = shop.currency
-            else shop.currencies_named = 0
-        end as in_shop_currency
+        {{ in_shop_currency('orders.currency', 'shop') }} as in_shop_currency
     from orders
     cross join {{ ref('int_shop_currency') }} as shop
     left join erased on orders.customer_id = erased.customer_id

@@ -13,9 +13,11 @@ with anchors as (
 
 catalogue as (
 
+    -- A price of 0 in the catalogue is a gift's, or a gap: what was paid says which.
     select
         product_id,
-        price
+        nullif(price, 0) as price,
+        price = 0 as is_zero
     from {{ ref('stg_products') }}
 
 ),
@@ -34,17 +36,25 @@ lines as (
 
 ),
 
-known as (
+dated as (
 
     select
         anchors.as_of,
         lines.*,
-        lines.sold_on >= {{ days_before('anchors.as_of', recent) }} as is_recent
+        lines.sold_on >= {{ days_before('anchors.as_of', recent) }} as is_recent,
+        max(lines.price) over (partition by anchors.as_of, lines.product_id) as highest_price
     from lines
     inner join anchors
         on
             lines.sold_on < anchors.as_of
             and lines.sold_on >= {{ days_before('anchors.as_of', longest) }}
+
+),
+
+known as (
+
+    -- What came for nothing, as a gift or as part of a bundle, says nothing of what it costs otherwise.
+    select * from dated where price > 0 or highest_price = 0
 
 ),
 
@@ -149,9 +159,16 @@ final as (
     select
         anchors.as_of,
         catalogue.product_id,
-        coalesce(catalogue.price, case when kinds.price_kind is not null then kinds.price end) as price,
+        coalesce(
+            catalogue.price,
+            case when kinds.price_kind is not null then kinds.price end,
+            case when catalogue.is_zero then 0 end
+        ) as price,
         case when catalogue.price is null and kinds.price_kind = 'varies' then kinds.price_from end as price_from,
-        case when catalogue.price is not null then 'catalogue' else kinds.price_kind end as price_kind
+        case
+            when catalogue.price is not null or (catalogue.is_zero and kinds.price_kind is null) then 'catalogue'
+            else kinds.price_kind
+        end as price_kind
     from catalogue
     cross join anchors
     left join kinds on anchors.as_of = kinds.as_of and catalogue.product_id = kinds.product_id

@@ -28,7 +28,7 @@ reasons as (
         source_table,
         string_agg(rejected || ' ' || reason, ', ' order by rejected desc, reason) as reasons
     from shares
-    where reason <> 'any'
+    where reason not in ('any', 'superseded')
     group by source_table
 
 ),

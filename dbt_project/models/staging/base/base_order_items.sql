@@ -20,7 +20,8 @@ orders as (
         order_id,
         coalesce(min(case when reject_reason is null then customer_id end), min(customer_id)) as customer_id,
         min(ordered_at) as seen_at,
-        min(case when reject_reason is null then ordered_at end) as ordered_at
+        min(case when reject_reason is null then ordered_at end) as ordered_at,
+        max(case when reject_reason = 'superseded' then 1 else 0 end) = 1 as was_exported_again
     from {{ ref('base_orders') }}
     where order_id is not null
     group by order_id
@@ -40,6 +41,7 @@ dated as (
         orders.customer_id,
         orders.seen_at,
         orders.ordered_at,
+        orders.was_exported_again,
         coalesce(source.quantity < 0 or (source.quantity > 0 and source.amount < 0), false) as is_credit
     from source
     left join orders on source.order_id = orders.order_id
@@ -100,26 +102,43 @@ judged as (
         end as broken_rule
     from dated
     left join products on dated.product_id = products.product_id
+    -- Columns alone: with `dated.is_credit` here DuckDB compares every line with every other.
     left join sold_in_order
-        on
-            dated.is_credit
-            and dated.order_id = sold_in_order.order_id
-            and dated.product_id = sold_in_order.product_id
+        on dated.order_id = sold_in_order.order_id and dated.product_id = sold_in_order.product_id
     left join sold_to_customer
-        on
-            dated.is_credit
-            and dated.customer_id = sold_to_customer.customer_id
-            and dated.product_id = sold_to_customer.product_id
+        on dated.customer_id = sold_to_customer.customer_id and dated.product_id = sold_to_customer.product_id
 
 ),
 
-final as (
+deduplicated as (
 
     {{ with_duplicates_rejected(
         'judged',
         key=['order_id', 'line_id', 'is_credit'],
         columns=['file_row desc'],
     ) }}
+
+),
+
+final as (
+
+    -- An order that was exported again brought its lines along.
+    select
+        order_id,
+        line_id,
+        product_id,
+        quantity,
+        amount,
+        discount,
+        customer_id,
+        seen_at,
+        ordered_at,
+        is_credit,
+        case
+            when reject_reason = 'duplicate_row' and was_exported_again then 'superseded'
+            else reject_reason
+        end as reject_reason
+    from deduplicated
 
 )
 

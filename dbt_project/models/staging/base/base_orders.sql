@@ -5,7 +5,7 @@ with source as (
         {{ customer_or_guest('customer_id') }} as customer_id,
         ordered_at,
         {{ clean_code('status') }} as status,
-        upper({{ clean_text('currency') }}) as currency,
+        {{ currency_code('currency') }} as currency,
         updated_at,
         greatest(ordered_at, coalesce(updated_at, ordered_at)) as changed_at,
         {{ file_row() }} as file_row
@@ -56,6 +56,16 @@ history as (
         row_number() over (partition by order_id, changed_at order by file_row desc) as place
     from judged
     where broken_rule is null and {{ is_known('changed_at') }}
+
+),
+
+changed as (
+
+    -- Exported again because something became of them: a history, and no slip of the export.
+    select order_id
+    from history
+    group by order_id
+    having count(distinct status) > 1 or count(distinct changed_at) > 1
 
 ),
 
@@ -112,9 +122,17 @@ final as (
         deduplicated.changed_at,
         coalesce(outcomes.counts_as, deduplicated.counts_as) as counts_as,
         outcomes.undone_at,
-        deduplicated.reject_reason
+        case
+            when
+                deduplicated.reject_reason = 'duplicate_row'
+                and changed.order_id is not null
+                and {{ is_known('deduplicated.changed_at') }}
+                then 'superseded'
+            else deduplicated.reject_reason
+        end as reject_reason
     from deduplicated
     left join outcomes on deduplicated.order_id = outcomes.order_id
+    left join changed on deduplicated.order_id = changed.order_id
 
 )
 
