@@ -25,7 +25,7 @@ from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.campaigns.validation import item_column, validate
 from recs_assets.cron import cron_problem, earliest_weekday
-from recs_assets.rules.config import Eligibility, ItemRules, Rules, SegmentRules, Slots
+from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, SegmentRules, Slots
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
@@ -40,6 +40,13 @@ WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", 
 MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
 # The arm that gets no email.
 HOLDOUT = "holdout"
+# What pydantic says of these in the words of Python, in those of YAML.
+PLAIN = {
+    "tuple_type": "it must be a list, as in [a, b]",
+    "model_type": "it must hold keys and values; where there are none, remove the key",
+    "dict_type": "it must hold keys and values; where there are none, remove the key",
+    "string_type": "it must be a text; write it in quotes",
+}
 
 
 class CampaignError(RecsError):
@@ -116,7 +123,7 @@ class Campaign(_Model):
     eligibility: Eligibility = Field(Eligibility(), description="Who may be written to, beyond consent.")
     rules: ItemRules = Field(ItemRules(), description="What may stand in a slot, beyond availability.")
     slots: Slots = Field(Slots(), description="How slots are filled; k is by default the query's TOP k.")
-    segments: dict[str, Segment] = Field({}, description="Customer segment -> what differs in it.")
+    segments: dict[Name, Segment] = Field({}, description="Customer segment -> what differs in it.")
     exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
     utm_source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
         "newsletter", description="Value of utm_source in links."
@@ -138,6 +145,10 @@ class Campaign(_Model):
             raise ValueError(f"the shares add up to {total:g} and must add up to 1")
         if list(value) == [HOLDOUT]:
             raise ValueError("with holdout alone nobody gets the email; name another arm")
+        for name in value:
+            # Every other arm gets the email.
+            if name != HOLDOUT and difflib.get_close_matches(name.replace("_", ""), [HOLDOUT], cutoff=0.75):
+                raise ValueError(f"{name} would get the email; for the arm that gets none write {HOLDOUT}")
         return value
 
     @model_validator(mode="before")
@@ -408,7 +419,9 @@ def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
         return place, f"there is no {what} {name}; {hint}"
     if one["type"] == "missing":
         return place, f"the key {name} is missing; add it."
-    message = one["msg"].replace("Value error, ", "")
+    if one["type"] == "string_pattern_mismatch" and one["ctx"]["pattern"] == r"\S":
+        return place, f"{name}: it is empty; write a name, or remove it."
+    message = PLAIN.get(one["type"]) or one["msg"].replace("Value error, ", "")
     if not place:
         # A check of the whole says its key first.
         key, _, message = message.partition(": ")

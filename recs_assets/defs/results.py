@@ -33,7 +33,7 @@ from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.neighbours import kept_neighbours
+from recs_assets.rules.neighbours import find_alike, kept_neighbours
 from recs_assets.rules.pipeline import Selection, select
 from recs_assets.rules.review import unknown_names
 from recs_assets.warehouse import Warehouse
@@ -273,7 +273,8 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
             ("similar", "content", {"threads": threads}),
         ):
             model: Recommender = load_fitted(deployment, warehouse, week, name, known)
-            found = kept_neighbours(model.neighbours(most, **more), facts, rules)
+            found = model.neighbours(most, **more)
+            found = kept_neighbours(find_alike(found, facts) if kind == "similar" else found, facts, rules)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
             parts.append(_name_neighbours(found, kind, known, week, deployment.sentences))
         table = pd.concat(parts, ignore_index=True)

@@ -16,8 +16,10 @@ from recs_assets.rules.names import folded
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
 Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-Names = tuple[Annotated[str, Field(min_length=1)], ...]
+# Strict: true is no number.
+Count = Annotated[int, Field(ge=1, strict=True)]
+Name = Annotated[str, Field(pattern=r"\S")]
+Names = tuple[Name, ...]
 
 
 class _Model(BaseModel):
@@ -95,14 +97,14 @@ class ItemRules(_Model):
 class Pin(_Model):
     """A promoted product and its slot; it takes the slot where it passes every rule for the customer."""
 
-    product: Annotated[str, Field(min_length=1)] = Field(description="Product id.")
+    product: Name = Field(description="Product id.")
     slot: Count = Field(description="Its slot, from 1.")
 
 
 class Slots(_Model):
     """How the slots are filled."""
 
-    k: Annotated[int, Field(ge=1, le=1000)] = Field(
+    k: Annotated[int, Field(ge=1, le=1000, strict=True)] = Field(
         12,
         description="Slots of an email; all are filled, or the customer gets none. Without the key, the "
         "query's TOP k.",
@@ -127,7 +129,7 @@ class Slots(_Model):
     discovery_categories: Count = Field(
         8, description="How many new categories, those nearest the customer's taste, count for discovery."
     )
-    max_repeat: Annotated[int, Field(ge=0)] | None = Field(
+    max_repeat: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         4,
         description="Slots that may repeat a product of the last `repeat_sends` sends, or a variant, without "
         "new evidence. Raised, with a word, where the shop has too few products.",
@@ -141,7 +143,7 @@ class Slots(_Model):
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         at = [pin.slot for pin in self.pinned]
-        if len(set(at)) < len(at) or len({pin.product for pin in self.pinned}) < len(at):
+        if len(set(at)) < len(at) or len({folded(pin.product) for pin in self.pinned}) < len(at):
             raise ValueError("pinned: a slot or a product is named twice")
         if at and max(at) > self.k:
             raise ValueError(f"pinned: slot {max(at)} is beyond k = {self.k}")

@@ -12,6 +12,24 @@ from recs_assets.rules.naming import nameable
 from recs_assets.rules.pipeline import BLOCK, SCRATCH
 from recs_assets.rules.slots import Board, Slate, Values, choose
 
+# Below this a product of another category shares a size or a brand: batteries are no liniment (0.10), and bread
+# rolls that stand on two shelves are bread rolls (0.76).
+LEAST_ALIKE = 0.5
+
+
+def find_alike(found: pd.DataFrame, context: Context) -> pd.DataFrame:
+    """Of similar products those that may be called so: of the same category, or alike by half at least; where a
+    category is not known, all.
+
+    Args:
+        found: columns product, neighbour (codes) and score (cosine).
+        context: with the categories.
+    """
+    code = context.category[0]
+    one, other = (code[found[name].to_numpy()] for name in ("product", "neighbour"))
+    apart = (one != other) & (one >= 0) & (other >= 0)
+    return found[~apart | (found["score"] >= LEAST_ALIKE).to_numpy()]
+
 
 def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
     """What the rules let stand next to each product; whoever looks at the page is not known.

@@ -11,11 +11,12 @@ import pandas as pd
 from recs_assets.rules.config import Pin, Rules, SegmentRules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, product_rules
-from recs_assets.rules.names import matches, nearest
+from recs_assets.rules.names import folded, matches, nearest
 from recs_assets.rules.pipeline import TOO_FEW, Selection, by_segment, idle_rules, limits_in_force, select
 
 # Customers without a full list who are looked at to find what stands in their way.
 LOOKED_AT = 200
+EXCLUSIONS = ("excluded_categories", "excluded_brands", "excluded_products")
 # Categories of a vertical that a sentence names.
 CATEGORIES_SHOWN = 10
 
@@ -42,7 +43,7 @@ def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: 
         candidates: the same.
         selection: what `select` made of them.
     """
-    problems, notes = unknown_names(rules, context), []
+    problems, notes = unknown_names(rules, context), [*_say_lists_replaced(rules)]
     for name, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
         where = f"segments.{name}." if name else ""
         given = rules if not name else rules.segments[name]
@@ -67,7 +68,7 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
     found = [("segments", name) for name in rules.segments]
     for part in (rules, *rules.segments.values()):
         found += [("pinned", pin.product) for pin in part.slots.pinned]
-        for key in ("excluded_categories", "excluded_brands", "excluded_products"):
+        for key in EXCLUSIONS:
             found += [(key, name) for name in getattr(part.items, key)]
     return [
         f"{key}: the shop has no {name!r}{_name_of_vertical(key, name, context) or _instead(key, name, have[key])}"
@@ -110,6 +111,19 @@ def _say_rules_nothing_passes(rules: Rules, context: Context) -> Iterator[str]:
     for rule in ORDER:
         if rule.kind == "product" and (keep := rule.apply(context, rules)) is not None and not keep.any():
             yield f"{_spell_rule(rule.name)}: none of the shop's {len(keep):,} products passes it."
+
+
+def _say_lists_replaced(rules: Rules) -> Iterator[str]:
+    """Exclusions for everybody that a segment's own list leaves out."""
+    for name, part in rules.segments.items():
+        for key in EXCLUSIONS:
+            own = {folded(value) for value in getattr(part.items, key)}
+            lost = [value for value in getattr(rules.items, key) if folded(value) not in own]
+            if key in part.items.model_fields_set and lost:
+                yield (
+                    f"segments.{name}.rules.{key}: the list stands in place of the one for everybody, so "
+                    f"{', '.join(map(repr, lost))} may be offered there; name it there, too, if it must not."
+                )
 
 
 def _spell_rule(name: str) -> str:

@@ -152,6 +152,19 @@ def test_a_classification_has_no_slots(tmp_path):
             "mailing.yaml, line 15: slots.k: 24 slots need RANK TOP 24 or more in the query; correct it.",
         ),
         ("  discovery_share: 0.2", "  pinned: [{product: a, slot: 13}]", "mailing.yaml, line 14: slots: pinned: slot 13"),
+        # In the words of YAML, and nothing that is taken for something else.
+        ("[Acme]", "Acme", "mailing.yaml, line 13: rules.excluded_brands: it must be a list, as in [a, b] (it is 'Acme'); correct it."),
+        ("[Acme]", "[17]", "mailing.yaml, line 13: rules.excluded_brands.0: it must be a text; write it in quotes (it is 17); correct it."),
+        ("[Acme]", '[" "]', "mailing.yaml, line 13: rules.excluded_brands.0: it is empty; write a name, or remove it."),
+        ("min_stock: 3", "max_per_brand: true", "mailing.yaml, line 12: rules.max_per_brand: input should be a valid integer (it is True)"),
+        (
+            "  discovery_share: 0.2", "  pinned: [{product: a, slot: 1}, {product: A, slot: 2}]",
+            "mailing.yaml, line 14: slots: pinned: a slot or a product is named twice",
+        ),
+        (
+            "[long, feed]", "[long]\narms: {treatment: 0.9, hold_out: 0.1}",
+            "mailing.yaml, line 21: arms: hold_out would get the email; for the arm that gets none write holdout",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expected):

@@ -15,7 +15,7 @@ from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, Segment
 from recs_assets.rules.context import Contacts, Context, RulesError, Sends
 from recs_assets.rules.items import NAMES
 from recs_assets.rules.naming import nameable
-from recs_assets.rules.neighbours import kept_neighbours
+from recs_assets.rules.neighbours import find_alike, kept_neighbours
 from recs_assets.rules.pipeline import idle_rules, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS, exclusions
@@ -966,3 +966,10 @@ def test_products_next_to_products(case: str) -> None:
     assert kept.groupby("product")["neighbour"].apply(list).to_dict() == expected
     assert kept["rank"].tolist() == [rank for some in expected.values() for rank in range(1, len(some) + 1)]
     assert kept.columns.tolist() == found.columns.tolist()
+
+
+def test_similar_products_of_another_category_are_alike_by_half():
+    categories = ["Bread", "Bread", "Rolls", "Soup", None, None]
+    found = neighbours((0, 1), (0, 2), (0, 3), (0, 4), (4, 3)).assign(score=[0.1, 0.5, 0.49, 0.1, 0.1])
+    kept = find_alike(found, Context(make_known(categories=categories)))
+    assert [*zip(kept["product"], kept["neighbour"], strict=True)] == [(0, 1), (0, 2), (0, 4), (4, 3)]

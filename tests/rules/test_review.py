@@ -139,6 +139,18 @@ def test_what_was_done_otherwise_is_a_note(shop, facts, changes, note):
     assert reviewed(make_rules(**changes), Context(make_known(**shop), **facts)) == ([], [note])
 
 
+def test_a_segments_list_in_place_of_the_one_for_everybody_is_said():
+    shop = make_known(
+        customers=2, segments=["vip", None], categories=["Tea", "Coffee", "Wine", None, None, None]
+    )
+    own = SegmentRules(items=ItemRules(excluded_categories=("tea",)))
+    rules = make_rules(segments={"vip": own}, excluded_categories=("Tea", "Wine"))
+    assert reviewed(rules, Context(shop))[1] == [
+        "segments.vip.rules.excluded_categories: the list stands in place of the one for everybody, so 'Wine' may be "
+        "offered there; name it there, too, if it must not."
+    ]
+
+
 def test_a_shop_of_one_category_fills_every_slot():
     """Twelve slots, twelve products of one category, the default of four per category."""
     shop = make_known(categories=["Coffee"] * 14)
