@@ -42,7 +42,8 @@ from recs_assets.rules.naming import nameable
 from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS
-from recs_assets.rules.review import in_force, review, shortage
+from recs_assets.rules.review import EXCLUSIONS, in_force, review, shortage
+from recs_assets.rules.review import unknown_names as unknown_rule_names
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError, RecsError
 from recs_assets.shop import Shop
@@ -237,6 +238,15 @@ def storefront_context(shop: Shop, warehouse: Warehouse, week: date, anchor: dat
 def citable_of(context: Context, rules: Rules) -> Citable:
     """What the sentences of lists made under these rules may name."""
     return Citable(*nameable(context, rules))
+
+
+def say_storefront_names(shop: Shop, warehouse: Warehouse, week: date) -> list[str]:
+    """One sentence per name in the storefront's rules that the shop does not have; none where the week's build is gone."""
+    rules = Rules(items=shop.storefront.rules)
+    if not any(getattr(rules.items, key) for key in EXCLUSIONS) or not warehouse.build_path(week).exists():
+        return []
+    context = Context(warehouse.known(week, week))
+    return [f"{shop.settings.storefront.name}: {text}" for text in unknown_rule_names(rules, context)]
 
 
 def due_list(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:

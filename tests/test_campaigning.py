@@ -17,6 +17,7 @@ from recs_assets.rules.config import Level
 from recs_assets.rules.pipeline import Selection
 from recs_assets.rules.review import in_force
 from recs_assets.rules.sensitive import SensitiveGoods
+from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import ArtefactError
 
 
@@ -229,6 +230,24 @@ def test_predictions_leave_out_what_lists_leave_out(build_known):
 def test_ranks_close_up():
     table = pd.DataFrame({"customer_id": ["c1", "c1", "c2"], "rank": [2, 5, 3]})
     assert campaigning._ranked_anew(table)["rank"].tolist() == [1, 2, 1]
+
+
+def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, tmp_path):
+    known = build_known([], [("c1", None, None)], [("p1", "Decaf", "Acme", "Coffee", None, 1.0, True)])
+    shop = SimpleNamespace(
+        storefront=Storefront.model_validate(
+            {"rules": {"excluded_categories": ["Cofee"], "excluded_brands": ["ACME"]}}
+        ),
+        settings=SimpleNamespace(storefront=tmp_path / "pages.yaml"),
+    )
+    build = tmp_path / "build.duckdb"
+    warehouse = SimpleNamespace(known=lambda *_: known, build_path=lambda _: build)
+    assert campaigning.say_storefront_names(shop, warehouse, known.as_of) == []
+    build.touch()
+    assert campaigning.say_storefront_names(shop, warehouse, known.as_of) == [
+        "pages.yaml: excluded_categories: the shop has no 'Cofee'; did you mean 'Coffee'?",
+        "pages.yaml: excluded_brands: the shop has no 'ACME'; 'Acme' is taken for it.",
+    ]
 
 
 def test_what_a_run_says_of_a_campaign():

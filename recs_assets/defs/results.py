@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import citable_of, storefront_context
+from recs_assets.campaigning import citable_of, say_storefront_names, storefront_context
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
@@ -35,7 +35,6 @@ from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.neighbours import find_alike, kept_neighbours
 from recs_assets.rules.pipeline import Selection, select
-from recs_assets.rules.review import unknown_names
 from recs_assets.warehouse import Warehouse
 
 BLEND = load_config()
@@ -144,8 +143,8 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         context.log.info(f"This week's lists are made by {chosen}.")
         rules = deployment.storefront.rule_set(LIST_LENGTH)
         facts = storefront_context(deployment, warehouse, week, week, rules)
-        for problem in unknown_names(rules, facts):
-            context.log.warning(f"{deployment.settings.storefront.name}: {problem}")
+        for problem in say_storefront_names(deployment, warehouse, week):
+            context.log.warning(problem)
         choices = [
             _chosen(_pool(warehouse, week, known, chosen, first, last), facts, rules, first, last)
             for first, last in blocks(known)

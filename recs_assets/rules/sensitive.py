@@ -19,13 +19,15 @@ Level = Literal["never_offer", "never_discover", "never_cite", "no_counts"]
 
 
 def plain(text: str) -> str:
-    """Lower case, without accents, words separated by one blank; "*" stays.
+    """Lower case, without accents, words separated by one blank; "*" stays. Umlauts read the same however they
+    are spelled.
 
-    >>> plain("Préservatifs/KONDOME (12 St.)")
-    'preservatifs kondome 12 st'
+    >>> plain("Préservatifs/KONDOME (12 St.)"), plain("Läusekamm"), plain("LAEUSEKAMM")
+    ('preservatifs kondome 12 st', 'lausekamm', 'lausekamm')
     """
     letters = unicodedata.normalize("NFKD", text.casefold())
     letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    letters = re.sub(r"([aou])e", r"\1", letters.replace("æ", "ae").replace("œ", "oe").replace("ø", "o"))
     return " ".join(re.sub(r"[^\w*]|_", " ", letters).split())
 
 

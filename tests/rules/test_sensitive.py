@@ -39,7 +39,7 @@ def topics(*products, goods=SHIPPED):
                 "BEERALEMALT LIQUORS 12 OZ", "Red wine 0.75 l", "Pale Ale 33 cl", "London Dry Gin", "Rotwein trocken", "Weißbier 0,5 l",
                 "Bière blonde 6 x 25 cl", "Vin rouge de pays", "Cerveza rubia", "Vino tinto Rioja", "Rode wijn", "Speciaalbier", "Birra rossa",
                 "Spumante brut", "Vodka 1 l", "Eierlikör 20 %", "Carling Lager 10 x 440ml", "Erdinger Weißbier Hefe", "Beer in a glass bottle", "Champagner brut",
-                "Hefeweizen 0,5 l", "Bierkasten 20 x 0,5 l", "Eiswein", "Rotwein-Cuvée", "Rhum agricole", "Barolo", "Strong cider", "Orujo", "Wijnpakket",
+                "Hefeweizen 0,5 l", "Bierkasten 20 x 0,5 l", "Gluehwein", "Kräuterlikör", "Kraeuterlikoer", "Eiswein", "Rotwein-Cuvée", "Rhum agricole", "Barolo", "Strong cider", "Orujo", "Wijnpakket",
             ],
         ),
         (
@@ -61,7 +61,7 @@ def topics(*products, goods=SHIPPED):
             "conditions",
             [
                 "ADULT INCONTINENCE PADS", "HEMORRHOIDAL cream", "Head lice comb", "Hair loss tonic", "Weight loss capsules", "Inkontinenz Einlagen",
-                "Läusekamm", "Anti-chute shampooing", "Anticaída champú", "Emorroidi crema", "Aambeienzalf", "DIET PILLS/SUPPLEMENTS", "Tee zum Abnehmen", "Läuse-Shampoo", "Läuseshampoo", "Tena Lady", "Pañales para adultos", "Appetitzügler",
+                "Läusekamm", "Anti-chute shampooing", "Anticaída champú", "Emorroidi crema", "Aambeienzalf", "DIET PILLS/SUPPLEMENTS", "Tee zum Abnehmen", "Läuse-Shampoo", "Läuseshampoo", "LAEUSEKAMM", "Tena Lady", "Pañales para adultos", "Appetitzügler",
             ],
         ),
         (
