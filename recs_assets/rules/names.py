@@ -27,6 +27,8 @@ def matches(name: str, have: Collection[str]) -> list[str]:
 
 def nearest(name: str, have: Collection[str]) -> str | None:
     """The name of the shop that is spelled most like this one; None where none is near."""
-    by_folded = {folded(other): other for other in sorted(have, reverse=True)}
-    near = difflib.get_close_matches(folded(name), list(by_folded), n=1)
-    return by_folded[near[0]] if near else None
+    names = sorted(have)
+    near = difflib.get_close_matches(folded(name), dict.fromkeys(map(folded, names)), n=1)
+    # Where the shop spells it in several ways, the one in the case of the name.
+    spelled = [other for other in names if folded(other) in near]
+    return difflib.get_close_matches(name, spelled, n=1, cutoff=0)[0] if near else None

@@ -43,6 +43,8 @@ def test_unknown_names():
         ("excluded_categories", "Lawn mowers", "."),
         ("excluded_brands", "acme", "; 'ACME' and 'Acme' are taken for it."),
         ("excluded_products", "P001", "; 'p001' is taken for it."),
+        ("excluded_brands", "acm", "; did you mean 'Acme'?"),
+        ("excluded_brands", "ACMEE", "; did you mean 'ACME'?"),
         ("excluded_products", "p01", "; did you mean 'p001'?"),
     ],
 )
