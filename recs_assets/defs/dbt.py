@@ -16,7 +16,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import table_metadata
-from recs_assets.defs.money import money_sentences, not_product_sentences
+from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.warehouse import Warehouse, unknown_states
@@ -117,7 +117,10 @@ def _dbt_step(
             if ("recs", "not_products") in tables and name == "prepare_published":
                 for text in money_sentences(connection, deployment.source):
                     context.log.info(text)
-                for text in not_product_sentences(connection, deployment.source):
+                for text in [
+                    *not_product_sentences(connection, deployment.source),
+                    *wholesale_sentences(connection, deployment.source),
+                ]:
                     context.log.warning(text)
         # Raised last, so that Dagster shows which models were built and which tests failed.
         if not invocation.is_successful():

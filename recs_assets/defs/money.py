@@ -1,4 +1,4 @@
-"""What a run says of the shop's money, and of what is no product."""
+"""What a run says of the shop's money, of what is no product, and of who buys as no person does."""
 
 from __future__ import annotations
 
@@ -107,6 +107,42 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
                 near = difflib.get_close_matches(entry, known.values(), n=1)
                 hint = f"; did you mean {near[0]!r}?" if near else "."
                 sentences.append(f"not_products.{key} in source.toml: no product has {entry!r}{hint}")
+    return sentences
+
+
+def wholesale_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+    """How many customers are wholesale, and what they bought; ids in the shop's settings that nobody has.
+
+    Args:
+        connection: to the schema recs of a week.
+        source: with the shop's words.
+    """
+    words = source.words.wholesale
+    [(customers, wholesale)] = connection.execute(
+        "select count(*), count(*) filter (not_learned_from_reason = 'wholesale') from recs.customers"
+    ).fetchall()
+    sentences = []
+    if wholesale:
+        [(share,)] = connection.execute(
+            """
+            select count(*) filter (not_learned_from_reason = 'wholesale') / count(*)
+            from recs.order_lines left join recs.customers using (customer_id)
+            """
+        ).fetchall()
+        sentences.append(
+            f"{wholesale:,} of {customers:,} customers buy as no person does (wholesale), {share or 0:.0%} of all order lines: no "
+            "model learns from that and no campaign writes to them. recs.customers has the signs; [wholesale] in "
+            "source.toml says who is a person (people), or that all are served alike (detect = false)."
+        )
+    there = {
+        customer for (customer,) in connection.execute("select customer_id from recs.customers").fetchall()
+    }
+    for key in ("customers", "people"):
+        # Counted, not named: a log needs no customer's id.
+        if missing := len({*getattr(words, key)} - there):
+            sentences.append(
+                f"wholesale.{key} in source.toml: {missing} of the ids {'is' if missing == 1 else 'are'} no customer's."
+            )
     return sentences
 
 

@@ -23,7 +23,7 @@ from sqlalchemy.exc import OperationalError
 
 from recs_assets.campaigning import facts_of, folder_of, rules_said, said, say_storefront_names, send_time
 from recs_assets.defs.deployment import Deployment
-from recs_assets.defs.money import money_sentences, not_product_sentences
+from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
 from recs_assets.exports.email import VARIES, money
@@ -412,6 +412,7 @@ def print_summary() -> None:
         ).fetchall()
         notes = money_sentences(connection, deployment.source)
         notes += not_product_sentences(connection, deployment.source)
+        notes += wholesale_sentences(connection, deployment.source)
 
     print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}")

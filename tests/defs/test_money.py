@@ -1,4 +1,4 @@
-"""What a run says of the shop's money, and of what is no product."""
+"""What a run says of the shop's money, of what is no product, and of who buys as no person does."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from recs_assets.defs.money import money_sentences, not_product_sentences
+from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.sources import Source
 from recs_assets.sources.declaration import shop_words
 
@@ -95,3 +95,25 @@ def test_words_of_the_shop_that_fit_nothing_are_named_with_the_nearest(recs):
         "not_products.products in source.toml: no product has 'gone'.",
         "not_products.categories in source.toml: no product has 'fuell'; did you mean 'Fuel'?",
     ]
+
+
+def test_wholesale_buyers_are_counted_with_what_they_bought():
+    connection = duckdb.connect()
+    connection.execute("create schema recs")
+    connection.execute(
+        """create table recs.customers as select * from (values
+           ('shop', 'wholesale'), ('ann', null), ('bob', null), ('cay', 'objected')) t(customer_id, not_learned_from_reason)"""
+    )
+    # Three of the shop's, one of Ann's, one of a guest's.
+    connection.execute(
+        "create table recs.order_lines as select unnest(['shop', 'shop', 'shop', 'ann', null]) as customer_id"
+    )
+    words = shop_words({"wholesale": {"customers": ["shop", "Shop"], "people": ["ann"]}}, "source.toml")
+    assert wholesale_sentences(connection, replace(SHOP, words=words)) == [
+        "1 of 4 customers buy as no person does (wholesale), 60% of all order lines: no model learns from that and no "
+        "campaign writes to them. recs.customers has the signs; [wholesale] in source.toml says who is a person (people), "
+        "or that all are served alike (detect = false).",
+        "wholesale.customers in source.toml: 1 of the ids is no customer's.",
+    ]
+    connection.execute("update recs.customers set not_learned_from_reason = null")
+    assert wholesale_sentences(connection, SHOP) == []

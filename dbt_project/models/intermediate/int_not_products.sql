@@ -24,7 +24,8 @@ lines as (
     select
         product_id,
         order_id,
-        (amount + discount) / quantity as unit_price
+        -- What came for nothing says nothing of a price.
+        case when amount + discount > 0 then (amount + discount) / quantity end as unit_price
     from {{ ref('int_order_lines_purchased') }}
 
 ),
@@ -34,11 +35,18 @@ sold as (
     select
         product_id,
         count(distinct order_id) as baskets,
-        {{ quantile('unit_price', 0.1) }} as low_price,
-        {{ quantile('unit_price', 0.9) }} as high_price,
-        count(unit_price) as prices
+        case
+            when count(unit_price) >= 5 then {{ quantile('unit_price', 0.9) }} / {{ quantile('unit_price', 0.1) }}
+        end as price_spread
     from lines
     group by product_id
+
+),
+
+usual as (
+
+    -- Of a wholesaler with breaks every price varies.
+    select {{ quantile('price_spread', 0.5) }} as price_spread from sold
 
 ),
 
@@ -89,11 +97,12 @@ signed as (
         products.category is null and shop.with_category >= 0.5 * shop.products as has_no_category,
         shapes.products < 0.02 * shapes.all_products as has_unusual_id,
         coalesce(sold.baskets, 0) >= 0.05 * orders.baskets and coalesce(sold.baskets, 0) >= 10 as is_in_many_baskets,
-        coalesce(sold.prices >= 5 and sold.high_price > 3 * sold.low_price, false) as has_varying_price
+        coalesce(sold.price_spread > greatest(3, 1.5 * usual.price_spread), false) as has_varying_price
         {%- endif %}
     from products
     cross join shop
     cross join orders
+    cross join usual
     inner join shapes on products.id_shape = shapes.id_shape
     left join sold on products.product_id = sold.product_id
 
