@@ -31,7 +31,7 @@ from recs_assets.recommenders.base import pairs
 from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.names import folded, matches
+from recs_assets.rules.names import all_matches, folded
 
 Limit = tuple[np.ndarray, int]
 
@@ -228,7 +228,7 @@ def excluded(context: Context, rules: Rules) -> np.ndarray | None:
         return None
     ids = context.product_codes
     out = np.zeros(context.known.n_products, dtype=bool)
-    out[[ids[own] for name in items.excluded_products for own in matches(name, ids)]] = True
+    out[[ids[own] for own in all_matches(items.excluded_products, ids)]] = True
     for names, (code, labels) in (
         (items.excluded_categories, context.category),
         (items.excluded_brands, context.brand),

@@ -25,6 +25,13 @@ def matches(name: str, have: Collection[str]) -> list[str]:
     return [other for other in have if folded(other) == wanted]
 
 
+def all_matches(names: Collection[str], have: Collection[str]) -> list[str]:
+    """What `matches` finds for any of the names, in one pass over the names of the shop."""
+    there = [name for name in names if name in have]
+    wanted = {folded(name) for name in names if name not in have}
+    return [*there, *(other for other in have if folded(other) in wanted)] if wanted else there
+
+
 def nearest(name: str, have: Collection[str]) -> str | None:
     """The name of the shop that is spelled most like this one; None where none is near."""
     names = sorted(have)

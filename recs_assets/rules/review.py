@@ -16,6 +16,8 @@ from recs_assets.rules.pipeline import TOO_FEW, Selection, by_segment, idle_rule
 
 # Customers without a full list who are looked at to find what stands in their way.
 LOOKED_AT = 200
+# Names that the shop lacks, by key.
+NAMES_SHOWN = 20
 EXCLUSIONS = ("excluded_categories", "excluded_brands", "excluded_products")
 # Categories of a vertical that a sentence names.
 CATEGORIES_SHOWN = 10
@@ -70,11 +72,22 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
         found += [("pinned", pin.product) for pin in part.slots.pinned]
         for key in EXCLUSIONS:
             found += [(key, name) for name in getattr(part.items, key)]
-    return [
-        f"{key}: the shop has no {name!r}{_name_of_vertical(key, name, context) or _instead(key, name, have[key])}"
-        for key, name in dict.fromkeys(found)
-        if name not in have[key]
-    ]
+    lacking: dict[str, list[str]] = {}
+    for key, name in dict.fromkeys(found):
+        if name not in have[key]:
+            lacking.setdefault(key, []).append(name)
+    sentences = []
+    for key, names in lacking.items():
+        sentences += [
+            f"{key}: the shop has no {name!r}{_name_of_vertical(key, name, context) or _instead(key, name, have[key])}"
+            for name in names[:NAMES_SHOWN]
+        ]
+        # A list kept for years names a thousand products that are gone.
+        if len(names) > NAMES_SHOWN:
+            sentences.append(
+                f"{key}: {len(names) - NAMES_SHOWN:,} more names are not written as the shop has them."
+            )
+    return sentences
 
 
 def _name_of_vertical(key: str, name: str, context: Context) -> str | None:

@@ -56,6 +56,13 @@ def test_a_name_in_another_case_is_taken_and_said_and_the_nearest_is_named(key, 
     assert found == [f"{key}: the shop has no {name!r}{rest}"]
 
 
+def test_of_many_names_that_the_shop_lacks_some_are_named():
+    gone = tuple(f"gone-{number:04}" for number in range(1500))
+    found = unknown_names(make_rules(excluded_products=(*gone, "p001")), Context(make_known()))
+    assert len(found) == 21
+    assert found[-1] == "excluded_products: 1,480 more names are not written as the shop has them."
+
+
 def test_a_vertical_in_place_of_its_categories_is_said():
     shop = make_known(categories=["Tea", "Coffee", "Bread", None, None, None])
     shop.products["vertical"] = ["Drinks", "Drinks", "Food", None, None, None]
