@@ -50,7 +50,7 @@ from recs_assets.rules.items import (
     row_limits,
     row_rules,
 )
-from recs_assets.rules.names import matches
+from recs_assets.rules.names import folded, matches
 from recs_assets.rules.pools import Pools
 from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, exclusions, second_accounts
 from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Likeness, Slate, Values, choose
@@ -232,8 +232,10 @@ def by_segment(
     code, names = context.segment
     rest = np.ones(len(customers), dtype=bool)
     for name in rules.segments:
-        if len(own := matches(name, names)) == 1:
-            inside = code[customers] == names.index(own[0])
+        # However the shop spells it, in one way or several.
+        own = [number for number, other in enumerate(names) if folded(other) == folded(name)]
+        if own:
+            inside = np.isin(code[customers], own)
             rest &= ~inside
             yield name, rules.of_segment(name), customers[inside]
     yield None, Rules(eligibility=rules.eligibility, items=rules.items, slots=rules.slots), customers[rest]

@@ -111,7 +111,7 @@ def _instead(key: str, name: str, have: Collection[str]) -> str:
     """The rest of the sentence: what is taken for the name, or the nearest one."""
     own = matches(name, have)
     shown = " and ".join(repr(other) for other in own)
-    if len(own) == 1 or (own and key.startswith("excluded")):
+    if len(own) == 1 or (own and key != "pinned"):
         return f"; {shown} {'is' if len(own) == 1 else 'are'} taken for it."
     if own:
         return f", but {shown}; write one of them."

@@ -81,6 +81,18 @@ def test_segments_are_named_without_regard_to_case():
     ]
 
 
+def test_a_segment_is_meant_in_every_spelling():
+    shop = make_known(customers=3, segments=["gold", "GOLD", None], prices=[1, 2, 3, 4, 5, 6])
+    for name, said in (
+        ("Gold", ["segments: the shop has no 'Gold'; 'GOLD' and 'gold' are taken for it."]),
+        ("gold", []),
+    ):
+        rules = make_rules(segments={name: SegmentRules(items=ItemRules(min_price=3))})
+        rows = select(ranked(dict.fromkeys(range(3), range(5))), Context(shop), rules).rows
+        assert rows["product"].tolist() == [2, 3, 2, 3, 0, 1]
+        assert unknown_names(rules, Context(shop)) == said
+
+
 def test_a_shop_that_has_everything_is_told_nothing():
     assert reviewed(make_rules(), Context(make_known())) == ([], [])
 
