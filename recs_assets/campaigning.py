@@ -164,9 +164,10 @@ def rules_said(facts: Mapping[str, Any]) -> list[str]:
 
 
 def said(facts: Mapping[str, Any]) -> list[str]:
-    """What a run says of a campaign beside its counts: what its file asks for and the shop does not have,
-    what was done otherwise than the defaults say, which rule leaves customers without a list."""
-    found = [*facts.get("problems", ()), *facts.get("notes", ())]
+    """What a run says of a campaign beside its counts: why its query has no answer, what its file asks for and
+    the shop does not have, what was done otherwise than the defaults say, which rule leaves customers without a list."""
+    found = [f"Its query cannot be answered. {facts['problem']}"] if facts.get("problem") else []
+    found += [*facts.get("problems", ()), *facts.get("notes", ())]
     if facts.get("shortage"):
         found.append(f"{facts['shortage'][:1].upper()}{facts['shortage'][1:]}.")
     return found

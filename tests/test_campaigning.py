@@ -262,6 +262,13 @@ def test_what_a_run_says_of_a_campaign():
         "Without rules.min_stock 3 of 4 that were looked at would have one.",
     ]
     assert campaigning.said({"problem": "", "shortage": None}) == []
+    # A shop of one category has none to predict: nobody gets a prediction, and the run says why.
+    problem = (
+        "Query line 1, column 59: category has 1 value here; a list takes 2 to 5000, so use another column."
+    )
+    assert campaigning.said({"problem": problem, "problems": []}) == [
+        f"Its query cannot be answered. {problem}"
+    ]
 
 
 def test_the_campaign_command_says_every_rule_in_force_and_which_are_defaults():

@@ -302,7 +302,7 @@ class Values(Task):
         found = self.warehouse.answer(self.week, *items_sql(self.query, self.week))["item"]
         if not 1 < len(found) <= MOST_VALUES:
             raise QueryError(
-                f"{self.column} has {len(found)} values here; a list takes 2 to {MOST_VALUES}, so use another column.",
+                f"{self.column} has {len(found)} value{'' if len(found) == 1 else 's'} here; a list takes 2 to {MOST_VALUES}, so use another column.",
                 self.query.text,
                 self.query.mode_at,
             )
