@@ -6,8 +6,8 @@ backtest) is deleted whole, because a model or a product's figures cannot be unl
 (snapshots, caches, the campaigns' files, Dagster's events) is written again without them. Then every file is
 searched again, and a manifest says what was found before and after.
 
-What remains is one keyed hash in `suppressed.parquet`: whoever has it there is not landed again, even
-where the raw files still hold them.
+What remains are keyed hashes in `suppressed.parquet`: whoever has theirs there is not landed again, even
+where the raw files still hold them, and a withdrawal that means them under another spelling is known to be theirs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -36,6 +36,7 @@ from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, WarehouseEr
 from recs_assets.settings import Settings
 from recs_assets.snapshots import rejected_rows
 from recs_assets.sources import customers_in, resolve_source
+from recs_assets.sources.spellings import id_core, keys_of_person
 from recs_assets.upkeep import open_warehouse, servers
 from recs_assets.warehouse import Warehouse, writer_lock
 
@@ -53,6 +54,7 @@ RECORDS = {"logs", "quality", "storage"}
 EVENT_TABLES = ("event_logs", "asset_keys")
 BINARY = {".duckdb", ".parquet", ".db", ".npz", ".png", ".index", ".msgpack", ".gpickle"}
 _KEY_CHECK = "recs_assets: which key"
+_ALSO = "recs_assets: also known as "
 
 
 class ErasureError(RecsError):
@@ -74,6 +76,8 @@ class Suppression:
         self.path = home / SUPPRESSED
         self._key = None if key is None else key.get_secret_value().encode()
         self._erased: dict[str, datetime] = {}
+        # Per customer the hashes of their other spellings and of their addresses.
+        self._others: dict[str, tuple[str, ...]] = {}
         if not self.path.exists():
             return
         if self._key is None:
@@ -87,7 +91,9 @@ class Suppression:
                 f"RECS_HASH_KEY is not the key that {self.path} was written with: set that one, or the erased "
                 "customers would be landed again."
             )
-        self._erased = {row["customer_hash"]: row["erased_at"] for row in table.to_pylist()}
+        for row in table.to_pylist():
+            self._erased[row["customer_hash"]] = row["erased_at"]
+            self._others[row["customer_hash"]] = tuple(row.get("other_hashes") or ())
 
     def hash(self, customer_id: str) -> str:
         """The hex HMAC of an id.
@@ -102,6 +108,10 @@ class Suppression:
             )
         return hmac.new(self._key, customer_id.strip().encode(), hashlib.sha256).hexdigest()
 
+    def _other(self, key: str) -> str:
+        """The hash of a key: not that of the same text as an id, nor an `email_hash`, which readers of the tables have."""
+        return self.hash(f"{_ALSO}{key}")
+
     def since(self, customer_id: str) -> datetime | None:
         """When the customer was erased; None where they were not."""
         return self._erased.get(self.hash(customer_id))
@@ -112,20 +122,35 @@ class Suppression:
             return []
         return [one for one in customer_ids if self.hash(one) in self._erased]
 
-    @property
-    def filter(self) -> Callable[[Iterable[str]], list[str]] | None:
-        """`among`, or None where nobody was erased, so that landing need not ask."""
-        return self.among if self._erased else None
+    def known_by(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys (`spellings.keys_of_person`) that somebody erased had."""
+        known = {digest for others in self._others.values() for digest in others}
+        return {key for key in keys if known and self._other(key) in known}
 
-    def add(self, customer_id: str, now: datetime) -> str:
-        """Remember an erased customer; the hash. Written aside and renamed."""
+    def addresses_of(self, customer_id: str, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that the erased customer had."""
+        own = self._others.get(self.hash(customer_id), ())
+        return {key for key in keys if own and self._other(key) in own}
+
+    @property
+    def filter(self) -> Suppression | None:
+        """Itself, or None where nobody was erased, so that landing need not ask."""
+        return self if self._erased else None
+
+    def add(self, customer_id: str, now: datetime, addresses: Iterable[str] = ()) -> str:
+        """Remember an erased customer, and by what a later file may mean them; the hash. Written aside and renamed."""
         digest = self.hash(customer_id)
         self._erased.setdefault(digest, now)
+        keys = {key for address in (None, *addresses) for key in keys_of_person(customer_id, address)}
+        self._others[digest] = tuple(sorted({*self._others.get(digest, ()), *map(self._other, keys)}))
         table = pa.table(
             {
                 "customer_hash": pa.array(sorted(self._erased), pa.string()),
                 "erased_at": pa.array(
                     [self._erased[one] for one in sorted(self._erased)], pa.timestamp("us")
+                ),
+                "other_hashes": pa.array(
+                    [self._others.get(one, ()) for one in sorted(self._erased)], pa.list_(pa.string())
                 ),
             }
         ).replace_schema_metadata({"key_check": self.hash(_KEY_CHECK)})
@@ -142,6 +167,7 @@ class Traces:
     Attributes:
         customer_id: the id.
         emails: addresses in the build files' raw customers that nobody else has.
+        addresses: all of theirs there.
         hashes: keyed hashes of these, as the email table has them.
         orders: ids of their orders.
         plain: the id is long enough, and no part of anybody's or anything's else, to be searched in any bytes.
@@ -149,6 +175,7 @@ class Traces:
 
     customer_id: str
     emails: tuple[str, ...]
+    addresses: tuple[str, ...]
     hashes: tuple[str, ...]
     orders: tuple[str, ...]
     plain: bool
@@ -290,7 +317,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
             landed = _count_in_shop_files(settings, warehouse, customer_id, searched)
         elif not before and not any(entries.values()):
             return Forgotten(digest, since, {}, [], {}, {}, (), searched, None)
-        suppression.add(customer_id, now)
+        suppression.add(customer_id, now, traces.addresses)
         for name, server in caches.items():
             if entries[name]:
                 server.purge(customer_id)
@@ -373,16 +400,10 @@ def nearest(customer_id: str, ids: Iterable[str]) -> list[str]:
     named: dict[str, list[str]] = {}
     for one in sorted(ids):
         if "@" not in one:
-            named.setdefault(_core(one), []).append(one)
-    core = _core(customer_id)
+            named.setdefault(id_core(one), []).append(one)
+    core = id_core(customer_id)
     alike = [core] if core in named else difflib.get_close_matches(core, named, 3, 0.6)
     return [one for name in alike for one in named[name]][:3]
-
-
-def _core(customer_id: str) -> str:
-    """What is left of an id without case, signs, a trailing .0 and zeros before a number."""
-    signless = re.sub(r"[\W_]", "", re.sub(r"\.0+$", "", customer_id.strip().casefold()))
-    return re.sub(r"(?<!\d)0+(?=\d)", "", signless)
 
 
 def _rewrite(
@@ -471,11 +492,12 @@ def _how(traces: Traces) -> list[str]:
 
 
 def _traces(warehouse: Warehouse, customer_id: str, settings: Settings) -> Traces:
-    emails, orders, others = warehouse.personal(customer_id)
+    emails, shared, orders, others = warehouse.personal(customer_id)
     key = settings.hash_key.get_secret_value().encode()
     plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
-    addresses = tuple(sorted(emails))
-    return Traces(customer_id, addresses, tuple(keyed_hash(addresses, key)), tuple(sorted(orders)), plain)
+    own = tuple(sorted(emails))
+    hashes = tuple(keyed_hash(own, key))
+    return Traces(customer_id, own, tuple(sorted(emails | shared)), hashes, tuple(sorted(orders)), plain)
 
 
 def _search(places: list[Path], traces: Traces, warehouse: Warehouse) -> tuple[dict[Path, _Found], int]:

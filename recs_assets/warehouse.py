@@ -939,11 +939,11 @@ class Warehouse:
 
     # -- forgetting -----------------------------------------------------------------------
 
-    def personal(self, customer_id: str) -> tuple[set[str], set[str], set[str]]:
+    def personal(self, customer_id: str) -> tuple[set[str], set[str], set[str], set[str]]:
         """What else a customer can be found by, from the build files and the snapshots.
 
         Returns:
-            Their addresses that are nobody else's too, the ids of their orders, and the ids of others
+            Their addresses that are nobody else's too, those that others have, too, the ids of their orders, and the ids of others
             (customers, products, orders of other customers) that are equal to theirs or have it as a part.
         """
         emails, shared, orders, others = set(), set(), set(), set()
@@ -972,7 +972,7 @@ class Warehouse:
                         [customer_id],
                     )
                     found |= {text for (text,) in rows.fetchall()}
-        return emails - shared - {""}, orders, others - orders
+        return emails - shared - {""}, emails & shared - {""}, orders, others - orders
 
     def customer_ids(self) -> set[str]:
         """Every customer's id in the build files and the snapshots."""

@@ -12,12 +12,12 @@ import re
 import threading
 import time
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -45,6 +45,7 @@ from recs_assets.sources.reader import (
     read_files,
     some_of,
 )
+from recs_assets.sources.spellings import keys_of_person, keys_of_spelling
 from recs_assets.sources.statement import FILES, tables_read
 
 SOURCES = Path(__file__).resolve().parent
@@ -75,8 +76,21 @@ _TELLING = {
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
 
 
-# Of some customer ids, those that were erased.
-Erased = Callable[[Iterable[str]], list[str]]
+# In place of whoever was forgotten in `consents`: that somebody said no is counted, who is not kept.
+FORGOTTEN = "\u2205"
+
+
+class Erased(Protocol):
+    """Who was forgotten; of their ids and addresses only hashes are left."""
+
+    def among(self, customer_ids: Iterable[str]) -> list[str]:
+        """Those of the ids that were forgotten."""
+
+    def known_by(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys (`spellings.keys_of_person`) that somebody forgotten had."""
+
+    def addresses_of(self, customer_id: str, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that the forgotten customer had."""
 
 
 @dataclass(frozen=True)
@@ -461,7 +475,10 @@ def land(
         data_dir: folder with the files.
         timezone: the shop's zone; times land as local `TIMESTAMP`. Default: the source's.
         root: folder that every file must lie in once links are followed. Default: `data_dir`.
-        erased: of some customer ids, those whose rows, and whose orders' rows, are not landed.
+        erased: who was forgotten: their rows, and those of their orders, are not landed. In `consents` and
+            `campaign_events` they are known by other spellings of their id and by their address, too; what they
+            wanted there goes on to hold for other accounts with the address, and else is landed in `consents`
+            as nobody's (`FORGOTTEN`).
 
     Returns:
         Rows landed, wall seconds, files read.
@@ -482,8 +499,13 @@ def land(
             session.execute(f"create or replace table {target} ({columns})")
             return LandingResult(0, time.perf_counter() - begun, ())
         gone = None if erased is None else _erased_rows(session, source, table, sql, erased, data_dir, root)
+        renamed: dict[str, str] = {}
+        if gone is not None and (table_name, "customer_id") in _BY_ADDRESS:
+            renamed = _renamed(session, source, table, sql, erased, gone[1], data_dir, root)
+            # What they did is not kept; that they said no is counted.
+            gone = gone[0], [] if table_name == "consents" else [FORGOTTEN]
         with _files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
-            rows = _land_select(session, source, table, sql, target, names, gone)
+            rows = _land_select(session, source, table, sql, target, names, gone, renamed)
     return LandingResult(rows, time.perf_counter() - begun, names)
 
 
@@ -708,13 +730,75 @@ def _erased_rows(
             ids = session.execute(
                 f"select distinct customer_id from {rows} where customer_id is not null"
             ).fetchall()
-            found = erased(one for (one,) in ids)
+            found = erased.among(one for (one,) in ids)
             values = session.execute(
                 f"select distinct value from {rows} where list_contains(?, customer_id) order by 1", [found]
             ).fetchall()
         except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise _unreadable(f"source {source.name!r} ({name})", error) from None
     return column, [value for (value,) in values]
+
+
+def _renamed(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table: Table,
+    sql: str,
+    erased: Erased,
+    exact: list[str],
+    data_dir: Path,
+    root: Path | None,
+) -> dict[str, str]:
+    """Of the spellings in a table that mean somebody forgotten: the account that has their address by now, or FORGOTTEN.
+
+    A spelling that may mean somebody else as well is left to dbt, but for the exact id of the forgotten.
+    """
+    with _files(session, source, sql, f"{table.name}.sql", data_dir, root):
+        spelled = _rows(
+            session, source, table.name, f"select distinct customer_id::varchar from (\n{_bare(sql)}\n)"
+        )
+    spellings = {name for (name,) in spelled if name is not None}
+    people = source.sql("customers")
+    accounts: list[tuple[str, str | None]] = []
+    if people is not None:
+        with _files(session, source, people, "customers.sql", data_dir, root):
+            columns = {row[0] for row in _rows(session, source, "customers", f"describe {_bare(people)}")}
+            email = "email::varchar" if "email" in columns else "null::varchar"
+            accounts = _rows(
+                session,
+                source,
+                "customers",
+                f"select distinct customer_id::varchar, {email} from (\n{_bare(people)}\n) where customer_id is not null",
+            )
+    gone = set(erased.among(name for name, _ in accounts))
+    theirs: dict[str, set[str]] = {}  # of the forgotten who stand in the file still
+    living: dict[str, str] = {}  # key -> the first account that has it
+    for name, email in sorted(accounts, key=lambda account: account[0]):
+        keys = keys_of_person(name, email)
+        if name in gone:
+            theirs.setdefault(name, set()).update(keys)
+        else:
+            for key in keys:
+                living.setdefault(key, name)
+    known = set().union(*theirs.values()) if theirs else set()
+    addresses = [key for key in living if "@" in key]
+    renamed = {}
+    for name in sorted(spellings):
+        keys = keys_of_spelling(name)
+        if name in exact:
+            shared = [key for key in theirs.get(name, ()) if "@" in key and key in living]
+            shared += sorted(erased.addresses_of(name, addresses))
+            renamed[name] = living[min(shared)] if shared else FORGOTTEN
+        elif not any(key in living for key in keys) and (keys & known or erased.known_by(keys)):
+            renamed[name] = FORGOTTEN
+    return renamed
+
+
+def _rows(session: duckdb.DuckDBPyConnection, source: Source, table_name: str, sql: str) -> list[tuple]:
+    try:
+        return session.execute(sql).fetchall()
+    except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+        raise _unreadable(f"source {source.name!r} ({table_name})", error) from None
 
 
 def customers_in(
@@ -767,9 +851,11 @@ def _land_select(
     target: str,
     names: tuple[str, ...],
     gone: tuple[str, list[str]] | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> int:
     """Write the SELECT's rows into `target` under the declared names, types and order, but for those
-    whose column (the first of `gone`) is one of the values (the second)."""
+    whose column (the first of `gone`) is one of the values (the second). Customers in `renamed` get the new name;
+    what FORGOTTEN wanted is that they are gone."""
     where = some_of(names) if source.folder is None else f"source {source.name!r} ({table.name}.sql)"
     try:
         found = {row[0]: row[1] for row in session.execute(f"describe {_bare(sql)}").fetchall()}
@@ -799,9 +885,22 @@ def _land_select(
                 if gone is None
                 else f"where not coalesce(list_contains(?, {quote(gone[0])}::varchar), false)"
             )
+            rows: str = f"(\n{_bare(sql)}\n)"
+            values: list[Any] = []
+            if renamed:
+                old, new = list(renamed), list(renamed.values())
+                name = "coalesce(map_extract(map(?::varchar[], ?::varchar[]), customer_id::varchar)[1], customer_id::varchar)"
+                if "state" in found:
+                    # Nobody else comes back because somebody who was forgotten did.
+                    back = "list_contains(?::varchar[], customer_id::varchar) and lower(trim(state::varchar)) = 'subscribed'"
+                    rows, values = f"(select * from {rows} where not coalesce({back}, false))", [old]
+                rows, values = f"(select * replace ({name} as customer_id) from {rows})", [old, new, *values]
+                if "state" in found:
+                    state = "case when customer_id = ? then 'erased' else state::varchar end"
+                    rows, values = f"(select * replace ({state} as state) from {rows})", [FORGOTTEN, *values]
             session.execute(
-                f"create or replace table {target} as select {select} from (\n{_bare(sql)}\n) {kept}",
-                [] if gone is None else [gone[1]],
+                f"create or replace table {target} as select {select} from {rows} {kept}",
+                [*values, *([] if gone is None else [gone[1]])],
             )
             if source.folder is not None:  # canonical files were searched line by line
                 for name in _identifiers(table):

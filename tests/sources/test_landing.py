@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import doctest
 import gzip
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import date, datetime
@@ -13,7 +15,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from pydantic import SecretStr
 
+from recs_assets.erasure import Suppression
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
 from recs_assets.sources import (
     fingerprint,
@@ -23,7 +27,10 @@ from recs_assets.sources import (
     load_source,
     resolve_source,
     source_names,
+    spellings,
 )
+from recs_assets.sources.landing import FORGOTTEN
+from recs_assets.sources.spellings import WORDS_BEFORE_IDS
 
 REPO = Path(__file__).resolve().parents[2]
 TINY = REPO / "examples" / "tiny_shop"
@@ -756,7 +763,7 @@ def test_completejourney_promotions_are_a_weekly_calendar(con):
     ).fetchall() == [(datetime(2016, 12, 5), datetime(2017, 1, 2), datetime(2017, 1, 9))]
 
 
-def test_rows_of_the_erased_and_of_their_orders_are_not_landed(con, shop):
+def test_rows_of_the_erased_and_of_their_orders_are_not_landed(con, shop, tmp_path):
     (shop / "customers.csv").write_text(CUSTOMERS + "gone,2024-01-01,true\n")
     (shop / "orders.csv").write_text(ORDERS + "o2,gone,2024-05-01 10:00:00,completed\n")
     (shop / "order_items.csv").write_text(ITEMS + "o2,1,p1,1,2.5\no3,1,p1,1,2.5\n")
@@ -765,9 +772,8 @@ def test_rows_of_the_erased_and_of_their_orders_are_not_landed(con, shop):
     )
     source = resolve_source("auto", shop)
 
-    def erased(ids):
-        return [one for one in ids if one == "gone"]
-
+    erased = Suppression(tmp_path, SecretStr("a secret for tests only"))
+    erased.add("gone", datetime(2024, 6, 1))
     landed = [
         land(con, source, table, shop, erased=erased).rows
         for table in ("customers", "products", "orders", "order_items", "returns", "reviews")
@@ -777,3 +783,71 @@ def test_rows_of_the_erased_and_of_their_orders_are_not_landed(con, shop):
     # The line of an order that nobody made stays, for the quarantine.
     assert con.execute("select order_id from raw.order_items order by 1").fetchall() == [("o1",), ("o3",)]
     assert con.execute("select return_id from raw.returns").fetchall() == [("r2",)]
+
+
+GONE = {
+    "g34": "Gone@Example.com",  # under every spelling
+    "g35": "pair@example.com",  # c1 has the address, too
+    "g36": "back@example.com",  # unsubscribed and came back; c2 has the address, too
+}
+SAID = [
+    ("g34", "unsubscribed"), ("G-34", "unsubscribed"), ("34.0", "objected"), ("customer 34", "unsubscribed"),
+    ("mailto:gone@example.com", "unsubscribed"), ("g34", "subscribed"), ("x34", "unsubscribed"),
+    ("g35", "objected"), ("pair@example.com", "unsubscribed"),
+    ("g36", "unsubscribed"), ("g36", "subscribed"), ("7", "unsubscribed"), ("somebody@example.com", "unsubscribed"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("cleaned", [False, True])
+def test_what_the_forgotten_said_is_known_as_theirs_under_any_spelling(con, shop, tmp_path, cleaned):
+    """By hashes, whether the shop has taken them out of its customers or not. What fits nobody, or somebody who is
+    there, is left as it is; an account with the same address does not lose the no."""
+    erased = Suppression(tmp_path, SecretStr("a secret for tests only"))
+    for name, address in GONE.items():
+        erased.add(name, datetime(2024, 6, 1), [address])
+    people = {"c1": "PAIR@example.com", "c2": "back@example.com", "7": "seven@example.com"}
+    rows = people if cleaned else people | GONE
+    (shop / "customers.csv").write_text(
+        "customer_id,email,email_eligible\n"
+        + "".join(f"{name},{email},true\n" for name, email in rows.items())
+    )
+    (shop / "consents.csv").write_text(
+        "customer_id,state,effective_at\n"
+        + "".join(f"{name},{state},2024-05-0{number % 9 + 1}\n" for number, (name, state) in enumerate(SAID))
+    )
+    (shop / "campaign_events.csv").write_text(
+        "event_id,campaign,customer_id,event_type,occurred_at\n"
+        + "".join(
+            f"e{number},mail,{name},complained,2024-05-01\n"
+            for number, name in enumerate(("g34", "G34", "g35", "c2", "x34"))
+        )
+    )
+    source = resolve_source("auto", shop)
+    assert land(con, source, "consents", shop, erased=erased).rows == 11
+    assert con.execute(
+        "select customer_id, state, count(*) from raw.consents group by all order by all"
+    ).fetchall() == [
+        ("7", "unsubscribed", 1),
+        ("c1", "objected", 1),
+        ("c2", "unsubscribed", 1),
+        ("pair@example.com", "unsubscribed", 1),
+        ("somebody@example.com", "unsubscribed", 1),
+        ("x34", "unsubscribed", 1),
+        (FORGOTTEN, "erased", 5),
+    ]
+    land(con, source, "campaign_events", shop, erased=erased)
+    assert con.execute("select event_id, customer_id from raw.campaign_events order by 1").fetchall() == [
+        ("e2", "c1"),
+        ("e3", "c2"),
+        ("e4", "x34"),
+    ]
+
+
+def test_words_before_ids_are_those_of_the_macro():
+    macro = (Path(__file__).parents[2] / "dbt_project" / "macros" / "consent.sql").read_text()
+    body = macro.split("macro words_before_ids()")[1].split("endmacro")[0]
+    assert set(re.findall(r"'(\w+)'", body)) == WORDS_BEFORE_IDS
+
+
+def test_the_examples_of_spellings():
+    assert doctest.testmod(spellings).failed == 0
