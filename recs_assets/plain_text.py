@@ -25,8 +25,9 @@ _BLOCK = (
 _UNSEEN = re.compile(r"<(script|style)\b[^<>]*>.*?</\1\s*>|<!--.*?-->|<!doctype[^<>]*>", re.I | re.S)
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.S)
 # A last tag may be cut off where an export cut the text.
-_BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK})(?:\s[^<>]*)?/?(?:>|(?<=[\s\"'=/])\Z)", re.I)
-_INLINE_TAG = re.compile(rf"</?(?:{_INLINE})(?:\s[^<>]*)?/?>|<(?:{_INLINE})\s+[a-z-]+=[^<>]*\Z", re.I)
+# Browsers take a slash for a blank: <svg/onload=...> is a tag.
+_BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK})(?:[\s/][^<>]*)?/?(?:>|(?<=[\s\"'=/])\Z)", re.I)
+_INLINE_TAG = re.compile(rf"</?(?:{_INLINE})(?:[\s/][^<>]*)?/?>|<(?:{_INLINE})\s+[a-z-]+=[^<>]*\Z", re.I)
 # Named entities end with a semicolon here: "R&D" and "salt&notes" are text.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7};?|#[xX][0-9a-fA-F]{1,6};?|[A-Za-z][A-Za-z0-9]{1,31};)")
 # Soft hyphens, zero-width blanks, marks of direction and of byte order, and control characters but blanks.

@@ -30,6 +30,7 @@ from recs_assets.plain_text import plain_text
             "I <3 tea, 5 < 6 > 4, a<b, Cable <USB-C> to <Lightning>",
         ),
         ("Mug<script>alert('x')</script><style>b{}</style><!-- old <b> --> blue", "Mug blue"),
+        ("Mug <svg/onload=alert(1)><a/href=x>lid</a> and/or cup", "Mug lid and/or cup"),
         ("<![CDATA[Mug & cup]]>", "Mug & cup"),
         ('A long text <a href="https://exam', "A long text"),
         ("A long text <br", "A long text <br"),

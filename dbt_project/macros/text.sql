@@ -33,7 +33,9 @@
         'null', '(null)', '[null]', '<null>', '\n', 'nil', 'none', '(none)', 'nan', '-nan', '<na>', 'n/a', 'n.a.', '(n/a)',
         '#n/a', '#na', '#null!', '#ref!', '#value!', '#name?', '#div/0!', 'undefined', '[object object]', 'unknown',
         '(unknown)', 'not available', 'not applicable', 'not set', '(not set)', '(blank)', 'tbd', '?', '-', '--', '---',
-        '–', '—', '.', 'k.a.', 'k. a.', 'unbekannt', 'inconnu', 'desconocido', 'onbekend', 'sconosciuto'
+        '–', '—', '.', '...', '…', '_', '/', '*', '[]', '{}', '""', 'n\a', 'n/d', 'n.v.t.', 'nvt', 'not specified',
+        'unspecified', 'keine angabe', 'nicht angegeben', 'non disponible', 'k.a.', 'k. a.', 'unbekannt', 'inconnu',
+        'desconocido', 'onbekend', 'sconosciuto'
     )
 {%- endmacro %}
 

@@ -157,6 +157,16 @@ def load_source(folder: Path) -> Source:
             f"source {folder.name!r}: {stray[0]}.sql names no canonical table; rename it to one of "
             f"{', '.join(RAW_TABLES)}."
         )
+    texts = " ".join(
+        _text(sql, f"source {folder.name!r} ({sql.name})").lower() for sql in folder.glob("*.sql")
+    )
+    for file in files:
+        stem = file.stem.lower()
+        if stem in RAW_TABLES and not re.search(rf'\b{FILES}"?\s*\.\s*"?{stem}\b', texts):
+            raise SettingsError(
+                f"{where}: file {file.name!r} is declared and no SQL reads it, so {stem} would be empty; write "
+                f"{stem}.sql, or name the file in ignored_files instead."
+            )
     stems = [file.stem for file in files]
     doubled = [stem for stem in stems if stems.count(stem) > 1]
     if doubled:

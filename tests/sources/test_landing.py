@@ -205,6 +205,21 @@ def test_declarations_are_checked(tmp_path, change, sentence):
     assert str(error.value).startswith(f"source 'mini' (source.toml): {sentence}")
 
 
+def test_a_file_of_a_table_that_no_sql_reads_is_refused(tmp_path):
+    """Who said no would be left out without a word."""
+    sources = make_source(tmp_path, "select 1")
+    toml = sources / "mini" / "source.toml"
+    toml.write_text(toml.read_text() + '\n[files."consents_*.csv".columns]\nid = "VARCHAR"\n')
+    with pytest.raises(SettingsError) as error:
+        load_source(sources / "mini")
+    assert str(error.value) == (
+        "source 'mini' (source.toml): file 'consents_*.csv' is declared and no SQL reads it, so consents would be empty; "
+        "write consents.sql, or name the file in ignored_files instead."
+    )
+    (sources / "mini" / "consents.sql").write_text('select id as customer_id from files."consents"')
+    assert load_source(sources / "mini").files[-1].stem == "consents"
+
+
 def test_sources_of_the_deployment_are_found_beside_those_of_the_code(tmp_path):
     data = tmp_path / "data"
     data.mkdir()
