@@ -172,13 +172,24 @@
             ) }}
             or {{ matches_pattern(key, '^[.]|[.]@|[.][.]') }}
             or length({{ key }}) > 254
-            or {{ matches_pattern(key, '[@.](invalid|localhost|localdomain)$') }}
+            or {{ matches_pattern(key, '[@.](invalid|localhost|localdomain|local|lan|internal)$') }}
+            or {{ matches_pattern(key, '^(name|your|yourname|you|me|no)@(your|my)?(domain|company|email|mail)[.](com|de)$') }}
+            -- What forms are filled with: asdf@asdf.de.
+            or {{ local }} = split_part(split_part({{ key }}, '@', 2), '.', 1) and {{ local }} in (
+                'x', 'xx', 'xxx', 'a', 'aa', 'aaa', 'abc', 'asd', 'asdf', 'qwe', 'qwer', 'qwerty', 'no', 'na', 'nil', 'email', 'mail',
+                'demo', 'example', '1', '12', '123', '1234', '12345'
+            )
+            or {{ matches_pattern(
+                local,
+                '^(guest|gast|invite|anonym(ous|i[sz]ed|isiert)?|deleted|erased|geloescht|dummy|fake|invalid|unknown|unbekannt'
+                ~ '|noemail|nomail)[0-9]+$'
+            ) }}
             or {{ matches_pattern(key, '@(none|null|nomail|noemail|no-mail|no-email|noreply|no-reply)[.]') }}
             or {{ matches_pattern(local, '^(noreply|donotreply|dontreply)') }}
             or {{ local }} in (
                 'nobody', 'noone', 'none', 'null', 'noemail', 'nomail', 'noaddress', 'unknown', 'unbekannt', 'guest', 'gast',
-                'anonymous', 'anonym', 'dummy', 'fake', 'invalid', 'undefined', 'placeholder', 'mailerdaemon', 'keine',
-                'keinemail', 'keineemail', 'niemand', 'notprovided', 'deleted', 'erased', 'geloescht'
+                'anonymous', 'anonym', 'dummy', 'fake', 'invalid', 'undefined', 'placeholder', 'mailerdaemon',
+                'postmaster', 'hostmaster', 'abuse', 'anonymized', 'anonymised', 'keine', 'keinemail', 'keineemail', 'niemand', 'notprovided', 'deleted', 'erased', 'geloescht'
             )
             then 'unusable'
         else 'usable'

@@ -41,6 +41,11 @@ silent as (
     select {{ address_key('email') }} as spelling
     from {{ ref('base_customers') }}
     where joined_at >= {{ consents_until() }} or reject_reason <> 'duplicate_row'
+    union
+    -- Nobody is written to at an address that is not usable, so whoever says no by it is nobody's stranger.
+    select {{ address_key('email') }} as spelling
+    from {{ ref('base_customers') }}
+    where {{ address_kind(address_key('email')) }} in ('unusable', 'test') and position('@' in email) > 0
 
 ),
 
