@@ -30,13 +30,13 @@
     end
 {%- endmacro %}
 
-{# Of a group, the value of the row with the greatest `at`; null where no row has one. #}
+{# Of a group, the value of the row with the greatest `at`, of several the greatest; null where no row has one. #}
 {% macro latest(value, at) -%}
     {{ return(adapter.dispatch('latest', 'recs')(value, at)) }}
 {%- endmacro %}
 
 {% macro duckdb__latest(value, at) -%}
-    arg_max({{ value }}, {{ at }})
+    arg_max({{ value }}, struct_pack(at := {{ at }}, then_by := {{ value }}))
 {%- endmacro %}
 
 {# A value of the group that so large a share of the others does not exceed; null where none is known. #}

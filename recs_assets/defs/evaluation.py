@@ -26,6 +26,7 @@ from recs_assets.defs.results import (
 )
 from recs_assets.evaluation.backtest import Fold, backtest, pooled
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summary_markdown
+from recs_assets.evaluation.gates import TEST_ANCHOR
 from recs_assets.evaluation.promotion import Decision, decide
 from recs_assets.evaluation.waterfall import waterfall
 from recs_assets.learning import Trained, every_candidate, listed_customers, lists_path, trained
@@ -196,7 +197,7 @@ def _forecasts(
         price = fold.known.products["price"].to_numpy(dtype=float, na_value=0.0)[product]
         bought = stored(fold.truth, customer, product)
         test = {
-            "campaign": "test_anchor",
+            "campaign": TEST_ANCHOR,
             "forecast_as_of": fold.known.as_of,
             "window_end": fold.known.as_of + timedelta(days=deployment.horizon_days),
             "customers": len(np.unique(customer)),

@@ -35,6 +35,7 @@ EXIT = {
     "fill": "Enough of the eligible customers have a full email.",
     "sameness": "Customers do not all get the same.",
 }
+WARNINGS = {"forecast": "What earlier weeks promised was bought."}
 # The one model that gives everybody the same list on purpose.
 IMPERSONAL = ORDER[0]
 STOREFRONT = "customer_recommendations"
@@ -90,7 +91,13 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
         deps=[
             *(
                 model_key(table)
-                for table in ("recommendations", "email_selection", "campaign_outcomes", "decisions")
+                for table in (
+                    "recommendations",
+                    "email_selection",
+                    "campaign_outcomes",
+                    "decisions",
+                    "forecasts",
+                )
             ),
             RANKER_KEY,
             raw_key("orders"),
@@ -100,7 +107,8 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
         kinds={"python", "duckdb"},
         description="Every gate's verdict of the week: what came in, the model, the lists.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset=key, blocking=True, description=text) for name, text in EXIT.items()
+            dg.AssetCheckSpec(name, asset=key, blocking=name in EXIT, description=text)
+            for name, text in (EXIT | WARNINGS).items()
         ],
     )
     def verdicts_of_the_week(
@@ -126,12 +134,13 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
                 verdicts += _of_campaign(warehouse, week, name, outcomes, available, limits, personal)
         verdicts = gates.overrule(verdicts, deployment.settings.gate_override)
         consent = gates.consent(warehouse.withdrawal_counts(week), warehouse.unknown_event_types(week))
+        forecasts = gates.forecasts(warehouse.model_table(week, "forecasts"), limits.forecast)
         _, earlier = warehouse.verdicts_before(week)
         judged = pd.concat(
             [
                 warehouse.model_table(week, LANDING_GATES),
                 warehouse.model_table(week, RANKER_GATES),
-                gates.table([gates.baselines(decisions), *consent, *verdicts]),
+                gates.table([gates.baselines(decisions), *consent, *forecasts, *verdicts]),
             ],
             ignore_index=True,
         )
@@ -148,6 +157,16 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
             }
         )
         yield from _results(context, key, EXIT, verdicts)
+        for one in forecasts:
+            if not one.passed:
+                context.log.warning(f"Gate {one.gate} warns: {one.sentence}")
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name="forecast",
+            passed=all(one.passed for one in forecasts),
+            severity=dg.AssetCheckSeverity.WARN,
+            description=" ".join(one.sentence for one in forecasts),
+        )
 
     return verdicts_of_the_week
 

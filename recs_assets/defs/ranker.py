@@ -52,6 +52,7 @@ from recs_assets.warehouse import Warehouse
 
 FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
+BEFORE_REFIT = "ranker_before_refit"  # the model as it was tested, which a later week's gate compares with
 RANKER_GATES = "gates_ranker"  # the table of its verdicts
 MAP_AT = 12
 NOTHING_LEARNED = "No candidate was bought in a label window: nothing to learn"
@@ -73,7 +74,8 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
     ) -> dg.MaterializeResult:
         week = week_of(context)
         # What an earlier run of the week left must not pass for this one's.
-        shutil.rmtree(model_path(warehouse, week, "ranker"), ignore_errors=True)
+        for name in ("ranker", BEFORE_REFIT):
+            shutil.rmtree(model_path(warehouse, week, name), ignore_errors=True)
         for stale in lists_path(warehouse, week, "", week, "all").parent.glob("ranker*.parquet"):
             stale.unlink()
         last = _last_good(deployment, warehouse, week)
@@ -99,6 +101,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
             **together(found.lessons), rounds=found.model.rounds_, used=found.model.used_
         )
         facts = found.facts
+        found.model.save(model_path(warehouse, week, BEFORE_REFIT), anchors=facts["anchors"])
         digest = final.save(model_path(warehouse, week, "ranker"), **facts)
         refitted = time.monotonic()
         _list_week(deployment, warehouse, week, final)
@@ -132,29 +135,47 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
 @dataclass(frozen=True)
 class LastGood:
-    """The ranker of the newest earlier published week, or why there is none to compare with."""
+    """The ranker of the newest earlier published week.
+
+    Attributes:
+        ranker: as published, refitted with its own test anchor; None where there is none.
+        before_refit: as it was tested: it has learned from nothing after its own test anchor.
+        week: whose they are.
+        why: why one of them is missing.
+    """
 
     ranker: Ranker | None
+    before_refit: Ranker | None
     week: date | None
     why: str = ""
+
+    def comparable(self, test: date) -> Ranker | None:
+        """The model that has seen no day from `test` on, if there is one."""
+        one = self.before_refit
+        return one if one is not None and date.fromisoformat(one.facts_["anchors"][-1]) <= test else None
 
 
 def _last_good(deployment: Deployment, warehouse: Warehouse, week: date) -> LastGood:
     earlier, _ = warehouse.verdicts_before(week)
     if earlier is None:
-        return LastGood(None, None, "ranker: no earlier week is published to compare with")
+        return LastGood(None, None, None, "ranker: no earlier week is published to compare with")
     folder = model_path(warehouse, earlier, "ranker")
     if not folder.exists():
-        return LastGood(None, earlier, f"ranker: week {earlier} has none, or it is no longer kept")
+        return LastGood(None, None, earlier, f"ranker: week {earlier} has none, or it is no longer kept")
     try:
         found = Ranker.load(folder, deployment.settings.threads)
         Calibrator.from_json(found.facts_["calibration"])
     except ArtefactError as error:
-        return LastGood(None, earlier, f"ranker: that of week {earlier} cannot be used ({error})")
+        return LastGood(None, None, earlier, f"ranker: that of week {earlier} cannot be used ({error})")
     if unknown := sorted(set(found.features_) - set(BY_NAME)):
         why = f"ranker: that of week {earlier} knows features that are gone ({', '.join(unknown)})"
-        return LastGood(None, earlier, why)
-    return LastGood(found, earlier)
+        return LastGood(None, None, earlier, why)
+    try:
+        tested = Ranker.load(model_path(warehouse, earlier, BEFORE_REFIT), deployment.settings.threads)
+    except ArtefactError:
+        tested = None
+    why = "" if tested else f"ranker: week {earlier} keeps none as it was before its refit"
+    return LastGood(found, tested, earlier, why)
 
 
 def _kept(
@@ -167,6 +188,8 @@ def _kept(
     origin = last.ranker.facts_.get("kept_from", {}).get("week", last.week.isoformat())
     facts = last.ranker.facts_ | {"kept_from": {"week": origin, "why": why}}
     digest = last.ranker.save(model_path(warehouse, week, "ranker"), **facts)
+    if last.before_refit is not None:
+        last.before_refit.save(model_path(warehouse, week, BEFORE_REFIT), **last.before_refit.facts_)
     warn(f"The ranker of week {origin} is kept for week {week}.")
     return {"trained": False, "kept_from": origin, "why": why, **numbers({"sha256": digest})}
 
@@ -230,9 +253,10 @@ def _fold(
     scores, lesson = tested.examined(model, rows)
     verdicts = _judged(deployment, warehouse, tested, raw, scores, last)
     if refused := [one.sentence for one in verdicts if one.blocks]:
-        if last.ranker is not None:
+        # What the refitted one scores here it has partly learned: its figures would be no test.
+        if (before := last.comparable(test)) is not None:
             for one in (kept, tested):
-                _write_lists(deployment, warehouse, one, _scored(warehouse, one, last.ranker))
+                _write_lists(deployment, warehouse, one, _scored(warehouse, one, before))
         return Tested(model, verdicts, " ".join(refused))
     _write_lists(deployment, warehouse, kept, raw)
     _write_lists(deployment, warehouse, tested, scores)
@@ -265,14 +289,19 @@ def _judged(
     limits, candidates = deployment.gates, tested.candidates
     finite = gates.finite(np.concatenate([raw, scores]), "ranker")
     verdicts = [finite, *gates.spread(candidates.customer, candidates.product, scores, "ranker", limits)]
-    if last.ranker is None:
-        verdicts.append(gates.incomparable(last.why))
+    before = last.comparable(tested.anchor)
+    if before is None:
+        why = (
+            last.why
+            or f"ranker: that of week {last.week} was tested after {tested.anchor} and has seen its days"
+        )
+        verdicts.append(gates.incomparable(why))
     elif not finite.passed:
         verdicts.append(gates.incomparable("ranker: scores that are not finite cannot be compared"))
     else:
         lists = {
             "new": candidates.ranked(scores, MAP_AT),
-            "old": candidates.ranked(_scored(warehouse, tested, last.ranker), MAP_AT),
+            "old": candidates.ranked(_scored(warehouse, tested, before), MAP_AT),
         }
         listed = listed_customers(deployment, warehouse, tested.week, tested.anchor)
         values = customer_values(lists, tested.known, tested.truth, listed, k=MAP_AT)

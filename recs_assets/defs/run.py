@@ -430,7 +430,8 @@ def print_summary() -> None:
     if unexplained:
         print(unexplained)
     for gate, sentence, reason in failed:
-        what = "refused the new ranker" if reason is None else f"is overridden ({reason})"
+        what = "warns" if gate == "forecast" else "refused the new ranker"
+        what = what if reason is None else f"is overridden ({reason})"
         print(f"Gate {gate} {what}: {sentence}")
     print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))

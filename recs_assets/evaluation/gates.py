@@ -22,6 +22,8 @@ from recs_assets.schema import RAW_TABLES
 
 # Of a list, the places whose products make the set that `sameness` compares.
 SET_OF = 12
+# The campaign of recs.forecasts that is none: the ranker's first rows at the week's test anchor.
+TEST_ANCHOR = "test_anchor"
 
 # What a reader of a refusal can do about it, per gate that blocks.
 ADVICE = {
@@ -112,6 +114,14 @@ class Successor(_Model):
     min_customers: Annotated[int, Field(ge=2)]
 
 
+class Forecast(_Model):
+    """How far what was promised may lie from what was bought, as a ratio."""
+
+    low: Annotated[float, Field(gt=0, le=1)]
+    high: Annotated[float, Field(ge=1)]
+    min_purchases: Annotated[int, Field(ge=1)]
+
+
 class Gates(_Model):
     """Every threshold (recs_assets/gates.yaml)."""
 
@@ -120,6 +130,7 @@ class Gates(_Model):
     freshness: Freshness
     lists: Lists
     model: Successor
+    forecast: Forecast
 
 
 # -- verdicts ---------------------------------------------------------------------------------
@@ -459,9 +470,8 @@ def successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, s
     """A newly trained ranker against the last published week's, on the same test candidates.
 
     Refused where the paired bootstrap interval of new - old lies wholly below -tolerance. The interval
-    widens by itself where customers are few, but no resample of a handful shows what it lacks. The old
-    ranker was refitted with its own test anchor, whose label window may overlap the one it is judged in
-    here, which the new one has never seen: the bar is strict, and errs towards what is known to work.
+    widens by itself where customers are few, but no resample of a handful shows what it lacks. Both are as
+    they were tested, before the refit: neither has learned from a day of the label window they are judged in.
 
     Args:
         new: float64[customers], MAP@12 of the new ranker's lists.
@@ -508,6 +518,40 @@ def baselines(decisions: pd.DataFrame) -> Verdict:
     )
     passed = bool(row["promoted"]) and bool(np.isfinite(row["ci_low"]))
     return Verdict("baselines", "ranker", float(row["ci_low"]), 0.0, None, passed, text)
+
+
+# -- what was promised ------------------------------------------------------------------------
+
+
+def forecasts(sums: pd.DataFrame, limits: Forecast) -> list[Verdict]:
+    """Purchases promised against purchases made, of every campaign's newest window that is over.
+
+    It blocks nothing, since no week can mend what an earlier one promised; it says which way it was wrong.
+
+    Args:
+        sums: columns campaign, forecast_as_of, forecast_purchases, actual_purchases.
+        limits: the ratio of promised to bought that passes, and from how many purchases on it is judged.
+    """
+    newest = sums.sort_values("forecast_as_of").groupby("campaign", sort=True).tail(1).sort_values("campaign")
+    verdicts = []
+    for row in newest.itertuples(index=False):
+        promised, bought = float(row.forecast_purchases), int(row.actual_purchases)
+        when = "the test anchor's" if row.campaign == TEST_ANCHOR else f"{row.campaign}'s"
+        text = (
+            f"{when} forecast of {pd.Timestamp(row.forecast_as_of).date()} promised {_number(round(promised))} "
+            f"purchases, {_number(bought)} were made"
+        )
+        few = max(promised, bought) < limits.min_purchases
+        unjudged = f"fewer than {limits.min_purchases} purchases" if few else None
+        ratio = promised / max(bought, 1)
+        if not few:
+            text += f", {_percent(round(abs(ratio - 1), 3))} too {'many' if ratio > 1 else 'few'}: a ratio of {ratio:.3g}"
+        verdicts.append(
+            _verdict(
+                "forecast", row.campaign, ratio, text, low=limits.low, high=limits.high, unjudged=unjudged
+            )
+        )
+    return verdicts
 
 
 # -- who said no ------------------------------------------------------------------------------

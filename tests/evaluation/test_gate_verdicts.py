@@ -280,6 +280,42 @@ def test_lists_learned_from_shuffled_interactions_are_refused() -> None:
     assert not gates.successor(new, old, EARLIER, LIMITS, seed=1).passed
 
 
+def test_a_forecast_says_which_way_it_was_wrong() -> None:
+    sums = pd.DataFrame(
+        [
+            ("test_anchor", date(2017, 11, 6), 2900.4, 2804),
+            ("weekly_email", date(2017, 10, 30), 9999.0, 1),  # an older window of the same campaign
+            ("weekly_email", date(2017, 11, 6), 3461.0, 2804),
+            ("shy", date(2017, 11, 6), 90.0, 100),
+            ("shyer", date(2017, 11, 6), 89.0, 100),
+            ("small", date(2017, 11, 6), 99.0, 20),
+            ("nothing", date(2017, 11, 6), 120.0, 0),
+        ],
+        columns=["campaign", "forecast_as_of", "forecast_purchases", "actual_purchases"],
+    )
+    found = {one.subject: one for one in gates.forecasts(sums, LIMITS.forecast)}
+    assert {name: one.passed for name, one in found.items()} == {
+        "nothing": False, "shy": True, "shyer": False, "small": True, "test_anchor": True, "weekly_email": False,
+    }  # fmt: skip
+    assert found["weekly_email"].sentence == (
+        "weekly_email's forecast of 2017-11-06 promised 3,461 purchases, 2,804 were made, 23.4 % too many: a ratio of "
+        "1.23, where at most 1.1 may be."
+    )
+    assert found["shyer"].sentence == (
+        "shyer's forecast of 2017-11-06 promised 89 purchases, 100 were made, 11 % too few: a ratio of 0.89, where "
+        "at least 0.9 must be."
+    )
+    assert found["small"].sentence == (
+        "small's forecast of 2017-11-06 promised 99 purchases, 20 were made (not judged: fewer than 100 purchases)."
+    )
+    assert found["test_anchor"].sentence == (
+        "the test anchor's forecast of 2017-11-06 promised 2,900 purchases, 2,804 were made, 3.4 % too many: a ratio of "
+        "1.03."
+    )
+    assert found["nothing"].value == 120.0
+    assert gates.forecasts(sums.iloc[:0], LIMITS.forecast) == []
+
+
 def test_the_decision_against_the_baselines_is_recorded() -> None:
     decisions = pd.DataFrame(
         [
@@ -392,6 +428,7 @@ def test_every_gate_is_on_the_page() -> None:
         "model",
         "baselines",
         "consent",
+        "forecast",
     }
 
 
