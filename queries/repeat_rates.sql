@@ -1,34 +1,27 @@
--- Which categories are bought again? Share of a product's buyers who bought it on two or more days.
+-- Which categories are bought again? Customers, and how many of them bought one and the same product of the
+-- category on two days or more.
 with pairs as (
 
     select
-        product_id,
         customer_id,
+        product_id,
         count(distinct cast(ordered_at as date)) as days
     from recs.order_lines
-    where net_quantity > 0
-    group by product_id, customer_id
-
-),
-
-by_product as (
-
-    select
-        product_id,
-        count(*) as buyers,
-        count(case when days >= 2 then 1 end) as repeat_buyers
-    from pairs
-    group by product_id
+    where net_quantity > 0 and customer_id is not null
+    group by customer_id, product_id
 
 )
 
 select
     coalesce(products.category, '(none)') as category,
-    count(*) as products_sold,
-    sum(by_product.buyers) as buyers,
-    sum(by_product.repeat_buyers) as repeat_buyers,
-    round(sum(by_product.repeat_buyers) / sum(by_product.buyers), 3) as repeat_share
-from by_product
-inner join recs.products on by_product.product_id = products.product_id
+    count(distinct pairs.product_id) as products_sold,
+    count(distinct pairs.customer_id) as customers,
+    count(distinct case when pairs.days >= 2 then pairs.customer_id end) as repeat_customers,
+    round(
+        count(distinct case when pairs.days >= 2 then pairs.customer_id end)
+        / count(distinct pairs.customer_id), 3
+    ) as repeat_share
+from pairs
+inner join recs.products on pairs.product_id = products.product_id
 group by products.category
-order by repeat_share desc, buyers desc, category;
+order by repeat_share desc, customers desc, category;

@@ -1,12 +1,13 @@
--- Which association rules are strong and rest on enough baskets to be believed?
+-- Which association rules are strong, rest on enough people, and are not chance?
 select
     antecedent_names,
     consequent_name,
     baskets,
+    customers,
     round(confidence, 3) as confidence,
-    round(lift, 2) as lift,
-    round(leverage, 5) as leverage
+    round(lift_shrunk, 2) as lift_shrunk,
+    p_adjusted
 from recs.association_rules
-where as_of = (select max(as_of) from recs.association_rules) and lift > 1
-order by baskets * (lift - 1) desc, antecedent_product_ids, consequent_product_id
+where as_of = (select max(as_of) from recs.association_rules) and customers >= 10 and p_adjusted <= 0.01
+order by lift_shrunk desc, antecedent_product_ids, consequent_product_id
 limit 30;

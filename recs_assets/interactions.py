@@ -200,9 +200,8 @@ class Known:
         rather than counted; they are orders of a reseller or an error, not one shopper's.
         """
         bought = self.purchased
-        basket = np.concatenate([self.events.basket[bought], self.guests.basket])
         product = np.concatenate([self.events.product[bought], self.guests.product])
-        _, row = np.unique(basket, return_inverse=True)
+        row = self._basket_rows
         rows = int(row.max()) + 1 if len(row) else 0
         matrix = sparse.coo_matrix(
             (np.ones(len(row), dtype=np.float32), (row, product)), shape=(rows, self.n_products)
@@ -213,6 +212,22 @@ class Known:
         matrix.data[oversized] = 0
         matrix.eliminate_zeros()
         return matrix
+
+    @cached_property
+    def basket_owners(self) -> np.ndarray:
+        """int64: whose every row of `baskets` is: the customer's code, for a guest's a number of its own above them."""
+        bought = self.purchased
+        row = self._basket_rows
+        owners = self.n_customers + np.arange(int(row.max()) + 1 if len(row) else 0, dtype=np.int64)
+        customer = self.events.customer[bought]
+        owners[row[: len(customer)]] = customer
+        return owners
+
+    @cached_property
+    def _basket_rows(self) -> np.ndarray:
+        """int64: the row in `baskets` of every purchase, then of every guest's."""
+        basket = np.concatenate([self.events.basket[self.purchased], self.guests.basket])
+        return np.unique(basket, return_inverse=True)[1]
 
     @cached_property
     def fingerprint(self) -> str:

@@ -58,7 +58,8 @@ PRODUCT_NEIGHBOURS = {
 RULES = {
     "as_of": DATE, "antecedent_product_ids": "varchar[]", "consequent_product_id": ID,
     "baskets": "bigint", "antecedent_baskets": "bigint", "consequent_baskets": "bigint", "total_baskets": "bigint",
-    "support": REAL, "confidence": REAL, "lift": REAL, "leverage": REAL, "conviction": REAL,
+    "customers": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "lift_shrunk": REAL, "leverage": REAL,
+    "conviction": REAL, "p_value": REAL, "p_adjusted": REAL,
 }  # fmt: skip
 HYBRID = {
     "recommendations": "What the chosen model proposes to every customer and the storefront's rules let pass, each row with its reason.",
@@ -325,9 +326,10 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
             name for name in RULES if name not in ("as_of", "antecedent_product_ids", "consequent_product_id")
         ]
         parts = []
-        longer = model.itemset_rules()
+        pairs, longer = model.pair_rules(), model.itemset_rules()
+        pairs["customers"], longer["customers"] = model.pair_customers(), model.itemset_customers(longer)
         for rules, antecedents in (
-            (pairs := model.pair_rules(), [[one] for one in ids[pairs["antecedent"].to_numpy()]]),
+            (pairs, [[one] for one in ids[pairs["antecedent"].to_numpy()]]),
             (longer, [[ids[code] for code in codes] for codes in longer["antecedents"]]),
         ):
             parts.append(

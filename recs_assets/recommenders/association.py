@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import comb
 from typing import Self
 
 import numpy as np
@@ -24,9 +25,14 @@ class AssociationRules(Recommender):
         support = n_AB / n                      confidence = n_AB / n_A
         lift = confidence / (n_B / n)           leverage = support - (n_A / n) * (n_B / n)
         conviction = (1 - n_B / n) / (1 - confidence)
+        lift_shrunk = (n_AB + damping) / (n_A * n_B / n + damping)
+        p_value = P(X >= n_AB), X hypergeometric: n_A draws from n baskets of which n_B hold B
 
     Sources: Agrawal, Imielinski and Swami, 1993 (support, confidence); Brin et al., 1997 (lift,
-    conviction); Piatetsky-Shapiro, 1991 (leverage).
+    conviction); Piatetsky-Shapiro, 1991 (leverage); Fisher's exact test, one-sided. p_adjusted is p_value
+    after Benjamini and Hochberg, 1995, over every rule that could have been looked at, so that 5 % of the
+    rules with p_adjusted <= 0.05 are expected to be chance. Baskets of one customer resemble each other,
+    which no test on baskets knows: `customers` says how many people a rule rests on.
 
     score(customer, B) = sum over A the customer bought of
     confidence(A -> B) * 0.5 ** (days since A was last bought / half_life_days).
@@ -41,6 +47,8 @@ class AssociationRules(Recommender):
         min_confidence: rules below are left out.
         max_basket_products: baskets with more distinct products are dropped.
         half_life_days: age of the antecedent's last purchase at which it counts half.
+        damping: baskets of doubt in `lift_shrunk` and `neighbours`, as if so many more had been seen in which
+            A and B meet as often as by chance.
 
     Raises:
         NotFittedError: from `recommend`, `pair_rules`, `itemset_rules`, `neighbours` before `fit`.
@@ -54,11 +62,13 @@ class AssociationRules(Recommender):
         min_confidence: float = 0.01,
         max_basket_products: int = 200,
         half_life_days: float = 90.0,
+        damping: float = 10.0,
     ) -> None:
         self.min_baskets = min_baskets
         self.min_confidence = min_confidence
         self.max_basket_products = max_basket_products
         self.half_life_days = half_life_days
+        self.damping = damping
 
     def fit(self, known: Known) -> Self:
         """Count; keeps `total_baskets_`, `dropped_baskets_`, `product_baskets_` int64[n_products],
@@ -129,7 +139,8 @@ class AssociationRules(Recommender):
         Returns:
             Columns antecedent int32, consequent int32 (codes), baskets, antecedent_baskets,
             consequent_baskets, total_baskets int64, support, confidence, lift, leverage,
-            conviction float64 (NaN where confidence is 1), sorted by antecedent, consequent.
+            conviction (NaN where confidence is 1), lift_shrunk, p_value, p_adjusted float64, sorted by
+            antecedent, consequent.
             Empty with the same columns where no pair reaches the thresholds.
         """
         fitted(self)
@@ -137,14 +148,60 @@ class AssociationRules(Recommender):
         frame = pd.DataFrame(
             {"antecedent": antecedent.astype(np.int32), "consequent": consequent.astype(np.int32)}
         )
+        frequent = int((self.product_baskets_ >= max(1, self.min_baskets)).sum())
         return frame.join(
             _measures(
                 self.pair_baskets_.data,
                 self.product_baskets_[antecedent],
                 self.product_baskets_[consequent],
                 self.total_baskets_,
+                self.damping,
+                frequent * (frequent - 1),
             )
         )
+
+    def pair_customers(self) -> np.ndarray:
+        """int64: how many customers have the baskets of each rule of `pair_rules`, in its order; a guest's
+        basket is somebody of its own."""
+        known, rules = fitted(self), self.pair_baskets_
+        n_products = known.n_products
+        baskets = self._known_baskets()
+        order = np.argsort(known.basket_owners, kind="stable")
+        baskets, owner = baskets[order], known.basket_owners[order]
+        columns = baskets.T.tocsr()  # the baskets of a product, by owner
+        size = np.diff(baskets.indptr).astype(np.int64)
+        antecedent, consequent = pairs(rules)
+        rule = antecedent.astype(np.int64) * n_products + consequent
+        found = np.zeros(len(rule), dtype=np.int64)
+        antecedents = np.unique(antecedent)
+        work = np.asarray(columns[antecedents].astype(bool) @ size).ravel()
+        block = np.cumsum(work) // (BLOCK_PRODUCTS // 4)
+        for number in np.unique(block):
+            left, basket = pairs(columns[antecedents[block == number]])
+            left = antecedents[block == number][left]
+            # Every product of every basket of every antecedent, by antecedent and then by owner.
+            first, repeats = baskets.indptr[basket].astype(np.int64), size[basket]
+            start = np.cumsum(repeats) - repeats
+            place = np.arange(int(repeats.sum()), dtype=np.int64) + np.repeat(first - start, repeats)
+            key = np.repeat(left.astype(np.int64) * n_products, repeats) + baskets.indices[place]
+            at = np.minimum(np.searchsorted(rule, key), len(rule) - 1)
+            hit = rule[at] == key
+            at, who = at[hit], np.repeat(owner[basket], repeats)[hit]
+            by_rule = np.argsort(at, kind="stable")
+            at, who = at[by_rule], who[by_rule]
+            new = np.r_[True, (np.diff(at) > 0) | (np.diff(who) > 0)][: len(at)]
+            found += np.bincount(at[new], minlength=len(rule))
+        return found
+
+    def itemset_customers(self, rules: pd.DataFrame) -> np.ndarray:
+        """int64: the same of the rules of `itemset_rules`."""
+        columns, owners = self._known_baskets().tocsc(), fitted(self).basket_owners
+        found = []
+        for antecedents, consequent in zip(rules["antecedents"], rules["consequent"], strict=True):
+            items = np.array([*antecedents, consequent])
+            together = np.asarray(columns[:, items].sum(axis=1)).ravel() == len(items)
+            found.append(len(np.unique(owners[together])))
+        return np.array(found, dtype=np.int64)
 
     def itemset_rules(self, max_pairs: int = 1000, max_basket: int = 30, max_len: int = 3) -> pd.DataFrame:
         """Rules with two or more products on the left, through mlxtend's FP-growth.
@@ -163,7 +220,7 @@ class AssociationRules(Recommender):
         rules = self.pair_baskets_
         upper = sparse.triu(rules.maximum(rules.T), k=1).tocoo()
         if upper.nnz == 0:
-            return self._itemset_frame([], [], [], [])
+            return self._itemset_frame([], [], [], [], 0)
         by_count = np.sort(upper.data)[::-1]
         # Ties with the last pair stay out: a shop whose pairs all occur 5 times would keep them all.
         at = min(max_pairs, len(by_count) - 1)
@@ -171,7 +228,7 @@ class AssociationRules(Recommender):
         chosen = upper.data >= least
         products = np.unique(np.concatenate([upper.row[chosen], upper.col[chosen]]))
         if len(products) < 3:
-            return self._itemset_frame([], [], [], [])
+            return self._itemset_frame([], [], [], [], 0)
         baskets = self._known_baskets()[:, products]
         baskets = baskets[np.diff(baskets.indptr) >= 2]
         baskets = self._cap(baskets, products, max_basket)
@@ -193,7 +250,9 @@ class AssociationRules(Recommender):
                 consequents.append(consequent)
                 both.append(count)
                 left.append(counts[rest])
-        return self._itemset_frame(antecedents, consequents, both, left)
+        # Each of three products may be the one on the right.
+        tests = sum(comb(len(products), size) * size for size in range(3, max_len + 1))
+        return self._itemset_frame(antecedents, consequents, both, left, tests)
 
     def _known_baskets(self) -> sparse.csr_matrix:
         return self.known_.baskets(self.max_basket_products)
@@ -206,7 +265,9 @@ class AssociationRules(Recommender):
             (np.ones(len(order), np.float32), (rows[order], columns[order])), shape=baskets.shape
         )
 
-    def _itemset_frame(self, antecedents: list, consequents: list, both: list, left: list) -> pd.DataFrame:
+    def _itemset_frame(
+        self, antecedents: list, consequents: list, both: list, left: list, tests: int
+    ) -> pd.DataFrame:
         consequent = np.asarray(consequents, dtype=np.int32)
         frame = pd.DataFrame({"antecedents": pd.Series(antecedents, dtype=object), "consequent": consequent})
         frame = frame.join(
@@ -215,12 +276,14 @@ class AssociationRules(Recommender):
                 np.asarray(left, dtype=np.int64),
                 self.product_baskets_[consequent],
                 self.total_baskets_,
+                self.damping,
+                tests,
             )
         )
         frame = frame[frame["confidence"] >= self.min_confidence]
         return frame.sort_values(["antecedents", "consequent"], ignore_index=True)
 
-    def neighbours(self, k: int, sold_within_weeks: int = 26, damping: float = 10.0) -> pd.DataFrame:
+    def neighbours(self, k: int, sold_within_weeks: int = 26) -> pd.DataFrame:
         """Products bought together with each product, best first.
 
         score = (n_AB - n_A * n_B / n) / (n_A + damping): baskets beyond what chance gives, per
@@ -232,7 +295,6 @@ class AssociationRules(Recommender):
         Args:
             k: at most this many neighbours per product.
             sold_within_weeks: products on the left sold in so many weeks before the anchor.
-            damping: baskets of doubt.
 
         Returns:
             Columns product int32, neighbour int32, rank int16, score float32, baskets int64,
@@ -245,7 +307,9 @@ class AssociationRules(Recommender):
         keep = recent[rules["antecedent"]] & known.available[rules["consequent"]]
         rules = rules[keep & (rules["lift"].to_numpy() > 1)].reset_index(drop=True)
         expected = rules["antecedent_baskets"] * (rules["consequent_baskets"] / max(1, self.total_baskets_))
-        score = ((rules["baskets"] - expected) / (rules["antecedent_baskets"] + damping)).to_numpy(np.float32)
+        score = ((rules["baskets"] - expected) / (rules["antecedent_baskets"] + self.damping)).to_numpy(
+            np.float32
+        )
         order = np.lexsort((rules["consequent"], -score, rules["antecedent"]))
         rules, score = rules.iloc[order].reset_index(drop=True), score[order]
         rank = rank_within(rules["antecedent"].to_numpy())
@@ -271,13 +335,19 @@ def recently_sold(known: Known, weeks: int) -> np.ndarray:
     return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
 
 
-def _measures(both: np.ndarray, left: np.ndarray, right: np.ndarray, total: int) -> pd.DataFrame:
-    """The measures of rules from their counts; the formulas stand in `AssociationRules`."""
+def _measures(
+    both: np.ndarray, left: np.ndarray, right: np.ndarray, total: int, damping: float, tests: int
+) -> pd.DataFrame:
+    """The measures of rules from their counts; the formulas stand in `AssociationRules`. `tests` is how many
+    rules could have been found, for the correction of the p-values."""
+    from scipy.stats import hypergeom
+
     both, left, right = (np.asarray(part, dtype=np.int64) for part in (both, left, right))
     support, confidence = both / max(1, total), both / left
     share = right / max(1, total)
     with np.errstate(divide="ignore", invalid="ignore"):
         conviction = np.where(both == left, np.nan, (1 - share) / (1 - confidence))
+    p_value = np.minimum(hypergeom.sf(both - 1, total, left, right), 1.0)
     return pd.DataFrame(
         {
             "baskets": both,
@@ -289,5 +359,17 @@ def _measures(both: np.ndarray, left: np.ndarray, right: np.ndarray, total: int)
             "lift": confidence / share,
             "leverage": support - (left / max(1, total)) * share,
             "conviction": conviction,
+            "lift_shrunk": (both + damping) / (left * share + damping),
+            "p_value": p_value,
+            "p_adjusted": _adjust(p_value, tests),
         }
     )
+
+
+def _adjust(p_value: np.ndarray, tests: int) -> np.ndarray:
+    """float64: Benjamini and Hochberg's correction; of `tests` hypotheses those without a value count as 1."""
+    order = np.argsort(p_value, kind="stable")
+    raised = p_value[order] * tests / np.arange(1, len(order) + 1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.minimum.accumulate(raised[::-1])[::-1], 1.0)
+    return adjusted

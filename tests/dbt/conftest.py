@@ -391,7 +391,7 @@ MODEL = {
         ),
         ("2024-03-04", "similar", "milk", "bread", 1, 0.2, None, None, None, None, "Like Milk"),
     ],
-    "association_rules": [("2024-03-04", ["bread", "tea"], "milk", 1, 1, 3, 4, 0.25, 1.0, 1.33, 0.06, None)],
+    "association_rules": [("2024-03-04", ["bread", "tea"], "milk", 1, 1, 3, 4, 1, 0.25, 1.0, 1.33, 1.02, 0.06, None, 0.75, 1.0)],
     "metrics": [("2024-03-04", "2024-02-05", "all", "all", "popularity", "map", 12, 0.067, 0.06, 0.07, 4)],
     "decisions": [
         (

@@ -189,11 +189,64 @@ def test_pair_rule_by_hand(shop):
     assert np.isnan(certain["conviction"])
 
 
+def owners_of(known, products):
+    """By brute force: the customers of the baskets that hold all of these products."""
+    held = {}
+    bought = known.purchased
+    for customer, basket, product in zip(
+        known.events.customer[bought], known.events.basket[bought], known.events.product[bought], strict=True
+    ):
+        held.setdefault((int(customer), int(basket)), set()).add(int(product))
+    return {customer for (customer, _), items in held.items() if set(products) <= items}
+
+
+@pytest.mark.parametrize("block", [50, 20_000_000])
+def test_rules_count_the_people_they_rest_on(random_shop, monkeypatch, block):
+    monkeypatch.setattr("recs_assets.recommenders.association.BLOCK_PRODUCTS", block)
+    model = AssociationRules(min_baskets=2, min_confidence=0).fit(random_shop)
+    rules = model.pair_rules()
+    expected = [len(owners_of(random_shop, pair)) for pair in rules[["antecedent", "consequent"]].to_numpy()]
+    assert model.pair_customers().tolist() == expected
+    assert (np.array(expected) < rules["baskets"]).any()
+    longer = model.itemset_rules(max_pairs=10**6)
+    rests_on = zip(longer["antecedents"], longer["consequent"], strict=True)
+    people = [len(owners_of(random_shop, [*left, right])) for left, right in rests_on]
+    assert model.itemset_customers(longer).tolist() == people
+
+
+def test_a_guest_is_somebody_of_their_own(build_known):
+    orders = [("o1", "c0", 1, ["p0", "p1"]), ("o2", "c0", 2, ["p0", "p1"]), ("o3", None, 3, ["p0", "p1"])]
+    products = [(f"p{n}", "x", None, None, None, 1.0, True) for n in range(2)]
+    known = build_known(orders, [("c0", None, None)], products)
+    model = AssociationRules(min_baskets=1, min_confidence=0).fit(known)
+    assert model.pair_rules()["baskets"].tolist() == [3, 3]
+    assert model.pair_customers().tolist() == [2, 2]
+
+
+def test_chance_of_a_rule_equals_fishers_exact_test(shop):
+    from scipy.stats import false_discovery_control, fisher_exact
+
+    rules = AssociationRules(min_baskets=1, min_confidence=0).fit(shop).pair_rules()
+    expected = [
+        fisher_exact([[both, left - both], [right - both, 15 - left - right + both]], "greater").pvalue
+        for both, left, right in rules[["baskets", "antecedent_baskets", "consequent_baskets"]].to_numpy()
+    ]
+    np.testing.assert_allclose(rules["p_value"], expected, rtol=1e-9)
+    # Six products were sold; pairs that never met were looked at, too.
+    missing = np.ones(6 * 5 - len(rules))
+    np.testing.assert_allclose(
+        rules["p_adjusted"], false_discovery_control(np.r_[expected, missing])[: len(rules)], rtol=1e-9
+    )
+    bread_butter = rules[(rules["antecedent"] == P2) & (rules["consequent"] == P3)].iloc[0]
+    assert bread_butter["lift_shrunk"] == pytest.approx((5 + 10) / (64 / 15 + 10))
+
+
 def test_no_rule_above_support(shop):
     model = AssociationRules(min_baskets=6).fit(shop)
     rules = model.pair_rules()
     assert len(rules) == 0
     assert {"antecedent", "consequent", "baskets", *RULE_COLUMNS} <= set(rules.columns)
+    assert model.pair_customers().tolist() == []
     assert len(model.itemset_rules()) == 0
     assert len(model.neighbours(5)) == 0
     assert len(model.recommend(everybody(shop), 5)) == 0
@@ -232,7 +285,7 @@ def test_rules_blocks_change_nothing(random_shop, monkeypatch):
 
 
 def test_bought_together(shop):
-    found = AssociationRules(min_baskets=2, min_confidence=0).fit(shop).neighbours(5, damping=10)
+    found = AssociationRules(min_baskets=2, min_confidence=0).fit(shop).neighbours(5)
     # Pairs in two orders or more: p2-p3 (5 of 8 and 8), p3-p4 (2 of 8 and 4, expected 32/15: no more
     # than chance) . Score: (5 - 8 * 8 / 15) / (8 + 10).
     assert found["product"].tolist() == [P2, P3]

@@ -43,11 +43,15 @@ final as (
         rules.antecedent_baskets,
         rules.consequent_baskets,
         rules.total_baskets,
+        rules.customers,
         rules.support,
         rules.confidence,
         rules.lift,
+        rules.lift_shrunk,
         rules.leverage,
-        rules.conviction
+        rules.conviction,
+        rules.p_value,
+        rules.p_adjusted
     from rules
     left join names on rules.rule_number = names.rule_number
     left join products on rules.consequent_product_id = products.product_id
