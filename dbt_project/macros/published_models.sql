@@ -4,6 +4,8 @@
         'association_rules',
         'backtest',
         'buy_it_again',
+        'campaign_customers',
+        'campaign_events',
         'campaign_outcomes',
         'campaign_predictions',
         'campaign_tests',

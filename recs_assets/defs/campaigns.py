@@ -66,6 +66,7 @@ PREDICTIONS = {
     **NAMED, "customer_id": ID, "item": TEXT, "rank": WHOLE, "score": REAL, "probability": REAL,
     "prediction": REAL,
 }  # fmt: skip
+CAMPAIGN_CUSTOMERS = {**NAMED, "customer_id": ID, "outcome": TEXT}
 CAMPAIGN_OUTCOMES = {**NAMED, "step": WHOLE, "outcome": TEXT, "customers": "bigint"}
 RULE_OUTCOMES = {**NAMED, "step": WHOLE, "rule": TEXT, "removed": "bigint", "customers": "bigint"}
 PRICE_TAGS = {
@@ -91,9 +92,10 @@ TABLES = {
     "campaign_predictions": (
         "predictions", PREDICTIONS, "What campaigns without slots predict, customer by customer.",
     ),
-    "campaign_outcomes": (
-        "outcomes", CAMPAIGN_OUTCOMES, "What became of every customer in every campaign, and why.",
+    "campaign_customers": (
+        "people", CAMPAIGN_CUSTOMERS, "What became of every customer in every campaign, and why.",
     ),
+    "campaign_outcomes": ("outcomes", CAMPAIGN_OUTCOMES, "The same, counted."),
     "rule_outcomes": ("rules", RULE_OUTCOMES, "How many candidates each rule of each campaign took out."),
     "rule_price_tags": (
         "price_tags", PRICE_TAGS, "What each rule cost or earned at the test anchor, measured on its own.",
@@ -319,6 +321,7 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
             tables["predictions"] = tables["predictions"][keep.to_numpy()]
         counts = outcome.value_counts().reindex(list(OUTCOMES), fill_value=0)
         counts["erased"] += erased
+        tables["people"] = outcome.rename("outcome").reset_index()
         tables["outcomes"] = pd.DataFrame(
             {"step": range(1, len(OUTCOMES) + 1), "outcome": counts.index, "customers": counts.to_numpy()}
         )

@@ -29,6 +29,8 @@ RECS_TABLES = (
     *GATED,
     "association_rules",
     "backtest",
+    "campaign_customers",
+    "campaign_events",
     "campaign_outcomes",
     "campaign_predictions",
     "campaign_tests",

@@ -346,7 +346,17 @@ MODEL = {
         ("2024-03-04", "affinity", "ann", "bakery", 2, -0.5, 0.4, None),
         ("2024-02-26", "affinity", "ann", "dairy", 1, 0.5, 0.6, None),
     ],
-    # Five customers, and cay, who is erased.
+    "campaign_customers": [
+        ("2024-03-04", "weekly_email", "ann", "selected"),
+        *(("2024-03-04", "weekly_email", name, "no_consent") for name in ("bob", "cay", "dan", "fay")),
+        ("2024-03-04", "first_steps", "fay", "selected"),
+        ("2024-03-04", "first_steps", "ann", "holdout"),
+        *(("2024-03-04", "first_steps", name, "not_in_audience") for name in ("bob", "cay", "dan")),
+        ("2024-03-04", "affinity", "ann", "selected"),
+        *(("2024-03-04", "affinity", name, "not_in_audience") for name in ("bob", "cay", "dan", "fay")),
+        ("2024-02-26", "affinity", "ann", "selected"),
+    ],
+    # Five customers, and eve, who is erased.
     "campaign_outcomes": [
         ("2024-03-04", "weekly_email", 1, "selected", 1),
         ("2024-03-04", "weekly_email", 2, "erased", 1),

@@ -356,6 +356,15 @@ def test_published_campaigns(published):
         ("first_steps", 6),
         ("weekly_email", 6),
     ]
+    people = "select customer_id, outcome from recs.campaign_customers where campaign = 'first_steps' order by 1"
+    assert published.sql(people) == [
+        ("ann", "holdout"), ("bob", "not_in_audience"), ("cay", "not_in_audience"), ("dan", "not_in_audience"),
+        ("fay", "selected"),
+    ]  # fmt: skip
+    # The opening is of the week's midnight.
+    assert published.sql("select event_id, customer_id, event_type from recs.campaign_events") == [
+        ("k1", "ann", "sent")
+    ]
     assert published.sql("select rule, purchases_gained, margin_gained from recs.rule_price_tags") == [
         ("available", 1.0, None)
     ]

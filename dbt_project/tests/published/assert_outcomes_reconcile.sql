@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'campaign_outcomes'}}}) }}
 -- Of each campaign the outcomes add up to the customers, erased ones apart; as many are selected as have rows
--- that are sent, and as many are held out as have rows that are not.
+-- that are sent, and as many are held out as have rows that are not. Customer by customer they are the same.
 with outcomes as (
 
     select
@@ -31,6 +31,26 @@ listed as (
         from {{ ref('campaign_predictions') }}
     ) as both_kinds
     group by campaign
+
+),
+
+counted as (
+
+    select
+        campaign,
+        outcome,
+        count(*) as customers
+    from {{ ref('campaign_customers') }}
+    group by campaign, outcome
+
+),
+
+miscounted as (
+
+    select distinct found.campaign
+    from {{ ref('campaign_outcomes') }} as found
+    left join counted on found.campaign = counted.campaign and found.outcome = counted.outcome
+    where found.outcome <> 'erased' and found.customers <> coalesce(counted.customers, 0)
 
 ),
 
@@ -67,3 +87,4 @@ where
     or outcomes.customers - outcomes.erased <> people.known
     or outcomes.selected <> coalesce(listed.customers, 0)
     or outcomes.held_out <> coalesce(held.customers, 0)
+    or outcomes.campaign in (select campaign from miscounted)
