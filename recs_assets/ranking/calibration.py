@@ -2,21 +2,32 @@
 
 Two calibrators, both monotone: isotonic regression (Zadrozny and Elkan 2002) and beta
 calibration (Kull, Silva Filho and Flach 2017). Which one is better is decided on customers that
-neither was fitted on. A calibrator is a handful of plain numbers, stored as JSON.
+neither was fitted on. What is right on the whole may be wrong for people of whom little is known, so the
+log-odds are then shifted by stratum (`ranking.strata`), by a ridge regression that leaves small strata where
+they are, and only where that is better on the customers kept back (compare Hebert-Johnson et al. 2018,
+*Multicalibration*). No probability is larger than what the likeliest rows of the sample reached.
+A calibrator is a handful of plain numbers, stored as JSON.
 """
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
 
+from recs_assets.ranking.strata import SIZES
 from recs_assets.schema import ArtefactError
 
 # Probabilities are kept this far from 0 and 1: a logarithm of either is infinite.
 SMALLEST = 1e-6
+# The likeliest rows of the sample that bound every probability.
+SUPPORT = 100
+# Rows of doubt per stratum: its shift counts as if as many more had been seen of which the sum is right.
+RIDGE = 100.0
+# Log-odds are rounded to so many per unit where shifts are fitted, so that a million rows are some thousands.
+PER_UNIT = 20
 
 
 def sigmoid(score: np.ndarray) -> np.ndarray:
@@ -35,18 +46,35 @@ class Calibrator:
             "beta": sigmoid(a log s - b log(1 - s) + c) with s = sigmoid(score).
         x: the knots' scores, ascending; empty for "beta".
         y: the knots' probabilities, non-decreasing; (a, b, c) for "beta", a and b >= 0.
+        highest: no probability is larger.
+        shifts: of the log-odds, per class of every stratum (`strata.SIZES`, one after the other); empty for none.
     """
 
     kind: Literal["isotonic", "beta"]
     x: tuple[float, ...]
     y: tuple[float, ...]
+    highest: float = 1 - SMALLEST
+    shifts: tuple[float, ...] = ()
 
-    def probability(self, score: np.ndarray) -> np.ndarray:
-        """float64[n] within [SMALLEST, 1 - SMALLEST].
+    def probability(self, score: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
+        """float64[n] within [SMALLEST, highest]; non-decreasing in the score among rows of the same strata.
+
+        Args:
+            score: float[n] raw scores.
+            strata: int[n, strata] of `strata_of`; needed where there are shifts.
 
         Raises:
-            ValueError: a score is not finite.
+            ValueError: a score is not finite, or strata are missing.
         """
+        if self.shifts and strata is None:
+            raise ValueError("This calibration shifts by stratum: give the strata of the rows.")
+        found = self._whole(score)
+        if self.shifts:
+            found = sigmoid(_log_odds(found) + _indicators(strata) @ np.asarray(self.shifts))
+        return np.clip(found, SMALLEST, self.highest)
+
+    def _whole(self, score: np.ndarray) -> np.ndarray:
+        """float64[n]: before shifts and bound."""
         score = _finite(score)
         if self.kind == "isotonic":
             found = np.interp(score, self.x, self.y)
@@ -56,7 +84,10 @@ class Calibrator:
         return np.clip(found, SMALLEST, 1 - SMALLEST)
 
     def to_json(self) -> dict[str, object]:
-        return {"kind": self.kind, "x": list(self.x), "y": list(self.y)}
+        return {
+            "kind": self.kind, "x": list(self.x), "y": list(self.y), "highest": self.highest,
+            "shifts": list(self.shifts),
+        }  # fmt: skip
 
     @classmethod
     def from_json(cls, stored: dict[str, object]) -> Self:
@@ -66,18 +97,22 @@ class Calibrator:
             ArtefactError: not a non-decreasing map.
         """
         try:
-            kind, x, y = stored["kind"], *(tuple(map(float, stored[axis])) for axis in ("x", "y"))
+            kind, highest = stored["kind"], float(stored["highest"])
+            x, y, shifts = (tuple(map(float, stored[name])) for name in ("x", "y", "shifts"))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactError(
                 f"The stored calibration cannot be read ({error!r}): materialise the ranker again."
             ) from error
         rising = len(x) == len(y) > 0 and (np.diff(x) > 0).all() and (np.diff(y) >= 0).all()
         beta = len(x) == 0 and len(y) == 3 and min(y[:2]) >= 0
-        if not np.isfinite([*x, *y]).all() or not (rising if kind == "isotonic" else kind == "beta" and beta):
+        shifted = len(shifts) in (0, sum(SIZES)) and SMALLEST <= highest <= 1 - SMALLEST
+        if not (shifted and np.isfinite([*x, *y, *shifts]).all()) or not (
+            rising if kind == "isotonic" else kind == "beta" and beta
+        ):
             raise ArtefactError(
                 "The stored calibration is not a rising function: materialise the ranker again."
             )
-        return cls(kind, x, y)
+        return cls(kind, x, y, highest, shifts)
 
 
 def fit_isotonic(score: np.ndarray, label: np.ndarray) -> Calibrator:
@@ -117,47 +152,92 @@ def fit_beta(score: np.ndarray, label: np.ndarray) -> Calibrator:
         free.remove(min(falling, key=lambda number: found[number]))
 
 
-def _logistic(columns: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Logistic regression by Newton steps with step halving; a ridge of 1e-6 keeps it finite where
+def _logistic(
+    columns: np.ndarray,
+    share: np.ndarray,
+    weight: np.ndarray | float = 1.0,
+    offset: np.ndarray | float = 0.0,
+    ridge: float = 1e-6,
+) -> np.ndarray:
+    """Logistic regression of shares by Newton steps with step halving; the ridge keeps it finite where
     the classes separate."""
-    ridge = 1e-6
 
-    def loss(weights: np.ndarray) -> float:
-        margin = columns @ weights
-        return float(-(label * _log_sigmoid(margin) + (1 - label) * _log_sigmoid(-margin)).sum()) + float(
-            ridge * weights @ weights / 2
-        )
+    def loss(slopes: np.ndarray) -> float:
+        margin = offset + columns @ slopes
+        likelihood = share * _log_sigmoid(margin) + (1 - share) * _log_sigmoid(-margin)
+        return float(-(weight * likelihood).sum()) + float(ridge * slopes @ slopes / 2)
 
-    weights = np.zeros(columns.shape[1])
-    best = loss(weights)
+    slopes = np.zeros(columns.shape[1])
+    best = loss(slopes)
     for _ in range(100):
-        p = sigmoid(columns @ weights)
-        gradient = columns.T @ (p - label) + ridge * weights
-        hessian = (columns * (p * (1 - p))[:, None]).T @ columns + ridge * np.eye(len(weights))
-        step = np.linalg.solve(hessian, gradient)
+        p = sigmoid(offset + columns @ slopes)
+        gradient = columns.T @ (weight * (p - share)) + ridge * slopes
+        curvature = (columns * (weight * p * (1 - p))[:, None]).T @ columns + ridge * np.eye(len(slopes))
+        step = np.linalg.solve(curvature, gradient)
         for shrink in 0.5 ** np.arange(30):
-            tried = loss(weights - shrink * step)
+            tried = loss(slopes - shrink * step)
             if tried <= best:
                 break
         else:
             break
-        weights = weights - shrink * step
+        slopes = slopes - shrink * step
         if best - tried <= 1e-10 * max(1.0, best):
             break
         best = tried
-    return weights
+    return slopes
 
 
-def calibrate(score: np.ndarray, label: np.ndarray, group: np.ndarray) -> tuple[Calibrator, dict[str, float]]:
-    """Fit both calibrators on every other group, keep the better on the rest, refit it on all.
+def _fit_shifts(model: Calibrator, score: np.ndarray, label: np.ndarray, strata: np.ndarray) -> Calibrator:
+    """The model with shifts that bring the sums of the strata near what was bought."""
+    odds = np.round(_log_odds(np.clip(model._whole(score), SMALLEST, 1 - SMALLEST)) * PER_UNIT).astype(
+        np.int64
+    )
+    key = odds - odds.min()
+    for place, size in enumerate(SIZES):
+        key = key * size + strata[:, place]
+    _, first, row, rows = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
+    share = np.bincount(row, weights=label) / rows
+    shifts = _logistic(_indicators(strata[first]), share, rows, odds[first] / PER_UNIT, RIDGE)
+    return replace(model, shifts=tuple(shifts.tolist()))
+
+
+def _bound(model: Calibrator, score: np.ndarray, label: np.ndarray, strata: np.ndarray | None) -> Calibrator:
+    """The model with the largest probability that the sample supports: of its `SUPPORT` likeliest rows the
+    share that was bought, with one hit and one miss more (Laplace)."""
+    probability = model.probability(score, strata)
+    top = np.argsort(-probability, kind="stable")[:SUPPORT]
+    highest = (label[top].sum() + 1) / (len(top) + 2)
+    return replace(model, highest=float(np.clip(highest, SMALLEST, 1 - SMALLEST)))
+
+
+def _indicators(strata: np.ndarray) -> np.ndarray:
+    """float64[n, sum(SIZES)]: one column per class."""
+    found = np.zeros((len(strata), sum(SIZES)))
+    start = 0
+    for place, size in enumerate(SIZES):
+        found[np.arange(len(strata)), start + strata[:, place]] = 1.0
+        start += size
+    return found
+
+
+def _log_odds(probability: np.ndarray) -> np.ndarray:
+    return np.log(probability) - np.log1p(-probability)
+
+
+def calibrate(
+    score: np.ndarray, label: np.ndarray, group: np.ndarray, strata: np.ndarray | None = None
+) -> tuple[Calibrator, dict[str, float]]:
+    """Fit both calibrators on every other group, keep the better on the rest, with shifts by stratum where
+    those are better still, and refit it on all.
 
     Args:
         score: float[n] raw scores of candidates that the ranker was not fitted on, not sampled.
         label: int[n], 1 where bought.
         group: int[n], the customer: all candidates of one stay on one side.
+        strata: int[n, strata] of `strata_of`; none for no shifts.
 
     Returns:
-        The calibrator and, for "raw" (the sigmoid of the score), "isotonic" and "beta", brier_* and
+        The calibrator and, for "raw" (the sigmoid of the score), "isotonic", "beta" and "strata", brier_* and
         ece_* on the groups that were held back. Isotonic must be better by Brier to be kept: beta
         is smooth, so that ties in the ranking stay rare.
 
@@ -177,14 +257,23 @@ def calibrate(score: np.ndarray, label: np.ndarray, group: np.ndarray) -> tuple[
             "Half of the customers bought nothing, or everything: there is nothing to calibrate."
         )
     facts: dict[str, float] = {}
-    judged = {"raw": sigmoid(score[held])} | {
-        name: make(score[~held], label[~held]).probability(score[held]) for name, make in makers.items()
-    }
-    for name, probability in judged.items():
+
+    def judge(name: str, probability: np.ndarray) -> None:
         facts[f"brier_{name}"] = brier(probability, label[held])
         facts[f"ece_{name}"] = expected_calibration_error(probability, label[held])
+
+    judge("raw", sigmoid(score[held]))
+    fitted = {name: make(score[~held], label[~held]) for name, make in makers.items()}
+    for name, model in fitted.items():
+        judge(name, model.probability(score[held]))
     chosen = "isotonic" if facts["brier_isotonic"] < facts["brier_beta"] else "beta"
-    return makers[chosen](score, label), facts
+    model = makers[chosen](score, label)
+    if strata is not None:
+        shifted = _fit_shifts(fitted[chosen], score[~held], label[~held], strata[~held])
+        judge("strata", shifted.probability(score[held], strata[held]))
+        if facts["brier_strata"] < facts[f"brier_{chosen}"]:
+            model = _fit_shifts(model, score, label, strata)
+    return _bound(model, score, label, strata), facts
 
 
 def brier(probability: np.ndarray, label: np.ndarray) -> float:

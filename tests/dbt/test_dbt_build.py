@@ -356,7 +356,9 @@ def test_published_campaigns(published):
         ("first_steps", 6),
         ("weekly_email", 6),
     ]
-    people = "select customer_id, outcome from recs.campaign_customers where campaign = 'first_steps' order by 1"
+    people = (
+        "select customer_id, outcome from recs.campaign_customers where campaign = 'first_steps' order by 1"
+    )
     assert published.sql(people) == [
         ("ann", "holdout"), ("bob", "not_in_audience"), ("cay", "not_in_audience"), ("dan", "not_in_audience"),
         ("fay", "selected"),

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 
+from recs_assets.ranking import calibration
 from recs_assets.ranking.calibration import (
     SMALLEST,
     Calibrator,
@@ -15,6 +16,7 @@ from recs_assets.ranking.calibration import (
     reliability_plot,
     sigmoid,
 )
+from recs_assets.ranking.strata import SIZES
 from recs_assets.schema import ArtefactError
 
 
@@ -110,11 +112,71 @@ def test_stored_as_plain_numbers():
         {"kind": "beta", "x": [], "y": [-1, 1, 0]},
         {"kind": "beta", "x": [], "y": [1, float("nan"), 0]},
         {"kind": "other", "x": [], "y": [1, 1, 0]},
+        {"highest": 1.5},
+        {"shifts": [0.5]},
+        {"shifts": [float("nan")] * sum(SIZES)},
     ],
 )
 def test_a_stored_map_that_is_none_is_refused(stored):
+    whole = {"kind": "beta", "x": [], "y": [1, 1, 0], "highest": 0.5, "shifts": []}
+    assert Calibrator.from_json(whole).highest == 0.5
     with pytest.raises(ArtefactError, match="materialise the ranker again"):
-        Calibrator.from_json(stored)
+        Calibrator.from_json(whole | stored if stored else {})
+
+
+def test_no_probability_is_larger_than_the_sample_supports():
+    rng = np.random.default_rng(1)
+    score = rng.normal(size=5_000)
+    label = (rng.random(5_000) < 0.4 * sigmoid(score)).astype(int)
+    model, _ = calibrate(score, label, np.arange(5_000))
+    top = np.argsort(-score, kind="stable")[:100]
+    assert model.highest == (label[top].sum() + 1) / 102
+    assert model.probability(np.array([50.0])).tolist() == [model.highest]
+
+
+def in_strata(seed, size=40_000):
+    """Half of the rows are of customers with one order, who buy half as often as their score says."""
+    rng = np.random.default_rng(seed)
+    score, few = rng.normal(size=size) - 2, np.arange(size) % 2 == 0
+    label = (rng.random(size) < sigmoid(score) * np.where(few, 0.5, 1.0)).astype(int)
+    strata = np.zeros((size, len(SIZES)), dtype=np.int8)
+    strata[:, 0] = np.where(few, 1, 4)
+    return score, label, np.arange(size) // 4, strata, few
+
+
+def test_strata_are_right_each_on_its_own():
+    score, label, group, strata, few = in_strata(0)
+    whole, _ = calibrate(score, label, group)
+    model, facts = calibrate(score, label, group, strata)
+    assert facts["brier_strata"] < min(facts["brier_beta"], facts["brier_isotonic"])
+    fresh, bought, _, _, _ = in_strata(1)
+    for rows in (few, ~few):
+        assert whole.probability(fresh[rows]).sum() != pytest.approx(bought[rows].sum(), rel=0.2)
+        assert model.probability(fresh, strata)[rows].sum() == pytest.approx(bought[rows].sum(), rel=0.05)
+    again = Calibrator.from_json(json.loads(json.dumps(model.to_json())))
+    np.testing.assert_array_equal(again.probability(fresh, strata), model.probability(fresh, strata))
+    with pytest.raises(ValueError, match="give the strata"):
+        model.probability(fresh)
+
+
+def test_strata_that_make_no_difference_are_left_out():
+    score, label, group = drawn()
+    strata = np.zeros((len(score), len(SIZES)), dtype=np.int8)
+    strata[:, 0] = np.random.default_rng(3).integers(0, 5, len(score))
+    model, facts = calibrate(score, label, group, strata)
+    if facts["brier_strata"] >= facts[f"brier_{model.kind}"]:
+        assert model.shifts == ()
+    assert model.probability(score, strata).sum() == pytest.approx(label.sum(), rel=0.01)
+
+
+def test_a_small_stratum_stays_near_the_whole():
+    score, label, _ = drawn()
+    strata = np.zeros((len(score), len(SIZES)), dtype=np.int8)
+    strata[:10, 0] = 1
+    label[:10] = 1  # ten rows by luck
+    model = calibration._fit_shifts(fit_beta(score, label), score, label, strata)
+    lone, others = (model.shifts[one] for one in (1, 0))
+    assert 0 < lone - others < 0.15  # all of them bought: without the ridge some 10
 
 
 def test_refusals():
