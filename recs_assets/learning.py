@@ -270,11 +270,15 @@ def without_calendar(warehouse: Warehouse, week: date, at: date, anchors: Sequen
 
 
 class Trained:
-    """The week's published ranker and its calibration."""
+    """The week's published ranker and its calibration; `before_test` is the one that has not seen the test
+    anchor, for figures at it."""
 
     def __init__(self, shop: Shop, warehouse: Warehouse, week: date) -> None:
         self.ranker = Ranker.load(model_path(warehouse, week, "ranker"), shop.settings.threads)
-        self.calibrator = Calibrator.from_json(self.ranker.facts_["calibration"])
+        self.calibrator, self.before_test = (
+            Calibrator.from_json(self.ranker.facts_[name])
+            for name in ("calibration", "calibration_before_test")
+        )
 
 
 def trained(shop: Shop, warehouse: Warehouse, week: date) -> Trained | None:

@@ -26,7 +26,9 @@ from recs_assets.defs.results import (
 from recs_assets.evaluation.backtest import Fold
 from recs_assets.interactions import Known
 from recs_assets.learning import Trained, lists_path, published_frame, trained
+from recs_assets.ranking.calibration import calibrate, log_odds
 from recs_assets.ranking.reasons import explain_again
+from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within, stored
@@ -64,6 +66,7 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         ranker = trained(deployment, warehouse, week)
         learned = ranker is not None and chosen_model(warehouse, week) == "ranker"
         context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
+        rows["p_repeat"] = _calibrated(deployment, warehouse, week, known, rows)
         rows["p_purchase"] = _probability(warehouse, week, known, ranker, rows)
         rows["score"] = rows["p_purchase"] if learned else rows["p_repeat"]
         rows = explain_again(
@@ -130,6 +133,29 @@ def _ordered(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
     return rows.assign(rank=rank_within(rows["customer"].to_numpy()))
 
 
+def _calibrated(
+    deployment: Deployment, warehouse: Warehouse, week: date, known: Known, rows: pd.DataFrame
+) -> np.ndarray:
+    """float64[n]: `p_repeat` of the cadence, calibrated on the list of the latest test anchor and what became
+    of it; as it is where that anchor has too little to learn from."""
+    anchor = deployment.test_anchors(week)[0]
+    before = warehouse.known(week, anchor)
+    tested, _ = due_list(deployment, before)
+    truth = warehouse.truth(week, anchor, deployment.horizon_days)
+    customer, product = tested["customer"].to_numpy(), tested["product"].to_numpy()
+    try:
+        model, _ = calibrate(
+            log_odds(tested["p_repeat"].to_numpy()),
+            stored(truth, customer, product),
+            customer,
+            strata_of(before, customer, product),
+        )
+    except ValueError:
+        return rows["p_repeat"].to_numpy()
+    strata = strata_of(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    return model.probability(log_odds(rows["p_repeat"].to_numpy()), strata)
+
+
 def _probability(
     warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
 ) -> np.ndarray:
@@ -145,7 +171,8 @@ def _probability(
     missing, features = np.flatnonzero(np.isnan(score)), ranker.ranker.features_
     for part, _, X in published_frame(warehouse, week, rows.iloc[missing], features):
         score[missing[part]] = ranker.ranker.score(X)
-    return ranker.calibrator.probability(score)
+    strata = strata_of(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    return ranker.calibrator.probability(score, strata)
 
 
 def _named(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:

@@ -31,6 +31,7 @@ from recs_assets.evaluation.promotion import Decision, decide
 from recs_assets.evaluation.waterfall import waterfall
 from recs_assets.learning import Trained, every_candidate, listed_customers, lists_path, trained
 from recs_assets.ranking.blend import blend
+from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import VIEWS, stored
@@ -193,7 +194,10 @@ def _forecasts(
         rows = fold.models["ranker"]["all"]
         rows = rows[(rows["rank"] <= SLOTS).to_numpy()]
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-        likely = learned.calibrator.probability(rows["score"].to_numpy(dtype=float))
+        # Calibrated without the test anchor, which the published calibration has seen.
+        likely = learned.before_test.probability(
+            rows["score"].to_numpy(dtype=float), strata_of(fold.known, customer, product)
+        )
         price = fold.known.products["price"].to_numpy(dtype=float, na_value=0.0)[product]
         bought = stored(fold.truth, customer, product)
         test = {

@@ -45,6 +45,7 @@ from recs_assets.ranking.calibration import (
 )
 from recs_assets.ranking.features import BY_NAME, TABLES
 from recs_assets.ranking.ranker import Ranker
+from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError
 from recs_assets.shop import RANKER
@@ -260,12 +261,21 @@ def _fold(
         return Tested(model, verdicts, " ".join(refused))
     _write_lists(deployment, warehouse, kept, raw)
     _write_lists(deployment, warehouse, tested, scores)
-    calibrator, quality = calibrate(raw, whole.label, whole.group)
-    probability = calibrator.probability(scores)
+    strata = [strata_of(one.known, one.candidates.customer, one.candidates.product) for one in (kept, tested)]
+    calibrator, quality = calibrate(raw, whole.label, whole.group, strata[0])
+    probability = calibrator.probability(scores, strata[1])
+    # What is published is calibrated at both: the later anchor is nearer to the week, and neither was learned from.
+    published, _ = calibrate(
+        np.concatenate([raw, scores]),
+        np.concatenate([whole.label, tested.label]),
+        np.concatenate([whole.group, tested.candidates.customer]),
+        np.concatenate(strata),
+    )
     say(f"The test at {test} took {time.monotonic() - started:.1f} s.")
     facts = {
         "anchors": [anchor.isoformat() for anchor in (*anchors, test)],
-        "calibration": calibrator.to_json(),
+        "calibration": published.to_json(),
+        "calibration_before_test": calibrator.to_json(),
         "quality": quality,
         "promotion_calendar": calendar,
         "test_brier": brier(probability, tested.label),

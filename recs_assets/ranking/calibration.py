@@ -70,7 +70,7 @@ class Calibrator:
             raise ValueError("This calibration shifts by stratum: give the strata of the rows.")
         found = self._whole(score)
         if self.shifts:
-            found = sigmoid(_log_odds(found) + _indicators(strata) @ np.asarray(self.shifts))
+            found = sigmoid(log_odds(found) + _indicators(strata) @ np.asarray(self.shifts))
         return np.clip(found, SMALLEST, self.highest)
 
     def _whole(self, score: np.ndarray) -> np.ndarray:
@@ -189,9 +189,7 @@ def _logistic(
 
 def _fit_shifts(model: Calibrator, score: np.ndarray, label: np.ndarray, strata: np.ndarray) -> Calibrator:
     """The model with shifts that bring the sums of the strata near what was bought."""
-    odds = np.round(_log_odds(np.clip(model._whole(score), SMALLEST, 1 - SMALLEST)) * PER_UNIT).astype(
-        np.int64
-    )
+    odds = np.round(log_odds(model._whole(score)) * PER_UNIT).astype(np.int64)
     key = odds - odds.min()
     for place, size in enumerate(SIZES):
         key = key * size + strata[:, place]
@@ -220,8 +218,10 @@ def _indicators(strata: np.ndarray) -> np.ndarray:
     return found
 
 
-def _log_odds(probability: np.ndarray) -> np.ndarray:
-    return np.log(probability) - np.log1p(-probability)
+def log_odds(probability: np.ndarray) -> np.ndarray:
+    """float64: of probabilities, kept `SMALLEST` away from 0 and 1."""
+    inside = np.clip(probability, SMALLEST, 1 - SMALLEST)
+    return np.log(inside) - np.log1p(-inside)
 
 
 def calibrate(

@@ -15,6 +15,7 @@ from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.reasons import Citable, Offers, explain, explain_families
 from recs_assets.ranking.sentences import Sentences
+from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders.base import Recommender
 
 
@@ -89,7 +90,8 @@ def explained(
         )
     else:
         rows = explained_by_source(pairs, known, fitted, citable, offers, sentences)
-    rows["p_purchase"] = calibrator.probability(pulled.score)
+    strata = strata_of(known, pairs["customer"].to_numpy(), pairs["product"].to_numpy())
+    rows["p_purchase"] = calibrator.probability(pulled.score, strata)
     names = np.array([*ranker.features_, None], dtype=object)
     traces = pd.DataFrame(
         {
