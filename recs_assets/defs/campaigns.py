@@ -95,7 +95,7 @@ TABLES = {
     "campaign_customers": (
         "people", CAMPAIGN_CUSTOMERS, "What became of every customer in every campaign, and why.",
     ),
-    "campaign_outcomes": ("outcomes", CAMPAIGN_OUTCOMES, "The same, counted."),
+    "campaign_outcomes": ("outcomes", CAMPAIGN_OUTCOMES, "Customers per outcome of every campaign."),
     "rule_outcomes": ("rules", RULE_OUTCOMES, "How many candidates each rule of each campaign took out."),
     "rule_price_tags": (
         "price_tags", PRICE_TAGS, "What each rule cost or earned at the test anchor, measured on its own.",
