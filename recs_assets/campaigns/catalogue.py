@@ -28,6 +28,8 @@ KINDS = {
     "TIMESTAMP": "time",
 }
 CUSTOMER, PRODUCT = ("customers", "customer_id"), ("products", "product_id")
+# The column by which rows belong to what predictions are made for.
+KEYS = dict((CUSTOMER, PRODUCT))
 # Columns of products that group them, and so can be ranked or classified themselves.
 GROUPS = ("category", "brand", "vertical")
 
@@ -76,11 +78,10 @@ class Table:
     def by_name(self) -> dict[str, Field]:
         return {one.name: one for one in self.fields}
 
-    @property
-    def countable(self) -> bool:
-        """True where a row is an event of one customer."""
-        owner = self.by_name.get("customer_id")
-        return self.time is not None and owner is not None and owner.references == "customers"
+    def counts(self, of: str) -> bool:
+        """Whether a row is an event of one row of that table: of customers, or of products."""
+        owner = self.by_name.get(KEYS[of])
+        return self.time is not None and owner is not None and owner.references == of
 
 
 # Foreign keys go by name: the column `product_id` of any table but products refers to products.
