@@ -181,8 +181,10 @@ TABLES = (
         f"select {', '.join('priced.price' if name == 'price' else f'products.{name}' for name in _PRODUCTS)}\n"
         """\
 from marts.products as products
-left join intermediate.int_product_prices_anchored as priced
-    on products.product_id = priced.product_id and priced.as_of = cast($as_of as date)""",
+left join (
+    select product_id, arg_max(price, as_of) as price
+    from intermediate.int_product_prices_anchored where as_of <= cast($as_of as date) group by product_id
+) as priced on products.product_id = priced.product_id""",
         description="The catalogue. `price` is the catalogue's; without one, the usual price of the sales before the anchor.",
     ),
     _table(

@@ -101,14 +101,21 @@ def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalo
     """
     query = validate(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
-    parts = []
-    for one in dict.fromkeys(operand for operand in operands(query.target) if isinstance(operand, Aggregate)):
-        if operand_kind(one, catalogue) not in ("number", "boolean"):
-            one = replace(one, function="COUNT")
-        parts += [replace(one, window=Window(-days, 0)) for days in spans]
     statement.relation(statement.table, ahead=False)
-    values, joins = statement.aggregations(parts, statement.entity, ahead=False)
-    columns = "".join(f", cast({values[one]} as double) as v{number}" for number, one in enumerate(parts))
+    columns, joins = "", ""
+    for number, one in enumerate(dict.fromkeys(operands(query.target))):
+        # Of the first and the last the mean: which was first in every span would need a scan each.
+        ordered = one.function in ("FIRST", "LAST")
+        kind = operand_kind(one, catalogue)
+        if kind not in ("number", "boolean") or (ordered and kind == "boolean"):
+            one = replace(one, function="COUNT")
+        elif ordered:
+            one = replace(one, function="AVG")
+        name, names = f"past_{number + 1}", [f"v{number * len(spans) + place}" for place in range(len(spans))]
+        nothing = _NOTHING.get(one.function, "null")
+        statement.parts[name] = statement.over_spans(one, spans, names)
+        columns += "".join(f", coalesce({name}.{v}, cast({nothing} as double)) as {v}" for v in names)
+        joins += f"\nleft join {name} on {statement.entity}.{statement.key} = {name}.{statement.key}"
     return statement.finish(
         f"select {statement.entity}.{statement.key}{columns}\nfrom {statement.entity}{joins}"
     )
@@ -130,6 +137,25 @@ def seen_sql(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = 
         f"select count({column}) as rows, count(distinct {column}) as distinct_values, {least} as least, "
         f"{most} as most\n{rows.source}\nwhere {where}"
     )
+
+
+def ids_sql(query: Query, as_of: date) -> Sql:
+    """Ids of all customers known at the anchor, or of all products, sorted: whatever the query's WHERE."""
+    entity, key = query.entity[0].parts
+    if entity == "products":
+        return f"select {key}\nfrom marts.products\norder by {key}", {}
+    known = "joined_at is null or joined_at < $as_of"
+    return f"select {key}\nfrom marts.customers\nwhere {known}\norder by {key}", {
+        "as_of": datetime.combine(as_of, time())
+    }
+
+
+def daily_sql(table: Table, key: str, before: date) -> Sql:
+    """How many rows of a dated table everybody has on each day before a date: the id, day (since 1970-01-01), rows."""
+    return (
+        f"select {key}, (cast({table.time} as date) - date '1970-01-01')::integer as day, count(*) as rows\n"
+        f"from ({table.sql})\nwhere {table.time} < $before and {key} is not null\ngroup by all\norder by all"
+    ), {"before": datetime.combine(before, time())}
 
 
 def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
@@ -293,7 +319,9 @@ class _Statement:
         rows = _Rows(self, self.table, columns, ahead=False, name=self.entity)
         values |= {column: rows.sql(column) for column in columns}
         where = " and ".join(self.condition(one, values.__getitem__) for one in conditions)
-        return f"select {self.entity}.{self.key}\n{rows.source}{joins}" + (f"\nwhere {where}" if where else "")
+        return f"select {self.entity}.{self.key}\n{rows.source}{joins}" + (
+            f"\nwhere {where}" if where else ""
+        )
 
     def listed(self) -> str:
         target = self.query.target
@@ -346,20 +374,19 @@ class _Statement:
                 f"{_indented(rows.source)}\n    where {_indented(where).lstrip()}\n"
                 f"        and {column} is not null\n) as placed\nwhere place = 1"
             )
-        # Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
-        total = f"cast(sum(cast({column} as decimal(38, 9))) as double)"
-        value = {
-            "COUNT": f"count({column})",
-            "COUNT_DISTINCT": f"count(distinct {column})",
-            "SUM": total,
-            "AVG": f"{total} / count({column})",
-            "MIN": f"min({column})",
-            "MAX": f"max({column})",
-            "BOOL": f"count({column}) > 0",
-        }[node.function]
-        return (
-            f"select events.{self.key}, {value} as value\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
-        )
+        value = _value(node.function, column)
+        return f"select events.{self.key}, {value} as value\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
+
+    def over_spans(self, node: Aggregate, spans: Sequence[int], names: Sequence[str]) -> str:
+        """One row per customer (product): the id, and the value over each of these days before the anchor."""
+        rows, where = self.rows(replace(node, window=Window(-max(spans), 0)), ahead=False)
+        moment = f"events.{self.catalogue.tables[node.column.parts[0]].time}"
+        column = "*" if node.column.parts[-1] == "*" else rows.sql(node.column)
+        values = []
+        for days, name in zip(spans, names, strict=True):
+            since = f" filter (where {moment} >= {self.bind(self.moment(-days, Window(-days, 0)))})"
+            values.append(f"cast({_value(node.function, column, since)} as double) as {name}")
+        return f"select events.{self.key}, {', '.join(values)}\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
 
     def rows(self, node: Aggregate, ahead: bool) -> tuple[_Rows, str]:
         """The rows an aggregation is over: its FROM clause, and its WHERE condition."""
@@ -395,6 +422,21 @@ class _Statement:
             side = "left" if operator == "starts with" else "right"
             return f"({side}({left}, length({value})) = {value})"
         return f"({left} {'<>' if operator == '!=' else operator} {value})"
+
+
+def _value(function: str, column: str, rows: str = "") -> str:
+    """SQL of a function of a column (`*` for all rows) over a group, or over those `rows` of it."""
+    # Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
+    total = f"cast(sum(cast({column} as decimal(38, 9))){rows} as double)"
+    return {
+        "COUNT": f"count({column}){rows}",
+        "COUNT_DISTINCT": f"count(distinct {column}){rows}",
+        "SUM": total,
+        "AVG": f"{total} / nullif(count({column}){rows}, 0)",
+        "MIN": f"min({column}){rows}",
+        "MAX": f"max({column}){rows}",
+        "BOOL": f"count({column}){rows} > 0",
+    }[function]
 
 
 def _indented(sql: str) -> str:

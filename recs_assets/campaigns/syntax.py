@@ -198,8 +198,8 @@ class Query:
     mode: str | None = None
     top: int | None = None
     where: Condition | None = None
-    only: Comparison | None = None
     as_of: date | None = None
+    only: Comparison | None = None
     text: str | None = field(default=None, compare=False, repr=False)
     mode_at: int = _position()
 

@@ -141,10 +141,13 @@ class _Validator:
             )
         if columns == [PRODUCT] and query.mode is not None:
             raise self.error(
-                "lists are made for customers; for each product, predict a number or a condition.", query.mode_at
+                "lists are made for customers; for each product, predict a number or a condition.",
+                query.mode_at,
             )
         if query.only is not None and query.only.operator not in ("=", "IN"):
-            raise self.error("whom it is asked about is written as = or IN; others belong after WHERE.", query.only.at)
+            raise self.error(
+                "whom it is asked about is written as = or IN; others belong after WHERE.", query.only.at
+            )
         if len(columns) == 1:
             return
         if columns[0] != CUSTOMER:
@@ -310,11 +313,7 @@ class _Validator:
         if route is None:
             raise self.error(
                 f"{table.name} cannot be reached from {start.name} by a foreign key; "
-                + (
-                    "filter it inside an aggregation."
-                    if start is self.scope
-                    else "filter another table."
-                ),
+                + ("filter it inside an aggregation." if start is self.scope else "filter another table."),
                 column.at,
             )
         return Column((start.name, *route, *self.walk(table, parts, column, star)), column.at)
@@ -380,7 +379,11 @@ class _Validator:
                     f"{table.name} has no column {name}; did you mean {one.name}.{name}?", column.at
                 )
         for one in self.tables.values():
-            if one.time is not None and name in one.by_name and table.name in [f.references for f in one.fields]:
+            if (
+                one.time is not None
+                and name in one.by_name
+                and table.name in [f.references for f in one.fields]
+            ):
                 return self.error(
                     f"{table.name} has no column {name}; did you mean {one.name}.{name}?", column.at
                 )

@@ -656,7 +656,9 @@ def test_weeks_are_seven_days():
 
 
 def test_a_column_of_the_lines_is_hinted_at():
-    with pytest.raises(QueryError, match=r"orders has no column quantity; did you mean order_lines\.quantity\?"):
+    with pytest.raises(
+        QueryError, match=r"orders has no column quantity; did you mean order_lines\.quantity\?"
+    ):
         validate(parse(f"PREDICT SUM(orders.quantity, 0, 7) {EACH}"))
 
 
@@ -682,9 +684,13 @@ def test_ids_say_nothing_of_whom_it_could_be_asked_about():
 
 
 def test_products_may_be_predicted_for():
-    query = validate(parse("PREDICT SUM(order_lines.quantity, 0, 7) FOR EACH items.item_id WHERE category = 'x'"))
+    query = validate(
+        parse("PREDICT SUM(order_lines.quantity, 0, 7) FOR EACH items.item_id WHERE category = 'x'")
+    )
     assert str(query).split("\n")[1:] == ["FOR EACH products.product_id", "WHERE products.category = 'x'"]
     with pytest.raises(QueryError, match="orders holds no dated events of products"):
         validate(parse("PREDICT COUNT(orders.*, 0, 7) FOR EACH products.product_id"))
     with pytest.raises(QueryError, match="lists are made for customers"):
-        validate(parse("PREDICT LIST_DISTINCT(order_lines.category, 0, 7) CLASSIFY FOR EACH products.product_id"))
+        validate(
+            parse("PREDICT LIST_DISTINCT(order_lines.category, 0, 7) CLASSIFY FOR EACH products.product_id")
+        )
