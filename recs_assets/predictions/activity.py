@@ -15,7 +15,9 @@ from recs_assets.campaigns.catalogue import CATALOGUE
 from recs_assets.campaigns.compiler import daily_sql
 from recs_assets.warehouse import Warehouse
 
-WINDOWS = (7, 28, 91, 182, 364)
+WINDOWS = (7, 14, 28, 56, 91, 182, 364)
+# Four weeks each, back from the anchor: what changes from one to the next.
+LAGS = (28, 56, 84)
 HALF_LIVES = (30, 90)
 EPOCH = date(1970, 1, 1)
 # Their counts depend on when one looks: purchases have an own load, with the day of the return.
@@ -27,6 +29,8 @@ PURCHASE_FEATURES = (
     *(f"amount_{days}d" for days in WINDOWS),
     *(f"purchase_days_decayed_{half}" for half in HALF_LIVES),
     *(f"amount_decayed_{half}" for half in HALF_LIVES),
+    *(f"purchase_days_{lag}_{lag + 28}d" for lag in LAGS),
+    *(f"amount_{lag}_{lag + 28}d" for lag in LAGS),
     "lines_91d",
     "mean_gap_days",
     "due_ratio",
@@ -129,6 +133,8 @@ class Activity:
             *(summed(age <= window, amount) for window in WINDOWS),
             *(summed(every, 0.5 ** (age / half)) for half in HALF_LIVES),
             *(summed(every, amount * 0.5 ** (age / half)) for half in HALF_LIVES),
+            *(summed((age > lag) & (age <= lag + 28), ones) for lag in LAGS),
+            *(summed((age > lag) & (age <= lag + 28), amount) for lag in LAGS),
             summed(age <= 91, lines),
             gap,
             due,
