@@ -89,11 +89,9 @@ class Prediction:
 
     def shown(self, most: int = 40) -> str:
         """The table's first rows, and the test, as text."""
-        lines = [self.table.head(most).to_string(index=False)]
-        if len(self.table) > most:
-            lines.append(
-                f"... and {len(self.table) - most:,} more rows (recs_assets.predict returns them all)."
-            )
+        lines = [self.table.head(most).to_string(index=False)] if most else []
+        if len(self.table) > most > 0:
+            lines.append(f"... and {len(self.table) - most:,} more rows (--output FILE writes them all).")
         lines.append(
             f"\n{self.eligible:,} eligible {self.plan.query.entity[0].parts[0]} at {self.plan.week}, {len(self.table):,} rows, {self.seconds:.0f} s."
         )
@@ -595,6 +593,11 @@ def _with_ids(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
         if code in table:
             name = item_column(task.query)
             ids[name] = task.item_ids(task.week)[table[code]]
+    if "product_id" in ids:
+        names = task.warehouse.answer(task.build, "select product_id, name from marts.products", {})
+        ids["product_name"] = (
+            names.set_index("product_id")["name"].reindex(ids["product_id"]).to_numpy(dtype=object)
+        )
     rest = table.drop(columns=["customer", "product", "value"], errors="ignore").reset_index(drop=True)
     return pd.concat([pd.DataFrame(ids), rest], axis=1)
 
@@ -645,13 +648,13 @@ def predict(query: str, as_of: date | str | None = None, view: View = "all") -> 
 
     Args:
         query: the text.
-        as_of: a Monday that was run, as a date or "2018-01-01"; default: the query's AS OF, else the
-            newest week that is published.
+        as_of: a date or "2018-01-01"; for a ranking of products a Monday that was run, for anything else any
+            date before the newest week that was run. Default: the query's AS OF, else the newest published week.
         view: for a ranking of products: "all", "new" (never bought by the customer) or "repeat".
 
     Returns:
-        One row per customer and item with rank, score, probability and (products) source; for a
-        boolean one row per customer with probability, for a number with prediction.
+        One row per customer and item with rank, score, probability and (products) name and source; for a
+        boolean one row per customer or product with probability, for a number with prediction.
 
     Warns:
         UserWarning: a filter names what the shop does not have.

@@ -144,7 +144,7 @@ class Verdict:
 
 
 def _interval(values: np.ndarray) -> tuple[float, float]:
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]  # a resample may hold one kind of label only
     if len(values) == 0:
         return math.nan, math.nan
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

@@ -66,6 +66,14 @@ PAIR_FEATURES = (
     "customer_decayed_days",
     "value_alike",
 )
+# Of the customer, whatever the value; more of `Activity` costs time and brings nothing.
+RHYTHM = (
+    "days_since_last_purchase",
+    "purchase_days_7d",
+    "purchase_days_28d",
+    "purchase_days_91d",
+    "mean_gap_days",
+)
 # Baselines of a number or a condition.
 PREVIOUS, RATE = "previous_window", "rate_91d"
 QUARTER = 91
@@ -114,6 +122,7 @@ class Task(ABC):
     names: tuple[str, ...]  # the features
     block = BLOCK  # customers whose rows are made at once
     most_anchors = 52  # training anchors at most
+    most_rows = RANKER.training_rows  # of all training anchors together
 
     def __init__(
         self, shop: Shop, warehouse: Warehouse, build: date, week: date, query: Query, view: View
@@ -207,7 +216,7 @@ class Task(ABC):
         """Positions of the rows that one of so many anchors gives to the trees, and their weights: every
         positive, and as many negatives as there is room for."""
         positives = int(sheet.label.sum())
-        rate = negative_rate(positives, len(sheet) - positives, RANKER.training_rows // anchors)
+        rate = negative_rate(positives, len(sheet) - positives, self.most_rows // anchors)
         return sample_negatives(
             sheet.label,
             self.ids(anchor)[sheet.customer],
@@ -371,6 +380,7 @@ class Values(Dated):
     """(customer, category, brand or vertical): every value for everybody."""
 
     most_anchors = 6
+    most_rows = RANKER.training_rows // 2
 
     def __init__(self, *job: object) -> None:
         super().__init__(*job)
@@ -380,7 +390,7 @@ class Values(Dated):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        return (*PAIR_FEATURES, *self.activity.names)
+        return (*PAIR_FEATURES, *RHYTHM)
 
     @cached_property
     def values(self) -> pd.Series:
@@ -438,7 +448,8 @@ class Values(Dated):
         label = np.full(len(customer), np.nan)
         if anchor != self.week:
             label = stored(self.truth_of(anchor), customer, value).astype(np.float64)
-        general = self.activity.features(anchor)
+        places = [self.activity.names.index(name) for name in RHYTHM]
+        general = self.activity.features(anchor)[:, places]
 
         def chunks(rows: np.ndarray) -> Iterator[np.ndarray]:
             for start in range(0, len(rows), CHUNK):

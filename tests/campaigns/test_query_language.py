@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from recs_assets.campaigns.catalogue import CATALOGUE, CatalogueError
-from recs_assets.campaigns.compiler import everybody, entities_sql, explain, horizon, items_sql, labels_sql
+from recs_assets.campaigns.compiler import entities_sql, everybody, explain, horizon, items_sql, labels_sql
 from recs_assets.campaigns.parser import MAX_CHARACTERS, MAX_DEPTH, parse
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.campaigns.validation import item_column, validate
