@@ -150,6 +150,15 @@ def test_a_boolean_is_learnt_and_calibrated():
         assert (again.score(later.frame) == model.refit([later]).score(later.frame)).all()
 
 
+def test_no_probability_is_surer_than_the_rows_it_was_calibrated_on():
+    """8 customers whom one feature separates: not 0.999999, but 9 of 10 at most."""
+    parts = [lesson(seed, 8, lambda X: (np.arange(8) % 2).astype(float)) for seed in range(2)]
+    for part in parts:
+        part.frame[:, 0] = np.arange(8) % 2
+    model = fitting.learn("binary", parts[:1], parts[1], parts[1], parts, 0, 1)["linear"]
+    assert model.probability(np.array([-50.0, 50.0])).round(6).tolist() == [0.1, 0.9]
+
+
 def test_a_number_is_learnt():
     models, later = learnt("tweedie", lambda X: 100.0 * X[:, 1])
     assert [model.calibrator for model in models.values()] == [None, None]

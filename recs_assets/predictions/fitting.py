@@ -32,9 +32,16 @@ class Learned:
     used: tuple[str, ...]
     refit: Callable[[list[Lesson]], Learned] | None
     ranker: Ranker | None = None
+    calibrated_on: int | None = None  # rows
 
     def probability(self, score: np.ndarray) -> np.ndarray:
-        return self.calibrator.probability(score)
+        found = self.calibrator.probability(score)
+        return found if self.calibrated_on is None else np.clip(found, self.surest, 1 - self.surest)
+
+    @property
+    def surest(self) -> float:
+        """The least probability that so many rows of calibration support: one event more than was seen."""
+        return 1 / (self.calibrated_on + 2)
 
 
 def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) -> Learned:
@@ -190,7 +197,8 @@ def learn(
     Raises:
         ValueError: from `fit_beta`: all labels are equal.
     """
-    boolean, names = objective == "binary", kept.names
+    # Not kept itself: a closure would hold its frame.
+    boolean, names, rows_kept = objective == "binary", kept.names, len(kept.label)
     data = together(lessons)
     first = data["X"], data["y"], data["weight"]
     linear = Linear(boolean).fit(*first)
@@ -211,10 +219,16 @@ def learn(
         rows = data["X"], data["y"], data["weight"]
         line = Linear(boolean).fit(*rows)
         if name == "linear":
-            return Learned(line.score, calibrators[name], names, partial(refit, name=name))
+            return Learned(
+                line.score, calibrators[name], names, partial(refit, name=name), calibrated_on=rows_kept
+            )
         grown = Trees(objective, seed, threads).fit(*rows, rounds)
         return Learned(
-            both(line, grown), calibrators[name], tuple(grown.used(names)), partial(refit, name=name)
+            both(line, grown),
+            calibrators[name],
+            tuple(grown.used(names)),
+            partial(refit, name=name),
+            calibrated_on=rows_kept,
         )
 
     return {name: refit(fitted, name) for name in calibrators}

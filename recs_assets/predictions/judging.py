@@ -74,8 +74,7 @@ def explained(label: np.ndarray, prediction: np.ndarray) -> Measure:
     def measure(counts: np.ndarray) -> np.ndarray:
         rows = counts.sum(axis=1)
         spread = counts @ square - (counts @ label) ** 2 / rows
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return 1 - counts @ error / spread
+        return 1 - counts @ error / np.where(spread > 0, spread, np.nan)
 
     return measure
 
