@@ -414,6 +414,11 @@ def prepared(
     return found, task
 
 
+def _refuse_other_dates(query: Query, week: date) -> None:
+    if query.as_of not in (None, week):
+        raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {week}; leave one out.")
+
+
 def _columns(query: Query) -> list[Column]:
     """Every column that a query names, in filters of aggregations too."""
     waiting = [*operands(query.target), *operands(query.where)]
@@ -456,8 +461,7 @@ def _build_for(query: Query, warehouse: Warehouse, week: date) -> date:
 
 def _checked(query: str | Query, week: date, view: View) -> Query:
     query = validate(parse(query) if isinstance(query, str) else query)
-    if query.as_of not in (None, week):
-        raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {week}; leave one out.")
+    _refuse_other_dates(query, week)
     if view != "all" and not (query.task == "rank" and item_column(query) == "product_id"):
         raise QueryError(f"only a ranking of products can be about {view} purchases; use the view all.")
     return query
@@ -639,6 +643,7 @@ def opened(query: str, as_of: date | None) -> tuple[Query, Shop, Warehouse, date
     shop = Shop.from_settings(Settings())
     warehouse = shop.warehouse()
     week = as_of or parsed.as_of or warehouse.newest_published()
+    _refuse_other_dates(parsed, week)
     _build_for(parsed, warehouse, week)
     return parsed, shop, warehouse, week
 
