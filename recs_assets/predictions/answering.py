@@ -144,10 +144,7 @@ def answered(
     started = time.monotonic()
     if not task.eligible(found.week).any():
         raise _nobody(found)
-    notes = [
-        *unknown_values(found.query, found.week, partial(task.warehouse.answer, task.build)),
-        task.widen((found.test, found.train[0])),
-    ]
+    note = task.widen((found.test, found.train[0]))
     if isinstance(task, Products):
         if task.weekly is not None:
             say("The week's own ranker answers.")
@@ -158,7 +155,7 @@ def answered(
         predicted = _of_models(found, task, depth, say)
     return replace(
         predicted,
-        notes=(*(note for note in notes if note), *predicted.notes),
+        notes=(*([note] if note else []), *predicted.notes),
         seconds=time.monotonic() - started,
     )
 
@@ -625,7 +622,7 @@ def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, 
 
 def unknown_names(query: Query, warehouse: Warehouse, week: date) -> list[str]:
     """One sentence per text that the query's filters name and no row of the shop had before the week."""
-    return unknown_values(query, week, partial(warehouse.answer, week))
+    return unknown_values(query, week, partial(warehouse.answer, _build_for(query, warehouse, week)))
 
 
 # -- the shell and the notebook ---------------------------------------------------------------
