@@ -7,9 +7,13 @@ import os
 import sys
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recs_assets import __version__
 from recs_assets.schema import RecsError, SettingsError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -25,7 +29,10 @@ def main(arguments: list[str] | None = None) -> int:
     query = commands.add_parser("query", help="answer a predictive query (docs/queries.md)")
     query.add_argument("text", metavar="QUERY", help='"PREDICT ... FOR EACH customers.customer_id"')
     query.add_argument(
-        "--as-of", type=date.fromisoformat, help="a week that was run; default: the query's, else the newest"
+        "--as-of",
+        type=date.fromisoformat,
+        help="a week that was run, or where no products are ranked any earlier date; default: the query's, "
+        "else the newest week",
     )
     query.add_argument(
         "--view", choices=("all", "new", "repeat"), default="all", help="which purchases a ranking is about"
@@ -34,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         "--explain",
         action="store_true",
         help="print the query as read, its SQL, who is eligible and the features",
+    )
+    query.add_argument(
+        "--output", type=Path, metavar="FILE", help="write all rows there instead: .csv, .parquet or .jsonl"
     )
     sql = commands.add_parser("sql", help="run SQL on the published tables and print a Markdown table")
     sql.add_argument(
@@ -112,6 +122,8 @@ def _backtest(parsed: argparse.Namespace) -> int:
 def _query(parsed: argparse.Namespace) -> int:
     from recs_assets import predictions
 
+    if parsed.output is not None:
+        _refuse_output(parsed.output)
     query, *where = predictions.opened(parsed.text, parsed.as_of)
     for sentence in predictions.unknown_names(query, *where[1:]):
         print(f"Warning: {sentence}", file=sys.stderr)
@@ -121,8 +133,50 @@ def _query(parsed: argparse.Namespace) -> int:
     found = predictions.answer(
         query, *where, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
-    print(found.shown())
+    if parsed.output is None:
+        print(found.shown())
+        return 0
+    _write_table(found.table, parsed.output)
+    print(f"{len(found.table):,} rows are in {parsed.output}.")
+    print(found.shown(most=0))
     return 0
+
+
+_FORMATS = (".csv", ".parquet", ".jsonl")
+
+
+def _refuse_output(path: Path) -> None:
+    """Before anything is learned: what cannot be written."""
+    if path.suffix not in _FORMATS:
+        raise SettingsError(
+            f"{path} must end with {', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}: name such a file."
+        )
+    if not path.parent.is_dir():
+        raise SettingsError(f"There is no folder {path.parent}: create it, or name another file.")
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    """The rows in the format of the file's ending; the file is there in whole or not at all."""
+    import pyarrow as pa
+
+    from recs_assets.exports.email_files import spreadsheet_safe
+
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        if path.suffix == ".parquet":
+            table.to_parquet(aside, index=False)
+        elif path.suffix == ".jsonl":
+            table.to_json(aside, orient="records", lines=True, force_ascii=False, double_precision=15)
+        else:
+            text = table.select_dtypes(["object", "string", "category"])
+            safe = {
+                name: spreadsheet_safe(pa.array(text[name].astype(object), pa.string())).to_pandas()
+                for name in text
+            }
+            table.assign(**safe).to_csv(aside, index=False)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _sensitive(parsed: argparse.Namespace) -> int:

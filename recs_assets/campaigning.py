@@ -349,7 +349,7 @@ def _predicted(
             if name not in table:
                 table = table.assign(**{name: value})
         tables["predictions"] = table[["customer_id", *first]]
-        tests = _tests(predicted, "query")
+        tests = _tests(predicted, predicted.chosen)
         facts["customers"] = int((outcome == SELECTED).sum())
     return Made({**tables, "outcomes": _outcomes(known.customers, outcome), "tests": tests}, facts)
 

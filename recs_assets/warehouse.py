@@ -106,6 +106,7 @@ class Warehouse:
         self.memory_limit = memory_limit
         self.snapshots = Snapshots(self.published_dir, self._connect, retention)
         self._known: dict[tuple[date, date], Known] = {}
+        self._held: dict[date, duckdb.DuckDBPyConnection] = {}
 
     # -- places ---------------------------------------------------------------------------
 
@@ -114,6 +115,12 @@ class Warehouse:
 
     def build_path(self, week: date) -> Path:
         return self.week_dir(week) / "build.duckdb"
+
+    def builds(self) -> list[date]:
+        """The weeks that have a build file, in order."""
+        return sorted(
+            date.fromisoformat(path.parent.name) for path in (self.home / "weeks").glob("*-*-*/build.duckdb")
+        )
 
     @property
     def published_dir(self) -> Path:
@@ -169,7 +176,10 @@ class Warehouse:
             raise WarehouseError(
                 f"The week {week} has no build file ({self.build_path(week)}): materialise its raw tables first."
             )
-        connection = self._connect(str(self.build_path(week)), read_only=True)
+        held = self._held.get(week)
+        connection = (
+            self._connect(str(self.build_path(week)), read_only=True) if held is None else held.cursor()
+        )
         try:
             yield connection
         except (duckdb.CatalogException, duckdb.BinderException) as error:
@@ -180,6 +190,20 @@ class Warehouse:
             ) from error
         finally:
             connection.close()
+
+    @contextmanager
+    def held(self, week: date) -> Iterator[None]:
+        """Keep one read-only connection to the week's build file, which `read` shares meanwhile: opening the file
+        costs more than many a question."""
+        if week in self._held:
+            yield
+            return
+        with self.read(week) as connection:
+            self._held[week] = connection
+            try:
+                yield
+            finally:
+                del self._held[week]
 
     @contextmanager
     def snapshot(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -546,6 +570,37 @@ class Warehouse:
                 f"Infinite values in {', '.join(infinite)} at {anchor}: refusing to rank by them."
             )
         return X
+
+    def purchases(self, week: date, before: date) -> dict[str, np.ndarray]:
+        """Purchase days from the build file of `week`, for features at any anchor up to `before`.
+
+        Args:
+            week: whose build file.
+            before: purchases on this day or later stay out.
+
+        Returns:
+            Arrays of equal length, one row per customer, product, day and day of the whole return, sorted:
+            customer and product int32 (position by id among the customers known at `before`, and among all
+            products), day int32 (days since 1970-01-01), gone int32 (day of the whole return, the largest int32
+            where it was kept), lines float64, amount float64 (0 where unknown).
+        """
+        with self.read(week) as connection:
+            return connection.execute(
+                f"""
+                with {_CODES}
+                select customers.code::integer as customer, products.code::integer as product,
+                    (ordered_at::date - date '1970-01-01')::integer as day,
+                    coalesce(fully_returned_at::date - date '1970-01-01', 2147483647)::integer as gone,
+                    count(*)::double as lines, coalesce(sum(amount::decimal(38, 6)), 0)::double as amount
+                from marts.order_lines
+                join customers using (customer_id)
+                join products using (product_id)
+                where ordered_at < $anchor and learned_from
+                  and product_id in (select product_id from marts.products where is_product)
+                group by all order by all
+                """,
+                {"anchor": before},
+            ).fetchnumpy()
 
     def answer(self, week: date, sql: str, parameters: Mapping[str, object]) -> pd.DataFrame:
         """Rows of compiled SQL (`campaigns.compiler`) over the week's build file.

@@ -15,7 +15,8 @@ from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.campaigns.validation import validate
 from recs_assets.learning import Lesson
-from recs_assets.predictions import Plan, answering, fitting, judging, plan, tasks
+from recs_assets.predictions import Plan, answering, fitting, judging, plan, planning, tasks
+from recs_assets.ranking.ranker import threads_for
 
 WEEK = date(2018, 1, 1)
 TEST = date(2017, 12, 4)
@@ -82,7 +83,13 @@ BAKERY, DAIRY, FRUIT = range(3)
 @pytest.fixture
 def history(shop):
     group = pd.Index(["bakery", "dairy", "fruit"]).get_indexer(shop.products["category"])
-    return tasks.History(shop, group, 3)
+    return history_of(shop, group, 3)
+
+
+def history_of(known, group: np.ndarray, count: int) -> tasks.History:
+    bought, events = known.purchased, known.events
+    rows = (part[bought] for part in (events.customer, events.product, events.day))
+    return tasks.History(*rows, group, (known.n_customers, count), known.anchor_day)
 
 
 def test_days_of_purchase_per_category(history):
@@ -106,17 +113,16 @@ def test_days_of_purchase_per_category(history):
     assert rows["value_buyer_share"].tolist() == pytest.approx([1, 0.8, 1, 1])
 
 
-def test_candidates_are_own_categories_and_the_most_popular(history):
-    customer, value = history.candidates(np.array([1, 2, 5]), 1)
-    assert list(zip(customer.tolist(), value.tolist(), strict=True)) == [
-        (1, BAKERY), (1, DAIRY), (2, BAKERY), (2, DAIRY), (2, FRUIT), (5, DAIRY),
-    ]  # fmt: skip
+def test_values_that_customers_like_to_buy_together_speak_for_each_other(history):
+    """c3 (2) never bought dairy, which everybody else who buys bakery does; c6 (5) bought nothing."""
+    alike = history.alike(np.array([2, 5]), np.array([DAIRY, DAIRY]))
+    assert alike[0] > 0
+    assert alike[1] == 0
 
 
 def test_a_shop_without_purchases_has_no_categories(build_known):
     known = build_known([])
-    empty = tasks.History(known, np.zeros(known.n_products, dtype=int), 1)
-    assert [len(part) for part in empty.candidates(np.arange(6), 5)] == [0, 0]
+    empty = history_of(known, np.zeros(known.n_products, dtype=int), 1)
     assert np.isnan(empty.features(np.array([0]), np.array([0]))[0, 8])
 
 
@@ -128,29 +134,56 @@ def lesson(seed: int, rows: int, label) -> Lesson:
     return Lesson(np.arange(rows), label(X), np.ones(rows, dtype=np.float32), X, ("a", "b", "c"))
 
 
+def learnt(objective: str, label) -> tuple[dict, Lesson]:
+    parts = [lesson(seed, 2000, label) for seed in range(3)]
+    return fitting.learn(objective, parts[:1], parts[1], parts[1], parts[:2], 0, 1), parts[2]
+
+
 def test_a_boolean_is_learnt_and_calibrated():
-    parts = [lesson(seed, 2000, lambda X: (X[:, 1] > 0.7).astype(float)) for seed in range(3)]
-    model = fitting.learn_trees("binary", parts[:1], parts[1], parts[1], 0, 1)
-    final = model.refit(parts)
-    score = final.score(parts[2].frame)
-    probability = final.probability(score)
-    assert judging.auroc(parts[2].label, score) > 0.99
-    assert probability.mean() == pytest.approx(parts[2].label.mean(), abs=0.02)
-    assert (final.score(parts[2].frame) == model.refit(parts).score(parts[2].frame)).all()
+    models, later = learnt("binary", lambda X: (X[:, 1] > 0.7).astype(float))
+    assert list(models) == ["linear", "query"]  # simplest first
+    for model in models.values():
+        score = model.score(later.frame)
+        assert judging.auroc(later.label, score) > 0.99
+        assert model.probability(score).mean() == pytest.approx(later.label.mean(), abs=0.02)
+        again = model.refit([later])
+        assert (again.score(later.frame) == model.refit([later]).score(later.frame)).all()
+
+
+def test_no_probability_is_surer_than_the_rows_it_was_calibrated_on():
+    """8 customers whom one feature separates: not 0.999999, but 9 of 10 at most."""
+    parts = [lesson(seed, 8, lambda X: (np.arange(8) % 2).astype(float)) for seed in range(2)]
+    for part in parts:
+        part.frame[:, 0] = np.arange(8) % 2
+    model = fitting.learn("binary", parts[:1], parts[1], parts[1], parts, 0, 1)["linear"]
+    assert model.probability(np.array([-50.0, 50.0])).round(6).tolist() == [0.1, 0.9]
 
 
 def test_a_number_is_learnt():
-    parts = [lesson(seed, 2000, lambda X: 100.0 * X[:, 1]) for seed in range(3)]
-    model = fitting.learn_trees("regression", parts[:1], parts[1], parts[1], 0, 1).refit(parts)
-    assert model.calibrator is None
-    assert "b" in model.used
-    assert np.abs(model.score(parts[2].frame) - parts[2].label).mean() < 3
+    models, later = learnt("tweedie", lambda X: 100.0 * X[:, 1])
+    assert [model.calibrator for model in models.values()] == [None, None]
+    assert "b" in models["query"].used
+    for model in models.values():
+        assert np.abs(model.score(later.frame) - later.label).mean() < 3
+
+
+def test_a_linear_model_takes_the_unknown_for_the_longest_ago():
+    """Days since the last order 1, 2, 3 and never, and half as many orders each time."""
+    X = np.array([[1.0], [2], [3], [np.nan]], dtype=np.float32)
+    model = fitting.Linear(boolean=False).fit(X, np.array([6.0, 4, 2, 2]), np.ones(4))
+    assert model.score(X).round(1).tolist() == [6.0, 4.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize(("rows", "threads"), [(2_452, 1), (299_999, 1), (600_000, 2), (5_000_000, 2)])
+def test_few_rows_are_the_work_of_one_thread(rows, threads):
+    assert threads_for(rows, 2) == threads
 
 
 # -- judging -----------------------------------------------------------------------------------
 
 
-def value_of(metrics: pd.DataFrame, metric: str, model: str, column: str = "value") -> float:
+def value_of(verdict: judging.Verdict, metric: str, model: str, column: str = "value") -> float:
+    metrics = verdict.table
     row = metrics[(metrics["metric"] == metric) & (metrics["model"] == model)]
     return float(row[column].iloc[0])
 
@@ -171,7 +204,77 @@ def test_a_number_is_judged_by_error_and_explained_variance():
 
 
 def test_a_boolean_without_both_answers_is_not_judged():
-    assert len(judging.judge_boolean(np.ones(3), {"query": np.ones(3)}, 0)) == 0
+    assert len(judging.judge_boolean(np.ones(3), {"query": np.ones(3)}, 0).table) == 0
+
+
+def test_every_metric_has_an_interval_around_it():
+    label = np.tile([0.0, 1.0, 1.0, 0.0], 25)
+    scores = {"query": label + np.tile([0, 0, -0.5, 0], 25), "linear": np.arange(100.0)}
+    for verdict in (judging.judge_boolean(label, scores, 0), judging.judge_number(label, scores, 0)):
+        table = verdict.table
+        assert (table["low"] <= table["value"]).all()
+        assert (table["value"] <= table["high"]).all()
+
+
+def test_the_simplest_model_answers_that_no_other_is_proven_to_beat():
+    label = np.tile([0.0, 1.0], 50)
+    better, worse = label, np.tile([0.0, 1.0, 1.0, 0.0], 25)
+    said = judging.judge_boolean(label, {"linear": worse, "query": better}, 0).simplest(
+        ["linear", "query"], "auroc"
+    )
+    assert said == (
+        "query",
+        "query answers: auroc 1.0000, proven better than linear (0.5000); no other is proven better than it.",
+    )
+    chosen, why = judging.judge_boolean(label, {"linear": better, "query": better}, 0).simplest(
+        ["linear", "query"], "auroc"
+    )
+    assert chosen == "linear"
+    assert why == "linear answers: the simplest model, and no other is proven better (auroc 1.0000)."
+
+
+def test_a_test_without_events_leaves_the_answer_to_the_simplest():
+    verdict = judging.judge_boolean(np.ones(3), {"linear": np.ones(3), "query": np.ones(3)}, 0)
+    assert verdict.simplest(["linear", "query"], "auroc")[0] == "linear"
+
+
+# -- weekly anchors ----------------------------------------------------------------------------
+
+
+def test_weekly_anchors_reach_as_far_as_the_log():
+    """A log of a year: the first anchor has 91 days to look back on, and no window reaches past the next."""
+    found = planning.weekly(validate(parse(SUM.format("0, 28, days"))), WEEK, date(2017, 1, 1), 52)
+    assert (found.test, found.train[0], found.train[-1]) == (
+        date(2017, 12, 4),
+        date(2017, 11, 6),
+        date(2017, 4, 3),
+    )
+    assert np.diff([day.toordinal() for day in found.train]).tolist() == [-7] * 31
+    assert found.again[:5] == (
+        TEST,
+        date(2017, 11, 27),
+        date(2017, 11, 20),
+        date(2017, 11, 13),
+        date(2017, 11, 6),
+    )
+
+
+@pytest.mark.parametrize("week", [date(2018, 1, 1), date(2017, 12, 26), date(2017, 10, 15)])
+def test_windows_longer_than_the_weeks_and_any_date_are_served(week):
+    found = planning.weekly(validate(parse(SUM.format("0, 90, days"))), week, date(2017, 1, 1), 52)
+    assert (week - found.test).days >= 90
+    assert all((found.test - one).days >= 90 for one in found.train)
+
+
+def test_a_window_too_long_for_the_log_is_refused():
+    with pytest.raises(QueryError) as caught:
+        planning.weekly(validate(parse(SUM.format("0, 200, days"))), WEEK, date(2017, 1, 1), 52)
+    assert (
+        "the target looks 200 days ahead, and the 365 days of the log before 2018-01-01 are too few"
+        in str(caught.value)
+    )
+    assert "shorten the window to 133 days or less" in str(caught.value)
+    assert planning.weekly(validate(parse(SUM.format("0, 133, days"))), WEEK, date(2017, 1, 1), 52)
 
 
 def test_values_are_judged_over_all_customers_not_over_candidates():

@@ -28,6 +28,8 @@ KINDS = {
     "TIMESTAMP": "time",
 }
 CUSTOMER, PRODUCT = ("customers", "customer_id"), ("products", "product_id")
+# The column by which rows belong to what predictions are made for.
+KEYS = dict((CUSTOMER, PRODUCT))
 # Columns of products that group them, and so can be ranked or classified themselves.
 GROUPS = ("category", "brand", "vertical")
 
@@ -76,11 +78,10 @@ class Table:
     def by_name(self) -> dict[str, Field]:
         return {one.name: one for one in self.fields}
 
-    @property
-    def countable(self) -> bool:
-        """True where a row is an event of one customer."""
-        owner = self.by_name.get("customer_id")
-        return self.time is not None and owner is not None and owner.references == "customers"
+    def counts(self, of: str) -> bool:
+        """Whether a row is an event of one row of that table: of customers, or of products."""
+        owner = self.by_name.get(KEYS[of])
+        return self.time is not None and owner is not None and owner.references == of
 
 
 # Foreign keys go by name: the column `product_id` of any table but products refers to products.
@@ -180,8 +181,10 @@ TABLES = (
         f"select {', '.join('priced.price' if name == 'price' else f'products.{name}' for name in _PRODUCTS)}\n"
         """\
 from marts.products as products
-left join intermediate.int_product_prices_anchored as priced
-    on products.product_id = priced.product_id and priced.as_of = cast($as_of as date)""",
+left join (
+    select product_id, arg_max(price, as_of) as price
+    from intermediate.int_product_prices_anchored where as_of <= cast($as_of as date) group by product_id
+) as priced on products.product_id = priced.product_id""",
         description="The catalogue. `price` is the catalogue's; without one, the usual price of the sales before the anchor.",
     ),
     _table(

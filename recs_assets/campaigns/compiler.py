@@ -10,10 +10,11 @@ RelBench (Robinson et al. 2024, https://arxiv.org/abs/2407.20060).
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
-from recs_assets.campaigns.catalogue import CATALOGUE, Catalogue, Table
+from recs_assets.campaigns.catalogue import CATALOGUE, KEYS, Catalogue, Table
 from recs_assets.campaigns.syntax import (
     Aggregate,
     And,
@@ -27,7 +28,7 @@ from recs_assets.campaigns.syntax import (
     Window,
     operands,
 )
-from recs_assets.campaigns.validation import bound, item_column, operand_kind, validate
+from recs_assets.campaigns.validation import bound, item_column, last_field, operand_kind, validate
 
 Sql = tuple[str, dict[str, object]]
 
@@ -36,17 +37,18 @@ _NOTHING = {"COUNT": "0", "COUNT_DISTINCT": "0", "SUM": "0", "BOOL": "false"}
 
 
 def entities_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
-    """Who is eligible at the anchor: customers known then who pass the query's WHERE.
+    """Who is answered for at the anchor: customers (or products) known then who pass the query's WHERE and,
+    where it names ids, are among them. `everybody(query)` asks for all whom it could be asked about.
 
     Returns:
-        SQL with one column, customer_id, sorted; and its parameters by name.
+        SQL with one column, customer_id (product_id), sorted; and its parameters by name.
 
     Raises:
         QueryError: when the query is not valid, or a window leaves the calendar.
     """
     query = validate(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
-    return statement.finish(statement.entities() + "\norder by customers.customer_id")
+    return statement.finish(statement.entities() + f"\norder by {statement.entity}.{statement.key}")
 
 
 def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
@@ -68,6 +70,92 @@ def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> S
     if query.mode is not None:
         return statement.finish(statement.listed())
     return statement.finish(statement.valued())
+
+
+def everybody(query: Query, catalogue: Catalogue = CATALOGUE) -> Query:
+    """The query asked about everybody whom it could be asked about: conditions on ids pick out some of them and
+    say nothing of what they are like, so nothing can be learned from them."""
+    query = validate(query, catalogue)
+    parts = query.where.items if isinstance(query.where, And) else [query.where] if query.where else []
+    kept = tuple(one for one in parts if not any(_is_id(operand) for operand in operands(one)))
+    where = And(kept) if len(kept) > 1 else next(iter(kept), None)
+    return replace(query, where=where, only=None)
+
+
+def _is_id(operand: Column | Aggregate) -> bool:
+    return isinstance(operand, Column) and operand.parts in KEYS.items()
+
+
+def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalogue = CATALOGUE) -> Sql:
+    """What the target's aggregations were over windows that end at the anchor, for everybody known then.
+
+    Args:
+        query: with a number or a condition as target.
+        as_of: the anchor.
+        spans: days that each window reaches back.
+        catalogue: tables and columns.
+
+    Returns:
+        SQL and its parameters by name. Columns: the id, and v0, v1, ... per aggregation and span, in this
+        order; rows in no order. What is neither a number nor a boolean is counted.
+    """
+    query = validate(query, catalogue)
+    statement = _Statement(query, as_of, catalogue)
+    statement.relation(statement.table, ahead=False)
+    columns, joins = "", ""
+    for number, one in enumerate(dict.fromkeys(operands(query.target))):
+        # Of the first and the last the mean: which was first in every span would need a scan each.
+        ordered = one.function in ("FIRST", "LAST")
+        kind = operand_kind(one, catalogue)
+        if kind not in ("number", "boolean") or (ordered and kind == "boolean"):
+            one = replace(one, function="COUNT")
+        elif ordered:
+            one = replace(one, function="AVG")
+        name, names = f"past_{number + 1}", [f"v{number * len(spans) + place}" for place in range(len(spans))]
+        nothing = _NOTHING.get(one.function, "null")
+        statement.parts[name] = statement.over_spans(one, spans, names)
+        columns += "".join(f", coalesce({name}.{v}, cast({nothing} as double)) as {v}" for v in names)
+        joins += f"\nleft join {name} on {statement.entity}.{statement.key} = {name}.{statement.key}"
+    return statement.finish(
+        f"select {statement.entity}.{statement.key}{columns}\nfrom {statement.entity}{joins}"
+    )
+
+
+def seen_sql(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+    """What an aggregation of a validated query can be over, of everything known before the anchor.
+
+    Returns:
+        SQL with one row: rows, distinct values, and of numbers least and most (otherwise null).
+    """
+    statement = _Statement(query, as_of, catalogue)
+    rows, where = statement.rows(replace(node, window=Window(None, 0)), ahead=False)
+    star = node.column.parts[-1] == "*"
+    column = "events." + catalogue.tables[node.column.parts[0]].key[0] if star else rows.sql(node.column)
+    number = not star and last_field(node.column, catalogue).kind == "number"
+    least, most = (f"cast({name}({column}) as double)" if number else "null" for name in ("min", "max"))
+    return statement.finish(
+        f"select count({column}) as rows, count(distinct {column}) as distinct_values, {least} as least, "
+        f"{most} as most\n{rows.source}\nwhere {where}"
+    )
+
+
+def ids_sql(query: Query, as_of: date) -> Sql:
+    """Ids of all customers known at the anchor, or of all products, sorted: whatever the query's WHERE."""
+    entity, key = query.entity[0].parts
+    if entity == "products":
+        return f"select {key}\nfrom marts.products\norder by {key}", {}
+    known = "joined_at is null or joined_at < $as_of"
+    return f"select {key}\nfrom marts.customers\nwhere {known}\norder by {key}", {
+        "as_of": datetime.combine(as_of, time())
+    }
+
+
+def daily_sql(table: Table, key: str, before: date) -> Sql:
+    """How many rows of a dated table everybody has on each day before a date: the id, day (since 1970-01-01), rows."""
+    return (
+        f"select {key}, (cast({table.time} as date) - date '1970-01-01')::integer as day, count(*) as rows\n"
+        f"from ({table.sql})\nwhere {table.time} < $before and {key} is not null\ngroup by all\norder by all"
+    ), {"before": datetime.combine(before, time())}
 
 
 def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
@@ -151,9 +239,12 @@ def _is_of_product(node: Condition) -> bool:
 class _Rows:
     """A table and whatever its columns reach over foreign keys, as a FROM clause."""
 
-    def __init__(self, statement: _Statement, table: Table, columns: list[Column], ahead: bool) -> None:
-        self.source = f"from {statement.relation(table, ahead)} as events"
-        self._names: dict[tuple[str, ...], str] = {(): "events"}
+    def __init__(
+        self, statement: _Statement, table: Table, columns: list[Column], ahead: bool, name: str = "events"
+    ) -> None:
+        of = statement.relation(table, ahead)
+        self.source = f"from {of}" if name == of else f"from {of} as {name}"
+        self._names: dict[tuple[str, ...], str] = {(): name}
         tables = statement.catalogue.tables
         for column in columns:
             owner, reached = table, ()
@@ -178,6 +269,8 @@ class _Statement:
         self.query = query
         self.as_of = as_of
         self.catalogue = catalogue
+        self.entity, self.key = query.entity[0].parts
+        self.table = catalogue.tables[self.entity]
         self.parts: dict[str, str] = {}
         self.parameters: dict[str, object] = {"as_of": datetime.combine(as_of, time())}
         ends = [(one.window.end, one.window) for one in operands(query.target)]
@@ -200,7 +293,10 @@ class _Statement:
 
     def finish(self, body: str) -> Sql:
         parts = ",\n".join(f"{name} as (\n{_indented(sql)}\n)" for name, sql in self.parts.items())
-        return f"with {parts}\n{body}", self.parameters
+        sql = f"with {parts}\n{body}"
+        if "$as_of" not in sql:  # DuckDB refuses what is bound and not used
+            del self.parameters["as_of"]
+        return sql, self.parameters
 
     def relation(self, table: Table, ahead: bool) -> str:
         """The name of the part that holds a table as known at the anchor, or, ahead, at the horizon."""
@@ -215,15 +311,17 @@ class _Statement:
     # -- the bodies -------------------------------------------------------------------------
 
     def entities(self) -> str:
-        self.relation(self.catalogue.tables["customers"], ahead=False)
-        body = "select customers.customer_id\nfrom customers"
-        if self.query.where is None:
-            return body
-        values, joins = self.aggregations(self.query.where, "customers", ahead=False)
-        for column in operands(self.query.where):
-            if isinstance(column, Column):
-                values[column] = str(column)
-        return f"{body}{joins}\nwhere {self.condition(self.query.where, values.__getitem__)}"
+        self.relation(self.table, ahead=False)
+        conditions = [one for one in (self.query.where, self.query.only) if one is not None]
+        found = [operand for one in conditions for operand in operands(one)]
+        values, joins = self.aggregations(found, self.entity, ahead=False)
+        columns = [operand for operand in found if isinstance(operand, Column)]
+        rows = _Rows(self, self.table, columns, ahead=False, name=self.entity)
+        values |= {column: rows.sql(column) for column in columns}
+        where = " and ".join(self.condition(one, values.__getitem__) for one in conditions)
+        return f"select {self.entity}.{self.key}\n{rows.source}{joins}" + (
+            f"\nwhere {where}" if where else ""
+        )
 
     def listed(self) -> str:
         target = self.query.target
@@ -237,32 +335,32 @@ class _Statement:
 
     def valued(self) -> str:
         target = self.query.target
-        values, joins = self.aggregations(target, "eligible", ahead=True)
+        values, joins = self.aggregations(operands(target), "eligible", ahead=True)
         if isinstance(target, Aggregate):
             label = values[target]
         else:
             # Where there is nothing to compare, the answer is no.
             label = f"coalesce({self.condition(target, values.__getitem__)}, false)"
         return (
-            f"select eligible.customer_id, {label} as label\n"
-            f"from eligible{joins}\norder by eligible.customer_id"
+            f"select eligible.{self.key}, {label} as label\n"
+            f"from eligible{joins}\norder by eligible.{self.key}"
         )
 
-    def aggregations(self, node: Condition | Aggregate, to: str, ahead: bool) -> tuple[dict, str]:
-        """A part per aggregation of a condition: the SQL of each value, and the joins to `to`."""
+    def aggregations(self, nodes: Iterable[Column | Aggregate], to: str, ahead: bool) -> tuple[dict, str]:
+        """A part per aggregation: the SQL of each value, and the joins to `to`."""
         values: dict[Aggregate | Column, str] = {}
         joins = ""
-        for one in operands(node):
+        for one in nodes:
             if isinstance(one, Aggregate) and one not in values:
                 name = f"{'target' if ahead else 'past'}_{len(values) + 1}"
                 self.parts[name] = self.aggregation(one, ahead)
                 nothing = _NOTHING.get(one.function)
                 values[one] = f"{name}.value" if nothing is None else f"coalesce({name}.value, {nothing})"
-                joins += f"\nleft join {name} on {to}.customer_id = {name}.customer_id"
+                joins += f"\nleft join {name} on {to}.{self.key} = {name}.{self.key}"
         return values, joins
 
     def aggregation(self, node: Aggregate, ahead: bool) -> str:
-        """One row per customer with a row in the window: customer_id, value."""
+        """One row per customer (product) with a row in the window: the id, value."""
         rows, where = self.rows(node, ahead)
         column = "*" if node.column.parts[-1] == "*" else rows.sql(node.column)
         if node.function in ("FIRST", "LAST"):
@@ -270,24 +368,25 @@ class _Statement:
             direction = "" if node.function == "FIRST" else " desc"
             order = ", ".join(f"events.{name}{direction}" for name in (table.time, *table.key))
             return (
-                "select customer_id, value\nfrom (\n"
-                f"    select events.customer_id, {column} as value,\n"
-                f"        row_number() over (partition by events.customer_id order by {order}) as place\n"
+                f"select {self.key}, value\nfrom (\n"
+                f"    select events.{self.key}, {column} as value,\n"
+                f"        row_number() over (partition by events.{self.key} order by {order}) as place\n"
                 f"{_indented(rows.source)}\n    where {_indented(where).lstrip()}\n"
                 f"        and {column} is not null\n) as placed\nwhere place = 1"
             )
-        # Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
-        total = f"cast(sum(cast({column} as decimal(38, 9))) as double)"
-        value = {
-            "COUNT": f"count({column})",
-            "COUNT_DISTINCT": f"count(distinct {column})",
-            "SUM": total,
-            "AVG": f"{total} / count({column})",
-            "MIN": f"min({column})",
-            "MAX": f"max({column})",
-            "BOOL": f"count({column}) > 0",
-        }[node.function]
-        return f"select events.customer_id, {value} as value\n{rows.source}\nwhere {where}\ngroup by events.customer_id"
+        value = _value(node.function, column)
+        return f"select events.{self.key}, {value} as value\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
+
+    def over_spans(self, node: Aggregate, spans: Sequence[int], names: Sequence[str]) -> str:
+        """One row per customer (product): the id, and the value over each of these days before the anchor."""
+        rows, where = self.rows(replace(node, window=Window(-max(spans), 0)), ahead=False)
+        moment = f"events.{self.catalogue.tables[node.column.parts[0]].time}"
+        column = "*" if node.column.parts[-1] == "*" else rows.sql(node.column)
+        values = []
+        for days, name in zip(spans, names, strict=True):
+            since = f" filter (where {moment} >= {self.bind(self.moment(-days, Window(-days, 0)))})"
+            values.append(f"cast({_value(node.function, column, since)} as double) as {name}")
+        return f"select events.{self.key}, {', '.join(values)}\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
 
     def rows(self, node: Aggregate, ahead: bool) -> tuple[_Rows, str]:
         """The rows an aggregation is over: its FROM clause, and its WHERE condition."""
@@ -323,6 +422,21 @@ class _Statement:
             side = "left" if operator == "starts with" else "right"
             return f"({side}({left}, length({value})) = {value})"
         return f"({left} {'<>' if operator == '!=' else operator} {value})"
+
+
+def _value(function: str, column: str, rows: str = "") -> str:
+    """SQL of a function of a column (`*` for all rows) over a group, or over those `rows` of it."""
+    # Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
+    total = f"cast(sum(cast({column} as decimal(38, 9))){rows} as double)"
+    return {
+        "COUNT": f"count({column}){rows}",
+        "COUNT_DISTINCT": f"count(distinct {column}){rows}",
+        "SUM": total,
+        "AVG": f"{total} / nullif(count({column}){rows}, 0)",
+        "MIN": f"min({column}){rows}",
+        "MAX": f"max({column}){rows}",
+        "BOOL": f"count({column}){rows} > 0",
+    }[function]
 
 
 def _indented(sql: str) -> str:

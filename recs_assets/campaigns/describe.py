@@ -30,7 +30,7 @@ def catalogue_tables() -> str:
     """Markdown of every table with its columns, and of every alias."""
     lines = ["| table | one row per | dated by | what it holds |", "|---|---|---|---|"]
     for table in CATALOGUE.tables.values():
-        dated = f"`{table.time}`" if table.countable else ""
+        dated = f"`{table.time}`" if table.counts("customers") or table.counts("products") else ""
         keys = ", ".join(f"`{key}`" for key in table.key)
         lines.append(f"| `{table.name}` | {keys} | {dated} | {table.description} |")
     lines += ["", "Columns:", ""]

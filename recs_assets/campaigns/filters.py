@@ -33,7 +33,7 @@ def unknown_values(
     """
     query = validate(query, catalogue)
     asked: dict[Column, list[str]] = {}
-    for node in (query.target, query.where):
+    for node in (query.target, query.where, query.only):
         for comparison in _comparisons(node):
             literals = (literal.value for literal in comparison.values)  # noqa: PD011 - no pandas here
             if comparison.operator in NAMING and isinstance(comparison.operand, Column):

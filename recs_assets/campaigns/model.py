@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from recs_assets.campaigns.catalogue import CUSTOMER
 from recs_assets.campaigns.compiler import horizon
 from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import Query, QueryError
@@ -135,7 +136,9 @@ class Campaign(_Model):
     @field_validator("query")
     @classmethod
     def _answerable(cls, value: str) -> str:
-        validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
+        query = validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
+        if query.entity[0].parts != CUSTOMER:
+            raise ValueError("a campaign is for customers; write FOR EACH customers.customer_id")
         return value
 
     @field_validator("arms")

@@ -149,6 +149,9 @@ class _Builder(Transformer):
     def where(self, children: list) -> tuple[Token, dict]:
         return children[0], {"where": children[1]}
 
+    def only(self, children: list) -> Comparison:
+        return self.comparison(children)
+
     def as_of(self, children: list[Token]) -> tuple[Token, dict]:
         return children[0], {"as_of": _date(children[1])}
 
@@ -170,7 +173,9 @@ class _Builder(Transformer):
         target, *rest = children
         entity = tuple(child for child in rest if isinstance(child, Column))
         clauses: dict = {}
-        for word, values in (child for child in rest if not isinstance(child, Column)):
+        for only in (child for child in rest if isinstance(child, Comparison)):
+            entity, clauses["only"] = (only.operand,), only
+        for word, values in (child for child in rest if not isinstance(child, Column | Comparison)):
             if values.keys() & clauses.keys():
                 raise _BuildError(f"{word.upper()} stands here a second time; leave one out.", word.start_pos)
             clauses |= values
@@ -276,7 +281,7 @@ def _grammar_error(error: UnexpectedInput, text: str, accepted: set[str]) -> Que
 def _expected(accepted: set[str]) -> tuple[str, ...]:
     """Terminals of the grammar in words, in one order whatever order a set has."""
     names = set()
-    for terminal in accepted:
+    for terminal in accepted - {"SEMICOLON"}:
         if terminal in _TEST or (terminal == "_NOT" and "OPERATOR" in accepted):
             names.add("an operator (=, !=, <, IN, LIKE, IS NULL, ...)")
         elif terminal in _VALUE and "BOOLEAN" in accepted:

@@ -25,7 +25,7 @@ FUNCTIONS = (
     "LAST",
     "BOOL",
 )
-UNITS = ("days", "hours", "minutes", "months")
+UNITS = ("days", "weeks", "hours", "minutes", "months")
 EXCERPT_WIDTH = 100
 
 
@@ -186,7 +186,8 @@ class Query:
         entity: for each of what; one column, or a customer and a product column.
         mode: "rank", "classify", or None for a number or a truth value.
         top: length of the list of a "rank".
-        where: which customers.
+        where: which of them: those whom the query could be asked about.
+        only: whom of those it is asked about, by their id; None: all.
         as_of: the anchor, where the query names one.
         text: what it was parsed from, for error messages.
         mode_at: character at which RANK or CLASSIFY stood.
@@ -198,11 +199,12 @@ class Query:
     top: int | None = None
     where: Condition | None = None
     as_of: date | None = None
+    only: Comparison | None = None
     text: str | None = field(default=None, compare=False, repr=False)
     mode_at: int = _position()
 
     def __str__(self) -> str:
-        lines = [f"PREDICT {self.target}", f"FOR EACH {', '.join(map(str, self.entity))}"]
+        lines = [f"PREDICT {self.target}", f"FOR EACH {self.only or ', '.join(map(str, self.entity))}"]
         if self.mode is not None:
             top = "" if self.top is None else f" TOP {self.top}"
             lines[0] += f" {self.mode.upper()}{top}"

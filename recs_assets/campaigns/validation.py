@@ -22,7 +22,7 @@ from recs_assets.campaigns.syntax import (
 
 MAX_TOP = 1000
 # Windows end within a century of the anchor.
-MAX_WINDOW = {"days": 36_525, "hours": 876_600, "minutes": 52_596_000, "months": 1_200}
+MAX_WINDOW = {"days": 36_525, "weeks": 5_217, "hours": 876_600, "minutes": 52_596_000, "months": 1_200}
 
 _ORDERED = ("=", "!=", "<", "<=", ">", ">=", "IN", "NOT IN", "IS NULL", "IS NOT NULL")
 _OPERATORS = {
@@ -111,16 +111,20 @@ class _Validator:
         self.query = query
         self.catalogue = catalogue
         self.tables = catalogue.tables
+        self.scope = self.tables["customers"]  # whose rows the WHERE filters
 
     def error(self, message: str, at: int) -> QueryError:
         return QueryError(message, self.query.text, at)
 
     def run(self) -> Query:
         query = self.query
-        target = self.condition(query.target, None, ahead=True)
-        where = self.condition(query.where, self.tables["customers"], ahead=False)
         entity = tuple(self.column(column, None) for column in query.entity)
-        self.query = replace(query, target=target, where=where, entity=entity)
+        if entity[0].parts == PRODUCT:
+            self.scope = self.tables["products"]
+        target = self.condition(query.target, None, ahead=True)
+        where = self.condition(query.where, self.scope, ahead=False)
+        only = None if query.only is None else self.comparison(query.only, None, ahead=False)
+        self.query = replace(query, target=target, where=where, entity=entity, only=only)
         self.check_entity()
         self.check_mode()
         return self.query
@@ -129,13 +133,25 @@ class _Validator:
 
     def check_entity(self) -> None:
         query, columns = self.query, [one.parts for one in self.query.entity]
-        if columns[0] != CUSTOMER:
+        if columns[0] not in (CUSTOMER, PRODUCT):
             raise self.error(
-                f"predictions are made for customers, not for {query.entity[0]}; write FOR EACH customers.customer_id.",
+                f"predictions are made for customers or products, not for {query.entity[0]}; "
+                "write FOR EACH customers.customer_id.",
                 query.entity[0].at,
+            )
+        if columns == [PRODUCT] and query.mode is not None:
+            raise self.error(
+                "lists are made for customers; for each product, predict a number or a condition.",
+                query.mode_at,
+            )
+        if query.only is not None and query.only.operator not in ("=", "IN"):
+            raise self.error(
+                "whom it is asked about is written as = or IN; others belong after WHERE.", query.only.at
             )
         if len(columns) == 1:
             return
+        if columns[0] != CUSTOMER:
+            raise self.error("a pair is a customer and a product, in this order.", query.entity[0].at)
         if columns[1:] != [PRODUCT]:
             raise self.error(
                 "only products can be paired with customers; "
@@ -253,10 +269,11 @@ class _Validator:
     def aggregate(self, node: Aggregate, ahead: bool) -> Aggregate:
         column = self.column(node.column, None, star=node.function in ("COUNT", "BOOL"))
         table = self.tables[column.parts[0]]
-        if not table.countable:
-            countable = [one.name for one in self.tables.values() if one.countable]
+        of = self.scope.name
+        if not table.counts(of):
+            countable = [one.name for one in self.tables.values() if one.counts(of)]
             raise self.error(
-                f"{table.name} holds no dated events of customers, so nothing happens to it in a window; "
+                f"{table.name} holds no dated events of {of}, so nothing happens to it in a window; "
                 f"use {_or(countable)}.",
                 node.column.at,
             )
@@ -296,11 +313,7 @@ class _Validator:
         if route is None:
             raise self.error(
                 f"{table.name} cannot be reached from {start.name} by a foreign key; "
-                + (
-                    "filter it inside an aggregation."
-                    if start.name == "customers"
-                    else "filter another table."
-                ),
+                + ("filter it inside an aggregation." if start is self.scope else "filter another table."),
                 column.at,
             )
         return Column((start.name, *route, *self.walk(table, parts, column, star)), column.at)
@@ -309,6 +322,8 @@ class _Validator:
         """The table in which a name begins, and what is left of the name."""
         first, *rest = column.parts
         name = self.catalogue.aliases.get(first, first)
+        if rest and rest[0] not in getattr(self.tables.get(name), "by_name", ()):
+            rest[0] = self._own_alias(name, rest[0])
         if rest and (other := self.catalogue.aliases.get(f"{name}.{rest[0]}")) is not None:
             name, *rest = [*other.split("."), *rest[1:]]
         if name in self.tables:
@@ -324,6 +339,11 @@ class _Validator:
         known = [*self.tables, *(alias for alias, of in self.catalogue.aliases.items() if of in self.tables)]
         hint = _near(first, known) or f"; the tables are {', '.join(self.tables)}."
         raise self.error(f"there is no table {first}{hint}", column.at)
+
+    def _own_alias(self, table: str, name: str) -> str:
+        """The column that an alias stands for, where another alias leads on from that column (`orders.item_id`)."""
+        path = self.catalogue.aliases.get(name, name)
+        return path if f"{table}.{path}" in self.catalogue.aliases else name
 
     def walk(self, table: Table, parts: list[str], column: Column, star: bool) -> list[str]:
         """Follow foreign keys; every part but the last is one."""
@@ -355,6 +375,15 @@ class _Validator:
     def unknown(self, name: str, table: Table, column: Column) -> QueryError:
         for one in table.fields:
             if one.references is not None and name in self.tables[one.references].by_name:
+                return self.error(
+                    f"{table.name} has no column {name}; did you mean {one.name}.{name}?", column.at
+                )
+        for one in self.tables.values():
+            if (
+                one.time is not None
+                and name in one.by_name
+                and table.name in [f.references for f in one.fields]
+            ):
                 return self.error(
                     f"{table.name} has no column {name}; did you mean {one.name}.{name}?", column.at
                 )

@@ -1,17 +1,17 @@
 """A predictive query -> predictions: labels, candidates, a model of its own, its test, the result.
 
-The anchors are those of the week's build, so that nothing is computed a second time. One model per
-query learns at the training anchors, is stopped and calibrated on the latest of them, tested at the
-test anchor, grown again with it, and asked at the week. A label window never reaches past the test
-anchor (training) or the week (test). Labels as SQL over a time window: Robinson et al. 2024,
-RelBench (https://arxiv.org/abs/2407.20060).
+Products are ranked at the anchors of the week's build, whose lists and features are there already. Everything
+else is learned at weekly anchors as far back as the log reaches. A label window never reaches past the test anchor
+(training) or the date of the answer (test). Labels as SQL over a time window: Robinson et al. 2024, RelBench
+(https://arxiv.org/abs/2407.20060).
 
     rank on products        the weekly candidates and features, restricted to the query's items
-    rank or classify on     (customer, value) pairs: what she bought, and the most popular values
+    rank or classify on     (customer, value) pairs: every value for everybody
     category, brand, vertical
-    binary, regression      the customer's features and the target over the window before the anchor
+    binary, regression      what customers or products did before, and the target over earlier windows
 
     planning    which anchors
+    activity    what everybody did before an anchor, from one load
     tasks       their rows
     fitting     the models
     judging     the test

@@ -5,34 +5,34 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from functools import partial
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigns.compiler import explain
+from recs_assets.campaigns.compiler import explain, horizon, seen_sql
 from recs_assets.campaigns.filters import unknown_values
 from recs_assets.campaigns.parser import parse
-from recs_assets.campaigns.syntax import Query, QueryError, operands
+from recs_assets.campaigns.syntax import Aggregate, Column, Query, QueryError, operands
 from recs_assets.campaigns.validation import item_column, validate
 from recs_assets.evaluation.evaluate import truths
 from recs_assets.learning import (
     SOURCES,
     WITHOUT_OFFERS,
     Lesson,
-    blocks,
     lists_path,
     side_by_side,
     trained,
     without_calendar,
 )
-from recs_assets.predictions.fitting import Learned, learn_ranking, learn_trees
-from recs_assets.predictions.judging import judge_boolean, judge_number, judge_products, judge_values
-from recs_assets.predictions.planning import Plan, plan, window_days
-from recs_assets.predictions.tasks import MOST_VALUES, PREVIOUS, Customers, Products, Sheet, Task, Values
+from recs_assets.predictions.activity import EPOCH
+from recs_assets.predictions.fitting import Learned, learn, learn_ranking
+from recs_assets.predictions.judging import Verdict, judge_boolean, judge_number, judge_products, judge_values
+from recs_assets.predictions.planning import LOOK_BACK, Plan, midnight, plan, weekly, window_days
+from recs_assets.predictions.tasks import MOST_VALUES, RATE, Dated, Entities, Products, Sheet, Task, Values
 from recs_assets.ranking.calibration import calibrate
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
@@ -57,15 +57,18 @@ class Prediction:
         tested: for products, the same at the test anchor (codes of `known(test)`), otherwise None.
         truth: for products, csr of what was really bought there, otherwise None.
         table: as `rows` with ids instead of codes, at most k per customer: what `predict` returns.
-        metrics: metric, model ("query" or a baseline), value, and for baselines difference (query
-            less baseline), ci_low, ci_high (paired bootstrap); NaN where there is none.
+        metrics: metric, model ("query", "linear" or a baseline), value and its interval low, high; for models
+            but the query difference (query less model), ci_low, ci_high (paired bootstrap); NaN where there is none.
         by_value: per category, brand or vertical: value, customers (with it), auroc and average
-            precision of the query and both baselines; None for other targets.
+            precision of every model; None for other targets.
         eligible: customers at the week.
         features: names that the trees used.
         seconds: wall time.
         task: makes candidates and features of any anchor of the plan.
-        learned: the model that made `rows`: scores, calibration and, of products, the ranker itself.
+        learned: the model that made `rows`: scores, calibration and, of products, the ranker itself; None where a
+            formula made them.
+        chosen: which of the models of `metrics` made `rows`.
+        notes: what else there is to know, a sentence each.
     """
 
     plan: Plan
@@ -80,20 +83,19 @@ class Prediction:
     features: tuple[str, ...]
     seconds: float
     task: Task
-    learned: Learned
+    learned: Learned | None
+    chosen: str = "query"
+    notes: tuple[str, ...] = ()
 
     def shown(self, most: int = 40) -> str:
         """The table's first rows, and the test, as text."""
-        lines = [self.table.head(most).to_string(index=False)]
-        if len(self.table) > most:
-            lines.append(
-                f"... and {len(self.table) - most:,} more rows (recs_assets.predict returns them all)."
-            )
+        lines = [self.table.head(most).to_string(index=False)] if most else []
+        if len(self.table) > most > 0:
+            lines.append(f"... and {len(self.table) - most:,} more rows (--output FILE writes them all).")
         lines.append(
-            f"\n{self.eligible:,} eligible customers at {self.plan.week}, {len(self.table):,} rows, {self.seconds:.0f} s."
+            f"\n{self.eligible:,} eligible {self.plan.query.entity[0].parts[0]} at {self.plan.week}, {len(self.table):,} rows, {self.seconds:.0f} s."
         )
-        if self.plan.note:
-            lines.append(self.plan.note)
+        lines += [note for note in (self.plan.note, *self.notes) if note]
         if len(self.metrics):
             best_first = self.metrics.sort_values(["metric", "value"], ascending=[True, False], kind="stable")
             lines.append(
@@ -130,7 +132,9 @@ def answer(
         WarehouseError: the week has no complete build.
         ArtefactError: its lists are missing.
     """
-    return answered(*prepared(query, shop, warehouse, week, view), depth, say)
+    build = _build_for(validate(parse(query) if isinstance(query, str) else query), warehouse, week)
+    with warehouse.held(build):
+        return answered(*prepared(query, shop, warehouse, week, view), depth, say)
 
 
 def answered(
@@ -138,72 +142,246 @@ def answered(
 ) -> Prediction:
     """`answer`, of what is prepared."""
     started = time.monotonic()
-    if isinstance(task, Products) and task.weekly is not None:
-        say("The week's own ranker answers.")
-        return _of_the_week(found, task, task.weekly, depth, started)
-    query, week = found.query, found.week
-    seed, threads = task.shop.settings.seed, task.shop.settings.threads
-    number = query.task == "regression"
+    if not task.eligible(found.week).any():
+        raise _nobody(found)
+    note = task.widen((found.test, found.train[0]))
+    if isinstance(task, Products):
+        if task.weekly is not None:
+            say("The week's own ranker answers.")
+            predicted = _of_the_week(found, task, task.weekly, depth)
+        else:
+            predicted = _of_a_ranker(found, task, depth, say)
+    else:
+        predicted = _of_models(found, task, depth, say)
+    return replace(
+        predicted,
+        notes=(*([note] if note else []), *predicted.notes),
+        seconds=time.monotonic() - started,
+    )
 
+
+def _nobody(found: Plan) -> QueryError:
+    entity = found.query.entity[0].parts[0]
+    who = "nobody" if entity == "customers" else "nothing"
+    only = "; none of the ids is known then, or they do not pass the WHERE" if found.query.only else ""
+    return QueryError(
+        f"{who} is eligible at {found.week}{only or '; loosen the WHERE of the query'}.", found.query.text, 0
+    )
+
+
+def _lesson(task: Task, found: Plan, anchor: date, sheet: Sheet, anchors: int) -> Lesson:
+    """What an anchor gives to the trees."""
+    return task.lesson(sheet, *task.picked(sheet, anchor, anchors))
+
+
+def _labelled(task: Task, found: Plan, anchor: date, say: Callable[[str], None]) -> Sheet:
+    """The rows of an anchor whose label is known."""
+    sheet = _with_labels(task.whole(anchor))
+    say(f"{anchor}: {len(sheet):,} rows, {sheet.label.mean() if len(sheet) else 0:.4g} on average.")
+    return sheet
+
+
+def _of_a_ranker(found: Plan, task: Products, depth: int | None, say: Callable[[str], None]) -> Prediction:
+    """Products, by a ranker of the query's own."""
+    query, settings = found.query, task.shop.settings
     lessons: list[Lesson] = []
     for anchor in found.train:
-        sheet = _told(task.whole(anchor))
-        say(f"{anchor}: {len(sheet):,} rows, {sheet.label.mean() if len(sheet) else 0:.4g} on average.")
-        _teaches(sheet.label, number, query, anchor)
-        picked = task.picked(sheet, anchor, len(found.train))
+        sheet = _labelled(task, found, anchor, say)
+        _teaches(sheet.label, query, anchor)
         if anchor == found.train[0]:
             kept = task.lesson(sheet, *task.every(sheet))
-            again = kept.take(*picked)
+            again = kept.take(*task.picked(sheet, anchor, len(found.train)))
         else:
-            lessons.append(task.lesson(sheet, *picked))
+            lessons.append(_lesson(task, found, anchor, sheet, len(found.train)))
     try:
-        if isinstance(task, Products):
-            model = learn_ranking(lessons, kept, seed, threads)
-        else:
-            objective = "regression" if number else "binary"
-            model = learn_trees(objective, lessons, again, kept, seed, threads)
+        model = learn_ranking(lessons, kept, settings.seed, settings.threads)
     except ValueError as error:
-        raise _untaught(query, found.train[0], str(error)) from error
+        raise _unlearnable(query, found.train[0], str(error)) from error
     del kept
     say(f"Learnt; testing at {found.test}.")
-    sheet = _told(task.whole(found.test))
+    sheet = _with_labels(task.whole(found.test))
     if len(sheet) == 0:
-        raise _untaught(query, found.test, "no rows")
-    every = np.arange(len(sheet))
-    score = np.concatenate([np.empty(0), *(model.score(X) for X in sheet.chunks(every))])
-    metrics, by_value, tested, truth = _judged(task, found, sheet, score, model, depth, seed)
+        raise _unlearnable(query, found.test, "no rows")
+    score = _scored(model.score, sheet)
+    known = task.known(found.test)
+    truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
+    lists = {"query": sheet.candidates.ranked(score, max(12, query.top))}
+    for name, baseline in task.formulas(sheet, found.test).items():
+        there = np.isfinite(baseline)
+        lists[name] = sheet.candidates.ranked(np.where(there, baseline, 0), max(12, query.top), there)
+    customers = np.flatnonzero(task.eligible(found.test))
+    verdict = judge_products(lists, truth, customers, query.top, settings.seed)
+    tested = _listed(task, sheet, score, model, depth)
     # The anchors that stopped, calibrated and tested are learnt from only now.
-    lessons += [again, task.lesson(sheet, *task.picked(sheet, found.test, len(found.train)))]
-    final = model.refit(lessons)
-    del lessons, sheet
+    final = model.refit([*lessons, again, _lesson(task, found, found.test, sheet, len(found.train))])
+    return _predicted(found, task, depth, say, verdict, final, tested=tested, truth=truth)
+
+
+def _of_models(found: Plan, task: Dated, depth: int | None, say: Callable[[str], None]) -> Prediction:
+    """A number, a condition, or values: the simplest of a formula, a linear model and its mean with trees that no
+    other is proven to beat at the test anchor."""
+    query, settings = found.query, task.shop.settings
+    number = query.task == "regression"
+    limits, notes = _limits(found, task)
+    lessons: dict[date, Lesson] = {}
+
+    def lesson(anchor: date) -> Lesson:
+        if anchor not in lessons:
+            lessons[anchor] = _lesson(
+                task, found, anchor, _labelled(task, found, anchor, say), len(found.train)
+            )
+        return lessons[anchor]
+
+    latest = found.train[0]
+    sheet = _labelled(task, found, latest, say)
+    if not number:
+        _teaches(sheet.label, query, latest)
+    kept = task.lesson(sheet, *task.every(sheet))
+    lessons[latest] = kept.take(*task.picked(sheet, latest, len(found.train)))
+    rest = found.train[1:]
+    over = [anchor for anchor in rest if horizon(query, anchor) <= midnight(latest)]
+    labels = np.concatenate([lesson(anchor).label for anchor in found.train])
+    if len(labels) == 0 or np.ptp(labels) == 0:
+        same = "no rows" if len(labels) == 0 else f"every label is {labels[0]:g}"
+        raise _unlearnable(query, latest, same)
+    additive = number and query.target.function in ("SUM", "COUNT", "COUNT_DISTINCT")
+    objective = "binary" if not number else "tweedie" if additive and limits[0] >= 0 else "regression"
+    try:
+        models = learn(
+            objective,
+            [lesson(anchor) for anchor in over or rest],
+            lessons[latest],
+            kept,
+            [lesson(anchor) for anchor in found.train],
+            settings.seed,
+            settings.threads,
+        )
+    except ValueError as error:
+        raise _unlearnable(query, latest, str(error)) from error
+    del kept
+    say(f"Learnt; testing at {found.test}.")
+    sheet = _labelled(task, found, found.test, say)
+    if len(sheet) == 0:
+        raise _unlearnable(query, found.test, "no rows")
+    lessons[found.test] = _lesson(task, found, found.test, sheet, len(found.train))
+    scores = task.formulas(sheet, found.test)
+    by_value = None
+    for name, model in models.items():
+        score = _scored(model.score, sheet)
+        scores[name] = score if number else model.probability(score)
+    if isinstance(task, Values):
+        truth = task.truth_of(found.test)
+        cell = (sheet.customer, sheet.item)
+        popularity = task.history(found.test).popularity
+        matrices = {
+            name: sparse.csr_matrix((values, cell), shape=truth.shape)
+            for name, values in scores.items()
+            if name != "popularity"
+        }
+        customers = np.flatnonzero(task.eligible(found.test))
+        verdict, by_value = judge_values(
+            customers, truth, matrices, popularity, list(task.values), settings.seed
+        )
+    elif number:
+        scores = {name: np.clip(values, *limits) for name, values in scores.items()}
+        verdict = judge_number(sheet.label, scores, settings.seed)
+    else:
+        verdict = judge_boolean(sheet.label, scores, settings.seed)
+    simple = [RATE] if number else []
+    chosen, why = verdict.simplest([*simple, *models], "r2" if number else "auroc")
+    final = None
+    if chosen in models:
+        final = models[chosen].refit([lesson(anchor) for anchor in found.again])
+    lessons.clear()
+    predicted = _predicted(found, task, depth, say, verdict, final, limits, by_value=by_value)
+    return replace(predicted, chosen=chosen, notes=(*notes, why))
+
+
+def _limits(found: Plan, task: Dated) -> tuple[tuple[float, float], list[str]]:
+    """What the target's number can be, and a sentence per table that is asked about and empty.
+
+    Raises:
+        QueryError: a table of the target is empty.
+    """
+    query, limits = found.query, (-np.inf, np.inf)
+    empty = []
+
+    def seen(node: Aggregate) -> pd.Series:
+        return task.warehouse.answer(task.build, *seen_sql(query, node, found.week)).iloc[0]
+
+    ahead = operands(query.target)
+    for node in [*ahead, *operands(query.where)]:
+        if not isinstance(node, Aggregate):
+            continue
+        table = node.column.parts[0]
+        if seen(replace(node, column=Column((table, "*")), where=None))["rows"] > 0:
+            continue
+        if any(node is one for one in ahead):
+            raise QueryError(
+                f"{table} holds no rows before {found.week}, so there is nothing to learn from; ask about another table.",
+                query.text,
+                node.at,
+            )
+        empty.append(
+            f"{table} holds no rows before {found.week}: its aggregations in the WHERE are of nothing."
+        )
+    if query.task == "regression":
+        rows = seen(query.target)
+        least, most = (float(rows[name]) if rows[name] is not None else np.nan for name in ("least", "most"))
+        function = query.target.function
+        if function in ("COUNT", "COUNT_DISTINCT"):
+            limits = (0.0, np.inf if function == "COUNT" else float(rows["distinct_values"]))
+        elif function == "SUM":
+            limits = (0.0 if least >= 0 else -np.inf, 0.0 if most <= 0 else np.inf)
+        elif np.isfinite(least):
+            limits = (least, most)
+    return limits, list(dict.fromkeys(empty))
+
+
+def _scored(score: Callable[[np.ndarray], np.ndarray], sheet: Sheet) -> np.ndarray:
+    """float64[n]: a model's raw score of every row, chunk by chunk."""
+    return np.concatenate([np.empty(0), *(score(X) for X in sheet.chunks(np.arange(len(sheet))))])
+
+
+def _predicted(
+    found: Plan,
+    task: Task,
+    depth: int | None,
+    say: Callable[[str], None],
+    verdict: Verdict,
+    final: Learned | None,
+    limits: tuple[float, float] = (-np.inf, np.inf),
+    **more: object,
+) -> Prediction:
+    """What the final model says at the week; without one the formula does."""
+    week, query = found.week, found.query
     say(f"Predicting at {week}.")
 
-    def predicted_of(block: tuple[int, int]) -> pd.DataFrame | None:
+    def rows_of(block: tuple[int, int]) -> pd.DataFrame | None:
         sheet = task.sheet(week, *block)
         if len(sheet) == 0:
             return None
-        score = np.concatenate([final.score(X) for X in sheet.chunks(np.arange(len(sheet)))])
-        return _listed(task, sheet, score, final, depth)
+        score = task.formulas(sheet, week)[RATE] if final is None else _scored(final.score, sheet)
+        return _listed(task, sheet, np.clip(score, *limits), final, depth)
 
-    made = side_by_side(predicted_of, blocks(task.known(week)), threads)
-    parts = [part for part in made if part is not None]
+    size = len(task.ids(week))
+    ranges = [(first, min(first + task.block, size)) for first in range(0, size, task.block)]
+    parts = [part for part in side_by_side(rows_of, ranges, task.shop.settings.threads) if part is not None]
     if not parts:
-        raise QueryError(f"nobody is eligible at {week}; loosen the WHERE of the query.", query.text, 0)
+        raise _nobody(found)
     predicted = pd.concat(parts, ignore_index=True)
     return Prediction(
-        found,
-        None if isinstance(task, Customers) else item_column(query),
-        predicted,
-        tested,
-        truth,
-        _with_ids(task, predicted),
-        metrics,
-        by_value,
-        int(task.eligible(week).sum()),
-        final.used,
-        time.monotonic() - started,
-        task,
-        final,
+        plan=found,
+        item=item_column(query) if query.mode else None,
+        rows=predicted,
+        table=_with_ids(task, predicted),
+        metrics=verdict.table,
+        eligible=int(task.eligible(week).sum()),
+        features=() if final is None else final.used,
+        seconds=0.0,
+        task=task,
+        learned=final,
+        **{"tested": None, "truth": None, "by_value": None, **more},
     )
 
 
@@ -212,30 +390,78 @@ def prepared(
 ) -> tuple[Plan, Task]:
     """The anchors of a query, and what makes its rows at each of them; raises as `answer` does."""
     asked = _checked(query, week, view)
+    build = _build_for(asked, warehouse, week)
+    job = (shop, warehouse, build, week)
+    if asked.mode is None or item_column(asked) != "product_id":
+        task = (Entities if asked.mode is None else Values)(*job, asked, view)
+        first = task.activity.first_day
+        if first is None:
+            raise QueryError(f"nothing is known of anybody before {week}: there is nothing to learn from.")
+        start = EPOCH + timedelta(days=first)
+        if any(operand.parts[-1] == "price" for operand in _columns(asked)):
+            start = max(
+                start, min(shop.anchors(build)) - LOOK_BACK
+            )  # prices are known at the build's anchors
+        return weekly(asked, week, start, task.most_anchors), task
     found = plan(asked, week, shop.anchors(week), RANKER.train_anchors, shop.horizon_days)
-    return found, _task_of(found, shop, warehouse, view)
+    task = Products(*job, found.query, view)
+    task.weekly = _ranker_of_the_week(found, task)
+    if without_calendar(warehouse, found.week, found.week, [found.test, *found.train]):
+        task.names = WITHOUT_OFFERS
+    return found, task
+
+
+def _refuse_other_dates(query: Query, week: date) -> None:
+    if query.as_of not in (None, week):
+        raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {week}; leave one out.")
+
+
+def _columns(query: Query) -> list[Column]:
+    """Every column that a query names, in filters of aggregations too."""
+    waiting = [*operands(query.target), *operands(query.where)]
+    found = []
+    for operand in waiting:
+        if isinstance(operand, Aggregate):
+            found.append(operand.column)
+            waiting += operands(operand.where)
+        else:
+            found.append(operand)
+    return found
+
+
+def _build_for(query: Query, warehouse: Warehouse, week: date) -> date:
+    """The week whose build answers at a date: its own, or for what needs no lists the first later one.
+
+    Raises:
+        QueryError: products are ranked, and the date is not a week that was run.
+        WarehouseError: no build knows everything before the date.
+    """
+    builds = warehouse.builds()
+    if week in builds:
+        return week
+    monday = week - timedelta(days=week.weekday())
+    if query.mode is not None and item_column(query) == "product_id":
+        run = [one for one in builds if one <= week]
+        advice = f"ask as of {run[-1]}, or " if run else ""
+        raise WarehouseError(
+            f"The week {week} has no build in {warehouse.home}, and products are ranked from the lists of a week: "
+            f"{advice}run it first (python -m recs_assets run --as-of {monday})."
+        )
+    later = [one for one in builds if one > week]
+    if not later:
+        raise WarehouseError(
+            f"The week {week} has no build in {warehouse.home}, and no later week that was run knows what happened "
+            f"before it: run it first (python -m recs_assets run --as-of {monday})."
+        )
+    return later[0]
 
 
 def _checked(query: str | Query, week: date, view: View) -> Query:
     query = validate(parse(query) if isinstance(query, str) else query)
-    if query.as_of not in (None, week):
-        raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {week}; leave one out.")
+    _refuse_other_dates(query, week)
     if view != "all" and not (query.task == "rank" and item_column(query) == "product_id"):
         raise QueryError(f"only a ranking of products can be about {view} purchases; use the view all.")
     return query
-
-
-def _task_of(found: Plan, shop: Shop, warehouse: Warehouse, view: View) -> Task:
-    job = (shop, warehouse, found.week, found.query, view)
-    if found.query.mode is None:
-        return Customers(*job)
-    if item_column(found.query) != "product_id":
-        return Values(*job)
-    task = Products(*job)
-    task.weekly = _ranker_of_the_week(found, task)
-    if without_calendar(warehouse, found.week, found.week, [found.test, *found.train]):
-        task.names = WITHOUT_OFFERS
-    return task
 
 
 def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
@@ -255,9 +481,7 @@ def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
     return week.ranker if (kept, test) == (found.train[0], found.test) else None
 
 
-def _of_the_week(
-    found: Plan, task: Products, ranker: Ranker, depth: int | None, started: float
-) -> Prediction:
+def _of_the_week(found: Plan, task: Products, ranker: Ranker, depth: int | None) -> Prediction:
     """The answer of the week's own ranker, calibrated for the query's window at the kept anchor."""
     query, week, seed = found.query, found.week, task.shop.settings.seed
     kept, truth = (
@@ -265,7 +489,7 @@ def _of_the_week(
         task.truth(found.train[0], task.known(found.train[0]).products["product_id"]),
     )
     bought = stored(truth, kept["customer"].to_numpy(), kept["product"].to_numpy()).astype(np.int8)
-    _teaches(bought, False, query, found.train[0])
+    _teaches(bought, query, found.train[0])
     calibrator, _ = calibrate(kept["score"].to_numpy(dtype=float), bought, kept["customer"].to_numpy())
     learned = Learned(ranker.score, calibrator, ranker.used_, None, ranker)
 
@@ -281,24 +505,24 @@ def _of_the_week(
     tested = _weekly_lists(task, "ranker", found.test)
     truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
     customers = np.flatnonzero(task.eligible(found.test))
-    metrics = judge_products({"query": tested, **lists}, truth, customers, query.top, seed)
+    verdict = judge_products({"query": tested, **lists}, truth, customers, query.top, seed)
     rows = likely(_weekly_lists(task, "ranker", week))
     if rows.empty:
-        raise QueryError(f"nobody is eligible at {week}; loosen the WHERE of the query.", query.text, 0)
+        raise _nobody(found)
     return Prediction(
-        found,
-        item_column(query),
-        rows,
-        likely(tested),
-        truth,
-        _with_ids(task, rows),
-        metrics,
-        None,
-        int(task.eligible(week).sum()),
-        ranker.used_,
-        time.monotonic() - started,
-        task,
-        learned,
+        plan=found,
+        item=item_column(query),
+        rows=rows,
+        tested=likely(tested),
+        truth=truth,
+        table=_with_ids(task, rows),
+        metrics=verdict.table,
+        by_value=None,
+        eligible=int(task.eligible(week).sum()),
+        features=ranker.used_,
+        seconds=0.0,
+        task=task,
+        learned=learned,
     )
 
 
@@ -309,27 +533,23 @@ def _weekly_lists(task: Products, name: str, anchor: date) -> pd.DataFrame:
     return rows[task.eligible(anchor)[rows["customer"].to_numpy()]]
 
 
-def _told(sheet: Sheet) -> Sheet:
+def _with_labels(sheet: Sheet) -> Sheet:
     """Without rows whose label is unknown: an average of nothing."""
     keep = np.flatnonzero(~np.isnan(sheet.label))
     if len(keep) == len(sheet):
         return sheet
     return Sheet(
-        sheet.customer[keep],
-        sheet.item[keep],
-        sheet.label[keep],
-        lambda rows: sheet.chunks(keep[rows]),
-        {name: values[keep] for name, values in sheet.baselines.items()},
+        sheet.customer[keep], sheet.item[keep], sheet.label[keep], lambda rows: sheet.chunks(keep[rows])
     )
 
 
-def _teaches(label: np.ndarray, number: bool, query: Query, anchor: date) -> None:
-    if len(label) == 0 or (not number and not 0 < label.sum() < len(label)):
+def _teaches(label: np.ndarray, query: Query, anchor: date) -> None:
+    if not 0 < label.sum() < len(label):
         said = "no rows" if len(label) == 0 else f"{int(label.sum())} of {len(label)} labels true"
-        raise _untaught(query, anchor, said)
+        raise _unlearnable(query, anchor, said)
 
 
-def _untaught(query: Query, anchor: date, why: str) -> QueryError:
+def _unlearnable(query: Query, anchor: date, why: str) -> QueryError:
     return QueryError(
         f"there is nothing to learn from at {anchor} ({why.rstrip('.')}); widen the target or the WHERE.",
         query.text,
@@ -337,45 +557,14 @@ def _untaught(query: Query, anchor: date, why: str) -> QueryError:
     )
 
 
-def _judged(
-    task: Task, found: Plan, sheet: Sheet, score: np.ndarray, model: Learned, depth: int | None, seed: int
-) -> tuple[pd.DataFrame, pd.DataFrame | None, pd.DataFrame | None, sparse.csr_matrix | None]:
-    """Metrics, metrics by value, and for products the test's lists and what came true."""
-    customers = np.flatnonzero(task.eligible(found.test))
-    if isinstance(task, Products):
-        known = task.known(found.test)
-        truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
-        top = task.query.top
-        lists = {"query": sheet.candidates.ranked(score, max(12, top))}
-        for name, baseline in sheet.baselines.items():
-            there = np.isfinite(baseline)
-            lists[name] = sheet.candidates.ranked(np.where(there, baseline, 0), max(12, top), there)
-        tested = _listed(task, sheet, score, model, depth)
-        return judge_products(lists, truth, customers, top, seed), None, tested, truth
-    if isinstance(task, Values):
-        truth = task.truth_of(found.test)
-        cell = (sheet.customer, sheet.item)
-        scores = {
-            name: sparse.csr_matrix((values, cell), shape=truth.shape)
-            for name, values in (
-                ("query", model.probability(score)),
-                ("own_frequency", sheet.baselines["own_frequency"]),
-            )
-        }
-        popularity = task.history(found.test).popularity
-        return (*judge_values(customers, truth, scores, popularity, list(task.values), seed), None, None)
-    naive = np.nan_to_num(sheet.baselines[PREVIOUS])
-    if model.calibrator is None:
-        return judge_number(sheet.label, {"query": score, PREVIOUS: naive}, seed), None, None, None
-    return judge_boolean(sheet.label, {"query": score, PREVIOUS: naive}, seed), None, None, None
-
-
-def _listed(task: Task, sheet: Sheet, score: np.ndarray, model: Learned, depth: int | None) -> pd.DataFrame:
+def _listed(
+    task: Task, sheet: Sheet, score: np.ndarray, model: Learned | None, depth: int | None
+) -> pd.DataFrame:
     """`Prediction.rows` of one sheet."""
-    if model.calibrator is None:
+    if model is None or model.calibrator is None:
         return pd.DataFrame({"customer": sheet.customer, "prediction": score})
     probability = model.probability(score).astype(np.float32)
-    if isinstance(task, Customers):
+    if isinstance(task, Entities):
         return pd.DataFrame(
             {"customer": sheet.customer, "score": score.astype(np.float32), "probability": probability}
         )
@@ -400,11 +589,16 @@ def _listed(task: Task, sheet: Sheet, score: np.ndarray, model: Learned, depth: 
 
 def _with_ids(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
     table = rows[rows["rank"] <= task.query.top] if task.query.top else rows
-    ids = {"customer_id": task.known(task.week).customers["customer_id"].to_numpy()[table["customer"]]}
+    ids = {task.query.entity[0].parts[1]: task.ids(task.week)[table["customer"]]}
     for code in ("product", "value"):
         if code in table:
             name = item_column(task.query)
             ids[name] = task.item_ids(task.week)[table[code]]
+    if "product_id" in ids:
+        names = task.warehouse.answer(task.build, "select product_id, name from marts.products", {})
+        ids["product_name"] = (
+            names.set_index("product_id")["name"].reindex(ids["product_id"]).to_numpy(dtype=object)
+        )
     rest = table.drop(columns=["customer", "product", "value"], errors="ignore").reset_index(drop=True)
     return pd.concat([pd.DataFrame(ids), rest], axis=1)
 
@@ -419,7 +613,7 @@ def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, 
     whose = "of the week's own ranker" if getattr(task, "weekly", False) else "of a model of its own"
     return (
         f"{explain(found.query, week)}\n"
-        f"-- eligible at {week}\n{int(task.eligible(week).sum())} of {task.known(week).n_customers} customers\n\n"
+        f"-- eligible at {week}\n{int(task.eligible(week).sum())} of {len(task.ids(week))} {found.query.entity[0].parts[0]}\n\n"
         f"-- anchors\nfit {', '.join(map(str, fitted))}; stop and calibrate {kept}; test {found.test}; predict {week}\n"
         + (f"{found.note}\n" if found.note else "")
         + f"\n-- features {whose} ({len(task.names)}; the trees take up to {RANKER.features_kept} of them)\n{', '.join(task.names)}\n"
@@ -428,7 +622,7 @@ def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, 
 
 def unknown_names(query: Query, warehouse: Warehouse, week: date) -> list[str]:
     """One sentence per text that the query's filters name and no row of the shop had before the week."""
-    return unknown_values(query, week, partial(warehouse.answer, week))
+    return unknown_values(query, week, partial(warehouse.answer, _build_for(query, warehouse, week)))
 
 
 # -- the shell and the notebook ---------------------------------------------------------------
@@ -446,10 +640,8 @@ def opened(query: str, as_of: date | None) -> tuple[Query, Shop, Warehouse, date
     shop = Shop.from_settings(Settings())
     warehouse = shop.warehouse()
     week = as_of or parsed.as_of or warehouse.newest_published()
-    if not warehouse.build_path(week).exists():
-        raise WarehouseError(
-            f"The week {week} has no build in {warehouse.home}: run it first (python -m recs_assets run --as-of {week})."
-        )
+    _refuse_other_dates(parsed, week)
+    _build_for(parsed, warehouse, week)
     return parsed, shop, warehouse, week
 
 
@@ -458,13 +650,13 @@ def predict(query: str, as_of: date | str | None = None, view: View = "all") -> 
 
     Args:
         query: the text.
-        as_of: a Monday that was run, as a date or "2018-01-01"; default: the query's AS OF, else the
-            newest week that is published.
+        as_of: a date or "2018-01-01"; for a ranking of products a Monday that was run, for anything else any
+            date before the newest week that was run. Default: the query's AS OF, else the newest published week.
         view: for a ranking of products: "all", "new" (never bought by the customer) or "repeat".
 
     Returns:
-        One row per customer and item with rank, score, probability and (products) source; for a
-        boolean one row per customer with probability, for a number with prediction.
+        One row per customer and item with rank, score, probability and (products) name and source; for a
+        boolean one row per customer or product with probability, for a number with prediction.
 
     Warns:
         UserWarning: a filter names what the shop does not have.

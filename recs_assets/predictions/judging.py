@@ -3,58 +3,185 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.evaluation.bootstrap import BLOCK_VALUES, LEVEL, RESAMPLES
 from recs_assets.evaluation.metrics import per_customer
 
 # AUROC of a value needs so many customers with it and so many without.
 LEAST_EVENTS = 10
 
 
+# Of metrics over very many pairs, fewer resamples: so many values are drawn in all.
+MOST_DRAWN = 30_000_000
+# How often each row is drawn, float64[resamples, rows] -> the metric of each resample.
+Measure = Callable[[np.ndarray], np.ndarray]
+
+
+def mean_of(values: np.ndarray) -> Measure:
+    """The mean of a value per row."""
+    values = np.asarray(values, dtype=np.float64)
+    return lambda counts: counts @ values / counts.sum(axis=1)
+
+
+def area(label: np.ndarray, score: np.ndarray) -> Measure:
+    """Area under the ROC curve: chance that a positive scores above a negative, ties count half."""
+    order, ends = _by_score(score)
+    positive = (np.asarray(label)[order] > 0).astype(np.float64)
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        counts = counts[:, order]
+        true, every = (np.cumsum(part, axis=1)[:, ends] for part in (counts * positive, counts))
+        false = every - true
+        before = np.concatenate([np.zeros((len(true), 1)), true[:, :-1]], axis=1)
+        steps = np.diff(false, axis=1, prepend=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return (steps * (true + before) / 2).sum(axis=1) / (true[:, -1] * false[:, -1])
+
+    return measure
+
+
+def precision(label: np.ndarray, score: np.ndarray) -> Measure:
+    """Mean precision at each positive, without interpolation; equal scores form one step."""
+    order, ends = _by_score(score)
+    positive = (np.asarray(label)[order] > 0).astype(np.float64)
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        counts = counts[:, order]
+        true, every = (np.cumsum(part, axis=1)[:, ends] for part in (counts * positive, counts))
+        steps = np.diff(true, axis=1, prepend=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.nansum(steps * true / every, axis=1) / true[:, -1]
+
+    return measure
+
+
+def _by_score(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows by falling score, and where each run of equal scores ends."""
+    order = np.argsort(-np.asarray(score, dtype=np.float64), kind="stable")
+    return order, np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])
+
+
+def explained(label: np.ndarray, prediction: np.ndarray) -> Measure:
+    """R2: 1 - squared error / variance."""
+    error, square = (label - prediction) ** 2, label**2
+
+    def measure(counts: np.ndarray) -> np.ndarray:
+        rows = counts.sum(axis=1)
+        spread = counts @ square - (counts @ label) ** 2 / rows
+        return 1 - counts @ error / np.where(spread > 0, spread, np.nan)
+
+    return measure
+
+
 def auroc(label: np.ndarray, score: np.ndarray) -> float:
-    """Area under the ROC curve: chance that a positive scores above a negative, ties count half.
+    """`area` of these rows.
 
     >>> auroc(np.array([0, 1, 1]), np.array([1.0, 1.0, 2.0]))
     0.75
     """
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(label, score))
+    return float(area(label, score)(np.ones((1, len(label))))[0])
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """Mean precision at each positive, without interpolation; equal scores form one step.
+    """`precision` of these rows.
 
     >>> average_precision(np.array([0, 1, 1, 0]), np.zeros(4))
     0.5
     """
-    from sklearn.metrics import average_precision_score
-
-    return float(average_precision_score(label, score))
+    return float(precision(label, score)(np.ones((1, len(label))))[0])
 
 
-def _metrics(values: dict[tuple[str, str], float | np.ndarray], seed: int) -> pd.DataFrame:
-    """(metric, model) -> a number, or a value per customer (or category) whose mean it is."""
-    rows = []
-    for (metric, model), value in values.items():
-        mine = values[metric, "query"]
-        difference = low = high = math.nan
-        if model != "query":
-            difference = float(np.mean(mine) - np.mean(value))
-            if isinstance(value, np.ndarray):
-                difference, low, high = paired_difference(mine, value, seed)
-        rows.append((metric, model, float(np.mean(value)), difference, low, high))
-    return pd.DataFrame(rows, columns=["metric", "model", "value", "difference", "ci_low", "ci_high"])
+@dataclass(frozen=True)
+class Verdict:
+    """What a test measured.
+
+    Attributes:
+        table: metric, model, value, low, high (its 95 % bootstrap interval), difference (query less model), ci_low,
+            ci_high (paired); NaN where there is none.
+        resampled: (metric, model) -> float64[resamples], paired.
+    """
+
+    table: pd.DataFrame
+    resampled: dict[tuple[str, str], np.ndarray]
+
+    def simplest(self, models: Sequence[str], metric: str) -> tuple[str, str]:
+        """The first of `models` (simplest first) that no other is proven to beat, and one sentence why.
+
+        Larger is better. Where the metric was not measured, the first.
+        """
+        found = {name: self.resampled[metric, name] for name in models if (metric, name) in self.resampled}
+        if len(found) < len(models):
+            return models[0], f"The test could not compare the models; {models[0]}, the simplest, answers."
+        value = self.table[self.table["metric"] == metric].set_index("model")["value"]
+        beaten = {}
+        for name in models:
+            better = {}
+            for other in models:
+                low, high = _interval(found[other] - found[name])
+                if low > 0:
+                    better[other] = (low, high)
+            if not better:
+                shown = f"{metric} {value[name]:.4f}"
+                if not beaten:
+                    return (
+                        name,
+                        f"{name} answers: the simplest model, and no other is proven better ({shown}).",
+                    )
+                worse = ", ".join(f"{one} ({value[one]:.4f})" for one in beaten)
+                return (
+                    name,
+                    f"{name} answers: {shown}, proven better than {worse}; no other is proven better than it.",
+                )
+            beaten[name] = better
+        return models[-1], f"{models[-1]} answers."  # everybody beaten in a circle
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    values = values[np.isfinite(values)]  # a resample may hold one kind of label only
+    if len(values) == 0:
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> Verdict:
+    """Every measure with its interval; the resamples are the same for all of them."""
+    names = ["metric", "model", "value", "low", "high", "difference", "ci_low", "ci_high"]
+    if not measures:
+        return Verdict(pd.DataFrame(columns=names), {})
+    resamples = min(RESAMPLES, max(50, MOST_DRAWN // size))
+    generator, drawn = np.random.default_rng(seed), {key: [] for key in measures}
+    block = max(1, BLOCK_VALUES // size)
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        places = generator.integers(0, size, size=(rows, size)) + np.arange(rows)[:, None] * size
+        counts = np.bincount(places.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
+        for key, measure in measures.items():
+            drawn[key].append(measure(counts))
+    every = np.ones((1, size))
+    value = {key: float(measure(every)[0]) for key, measure in measures.items()}
+    resampled = {key: np.concatenate(parts) for key, parts in drawn.items()}
+    lines = []
+    for metric, model in measures:
+        difference, between = math.nan, (math.nan, math.nan)
+        if model != "query" and (metric, "query") in measures:
+            difference = value[metric, "query"] - value[metric, model]
+            between = _interval(resampled[metric, "query"] - resampled[metric, model])
+        lines.append(
+            (metric, model, value[metric, model], *_interval(resampled[metric, model]), difference, *between)
+        )
+    return Verdict(pd.DataFrame(lines, columns=names), resampled)
 
 
 def judge_products(
     lists: dict[str, pd.DataFrame], truth: sparse.csr_matrix, customers: np.ndarray, top: int, seed: int
-) -> pd.DataFrame:
+) -> Verdict:
     """MAP@12, recall@12 and recall@top of lists, over customers with something true.
 
     Args:
@@ -66,36 +193,35 @@ def judge_products(
     """
     some = customers[np.diff(truth.indptr)[customers] > 0]
     if len(some) == 0:
-        return _metrics({}, seed)
-    values = {}
+        return _verdict({}, 0, seed)
+    measures = {}
     for name, rows in lists.items():
         found = per_customer(rows, truth, some, sorted({12, top}))
         for metric, k in dict.fromkeys([("map", 12), ("recall", 12), ("recall", top)]):
-            values[f"{metric}@{k}", name] = found[metric, k]
-    return _metrics(values, seed)
+            measures[f"{metric}@{k}", name] = mean_of(found[metric, k])
+    return _verdict(measures, len(some), seed)
 
 
 def judge_values(
     customers: np.ndarray,
     truth: sparse.csr_matrix,
-    scores: dict[str, sparse.csr_matrix],
+    scores: dict[str, sparse.csr_matrix | np.ndarray],
     popularity: np.ndarray,
     values: Sequence[str],
     seed: int,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[Verdict, pd.DataFrame]:
     """AUROC and average precision within each value, over all customers asked for.
 
-    A pair that was no candidate scores 0. Within a value popularity is the same for everybody:
-    AUROC 0.5, and average precision the share of customers with it; so "pooled_*" compares all
-    pairs of all values at once, too.
+    Within a value popularity is the same for everybody: AUROC 0.5, and average precision the share of customers
+    with it; so "pooled_*" compares all pairs of all values at once, too.
 
     Args:
         customers: codes asked for.
         truth: csr[n_customers, n_values].
-        scores: "query" and "own_frequency" -> csr of that shape, 0 or more.
+        scores: "query" and the baselines -> csr of that shape.
         popularity: float64[n_values].
         values: their names.
-        seed: of the bootstrap, which draws values.
+        seed: of the bootstrap, which draws values (of pooled metrics pairs, fewer times).
 
     Returns:
         Metrics, and a row per value with at least `LEAST_EVENTS` customers with and without it.
@@ -117,38 +243,36 @@ def judge_values(
         rows.append(row)
     table = pd.DataFrame(rows)
     if len(table) == 0:
-        return _metrics({}, seed), table
+        return _verdict({}, 0, seed), table
     flat = {name: np.concatenate(parts) for name, parts in pooled.items()}
-    found: dict[tuple[str, str], float | np.ndarray] = {}
-    for name in ("query", "own_frequency", "popularity"):
-        found["auroc", name] = table[f"auroc_{name}"].to_numpy()
-        found["average_precision", name] = table[f"ap_{name}"].to_numpy()
-        found["pooled_auroc", name] = auroc(flat["label"], flat[name])
-        found["pooled_average_precision", name] = average_precision(flat["label"], flat[name])
-    return _metrics(found, seed), table.sort_values("customers", ascending=False, ignore_index=True)
+    within: dict[tuple[str, str], Measure] = {}
+    across: dict[tuple[str, str], Measure] = {}
+    for name in (*columns, "popularity"):
+        within["auroc", name] = mean_of(table[f"auroc_{name}"].to_numpy())
+        within["average_precision", name] = mean_of(table[f"ap_{name}"].to_numpy())
+        across["pooled_auroc", name] = area(flat["label"], flat[name])
+        across["pooled_average_precision", name] = precision(flat["label"], flat[name])
+    both = [_verdict(within, len(table), seed), _verdict(across, len(flat["label"]), seed)]
+    verdict = Verdict(pd.concat([one.table for one in both], ignore_index=True), both[0].resampled)
+    return verdict, table.sort_values("customers", ascending=False, ignore_index=True)
 
 
-def judge_boolean(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
+def judge_boolean(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> Verdict:
     """AUROC and average precision over customers; nothing where all labels are equal."""
     if not 0 < label.sum() < len(label):
-        return _metrics({}, seed)
-    measures = {"auroc": auroc, "average_precision": average_precision}
-    return _metrics(
-        {
-            (metric, name): of(label, score)
-            for name, score in scores.items()
-            for metric, of in measures.items()
-        },
-        seed,
-    )
+        return _verdict({}, 0, seed)
+    of = {"auroc": area, "average_precision": precision}
+    measures = {
+        (metric, name): one(label, score) for name, score in scores.items() for metric, one in of.items()
+    }
+    return _verdict(measures, len(label), seed)
 
 
-def judge_number(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> pd.DataFrame:
+def judge_number(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> Verdict:
     """Mean absolute error (in the target's unit) and R2 = 1 - squared error / variance, over customers."""
-    values: dict[tuple[str, str], float | np.ndarray] = {}
-    spread = float(((label - label.mean()) ** 2).sum())
+    measures: dict[tuple[str, str], Measure] = {}
     for name, score in scores.items():
-        values["mae", name] = np.abs(label - score)
-        if spread > 0:
-            values["r2", name] = 1 - float(((label - score) ** 2).sum()) / spread
-    return _metrics(values, seed)
+        measures["mae", name] = mean_of(np.abs(label - score))
+        if np.ptp(label) > 0:
+            measures["r2", name] = explained(label, score)
+    return _verdict(measures, len(label), seed)

@@ -23,6 +23,8 @@ from recs_assets.campaigns.syntax import (
 
 # A window may be cut to what the week's anchors allow if so much of it is left.
 LEAST_KEPT = 0.9
+# What weekly anchors look back on at least, where the log is long enough.
+LOOK_BACK = timedelta(days=91)
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class Plan:
         test: test, refit.
         train: latest first; the first one stops and calibrates, the others fit.
         note: one sentence where the query was cut, otherwise empty.
+        again: what the model that predicts is fitted on: all whose labels are known at the week, latest first.
     """
 
     query: Query
@@ -42,6 +45,7 @@ class Plan:
     test: date
     train: tuple[date, ...]
     note: str = ""
+    again: tuple[date, ...] = ()
 
 
 def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, horizon_days: int) -> Plan:
@@ -66,7 +70,8 @@ def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, 
             continue
         train = [one for one in earlier if one < test and horizon(query, one) <= midnight(test)]
         if len(train) >= 2:
-            return Plan(query, week, test, tuple(train[:train_anchors]))
+            train = train[:train_anchors]
+            return Plan(query, week, test, tuple(train), again=(test, *train))
     days = math.ceil(window_days(query, week))
     at = operands(query.target)[0].window.at
     if horizon_days < days <= horizon_days / LEAST_KEPT:
@@ -80,6 +85,37 @@ def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, 
         query.text,
         at,
     )
+
+
+def weekly(query: Query, week: date, first: date, most: int) -> Plan:
+    """Weekly anchors, as far as the log reaches, for targets whose features can be worked out at any date.
+
+    Args:
+        query: validated.
+        week: where predictions are made; any date.
+        first: the first day of the log; anchors leave it a quarter, or of a short log a fourth, to look back on.
+        most: training anchors at most; the latest are taken.
+
+    Raises:
+        QueryError: the window is too long for the log.
+    """
+    back = min(LOOK_BACK, (week - first) / 4)
+    dates = [
+        week - timedelta(weeks=number)
+        for number in range(1, max(1, (week - first - back) // timedelta(weeks=1)) + 1)
+    ]
+    known = [one for one in dates if horizon(query, one) <= midnight(week)]
+    train = [one for one in known[1:] if horizon(query, one) <= midnight(known[0])]
+    if len(train) < 2:
+        days = math.ceil(window_days(query, week))
+        raise QueryError(
+            f"the target looks {days} days ahead, and the {(week - first).days} days of the log before {week} are too "
+            f"few to learn that and test it; shorten the window to {max(1, int((week - first - back).days - 7) // 2)} days "
+            "or less.",
+            query.text,
+            operands(query.target)[0].window.at,
+        )
+    return Plan(query, week, known[0], tuple(train[:most]), again=tuple(known[: most + 1]))
 
 
 def window_days(query: Query, anchor: date) -> float:

@@ -33,6 +33,9 @@ FORMAT = 3
 # Rows scored or explained at once: 100,000 rows x 100 contributions in float64 are 80 MB.
 BLOCK_ROWS = 100_000
 
+# Rows that keep one thread of LightGBM busy.
+ROWS_PER_THREAD = 300_000
+
 # min_data_in_leaf is never more than this part of the training rows.
 LEAVES = 400
 
@@ -149,6 +152,15 @@ def negative_rate(positives: int, negatives: int, rows: int) -> float:
     return float(min(1.0, max(0.01, (rows - positives) / negatives)))
 
 
+def threads_for(rows: int, threads: int) -> int:
+    """How many of the threads LightGBM gets for so many rows; the bits are the same.
+
+    Threads that wait for each other at every split cost more than few rows do: on a busy machine of two cores, 60
+    trees on 2,452 rows took 3.3 s with two threads and 0.1 s with one, on 100,000 rows 19 s and 1.4 s.
+    """
+    return max(1, min(threads, rows // ROWS_PER_THREAD))
+
+
 class Ranker:
     """Gradient-boosted trees over the candidate frame; Ke et al. 2017, "LightGBM".
 
@@ -180,7 +192,7 @@ class Ranker:
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": self.threads,
+            "num_threads": threads_for(rows, self.threads),
             "feature_pre_filter": False,
             "verbosity": -1,
         }
@@ -329,7 +341,11 @@ class Ranker:
         booster = self._fitted()
         columns = self._columns(X)
         parts = [
-            booster.predict(X[start : start + BLOCK_ROWS, columns], raw_score=True, num_threads=self.threads)
+            booster.predict(
+                X[start : start + BLOCK_ROWS, columns],
+                raw_score=True,
+                num_threads=threads_for(len(X), self.threads),
+            )
             for start in range(0, len(X), BLOCK_ROWS)
         ]
         return np.concatenate(parts) if parts else np.empty(0)

@@ -12,8 +12,9 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from recs_assets.campaigns.compiler import entities_sql, items_sql, labels_sql
+from recs_assets.campaigns.compiler import entities_sql, items_sql, labels_sql, seen_sql, spans_sql
 from recs_assets.campaigns.parser import parse
+from recs_assets.campaigns.validation import validate
 
 AS_OF = date(2024, 3, 4)
 ANCHOR = pd.Timestamp("2024-03-04")
@@ -322,3 +323,28 @@ def test_labels_do_not_see_what_comes_after_their_window(rows, ask, make_databas
     lines = changed["marts.order_lines"]
     lines.loc[lines["fully_returned_at"] >= end, "fully_returned_at"] = pd.NaT
     assert make_database(changed).execute(*statement).fetchall() == ask(statement)
+
+
+def test_demand_per_product_by_hand(ask):
+    """Of 14 days: jam 2 units, one of them sent back; ham of b2 is sent back in it, that of b3 later."""
+    text = "PREDICT SUM(order_lines.net_quantity, 0, 14) FOR EACH products.product_id"
+    assert ask(labels_sql(parse(text), AS_OF)) == [
+        ("bread", 1.0), ("ham", 1.0), ("jam", 1.0), ("milk", 1.0), ("tea", 3.0),
+    ]  # fmt: skip
+
+
+def test_only_those_asked_about_are_answered_for(ask):
+    text = "PREDICT COUNT(orders.*, 0, 7) FOR users.user_id IN ('ann', 'eve', 'nobody')"
+    assert ask(entities_sql(parse(text), AS_OF)) == [("ann",)]
+
+
+def test_the_target_over_windows_before_by_hand(ask):
+    """ann: bread 4.0 in the last 28 days; in the last 90 also milk 3.0 and tea 12.0."""
+    text = "PREDICT SUM(order_lines.amount, 0, 28) > 5 FOR EACH users.user_id"
+    rows = ask(spans_sql(parse(text), AS_OF, (28, 90)))
+    assert sorted(rows)[0] == ("ann", 4.0, 19.0)
+
+
+def test_what_an_aggregation_can_be_over_by_hand(ask):
+    query = validate(parse("PREDICT AVG(reviews.rating, 0, 28) FOR EACH users.user_id"))
+    assert ask(seen_sql(query, query.target, AS_OF)) == [(2, 2, 1.0, 5.0)]

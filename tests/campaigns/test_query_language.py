@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from recs_assets.campaigns.catalogue import CATALOGUE, CatalogueError
-from recs_assets.campaigns.compiler import entities_sql, explain, horizon, items_sql, labels_sql
+from recs_assets.campaigns.compiler import entities_sql, everybody, explain, horizon, items_sql, labels_sql
 from recs_assets.campaigns.parser import MAX_CHARACTERS, MAX_DEPTH, parse
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.campaigns.validation import item_column, validate
@@ -201,10 +201,10 @@ INVALID = [
     (f"PREDICT COUNT(orders.*, 0, 1.5, days) {EACH}", 1, 28, "expected a whole number, but found 1.5."),
     (f"PREDICT COUNT(orders.*, 0, X, days)\n{EACH}", 1, 28, "expected a whole number, but found X."),
     (
-        f"PREDICT COUNT(orders.*, 0, 2, weeks)\n{EACH}",
+        f"PREDICT COUNT(orders.*, 0, 2, years)\n{EACH}",
         1,
         31,
-        "expected days, hours, minutes or months, but found weeks.",
+        "expected days, weeks, hours, minutes or months, but found years.",
     ),
     (
         "PREDICT COUNT(orders.*, 0, 2, days)\nEACH users.user_id",
@@ -216,7 +216,7 @@ INVALID = [
         f"{RANK}\nWHER segment = 'x'",
         3,
         1,
-        "expected a comma, a dot, the end of the query, AS OF, ASSUMING, CLASSIFY, RANK or WHERE, but found WHER (did you mean WHERE?).",
+        "expected a comma, a dot, an operator (=, !=, <, IN, LIKE, IS NULL, ...), the end of the query, AS OF, ASSUMING, CLASSIFY, RANK or WHERE, but found WHER (did you mean WHERE?).",
     ),
     (
         f"{RANK}\nWHERE segment = 'x",
@@ -244,10 +244,10 @@ INVALID = [
         "expected a table or column, an opening bracket or NOT, but found SUM.",
     ),
     (
-        f"{RANK};",
+        f"{RANK}; WHERE",
         2,
-        31,
-        "expected a comma, a dot, the end of the query, AS OF, ASSUMING, CLASSIFY, RANK or WHERE, but found ;.",
+        33,
+        "expected the end of the query, but found WHERE.",
     ),
     (f"{RANK}\nAS OF '2024-02-30'", 3, 7, "'2024-02-30' is not a date; write it as '2024-12-31'."),
     (
@@ -340,10 +340,10 @@ INVALID = [
         "lists are made of products or of their category, brand or vertical, not of browsing_events.device.",
     ),
     (
-        "PREDICT COUNT(order_lines.*, 0, 14) FOR EACH items.item_id",
+        "PREDICT COUNT(order_lines.*, 0, 14) FOR EACH orders.order_id",
         1,
         46,
-        "predictions are made for customers, not for products.product_id; write FOR EACH customers.customer_id.",
+        "predictions are made for customers or products, not for orders.order_id; write FOR EACH customers.customer_id.",
     ),
     (
         f"PREDICT BOOL(orders.*, 0, 14) RANK TOP 5 {EACH}, orders.order_id",
@@ -631,3 +631,66 @@ def test_explain_shows_query_sql_and_parameters():
         '-- parameters\n$as_of = 2024-03-04 00:00:00\n$v1 = "it\'s"\n$until = 2024-03-11 00:00:00\n'
         "$v3 = 2024-03-04 00:00:00\n$v4 = 2024-03-11 00:00:00\n$v5 = 0\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "same"),
+    [
+        (f"{RANK};", RANK),
+        (f"{RANK} WHERE segment = 'x' ;", f"{RANK} WHERE segment = 'x'"),
+        (
+            f"PREDICT COUNT(orders.product_id, 0, 7) {EACH}",
+            f"PREDICT COUNT(orders.item_id, 0, 7) {EACH}",
+        ),
+    ],
+)
+def test_what_may_be_written_in_two_ways(written, same):
+    assert validate(parse(written)) == validate(parse(same))
+
+
+def test_weeks_are_seven_days():
+    four = parse(f"PREDICT COUNT(orders.*, 0, 4, weeks) {EACH}")
+    assert str(four.target) == "COUNT(orders.*, 0, 4, weeks)"
+    assert horizon(four, AS_OF) == horizon(parse(f"PREDICT COUNT(orders.*, 0, 28) {EACH}"), AS_OF)
+    assert str(horizon(parse(f"PREDICT COUNT(orders.*, 0, 1, week) {EACH}"), AS_OF)) == "2024-03-11 00:00:00"
+
+
+def test_a_column_of_the_lines_is_hinted_at():
+    with pytest.raises(
+        QueryError, match=r"orders has no column quantity; did you mean order_lines\.quantity\?"
+    ):
+        validate(parse(f"PREDICT SUM(orders.quantity, 0, 7) {EACH}"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("FOR users.user_id IN ('1', '10')", "FOR EACH customers.customer_id IN ('1', '10')"),
+        ("FOR EACH users.user_id = 'x'", "FOR EACH customers.customer_id = 'x'"),
+    ],
+)
+def test_a_query_may_be_asked_about_some_by_id(asked, written):
+    query = validate(parse(f"PREDICT COUNT(orders.*, 0, 7) {asked} WHERE segment = 'x'"))
+    assert str(query).split("\n")[1:] == [written, "WHERE customers.segment = 'x'"]
+    assert validate(parse(str(query))) == query
+    assert str(everybody(query)).split("\n")[1:] == [EACH, "WHERE customers.segment = 'x'"]
+
+
+def test_ids_say_nothing_of_whom_it_could_be_asked_about():
+    query = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE users.user_id IN ('1') AND segment = 'x'")
+    assert str(everybody(query).where) == "customers.segment = 'x'"
+    either = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE user_id = '1' OR segment = 'x'")
+    assert everybody(either).where is None
+
+
+def test_products_may_be_predicted_for():
+    query = validate(
+        parse("PREDICT SUM(order_lines.quantity, 0, 7) FOR EACH items.item_id WHERE category = 'x'")
+    )
+    assert str(query).split("\n")[1:] == ["FOR EACH products.product_id", "WHERE products.category = 'x'"]
+    with pytest.raises(QueryError, match="orders holds no dated events of products"):
+        validate(parse("PREDICT COUNT(orders.*, 0, 7) FOR EACH products.product_id"))
+    with pytest.raises(QueryError, match="lists are made for customers"):
+        validate(
+            parse("PREDICT LIST_DISTINCT(order_lines.category, 0, 7) CLASSIFY FOR EACH products.product_id")
+        )

@@ -38,7 +38,15 @@ def test_a_ranking(here):
     table = recs_assets.predict(f"{RANK} WHERE users.email_eligible == 1")
     known = here.known(WEEK, WEEK)
     eligible = known.customers.set_index("customer_id")["email_eligible"]
-    assert list(table.columns) == ["customer_id", "product_id", "rank", "score", "probability", "source"]
+    assert list(table.columns) == [
+        "customer_id",
+        "product_id",
+        "product_name",
+        "rank",
+        "score",
+        "probability",
+        "source",
+    ]
     assert eligible[table["customer_id"].unique()].all()
     assert table.groupby("customer_id")["rank"].agg(list).map(lambda ranks: ranks == [1, 2, 3]).all()
     assert not table.duplicated(["customer_id", "product_id"]).any()
@@ -76,13 +84,16 @@ def test_probabilities_of_categories(here):
     )
     assert list(table.columns) == ["customer_id", "category", "rank", "score", "probability"]
     assert not table.duplicated(["customer_id", "category"]).any()
-    assert set(table["category"]) <= set(here.known(WEEK, WEEK).products["category"].dropna())
+    # Every category for everybody.
+    known = here.known(WEEK, WEEK)
+    assert set(table["category"]) == set(known.products["category"].dropna())
+    assert len(table) == known.customers["learned_from"].sum() * table["category"].nunique()
 
 
 def test_numbers_and_truth_values(here):
     spend = recs_assets.predict("PREDICT SUM(order_lines.amount, 0, 28, days) FOR EACH customers.customer_id")
     assert list(spend.columns) == ["customer_id", "prediction"]
-    assert np.isfinite(spend["prediction"]).all()
+    assert (spend["prediction"] >= 0).all()  # a sum of what is never negative
     buys = recs_assets.predict("PREDICT COUNT(orders.*, 0, 28, days) > 0 FOR EACH customers.customer_id")
     assert list(buys.columns) == ["customer_id", "score", "probability"]
     assert len(buys) == len(spend)
@@ -122,6 +133,16 @@ def test_the_command_prints_the_table_and_the_test(here, capsys):
     [
         ([RANK, "--as-of", "2025-06-23"], "The week 2025-06-23 has no build in "),
         (
+            [RANK, "--as-of", "2025-06-24"],
+            "The week 2025-06-24 has no build in ",
+        ),
+        ([RANK, "--output", "rows.xlsx"], "rows.xlsx must end with .csv, .parquet or .jsonl"),
+        ([RANK, "--output", "/no/such/rows.csv"], "There is no folder /no/such"),
+        (
+            ["PREDICT COUNT(orders.*, 0, 28) FOR users.user_id = 'nobody'"],
+            "Query line 1, column 1: nobody is eligible at 2025-06-30; none of the ids is known then",
+        ),
+        (
             [f"{RANK} AS OF '2025-06-30'", "--as-of", "2025-05-05"],
             "the query is AS OF 2025-06-30, but it is asked for",
         ),
@@ -129,7 +150,7 @@ def test_the_command_prints_the_table_and_the_test(here, capsys):
         ([RANK.replace("14", "90")], "Query line 1, column 45: the target looks 90 days ahead"),
         (
             [f"{RANK} WHERE COUNT(orders.*, -28, 0, days) > 999"],
-            "Query line 1, column 9: there is nothing to learn from at 2025-05-05 (no rows)",
+            "Query line 1, column 1: nobody is eligible at 2025-06-30; loosen the WHERE",
         ),
     ],
 )
@@ -144,3 +165,47 @@ def test_errors_are_one_sentence(here, capsys, arguments, expected):
 def test_a_date_that_is_none_is_refused(here):
     with pytest.raises(RecsError, match="as_of is 'soon', which is no date"):
         recs_assets.predict(RANK, "soon")
+
+
+SPEND = "PREDICT SUM(order_lines.amount, 0, 4, weeks) FOR EACH users.user_id"
+
+
+def test_a_few_are_answered_as_among_everybody(here):
+    """The model learns from everybody whom the query could be asked about, whoever is asked for."""
+    everybody = recs_assets.predict(SPEND).set_index("customer_id")["prediction"]
+    two = [str(one) for one in everybody.index[:2]]
+    listed = f"('{two[0]}', '{two[1]}')"
+    for text in (
+        SPEND.replace("EACH users.user_id", f"users.user_id IN {listed}"),
+        f"{SPEND} WHERE users.user_id IN {listed};",
+    ):
+        found = recs_assets.predict(text).set_index("customer_id")["prediction"]
+        assert found.to_dict() == everybody[two].to_dict()
+    ranked = recs_assets.predict(RANK)
+    pick = recs_assets.predict(RANK.replace("EACH users.user_id", f"users.user_id = '{two[0]}'"))
+    pd.testing.assert_frame_equal(
+        pick, ranked[ranked["customer_id"] == two[0]].reset_index(drop=True), check_categorical=False
+    )
+
+
+def test_any_date_and_a_longer_window_and_products_are_answered(here, tmp_path, capsys):
+    """A Tuesday before the week, 35 days where the week is built for 28, the demand for each product."""
+    table = recs_assets.predict(SPEND.replace("4, weeks", "35, days"), "2025-06-24")
+    assert (table["prediction"] >= 0).all()
+    out = tmp_path / "demand.csv"
+    demand = "PREDICT SUM(order_lines.quantity, 0, 28, days) FOR EACH products.product_id"
+    assert main(["query", demand, "--output", str(out)]) == 0
+    written = pd.read_csv(out, dtype={"product_id": str})
+    assert list(written.columns) == ["product_id", "product_name", "prediction"]
+    assert written["product_id"].tolist() == here.known(WEEK, WEEK).products["product_id"].tolist()
+    assert (written["prediction"] >= 0).all()
+    assert f"{len(written)} rows are in {out}." in capsys.readouterr().out
+    assert [path.name for path in tmp_path.iterdir()] == ["demand.csv"]
+
+
+def test_a_table_without_rows_is_said(here, capsys):
+    assert main(["query", "PREDICT COUNT(searches.*, 0, 28) FOR EACH users.user_id"]) == 1
+    assert (
+        "searches holds no rows before 2025-06-30, so there is nothing to learn from"
+        in capsys.readouterr().err
+    )
