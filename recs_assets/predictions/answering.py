@@ -30,7 +30,13 @@ from recs_assets.learning import (
     without_calendar,
 )
 from recs_assets.predictions.fitting import Learned, learn_ranking, learn_trees
-from recs_assets.predictions.judging import judge_boolean, judge_number, judge_products, judge_values
+from recs_assets.predictions.judging import (
+    compare_products,
+    judge_boolean,
+    judge_number,
+    judge_products,
+    judge_values,
+)
 from recs_assets.predictions.planning import Plan, plan, window_days
 from recs_assets.predictions.tasks import MOST_VALUES, PREVIOUS, Customers, Products, Sheet, Task, Values
 from recs_assets.ranking.calibration import calibrate
@@ -42,6 +48,9 @@ from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
 from recs_assets.warehouse import Warehouse
 
+# Products that a customer never bought, beyond the depth of a campaign's rows: what discovery looks among.
+NEW_ROWS = 50
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -52,7 +61,8 @@ class Prediction:
         item: "product_id", "category", "brand" or "vertical"; None for a number or a boolean.
         rows: customer int32 (code of `known(week)`), and for a list product or value int32, rank
             int32 from 1, score float32 (log-odds), probability float32, for products also source
-            (the recommender that ranks it highest); for a boolean score, probability; for a number
+            (the recommender that ranks it highest); with a depth, also the first `NEW_ROWS` products beyond it
+            that the customer never bought; for a boolean score, probability; for a number
             prediction float64. Sorted by customer, rank.
         tested: for products, the same at the test anchor (codes of `known(test)`), otherwise None.
         truth: for products, csr of what was really bought there, otherwise None.
@@ -62,6 +72,8 @@ class Prediction:
         by_value: per category, brand or vertical: value, customers (with it), auroc and average
             precision of the query and both baselines; None for other targets.
         eligible: customers at the week.
+        compared: for products, model -> float64[customers], MAP@12 at the test anchor of every customer who was
+            asked for and bought something, the same customers for every model; otherwise empty.
         features: names that the trees used.
         seconds: wall time.
         task: makes candidates and features of any anchor of the plan.
@@ -76,6 +88,7 @@ class Prediction:
     table: pd.DataFrame
     metrics: pd.DataFrame
     by_value: pd.DataFrame | None
+    compared: dict[str, np.ndarray]
     eligible: int
     features: tuple[str, ...]
     seconds: float
@@ -171,7 +184,7 @@ def answered(
         raise _untaught(query, found.test, "no rows")
     every = np.arange(len(sheet))
     score = np.concatenate([np.empty(0), *(model.score(X) for X in sheet.chunks(every))])
-    metrics, by_value, tested, truth = _judged(task, found, sheet, score, model, depth, seed)
+    metrics, by_value, compared, tested, truth = _judged(task, found, sheet, score, model, depth, seed)
     # The anchors that stopped, calibrated and tested are learnt from only now.
     lessons += [again, task.lesson(sheet, *task.picked(sheet, found.test, len(found.train)))]
     final = model.refit(lessons)
@@ -199,6 +212,7 @@ def answered(
         _with_ids(task, predicted),
         metrics,
         by_value,
+        compared,
         int(task.eligible(week).sum()),
         final.used,
         time.monotonic() - started,
@@ -269,8 +283,11 @@ def _of_the_week(
     calibrator, _ = calibrate(kept["score"].to_numpy(dtype=float), bought, kept["customer"].to_numpy())
     learned = Learned(ranker.score, calibrator, ranker.used_, None, ranker)
 
-    def likely(rows: pd.DataFrame) -> pd.DataFrame:
+    def likely(anchor: date) -> pd.DataFrame:
+        rows = _weekly_lists(task, "ranker", anchor)
         rows = rows[(rows["rank"] <= (depth or query.top)).to_numpy()].reset_index(drop=True)
+        if depth and task.view == "all":
+            rows = _with_new(rows, _weekly_lists(task, "ranker", anchor, "new"), depth)
         probability = learned.probability(rows["score"].to_numpy(dtype=float)).astype(np.float32)
         return rows.assign(rank=rows["rank"].astype(np.int32), probability=probability)[
             ["customer", "product", "rank", "score", "probability", "source"]
@@ -281,19 +298,21 @@ def _of_the_week(
     tested = _weekly_lists(task, "ranker", found.test)
     truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
     customers = np.flatnonzero(task.eligible(found.test))
-    metrics = judge_products({"query": tested, **lists}, truth, customers, query.top, seed)
-    rows = likely(_weekly_lists(task, "ranker", week))
+    lists = {"query": tested, **lists}
+    metrics = judge_products(lists, truth, customers, query.top, seed)
+    rows = likely(week)
     if rows.empty:
         raise QueryError(f"nobody is eligible at {week}; loosen the WHERE of the query.", query.text, 0)
     return Prediction(
         found,
         item_column(query),
         rows,
-        likely(tested),
+        likely(found.test),
         truth,
         _with_ids(task, rows),
         metrics,
         None,
+        compare_products(lists, truth, customers),
         int(task.eligible(week).sum()),
         ranker.used_,
         time.monotonic() - started,
@@ -302,9 +321,19 @@ def _of_the_week(
     )
 
 
-def _weekly_lists(task: Products, name: str, anchor: date) -> pd.DataFrame:
+def _with_new(rows: pd.DataFrame, new: pd.DataFrame, depth: int) -> pd.DataFrame:
+    """The rows and, ranked after them, the first `NEW_ROWS` of `new` (customer, product, rank, ...) that are not
+    among them."""
+    new = new[(new["rank"] <= NEW_ROWS).to_numpy()]
+    new = new.assign(rank=new["rank"].astype(np.int32) + depth)
+    both = pd.concat([rows, new], ignore_index=True)
+    both = both[~both.duplicated(["customer", "product"])]
+    return both.sort_values(["customer", "rank"], kind="stable", ignore_index=True)
+
+
+def _weekly_lists(task: Products, name: str, anchor: date, view: View | None = None) -> pd.DataFrame:
     """A model's lists at an anchor, of who is eligible there."""
-    path = lists_path(task.warehouse, task.week, name, anchor, task.view)
+    path = lists_path(task.warehouse, task.week, name, anchor, view or task.view)
     rows = read_lists(path, task.known(anchor))
     return rows[task.eligible(anchor)[rows["customer"].to_numpy()]]
 
@@ -351,7 +380,8 @@ def _judged(
             there = np.isfinite(baseline)
             lists[name] = sheet.candidates.ranked(np.where(there, baseline, 0), max(12, top), there)
         tested = _listed(task, sheet, score, model, depth)
-        return judge_products(lists, truth, customers, top, seed), None, tested, truth
+        metrics = judge_products(lists, truth, customers, top, seed)
+        return metrics, None, compare_products(lists, truth, customers), tested, truth
     if isinstance(task, Values):
         truth = task.truth_of(found.test)
         cell = (sheet.customer, sheet.item)
@@ -363,11 +393,11 @@ def _judged(
             )
         }
         popularity = task.history(found.test).popularity
-        return (*judge_values(customers, truth, scores, popularity, list(task.values), seed), None, None)
+        return (*judge_values(customers, truth, scores, popularity, list(task.values), seed), {}, None, None)
     naive = np.nan_to_num(sheet.baselines[PREVIOUS])
     if model.calibrator is None:
-        return judge_number(sheet.label, {"query": score, PREVIOUS: naive}, seed), None, None, None
-    return judge_boolean(sheet.label, {"query": score, PREVIOUS: naive}, seed), None, None, None
+        return judge_number(sheet.label, {"query": score, PREVIOUS: naive}, seed), None, {}, None, None
+    return judge_boolean(sheet.label, {"query": score, PREVIOUS: naive}, seed), None, {}, None, None
 
 
 def _listed(task: Task, sheet: Sheet, score: np.ndarray, model: Learned, depth: int | None) -> pd.DataFrame:
@@ -383,7 +413,11 @@ def _listed(task: Task, sheet: Sheet, score: np.ndarray, model: Learned, depth: 
     most = depth or task.query.top or MOST_VALUES
     order = np.lexsort((sheet.item, -score, sheet.customer))
     rank = rank_within(sheet.customer[order])
-    order, rank = order[rank <= most], rank[rank <= most]
+    keep = rank <= most
+    if depth and sheet.candidates is not None and task.view == "all":
+        new = ~sheet.candidates.own[order]
+        keep[np.flatnonzero(new)[rank_within(sheet.customer[order][new]) <= NEW_ROWS]] = True
+    order, rank = order[keep], rank[keep]
     rows = pd.DataFrame(
         {
             "customer": sheet.customer[order],
