@@ -236,6 +236,13 @@ def _is_true(row: dict, week: pd.Timestamp) -> bool:
     if code in LED:
         when = row["led_viewed"] if code == "viewed_related" else row["led_last"]
         return not pd.isna(when) and _says(text, led, when, week=week)
+    if code == "new_for_you_close_to":
+        return (
+            never
+            and not row["buys_category"]
+            and not pd.isna(row["led_last"])
+            and _says(text, led, week=week)
+        )
     if code in SEEN:
         return not pd.isna(row[SEEN[code]]) and _says(text, row[SEEN[code]], week=week)
     if code == "brand_you_buy":

@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.interactions import EVENT_TYPES, Events, Known
-from recs_assets.rules import pipeline
+from recs_assets.rules import best_set, pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
 
@@ -45,14 +45,19 @@ STAGES = {
     (pipeline._Ranked, "of"): "read candidates",
     (pipeline, "exclusions"): "eligibility",
     (pipeline, "product_rules"): "product rules",
-    (pipeline._Job, "_rows"): "gather rows, near categories",
+    (pipeline._Job, "_rows"): "gather rows",
+    (pipeline._Job, "_of_new_shelves"): "new categories",
     (pipeline, "row_rules"): "pair rules",
     (pipeline, "row_limits"): "limits",
     (pipeline._Job, "_competing"): "order, margin boost",
     (pipeline, "Board"): "lay out",
-    (pipeline._Job, "_fill_own"): "choose: pinned, personal, discovery",
-    (pipeline.Likeness, "__init__"): "similarity: gather vectors",
-    (pipeline.Likeness, "add"): "similarity: add a product",
+    (pipeline._Job, "_fill_own"): "choose: pinned, personal",
+    (pipeline, "solve_crossing"): "choose: where limits cross",
+    (best_set, "largest_sum"): "choose: integer programmes",
+    (pipeline, "discover"): "choose: discovery",
+    (pipeline, "vary"): "choose: variety",
+    (best_set.Likeness, "of_all"): "similarity: to the list",
+    (best_set.Likeness, "of"): "similarity: to a product more",
     (pipeline._Job, "_climb"): "fill ladder",
     (pipeline._Job, "_repeats"): "repeats of the result",
     (pipeline, "_assembled"): "assemble",
@@ -102,6 +107,8 @@ def shop(customers: int, products: int, seed: int = 0) -> Context:
         products=pd.DataFrame(
             {
                 "product_id": [f"p{number:05d}" for number in range(products)],
+                # Every twentieth title stands twice.
+                "name": [f"thing {number - (number % 20 == 1)}" for number in range(products)],
                 "category": [f"c{number}" for number in category],
                 "brand": [f"b{number}" for number in rng.integers(0, BRANDS, products)],
                 "price": price,
@@ -258,8 +265,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.perf_counter()
     context = shop(parsed.customers, parsed.products)
     made = time.perf_counter()
-    for derived in ("category", "brand", "segment", "customer_key", "product_key", "popularity", "tastes",
-                    "nearness", "sent", "grid", "segment_popularity"):  # fmt: skip
+    for derived in ("category", "brand", "segment", "popularity", "tastes", "shelves_bought",
+                    "alike", "sent", "grid", "segment_popularity"):  # fmt: skip
         getattr(context, derived)
     _ = context.known.last_bought
     derived_seconds = time.perf_counter() - made

@@ -23,6 +23,8 @@ from recs_assets import __version__
 from recs_assets.campaigns.model import Campaign
 from recs_assets.campaigns.syntax import Query, QueryError
 from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.evaluation.metrics import per_customer
+from recs_assets.evaluation.promotion import ORDER, decide, decision_sentence
 from recs_assets.exports.email import HOLDOUT, arm, expires_at, recommendation_ids, send_at, tagged_urls
 from recs_assets.files import replaced
 from recs_assets.interactions import Known
@@ -40,9 +42,10 @@ from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.naming import nameable
 from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
-from recs_assets.rules.price_tags import price_tags
+from recs_assets.rules.price_tags import ALL_RULES, price_tags
 from recs_assets.rules.recipients import REASONS
-from recs_assets.rules.review import EXCLUSIONS, in_force, review, shortage
+from recs_assets.rules.rehearsal import rehearsed
+from recs_assets.rules.review import EXCLUSIONS, in_force, review, shortage, spell_rule
 from recs_assets.rules.review import unknown_names as unknown_rule_names
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError, RecsError
@@ -57,6 +60,12 @@ RESERVES = 4
 COPURCHASED = 50
 # Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
 FUSED = "fused_lists"
+# The query's own model.
+QUERY = "query"
+# Of the personal frequency that an email must beat: what the customer bought, the often and lately bought first.
+FREQUENCY = "repurchase"
+# The lists as the rules fill them, among the models of a test.
+AS_SENT = "as_sent"
 # In place of a campaign's name: pages are not sent.
 STOREFRONT = ""
 # Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
@@ -164,9 +173,11 @@ def rules_said(facts: Mapping[str, Any]) -> list[str]:
 
 
 def said(facts: Mapping[str, Any]) -> list[str]:
-    """What a run says of a campaign beside its counts: why its query has no answer, what its file asks for and
-    the shop does not have, what was done otherwise than the defaults say, which rule leaves customers without a list."""
+    """What a run says of a campaign beside its counts: why its query has no answer, who makes its lists and what
+    they are worth, what its file asks for and the shop does not have, what was done otherwise than the defaults say,
+    which rule leaves customers without a list."""
     found = [f"Its query cannot be answered. {facts['problem']}"] if facts.get("problem") else []
+    found += [text for text in (facts.get("verdict"), facts.get("worth")) if text]
     found += [*facts.get("problems", ()), *facts.get("notes", ())]
     if facts.get("shortage"):
         found.append(f"{facts['shortage'][:1].upper()}{facts['shortage'][1:]}.")
@@ -219,10 +230,13 @@ def context_of(
         **warehouse.rule_frames(week, anchor, name, frames),
         audience=audience,
         sensitive=shop.sensitive.among(known.products),
-        seed=settings.seed,
         **likeness,
     )
-    if any(one.items.only_due for one in (rules, *rules.segments.values())):
+    parts = [rules, *(rules.of_segment(segment) for segment in rules.segments)]
+    if any(
+        part.items.only_due or part.items.bought_within_days is not None or part.slots.max_repeat is not None
+        for part in parts
+    ):
         rows, _ = due_list(shop, known)
         own = rows[(rows["replaces"] < 0).to_numpy()]
         pairs = (own["customer"].to_numpy(), own["product"].to_numpy())
@@ -451,7 +465,9 @@ class _Email:
         local = self.sent_at.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
         self.delay = local - midnight(self.week)
         self.products = warehouse.pages_and_ends(self.week, local).set_index("product_id")
-        self.chosen, self.verdict = (FUSED, "") if predicted is None else _decided(predicted.metrics)
+        self.chosen, self.verdict = (
+            (FUSED, "") if predicted is None else _decided(predicted.compared, self.seed)
+        )
 
     def made(self, facts: dict[str, Any]) -> Made:
         context, ranked = self._context(self.week), self._ranked(self.week)
@@ -474,7 +490,7 @@ class _Email:
         outcome[self.known.customers["customer_id"].isin(selection.loc[held, "customer_id"]).to_numpy()] = (
             HOLDOUT
         )
-        tests, tags, tested = self._tested()
+        tests, tags, tested, (worth, proven) = self._tested()
         rules, found = self.campaign.rule_set, review(self.campaign.rule_set, context, ranked, choice)
         facts |= {
             "chosen": self.chosen,
@@ -485,6 +501,8 @@ class _Email:
             "rules": in_force(rules),
             "problems": [*facts["problems"], *found.problems],
             "notes": list(found.notes),
+            "worth": worth,
+            "earns": proven,
             "shortage": shortage(rules, context, ranked, choice),
         }
         tables = {
@@ -535,21 +553,44 @@ class _Email:
         )
 
     def _ranked(self, anchor: date) -> pd.DataFrame:
-        """What the rules choose from: the rows of the model that was chosen, at the week or the test anchor."""
-        if self.chosen == "query":
-            rows = self.predicted.rows if anchor == self.week else self.predicted.tested
-            return rows.rename(columns={"probability": "p_purchase"})
-        parts = []
-        for pool in self._pools(anchor):
-            if self.chosen == FUSED:
+        """What the rules choose from, at the week or the test anchor: the rows of the model that was chosen, and for
+        discovery the best that the query's model says of products that the customer never bought."""
+        if self.chosen == FUSED:
+            parts = []
+            for pool in self._pools(anchor):
                 rows = pool.ranked(pool.rrf, self.depth)
                 parts.append(rows.assign(source=pool.best_source()[rows["row"].to_numpy()]))
-                continue
-            rank = pool.sources[f"{self.chosen}:new" if self.campaign.view == "new" else self.chosen][0]
+            return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
+        predicted = self.predicted.rows if anchor == self.week else self.predicted.tested
+        predicted = predicted.rename(columns={"probability": "p_purchase"})
+        if self.chosen == QUERY:
+            return predicted
+        known = self.warehouse.known(self.week, anchor)
+        rows = self._list_of(self.chosen, anchor).assign(source=self.chosen)
+        rows = rows.merge(
+            predicted[["customer", "product", "p_purchase"]], how="left", on=["customer", "product"]
+        )
+        least = predicted.groupby("customer")["p_purchase"].min()
+        rows["p_purchase"] = (
+            rows["p_purchase"].fillna(rows["customer"].map(least)).fillna(0).astype(np.float32)
+        )
+        new = predicted[
+            ~stored(known.history, predicted["customer"].to_numpy(), predicted["product"].to_numpy())
+        ]
+        # A probability is less than the score of any row of the list.
+        new = new.assign(score=new["p_purchase"] / 2, source=new["source"].astype(str))
+        both = pd.concat([rows, new], ignore_index=True)
+        both = both[~both.duplicated(["customer", "product"])]
+        return both[["customer", "product", "score", "p_purchase", "source"]]
+
+    def _list_of(self, name: str, anchor: date) -> pd.DataFrame:
+        """A recommender's list among the query's candidates: customer, product, rank, and score, which falls by 1."""
+        parts = []
+        for pool in self._pools(anchor):
+            rank = pool.sources[f"{name}:new" if self.campaign.view == "new" else name][0]
             listed = np.isfinite(rank)
-            rows = pool.ranked(np.where(listed, LONGEST - rank, 0), self.depth, listed)
-            parts.append(rows.assign(source=self.chosen))
-        return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
+            parts.append(pool.ranked(np.where(listed, LONGEST - rank, 0), self.depth, listed))
+        return pd.concat(parts, ignore_index=True)[["customer", "product", "rank", "score"]]
 
     def _pools(self, anchor: date) -> Iterator[Candidates]:
         for first, last in blocks(self.warehouse.known(self.week, anchor)):
@@ -581,7 +622,7 @@ class _Email:
                 learned.ranker,
                 learned.calibrator,
                 ((some, X) for _, some, X in frames),
-                self.chosen == "query",
+                self.chosen == QUERY,
                 citable,
                 offers,
                 sentences,
@@ -591,12 +632,12 @@ class _Email:
             found.drop(columns="source"), on=["customer", "product"], how="left"
         )
         merged = merged.astype({"reason_code": object, "reason_text": object, "reason_family": object})
-        by_slot = slot_reasons(merged, self.known, citable, sentences)
+        by_slot = slot_reasons(merged, self.known, citable, sentences, fitted)
         ruled = (by_slot["reason_code"] != "").to_numpy()
-        for name in ("reason_code", "reason_text"):
+        for name in ("reason_code", "reason_text", "because_product", "because_day"):
             merged.loc[ruled, name] = by_slot.loc[ruled, name]
         for name, value in {
-            "reason_family": "", "because_product": -1, "because_day": -1, "support": np.nan, "confidence": np.nan,
+            "reason_family": "", "support": np.nan, "confidence": np.nan,
         }.items():  # fmt: skip
             merged.loc[ruled, name] = value
         return merged, traces
@@ -607,49 +648,117 @@ class _Email:
         end = self.week + timedelta(days=math.ceil(window_days(self.plan.query, self.week)))
         return self.warehouse.offers(self.week, sent, end, self.shop.source.words.price_promotions)
 
-    def _tested(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float]]:
-        """The test's metrics, the rules' price tags, and the filled slots against what was bought."""
+    def _tested(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float], tuple[str, bool]]:
+        """The test's metrics, the rules' price tags, the filled slots against what was bought, and what the email as it
+        is sent is worth (`_worth`)."""
         if self.predicted is None:
-            return pd.DataFrame(), pd.DataFrame(), {}
-        context, ranked = self._context(self.plan.test), self._ranked(self.plan.test)
-        truth, rules = self.predicted.truth, self.campaign.rule_set
-        choice = select(ranked, context, rules)
+            return pd.DataFrame(), pd.DataFrame(), {}, ("", True)
+        test, rules, truth = self.plan.test, self.campaign.rule_set, self.predicted.truth
+        ranked, asked = self._ranked(test), np.flatnonzero(self.task.eligible(test))
+        days = days_between_sends(self.campaign, self.shop, test)
+        context = rehearsed(ranked, self._context(test), rules, asked, days)
+        choice = select(ranked, context, rules, asked)
         margin = None if context.cost is None else context.price - context.cost
         if margin is not None and not np.isfinite(margin).any():
             margin = None
-        asked = np.flatnonzero(self.task.eligible(self.plan.test))
         tags = price_tags(ranked, context, rules, truth, margin, asked)
-        tags = tags.assign(anchor=self.plan.test, step=range(1, len(tags) + 1))
+        tags = tags.assign(anchor=test, step=range(1, len(tags) + 1))
         listed, measured = _slots_tested(choice, truth, context.factors, self.seed)
+        sent, worth = self._as_sent(choice)
         tests = pd.concat(
-            [_tests(self.predicted, self.chosen), _tested(listed.assign(chosen=True), self.plan)],
+            [
+                _tests(self.predicted, self.chosen),
+                _tested(pd.concat([sent, listed]).assign(chosen=True), self.plan),
+            ],
             ignore_index=True,
         )
-        return tests, tags, measured
+        return tests, tags, measured | worth, _worth(sent, tags)
+
+    def _as_sent(self, choice: Selection) -> tuple[pd.DataFrame, dict[str, float]]:
+        """The lists as they are sent beside those of every model that was tested, for the customers who get one and
+        bought something at the test anchor.
+
+        Returns:
+            Rows of metric map@12: model "as_sent", and model "as_sent less <model>", whose value is that model's and
+            whose difference is what the email has more, with its paired interval. And the figures as a dictionary.
+        """
+        rows = choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
+        some = np.unique(rows["customer"].to_numpy())
+        some = some[np.diff(self.predicted.truth.indptr)[some] > 0]
+        if len(some) == 0:
+            return pd.DataFrame(columns=["metric", "model", "item", "value"]), {}
+        truth, test = self.predicted.truth, self.plan.test
+        lists = {QUERY: self.predicted.tested, FREQUENCY: self._list_of(FREQUENCY, test)}
+        if self.chosen not in lists:
+            lists[self.chosen] = self._list_of(self.chosen, test)
+        mine = per_customer(rows, truth, some, [12])["map", 12]
+        lines = [{"model": AS_SENT, "value": mine.mean()}]
+        for name, other in lists.items():
+            if other.empty:
+                continue
+            theirs = per_customer(other, truth, some, [12])["map", 12]
+            difference, low, high = paired_difference(mine, theirs, self.seed)
+            lines.append(
+                {"model": f"{AS_SENT} less {name}", "value": theirs.mean(), "difference": difference, "ci_low": low, "ci_high": high}
+            )  # fmt: skip
+        found = pd.DataFrame(lines).assign(metric="map@12", item="all", customers=len(some))
+        return found, {f"map@12 {line['model']}": round(float(line["value"]), 6) for line in lines}
 
 
-def _decided(metrics: pd.DataFrame) -> tuple[str, str]:
-    """Who makes the lists, and one sentence why: the query's own model, unless the best of the
-    recommenders' lists is proven to beat it (MAP@12 at the test anchor)."""
-    rows = metrics[metrics["metric"] == "map@12"]
-    simple = rows[rows["model"] != "query"].sort_values(["value", "model"], ascending=[False, True])
-    if simple.empty:
-        return "query", "Nobody bought anything in the test's window, so nothing could be compared."
-    mine, best = rows[rows["model"] == "query"].iloc[0], simple.iloc[0]
-    between = (
-        f"MAP@12 {mine.value:.4f} against {best.value:.4f} of {best.model}, difference {best.difference:.4f} "
-        f"({best.ci_low:.4f} to {best.ci_high:.4f})"
+def days_between_sends(campaign: Campaign, shop: Shop, anchor: date) -> int:
+    """Days from the first send at or after the anchor to the next one."""
+    first = send_at(campaign, anchor, shop.timezone)
+    return max(
+        1,
+        round(
+            (send_at(campaign, first.date() + timedelta(days=1), shop.timezone) - first) / timedelta(days=1)
+        ),
     )
-    if best.ci_high < 0:
-        return (
-            best.model,
-            f"The list of {best.model} is better than the query's model and is used: {between}.",
-        )
-    if best.ci_low > 0:
-        return "query", f"The query's model is better than every recommender's list: {between}."
+
+
+def _worth(sent: pd.DataFrame, tags: pd.DataFrame) -> tuple[str, bool]:
+    """What the email as sent is worth beside the customers' own frequent products and its raw list, in one sentence; of
+    one that is not proven to beat them, the rule that costs most. And whether it is proven; "" and True where there is
+    nothing to compare."""
+    against = sent[sent["model"] == f"{AS_SENT} less {FREQUENCY}"] if len(sent) else sent
+    if against.empty:
+        return "", True
+    row, joint = against.iloc[0], tags[tags["rule"] == ALL_RULES].iloc[0]
+    proven = bool(row.ci_low > 0)
+    gained, before = joint["purchases_gained"], joint["purchases_without"]
+    text = (
+        f"The email as sent {'beats' if proven else 'is not proven to beat'} a list of what each customer bought often "
+        f"and lately: MAP@12 {row.value + row.difference:.4f} against {row.value:.4f}, difference {row.difference:.4f} "
+        f"({row.ci_low:.4f} to {row.ci_high:.4f}); its rules change {before:.0f} purchases by {gained:+.0f}"
+        f"{f' ({gained / before:+.1%})' if before else ''}."
+    )
+    rules = tags[tags["rule"] != ALL_RULES]
+    if proven or rules.empty:
+        return text, proven
+    dearest = rules.loc[rules["purchases_gained"].idxmin()]
+    if dearest["purchases_gained"] >= 0:
+        return f"{text} None of its rules costs purchases; the lists themselves are no better.", False
     return (
-        "query",
-        f"The query's model makes the lists; it is not proven better than {best.model}: {between}.",
+        f"{text} The rule that costs most is {spell_rule(dearest['rule'])}: without it {-dearest['purchases_gained']:.0f} "
+        f"purchases more than {dearest['purchases']:.0f}.",
+        False,
+    )
+
+
+def _decided(compared: Mapping[str, np.ndarray], seed: int) -> tuple[str, str]:
+    """Who makes the lists, and one sentence why: by the rule of the week's own lists (`promotion.decide`) the simplest
+    model that no other is proven to beat, the query's own being the most complex."""
+    models = [name for name, values in compared.items() if name == QUERY or values.any()]
+    if not any(values.any() for values in compared.values()):
+        return (
+            QUERY,
+            "The query's model makes the lists: nobody bought anything that a list held in the test's window.",
+        )
+    order = [name for name in ORDER if name in models]
+    order += [name for name in models if name not in (*order, QUERY)]
+    decision = decide({name: compared[name] for name in models}, (*order, QUERY), seed=seed)
+    return decision.chosen, decision_sentence(
+        decision.comparisons, decision.chosen, "The campaign's lists are"
     )
 
 

@@ -20,33 +20,79 @@ from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import ArtefactError
 
-
-def metrics(*rows: tuple[str, float, float, float, float]) -> pd.DataFrame:
-    columns = ["model", "value", "difference", "ci_low", "ci_high"]
-    return pd.DataFrame(rows, columns=columns).assign(metric="map@12")
+SPREAD = np.linspace(0, 1, 200)
 
 
 @pytest.mark.parametrize(
-    ("best", "chosen", "said"),
+    ("values", "chosen", "said"),
     [
-        (("ease", 0.20, 0.10, 0.05, 0.15), "query", "is better than every recommender's list"),
-        (("ease", 0.29, 0.01, -0.02, 0.04), "query", "is not proven better than ease"),
-        (("ease", 0.40, -0.10, -0.15, -0.05), "ease", "The list of ease is better than the query's model"),
-        (("ease", 0.31, -0.01, -0.05, 0.03), "query", "is not proven better than ease"),
+        # Level with the list of user_knn, which is simpler.
+        ({"query": 0.21, "user_knn": 0.2, "popularity": 0.0}, "user_knn",
+         "The campaign's lists are made by user_knn: its map@12 of 0.7000 beats popularity's 0.5000"),
+        ({"query": 0.3, "user_knn": 0.2, "popularity": 0.0}, "query",
+         "The campaign's lists are made by query: its map@12 of 0.8000 beats user_knn's 0.7000"),
+        ({"query": 0.0, "user_knn": 0.0, "popularity": 0.0}, "popularity",
+         "The campaign's lists are made by popularity, the simplest model: none of user_knn, query is proven to beat it."),
+        # Of the recommenders that the week's lists do not consider, too, one may be better.
+        ({"query": 0.1, "ease": 0.2, "popularity": 0.0}, "ease", "made by ease"),
     ],
-)
-def test_the_best_list_replaces_the_model_only_where_it_is_proven_better(best, chosen, said):
-    nan = float("nan")
-    other = ("popularity", 0.1, 0.2, 0.1, 0.3)
-    found, sentence = campaigning._decided(metrics(("query", 0.30, nan, nan, nan), other, best))
+)  # fmt: skip
+def test_campaigns_take_the_simplest_model_that_no_other_is_proven_to_beat(values, chosen, said):
+    noise = np.tile([0.2, -0.2], 100)
+    compared = {
+        name: SPREAD + more + (noise if name == "query" and more < 0.25 else 0)
+        for name, more in values.items()
+    }
+    found, sentence = campaigning._decided(compared, 1)
     assert found == chosen
     assert said in sentence
 
 
-def test_without_a_purchase_in_the_test_the_query_makes_the_lists():
-    found, sentence = campaigning._decided(metrics().astype({"metric": str}))
+@pytest.mark.parametrize("compared", [{}, {"query": np.zeros(3), "popularity": np.zeros(3)}])
+def test_without_a_hit_in_the_test_the_query_makes_the_lists(compared):
+    found, sentence = campaigning._decided(compared, 1)
     assert found == "query"
-    assert "nothing could be compared" in sentence
+    assert "nobody bought anything" in sentence
+
+
+def test_an_email_that_earns_nothing_names_the_rule_that_costs_most():
+    tags = pd.DataFrame(
+        {
+            "rule": ["all_rules", "discovery", "one_per_title"],
+            "purchases": 40.0,
+            "purchases_without": [50.0, 48.0, 41.0],
+            "purchases_gained": [-10.0, -8.0, -1.0],
+        }
+    )
+    sent = pd.DataFrame(
+        [("as_sent", 0.15, np.nan, np.nan, np.nan), ("as_sent less repurchase", 0.2, -0.05, -0.07, -0.03)],
+        columns=["model", "value", "difference", "ci_low", "ci_high"],
+    )
+    assert campaigning._worth(sent, tags) == (
+        "The email as sent is not proven to beat a list of what each customer bought often and lately: MAP@12 0.1500 "
+        "against 0.2000, difference -0.0500 (-0.0700 to -0.0300); its rules change 50 purchases by -10 (-20.0%). The rule "
+        "that costs most is slots.discovery_share: without it 8 purchases more than 40.",
+        False,
+    )
+    better = sent.assign(difference=0.05, ci_low=0.01, ci_high=0.09)
+    assert campaigning._worth(better, tags) == (
+        "The email as sent beats a list of what each customer bought often and lately: MAP@12 0.2500 against 0.2000, "
+        "difference 0.0500 (0.0100 to 0.0900); its rules change 50 purchases by -10 (-20.0%).",
+        True,
+    )
+    assert (
+        "None of its rules costs purchases" in campaigning._worth(sent, tags.assign(purchases_gained=1.0))[0]
+    )
+    assert campaigning._worth(sent[:1], tags) == ("", True)
+
+
+def test_days_between_sends():
+    shop = SimpleNamespace(timezone="UTC")
+    found = {
+        name: campaigning.days_between_sends(load(FOLDER / f"{name}.yaml"), shop, date(2025, 6, 2))
+        for name in ("weekly_email", "try_something_new", "win_back")
+    }
+    assert found == {"weekly_email": 7, "try_something_new": 7, "win_back": 31}  # 1 July to 1 August
 
 
 def test_slots_at_the_test_anchor_by_hand():

@@ -303,6 +303,28 @@ def test_products_are_judged_over_customers_who_bought():
     assert value_of(metrics, "map@12", "query") == 1
     assert value_of(metrics, "map@12", "popularity") == 0.5
     assert value_of(metrics, "recall@5", "popularity", "difference") == 0.5
+    compared = judging.compare_products(lists, truth, np.arange(3))
+    assert {name: values.tolist() for name, values in compared.items()} == {
+        "query": [1, 1],
+        "popularity": [0, 1],
+    }
+
+
+def test_products_that_are_new_follow_the_depth():
+    rows = pd.DataFrame(
+        {"customer": [0, 0, 1], "product": [3, 4, 3], "rank": [1, 2, 1], "score": [3.0, 2.0, 1.0]}
+    )
+    new = pd.DataFrame(
+        {"customer": [0, 0, 1], "product": [4, 7, 8], "rank": [1, 2, 1], "score": [2.0, 1.0, 0.5]}
+    )
+    both = answering._with_new(rows, new, 2)
+    assert both[["customer", "product", "rank"]].to_numpy().tolist() == [
+        [0, 3, 1],
+        [0, 4, 2],
+        [0, 7, 4],
+        [1, 3, 1],
+        [1, 8, 3],
+    ]
 
 
 # -- from outside ------------------------------------------------------------------------------

@@ -239,7 +239,7 @@ class Campaign(_Model):
         for group, key, other, off in (
             ("eligibility", "within_days", "max_sends", None),
             ("slots", "repeat_sends", "max_repeat", None),
-            ("slots", "discovery_categories", "discovery_share", 0),
+            ("slots", "discovery_floor", "discovery_share", 0),
         ):
             named = getattr(part, group)
             # What a segment does not say is as it is for everybody.

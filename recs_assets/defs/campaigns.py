@@ -48,7 +48,7 @@ from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.warehouse import Warehouse
 
 GROUP = "campaigns"
-ANSWERED, FITTING = "query_answered", "rules_fit"
+ANSWERED, FITTING, EARNING = "query_answered", "rules_fit", "email_earns"
 # Outcomes of customers who have rows.
 FILLED = (SELECTED, HOLDOUT)
 # Set by `dagster definitions validate`, and by nothing else (its own help says so).
@@ -72,6 +72,7 @@ RULE_OUTCOMES = {**NAMED, "step": WHOLE, "rule": TEXT, "removed": "bigint", "cus
 PRICE_TAGS = {
     **NAMED, "anchor": DATE, "step": WHOLE, "rule": TEXT, "kind": TEXT, "customers": "bigint",
     "customers_changed": "bigint",
+    **dict.fromkeys(("purchases_alone", "alone_gained", "alone_low", "alone_high"), REAL),
     **{
         f"{what}{side}": REAL
         for what in ("purchases", "margin")
@@ -98,7 +99,7 @@ TABLES = {
     "campaign_outcomes": ("outcomes", CAMPAIGN_OUTCOMES, "Customers per outcome of every campaign."),
     "rule_outcomes": ("rules", RULE_OUTCOMES, "How many candidates each rule of each campaign took out."),
     "rule_price_tags": (
-        "price_tags", PRICE_TAGS, "What each rule cost or earned at the test anchor, measured on its own.",
+        "price_tags", PRICE_TAGS, "What all rules together, and each, cost or earned at the test anchor.",
     ),
     "campaign_tests": (
         "tests", TESTS, "How each campaign's model and lists did at the test anchor, beside the simple lists.",
@@ -176,6 +177,9 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
                 ANSWERED, asset=key, description="The shop's data can answer the campaign's query."
             ),
             dg.AssetCheckSpec(
+                EARNING, asset=key, description="The email as sent is proven to beat each customer's own frequent products."
+            ),
+            dg.AssetCheckSpec(
                 FITTING, asset=key, description="The shop has what the campaign's file names, and no rule is idle."
             ),
         ],
@@ -195,6 +199,16 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
             passed=not problem,
             severity=dg.AssetCheckSeverity.WARN,
             description=problem or "The query was answered.",
+        )
+        worth, earns = result.facts.get("worth", ""), result.facts.get("earns", True)
+        if not earns:
+            context.log.warning(f"Campaign {campaign.name}: {worth}")
+        yield dg.AssetCheckResult(
+            asset_key=key,
+            check_name=EARNING,
+            passed=earns,
+            severity=dg.AssetCheckSeverity.WARN,
+            description=worth or "Nothing could be compared.",
         )
         problems = result.facts["problems"]
         for text in problems:
@@ -234,7 +248,7 @@ def _shown(made: Made, folder: str) -> dict[str, object]:
         "tests": ["metric", "model", "item", "value", "difference", "ci_low", "ci_high"],
         "price_tags": [
             "rule", "customers_changed", "purchases", "purchases_gained", "purchases_low", "purchases_high",
-            "margin_gained",
+            "alone_gained", "margin_gained",
         ],
         "selection": ["customer_id", "slot", "product_id", "slot_type", "p_purchase", "reason_text"],
         "predictions": ["customer_id", "item", "rank", "probability", "prediction"],

@@ -1,13 +1,14 @@
 """Every model against what was bought, and what follows from it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import context_of, rules_at_test
+from recs_assets.campaigning import AS_SENT, context_of, rules_at_test
 from recs_assets.defs.buy_it_again import with_buy_it_again
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table
@@ -36,6 +37,8 @@ from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import VIEWS, stored
 from recs_assets.rules.config import Rules
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.rehearsal import open_to_all, rehearsed
 from recs_assets.warehouse import Warehouse
 
 METRICS = {
@@ -84,6 +87,17 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         folds = [fold_at(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
         decision = _decision(folds, seed)
         folds = [with_buy_it_again(deployment, warehouse, week, fold, decision.chosen) for fold in folds]
+        learned = trained(deployment, warehouse, week)
+        folds = [
+            replace(
+                fold,
+                models={
+                    **fold.models,
+                    AS_SENT: {"all": _as_sent(deployment, warehouse, week, fold, decision.chosen, learned)},
+                },
+            )
+            for fold in folds
+        ]
         latest = folds[0]
 
         def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):
@@ -132,7 +146,6 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
             as_of=week, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
         )
         yield result("decisions", record, DECISIONS, chosen=decision.chosen)
-        learned = trained(deployment, warehouse, week)
         yield result("waterfall", _waterfall(deployment, warehouse, week, latest, decision.chosen), WATERFALL)
         yield result("forecasts", _forecasts(deployment, warehouse, week, latest, learned), FORECASTS)
 
@@ -162,22 +175,46 @@ def _decision(folds: Sequence[Fold], seed: int) -> Decision:
     return decide({name: values[:, place] for place, name in enumerate(models)}, seed=seed)
 
 
+def _email_rules(deployment: Deployment) -> Rules:
+    """Those of the weekly email, or the defaults in a shop that has none."""
+    campaign = deployment.campaigns.campaigns.get(EMAIL)
+    return Rules() if campaign is None or not campaign.lists_products else campaign.rule_set
+
+
+def _as_sent(
+    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str, learned: Trained | None
+) -> pd.DataFrame:
+    """The chosen model's lists as the weekly email's rules would cut and turn them, for every customer.
+
+    Without probabilities there is no floor for discovery, so it is left out.
+    """
+    rules, rows, left_out = (
+        _email_rules(deployment),
+        fold.models[chosen]["all"],
+        ("margin_boost", "discovery"),
+    )
+    if chosen == "ranker" and learned is not None:
+        strata = strata_of(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+        likely = learned.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
+        rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
+    context = open_to_all(context_of(deployment, warehouse, week, fold.known.as_of, EMAIL, rules))
+    context = rehearsed(rows, context, rules, fold.customers)
+    choice = select(rows, context, rules, fold.customers, left_out)
+    return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
+
+
 def _waterfall(
     deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str
 ) -> pd.DataFrame:
     """The chosen model's way through the rules of the weekly email to its slots, at the test anchor."""
-    anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
-    campaign = deployment.campaigns.campaigns.get(EMAIL)
-    if campaign is not None and not campaign.lists_products:
-        campaign = None
-    rules = Rules() if campaign is None else campaign.rule_set
+    anchor, lists, rules = fold.known.as_of, fold.models[chosen]["all"], _email_rules(deployment)
     sent, removed = rules_at_test(lists, context_of(deployment, warehouse, week, anchor, EMAIL, rules), rules)
     table = waterfall(
         every_candidate(warehouse, week, anchor),
         sent,
         fold.known,
         fold.truth,
-        k=SLOTS if campaign is None else campaign.slots.k,
+        k=rules.slots.k,
         customers=fold.customers,
         removed=removed,
     )

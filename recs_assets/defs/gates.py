@@ -190,7 +190,8 @@ def _of_campaign(
     counts = mine.set_index("outcome")["customers"]
     full = int(counts.get(SELECTED, 0))
     wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
-    why = facts_of(folder_of(warehouse, week, name)).get("shortage")
+    facts = facts_of(folder_of(warehouse, week, name))
+    why, personal = facts.get("shortage"), personal and facts.get("chosen") != IMPERSONAL
     return [
         gates.finite(lists["score"].to_numpy(), name),
         gates.fill(full, wanted, name, limits, why),

@@ -26,6 +26,7 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
+from recs_assets.evaluation.promotion import decision_sentence
 from recs_assets.exports.email import VARIES, money
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
@@ -449,18 +450,7 @@ def verdict(decisions: pd.DataFrame) -> str:
     Args:
         decisions: one week of recs.model_decisions, by step; at least one row.
     """
-    chosen = decisions["chosen"].iloc[0]
-    won = decisions[decisions["promoted"]]
-    if won.empty:
-        return (
-            f"Lists made by {chosen}, the simplest model: none of {', '.join(decisions['candidate'])} is "
-            "proven to beat it."
-        )
-    last = won.iloc[-1]
-    return (
-        f"Lists made by {chosen}: its {last.metric} of {last.candidate_value:.4f} beats {last.incumbent}'s "
-        f"{last.incumbent_value:.4f} by {last.difference:.4f} ({last.ci_low:.4f} to {last.ci_high:.4f})."
-    )
+    return decision_sentence(decisions, decisions["chosen"].iloc[0])
 
 
 def _peak_bytes() -> int:

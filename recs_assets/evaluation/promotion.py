@@ -52,12 +52,12 @@ def decide(
     resamples: int = bootstrap.RESAMPLES,
     level: float = bootstrap.LEVEL,
 ) -> Decision:
-    """Walk from the simplest model to the most complex; each must beat the one that holds.
+    """The simplest model that no other is proven to beat.
 
-    The first model holds. A later one takes its place only if the paired bootstrap interval of
-    the difference of their means lies above 0; what is level, or not proven, loses to the simpler.
-    Each comparison errs with at most (1 - level) / 2, so `len(order) - 1` of them with at most that
-    many times as much (10 % for the five models of `ORDER`).
+    A model is beaten where the paired bootstrap interval of the difference of another's mean to its own lies
+    above 0. The first model holds until one that follows it in the order is proven to beat it; then the next one
+    that is not yet passed over holds, and so on: what is level, or not proven, loses to the simpler. The model of
+    the largest mean is beaten by none, so there is always one. One comparison errs with at most (1 - level) / 2.
 
     Args:
         values: model -> float64[customers], the metric of every customer, the same customers in the
@@ -74,30 +74,65 @@ def decide(
     present = [name for name in order if name in values]
     if not present:
         raise ValueError(f"None of {tuple(order)} has values, so nothing can be chosen.")
-    holds, rows = present[0], []
-    for name in present[1:]:
-        difference, low, high = bootstrap.paired_difference(
-            values[name], values[holds], seed, resamples, level
-        )
-        promoted = low > 0
-        rows.append(
-            (
-                metric,
-                name,
-                holds,
-                float(np.mean(values[name])),
-                float(np.mean(values[holds])),
-                difference,
-                low,
-                high,
-                len(values[name]),
-                promoted,
+    rows: list[tuple] = []
+    mean = {name: float(np.mean(values[name])) for name in present}
+    beaten: set[str] = set()
+    for place, holds in enumerate(present):
+        if holds in beaten:
+            continue
+        # A simpler one was beaten itself, and can only beat this one with a larger mean.
+        others = [*present[place + 1 :], *(name for name in present[:place] if mean[name] > mean[holds])]
+        for name in others:
+            difference, low, high = bootstrap.paired_difference(
+                values[name], values[holds], seed, resamples, level
             )
-        )
-        if promoted:
-            holds = name
+            rows.append(
+                (
+                    metric,
+                    name,
+                    holds,
+                    mean[name],
+                    mean[holds],
+                    difference,
+                    low,
+                    high,
+                    len(values[name]),
+                    low > 0,
+                )
+            )
+            if high < 0:
+                beaten.add(name)
+            if low > 0:
+                break
+        else:
+            break
     table = pd.DataFrame(rows, columns=list(COLUMNS[:-1])).assign(chosen=holds)
     return Decision(holds, table.astype({"customers": np.int64, "promoted": bool}))
+
+
+def decision_sentence(comparisons: pd.DataFrame, chosen: str, what: str = "Lists") -> str:
+    """Which model was chosen, and what the data say for it.
+
+    Args:
+        comparisons: `Decision.comparisons`.
+        chosen: the model.
+        what: it makes.
+    """
+    won = comparisons[comparisons["promoted"].astype(bool)]
+    if won.empty:
+        others = ", ".join(comparisons["candidate"])
+        return f"{what} made by {chosen}, the simplest model: none of {others} is proven to beat it."
+    last = won.iloc[-1]
+    figures = (
+        f"{last.metric} of {last.candidate_value:.4f} beats {last.incumbent}'s {last.incumbent_value:.4f} "
+        f"by {last.difference:.4f} ({last.ci_low:.4f} to {last.ci_high:.4f})"
+    )
+    if last.candidate == chosen:
+        return f"{what} made by {chosen}: its {figures}."
+    return (
+        f"{what} made by {chosen}, the simplest model that no other is proven to beat: of the simpler ones, "
+        f"{last.incumbent} is beaten by {last.candidate}, whose {figures}."
+    )
 
 
 def customer_values(

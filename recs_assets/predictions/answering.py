@@ -30,17 +30,28 @@ from recs_assets.learning import (
 )
 from recs_assets.predictions.activity import EPOCH
 from recs_assets.predictions.fitting import Learned, learn, learn_ranking
-from recs_assets.predictions.judging import Verdict, judge_boolean, judge_number, judge_products, judge_values
+from recs_assets.predictions.judging import (
+    Verdict,
+    compare_products,
+    judge_boolean,
+    judge_number,
+    judge_products,
+    judge_values,
+)
 from recs_assets.predictions.planning import LOOK_BACK, Plan, midnight, plan, weekly, window_days
 from recs_assets.predictions.tasks import MOST_VALUES, RATE, Dated, Entities, Products, Sheet, Task, Values
 from recs_assets.ranking.calibration import calibrate
 from recs_assets.ranking.ranker import Ranker
+from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import View, rank_within, stored
 from recs_assets.schema import WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
 from recs_assets.warehouse import Warehouse
+
+# Products that a customer never bought, beyond the depth of a campaign's rows: what discovery looks among.
+NEW_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,8 @@ class Prediction:
         item: "product_id", "category", "brand" or "vertical"; None for a number or a boolean.
         rows: customer int32 (code of `known(week)`), and for a list product or value int32, rank
             int32 from 1, score float32 (log-odds), probability float32, for products also source
-            (the recommender that ranks it highest); for a boolean score, probability; for a number
+            (the recommender that ranks it highest); with a depth, also the first `NEW_ROWS` products beyond it
+            that the customer never bought; for a boolean score, probability; for a number
             prediction float64. Sorted by customer, rank.
         tested: for products, the same at the test anchor (codes of `known(test)`), otherwise None.
         truth: for products, csr of what was really bought there, otherwise None.
@@ -62,6 +74,8 @@ class Prediction:
         by_value: per category, brand or vertical: value, customers (with it), auroc and average
             precision of every model; None for other targets.
         eligible: customers at the week.
+        compared: for products, model -> float64[customers], MAP@12 at the test anchor of every customer who was
+            asked for and bought something, the same customers for every model; otherwise empty.
         features: names that the trees used.
         seconds: wall time.
         task: makes candidates and features of any anchor of the plan.
@@ -79,6 +93,7 @@ class Prediction:
     table: pd.DataFrame
     metrics: pd.DataFrame
     by_value: pd.DataFrame | None
+    compared: dict[str, np.ndarray]
     eligible: int
     features: tuple[str, ...]
     seconds: float
@@ -214,7 +229,8 @@ def _of_a_ranker(found: Plan, task: Products, depth: int | None, say: Callable[[
     tested = _listed(task, sheet, score, model, depth)
     # The anchors that stopped, calibrated and tested are learnt from only now.
     final = model.refit([*lessons, again, _lesson(task, found, found.test, sheet, len(found.train))])
-    return _predicted(found, task, depth, say, verdict, final, tested=tested, truth=truth)
+    compared = compare_products(lists, truth, customers)
+    return _predicted(found, task, depth, say, verdict, final, tested=tested, truth=truth, compared=compared)
 
 
 def _of_models(found: Plan, task: Dated, depth: int | None, say: Callable[[str], None]) -> Prediction:
@@ -381,7 +397,7 @@ def _predicted(
         seconds=0.0,
         task=task,
         learned=final,
-        **{"tested": None, "truth": None, "by_value": None, **more},
+        **{"tested": None, "truth": None, "by_value": None, "compared": {}, **more},
     )
 
 
@@ -482,20 +498,32 @@ def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
 
 
 def _of_the_week(found: Plan, task: Products, ranker: Ranker, depth: int | None) -> Prediction:
-    """The answer of the week's own ranker, calibrated for the query's window at the kept anchor."""
+    """The answer of the week's own ranker, calibrated for the query's window: at the kept anchor for its test, at both
+    for what is published, where the later one is nearer to the week and neither was learned from."""
     query, week, seed = found.query, found.week, task.shop.settings.seed
-    kept, truth = (
-        _weekly_lists(task, "ranker", found.train[0]),
-        task.truth(found.train[0], task.known(found.train[0]).products["product_id"]),
-    )
-    bought = stored(truth, kept["customer"].to_numpy(), kept["product"].to_numpy()).astype(np.int8)
-    _teaches(bought, query, found.train[0])
-    calibrator, _ = calibrate(kept["score"].to_numpy(dtype=float), bought, kept["customer"].to_numpy())
-    learned = Learned(ranker.score, calibrator, ranker.used_, None, ranker)
 
-    def likely(rows: pd.DataFrame) -> pd.DataFrame:
+    def lesson(anchor: date) -> tuple[np.ndarray, ...]:
+        """Scores, labels, customers and strata of the ranker's list at an anchor."""
+        rows, known = _weekly_lists(task, "ranker", anchor), task.known(anchor)
+        customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
+        bought = stored(task.truth(anchor, known.products["product_id"]), customer, product)
+        score = rows["score"].to_numpy(dtype=float)
+        return score, bought.astype(np.int8), customer, strata_of(known, customer, product)
+
+    kept, tested = lesson(found.train[0]), lesson(found.test)
+    _teaches(kept[1], query, found.train[0])
+    both = [np.concatenate(parts) for parts in zip(kept, tested, strict=True)]
+    learned, published = (
+        Learned(ranker.score, calibrate(*rows)[0], ranker.used_, None, ranker) for rows in (kept, both)
+    )
+
+    def likely(anchor: date, model: Learned) -> pd.DataFrame:
+        rows = _weekly_lists(task, "ranker", anchor)
         rows = rows[(rows["rank"] <= (depth or query.top)).to_numpy()].reset_index(drop=True)
-        probability = learned.probability(rows["score"].to_numpy(dtype=float)).astype(np.float32)
+        if depth and task.view == "all":
+            rows = _with_new(rows, _weekly_lists(task, "ranker", anchor, "new"), depth)
+        strata = strata_of(task.known(anchor), rows["customer"].to_numpy(), rows["product"].to_numpy())
+        probability = model.probability(rows["score"].to_numpy(dtype=float), strata).astype(np.float32)
         return rows.assign(rank=rows["rank"].astype(np.int32), probability=probability)[
             ["customer", "product", "rank", "score", "probability", "source"]
         ]
@@ -505,30 +533,42 @@ def _of_the_week(found: Plan, task: Products, ranker: Ranker, depth: int | None)
     tested = _weekly_lists(task, "ranker", found.test)
     truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
     customers = np.flatnonzero(task.eligible(found.test))
-    verdict = judge_products({"query": tested, **lists}, truth, customers, query.top, seed)
-    rows = likely(_weekly_lists(task, "ranker", week))
+    lists = {"query": tested, **lists}
+    verdict = judge_products(lists, truth, customers, query.top, seed)
+    rows = likely(week, published)
     if rows.empty:
         raise _nobody(found)
     return Prediction(
         plan=found,
         item=item_column(query),
         rows=rows,
-        tested=likely(tested),
+        tested=likely(found.test, learned),
         truth=truth,
         table=_with_ids(task, rows),
         metrics=verdict.table,
         by_value=None,
+        compared=compare_products(lists, truth, customers),
         eligible=int(task.eligible(week).sum()),
         features=ranker.used_,
         seconds=0.0,
         task=task,
-        learned=learned,
+        learned=published,
     )
 
 
-def _weekly_lists(task: Products, name: str, anchor: date) -> pd.DataFrame:
+def _with_new(rows: pd.DataFrame, new: pd.DataFrame, depth: int) -> pd.DataFrame:
+    """The rows and, ranked after them, the first `NEW_ROWS` of `new` (customer, product, rank, ...) that are not
+    among them."""
+    new = new[(new["rank"] <= NEW_ROWS).to_numpy()]
+    new = new.assign(rank=new["rank"].astype(np.int32) + depth)
+    both = pd.concat([rows, new], ignore_index=True)
+    both = both[~both.duplicated(["customer", "product"])]
+    return both.sort_values(["customer", "rank"], kind="stable", ignore_index=True)
+
+
+def _weekly_lists(task: Products, name: str, anchor: date, view: View | None = None) -> pd.DataFrame:
     """A model's lists at an anchor, of who is eligible there."""
-    path = lists_path(task.warehouse, task.week, name, anchor, task.view)
+    path = lists_path(task.warehouse, task.week, name, anchor, view or task.view)
     rows = read_lists(path, task.known(anchor))
     return rows[task.eligible(anchor)[rows["customer"].to_numpy()]]
 
@@ -572,7 +612,11 @@ def _listed(
     most = depth or task.query.top or MOST_VALUES
     order = np.lexsort((sheet.item, -score, sheet.customer))
     rank = rank_within(sheet.customer[order])
-    order, rank = order[rank <= most], rank[rank <= most]
+    keep = rank <= most
+    if depth and sheet.candidates is not None and task.view == "all":
+        new = ~sheet.candidates.own[order]
+        keep[np.flatnonzero(new)[rank_within(sheet.customer[order][new]) <= NEW_ROWS]] = True
+    order, rank = order[keep], rank[keep]
     rows = pd.DataFrame(
         {
             "customer": sheet.customer[order],

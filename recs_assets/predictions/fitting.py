@@ -34,8 +34,8 @@ class Learned:
     ranker: Ranker | None = None
     calibrated_on: int | None = None  # rows
 
-    def probability(self, score: np.ndarray) -> np.ndarray:
-        found = self.calibrator.probability(score)
+    def probability(self, score: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
+        found = self.calibrator.probability(score, strata)
         return found if self.calibrated_on is None else np.clip(found, self.surest, 1 - self.surest)
 
     @property

@@ -213,6 +213,7 @@ def slot_reasons(
     known: Known,
     citable: Citable | None = None,
     sentences: Sentences | None = None,
+    recommenders: Mapping[str, Recommender] | None = None,
 ) -> pd.DataFrame:
     """The reasons of products that a campaign's rules, not a model, put into a slot.
 
@@ -225,10 +226,12 @@ def slot_reasons(
         known: what the codes come from.
         citable: as `explain`.
         sentences: as `explain`.
+        recommenders: as `explain`; what a discovery is close to is named where two customers or more bought both, or
+            the texts of two products without a category are alike.
 
     Returns:
-        reason_code and reason_text (str) by the same index: "" where the row's own reason holds,
-        which is every personal slot.
+        reason_code and reason_text (str), because_product and because_day (int32, -1 none) by the same index: "" where
+        the row's own reason holds, which is every personal slot.
     """
     evidence, sentences = Evidence(known, citable), sentences or _load_shipped()
     claims = _Claims(evidence, rows, None)
@@ -236,6 +239,7 @@ def slot_reasons(
     fill = (kind == "fill") & ~rows["reason_code"].astype(str).isin(OWN).to_numpy()
     here, none = np.arange(len(rows)), np.full(len(rows), -1, dtype=np.int32)
     several = evidence.recent_buyers[claims.products] >= evidence.enough_buyers
+    claims.close_to(np.flatnonzero(kind == "discovery"), recommenders or {})
     holds = {
         "picked_by_shop": kind == "pinned",
         "new_for_you": kind == "discovery",
@@ -252,7 +256,7 @@ def slot_reasons(
         {"reason_code": code, "reason_text": _texts([claims], sentences).to_numpy()},
         index=rows.index,
         dtype="str",
-    )
+    ).assign(because_product=claims.because, because_day=np.where(claims.because < 0, -1, claims.day))
 
 
 def neighbour_reasons(found: pd.DataFrame, known: Known, sentences: Sentences) -> list[str]:
@@ -372,6 +376,24 @@ class _Claims:
                 at = np.flatnonzero(true)
                 true[at] = evidence.buyers_of_both(cause[at], products[at]) >= SEVERAL
             self.claim(name, here, true, led, when)
+
+    def close_to(self, here: np.ndarray, recommenders: Mapping[str, Recommender]) -> None:
+        """What a product of a category that is new to the customer is close to."""
+        evidence, customers, products = self.evidence, self.customers[here], self.products[here]
+        for source in ("item_knn", "content"):
+            if source not in recommenders or len(here) == 0:
+                continue
+            led = recommenders[source].because(customers, products)
+            cause = np.maximum(led, 0)
+            _, when = evidence.bought(customers, cause)
+            true = evidence.leads(customers, led, products) & (when >= 0)
+            at = np.flatnonzero(true)
+            if source == "item_knn":
+                true[at] = evidence.buyers_of_both(cause[at], products[at]) >= SEVERAL
+            else:
+                # Across categories texts are alike by their brand and price alone.
+                true &= (evidence.category[products] < 0) & (evidence.category[cause] < 0)
+            self.claim("new_for_you_close_to", here, true, led, when)
 
     def suiting(self, family: str, here: np.ndarray, recommenders: Mapping[str, Recommender]) -> None:
         """What suits the customer, or is worth knowing."""

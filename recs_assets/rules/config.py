@@ -53,7 +53,7 @@ class ItemRules(_Model):
     bought_within_days: Count | None = Field(
         2,
         description="Neither the product nor a variant of its parent was bought in so many days before the "
-        "week; 1 is the day before.",
+        "week; 1 is the day before. What is due again by the end of the horizon passes (no durables).",
     )
     not_in_cart: bool = Field(
         True, description="Neither the product nor a variant of its parent lies in the customer's cart."
@@ -118,21 +118,23 @@ class Slots(_Model):
     )
     mmr_lambda: Share = Field(
         0.9,
-        description="1: the products with the best scores; below, products unlike each other are preferred "
-        "(maximal marginal relevance); 0: as unlike as possible.",
+        description="1: the products of the largest sum of probabilities; below, products are exchanged for others unlike "
+        "the rest of the list where that is worth it; 0: as unlike as possible.",
     )
     discovery_share: Share = Field(
         0.2,
-        description="Share of the slots for categories the customer never bought from, rounded to the "
-        "nearest, halves up.",
+        description="Share of the slots for categories the customer never bought from, or content clusters where the "
+        "shop has no categories; rounded to the nearest, halves up.",
     )
-    discovery_categories: Count = Field(
-        8, description="How many new categories, those nearest the customer's taste, count for discovery."
+    discovery_floor: Share = Field(
+        0.25,
+        description="The least p_purchase of such a product, as a share of that of the product whose slot it takes; "
+        "below it, nothing is exchanged.",
     )
     max_repeat: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         4,
         description="Slots that may repeat a product of the last `repeat_sends` sends, or a variant, without "
-        "new evidence. Raised, with a word, where the shop has too few products.",
+        "new evidence: a view, a price drop, a purchase since, or that it is due again. Raised, with a word, where the shop has too few products.",
     )
     repeat_sends: Count = Field(4, description="How many previous sends `max_repeat` looks at.")
     ladder: tuple[Level, ...] = Field(

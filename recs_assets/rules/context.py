@@ -15,6 +15,7 @@ from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known, parents
 from recs_assets.recommenders.base import pairs, rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules.availability import SMALLEST_PRICE
+from recs_assets.rules.clusters import clusters
 from recs_assets.rules.names import folded
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
@@ -22,7 +23,7 @@ from recs_assets.schema import RecsError
 POPULARITY_HALF_LIFE_DAYS = 28.0
 
 # What may lie between a send and a repeat, the stronger evidence last; 0 is none.
-EVIDENCE = ("none", "view", "price_drop", "purchase")
+EVIDENCE = ("none", "due", "view", "price_drop", "purchase")
 VIEWS = tuple(EVENT_TYPES.index(name) for name in ("view", "add_to_cart", "add_to_wishlist"))
 
 
@@ -57,8 +58,7 @@ class Contacts:
 class Context:
     """What is known at the anchor beside the candidates; rows of `known` are the codes.
 
-    Memory beside the inputs: popularity per segment (segments x products sold in them) and the
-    nearness of categories (categories squared, float32: sensible to some 5,000 categories).
+    Memory beside the inputs: popularity per segment (segments x products sold in them).
 
     Attributes:
         known: customers (customer_id, email_eligible, segment), products (product_id, category,
@@ -87,7 +87,6 @@ class Context:
         factors: float[n_products, f], content vectors; zero: no text. f at most 65,536.
         copurchase: csr[n_products, n_products], similarity by co-purchase in 0..1; some 50 entries
             per row keep the choice cheap.
-        seed: of the rotation of discovery.
 
     Raises:
         RulesError: an array has another length than `known`, or a similarity is outside 0..1.
@@ -117,7 +116,6 @@ class Context:
     contacts: Contacts | None = None
     factors: np.ndarray | None = None
     copurchase: sparse.csr_matrix | None = None
-    seed: int = 0
 
     def __post_init__(self) -> None:
         customers, products = self.known.n_customers, self.known.n_products
@@ -253,16 +251,6 @@ class Context:
         return latest
 
     @cached_property
-    def customer_key(self) -> np.ndarray:
-        """uint64[n_customers] from the id: the same in every week, whatever the codes."""
-        return pd.util.hash_array(self.known.customers["customer_id"].to_numpy(dtype=object))
-
-    @cached_property
-    def product_key(self) -> np.ndarray:
-        """uint64[n_products] from the id."""
-        return pd.util.hash_array(self.known.products["product_id"].to_numpy(dtype=object))
-
-    @cached_property
     def popularity(self) -> np.ndarray:
         """float64[n_products]: decayed purchase days; 0 for what nobody bought."""
         return np.nan_to_num(decayed_purchase_days(self.known, POPULARITY_HALF_LIFE_DAYS))
@@ -305,13 +293,21 @@ class Context:
         return number, (self.known.history.astype(bool) @ member).tocsr()
 
     @cached_property
-    def nearness(self) -> np.ndarray:
-        """float32[n_categories, n_categories]: cosine of who bought the one and who the other,
-        n_ab / sqrt(n_a n_b) (item-item similarity of Sarwar et al. 2001, over categories)."""
-        bought = self.tastes.astype(bool).astype(np.float64)
-        both = (bought.T @ bought).toarray()
-        buyers = np.sqrt(np.maximum(np.diag(both), 1))
-        return (both / buyers[:, None] / buyers[None, :]).astype(np.float32)
+    def shelf(self) -> np.ndarray:
+        """int64[n_products], -1 none: the category, or, where no product has one, the cluster of its content."""
+        code, names = self.category
+        if names or self.grid is None:
+            return code
+        whole, scale = self.grid
+        return clusters(whole * scale[:, None])
+
+    @cached_property
+    def shelves_bought(self) -> sparse.csr_matrix:
+        """bool csr[n_customers, n_shelves]: where a customer bought anything."""
+        there = np.flatnonzero(self.shelf >= 0)
+        shape = (len(self.shelf), int(self.shelf.max(initial=-1)) + 1)
+        member = sparse.csr_matrix((np.ones(len(there), dtype=bool), (there, self.shelf[there])), shape=shape)
+        return (self.known.history.astype(bool) @ member).tocsr()
 
     @cached_property
     def sent(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
@@ -344,6 +340,10 @@ class Context:
     def _evidence(self, key: np.ndarray, day: np.ndarray, group: np.ndarray, width: int) -> np.ndarray:
         """int8 per pair sent (sorted key, day of its latest send): the strongest evidence since."""
         found = np.zeros(len(key), dtype=np.int8)
+        if self.due is not None:
+            # Sent before and due again: it is time for it, whatever the earlier email did.
+            customer, product = pairs(self.due)
+            found[np.isin(key, customer.astype(np.int64) * width + group[product])] = EVIDENCE.index("due")
         events = self.known.events
         recent = np.flatnonzero(events.day >= day.min())
         wanted = events.customer[recent].astype(np.int64) * width + group[events.product[recent]]
@@ -357,6 +357,11 @@ class Context:
             found[dropped[key % width] >= day] = EVIDENCE.index("price_drop")
         found[place[since & (kind == PURCHASE)]] = EVIDENCE.index("purchase")
         return found
+
+    @cached_property
+    def alike(self) -> sparse.csr_matrix:
+        """`copurchase`, the larger of both directions."""
+        return self.copurchase.maximum(self.copurchase.T).tocsr()
 
     @cached_property
     def grid(self) -> tuple[np.ndarray, np.ndarray] | None:

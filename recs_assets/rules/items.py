@@ -147,12 +147,14 @@ def sensitive_new(rows: Rows, context: Context, rules: Rules) -> np.ndarray | No
 
 
 def bought_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """No variant bought within `bought_within_days` before the anchor; 1 is the day before."""
+    """No variant bought within `bought_within_days` before the anchor, 1 being the day before, or one that is due
+    again (`cadence.due_again`): milk of yesterday will be bought again within the window, a lamp will not."""
     days = rules.items.bought_within_days
     if days is None:
         return None
     # Days since 1970 are positive, so the 0 of a pair never bought is never recent.
-    return rows.lookup(*context.last_bought) < max(1, context.known.anchor_day - days)
+    passed = rows.lookup(*context.last_bought) < max(1, context.known.anchor_day - days)
+    return passed if context.due is None else passed | (rows.lookup(*context.due_again) > 0)
 
 
 def in_cart(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
@@ -297,7 +299,7 @@ ORDER: tuple[Rule, ...] = (
         "rules.excluded_products",
         silent=True,
     ),
-    Rule("discovery", "slots", ("slots.discovery_share", "slots.discovery_categories")),
+    Rule("discovery", "slots", ("slots.discovery_share", "slots.discovery_floor")),
     Rule("diversity", "slots", ("slots.mmr_lambda",)),
     _rule("pair limit", max_repeat, "slots.max_repeat", "slots.repeat_sends"),
 )

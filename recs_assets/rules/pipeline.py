@@ -1,12 +1,14 @@
 """From ranked candidates to filled slots: one pass over blocks of customers.
 
-For every block: eligible customers' candidates, with pinned products and, for discovery, popular ones
-of near categories added; the product and pair rules in `items.ORDER`; then the slots, in this order:
+For every block: eligible customers' candidates, with pinned products added; the product and pair rules in
+`items.ORDER`; then the slots, in this order:
 
 1. pinned products, each at its own slot, where they pass the rules for the customer;
-2. personal: `k` less pinned less discovery slots, by maximal marginal relevance;
-3. discovery: products of categories she never bought from, nearest to those she buys;
-4. personal again, for what discovery left open;
+2. personal: of all sets that the limits allow the one of the largest sum of probabilities (`best_set`);
+3. discovery: while the list lacks products of categories from which the customer never bought, one of its
+   products is exchanged for the likeliest of such a category, where the two differ least and the likelier is
+   not much likelier (`discovery_floor`);
+4. variety: exchanges that make the list less alike than they make it worth less (`mmr_lambda`);
 5. fill, down the ladder: her segment's, her categories', everybody's most popular products.
 
 Limits (variants, titles, categories, brands, repeats) hold over all five. In the list, personal slots come
@@ -33,6 +35,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.recommenders.base import best_first, one_blas_thread, rank_within
+from recs_assets.rules.best_set import discover, solve_crossing, vary
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import EVIDENCE, Context, RulesError
 from recs_assets.rules.items import (
@@ -53,7 +56,7 @@ from recs_assets.rules.items import (
 from recs_assets.rules.names import folded, matches
 from recs_assets.rules.pools import Pools
 from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, exclusions, second_accounts
-from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Likeness, Slate, Values, choose
+from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Slate, Values, choose
 
 TOO_FEW = "too_few_products"
 # Where a list stands. An email goes to who may be written to and has all its slots; a page of the shop is
@@ -61,7 +64,7 @@ TOO_FEW = "too_few_products"
 Placement = Literal["email", "page"]
 
 # Sources of rows that are not among the candidates.
-PINNED, DISCOVERY, FILL = "pinned", "discovery", "popularity"
+PINNED, FILL = "pinned", "popularity"
 
 REPEATS = ("new", "repeat", *EVIDENCE[1:])
 # Columns of a selection beside customer and slot.
@@ -74,13 +77,15 @@ CELLS = {
 BLOCK = 128
 # Customers x products of one block's look-up table (int32: 64 MB).
 SCRATCH = 16_000_000
+# Exchanges of a block looked at together, customers x cells x slots (float32: 32 MB).
+EXCHANGES = 8_000_000
 # Candidates that pass and compete for the slots of one customer: so many, or twice the slots.
 DEPTH = 100
 # Rows of popular products looked at per customer in the first round of a level; then twice as many.
 FIRST_FILL = 64
 MOST_FILL = 4096
-# Products that discovery takes into account per new category.
-PER_NEW_CATEGORY = 3
+# Beyond those, the best so many products of new categories compete for discovery, one per category.
+NEW_DEPTH = 12
 # Below this a margin counts as this: nothing is multiplied by zero or less.
 SMALLEST_MARGIN = 0.01
 
@@ -140,7 +145,8 @@ def select(
     Args:
         candidates: columns customer, product (codes), score (finite, larger is better) and, optionally,
             p_purchase and source; unique pairs, in any order. The first 100 per customer that pass
-            the rules (or twice the slots) compete; ties by score go to the smaller product code.
+            the rules (or twice the slots) compete, and for discovery the first of each new category among all of
+            them; ties by score go to the smaller product code.
         context: what the rules look at.
         rules: the campaign's.
         customers: distinct codes to select for; all if None.
@@ -168,7 +174,9 @@ def select(
     if placement == "email":
         reason = _reasons(context, rules)
     parts: list[_Part] = []
-    block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products)))
+    k = rules.slots.k
+    most = EXCHANGES // ((max(DEPTH, 2 * k) + NEW_DEPTH) * k)
+    block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products), most))
     scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
     with one_blas_thread():
         for _, own, members in by_segment(context, rules, customers):
@@ -283,7 +291,7 @@ class _Ranked:
         start = np.zeros(known.n_customers + 1, dtype=np.int64)
         np.cumsum(np.bincount(customer, minlength=known.n_customers), out=start[1:])
         names = [str(name) for name in source.categories]
-        names += [name for name in (PINNED, DISCOVERY, FILL) if name not in names]
+        names += [name for name in (PINNED, FILL) if name not in names]
         listed = np.bincount(product, minlength=known.n_products) > 0
         return cls(product, score, p_purchase, codes, names, start, not np.isnan(p_purchase).all(), listed)
 
@@ -348,16 +356,17 @@ class _Job:
 
     def run(self, customers: np.ndarray) -> _Part:
         """Fill the slots of one block."""
-        local, product, values, n_ranked, near = self._rows(customers)
+        local, product, values, n_ranked = self._rows(customers)
         with self._open(customers, local, product) as rows:
             if not rows.unique:
                 raise RulesError("The candidates hold a product twice for one customer.")
             first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
             held = self._held(rows)
             slate = Slate(len(customers), self.rules.slots.k, held)
-            kept, values, relevance = self._competing(rows, first, values, n_ranked)
+            new = self._of_new_shelves(rows) if self.quota else np.zeros(len(rows), dtype=bool)
+            kept, values, relevance = self._competing(rows, first, values, n_ranked, new)
             board = Board(rows, kept, held)
-            likeness = self._fill_own(slate, board, rows, values, relevance, n_ranked, near)
+            self._fill_own(slate, board, rows, values, relevance, n_ranked, new)
             on = (board.taken_out < PASSED) & (board.row < n_ranked)
             first[board.row[on]] = board.taken_out[on]
         gone = np.flatnonzero(first[:n_ranked] < PASSED)
@@ -374,7 +383,6 @@ class _Job:
                 values,
                 relevance[board.row],
                 cells_of,
-                likeness,
                 (customers, local, product),
                 complete,
                 cells,
@@ -395,7 +403,6 @@ class _Job:
         values: Values,
         relevance: np.ndarray,
         cells: np.ndarray,
-        likeness: Likeness | None,
         block: tuple[np.ndarray, np.ndarray, np.ndarray],
         complete: np.ndarray,
         chosen: dict[str, np.ndarray],
@@ -412,8 +419,7 @@ class _Job:
             need[complete] = slate.k - slate.count[complete]
             if not need.any():
                 break
-            with self._open(*block):  # likeness looks rows up
-                choose(slate, board, values, "personal", need, relevance, cells, likeness, self.weight)
+            choose(slate, board, values, "personal", need, relevance, cells)
             part = slate.part(complete)
             self._climb(part, customers[complete], spare)
             slate.put(complete, part)
@@ -448,10 +454,10 @@ class _Job:
     def _open(self, customers: np.ndarray, local: np.ndarray, product: np.ndarray) -> Rows:
         return Rows(customers, local, product, self.context.known.n_products, self.scratch)
 
-    def _rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray, Values, int, np.ndarray | None]:
-        """The block's rows, candidates first: position of the customer, product, values, how many are
-        candidates, and the new categories near each customer (`_near`)."""
-        ranked, context = self.ranked, self.context
+    def _rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray, Values, int]:
+        """The block's rows, candidates first: position of the customer, product, values, and how many are
+        candidates."""
+        ranked = self.ranked
         at, local = ranked.rows(customers)
         product = ranked.product[at]
         values = Values(
@@ -461,49 +467,37 @@ class _Job:
             np.zeros(len(at), np.int8),
             ranked.score[at],
         )
-        near = self._near(customers) if self.quota else None
         more = [
             (np.arange(len(customers)), np.full(len(customers), pin), PINNED, "global")
             for pin, _ in self.pins
         ]
-        if near is not None:
-            code, names = context.category
-            covered = np.zeros((len(customers), len(names) + 1), dtype=bool)  # the last: no category
-            covered[local, code[product]] = True
-            covered[:, -1] = True
-            who, place = np.nonzero(~np.take_along_axis(covered, near, axis=1))
-            popular = self.pools.top_of_categories(PER_NEW_CATEGORY)[near[who, place]]
-            who = np.repeat(who, PER_NEW_CATEGORY)[popular.ravel() >= 0]
-            more.append((who, popular[popular >= 0], DISCOVERY, "category"))
         n_ranked = len(at)
         for who, what, source, level in more:
             with self._open(customers, local, product) as rows:
                 absent = rows.find(who, what) < 0
             local, product = np.r_[local, who[absent]], np.r_[product, what[absent]].astype(np.int32)
             values = values.then(Values.unscored(absent.sum(), ranked.sources.index(source), level))
-        return local, product, values, n_ranked, near
+        return local, product, values, n_ranked
 
-    def _near(self, customers: np.ndarray) -> np.ndarray:
-        """int64[customers, discovery_categories]: categories she never bought from, nearest first, -1
-        for none. Nearness is the mean, by her shares, of `Context.nearness` to what she buys."""
-        context, most = self.context, self.rules.slots.discovery_categories
-        taste = context.tastes[customers]
-        value = taste @ context.nearness
-        value[np.repeat(np.arange(len(customers)), np.diff(taste.indptr)), taste.indices] = 0
-        near = np.full((len(customers), min(most, value.shape[1])), -1, dtype=np.int64)
-        everyone = np.arange(len(customers))
-        for place in range(near.shape[1]):
-            best = value.argmax(axis=1)
-            near[:, place] = np.where(value[everyone, best] > 0, best, -1)
-            value[everyone, best] = 0
-        return near
+    def _of_new_shelves(self, rows: Rows) -> np.ndarray:
+        """bool[len(rows)]: of a category, or cluster, from which the customer, who bought something, bought
+        nothing yet; a product that was sent before without an effect is none."""
+        context = self.context
+        bought = context.shelves_bought[rows.customers].toarray()
+        shelf = context.shelf[rows.product]
+        found = (shelf >= 0) & bought.any(axis=1)[rows.local]
+        found[found] = ~bought[rows.local[found], shelf[found]]
+        if context.sends is not None:
+            ago, evidence = (rows.lookup(matrix, context.variants) for matrix in context.sent)
+            found &= ~((ago > 0) & (ago <= self.rules.slots.repeat_sends) & (evidence == 1))
+        return found
 
     def _competing(
-        self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int
+        self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int, new: np.ndarray
     ) -> tuple[np.ndarray, Values, np.ndarray]:
         """Rows that passed, customers adjacent, best first, additions last; the values with what rows
-        are ordered by; and per row its relevance, float32 in 0..1: that, scaled between the customer's
-        worst and best competing candidate."""
+        are ordered by; and per row its relevance, float32 in 0..1: its probability (else score, times margins
+        where they count), scaled between the customer's worst and best competing candidate."""
         kept = np.flatnonzero(first[:n_ranked] == PASSED)
         value = values.score[kept]
         if self.boost is not None:
@@ -514,9 +508,11 @@ class _Job:
             ordered = values.order.copy()
             ordered[kept] = value
             values = replace(values, order=ordered)
-        local = rows.local[kept]
-        within = rank_within(local) <= max(DEPTH, 2 * self.rules.slots.k)
-        kept, value, local = kept[within], value[within], local[within]
+        elif self.ranked.has_p:
+            value = np.nan_to_num(values.p_purchase[kept])
+        within = rank_within(rows.local[kept]) <= max(DEPTH, 2 * self.rules.slots.k)
+        within |= self._first_of_new(rows, kept, new)
+        kept, value, local = kept[within], value[within], rows.local[kept][within]
         relevance = np.zeros(len(rows), dtype=np.float32)
         if len(kept):
             starts = np.flatnonzero(np.r_[True, local[1:] != local[:-1]])
@@ -530,6 +526,16 @@ class _Job:
         kept = np.concatenate([kept, added])
         return kept[np.argsort(rows.local[kept], kind="stable")], values, relevance
 
+    def _first_of_new(self, rows: Rows, kept: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """bool[len(kept)]: the first row of each new category, in the first `NEW_DEPTH` of them."""
+        found = np.zeros(len(kept), dtype=bool)
+        at = np.flatnonzero(new[kept])
+        local, shelf = rows.local[kept[at]], self.context.shelf[rows.product[kept[at]]]
+        _, first = np.unique(local * (self.context.shelf.max(initial=0) + 1) + shelf, return_index=True)
+        first = np.sort(first)
+        found[at[first[rank_within(local[first]) <= NEW_DEPTH]]] = True
+        return found
+
     def _fill_own(
         self,
         slate: Slate,
@@ -538,62 +544,32 @@ class _Job:
         values: Values,
         relevance: np.ndarray,
         n_ranked: int,
-        near: np.ndarray | None,
-    ) -> Likeness | None:
-        """Steps 1 to 4 of the module's list; the likeness to what was chosen."""
+        new: np.ndarray,
+    ) -> None:
+        """Steps 1 to 4 of the module's list."""
         if board.row.shape[1] == 0:
-            return None
-        likeness = Likeness(self.context, rows, board) if self.weight < 1 else None
+            return
         for pin, slot in self.pins:
             at, column = np.nonzero((board.product == pin) & board.open)
             slate.take(board, values, at, column, "pinned", slot)
-            if likeness is not None:
-                likeness.add(at, board.product[at, column])
         cells = (board.row >= 0) & (board.row < n_ranked)
-        relevance = relevance[board.row]
-        need = slate.k - slate.count
-        choose(
-            slate,
-            board,
-            values,
-            "personal",
-            np.maximum(need - self.quota, 0),
-            relevance,
-            cells,
-            likeness,
-            self.weight,
-        )
-        if near is not None:
-            pool, category = self._discovery(board, rows.customers, near)
-            need = np.minimum(self.quota, slate.k - slate.count)
-            lot = _lot(self.context, rows.customers, board, pool)
-            before = slate.count.copy()
-            choose(slate, board, values, "discovery", need, lot, pool, once=category)
-            if likeness is not None:
-                for step in range(self.quota):
-                    who = np.flatnonzero(slate.count > before + step)
-                    likeness.add(who, slate.cells["product"][who, before[who] + step])
-        choose(
-            slate, board, values, "personal", slate.k - slate.count, relevance, cells, likeness, self.weight
-        )
-        return likeness
-
-    def _discovery(
-        self, board: Board, customers: np.ndarray, near: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """bool[cells]: the best open cells of each near category, and int64[cells] every cell's category."""
-        code, names = self.context.category
-        is_near = np.zeros((len(customers), len(names) + 1), dtype=bool)
-        is_near[np.arange(len(customers))[:, None], near] = True
-        is_near[:, -1] = False  # the place of "none" and of products without category
-        category = code[board.product]
-        pool = np.take_along_axis(is_near, category, axis=1) & board.open
-        who, column = np.nonzero(pool)
-        of = category[who, column]
-        order = np.lexsort((column, of, who))
-        late = order[rank_within(who[order] * len(names) + of[order]) > PER_NEW_CATEGORY]
-        pool[who[late], column[late]] = False
-        return pool, category
+        worth = relevance[board.row]
+        choose(slate, board, values, "personal", slate.k - slate.count, worth, cells)
+        solve_crossing(slate, board, values, worth, cells)
+        if self.quota:
+            discover(
+                slate,
+                board,
+                values,
+                worth,
+                np.nan_to_num(values.p_purchase[board.row]) if self.ranked.has_p else None,
+                cells & new[board.row],
+                self.context.shelf[board.product],
+                self.quota,
+                self.rules.slots.discovery_floor,
+            )
+        if self.weight < 1:
+            vary(slate, board, values, worth, cells, self.weight, self.context, rows)
 
     def _climb(self, slate: Slate, customers: np.ndarray, spare: int = 0) -> None:
         """Step 5: fill the slates that are not full from the ladder, limits `spare` wider than the rules say."""
@@ -681,27 +657,6 @@ def _can_be_boosted(ranked: _Ranked) -> None:
         raise RulesError("margin_strength needs p_purchase for every candidate or for none; some lack it.")
     if not ranked.has_p and (ranked.score < 0).any():
         raise RulesError("margin_strength needs p_purchase or scores of at least 0 to multiply with margins.")
-
-
-def _lot(context: Context, customers: np.ndarray, board: Board, cells: np.ndarray) -> np.ndarray:
-    """float64[cells] in [0, 1): drawn by seed, week, customer id and product id, so that discovery
-    turns from week to week and yet any re-run of a week finds the same."""
-    week = (context.known.anchor_day + 3) // 7  # 1970-01-01 was a Thursday; weeks start on Monday
-    who, column = np.nonzero(cells)
-    start = _mixed(_mixed(np.array([context.seed], dtype=np.uint64)) ^ np.uint64(week))
-    key = _mixed(start ^ context.customer_key[customers[who]])
-    key = _mixed(key ^ context.product_key[board.product[who, column]])
-    lot = np.zeros(cells.shape)
-    lot[who, column] = (key >> np.uint64(11)).astype(np.float64) * 2.0**-53
-    return lot
-
-
-def _mixed(key: np.ndarray) -> np.ndarray:
-    """SplitMix64's output function (Steele, Lea and Flood 2014) on uint64."""
-    key = key + np.uint64(0x9E3779B97F4A7C15)
-    key = (key ^ (key >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    key = (key ^ (key >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return key ^ (key >> np.uint64(31))
 
 
 def _in_slots(cells: dict[str | int, np.ndarray]) -> dict[str | int, np.ndarray]:

@@ -1,4 +1,5 @@
-"""What each rule costs: the same selection with and without it, against what was bought afterwards."""
+"""What the rules cost, each and all together: the same selection with and without them, against what was bought
+afterwards."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ from scipy import sparse
 from recs_assets.recommenders.base import stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
-from recs_assets.rules.items import ORDER
+from recs_assets.rules.items import NAMES, ORDER
 from recs_assets.rules.pipeline import Selection, idle_rules, select
 
+# In place of a rule's name: all of them, against none.
+ALL_RULES = "all_rules"
 # Two-sided 95 % of the normal distribution.
 Z = 1.96
 
@@ -24,14 +27,16 @@ def price_tags(
     margin: np.ndarray | None = None,
     customers: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Switch every item and slot rule off on its own and count what the selection then hits.
+    """What selections hit with all item and slot rules, with none, without each, and with each alone.
+
+    Prices of single rules do not add up: what one rule takes out another would have. The joint one is the first row.
 
     Customers are compared with themselves: a customer whom a rule leaves without a list hits nothing
     with it. A positive gain is what the rule earned, a negative one what it gave up. Who may be
     written to is the same on both sides, and no table here says that a rule should go: sold-out
     products are bought by nobody, and what a customer is spared is not in the data.
 
-    Costs one selection per rule that is on.
+    Costs two selections per rule that is on, and two more.
 
     Args:
         candidates: as for `select`, made at a past anchor.
@@ -43,11 +48,12 @@ def price_tags(
         customers: distinct codes to measure on; all if None.
 
     Returns:
-        One row per rule, in the order of the rules: rule, kind, customers (eligible ones),
-        customers_changed (other products with the rule than without), purchases (hit with all
-        rules), purchases_without (hit without this one), purchases_gained (the difference),
-        purchases_low and purchases_high (its 95 % interval over customers, normal), and margin,
-        margin_without, margin_gained, margin_low, margin_high alike (NaN without `margin`).
+        `ALL_RULES` (kind "joint"; without: no rule at all), then one row per rule in the order of the rules: rule,
+        kind, customers (eligible ones), customers_changed (other products with the rule than without), purchases
+        (hit with all rules), purchases_without (hit without this one), purchases_gained (the difference),
+        purchases_low and purchases_high (its 95 % interval over customers, normal), purchases_alone (hit with
+        this rule only), alone_gained, alone_low and alone_high (less what no rule at all hits), and margin,
+        margin_without, margin_gained, margin_low, margin_high as the purchases (NaN without `margin`).
 
     Raises:
         RulesError: as `select`, or truth or margin of another shape.
@@ -64,36 +70,51 @@ def price_tags(
     bought.eliminate_zeros()
     whole, idle = select(candidates, context, rules, customers), idle_rules(candidates, context, rules)
     eligible = whole.counts["selected"] + whole.counts["too_few_products"]
-    with_all = _hits(whole, bought, margin)
-    keys = _keys(whole, known.n_products)
-    lines = []
+    none = whole if idle == set(NAMES) else select(candidates, context, rules, customers, without=NAMES)
+    with_all, with_none = _hits(whole, bought, margin), _hits(none, bought, margin)
+
+    def line(name: str, kind: str, other: Selection, alone: Selection) -> dict[str, object]:
+        changed = np.setxor1d(
+            _keys(whole, known.n_products), _keys(other, known.n_products), assume_unique=True
+        )
+        found: dict[str, object] = {
+            "rule": name,
+            "kind": kind,
+            "customers": eligible,
+            "customers_changed": len(np.unique(changed // known.n_products)),
+        }
+        purchases, earned = _hits(other, bought, margin)
+        found |= _compared("purchases", with_all[0], purchases, eligible)
+        only = _hits(alone, bought, margin)[0]
+        gained = _compared("alone", only, with_none[0], eligible)
+        found |= {"purchases_alone": only.sum()}
+        found |= {name: gained[name] for name in ("alone_gained", "alone_low", "alone_high")}
+        return found | _compared("margin", with_all[1], earned, eligible)
+
+    lines = [line(ALL_RULES, "joint", none, whole)]
     for rule in ORDER:
         # Most rules are off in most campaigns: nothing to select again for.
-        other = whole
+        other, alone = whole, none
         if rule.name not in idle:
+            others = [name for name in NAMES if name != rule.name]
             other = select(candidates, context, rules, customers, without=(rule.name,))
-        changed = np.setxor1d(keys, _keys(other, known.n_products), assume_unique=True) // known.n_products
-        line = {
-            "rule": rule.name,
-            "kind": rule.kind,
-            "customers": eligible,
-            "customers_changed": len(np.unique(changed)),
-        }
-        for name, mine, theirs in zip(
-            ("purchases", "margin"), with_all, _hits(other, bought, margin), strict=True
-        ):
-            gain = mine - theirs
-            # Of a sum over independent customers; those not eligible hit nothing on either side.
-            spread = Z * np.sqrt(max(np.square(gain).sum() - gain.sum() ** 2 / max(eligible, 1), 0))
-            line |= {
-                name: mine.sum(),
-                f"{name}_without": theirs.sum(),
-                f"{name}_gained": gain.sum(),
-                f"{name}_low": gain.sum() - spread,
-                f"{name}_high": gain.sum() + spread,
-            }
-        lines.append(line)
+            alone = select(candidates, context, rules, customers, without=others)
+        lines.append(line(rule.name, rule.kind, other, alone))
     return pd.DataFrame(lines)
+
+
+def _compared(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) -> dict[str, float]:
+    """Sums over customers, their difference and its interval."""
+    gain = mine - theirs
+    # Of a sum over independent customers; those not eligible hit nothing on either side.
+    spread = Z * np.sqrt(max(np.square(gain).sum() - gain.sum() ** 2 / max(eligible, 1), 0))
+    return {
+        name: mine.sum(),
+        f"{name}_without": theirs.sum(),
+        f"{name}_gained": gain.sum(),
+        f"{name}_low": gain.sum() - spread,
+        f"{name}_high": gain.sum() + spread,
+    }
 
 
 def _keys(selection: Selection, n_products: int) -> np.ndarray:

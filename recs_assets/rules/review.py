@@ -123,7 +123,7 @@ def _say_rules_nothing_passes(rules: Rules, context: Context) -> Iterator[str]:
     """Product rules that no product passes."""
     for rule in ORDER:
         if rule.kind == "product" and (keep := rule.apply(context, rules)) is not None and not keep.any():
-            yield f"{_spell_rule(rule.name)}: none of the shop's {len(keep):,} products passes it."
+            yield f"{spell_rule(rule.name)}: none of the shop's {len(keep):,} products passes it."
 
 
 def _say_lists_replaced(rules: Rules) -> Iterator[str]:
@@ -139,7 +139,7 @@ def _say_lists_replaced(rules: Rules) -> Iterator[str]:
                 )
 
 
-def _spell_rule(name: str) -> str:
+def spell_rule(name: str) -> str:
     """The key of the campaign file behind a rule."""
     keys = next(rule.keys for rule in ORDER if rule.name == name)
     return keys[0] if len(keys) == 1 or name in ("discovery", "max_repeat") else name
@@ -217,7 +217,7 @@ def _say_limits_raised(rules: Rules, context: Context, candidates: pd.DataFrame)
     for name in RAISED:
         if name in most and most[name] != asked[name]:
             yield (
-                f"{_spell_rule(name)}: {asked[name]} is raised to {most[name]}, because the shop has too few "
+                f"{spell_rule(name)}: {asked[name]} is raised to {most[name]}, because the shop has too few "
                 f"{few[name]} to fill {k} slots otherwise."
             )
 
@@ -228,13 +228,16 @@ def _no_discovery(rules: Rules, context: Context, selection: Selection, members:
     rows = rows[rows["customer"].isin(members)]
     if not slots.discovery_slots or rows.empty or (rows["slot_type"] == "discovery").any():
         return
-    n = len(context.category[1])
+    n = context.shelves_bought.shape[1]
     why = (
         "the shop's products have no categories"
         if n == 0
         else f"the shop has one category, {context.category[1][0]!r}"
+        if n == 1 and context.category[1]
+        else "the shop's products have no categories, and their texts are all alike"
         if n == 1
-        else "there is no product of a category near a customer's that they never bought from and the rules allow"
+        else "no product of a category that is new to a customer is probable enough and allowed by the rules, or the list "
+        "holds enough of them as it is"
     )
     yield (
         f"slots.discovery_share: {slots.discovery_share:g} asks for {slots.discovery_slots} of {slots.k} slots, and "
@@ -260,7 +263,7 @@ def shortage(rules: Rules, context: Context, candidates: pd.DataFrame, selection
     name = max(full, key=full.__getitem__, default=None)
     if name is not None and full[name]:
         return (
-            f"without {_spell_rule(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
+            f"without {spell_rule(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
         )
     passed = int((product_rules(context, rules, frozenset()) == PASSED).sum())
     return (

@@ -9,7 +9,6 @@ from typing import Self
 import numpy as np
 
 from recs_assets.recommenders.base import rank_within
-from recs_assets.rules.context import Context
 from recs_assets.rules.items import PASSED, Limit, Rows
 
 # In the order in which they follow each other in a list; pinned ones stand at their own slots.
@@ -113,7 +112,7 @@ class Slate:
     Attributes:
         count: int64[customers], slots filled.
         product: int32[customers, k], -1 empty; score, p_purchase, source, level, order, type (position
-            in `SLOT_TYPES`), slot (of pinned ones, 0 otherwise) alike.
+            in `SLOT_TYPES`), slot (of pinned ones, 0 otherwise), column (the cell of the board) alike.
         groups: limit -> int32[customers, k], -1 none.
     """
 
@@ -126,6 +125,7 @@ class Slate:
         ("order", np.float32, 0),
         ("type", np.int8, 0),
         ("slot", np.int16, 0),
+        ("column", np.int32, -1),
     )
 
     def __init__(self, size: int, k: int, limits: Iterable[int] = ()) -> None:
@@ -195,17 +195,49 @@ class Slate:
         slot: int = 0,
     ) -> None:
         """Give each customer of `who` (positions, distinct) the cell `column`; all have a slot left."""
-        row, at = board.row[who, column], self.count[who]
+        at = self.count[who]
+        self.write(board, values, who, at, column, slot_type, slot)
+        self.count[who] += 1
+        board.open[who, column] = False
+        for number, group, most in board.limits:
+            self._hold(board, number, group, most, who, at)
+
+    def write(
+        self,
+        board: Board,
+        values: Values,
+        who: np.ndarray,
+        at: np.ndarray,
+        column: np.ndarray,
+        slot_type: str,
+        slot: int = 0,
+    ) -> None:
+        """Put the cell `column` into the place `at` of each customer, whatever stood there."""
+        row = board.row[who, column]
         self.cells["product"][who, at] = board.product[who, column]
         for one in fields(values):
             self.cells[one.name][who, at] = getattr(values, one.name)[row]
         self.cells["type"][who, at] = SLOT_TYPES.index(slot_type)
         self.cells["slot"][who, at] = slot
-        self.count[who] += 1
-        board.open[who, column] = False
-        for number, group, most in board.limits:
+        self.cells["column"][who, at] = column
+        for number, group, _ in board.limits:
             self.groups[number][who, at] = group[who, column]
-            self._hold(board, number, group, most, who, at)
+
+    def clear(self, who: int, places: np.ndarray) -> None:
+        """Empty these places (bool[k]) of one customer; what is left moves up."""
+        kept = np.flatnonzero(~places)
+        for name, _, empty in self.CELLS:
+            values = self.cells[name][who]
+            values[: len(kept)], values[len(kept) :] = values[kept], empty
+        for values in self.groups.values():
+            values[who, : len(kept)], values[who, len(kept) :] = values[who, kept], -1
+        self.count[who] = len(kept)
+
+    def append(self, board: Board, values: Values, who: int, columns: np.ndarray, slot_type: str) -> None:
+        """Give one customer these cells, in this order."""
+        places = self.count[who] + np.arange(len(columns))
+        self.write(board, values, np.full(len(columns), who), places, columns, slot_type)
+        self.count[who] += len(columns)
 
     def _hold(
         self, board: Board, number: int, group: np.ndarray, most: int, who: np.ndarray, at: np.ndarray | int
@@ -220,44 +252,6 @@ class Slate:
             board._close(number, who, group[who] == chosen[full, None])
 
 
-class Likeness:
-    """Largest similarity of each cell to what its customer has been given, float32 in 0..1.
-
-    The larger of the cosine of content and the similarity by co-purchase: a product that is alike in
-    either way adds little. Negative cosines count as 0.
-    """
-
-    def __init__(self, context: Context, rows: Rows, board: Board) -> None:
-        self._context, self._rows, self._board = context, rows, board
-        self.most = np.zeros(board.row.shape, dtype=np.float32)
-        if context.grid is not None:
-            whole, scale = context.grid
-            self._whole, self._scale = whole[board.product], scale[board.product]
-
-    def add(self, who: np.ndarray, product: np.ndarray) -> None:
-        """`who` (positions, distinct) were given these products."""
-        context = self._context
-        if context.grid is not None:
-            whole, scale = context.grid
-            given = np.zeros((len(self.most), whole.shape[1]), dtype=np.float32)
-            given[who] = whole[product]
-            factor = np.zeros(len(self.most), dtype=np.float32)
-            factor[who] = scale[product]
-            cosine = np.matmul(self._whole, given[:, :, None])[:, :, 0]
-            cosine *= self._scale
-            cosine *= factor[:, None]
-            np.maximum(self.most, cosine, out=self.most)
-        if context.copurchase is not None:
-            near = context.copurchase[product]
-            local = np.repeat(who, np.diff(near.indptr))
-            row = self._rows.find(local, near.indices)
-            found = row >= 0
-            column = self._board.column[row[found]]
-            on = column >= 0
-            at = local[found][on], column[on]
-            self.most[at] = np.maximum(self.most[at], near.data[found][on])
-
-
 def choose(
     slate: Slate,
     board: Board,
@@ -266,15 +260,9 @@ def choose(
     need: np.ndarray,
     relevance: np.ndarray,
     cells: np.ndarray,
-    likeness: Likeness | None = None,
-    weight: float = 1.0,
-    once: np.ndarray | None = None,
 ) -> None:
-    """Fill up to `need` slots of every customer, one after the other, each with the open cell that
-    has the largest weight * relevance - (1 - weight) * likeness.
-
-    That is maximal marginal relevance (Carbonell and Goldstein 1998, "The use of MMR, diversity-based
-    reranking"), greedily; ties go to the first cell.
+    """Fill up to `need` slots of every customer, one after the other, each with the open cell of the largest
+    relevance; ties go to the first cell.
 
     Args:
         slate: is filled.
@@ -284,24 +272,13 @@ def choose(
         need: int[customers].
         relevance: float[cells], finite.
         cells: bool[cells], which may be chosen here.
-        likeness: to what was given; None leaves it out.
-        weight: lambda.
-        once: int[cells]; of cells with equal value a customer is given one only.
     """
     need, everyone = need.copy(), np.arange(len(need))
-    scaled = relevance * np.float32(weight)
     while board.row.shape[1] and (need > 0).any():
-        value = scaled if likeness is None else scaled - np.float32(1 - weight) * likeness.most
-        value = np.where(board.open & cells, value, -np.inf)
+        value = np.where(board.open & cells, relevance, -np.inf)
         column = value.argmax(axis=1)
         who = np.flatnonzero((need > 0) & (value[everyone, column] > -np.inf))
         if len(who) == 0:
             return
-        column = column[who]
-        slate.take(board, values, who, column, slot_type)
+        slate.take(board, values, who, column[who], slot_type)
         need[who] -= 1
-        if likeness is not None:
-            likeness.add(who, board.product[who, column])
-        if once is not None:
-            cells = cells.copy()
-            cells[who] &= once[who] != once[who, column][:, None]

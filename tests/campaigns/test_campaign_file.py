@@ -226,8 +226,8 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
             "the key; correct it.",
         ),
         (
-            "  discovery_share: 0.2", "  discovery_share: 0\n  discovery_categories: 3",
-            "mailing.yaml, line 16: slots.discovery_categories: it says nothing while slots.discovery_share is 0; set "
+            "  discovery_share: 0.2", "  discovery_share: 0\n  discovery_floor: 0.3",
+            "mailing.yaml, line 16: slots.discovery_floor: it says nothing while slots.discovery_share is 0; set "
             "discovery_share, or remove the key; correct it.",
         ),
         (

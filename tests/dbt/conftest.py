@@ -372,7 +372,7 @@ MODEL = {
     "rule_price_tags": [
         (
             "2024-03-04", "weekly_email", "2024-02-05", 1, "available", "product", 4, 1,
-            3.0, 2.0, 1.0, -0.5, 2.5, None, None, None, None, None,
+            3.0, 2.0, 1.0, -0.5, 2.5, 2.5, -0.5, -1.0, 0.0, None, None, None, None, None,
         )
     ],
     "campaign_tests": [

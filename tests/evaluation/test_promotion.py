@@ -38,6 +38,27 @@ def test_simplest_first_and_only_what_is_proven():
     assert (table["customers"] == 200).all()
 
 
+def test_a_model_that_no_other_is_proven_to_beat_is_kept_though_it_is_not_proven_better_itself():
+    """user_knn is level with repurchase, and the ranker with user_knn; the ranker beats repurchase."""
+    noise = np.tile([1.0, -1.0], 100)
+    values = {
+        "repurchase": np.full(200, 0.5),
+        "user_knn": 0.503 + 0.03 * noise,
+        "ranker": np.full(200, 0.505),
+    }
+    decision = promotion.decide(values, seed=1)
+    assert decision.chosen == "user_knn"
+    assert decision.comparisons[["candidate", "incumbent", "promoted"]].to_numpy().tolist() == [
+        ["user_knn", "repurchase", False],
+        ["ranker", "repurchase", True],
+        ["ranker", "user_knn", False],
+    ]
+    assert promotion.decision_sentence(decision.comparisons, decision.chosen) == (
+        "Lists made by user_knn, the simplest model that no other is proven to beat: of the simpler ones, repurchase is "
+        "beaten by ranker, whose map@12 of 0.5050 beats repurchase's 0.5000 by 0.0050 (0.0050 to 0.0050)."
+    )
+
+
 def test_equal_models_leave_the_simplest():
     decision = promotion.decide({"popularity": SPREAD, "blend": SPREAD.copy(), "ranker": SPREAD.copy()})
     assert decision.chosen == "popularity"

@@ -1,4 +1,5 @@
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -377,6 +378,33 @@ def test_rules_speak_for_the_slots_that_they_fill():
     found = reasons.slot_reasons(rows, known)
     assert list(found.index) == [3, 1, 4, 2, 9, 8, 7, 6, 5, 0]
     assert list(zip(found["reason_code"], found["reason_text"], strict=True)) == rows["right"].tolist()
+
+
+def test_a_discovery_says_what_it_is_close_to():
+    """Two customers bought tea and oil, one tea and soap; customer 3 bought tea."""
+    known = shop(
+        [("Tea", "A"), ("Oil", "B"), ("Soap", "C"), ("Ink", None), ("Pen", None)],
+        [*((customer, product, "2016-12-05", PURCHASE) for customer in (0, 1) for product in (0, 1)),
+         (2, 0, "2016-12-05", PURCHASE), (2, 2, "2016-12-05", PURCHASE),
+         (3, 0, "2016-12-06", PURCHASE), (4, 4, "2016-12-07", PURCHASE)],
+    )  # fmt: skip
+    led = SimpleNamespace(because=lambda customers, products: np.array([0, 0, -1], dtype=np.int32))
+    alike = SimpleNamespace(because=lambda customers, products: np.array([0, 0, 4], dtype=np.int32))
+    rows = pd.DataFrame(
+        {"customer": [3, 3, 4], "product": [1, 2, 3], "slot_type": "discovery", "fallback_level": "personal",
+         "reason_code": "from_category"}
+    )  # fmt: skip
+
+    def said(citable=None):
+        found = reasons.slot_reasons(rows, known, citable, recommenders={"item_knn": led, "content": alike})
+        return found[["reason_text", "because_product"]].to_numpy().tolist()
+
+    # One customer alone who bought soap and tea is no evidence; ink and pen have no category.
+    assert said() == [
+        ["New for you, close to Tea", 0], ["New for you, close to what you buy", -1], ["New for you, close to Pen", 4],
+    ]  # fmt: skip
+    named, every = np.array([False, True, True, True, True]), np.ones(5, dtype=bool)
+    assert said(reasons.Citable(named, every, None))[0] == ["New for you, close to what you buy", -1]
 
 
 def test_reasons_of_buy_it_again():

@@ -1,7 +1,7 @@
 """Every rule against literals. Unless a test says otherwise, customer 0 has the candidates p0, p1, ... in
 this order, every rule is off but the one under test, and two slots are to be filled without a ladder."""
 
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from recs_assets.rules.neighbours import find_alike, kept_neighbours
 from recs_assets.rules.pipeline import idle_rules, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.recipients import REASONS, exclusions
+from recs_assets.rules.rehearsal import open_to_all, rehearsed
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.rules.storefront import Storefront
 from recs_assets.settings import PROJECT_ROOT
@@ -172,6 +173,12 @@ CASES = {
         {}, {"sensitive": goods(never_offer=[4])}, {"sensitive": True, "pinned": (Pin(product="p004", slot=1),)}, [0, 1],
     ),
     "bought": ({"purchases": [(0, 0, 2), (0, 1, 3)]}, {}, {"bought_within_days": 2}, [1, 2]),
+    "bought and due again": (
+        {"purchases": [(0, 0, 1), (0, 1, 1)]}, {"due": pairs(0)}, {"bought_within_days": 2}, [0, 2],
+    ),
+    "sent before and due again": (
+        {"purchases": [(0, 1, 30)]}, {"due": pairs(1), "sends": sent((0, 0, 7), (0, 1, 7))}, {"max_repeat": 0}, [1, 2],
+    ),
     "cart": ({}, {"carts": pairs(0)}, {"not_in_cart": True}, [1, 2]),
     "cart, off": ({}, {"carts": pairs(0)}, {}, [0, 1]),
     "returned or rated badly": ({}, {"rejected": pairs(1)}, {"not_rejected": True}, [0, 2]),
@@ -433,66 +440,86 @@ def test_diversity_looks_at_pinned_products():
     assert lists(select(candidates, Context(make_known(), factors=factors), rules)) == {0: [5, 1]}
 
 
-# c0 bought A; of the others one bought A and B, one C: B is near A, C is not.
+# c0 and c1 bought of A; p3 is of C, p4 and p5 are of B, p2 of A.
 TASTES = {
     "purchases": [(0, 0, 30), (1, 0, 30), (1, 4, 30), (2, 3, 30)],
-    "customers": 3,
+    "customers": 4,
     "categories": ["A", "A", "A", "C", "B", "B"],
 }
 
 
-@pytest.mark.parametrize("without", [(), ("discovery",)])
-def test_discovery(without):
+@pytest.mark.parametrize(
+    ("p_purchase", "changes", "expected"),
+    [
+        # p1 is the least probable of the list, and p4 the likeliest of a new category: half as probable is enough.
+        ([0.5, 0.4, 0.3, 0.1, 0.2, 0.05], {"discovery_floor": 0.5}, ([0, 4], ["personal", "discovery"])),
+        ([0.5, 0.4, 0.3, 0.1, 0.19, 0.05], {"discovery_floor": 0.5}, ([0, 1], ["personal"] * 2)),
+        ([0.5, 0.4, 0.3, 0.1, 0.2, 0.05], {"discovery_floor": 0, "discovery_share": 1}, ([4, 3], ["discovery"] * 2)),
+        ([0.5, 0.4, 0.3, 0.1, 0.2, 0.05], {"discovery_share": 0}, ([0, 1], ["personal"] * 2)),
+        # What is of a new category by its own merit leaves nothing to discover.
+        ([0.5, 0.1, 0.1, 0.1, 0.4, 0.3], {"discovery_floor": 0}, ([0, 4], ["personal"] * 2)),
+    ],
+)  # fmt: skip
+def test_discovery(p_purchase, changes, expected):
+    candidates = ranked({0: range(N)}, p_purchase).assign(score=np.float32(p_purchase))
+    rules = make_rules(**{"discovery_share": 0.5} | changes)
+    selection = select(candidates, Context(make_known(**TASTES)), rules, [0])
+    assert (selection.rows["product"].tolist(), selection.rows["slot_type"].tolist()) == expected
+    assert selection.rows["source"].tolist() == ["als"] * 2
+    assert lists(select(candidates, Context(make_known(**TASTES)), rules, [0], ("discovery",)))[0][0] == 0
+
+
+def test_discovery_without_probabilities_goes_by_score():
     rules = make_rules(k=3, discovery_share=0.34)
-    selection = select(ranked({0: [0, 3, 1, 2, 4]}), Context(make_known(**TASTES)), rules, [0], without)
-    rows = selection.rows
-    if without:
-        assert lists(selection) == {0: [0, 3, 1]}
-    else:
-        assert lists(selection) == {0: [0, 3, 4]}
-        assert rows["slot_type"].tolist() == ["personal", "personal", "discovery"]
-        assert rows["source"].tolist() == ["als"] * 3
+    selection = select(ranked({0: [0, 1, 2, 3, 4]}), Context(make_known(**TASTES)), rules, [0])
+    assert lists(selection) == {0: [0, 1, 3]}
+    assert selection.rows["slot_type"].tolist() == ["personal", "personal", "discovery"]
 
 
-def test_discovery_finds_products_itself():
-    rules = make_rules(k=3, discovery_share=0.34)
-    rows = select(ranked({0: [0, 1, 2]}), Context(make_known(**TASTES)), rules, [0]).rows
-    assert rows["product"].tolist() == [0, 1, 4]
-    assert rows.iloc[2][["source", "slot_type", "fallback_level"]].tolist() == [
-        "discovery",
-        "discovery",
-        "category",
-    ]
+def test_who_bought_nothing_has_nothing_to_discover():
+    rules = make_rules(discovery_share=1)
+    selection = select(ranked({3: range(N)}), Context(make_known(**TASTES)), rules, [3])
+    assert selection.rows["slot_type"].tolist() == ["personal"] * 2
 
 
-def test_discovery_gives_its_slot_back():
-    # c2 bought only C, which nobody bought with anything else.
-    rules = make_rules(k=3, discovery_share=0.34)
-    selection = select(ranked({2: [0, 1, 2]}), Context(make_known(**TASTES)), rules, [2])
-    assert lists(selection) == {2: [0, 1, 2]}
-    assert selection.rows["slot_type"].tolist() == ["personal"] * 3
+def test_discovery_turns_to_what_was_not_sent_yet():
+    candidates = ranked({0: range(N)}, [0.5, 0.4, 0.3, 0.1, 0.2, 0.05])
+    rules = make_rules(discovery_share=0.5, discovery_floor=0)
+    context = Context(make_known(**TASTES), sends=sent((0, 4, 7)))
+    # Of B the next product, p5, is less probable than p3.
+    assert lists(select(candidates, context, rules, [0])) == {0: [0, 3]}
+    looked = make_known(**TASTES, events=[(0, 4, 2, "view")])
+    assert lists(select(candidates, Context(looked, sends=sent((0, 4, 7))), rules, [0])) == {0: [0, 4]}
 
 
-def test_what_follows_discovery_differs_from_it():
-    # Two discovery slots, but only B is near: p4. The slot given back goes to p3, since p2 equals p4.
-    factors = np.eye(N, dtype=np.float32)[[0, 1, 2, 3, 2, 5]]
-    candidates = ranked({0: [0, 1, 2, 3, 4]}).assign(score=np.float32([1, 0.9, 0.5, 0.45, 0.4]))
-    rules = make_rules(k=4, discovery_share=0.5, mmr_lambda=0.5)
-    selection = select(candidates, Context(make_known(**TASTES), factors=factors), rules, [0])
-    assert lists(selection) == {0: [0, 1, 3, 4]}
-    assert selection.rows["slot_type"].tolist() == ["personal"] * 3 + ["discovery"]
+def test_discovery_keeps_the_limits():
+    # p4 would be next, but p1 has its brand, and only the exchange with p1 itself is allowed.
+    known = make_known(**TASTES, brands=["x", "y", "z", "q", "y", "r"])
+    candidates = ranked({0: range(N)}, [0.5, 0.4, 0.3, 0.1, 0.2, 0.05])
+    rules = make_rules(k=3, discovery_share=0.34, discovery_floor=0, max_per_brand=1)
+    assert lists(select(candidates, Context(known), rules, [0])) == {0: [0, 2, 4]}
 
 
-def test_discovery_draws_among_the_best_three_of_a_category():
-    categories = ["A", *["B"] * 6]
-    purchases = [(0, 0, 30), (1, 0, 30), (1, 1, 30)]
+def test_content_clusters_stand_for_categories_where_there_are_none():
+    """Two kinds of text, three products each: p3 to p5 are unlike what c0 bought."""
+    factors = np.array([[1, 0], [1, 0.1], [1, 0.2], [0, 1], [0.1, 1], [0.2, 1]], dtype=np.float32)
+    context = Context(make_known([(0, 0, 30)]), factors=factors)
+    assert len(set(context.shelf[:3])) == len(set(context.shelf[3:])) == 1
+    assert context.shelf[0] != context.shelf[3]
+    rules = make_rules(discovery_share=0.5)
+    selection = select(ranked({0: [0, 1, 2, 4, 3]}), context, rules)
+    assert lists(selection) == {0: [0, 4]}
+    assert selection.rows["slot_type"].tolist() == ["personal", "discovery"]
 
-    def found(week):
-        known = make_known(purchases, customers=2, categories=categories, as_of=AS_OF + timedelta(weeks=week))
-        rules = make_rules(k=2, discovery_share=0.5)
-        return lists(select(ranked({0: [0, 6, 5, 4, 3, 2, 1]}), Context(known), rules, [0]))[0][1]
 
-    assert {found(week) for week in range(30)} == {6, 5, 4}
+def test_the_best_set_is_not_what_fits_first():
+    """p0 closes category A and brand x, and leaves p3 alone; p1 and p2 together are worth more."""
+    known = make_known(categories=["A", "A", "B", "B", None, None], brands=["x", "y", "x", "y", "y", "x"])
+    candidates = ranked({0: [0, 1, 2, 3]}, [0.5, 0.45, 0.4, 0.05]).assign(
+        score=np.float32([0.5, 0.45, 0.4, 0.05])
+    )
+    rules = make_rules(max_per_category=1, max_per_brand=1)
+    assert lists(select(candidates, Context(known), rules)) == {0: [1, 2]}
 
 
 @pytest.mark.parametrize(
@@ -501,23 +528,6 @@ def test_discovery_draws_among_the_best_three_of_a_category():
 )
 def test_discovery_slots_round_to_the_nearest_halves_up(share, k, slots):
     assert Slots(discovery_share=share, k=k).discovery_slots == slots
-
-
-def test_discovery_rotates_by_week_and_nothing_else():
-    categories = ["A", *(f"N{number}" for number in range(8))]
-    purchases = [(0, 0, 30), *((1, product, 30) for product in range(9))]
-
-    def found(week, seed=0, customers=2):
-        as_of = AS_OF + timedelta(weeks=week)
-        known = make_known(purchases, customers=customers, categories=categories, as_of=as_of)
-        context = Context(known, seed=seed)
-        return lists(select(ranked({0: range(9)}), context, make_rules(k=2, discovery_share=0.5), [0]))[0][1]
-
-    weeks = [found(week) for week in range(12)]
-    assert weeks == [found(week) for week in range(12)]
-    assert weeks == [found(week, customers=5) for week in range(12)]
-    assert len(set(weeks)) > 3
-    assert weeks != [found(week, seed=1) for week in range(12)]
 
 
 # Sold: p5 to three of segment old, p4 to two of young, p3 (category of what c0 buys) to one of old.
@@ -678,6 +688,30 @@ def test_frequency_cap(ages, capped):
     assert exclusions(context, Eligibility()).tolist() == [-1]
 
 
+def test_without_sends_those_before_the_anchor_are_rehearsed():
+    """Two slots, one of which may repeat: the two sends before the anchor hold p0 and p1, then p0 and p2."""
+    context, candidates = Context(make_known(customers=2)), ranked({0: range(N)})
+    rules = make_rules(max_repeat=1, repeat_sends=2)
+    found = rehearsed(candidates, context, rules, every=14)
+    assert list(zip(found.sends.customer, found.sends.product, ANCHOR - found.sends.day, strict=True)) == [
+        (0, 0, 28), (0, 1, 28), (0, 0, 14), (0, 2, 14),
+    ]  # fmt: skip
+    assert lists(select(candidates, found, rules)) == {0: [0, 3]}
+    tags = price_tags(candidates, found, rules, pairs(0, 1, customers=2)).set_index("rule")
+    assert tags.loc["max_repeat", ["purchases", "purchases_without", "alone_gained"]].tolist() == [1, 2, -1]
+    # What was really sent stands, and without a rule that looks at sends there is nothing to rehearse.
+    real = Context(make_known(customers=2), sends=sent((0, 5, 7)))
+    assert rehearsed(candidates, real, rules) is real
+    assert rehearsed(candidates, context, make_rules()) is context
+
+
+def test_a_comparison_of_lists_is_open_to_all():
+    known = make_known(customers=2)
+    known.customers["email_eligible"] = False
+    context = open_to_all(Context(known, consent_state=np.array(["erased", ""], dtype=object)))
+    assert sorted(lists(select(ranked({0: [0, 1], 1: [0, 1]}), context, make_rules()))) == [0, 1]
+
+
 def test_price_tags():
     # Selected: p1, p2 (p0 is in the cart). Bought later: c0 p0 and p1, c1 p2.
     known = make_known(customers=3, segments=[None] * 3)
@@ -688,7 +722,7 @@ def test_price_tags():
     rules = make_rules(not_in_cart=True)
     assert set(NAMES) - idle_rules(candidates, context, rules) == {"available", "in_cart"}
     tags = price_tags(candidates, context, rules, truth, margin).set_index("rule")
-    assert tags.index.tolist() == list(NAMES)
+    assert tags.index.tolist() == ["all_rules", *NAMES]
     # c0 gets p1, p2 and hits p1; without the rule p0, p1 and hits both. c1: p0, p1 and hits nothing. c2 has one only.
     line = tags.loc["in_cart"]
     assert line[["customers", "customers_changed"]].tolist() == [3, 1]
@@ -696,7 +730,18 @@ def test_price_tags():
     assert line[["margin", "margin_without", "margin_gained"]].tolist() == [2, 7, -5]
     # Differences -1, 0, 0: the sum's standard error is sqrt(1 - 1/3) = 0.8165.
     assert line[["purchases_low", "purchases_high"]].tolist() == pytest.approx([-2.6003, 0.6003], abs=1e-4)
-    others = tags.drop("in_cart")
+    # Alone it costs c0 the same; the other rule that is on, available, takes nothing out.
+    assert line[["purchases_alone", "alone_gained"]].tolist() == [1, -1]
+    assert line[["alone_low", "alone_high"]].tolist() == pytest.approx([-2.6003, 0.6003], abs=1e-4)
+    joint = tags.loc["all_rules"]
+    assert joint[["kind", "customers", "customers_changed"]].tolist() == ["joint", 3, 1]
+    assert joint[["purchases", "purchases_without", "purchases_gained", "margin_gained"]].tolist() == [
+        1,
+        2,
+        -1,
+        -5,
+    ]
+    others = tags.drop(["in_cart", "all_rules"])
     assert (others[["customers_changed", "purchases_gained", "margin_gained"]] == 0).all(axis=None)
     assert price_tags(candidates, context, rules, truth)["margin_gained"].isna().all()
 
@@ -720,7 +765,6 @@ def test_of_frames():
         sends=pd.DataFrame({"customer_id": ["c000"], "product_id": ["p001"], "day": [date(2024, 2, 26)]}),
         contacts=pd.DataFrame({"customer_id": ["c000", "c000"], "day": [ANCHOR - 1, ANCHOR - 2]}),
         price_drops=pd.DataFrame({"product_id": ["p001", "p001"], "day": [ANCHOR - 9, ANCHOR - 3]}),
-        seed=5,
     )
     np.testing.assert_array_equal(context.stock, [np.nan, 1, np.nan, 4, np.nan, np.nan])
     assert context.parent.tolist() == [0, 0, -1, -1, -1, -1]
@@ -738,7 +782,6 @@ def test_of_frames():
     assert context.sends.day.tolist() == [ANCHOR - 7]
     assert context.contacts.day.tolist() == [ANCHOR - 1, ANCHOR - 2]
     assert context.price_drop_day.tolist() == [-1, ANCHOR - 3, -1, -1, -1, -1]
-    assert context.seed == 5
     assert Context.of_frames(make_known()).sellable is None
 
 

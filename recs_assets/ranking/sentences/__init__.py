@@ -73,6 +73,7 @@ PLACEHOLDERS: dict[str, tuple[str, ...]] = {
     "first_buyers": (),
     # What a campaign's rules put into a slot.
     "picked_by_shop": (),
+    "new_for_you_close_to": ("product",),
     "new_for_you": (),
     "popular_in_segment": (),
     "popular_in_shop": (),

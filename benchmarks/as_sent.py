@@ -1,0 +1,128 @@
+"""The email as sent, at weeks whose future is known: `python -m benchmarks.as_sent HOME:WEEK[:test] ...`.
+
+Every HOME holds a finished run of its WEEK (`RECS_HOME=HOME python -m recs_assets run --as-of WEEK`); the shop's files go
+on for the campaign's window after it. With `:test` it is looked at at the week's test anchor, as its run does. The email is chosen as the run chose it, by the code as it is now, and counted
+against the raw orders of the window beside the query's raw ranking, the customer's own frequent products and
+user_knn, for the customers who get an email. Purchases are distinct products; MAP@12 is over those who bought
+something. "Turned" is the email after simulated earlier sends (`rules.rehearsal`), which a first week has not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.campaigning import DEPTH, FREQUENCY, QUERY, _Email, days_between_sends
+from recs_assets.defs.deployment import Deployment
+from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.evaluation.metrics import per_customer
+from recs_assets.learning import lists_path
+from recs_assets.predictions import answered, prepared
+from recs_assets.predictions.planning import window_days
+from recs_assets.recommenders.artefacts import read_lists
+from recs_assets.recommenders.base import stored
+from recs_assets.rules.pipeline import Selection, select
+from recs_assets.rules.price_tags import price_tags
+from recs_assets.rules.rehearsal import rehearsed
+from recs_assets.settings import Settings
+
+BOUGHT = """
+    select distinct orders.customer_id, items.product_id
+    from raw.orders as orders join raw.order_items as items using (order_id)
+    where orders.ordered_at >= ? and orders.ordered_at < ?
+"""
+
+
+def email_at(
+    home: Path, week: date, name: str, at_test: bool, prices: bool, k: int = 12
+) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
+    """One week, or its test anchor: a row per list (hits, MAP@12), the price tags on the true future, and MAP@12 by customer id."""
+    shop = Deployment.from_settings(Settings(home=home))
+    warehouse, campaign = shop.warehouse(), shop.campaigns.campaigns[name]
+    found, task = prepared(campaign.target, shop, warehouse, week, campaign.view)
+    email = _Email(campaign, shop, warehouse, found, task, answered(found, task, DEPTH), DEPTH)
+    anchor, rules = found.test if at_test else week, campaign.rule_set
+    known = warehouse.known(week, anchor)
+    with warehouse.read(week) as connection:
+        end = anchor + timedelta(days=int(window_days(found.query, week)))
+        rows = connection.execute(BOUGHT, [anchor, end]).df()
+    customer = pd.Index(known.customers["customer_id"]).get_indexer(rows["customer_id"])
+    product = pd.Index(known.products["product_id"]).get_indexer(rows["product_id"])
+    both = (customer >= 0) & (product >= 0)
+    shape = (known.n_customers, known.n_products)
+    truth = sparse.csr_matrix((np.ones(both.sum()), (customer[both], product[both])), shape=shape)
+    ranked, context = email._ranked(anchor), email._context(anchor)
+    turned = rehearsed(ranked, context, rules, every=days_between_sends(campaign, shop, anchor))
+    sent = select(ranked, context, rules)
+    lists = {
+        "as sent": _ranks(sent),
+        "as sent, turned": _ranks(select(ranked, turned, rules)),
+        "raw ranker": email.predicted.tested if at_test else email.predicted.rows,
+        "personal frequency": read_lists(lists_path(warehouse, week, FREQUENCY, anchor, "all"), known),
+        "user_knn": read_lists(lists_path(warehouse, week, "user_knn", anchor, "all"), known),
+    }
+    reached = np.unique(sent.rows["customer"])
+    some = reached[np.diff(truth.indptr)[reached] > 0]
+    values, lines = {}, []
+    for label, rows in lists.items():
+        rows = rows[(rows["rank"] <= k).to_numpy() & np.isin(rows["customer"].to_numpy(), reached)]
+        values[label] = per_customer(rows[["customer", "product", "rank"]], truth, some, [k])["map", k]
+        hits = int(stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy()).sum())
+        lines.append((anchor, label, hits, values[label].mean()))
+    table = pd.DataFrame(lines, columns=["anchor", "list", "hits", "map@12"])
+    for label in ("as sent", "as sent, turned"):
+        against = paired_difference(values[label], values["personal frequency"], shop.settings.seed)
+        table.loc[table["list"] == label, ["less_frequency", "low", "high"]] = against
+    table["against_raw"] = table["hits"] / int(table.loc[table["list"] == "raw ranker", "hits"].iloc[0]) - 1
+    ids = known.customers["customer_id"].to_numpy(dtype=object)[some]
+    table["made_by"] = email.chosen if email.chosen != QUERY else "ranker"
+    tags = price_tags(ranked, turned, rules, truth) if prices else pd.DataFrame()
+    return table, tags, {label: (ids, v) for label, v in values.items()}
+
+
+def _ranks(selection: Selection) -> pd.DataFrame:
+    return selection.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
+
+
+def pooled(weeks: list[dict], label: str, other: str, seed: int = 0) -> tuple[float, float, float]:
+    """The mean difference of two lists over all weeks, every customer's mean counted once, with its interval."""
+    frames = [pd.DataFrame({"id": week[label][0], "gain": week[label][1] - week[other][1]}) for week in weeks]
+    mean = pd.concat(frames).groupby("id")["gain"].mean().to_numpy()
+    return paired_difference(mean, np.zeros(len(mean)), seed)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.as_sent", description=__doc__)
+    parser.add_argument("weeks", nargs="+", metavar="HOME:WEEK[:test]")
+    parser.add_argument("--campaign", default="weekly_email")
+    parser.add_argument("--prices", action="store_true", help="what each rule costs on the true future, too")
+    parsed = parser.parse_args(arguments)
+    tables, every = [], []
+    for text in parsed.weeks:
+        at_test = text.endswith(":test")
+        home, _, week = text.removesuffix(":test").rpartition(":")
+        table, tags, values = email_at(
+            Path(home), date.fromisoformat(week), parsed.campaign, at_test, parsed.prices
+        )
+        tables.append(table)
+        every.append(values)
+        if parsed.prices:
+            shown = tags[(tags["customers_changed"] > 0) | (tags["alone_gained"] != 0)]
+            columns = ["rule", "customers_changed", "purchases", "purchases_without", "purchases_gained", "alone_gained"]  # fmt: skip
+            sys.stdout.write(f"{week}\n{shown[columns].to_string(index=False)}\n")
+    sys.stdout.write(pd.concat(tables).to_string(index=False, float_format="{:.4f}".format) + "\n")
+    for label in ("as sent", "as sent, turned"):
+        for other in ("personal frequency", "user_knn"):
+            gain, low, high = pooled(every, label, other)
+            sys.stdout.write(f"{label} less {other}, all weeks: {gain:+.4f} ({low:+.4f} to {high:+.4f})\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
