@@ -213,6 +213,7 @@ SQL_WORDS = {
         "events",
         "eligible",
         "count",
+        "nullif",
         "sum",
         "min",
         "max",
