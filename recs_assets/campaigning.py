@@ -176,9 +176,17 @@ def said(facts: Mapping[str, Any]) -> list[str]:
     """What a run says of a campaign beside its counts: why its query has no answer, who makes its lists and what
     they are worth, what its file asks for and the shop does not have, what was done otherwise than the defaults say,
     which rule leaves customers without a list."""
+    found = attention(facts)
+    told = [*(facts.get(name) for name in ("verdict", "worth")), *facts.get("notes", ())]
+    return [*found, *(text for text in told if text and text not in found)]
+
+
+def attention(facts: Mapping[str, Any]) -> list[str]:
+    """Of what a run says of a campaign, what somebody should look at."""
     found = [f"Its query cannot be answered. {facts['problem']}"] if facts.get("problem") else []
-    found += [text for text in (facts.get("verdict"), facts.get("worth")) if text]
-    found += [*facts.get("problems", ()), *facts.get("notes", ())]
+    if not facts.get("earns", True) and facts.get("worth"):
+        found.append(facts["worth"])
+    found += facts.get("problems", ())
     if facts.get("shortage"):
         found.append(f"{facts['shortage'][:1].upper()}{facts['shortage'][1:]}.")
     return found

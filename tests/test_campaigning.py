@@ -304,9 +304,13 @@ def test_what_a_run_says_of_a_campaign():
     }
     assert campaigning.said(facts) == [
         "excluded_categories: the shop has no 'cofee'; did you mean 'Coffee'?",
-        "rules.max_per_category: 4 is raised to 12, because ...",
         "Without rules.min_stock 3 of 4 that were looked at would have one.",
+        "rules.max_per_category: 4 is raised to 12, because ...",
     ]
+    # A note needs no attention, nor does an email that earns what it should.
+    assert campaigning.attention(facts) == campaigning.said(facts)[:2]
+    assert campaigning.attention({"earns": True, "worth": "It beats."}) == []
+    assert campaigning.attention({"earns": False, "worth": "It does not."}) == ["It does not."]
     assert campaigning.said({"problem": "", "shortage": None}) == []
     # A shop of one category has none to predict: nobody gets a prediction, and the run says why.
     problem = (

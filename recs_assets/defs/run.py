@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
@@ -21,11 +22,20 @@ import psutil
 from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import OperationalError
 
-from recs_assets.campaigning import facts_of, folder_of, rules_said, said, say_storefront_names, send_time
+from recs_assets.campaigning import (
+    attention,
+    facts_of,
+    folder_of,
+    rules_said,
+    said,
+    say_storefront_names,
+    send_time,
+)
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
+from recs_assets.evaluation.forecasts import interval
 from recs_assets.evaluation.promotion import decision_sentence
 from recs_assets.exports.email import VARIES, money
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
@@ -363,7 +373,8 @@ class Progress:
 
 
 def print_summary() -> None:
-    """Where the tables are, who got a list, the evaluation, three recommendations, the UI."""
+    """Five lines (what is sent, by which model and why, what it should sell, what to look at, where it is), then what
+    is behind them: campaigns, prices, consent, the evaluation, three recommendations, the UI."""
     deployment = Deployment.from_settings(Settings())
     warehouse = deployment.warehouse()
     with warehouse.snapshot() as connection:
@@ -397,6 +408,17 @@ def print_summary() -> None:
             """,
             {"week": week},
         ).fetchall()
+        promised = connection.execute(
+            """
+            select campaign, max(window_days), sum(p_purchase), sum(p_purchase * (1 - p_purchase))
+            from recs.email_recommendations where as_of = $week and p_purchase is not null
+            group by campaign having sum(p_purchase) > 0 order by campaign
+            """,
+            {"week": week},
+        ).fetchall()
+        ratios = connection.execute(
+            "select actual_purchases / forecast_purchases from recs.forecasts where forecast_purchases > 0"
+        ).fetchall()
         samples = connection.execute(
             """
             with picked as (
@@ -415,26 +437,38 @@ def print_summary() -> None:
         notes += not_product_sentences(connection, deployment.source)
         notes += wholesale_sentences(connection, deployment.source)
 
+    folders = {name: folder_of(warehouse, week, name) for name, _ in campaigns}
+    facts = {name: facts_of(folder) for name, folder in folders.items() if folder.exists()}
+    warnings = [f"Campaign {name}: {text}" for name, found in facts.items() for text in attention(found)]
+    for gate, sentence, reason in failed:
+        what = "warns" if gate == "forecast" else "refused the new ranker"
+        what = what if reason is None else f"is overridden ({reason})"
+        warnings.append(f"Gate {gate} {what}: {sentence}")
+    warnings += [unexplained] if unexplained else []
+
+    for line in headline(
+        week,
+        (listed, eligible, customers),
+        dict(campaigns),
+        verdict(decisions),
+        promised,
+        [one for (one,) in ratios],
+        warnings,
+    ):
+        print(line)
     print(f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only)")
-    print(f"Caches:    {warehouse.home / 'cache' / 'current'}")
-    print(f"Week {week}: {listed} of {eligible} eligible customers (of {customers}) got an email list.")
-    print(f"Campaigns: {', '.join(f'{name} ({int(count)})' for name, count in campaigns) or 'none'}.")
-    for name, _ in campaigns:
-        folder = folder_of(warehouse, week, name)
-        for text in said(facts_of(folder)) if folder.exists() else ():
-            print(f"Campaign {name}: {text}")
+    print(f"Caches:    {warehouse.home / 'cache' / 'current'}\n")
+    for text in warnings:
+        print(text)
+    for name, found in facts.items():
+        for text in said(found):
+            if text not in attention(found):
+                print(f"Campaign {name}: {text}")
     for text in [*say_storefront_names(deployment, warehouse, week), *notes]:
         print(text)
     for sentence in warehouse.consent_sentences(week):
         print(f"Consent:   {sentence}")
     print()
-    if unexplained:
-        print(unexplained)
-    for gate, sentence, reason in failed:
-        what = "warns" if gate == "forecast" else "refused the new ranker"
-        what = what if reason is None else f"is overridden ({reason})"
-        print(f"Gate {gate} {what}: {sentence}")
-    print(f"{verdict(decisions)}\n")
     print(summary_markdown(metrics))
     print("\nThree recommendations, and why:")
     for slot, name, price, kind, lowest, currency, score, reason in samples:  # whose, no log needs to know
@@ -442,6 +476,45 @@ def print_summary() -> None:
         shown = "" if price is None else shown
         print(f"  slot {slot}: {name}{shown} (score {score:.3f}) - {reason}")
     print("\nLook around:  make dev   (Dagster UI on http://127.0.0.1:3000)")
+
+
+def headline(
+    week: date,
+    people: tuple[int, int, int],
+    campaigns: Mapping[str, int],
+    decision: str,
+    promised: Sequence[tuple[str, int, float, float]],
+    ratios: Iterable[float],
+    warnings: Sequence[str],
+) -> list[str]:
+    """What somebody who has ten seconds should know of a week, in four lines.
+
+    Args:
+        week: that is published.
+        people: customers with an email list, eligible customers, all customers.
+        campaigns: name -> customers that it reaches.
+        decision: the sentence about the model that makes the lists.
+        promised: of every campaign with probabilities its name, window in days, sum of p, sum of p * (1 - p).
+        ratios: purchases made divided by purchases promised, of windows that are over.
+        warnings: sentences, the weightiest first.
+    """
+    listed, eligible, customers = people
+    reached = ", ".join(f"{name} ({int(count):,})" for name, count in campaigns.items()) or "none"
+    ratios = tuple(ratios)
+    expected = []
+    for name, days, total, variance in promised:
+        low, high = interval(total, variance, ratios)
+        expected.append(f"{name} {total:,.0f} purchases within {days} days ({low:,.0f} to {high:,.0f})")
+    more = f" And {len(warnings) - 1} more below." if len(warnings) > 1 else ""
+    return [
+        f"Sent:      Week {week}: {listed:,} of {eligible:,} eligible customers (of {customers:,}) got an email list. "
+        f"Campaigns: {reached}.",
+        f"Made by:   {decision}",
+        f"Expected:  {'; '.join(expected) or 'no campaign says how likely its products are bought'}.",
+        f"Look at:   {warnings[0]}{more}"
+        if warnings
+        else "Look at:   Nothing: every gate passed, every file fits.",
+    ]
 
 
 def verdict(decisions: pd.DataFrame) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pandas as pd
 
-from recs_assets.defs.run import verdict
+from recs_assets.defs.run import headline, verdict
 
 
 def decisions(*rows: tuple[str, str, float, float, float, float, bool, str]) -> pd.DataFrame:
@@ -36,3 +38,29 @@ def test_without_proof_the_simplest_is_said_to_be_just_that() -> None:
     assert said == (
         "Lists made by popularity, the simplest model: none of repurchase, ranker is proven to beat it."
     )
+
+
+def test_four_lines_say_what_somebody_in_a_hurry_should_know() -> None:
+    campaigns, promised = {"weekly_email": 2469, "vip": 12}, [("weekly_email", 14, 5600.0, 4000.0)]
+    lines = headline(
+        date(2018, 1, 1),
+        (2469, 2469, 2470),
+        campaigns,
+        "Lists made by ranker.",
+        promised,
+        [1.05, 0.95],
+        ["A.", "B."],
+    )
+    assert lines == [
+        "Sent:      Week 2018-01-01: 2,469 of 2,469 eligible customers (of 2,470) got an email list. Campaigns: "
+        "weekly_email (2,469), vip (12).",
+        "Made by:   Lists made by ranker.",
+        "Expected:  weekly_email 5,600 purchases within 14 days (5,064 to 6,193).",
+        "Look at:   A. And 1 more below.",
+    ]
+    quiet = headline(date(2018, 1, 1), (0, 1, 1), {}, "x", [], [], [])
+    assert quiet[0].endswith("Campaigns: none.")
+    assert quiet[2:] == [
+        "Expected:  no campaign says how likely its products are bought.",
+        "Look at:   Nothing: every gate passed, every file fits.",
+    ]

@@ -95,10 +95,18 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     out = weekly.ran[WEEK].out
     assert f"Week {WEEK}, source canonical" in out
     assert f"Published: {weekly.snapshot} (schema recs; any DuckDB client, read-only)" in out
-    assert f"Week {WEEK}: 34 of 35 eligible customers (of 38) got an email list." in out
+    assert (
+        f"Sent:      Week {WEEK}: 34 of 35 eligible customers (of 38) got an email list. Campaigns: "
+        "category_affinity (35), weekly_email (34)."
+    ) in out
+    for start in (
+        "Made by:   Lists made by ",
+        r"Expected:  weekly_email \d+ purchases within 14 days \(\d+ to \d+\)\.",
+        "Look at:   ",
+    ):
+        assert re.search(f"^{start}", out, flags=re.MULTILINE), start
     assert "| popularity |" in out
     assert len(re.findall(r"^  slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
-    assert "Campaigns: category_affinity (35), weekly_email (34)." in out
     assert (
         "Consent:   Of 4 withdrawals 4 match a customer, 0 are of people who are gone, 0 match no customer."
     ) in out
