@@ -482,8 +482,11 @@ class _Email:
         choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES)
         citable = citable_of(context, self.campaign.rule_set)
         rows, traces = self._explained(choice.reserves, citable)
+        rows["bought_before"] = stored(
+            self.known.history, rows["customer"].to_numpy(), rows["product"].to_numpy()
+        )
         named = with_ids(rows, self.known, self.week).drop(columns="as_of")
-        for name in ("slot_type", "fallback_level", "repeat"):
+        for name in ("slot_type", "fallback_level", "sent_before"):
             named[name] = named[name].astype(str)
         named = self._add_recipients(named)
         filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()

@@ -46,7 +46,10 @@ WEEKLY_TABLES = (
     "gates",
 )
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
-OLD_NAMES = {("email_recommendations", "title"): "product_name"}
+OLD_NAMES = {
+    ("email_recommendations", "title"): "product_name",
+    ("email_recommendations", "sent_before"): "repeat",
+}
 SNAPSHOT_LINK = "recs.duckdb"
 LOG = "publish_log"
 LOG_COLUMNS = {

@@ -58,7 +58,8 @@ MOMENT = "timestamptz"
 NAMED = {"as_of": DATE, "campaign": TEXT}
 EMAIL_SELECTION = {
     **NAMED, "customer_id": ID, "slot": WHOLE, **SCORED,
-    "slot_type": TEXT, "fallback_level": TEXT, "repeat": TEXT, "window_days": WHOLE,
+    "slot_type": TEXT, "fallback_level": TEXT, "sent_before": TEXT, "bought_before": "boolean",
+    "window_days": WHOLE,
     "arm": TEXT, "recommendation_id": ID, "send_at": MOMENT, "expires_at": MOMENT, "model_version": TEXT,
     "email_hash": TEXT, "url": TEXT,
 }  # fmt: skip

@@ -28,11 +28,13 @@ MOST_DELISTED = 0.5
 
 # What a reserve brings with it, and what is the catalogue's; the rest of a row is its recipient's.
 OF_RESERVE = (
-    "product_id", "url", "expires_at", "score", "p_purchase", "source", "slot_type", "fallback_level", "repeat",
+    "product_id", "url", "expires_at", "score", "p_purchase", "source", "slot_type", "fallback_level", "sent_before",
+    "bought_before",
     "reason_code", "reason_text", "reason_family", "because_product_id", "because_at", "support", "confidence",
 )  # fmt: skip
 OF_PRODUCT = (
-    "title", "image_url", "price", "list_price", "price_kind", "price_from", "currency", "category", "brand",
+    "title", "image_url", "price", "list_price", "price_kind", "price_from", "margin", "currency", "category",
+    "brand",
 )  # fmt: skip
 
 

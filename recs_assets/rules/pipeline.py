@@ -66,11 +66,11 @@ Placement = Literal["email", "page"]
 # Sources of rows that are not among the candidates.
 PINNED, FILL = "pinned", "popularity"
 
-REPEATS = ("new", "repeat", *EVIDENCE[1:])
+SENT_BEFORE = ("no", "yes", *EVIDENCE[1:])
 # Columns of a selection beside customer and slot.
 CELLS = {
     "product": np.int32, "score": np.float32, "p_purchase": np.float32, "source": np.int16, "type": np.int8,
-    "level": np.int8, "repeat": np.int8,
+    "level": np.int8, "sent_before": np.int8,
 }  # fmt: skip
 
 # Customers filled at once: their cells' vectors (64 float32) then stay within a processor's cache.
@@ -98,8 +98,8 @@ class Selection:
         rows: columns customer int32, slot int16 from 1, product int32, score float32 (as it came; 0
             for rows that were not among the candidates), p_purchase float32 (NaN unknown), source
             category, slot_type category (`SLOT_TYPES`), fallback_level category (`LEVELS`: where the
-            product came from; a pinned product that was no candidate: "global"), repeat category
-            (`REPEATS`: not in the previous sends; a repeat; a repeat after this new evidence);
+            product came from; a pinned product that was no candidate: "global"), sent_before category
+            (`SENT_BEFORE`: not in the previous sends; in them; in them, with this evidence since);
             sorted by customer, slot. Every customer of an email has all slots.
         suppressed: customer int32, reason str (`recipients.REASONS` or "too_few_products"), sorted.
         removed: rule -> candidates of eligible customers it took out, in the order of the rules. A row
@@ -373,7 +373,7 @@ class _Job:
         self._climb(slate, customers)
         complete = np.flatnonzero(slate.count >= self.fewest)
         cells = _in_slots(slate.table(complete))
-        cells["repeat"] = self._repeats(customers[complete], cells["product"])
+        cells["sent_before"] = self._repeats(customers[complete], cells["product"])
         reserves = {}
         if self.reserves and len(complete):
             cells_of = (board.row >= 0) & (board.row < n_ranked)
@@ -425,7 +425,7 @@ class _Job:
             slate.put(complete, part)
         after = {name: values[:, k:] for name, values in slate.table(complete).items()}
         there = after["product"] >= 0
-        after["repeat"] = self._repeats(customers[complete], after["product"])
+        after["sent_before"] = self._repeats(customers[complete], after["product"])
         both = {name: np.concatenate([chosen[name], after[name]], axis=1) for name in after}
         there = np.concatenate([np.ones((len(complete), k), dtype=bool), there], axis=1)
         who, column = np.nonzero(there)
@@ -767,7 +767,7 @@ def _named(columns: dict[str, np.ndarray], ranked: _Ranked) -> pd.DataFrame:
         "source": ("source", ranked.sources),
         "type": ("slot_type", list(SLOT_TYPES)),
         "level": ("fallback_level", list(LEVELS)),
-        "repeat": ("repeat", list(REPEATS)),
+        "sent_before": ("sent_before", list(SENT_BEFORE)),
     }
     return pd.DataFrame(
         {

@@ -49,7 +49,7 @@ RAW = {
         {"customer_id": "ann", "joined_at": "2024-03-04 09:00:00", "email_eligible": False},
     ],
     "products": [
-        {"product_id": "milk", "name": "Milk", "price": 1.5, "category": "dairy"},
+        {"product_id": "milk", "name": "Milk", "price": 1.5, "cost": 1.0, "category": "dairy"},
         {"product_id": "bread", "name": "<b>Bread</b>&nbsp;", "category": "bakery"},
         {"product_id": "tea", "name": "Tea", "price": 4.0, "end_at": "2024-03-04 00:00:00"},
         {"product_id": "ham", "name": "N/A", "price": 3.0},
@@ -302,10 +302,10 @@ VIEWED_NEW = (
 
 
 def mailed(arm, number):
-    """Slot type, ladder, repeat, window; then what an email carries: arm, id, times, model, hash, page."""
+    """Slot type, ladder, sent and bought before, window; then what an email carries: arm, id, times, model, hash, page."""
     page = f"https://shop.example/{number}?recommendation_id={number:020x}"
     return (
-        "personal", "personal", "new", 14,
+        "personal", "personal", "no", False, 14,
         arm, f"{number:020x}", "2024-03-04 06:00:00+00", "2024-03-18 00:00:00+00", "query 0.3.0", f"{number:064x}", page,
     )  # fmt: skip
 

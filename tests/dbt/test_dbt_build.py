@@ -211,11 +211,11 @@ def test_rejected_shares_leave_out_later_weeks(prepared):
 
 def test_published_email(published):
     """By campaign, of this week, and without dan, who withdrew after the campaign had chosen."""
-    columns = "campaign, as_of, customer_id, slot, title, category, price, slot_type, window_days"
+    columns = "campaign, as_of, customer_id, slot, title, category, price, margin, slot_type, window_days, sent_before"
     assert published.sql(f"select {columns} from recs.email_recommendations") == [
-        ("first_steps", WEEK, "fay", 1, "New", None, 2.0, "personal", 14),
-        ("weekly_email", WEEK, "ann", 1, "Milk", "dairy", 1.5, "personal", 14),
-        ("weekly_email", WEEK, "ann", 2, "Bread", "bakery", None, "personal", 14),
+        ("first_steps", WEEK, "fay", 1, "New", None, 2.0, None, "personal", 14, "no"),
+        ("weekly_email", WEEK, "ann", 1, "Milk", "dairy", 1.5, 0.5, "personal", 14, "no"),
+        ("weekly_email", WEEK, "ann", 2, "Bread", "bakery", None, None, "personal", 14, "no"),
     ]
 
 

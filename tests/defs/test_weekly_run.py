@@ -240,17 +240,34 @@ def test_each_slot_says_where_it_came_from(weekly: Home) -> None:
     ) == [(0,)]
 
 
+def test_an_email_row_says_whether_it_would_be_a_first_purchase(weekly: Home) -> None:
+    wrong = """
+        from recs.email_recommendations as email
+        where bought_before <> exists (
+            from recs.interactions as bought
+            where bought.customer_id = email.customer_id and bought.product_id = email.product_id
+              and event_type = 'purchase'
+        )
+    """
+    assert weekly.query(f"select count(*) {wrong} and as_of = '{WEEK}'") == [(0,)]
+    [(first, again)] = weekly.query(
+        "select count(*) filter (where not bought_before), count(*) filter (where bought_before) "
+        f"from recs.email_recommendations where as_of = '{WEEK}'"
+    )
+    assert min(first, again) > 20
+
+
 def test_last_sends_are_not_repeated_without_evidence(weekly: Home) -> None:
     """The week of 2025-05-05 was the weekly email's only send before 2025-06-30."""
     before = "select customer_id, product_id from recs.email_recommendations where as_of = '2025-05-05'"
     [(repeats, said)] = weekly.query(
-        f"select count(*), count(*) filter (where repeat <> 'new') from recs.email_recommendations "
+        f"select count(*), count(*) filter (where sent_before <> 'no') from recs.email_recommendations "
         f"where as_of = '{WEEK}' and (customer_id, product_id) in ({before})"
     )
     assert repeats == said > 0
     [(most,)] = weekly.query(
         "select max(n) from (select count(*) as n from recs.email_recommendations "
-        f"where as_of = '{WEEK}' and repeat = 'repeat' group by customer_id)"
+        f"where as_of = '{WEEK}' and sent_before = 'yes' group by customer_id)"
     )
     assert most <= 4
 

@@ -26,6 +26,7 @@ CATALOGUE = pd.DataFrame(
         "currency": "EUR",
         "price_kind": "price",
         "price_from": False,
+        "margin": 0.5,
     }
 )
 PAGES = dict.fromkeys(PRODUCTS, "https://shop.example/x")
@@ -42,7 +43,7 @@ def reserves(*lists, most=2, min_stock=1.0):
     frame = pd.DataFrame(rows, columns=["customer_id", "slot", "product_id"])
     return frame.assign(
         url=frame["product_id"].map(PAGES), expires_at=MIDNIGHT, score=1.0 / frame["slot"], p_purchase=0.5,
-        source="als", slot_type="personal", fallback_level="personal", repeat="new", reason_code="popular",
+        source="als", slot_type="personal", fallback_level="personal", sent_before="no", bought_before=False, reason_code="popular",
         reason_text="Popular: " + frame["product_id"], reason_family=None, because_product_id=None, because_at=pd.NaT,
         support=float("nan"), confidence=float("nan"), min_stock=min_stock,
         max_per_category=frame["product_id"].map(category), max_per_category_most=most,
@@ -58,7 +59,7 @@ def published(kept):
         suppression_checked_at=MIDNIGHT, recommendation_id="0" * 20,
     )  # fmt: skip
     missing = {name: None for name in LONG if name not in rows}
-    numbers = ["price", "list_price", "stock", "score", "p_purchase", "support", "confidence"]
+    numbers = ["price", "list_price", "margin", "stock", "score", "p_purchase", "support", "confidence"]
     return rows.assign(**missing)[list(LONG)].astype(dict.fromkeys(numbers, "Float64"))
 
 

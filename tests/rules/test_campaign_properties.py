@@ -371,7 +371,7 @@ def test_no_rule_is_violated(seed, rules):
     selection = select(candidates, context, rules)
     own = set(zip(candidates["customer"], candidates["product"], strict=True))
     reasons = dict(zip(selection.suppressed["customer"], selection.suppressed["reason"], strict=True))
-    rows = selection.rows.astype({"source": str, "slot_type": str, "fallback_level": str, "repeat": str})
+    rows = selection.rows.astype({"source": str, "slot_type": str, "fallback_level": str, "sent_before": str})
     table = dict(list(rows.groupby("customer")))
     by_segment = {name: shop.raised(rules.of_segment(name), candidates) for name in ("s", "t", "")}
     assert sorted([*reasons, *table]) == list(range(CUSTOMERS))
@@ -409,7 +409,7 @@ def test_no_rule_is_violated(seed, rules):
                 assert pins[line["slot"]] == p
             if kind == "fill":
                 assert level in slots.ladder
-            assert (line["repeat"] == "repeat") == shop.repeats(c, p, slots)
+            assert (line["sent_before"] == "yes") == shop.repeats(c, p, slots)
         kinds = [kind for kind in (line["slot_type"] for line in lines) if kind != "pinned"]
         assert kinds == sorted(kinds, key=["personal", "discovery", "fill"].index)
         if slots.margin_strength == 0:

@@ -337,7 +337,7 @@ def test_columns():
         "source": ["als", "pinned", "als", "popularity"],
         "slot_type": ["personal", "pinned", "personal", "fill"],
         "fallback_level": ["personal", "global", "personal", "global"],
-        "repeat": ["repeat", "new", "view", "new"],
+        "sent_before": ["yes", "no", "view", "no"],
     }
     assert [str(dtype) for dtype in rows.dtypes] == [
         "int32", "int16", "int32", "float32", "float32", "category", "category", "category", "category",
@@ -895,7 +895,7 @@ def test_a_short_list_keeps_its_pinned_product_and_its_order() -> None:
     page = select(ranked({0: [2, 1]}), context, rules, placement="page")
     assert lists(page) == {0: [2, 1, 5]}
     assert page.rows["slot_type"].tolist() == ["personal", "personal", "pinned"]
-    assert page.rows["repeat"].tolist() == ["new", "repeat", "new"]
+    assert page.rows["sent_before"].tolist() == ["no", "yes", "no"]
 
 
 def test_a_page_obeys_every_rule_of_products_and_pairs() -> None:
