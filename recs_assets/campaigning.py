@@ -249,7 +249,8 @@ def context_of(
         own = rows[(rows["replaces"] < 0).to_numpy()]
         pairs = (own["customer"].to_numpy(), own["product"].to_numpy())
         shape = (known.n_customers, known.n_products)
-        context = replace(context, due=sparse.csr_matrix((np.ones(len(own)), pairs), shape=shape))
+        days = np.maximum(0, own["expected_next_day"].to_numpy() - known.anchor_day)
+        context = replace(context, due=sparse.csr_matrix((1 / (1 + days), pairs), shape=shape))
     return context
 
 

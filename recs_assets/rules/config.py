@@ -53,7 +53,7 @@ class ItemRules(_Model):
     bought_within_days: Count | None = Field(
         2,
         description="Neither the product nor a variant of its parent was bought in so many days before the "
-        "week; 1 is the day before. What is due again by the end of the horizon passes (no durables).",
+        "week; 1 is the day before. What is due again within as many days after it passes (no durables).",
     )
     not_in_cart: bool = Field(
         True, description="Neither the product nor a variant of its parent lies in the customer's cart."
@@ -134,7 +134,7 @@ class Slots(_Model):
     max_repeat: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         4,
         description="Slots that may repeat a product of the last `repeat_sends` sends, or a variant, without "
-        "new evidence: a view, a price drop, a purchase since, or that it is due again. Raised, with a word, where the shop has too few products.",
+        "new evidence: a view, a price drop, a purchase since, or that it is due again within 7 days. Raised, with a word, where the shop has too few products.",
     )
     repeat_sends: Count = Field(4, description="How many previous sends `max_repeat` looks at.")
     ladder: tuple[Level, ...] = Field(

@@ -176,6 +176,19 @@ CASES = {
     "bought and due again": (
         {"purchases": [(0, 0, 1), (0, 1, 1)]}, {"due": pairs(0)}, {"bought_within_days": 2}, [0, 2],
     ),
+    # The next purchase is expected in three days: not within two.
+    "bought and due too late": (
+        {"purchases": [(0, 0, 1), (0, 1, 1)]}, {"due": pairs(0) / 4}, {"bought_within_days": 2}, [2, 3],
+    ),
+    "bought and due just in time": (
+        {"purchases": [(0, 0, 1), (0, 1, 1)]}, {"due": pairs(0) / 3}, {"bought_within_days": 2}, [0, 2],
+    ),
+    "sent before and due before the next email": (
+        {"purchases": [(0, 1, 30)]}, {"due": pairs(1) / 8, "sends": sent((0, 0, 7), (0, 1, 7))}, {"max_repeat": 0}, [1, 2],
+    ),
+    "sent before and due after the next email": (
+        {"purchases": [(0, 1, 30)]}, {"due": pairs(1) / 9, "sends": sent((0, 0, 7), (0, 1, 7))}, {"max_repeat": 0}, [2, 3],
+    ),
     "sent before and due again": (
         {"purchases": [(0, 1, 30)]}, {"due": pairs(1), "sends": sent((0, 0, 7), (0, 1, 7))}, {"max_repeat": 0}, [1, 2],
     ),
