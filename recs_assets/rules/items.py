@@ -30,7 +30,7 @@ from scipy import sparse
 from recs_assets.recommenders.base import pairs
 from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.config import Rules
-from recs_assets.rules.context import Context, due_within
+from recs_assets.rules.context import DAYS_BETWEEN_EMAILS, Context, due_within
 from recs_assets.rules.names import all_matches, folded
 
 Limit = tuple[np.ndarray, int]
@@ -154,7 +154,11 @@ def bought_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | 
         return None
     # Days since 1970 are positive, so the 0 of a pair never bought is never recent.
     passed = rows.lookup(*context.last_bought) < max(1, context.known.anchor_day - days)
-    return passed if context.due is None else passed | due_within(rows.lookup(*context.due_again), days)
+    return (
+        passed
+        if context.due is None
+        else passed | due_within(rows.lookup(*context.due_again), DAYS_BETWEEN_EMAILS)
+    )
 
 
 def in_cart(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
