@@ -613,7 +613,7 @@ def test_every_reason_is_what_the_raw_files_say(weekly):
         == []
     )
     assert not rows["quiet"].any()
-    assert {"bought_often", "also_bought", "viewed", "replaces_same_brand"} <= set(rows["reason_code"])
+    assert {"bought_often", "bought_by_others", "viewed", "replaces_same_brand"} <= set(rows["reason_code"])
 
 
 def test_a_false_count_day_or_title_is_seen(weekly, tmp_path):
@@ -624,10 +624,10 @@ def test_a_false_count_day_or_title_is_seen(weekly, tmp_path):
         week = con.execute("select max(as_of) from recs.email_recommendations").fetchone()[0]
         con.execute(
             "update recs.email_recommendations set reason_text = regexp_replace(reason_text, '[0-9]+', '99') "
-            "where as_of = ? and reason_code in ('bought_often', 'also_bought')",
+            "where as_of = ? and reason_code in ('bought_often', 'bought_once')",
             [week],
         )
     rows = check(wrong, "canonical", shops.TINY)
     false = rows[~rows["true"]]
-    assert set(false["reason_code"]) == {"bought_often", "also_bought"}
+    assert set(false["reason_code"]) == {"bought_often", "bought_once"}
     assert set(false["list"]) == {"email"}
