@@ -21,7 +21,14 @@ import psutil
 from dagster._utils.error import SerializableErrorInfo
 from sqlalchemy.exc import OperationalError
 
-from recs_assets.campaigning import facts_of, folder_of, rules_said, said, say_storefront_names, send_time
+from recs_assets.campaigning import (
+    facts_of,
+    folder_of,
+    list_unknown_storefront_names,
+    rules_said,
+    said,
+    send_time,
+)
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.erasure import SUPPRESSED
@@ -422,7 +429,7 @@ def print_summary() -> None:
         folder = folder_of(warehouse, week, name)
         for text in said(facts_of(folder)) if folder.exists() else ():
             print(f"Campaign {name}: {text}")
-    for text in [*say_storefront_names(deployment, warehouse, week), *notes]:
+    for text in [*list_unknown_storefront_names(deployment, warehouse, week), *notes]:
         print(text)
     for sentence in warehouse.consent_sentences(week):
         print(f"Consent:   {sentence}")
