@@ -35,7 +35,7 @@ from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.reasons import Citable, Offers, slot_reasons
 from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
-from recs_assets.recommenders.base import stored
+from recs_assets.recommenders.base import rank_within, stored
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.rules.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
@@ -45,7 +45,7 @@ from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
 from recs_assets.rules.price_tags import ALL_RULES, price_tags
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.rehearsal import rehearsed
-from recs_assets.rules.review import EXCLUSIONS, in_force, review, shortage, spell_rule
+from recs_assets.rules.review import EXCLUSION_KEYS, in_force, review, shortage, spell_rule
 from recs_assets.rules.review import unknown_names as unknown_rule_names
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError, RecsError
@@ -264,10 +264,13 @@ def citable_of(context: Context, rules: Rules) -> Citable:
     return Citable(*nameable(context, rules))
 
 
-def say_storefront_names(shop: Shop, warehouse: Warehouse, week: date) -> list[str]:
+def list_unknown_storefront_names(shop: Shop, warehouse: Warehouse, week: date) -> list[str]:
     """One sentence per name in the storefront's rules that the shop does not have; none where the week's build is gone."""
     rules = Rules(items=shop.storefront.rules)
-    if not any(getattr(rules.items, key) for key in EXCLUSIONS) or not warehouse.build_path(week).exists():
+    if (
+        not any(getattr(rules.items, key) for key in EXCLUSION_KEYS)
+        or not warehouse.build_path(week).exists()
+    ):
         return []
     context = Context(warehouse.known(week, week))
     return [f"{shop.settings.storefront.name}: {text}" for text in unknown_rule_names(rules, context)]
@@ -365,7 +368,7 @@ def _predicted(
         table = predicted.table
         if predicted.item is not None:
             table = table[admit_predictions(table, predicted.item, known, shop.sensitive)]
-            table = _ranked_anew(table).rename(columns={predicted.item: "item"})
+            table = _close_ranks(table).rename(columns={predicted.item: "item"})
         outcome[known.customers["customer_id"].isin(table["customer_id"]).to_numpy()] = SELECTED
         first = {"item": None, "rank": 1, "score": np.nan, "probability": np.nan, "prediction": np.nan}
         for name, value in first.items():
@@ -415,11 +418,11 @@ def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: Sensi
     return (value < 0) | ~refused
 
 
-def _ranked_anew(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows by customer in order, whose ranks close up."""
+def _close_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by customer and rank, some of which were taken out: the ranks of those that stay close up."""
     if "rank" not in table:
         return table
-    rank = table.groupby("customer_id", sort=False).cumcount() + 1
+    rank = rank_within(table["customer_id"].to_numpy())
     return table.assign(rank=rank.astype(table["rank"].dtype))
 
 

@@ -63,7 +63,7 @@ def first_tick(text: str, zone: str, day: date) -> datetime:
     """
     minutes, hours, days, months, weekdays = _values(text)
     weekdays = {value % 7 for value in weekdays}
-    any_day, any_weekday = _unrestricted(text, days, weekdays)
+    any_day, any_weekday = _match_any_day(text, days, weekdays)
     local, hourly = ZoneInfo(zone), len(hours) == 24
     begin = min(_moments(datetime.combine(day, time()), local, hourly=False, first=True))
     for later in range(_LONGEST_WAIT + 1):
@@ -95,14 +95,14 @@ def earliest_weekday(text: str) -> int:
     """
     _, _, days, _, weekdays = _values(text)
     weekdays = {value % 7 for value in weekdays}
-    any_day, any_weekday = _unrestricted(text, days, weekdays)
+    any_day, any_weekday = _match_any_day(text, days, weekdays)
     # Every day of the month is a Monday at some time; where both days are restricted, either suffices.
     if any_weekday or not any_day:
         return 0
     return min((value - 1) % 7 for value in weekdays)
 
 
-def _unrestricted(text: str, days: set[int], weekdays: set[int]) -> tuple[bool, bool]:
+def _match_any_day(text: str, days: set[int], weekdays: set[int]) -> tuple[bool, bool]:
     """Whether any day of the month will do, and any day of the week (0 is Sunday)."""
     _, _, day_text, _, weekday_text = text.split()
     any_day = day_text == "*" or (len(days) == 31 and "*" in weekday_text)

@@ -255,7 +255,7 @@ def test_predictions_leave_out_what_lists_leave_out(build_known):
         products,
     )
 
-    def admitted(item, values):
+    def admit(item, values):
         rows = [(customer, value) for customer in ("c1", "c2") for value in values]
         table = pd.DataFrame(rows, columns=["customer_id", item])
         return (
@@ -265,17 +265,17 @@ def test_predictions_leave_out_what_lists_leave_out(build_known):
         )
 
     categories = ["CIGARETTES", "OTHER TOBACCO", "GROCERY", "BEER", "DRINKS", "TOYS"]
-    assert admitted("category", categories).to_dict() == {
+    assert admit("category", categories).to_dict() == {
         "c1": ["GROCERY", "BEER", "DRINKS", "TOYS"], "c2": ["GROCERY", "DRINKS", "TOYS"],
     }  # fmt: skip
-    assert admitted("product_id", ["p2", "p3", "p4", "p5", "p6", "p7"]).to_dict() == {
+    assert admit("product_id", ["p2", "p3", "p4", "p5", "p6", "p7"]).to_dict() == {
         "c1": ["p4", "p5", "p7"], "c2": ["p4", "p7"],
     }  # fmt: skip
 
 
 def test_ranks_close_up():
     table = pd.DataFrame({"customer_id": ["c1", "c1", "c2"], "rank": [2, 5, 3]})
-    assert campaigning._ranked_anew(table)["rank"].tolist() == [1, 2, 1]
+    assert campaigning._close_ranks(table)["rank"].tolist() == [1, 2, 1]
 
 
 def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, tmp_path):
@@ -288,9 +288,9 @@ def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, t
     )
     build = tmp_path / "build.duckdb"
     warehouse = SimpleNamespace(known=lambda *_: known, build_path=lambda _: build)
-    assert campaigning.say_storefront_names(shop, warehouse, known.as_of) == []
+    assert campaigning.list_unknown_storefront_names(shop, warehouse, known.as_of) == []
     build.touch()
-    assert campaigning.say_storefront_names(shop, warehouse, known.as_of) == [
+    assert campaigning.list_unknown_storefront_names(shop, warehouse, known.as_of) == [
         "pages.yaml: excluded_categories: the shop has no 'Cofee'; did you mean 'Coffee'?",
         "pages.yaml: excluded_brands: the shop has no 'ACME'; 'Acme' is taken for it.",
     ]

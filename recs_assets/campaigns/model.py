@@ -198,11 +198,11 @@ class Campaign(_Model):
         monday = date(2024, 1, 1)  # any will do: of windows shorter than a week none is counted in months
         ahead = horizon(self.target, monday) - datetime.combine(monday, time())
         days = math.ceil(ahead / timedelta(days=1))
+        first = earliest_weekday(self.schedule.cron)
         # In another time zone it may still be the day before, and the shop's zone is not the file's to know.
-        first = earliest_weekday(self.schedule.cron) - (self.schedule.timezone is not None)
-        if first >= days:
+        if first - (self.schedule.timezone is not None) >= days:
             raise ValueError(
-                f"schedule.cron: no week's email would be in time, because it goes out on {WEEKDAYS[earliest_weekday(self.schedule.cron)]} at the "
+                f"schedule.cron: no week's email would be in time, because it goes out on {WEEKDAYS[first]} at the "
                 f"earliest and the query looks {days} day{'s' * (days > 1)} ahead from Monday; take an earlier day, or a "
                 "longer window"
             )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import duckdb
 
-from recs_assets.sources import Source
+from recs_assets.sources import Source, some_of
 
 SHOWN = 3
 
@@ -33,7 +33,7 @@ def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> li
         ).fetchall()
     )
     lines = sum(count for _, count in others)
-    named = _join_names([f"{code} ({count})" for code, count in others])
+    named = some_of([f"{code} ({count})" for code, count in others], SHOWN)
     if currency is None and others:
         origin = (
             f"The shop's currency is unknown, because the orders name several: {named}. Their amounts count as "
@@ -84,10 +84,12 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
         sentences = []
         if kept:
             look, verb = _look(kept)
-            sentences.append(f"{look} none and {verb} neither learned from nor offered: {_join_names(kept)}.")
+            sentences.append(
+                f"{look} none and {verb} neither learned from nor offered: {some_of(kept, SHOWN)}."
+            )
         if suspected:
             look, verb = _look(suspected)
-            sentences.append(f"{look} none but {verb} offered: {_join_names(suspected)}.")
+            sentences.append(f"{look} none but {verb} offered: {some_of(suspected, SHOWN)}.")
         if sentences:
             sentences.append(
                 "Say in source.toml which are none (not_products); recs.not_products has the signs."
@@ -149,10 +151,3 @@ def wholesale_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -
 def _look(names: Sequence[str]) -> tuple[str, str]:
     """Subject and verb of a sentence on so many products."""
     return ("1 product looks like", "is") if len(names) == 1 else (f"{len(names)} products look like", "are")
-
-
-def _join_names(names: Iterable[str]) -> str:
-    """The first names, and how many there are beside them."""
-    names = list(names)
-    rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + rest

@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import citable_of, say_storefront_names, storefront_context
+from recs_assets.campaigning import citable_of, list_unknown_storefront_names, storefront_context
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
@@ -144,7 +144,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         context.log.info(f"This week's lists are made by {chosen}.")
         rules = deployment.storefront.rule_set(LIST_LENGTH)
         facts = storefront_context(deployment, warehouse, week, week, rules)
-        for problem in say_storefront_names(deployment, warehouse, week):
+        for problem in list_unknown_storefront_names(deployment, warehouse, week):
             context.log.warning(problem)
         choices = [
             _chosen(_pool(warehouse, week, known, chosen, first, last), facts, rules, first, last)

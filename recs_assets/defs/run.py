@@ -26,9 +26,9 @@ from recs_assets.campaigning import (
     attention,
     facts_of,
     folder_of,
+    list_unknown_storefront_names,
     rules_said,
     said,
-    say_storefront_names,
     send_time,
 )
 from recs_assets.defs.deployment import Deployment
@@ -464,7 +464,7 @@ def print_summary() -> None:
         for text in said(found):
             if text not in attention(found):
                 print(f"Campaign {name}: {text}")
-    for text in [*say_storefront_names(deployment, warehouse, week), *notes]:
+    for text in [*list_unknown_storefront_names(deployment, warehouse, week), *notes]:
         print(text)
     for sentence in warehouse.consent_sentences(week):
         print(f"Consent:   {sentence}")

@@ -18,7 +18,7 @@ from recs_assets.rules.pipeline import TOO_FEW, Selection, by_segment, idle_rule
 LOOKED_AT = 200
 # Names that the shop lacks, by key.
 NAMES_SHOWN = 20
-EXCLUSIONS = ("excluded_categories", "excluded_brands", "excluded_products")
+EXCLUSION_KEYS = ("excluded_categories", "excluded_brands", "excluded_products")
 # Categories of a vertical that a sentence names.
 CATEGORIES_SHOWN = 10
 
@@ -45,14 +45,14 @@ def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: 
         candidates: the same.
         selection: what `select` made of them.
     """
-    problems, notes = unknown_names(rules, context), [*_say_lists_replaced(rules)]
+    problems, notes = unknown_names(rules, context), [*_compare_exclusions(rules)]
     for name, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
         where = f"segments.{name}." if name else ""
         given = rules if not name else rules.segments[name]
-        problems += [f"{where}{text}" for text in _say_rules_nothing_passes(own, context)]
+        problems += [f"{where}{text}" for text in _find_impossible_rules(own, context)]
         problems += [f"{where}{text}" for text in _without_effect(own, given, context)]
         problems += [f"{where}{text}" for text in _pins(own, context, selection, members)]
-        notes += [f"{where}{text}" for text in _say_limits_raised(own, context, candidates)]
+        notes += [f"{where}{text}" for text in _explain_limits(own, context, candidates)]
         notes += [f"{where}{text}" for text in _no_discovery(own, context, selection, members)]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
 
@@ -70,7 +70,7 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
     found = [("segments", name) for name in rules.segments]
     for part in (rules, *rules.segments.values()):
         found += [("pinned", pin.product) for pin in part.slots.pinned]
-        for key in EXCLUSIONS:
+        for key in EXCLUSION_KEYS:
             found += [(key, name) for name in getattr(part.items, key)]
     lacking: dict[str, list[str]] = {}
     for key, name in dict.fromkeys(found):
@@ -119,17 +119,17 @@ def _instead(key: str, name: str, have: Collection[str]) -> str:
     return "." if near is None else f"; did you mean {near!r}?"
 
 
-def _say_rules_nothing_passes(rules: Rules, context: Context) -> Iterator[str]:
+def _find_impossible_rules(rules: Rules, context: Context) -> Iterator[str]:
     """Product rules that no product passes."""
     for rule in ORDER:
         if rule.kind == "product" and (keep := rule.apply(context, rules)) is not None and not keep.any():
             yield f"{spell_rule(rule.name)}: none of the shop's {len(keep):,} products passes it."
 
 
-def _say_lists_replaced(rules: Rules) -> Iterator[str]:
+def _compare_exclusions(rules: Rules) -> Iterator[str]:
     """Exclusions for everybody that a segment's own list leaves out."""
     for name, part in rules.segments.items():
-        for key in EXCLUSIONS:
+        for key in EXCLUSION_KEYS:
             own = {folded(value) for value in getattr(part.items, key)}
             lost = [value for value in getattr(rules.items, key) if folded(value) not in own]
             if key in part.items.model_fields_set and lost:
@@ -201,7 +201,7 @@ def _pins(rules: Rules, context: Context, selection: Selection, members: np.ndar
         yield f"slots.pinned: {own[0]} stands in no list: {why}."
 
 
-def _say_limits_raised(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
+def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
     """Limits that the shop cannot meet."""
     most, k = limits_in_force(candidates, context, rules), rules.slots.k
     asked = {

@@ -511,7 +511,7 @@ def land(
         gone = None if erased is None else _erased_rows(session, source, table, sql, erased, data_dir, root)
         renamed: dict[str, str] = {}
         if gone is not None and (table_name, "customer_id") in _BY_ADDRESS:
-            renamed = _renamed(session, source, table, sql, erased, gone[1], data_dir, root)
+            renamed = _rename_forgotten(session, source, table, sql, erased, gone[1], data_dir, root)
             # What they did is not kept; that they said no is counted.
             gone = gone[0], [] if table_name == "consents" else [FORGOTTEN]
         with _files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
@@ -749,7 +749,7 @@ def _erased_rows(
     return column, [value for (value,) in values]
 
 
-def _renamed(
+def _rename_forgotten(
     session: duckdb.DuckDBPyConnection,
     source: Source,
     table: Table,

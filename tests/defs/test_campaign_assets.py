@@ -200,13 +200,13 @@ def test_a_schedule_is_skipped_once_its_window_is_over() -> None:
     )
     schedule = next(one for one in campaign_schedules(deployment) if one.name == "campaign_buy_it_again")
 
-    def ticked(month: int, day: int) -> dg.RunRequest | dg.SkipReason:
+    def tick(month: int, day: int) -> dg.RunRequest | dg.SkipReason:
         return schedule(
             dg.build_schedule_context(scheduled_execution_time=datetime(2025, month, day, 6, tzinfo=UTC))
         )
 
-    assert ticked(6, 25).partition_key == "2025-06-02"
-    skipped = ticked(7, 2)
+    assert tick(6, 25).partition_key == "2025-06-02"
+    skipped = tick(7, 2)
     assert isinstance(skipped, dg.SkipReason)
     assert skipped.skip_message.startswith(
         "The campaign buy_it_again of the week 2025-06-02 would go out on 2025-07-02 at 06:00 (UTC), when the 28 days "
