@@ -30,11 +30,11 @@ class Space:
 
     Attributes:
         view: the lists it is there for: what it is judged by.
-        values: parameter -> values.
+        grid: parameter -> values.
     """
 
     view: View
-    values: Mapping[str, tuple[float, ...]]
+    grid: Mapping[str, tuple[float, ...]]
 
 
 # The recommenders whose settings decide; of the others none was seen to matter (docs/recommenders.md).
@@ -165,7 +165,7 @@ def search(
     halves = [np.sort(mixed[part::2]) for part in range(2)]
     found, record = {name: dict(parameters) for name, parameters in held.items()}, []
     for name, space in spaces.items():
-        today = {key: getattr(make(name, held.get(name, {})), key) for key in space.values}
+        today = {key: getattr(make(name, held.get(name, {})), key) for key in space.grid}
         tried = [today, *_draws(space, today, trials, seed)]
         values = [_values(make(name, parameters), known, true, space.view, halves) for parameters in tried]
         record += [
@@ -184,7 +184,7 @@ def search(
 
 def _draws(space: Space, today: Mapping[str, float], trials: int, seed: int) -> list[dict[str, float]]:
     """Distinct settings of a space other than today's, in a seeded order."""
-    every = [dict(zip(space.values, one, strict=True)) for one in itertools.product(*space.values.values())]
+    every = [dict(zip(space.grid, one, strict=True)) for one in itertools.product(*space.grid.values())]
     others = [one for one in every if one != today]
     order = np.random.default_rng(seed).permutation(len(others))[:trials]
     return [others[number] for number in order]
