@@ -28,7 +28,7 @@ from recs_assets.interactions import PURCHASE, Events, Known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.shape import Parameters, Shape, settings_for
 
-NAMES = ("popularity", "item_knn", "user_knn", "als", "ease", "lightfm")
+NAMES = ("popularity", "item_knn", "user_knn", "als", "ease", "graph_filter", "lightfm")
 ANCHOR = date(2024, 1, 1)
 K = 20
 # Customers whose lists are alive at once.

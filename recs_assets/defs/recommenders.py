@@ -49,7 +49,7 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
         week, settings = week_of(context), deployment.settings
         metadata: dict[str, float | int | str] = {}
         anchors, settled = anchors_of(deployment, week, name), tuned(deployment, warehouse, week)
-        if settled.stale:
+        if settled.stale and name == next(iter(REGISTRY)):  # once, not for every recommender
             context.log.warning(f"Gate search: {settled.stale}.")
         for anchor in anchors:
             warehouse.known(week, anchor)  # read one after the other; the threads find them cached

@@ -71,6 +71,15 @@ SPACES: dict[str, Space] = {
             "half_life_days": HALF_LIVES,
         },
     ),
+    "graph_filter": Space(
+        "new",
+        {
+            "factors": (64, 128, 256),
+            "smooth": (0.0, 0.1, 0.3, 1.0, 3.0),
+            "popularity_power": (0.0, 0.25, 0.5),
+            "half_life_days": HALF_LIVES,
+        },
+    ),
 }
 
 

@@ -68,7 +68,7 @@ def settings_for(shape: Shape) -> Parameters:
 
     A shop that lives on repeats, or that has sold too little to tell, keeps the defaults. Where hardly
     anything is bought twice, every purchase says the same, so that ALS has to trust it (alpha 40) and can
-    afford more dimensions, and EASE shrinks less. Where, in addition, most products have a handful of
+    afford more dimensions, as can the graph filter, and EASE shrinks less. Where, in addition, most products have a handful of
     buyers, BM25 must not prefer the rare, and the products that count are no longer a head of 4,000.
 
     `docs/recommenders.md` has the figures.
@@ -78,10 +78,11 @@ def settings_for(shape: Shape) -> Parameters:
     once: Parameters = {
         "als": {"alpha": 40.0, "regularization": 100.0, "factors": 128},
         "ease": {"regularization": 200.0},
+        "graph_filter": {"factors": 256},
     }
     if shape.density >= SPARSE:
         return once
-    return {
+    return once | {
         "als": once["als"] | {"factors": 256},
         "ease": once["ease"] | {"head": 8000},
         "item_knn": {"b": 0.2, "neighbours": 200},

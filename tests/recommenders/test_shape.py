@@ -3,7 +3,11 @@ import pytest
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.shape import Shape, settings_for
 
-ONCE = {"als": {"alpha": 40, "regularization": 100, "factors": 128}, "ease": {"regularization": 200}}
+ONCE = {
+    "als": {"alpha": 40, "regularization": 100, "factors": 128},
+    "ease": {"regularization": 200},
+    "graph_filter": {"factors": 256},
+}
 
 
 def test_shape_by_hand(shop):
@@ -38,6 +42,7 @@ def test_shape_by_hand(shop):
             {
                 "als": {"alpha": 40, "regularization": 100, "factors": 256},
                 "ease": {"regularization": 200, "head": 8000},
+                "graph_filter": {"factors": 256},
                 "item_knn": {"b": 0.2, "neighbours": 200},
             },
         ),
