@@ -9,8 +9,14 @@ between two [-1]) and `keyset/<name>_keyset_<fold>.json` (train, val, test users
 Baskets are aligned at the right: a customer's n-th basket from the end falls in the n-th week
 before the end, the future basket in the last week. So the weekly anchors are the protocol: the
 week of `--as-of` has its test anchor one week earlier, everything before it is known, and the
-future baskets are the label window. Nothing else is told to the pipeline, in particular no
-future basket of a training user (the reality check's learners may use those).
+future baskets are the label window. There are two regimes:
+
+- `--regime history` (the default): nothing else is told to the pipeline, in particular no future basket of a
+  training user.
+- `--regime labels`: the reality check's learners may use those. Per fold, the baskets of its training
+  users fall one week earlier, so that their future is what the kept training anchor asks for;
+  nobody else's is told. The ranker that is scored is stopped on that anchor, as ever, and then fitted again with
+  it (`regrown` with the earlier anchor, `regrown_latest` on it alone).
 """
 
 from __future__ import annotations
@@ -22,8 +28,8 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -32,8 +38,13 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
+from recs_assets.learning import Anchor, together
+from recs_assets.learning import score as ranker_scores
+from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within
+from recs_assets.settings import Settings
+from recs_assets.shop import RANKER, Shop
 from recs_assets.warehouse import Warehouse
 
 KS = (10, 20)
@@ -109,20 +120,41 @@ def _inner(baskets: list[list[int]]) -> list[list[int]]:
     return [basket for basket in baskets if basket and basket != [-1]]
 
 
-def convert(data: Dataset, folder: Path, as_of: date) -> None:
+def sample(data: Dataset, users: int, seed: int = 0) -> Dataset:
+    """So many users of a data set, drawn by lot; folds keep theirs of them."""
+    drawn = np.random.default_rng(seed).permutation(sorted(data.history))[:users].tolist()
+    chosen = set(drawn)
+    folds = [
+        Fold(
+            *([user for user in part if user in chosen] for part in (fold.train, fold.validation, fold.test))
+        )
+        for fold in data.folds
+    ]
+    return Dataset(
+        {user: baskets for user, baskets in data.history.items() if user in chosen},
+        {user: basket for user, basket in data.future.items() if user in chosen},
+        folds,
+        data.n_items,
+    )
+
+
+def convert(data: Dataset, folder: Path, as_of: date, earlier: Collection[str] = ()) -> None:
     """Write the data set as a canonical shop: customers, products, orders, order_items (Parquet).
 
     Args:
         data: what to convert.
         folder: where to; made if missing.
         as_of: the Monday after the last week.
+        earlier: users whose baskets all fall a week earlier, the future one in the last known week.
     """
+    early = set(earlier)
     orders, lines = [], []
     for user, history in data.history.items():
         for back, basket in enumerate([data.future[user], *reversed(history)], start=1):
+            weeks = back + (user in early)
             order = f"{user}-{len(history) + 2 - back:04d}"
             # Wednesday noon: no time zone moves it out of its week.
-            day = as_of - timedelta(days=7 * back - 2)
+            day = as_of - timedelta(days=7 * weeks - 2)
             orders.append((order, user, datetime(day.year, day.month, day.day, 12)))
             lines += [(order, str(item)) for item in basket]
     folder.mkdir(parents=True, exist_ok=True)
@@ -190,6 +222,41 @@ def pipeline_lists(home: Path, as_of: date) -> tuple[dict[str, pd.DataFrame], np
         known.customers["customer_id"].to_numpy(dtype=object),
         known.products["product_id"].to_numpy(dtype=object),
     )
+
+
+def regrown_lists(shop: Path, home: Path, as_of: date, customers: int) -> dict[str, pd.DataFrame]:
+    """Lists of the ranker at the test anchor, fitted again with the kept training anchor.
+
+    Returns:
+        `regrown`: on every training anchor; `regrown_latest`: on the kept one alone. Frames as `pipeline_lists`.
+    """
+    settings = Settings(
+        data=shop,
+        home=home / "backtest",
+        horizon_days=HORIZON.days,
+        timezone="UTC",
+        first_week=as_of - timedelta(weeks=1),
+        evaluation_customers=customers,
+    )
+    place = Shop.from_settings(settings)
+    warehouse, test = place.warehouse(), place.test_anchors(as_of)[0]
+    anchors = place.train_anchors(test)
+    rows = RANKER.training_rows // len(anchors)
+    kept, *earlier = (Anchor(place, warehouse, as_of, anchor) for anchor in anchors)
+    lessons, whole = [one.lesson(rows) for one in earlier], kept.lesson(None)
+    again = whole.take(*kept.sample(rows))
+    stopped = Ranker(RANKER, settings.seed, settings.threads).fit(
+        **together(lessons), valid=(whole.frame, whole.label, whole.group)
+    )
+    tested = Anchor(place, warehouse, as_of, test)
+    lists = {}
+    for name, taught in (("regrown", [*lessons, again]), ("regrown_latest", [again])):
+        model = Ranker(RANKER, settings.seed, settings.threads).fit(
+            **together(taught), rounds=stopped.rounds_, used=stopped.used_
+        )
+        scores = ranker_scores(model, warehouse, as_of, test, tested.candidates)
+        lists[name] = tested.candidates.ranked(scores, max(KS))[["customer", "product", "rank"]]
+    return lists
 
 
 def score(
@@ -391,23 +458,63 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder in the layout above")
     parser.add_argument("--home", type=Path, required=True, help="folder for the shop and the run; kept")
     parser.add_argument("--as-of", type=date.fromisoformat, default=date(2024, 1, 1), help="a Monday")
+    parser.add_argument("--regime", choices=("history", "labels"), default="history")
+    parser.add_argument("--users", type=int, help="a sample of so many; the figures are the sample's")
+    parser.add_argument("--folds", help="numbers, separated by commas; all without")
     parser.add_argument("--score-only", action="store_true", help="the week has run already")
     parser.add_argument("--seed", type=int, default=0, help="of the intervals")
     parsed = parser.parse_args(arguments)
     if parsed.as_of.weekday() != 0:
         parser.error(f"--as-of {parsed.as_of} is not a Monday")
     data = read_dataset(parsed.data)
-    shop, home = parsed.home.resolve() / "shop", parsed.home.resolve() / "recs"
-    _say(f"{len(data.history):,} users, {data.n_items:,} items, {len(data.folds)} folds.")
-    if not parsed.score_only:
-        convert(data, shop, parsed.as_of)
-        _say(f"Shop written to {shop}.")
-        seconds = run_week(shop, home, parsed.as_of, len(data.history))
-        _say(f"The week took {seconds:.0f} s.")
-    table = summary(evaluate(data, *pipeline_lists(home, parsed.as_of)), parsed.seed)
+    everybody = len(data.history)
+    if parsed.users is not None:
+        data = sample(data, parsed.users, parsed.seed)
+    numbers = (
+        range(len(data.folds)) if parsed.folds is None else [int(one) for one in parsed.folds.split(",")]
+    )
+    data = replace(data, folds=[data.folds[number] for number in numbers])
+    some = "" if len(data.history) == everybody else f" (a sample of {everybody:,})"
+    _say(
+        f"{len(data.history):,} users{some}, {data.n_items:,} items, {len(data.folds)} folds, {parsed.regime}."
+    )
+    if parsed.regime == "history":
+        parts = [_regime(data, (), parsed.home.resolve(), parsed)]
+    else:
+        parts = [
+            _regime(
+                replace(data, folds=[fold]),
+                fold.train,
+                parsed.home.resolve() / f"fold-{number}",
+                parsed,
+            )
+            for number, fold in zip(numbers, data.folds, strict=True)
+        ]
+    results = {
+        name: pd.concat([part[name].assign(fold=number) for number, part in enumerate(parts)])
+        if parsed.regime == "labels"
+        else parts[0][name]
+        for name in parts[0]
+    }
+    table = summary(results, parsed.seed)
     table.to_csv(parsed.home / "next_basket.csv", index_label="model")
     _say("\n" + markdown(table))
     return 0
+
+
+def _regime(
+    data: Dataset, earlier: Collection[str], home: Path, parsed: argparse.Namespace
+) -> dict[str, pd.DataFrame]:
+    """Results of one converted shop, as `evaluate`."""
+    shop, recs = home / "shop", home / "recs"
+    if not parsed.score_only:
+        convert(data, shop, parsed.as_of, earlier)
+        _say(f"Shop written to {shop}.")
+        _say(f"The week took {run_week(shop, recs, parsed.as_of, len(data.history)):.0f} s.")
+    lists, customers, products = pipeline_lists(recs, parsed.as_of)
+    if earlier:
+        lists |= regrown_lists(shop, recs, parsed.as_of, len(data.history))
+    return evaluate(data, lists, customers, products)
 
 
 def _say(text: str) -> None:

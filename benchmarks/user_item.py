@@ -13,6 +13,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields, replace
 from datetime import date
 from pathlib import Path
 
@@ -21,14 +22,19 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation import metrics
+from recs_assets.evaluation.evaluate import sample_customers
+from recs_assets.evaluation.tuning import SPACES, Space, search
 from recs_assets.interactions import PURCHASE, Events, Known
 from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.shape import Parameters, Shape, settings_for
 
-NAMES = ("popularity", "item_knn", "user_knn", "als", "ease", "lightfm")
+NAMES = ("popularity", "item_knn", "user_knn", "als", "ease", "graph_filter", "lightfm")
 ANCHOR = date(2024, 1, 1)
 K = 20
 # Customers whose lists are alive at once.
 BLOCK = 20_000
+# Customers that judge the settings of a search.
+SEARCH_CUSTOMERS = 4_000
 
 
 def read_pairs(path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -87,19 +93,72 @@ def read_split(folder: Path) -> tuple[Known, sparse.csr_matrix]:
     return Known(ANCHOR, customers, products, events), truth
 
 
-def run(folder: Path, names: Sequence[str] = NAMES, seed: int = 0, threads: int = 2) -> pd.DataFrame:
-    """Fit every recommender with its defaults and score it.
+def searched(known: Known, names: Sequence[str], seed: int, threads: int, trials: int) -> Parameters:
+    """The settings that the search of the `research` job chooses without the test pairs: a fifth of each
+    user's training pairs, drawn by lot, stands for the window after a training anchor."""
+    events = known.events
+    held = np.random.default_rng(seed).random(len(events)) < 0.2
+    earlier = Events(*(getattr(events, field.name)[~held] for field in fields(Events)))
+    truth = sparse.csr_matrix(
+        (np.ones(held.sum(), dtype=np.float32), (events.customer[held], events.product[held])),
+        shape=(known.n_customers, known.n_products),
+    )
+    customers = sample_customers(known.customers["customer_id"].tolist(), SEARCH_CUSTOMERS, seed)
+    narrowed = replace(known, events=earlier)
+    found = search(
+        lambda name, parameters: REGISTRY[name].make(seed, 200, threads).set_params(**parameters),
+        narrowed,
+        truth,
+        customers,
+        ANCHOR,
+        settings_for(Shape.of(narrowed)),
+        trials=trials,
+        seed=seed,
+        # All was bought on one day: half-lives have nothing to decide.
+        spaces={
+            name: Space("new", {key: tried for key, tried in space.grid.items() if key != "half_life_days"})
+            for name, space in SPACES.items()
+            if name in names and set(space.grid) != {"half_life_days"}
+        },
+        say=lambda text: _say(f"{text}\n"),
+    )
+    return found.parameters
+
+
+def run(
+    folder: Path,
+    names: Sequence[str] = NAMES,
+    seed: int = 0,
+    threads: int = 2,
+    settings: str = "rule",
+    trials: int = 12,
+) -> pd.DataFrame:
+    """Fit every recommender and score it.
+
+    Args:
+        folder: with the two files.
+        names: of the recommenders.
+        seed: of their fits, and of the search.
+        threads: of their fits.
+        settings: "defaults"; "rule": those that follow from the shape of the data, as for a shop without a
+            search; "search": searched among the training pairs, from the rule's on.
+        trials: settings searched of each.
 
     Returns:
         Index: recommender, best Recall@20 first. Columns recall@20 (hits / test items), ndcg@20
         (ideal: min(20, test items) hits), users, fit_seconds, recommend_seconds.
     """
     known, truth = read_split(folder)
+    parameters: Parameters = {}
+    if settings == "search":
+        parameters = searched(known, names, seed, threads, trials)
+    elif settings == "rule":
+        parameters = settings_for(Shape.of(known))
     users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
     rows = {}
     for name in names:
         started = time.monotonic()
-        model = REGISTRY[name].make(seed, 200, threads).fit(known)
+        model = REGISTRY[name].make(seed, 200, threads).set_params(**parameters.get(name, {})).fit(known)
         fitted = time.monotonic()
         parts: dict[tuple[str, int], list[np.ndarray]] = {("recall", K): [], ("ndcg", K): []}
         for start in range(0, len(users), BLOCK):
@@ -113,8 +172,7 @@ def run(folder: Path, names: Sequence[str] = NAMES, seed: int = 0, threads: int 
             "fit_seconds": fitted - started,
             "recommend_seconds": time.monotonic() - fitted,
         }
-        sys.stdout.write(f"{name}: {rows[name][f'recall@{K}']:.4f} / {rows[name][f'ndcg@{K}']:.4f}\n")
-        sys.stdout.flush()
+        _say(f"{name}: {rows[name][f'recall@{K}']:.4f} / {rows[name][f'ndcg@{K}']:.4f}\n")
     table = pd.DataFrame(rows).T.rename_axis("recommender")
     return table.astype({"users": int}).sort_values(f"recall@{K}", ascending=False)
 
@@ -129,18 +187,25 @@ def markdown(table: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def _say(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Read, fit, score, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.user_item", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with train.txt and test.txt")
     parser.add_argument("--only", default=",".join(NAMES), help="recommenders, separated by commas")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--settings", choices=("defaults", "rule", "search"), default="rule")
+    parser.add_argument("--trials", type=int, default=12, help="of the search, per recommender")
     parser.add_argument("--threads", type=int, default=2)
     parsed = parser.parse_args(arguments)
     names = parsed.only.split(",")
     if unknown := sorted(set(names) - set(REGISTRY)):
         parser.error(f"--only names {unknown}; there are {', '.join(REGISTRY)}")
-    table = run(parsed.data, names, parsed.seed, parsed.threads)
+    table = run(parsed.data, names, parsed.seed, parsed.threads, parsed.settings, parsed.trials)
     sys.stdout.write(f"\n{int(table['users'].iloc[0]):,} test users\n\n{markdown(table)}\n")
     return 0
 

@@ -18,14 +18,16 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.evaluation.evaluate import sample_customers
+from recs_assets.evaluation.tuning import Search
 from recs_assets.interactions import Known
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import selected
 from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import load_model, read_lists, write_lists
+from recs_assets.recommenders.artefacts import load_model, read_lists, read_parameters, write_lists
 from recs_assets.recommenders.base import VIEWS, Recommender, View
+from recs_assets.recommenders.shape import Parameters, Shape, settings_for
 from recs_assets.shop import RANKER, Shop
 from recs_assets.warehouse import Warehouse
 
@@ -42,10 +44,62 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 # -- what the recommenders left ----------------------------------------------------------------
 
 
-def make(shop: Shop, name: str) -> Recommender:
-    """An unfitted recommender with this shop's seed, basket cap and threads."""
+def make(shop: Shop, name: str, parameters: Parameters | None = None) -> Recommender:
+    """An unfitted recommender with this shop's seed, basket cap and threads, and with what `tuned` says."""
     settings = shop.settings
-    return REGISTRY[name].make(settings.seed, settings.max_basket_lines, settings.threads)
+    made = REGISTRY[name].make(settings.seed, settings.max_basket_lines, settings.threads)
+    return made.set_params(**(parameters or {}).get(name, {}))
+
+
+def search_path(warehouse: Warehouse, week: date) -> Path:
+    return warehouse.week_dir(week) / "models" / "recommender_search.json"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The recommenders' settings of a week.
+
+    Attributes:
+        parameters: what replaces the defaults.
+        why: one sentence: by which search or rule.
+        stale: why the newest search is not used; None where it is, or where there is none.
+    """
+
+    parameters: Parameters
+    why: str
+    stale: str | None = None
+
+
+def tuned(shop: Shop, warehouse: Warehouse, week: date) -> Tuned:
+    """The settings that every recommender is fitted with at every anchor of the week.
+
+    Those of the newest search that has seen nothing of a label window in which the week's models are tested,
+    as long as the shop is still like the one it was made for; else those of the rule
+    (`recommenders.shape`), by the shape at the week's earliest anchor. The search is kept with this
+    week's models, too, so that it outlives the folder of its own week.
+    """
+    shape = Shape.of(warehouse.known(week, min(shop.anchors(week))))
+    by_rule = f"settings by rule: density {shape.density:.2g}, repeat share {shape.repeat_share:.2f}"
+    found = _newest_search(warehouse, min(shop.test_anchors(week)))
+    own = search_path(warehouse, week)
+    if found is None:
+        return Tuned(settings_for(shape), by_rule)
+    if unlike := found.shape.unlike(shape):
+        return Tuned(
+            settings_for(shape),
+            by_rule,
+            f"the search of {found.anchor} is not used: {unlike}; run the job `research` again",
+        )
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_text(found.to_json(), "utf-8")
+    return Tuned(found.parameters, f"settings by the search of {found.anchor}")
+
+
+def _newest_search(warehouse: Warehouse, before: date) -> Search | None:
+    """Of the searches kept with any week's models, that with the latest window that ends at or before a date."""
+    kept = sorted((warehouse.home / "weeks").glob("*/models/recommender_search.json"))
+    found = [Search.from_json(path.read_text("utf-8"), path) for path in kept]
+    return max((one for one in found if one.until <= before), key=lambda one: one.until, default=None)
 
 
 def lists_path(warehouse: Warehouse, week: date, name: str, anchor: date, view: View) -> Path:
@@ -59,6 +113,11 @@ def model_path(warehouse: Warehouse, week: date, name: str) -> Path:
 def load_fitted(shop: Shop, warehouse: Warehouse, week: date, name: str, known: Known) -> Recommender:
     """The recommender as fitted at the week's own anchor."""
     return load_model(make(shop, name), model_path(warehouse, week, name), known)
+
+
+def fitted_parameters(warehouse: Warehouse, week: date, name: str) -> Parameters:
+    """What the week's recommender was fitted with, for another fit like it."""
+    return {name: read_parameters(model_path(warehouse, week, name))}
 
 
 def load_all_fitted(shop: Shop, warehouse: Warehouse, week: date, known: Known) -> dict[str, Recommender]:

@@ -23,8 +23,14 @@ from recs_assets.defs.publish import cache_assets, published_gate, snapshot_asse
 from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
 from recs_assets.defs.results import result_assets
-from recs_assets.defs.schedules import backtest_job, new_files_sensor, weekly_job, weekly_schedule
-from recs_assets.defs.search import search_asset
+from recs_assets.defs.schedules import (
+    backtest_job,
+    new_files_sensor,
+    research_job,
+    weekly_job,
+    weekly_schedule,
+)
+from recs_assets.defs.search import recommender_search_asset, search_asset
 from recs_assets.settings import Settings
 from recs_assets.warehouse import Warehouse, writer_lock
 
@@ -56,6 +62,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *recommender_assets(deployment),
             ranker_asset(deployment),
             search_asset(deployment),
+            recommender_search_asset(deployment),
             evaluation_asset(deployment),
             *result_assets(deployment),
             *campaign_assets(deployment),
@@ -66,7 +73,12 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *export_assets(deployment),
         ],
         asset_checks=[landing_gate(deployment), published_gate(deployment)],
-        jobs=[weekly_job(deployment), backtest_job(deployment), *campaign_jobs(deployment)],
+        jobs=[
+            weekly_job(deployment),
+            backtest_job(deployment),
+            research_job(deployment),
+            *campaign_jobs(deployment),
+        ],
         schedules=[weekly_schedule(deployment), *campaign_schedules(deployment)],
         sensors=[new_files_sensor(deployment)],
         resources={"warehouse": warehouse, "dbt": DbtCliResource(project_dir=dbt_project())},

@@ -41,6 +41,16 @@ def backtest_job(deployment: Deployment):
     )
 
 
+def research_job(deployment: Deployment):
+    return dg.define_asset_job(
+        "research",
+        selection=dg.AssetSelection.groups(RESEARCH),
+        description="The searches for better settings, on a week that has run; started by hand.",
+        tags={"dagster/max_runtime": str(8 * 3600)},
+        executor_def=dg.in_process_executor,
+    )
+
+
 def weekly_schedule(deployment: Deployment) -> dg.ScheduleDefinition:
     """Monday 06:00 in the shop's time zone, for the week that starts on that day."""
 

@@ -1,7 +1,7 @@
-"""A small seeded search of the ranker's hyper-parameters; never part of the weekly run."""
+"""Small seeded searches of the settings of recommenders and ranker; never part of the weekly run."""
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 import numpy as np
@@ -9,10 +9,12 @@ import numpy as np
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import RANKER_KEY
+from recs_assets.defs.recommenders import FEATURES
 from recs_assets.evaluation import metrics
-from recs_assets.evaluation.evaluate import truths
+from recs_assets.evaluation.evaluate import sample_customers, truths
 from recs_assets.evaluation.promotion import with_purchases
-from recs_assets.learning import Anchor, together
+from recs_assets.evaluation.tuning import search
+from recs_assets.learning import Anchor, make, search_path, together, tuned
 from recs_assets.ranking.ranker import Ranker, RankerConfig
 from recs_assets.shop import RANKER
 from recs_assets.warehouse import Warehouse
@@ -24,6 +26,13 @@ class SearchConfig(dg.Config):
     """What a search may cost."""
 
     trials: int = 20
+
+
+class RecommenderSearchConfig(dg.Config):
+    """What a search may cost: settings tried per recommender, and customers to judge them by."""
+
+    trials: int = 12
+    customers: int = 4000
 
 
 def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
@@ -97,6 +106,61 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return ranker_search
+
+
+def recommender_search_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey([RESEARCH, "recommender_search"]),
+        deps=FEATURES,
+        **deployment.weekly,
+        group_name=RESEARCH,
+        kinds={"python"},
+        description="The recommenders' telling settings, tried at the latest training anchor, never at the test "
+        "anchor. Half of the customers choose, the other half confirm. What is proven better is kept with the week's "
+        "models and used from the next run on, until the shop is another.",
+    )
+    def recommender_search(
+        context: dg.AssetExecutionContext,
+        config: RecommenderSearchConfig,
+        warehouse: dg.ResourceParam[Warehouse],
+    ) -> dg.MaterializeResult:
+        week, settings = week_of(context), deployment.settings
+        test = min(deployment.test_anchors(week))
+        anchor = deployment.train_anchors(test)[0]
+        known = warehouse.known(week, anchor)
+        ids = known.customers["customer_id"].to_numpy()
+        there = np.flatnonzero(known.customers["learned_from"])
+        found = search(
+            lambda name, parameters: make(deployment, name, {name: dict(parameters)}),
+            known,
+            warehouse.truth(week, anchor, deployment.horizon_days),
+            there[sample_customers(ids[there], config.customers, settings.seed)],
+            anchor + timedelta(days=deployment.horizon_days),
+            tuned(deployment, warehouse, week).parameters,
+            trials=config.trials,
+            seed=settings.seed,
+            say=context.log.info,
+        )
+        path = search_path(warehouse, week)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(found.to_json(), "utf-8")
+        return dg.MaterializeResult(
+            metadata={
+                "parameters": dg.MetadataValue.json(found.parameters),
+                "trials": dg.MetadataValue.md(
+                    markdown_table(
+                        ["recommender", "settings", "MAP@12, half that chooses", "half that confirms"],
+                        [
+                            (one.recommender, json.dumps(one.parameters), one.chooses, one.confirms)
+                            for one in found.trials
+                        ],
+                    )
+                ),
+                "file": dg.MetadataValue.path(str(path)),
+            }
+        )
+
+    return recommender_search
 
 
 def _material(deployment: Deployment, warehouse: Warehouse, week: date) -> tuple[Anchor, list]:

@@ -25,6 +25,7 @@ from recs_assets.learning import (
     SOURCES,
     Lesson,
     candidates_of,
+    fitted_parameters,
     frames,
     listed_customers,
     lists_path,
@@ -274,7 +275,14 @@ class Products(Task):
                 known, admitted = self.known(anchor), self.admitted(anchor)
                 names = ("repurchase",) if self.view == "repeat" else () if admitted.all() else REMADE
                 narrow = replace(known, products=known.products.assign(available=known.available & admitted))
-                self._remade = {anchor: {name: make(self.shop, name).fit(narrow) for name in names}}
+                self._remade = {
+                    anchor: {
+                        name: make(self.shop, name, fitted_parameters(self.warehouse, self.week, name)).fit(
+                            narrow
+                        )
+                        for name in names
+                    }
+                }
             return self._remade[anchor]
 
     def pool(self, anchor: date, first: int, last: int) -> Candidates:

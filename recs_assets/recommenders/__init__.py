@@ -15,6 +15,7 @@ from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.content import Content
 from recs_assets.recommenders.ease import EASE
+from recs_assets.recommenders.graph_filter import GraphFilter
 from recs_assets.recommenders.item_knn import ItemKNN
 from recs_assets.recommenders.lightfm_warp import LightFMWarp
 from recs_assets.recommenders.new_arrivals import NewArrivals
@@ -81,6 +82,11 @@ REGISTRY: dict[str, Entry] = {
     ),
     "ease": Entry(
         lambda seed, lines, threads: EASE(), "cf", "Customers who bought {because} choose this next to it"
+    ),
+    "graph_filter": Entry(
+        lambda seed, lines, threads: GraphFilter(seed=seed),
+        "cf",
+        "Bought by customers who share {because} with you",
     ),
     "content": Entry(lambda seed, lines, threads: Content(seed=seed), "content", "Similar to {because}"),
     "lightfm": Entry(

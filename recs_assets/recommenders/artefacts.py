@@ -63,6 +63,7 @@ def save_model(recommender: Recommender, folder: Path) -> str:
             "first_day": int(known.events.day.min()) if len(known.events) else None,
             "last_day": int(known.events.day.max()) if len(known.events) else None,
             "events": len(known.events),
+            "parameters": recommender.params(),
             "sparse": shapes,
             "sha256": digest,
         }
@@ -71,7 +72,7 @@ def save_model(recommender: Recommender, folder: Path) -> str:
 
 
 def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommender:
-    """Fill an unfitted recommender with the stored arrays.
+    """Fill an unfitted recommender with the stored arrays, and with the parameters they were made with.
 
     Raises:
         ArtefactError: when the files are missing, were changed, or belong to other data.
@@ -93,6 +94,13 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
             f"The model in {folder} was fitted on other customers or products than the marts now hold: "
             f"materialise recommenders/{recommender.name} again."
         )
+    try:
+        recommender.set_params(**description.get("parameters", {}))
+    except ValueError as error:
+        raise ArtefactError(
+            f"The model in {folder} was made by another version ({error}): "
+            f"materialise recommenders/{recommender.name} again."
+        ) from error
     recommender.known_ = known
     with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
         for name in arrays.files:
@@ -105,6 +113,20 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
             )
             setattr(recommender, name, matrix)
     return recommender
+
+
+def read_parameters(folder: Path) -> dict[str, float]:
+    """The parameters a stored recommender was made with.
+
+    Raises:
+        ArtefactError: there is none, or its description was changed.
+    """
+    try:
+        return unseal((folder / "model.json").read_text()).get("parameters", {})
+    except (OSError, ValueError) as error:
+        raise ArtefactError(
+            f"The model in {folder} cannot be read ({error}): materialise recommenders/{folder.name} again."
+        ) from error
 
 
 def write_lists(lists: pd.DataFrame | Iterable[pd.DataFrame], known: Known, path: Path) -> None:

@@ -6,6 +6,7 @@ explanation's shape are here, once, because the libraries underneath promise non
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -37,6 +38,27 @@ class Recommender(ABC):
     """
 
     name: ClassVar[str]
+
+    def set_params(self, **parameters: float) -> Self:
+        """Replace parameters that `__init__` stored; before `fit`.
+
+        Raises:
+            ValueError: no such parameter.
+        """
+        for name, value in parameters.items():
+            if name not in inspect.signature(type(self).__init__).parameters:
+                raise ValueError(f"{self.name} has no parameter {name!r}.")
+            setattr(self, name, value)
+        return self
+
+    def params(self) -> dict[str, float | str]:
+        """The parameters that the result depends on: what `__init__` stored, without threads and callbacks."""
+        stored = {
+            name: getattr(self, name)
+            for name in inspect.signature(type(self)).parameters
+            if name != "threads"
+        }
+        return {name: value for name, value in stored.items() if isinstance(value, int | float | str)}
 
     @abstractmethod
     def fit(self, known: Known) -> Self:

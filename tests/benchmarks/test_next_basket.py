@@ -56,6 +56,26 @@ def test_baskets_are_aligned_at_the_right(folder, tmp_path):
     assert tables["products"]["product_id"].tolist() == ["0", "1", "2", "3"]
 
 
+def test_in_the_second_regime_training_users_are_a_week_earlier(folder, tmp_path):
+    data = next_basket.read_dataset(folder)
+    next_basket.convert(data, tmp_path / "shop", AS_OF, data.folds[0].train)
+    orders = pd.read_parquet(tmp_path / "shop" / "orders.parquet").set_index("order_id")
+    weeks = ((pd.Timestamp(AS_OF) - orders["ordered_at"]).dt.days // 7 + 1).to_dict()
+    # 8 and 9 train: their futures (8-0002, 9-0004) fall in the last known week. Nobody knows that of 7, who tests.
+    assert weeks == {
+        "7-0003": 1, "7-0002": 2, "7-0001": 3,
+        "8-0002": 2, "8-0001": 3,
+        "9-0004": 2, "9-0003": 3, "9-0002": 4, "9-0001": 5,
+    }  # fmt: skip
+
+
+def test_a_sample_keeps_its_users_in_their_parts(folder):
+    data = next_basket.sample(next_basket.read_dataset(folder), 2)
+    assert len(data.history) == len(data.future) == 2
+    for fold in data.folds:
+        assert sorted([*fold.train, *fold.validation, *fold.test]) == sorted(data.history)
+
+
 def test_the_shop_is_canonical(folder, tmp_path):
     """Names and types are those that landing declares, so the pipeline accepts the folder."""
     from recs_assets.schema import RAW_TABLES

@@ -52,6 +52,15 @@ def test_command(folder, capsys):
         user_item.main(["--data", str(folder), "--only", "magic"])
 
 
+def test_settings_are_searched_among_the_training_pairs(folder, capsys):
+    # The best that a list of 20 can do is to have everything, and every setting of user_knn has: nothing is proven.
+    table = user_item.run(folder, ("user_knn",), threads=1, settings="search", trials=2)
+    assert table.loc["user_knn", "recall@20"] == 1
+    assert "user_knn: none of 2 settings is proven better than {'own_share': 0.7, 'neighbours': 100}" in (
+        capsys.readouterr().out
+    )
+
+
 def test_a_broken_line_is_named(tmp_path):
     (tmp_path / "train.txt").write_text("0 1 2\n1 x\n")
     with pytest.raises(ValueError, match=r"train.txt, line 2: .*'x'"):

@@ -13,7 +13,13 @@ import pytest
 from recs_assets.files import seal, unseal
 from recs_assets.interactions import Known
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import load_model, read_lists, save_model, write_lists
+from recs_assets.recommenders.artefacts import (
+    load_model,
+    read_lists,
+    read_parameters,
+    save_model,
+    write_lists,
+)
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.popularity import Popularity
 from recs_assets.schema import ArtefactError
@@ -40,6 +46,20 @@ def rewrite(folder: Path, **changes: np.ndarray) -> None:
     description = unseal((folder / "model.json").read_text())
     description["sha256"] = hashlib.sha256((folder / "arrays.npz").read_bytes()).hexdigest()
     (folder / "model.json").write_text(seal(description))
+
+
+def test_a_stored_model_brings_its_parameters(shop: Known, tmp_path: Path) -> None:
+    save_model(make("user_knn").set_params(own_share=0.25).fit(shop), tmp_path / "user_knn")
+    loaded = load_model(make("user_knn"), tmp_path / "user_knn", shop)
+    assert loaded.own_share == 0.25
+    assert read_parameters(tmp_path / "user_knn")["own_share"] == 0.25
+    with pytest.raises(ArtefactError, match="materialise recommenders/als again"):
+        read_parameters(tmp_path / "als")
+    description = unseal((tmp_path / "user_knn" / "model.json").read_text())
+    description["parameters"] = {"gone": 1}
+    (tmp_path / "user_knn" / "model.json").write_text(seal(description))
+    with pytest.raises(ArtefactError, match="made by another version"):
+        load_model(make("user_knn"), tmp_path / "user_knn", shop)
 
 
 @EVERY

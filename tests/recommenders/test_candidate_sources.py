@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from recs_assets.recommenders.ease import EASE, ease_weights
+from recs_assets.recommenders.graph_filter import GraphFilter
 from recs_assets.recommenders.new_arrivals import NewArrivals, arrived, first_sold
 from recs_assets.recommenders.recently_viewed import RecentlyViewed
 from recs_assets.recommenders.segment_popularity import SegmentPopularity, groups_of
@@ -28,6 +29,44 @@ def row(lists, customer):
 
 def everybody(known):
     return np.arange(known.n_customers)
+
+
+# Graph filter
+
+
+def test_graph_filter_of_two_products(build_known):
+    # p1 and p2 by c1, p1 by c2, all just now but for the half-life. A = [[1/2, 1/sqrt 2], [1/sqrt 2, 0]] (p1 has
+    # two customers, c1 two products); x of c2 = [1, 0]: A'A[p1] = [3/4, 1/(2 sqrt 2)].
+    known = build_known([("o1", "c1", 1, ["p1", "p2"]), ("o2", "c2", 1, ["p1"])])
+    model = GraphFilter(smooth=0, half_life_days=1e9).fit(known)
+    np.testing.assert_allclose(
+        [score for _, score in row(model.recommend(everybody(known), 5), C2)],
+        [3 / 4, 1 / (2 * 2**0.5)],
+        rtol=1e-6,
+    )
+
+
+def test_graph_filter_equals_brute_force(random_shop):
+    model = GraphFilter(factors=20, smooth=0.7, popularity_power=0.25, half_life_days=60).fit(random_shop)
+    binary = (random_shop.history.toarray() > 0).astype(np.float64)
+    breadth, degree = (np.sqrt(binary.sum(axis=axis)) for axis in (1, 0))
+    normal = binary / np.maximum(breadth, 1)[:, None] / np.maximum(degree, 1)
+    vectors = np.linalg.svd(normal)[2][:20].T
+    age = random_shop.anchor_day - random_shop.last_bought.toarray()
+    x = np.where(binary > 0, 0.5 ** (age / 60), 0)
+    smooth = (x / np.maximum(degree, 1)) @ vectors @ vectors.T * degree
+    expected = (x @ normal.T @ normal + 0.7 * smooth) * np.sqrt(degree)
+    lists = model.recommend(everybody(random_shop), 100)
+    assert len(lists) > 1000
+    np.testing.assert_allclose(
+        lists["score"], expected[lists["customer"], lists["product"]], rtol=1e-3, atol=1e-4
+    )
+    # What is named contributes most.
+    because = model.because(lists["customer"].to_numpy(), lists["product"].to_numpy())
+    gram = normal.T @ normal + 0.7 * (vectors @ vectors.T) * degree / np.maximum(degree, 1)[:, None]
+    terms = x[lists["customer"]] * gram.T[lists["product"]]
+    found = terms[np.arange(len(lists)), because]
+    np.testing.assert_allclose(found, terms.max(axis=1), rtol=1e-3, atol=1e-5)
 
 
 # EASE
