@@ -246,12 +246,20 @@ def context_of(
         for part in parts
     ):
         rows, _ = due_list(shop, known)
-        own = rows[(rows["replaces"] < 0).to_numpy()]
-        pairs = (own["customer"].to_numpy(), own["product"].to_numpy())
-        shape = (known.n_customers, known.n_products)
-        days = np.maximum(0, own["expected_next_day"].to_numpy() - known.anchor_day)
-        context = replace(context, due=sparse.csr_matrix((1 / (1 + days), pairs), shape=shape))
+        own, soon = rows[rows["replaces"] < 0], rules.items.due_within_days
+        context = replace(context, due=_pair_matrix(own, known))
+        if soon is not None:
+            near = own["expected_next_day"] <= known.anchor_day + soon
+            context = replace(context, due_soon=_pair_matrix(own[near], known))
     return context
+
+
+def _pair_matrix(rows: pd.DataFrame, known: Known) -> sparse.csr_matrix:
+    """int8 csr[n_customers, n_products] with a 1 per row."""
+    pairs = (rows["customer"].to_numpy(), rows["product"].to_numpy())
+    return sparse.csr_matrix(
+        (np.ones(len(rows), dtype=np.int8), pairs), shape=(known.n_customers, known.n_products)
+    )
 
 
 def storefront_context(shop: Shop, warehouse: Warehouse, week: date, anchor: date, rules: Rules) -> Context:

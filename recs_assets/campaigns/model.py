@@ -281,7 +281,7 @@ class Campaign(_Model):
         )
         held = {
             "all": {},
-            "new": {"items": {"bought_within_days": EVER}},
+            "new": {"items": {"bought_within_days": EVER, "due_within_days": None}},
             "repeat": {"slots": {"ladder": (), "discovery_share": 0.0}},
         }[self.view]
 

@@ -51,9 +51,14 @@ class ItemRules(_Model):
         description="Sensitive goods are kept out, and not spoken of, as their file says (docs/sensitive.md).",
     )
     bought_within_days: Count | None = Field(
-        2,
+        1,
         description="Neither the product nor a variant of its parent was bought in so many days before the "
-        "week; 1 is the day before. What is due again within as many days after it passes (no durables).",
+        "week; 1 is the day before. What is due again within `due_within_days` passes.",
+    )
+    due_within_days: Count | None = Field(
+        14,
+        description="What the customer buys again and again (no durables) and, by their own rhythm, needs again within so many "
+        "days: it passes `bought_within_days` and is no stale repeat for `max_repeat`; null: nothing is. The same for all segments.",
     )
     not_in_cart: bool = Field(
         True, description="Neither the product nor a variant of its parent lies in the customer's cart."
@@ -134,7 +139,8 @@ class Slots(_Model):
     max_repeat: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         4,
         description="Slots that may repeat a product of the last `repeat_sends` sends, or a variant, without "
-        "new evidence: a view, a price drop, a purchase since, or that it is due again within 7 days. Raised, with a word, where the shop has too few products.",
+        "new evidence: a view, a price drop, a purchase since, or that it is due again within `due_within_days`. Raised, with a "
+        "word, where the shop has too few products.",
     )
     repeat_sends: Count = Field(4, description="How many previous sends `max_repeat` looks at.")
     ladder: tuple[Level, ...] = Field(
@@ -193,6 +199,10 @@ class Rules(_Model):
         for name, part in self.segments.items():
             if "k" in part.slots.model_fields_set and part.slots.k != self.slots.k:
                 raise ValueError(f"segments.{name}.slots.k: the number of slots is the same for everybody")
+            if "due_within_days" in part.items.model_fields_set:
+                raise ValueError(
+                    f"segments.{name}: due_within_days is the same for everybody; say it once, under rules"
+                )
             try:
                 self.of_segment(name)
             except ValidationError as error:

@@ -22,8 +22,6 @@ from recs_assets.schema import RecsError
 
 POPULARITY_HALF_LIFE_DAYS = 28.0
 
-# Of a campaign that goes out every week.
-DAYS_BETWEEN_EMAILS = 7
 # What may lie between a send and a repeat, the stronger evidence last; 0 is none.
 EVIDENCE = ("none", "due", "view", "price_drop", "purchase")
 VIEWS = tuple(EVENT_TYPES.index(name) for name in ("view", "add_to_cart", "add_to_wishlist"))
@@ -31,11 +29,6 @@ VIEWS = tuple(EVENT_TYPES.index(name) for name in ("view", "add_to_cart", "add_t
 
 class RulesError(RecsError):
     """Candidates or context do not fit each other, or a rule cannot be applied to them."""
-
-
-def due_within(due: np.ndarray, days: int) -> np.ndarray:
-    """bool: values of `Context.due` of which the next purchase is expected within so many days."""
-    return due > 1 / (2 + days)  # the value of one day more
 
 
 @dataclass(frozen=True)
@@ -87,8 +80,8 @@ class Context:
         price_drop_day: int[n_products], day of the latest price drop; -1 never.
         carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
         rejected: csr of the same shape, returned or rated 2 or lower.
-        due: csr of the same shape, bought before and due again: 1 / (1 + days until the next purchase is expected), so
-            1 for today and overdue (`due_within`).
+        due: csr of the same shape, bought before and due again by the end of the horizon (stored entries).
+        due_soon: csr of the same shape, those of `due` that are due within the rules' `due_within_days`.
         sensitive: which products are sensitive, and how.
         sends: what this campaign sent before.
         contacts: when any campaign wrote to whom.
@@ -119,6 +112,7 @@ class Context:
     carts: sparse.csr_matrix | None = None
     rejected: sparse.csr_matrix | None = None
     due: sparse.csr_matrix | None = None
+    due_soon: sparse.csr_matrix | None = None
     sensitive: Sensitive | None = None
     sends: Sends | None = None
     contacts: Contacts | None = None
@@ -143,7 +137,7 @@ class Context:
                 (customers,),
             ),
             **dict.fromkeys(("stock", "cost", "parent", "price_drop_day"), (products,)),
-            **dict.fromkeys(("carts", "rejected", "due"), (customers, products)),
+            **dict.fromkeys(("carts", "rejected", "due", "due_soon"), (customers, products)),
             "copurchase": (products, products),
         }
         given = {name: getattr(self, name) for name in shapes}
@@ -243,6 +237,11 @@ class Context:
     def due_again(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """What is due in any variant, as `items.Rows.lookup` takes it."""
         return self._of_variants(self.due)
+
+    @cached_property
+    def due_again_soon(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+        """What is due soon in any variant, as `items.Rows.lookup` takes it."""
+        return self._of_variants(self.due_soon)
 
     @cached_property
     def segment(self) -> tuple[np.ndarray, list[str]]:
@@ -348,10 +347,9 @@ class Context:
     def _evidence(self, key: np.ndarray, day: np.ndarray, group: np.ndarray, width: int) -> np.ndarray:
         """int8 per pair sent (sorted key, day of its latest send): the strongest evidence since."""
         found = np.zeros(len(key), dtype=np.int8)
-        if self.due is not None:
-            # Sent before and due again before the next email: it is time for it, whatever the earlier one did.
-            soon = due_within(self.due.data, DAYS_BETWEEN_EMAILS)
-            customer, product = (codes[soon] for codes in pairs(self.due))
+        if self.due_soon is not None:
+            # It is time for it, whatever the earlier email did.
+            customer, product = pairs(self.due_soon)
             found[np.isin(key, customer.astype(np.int64) * width + group[product])] = EVIDENCE.index("due")
         events = self.known.events
         recent = np.flatnonzero(events.day >= day.min())

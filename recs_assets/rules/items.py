@@ -30,7 +30,7 @@ from scipy import sparse
 from recs_assets.recommenders.base import pairs
 from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.config import Rules
-from recs_assets.rules.context import DAYS_BETWEEN_EMAILS, Context, due_within
+from recs_assets.rules.context import Context
 from recs_assets.rules.names import all_matches, folded
 
 Limit = tuple[np.ndarray, int]
@@ -147,18 +147,14 @@ def sensitive_new(rows: Rows, context: Context, rules: Rules) -> np.ndarray | No
 
 
 def bought_recently(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """No variant bought within `bought_within_days` before the anchor, 1 being the day before, or one whose next
-    purchase is due within as many days after it: the daily bread of yesterday, but not yesterday's nappies."""
+    """No variant bought within `bought_within_days` before the anchor, 1 being the day before, or one that is due
+    again within `due_within_days` after it: the daily bread of yesterday, but not yesterday's washing powder."""
     days = rules.items.bought_within_days
     if days is None:
         return None
     # Days since 1970 are positive, so the 0 of a pair never bought is never recent.
     passed = rows.lookup(*context.last_bought) < max(1, context.known.anchor_day - days)
-    return (
-        passed
-        if context.due is None
-        else passed | due_within(rows.lookup(*context.due_again), DAYS_BETWEEN_EMAILS)
-    )
+    return passed if context.due_soon is None else passed | (rows.lookup(*context.due_again_soon) > 0)
 
 
 def in_cart(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:

@@ -102,7 +102,8 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
         price_drop_day=np.where(rng.random(n_products) < 0.1, ANCHOR - rng.integers(1, 30, n_products), -1),
         carts=some(2 * customers),
         rejected=some(2 * customers),
-        due=some(20 * customers),
+        due=(due := some(20 * customers)),
+        due_soon=due.multiply(some(20 * customers) > 0).tocsr(),
         sensitive=Sensitive(("a", "b"), topic, *flags),
         sends=Sends(*pairs(15 * customers), ANCHOR - 7 * rng.integers(1, 5, 15 * customers)),
         contacts=Contacts(rng.integers(0, customers, customers), ANCHOR - rng.integers(0, 12, customers)),
@@ -203,6 +204,7 @@ class Shop:
         self.carts = set(zip(*context.carts.nonzero(), strict=True))
         self.rejected = set(zip(*context.rejected.nonzero(), strict=True))
         self.due = set(zip(*context.due.nonzero(), strict=True))
+        self.due_soon = set(zip(*context.due_soon.nonzero(), strict=True))
         parent = context.parent.tolist()
         self.variants = [
             [q for q in range(self.n) if q == p or (parent[q] == parent[p] != -1)] for p in range(self.n)
@@ -267,7 +269,7 @@ class Shop:
             context.sellable[context.country[c], p],
             not (items.sensitive and context.sensitive.never_discover[p]) or self.had(c, p),
             items.bought_within_days is None
-            or any((c, q) in self.due for q in variants)
+            or any((c, q) in self.due_soon for q in variants)
             or not any(k == "purchase" and d >= ANCHOR - items.bought_within_days for q in variants for d, k in self.events.get((c, q), [])),
             not (items.not_in_cart and any((c, q) in self.carts for q in variants)),
             not (items.not_rejected and (c, p) in self.rejected),
@@ -341,7 +343,7 @@ class Shop:
             return False
         day = sorted(self.sends[c], reverse=True)[ago - 1]
         seen = any(d >= day for q in self.variants[p] for d, _ in self.events.get((c, q), []))
-        due = any((c, q) in self.due for q in self.variants[p])
+        due = any((c, q) in self.due_soon for q in self.variants[p])
         return (
             not seen and not due and not any(self.context.price_drop_day[q] >= day for q in self.variants[p])
         )
