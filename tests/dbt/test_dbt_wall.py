@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
+
+import duckdb
 import pytest
 
+from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import RAW_TABLES
+from recs_assets.warehouse import _load_known
 
 AS_OF = "timestamp '2024-03-04 00:00:00'"
 TEST = "timestamp '2024-02-05 00:00:00'"
@@ -116,3 +121,32 @@ def test_an_earlier_anchor_sees_nothing_after_it(prepared, build, name, statemen
     actual = _anchor_rows(build(name, "run", *statements))
     for table, rows in expected.items():
         assert actual[table] == rows, table
+
+
+def _lists(warehouse) -> dict[str, object]:
+    """What is known at the test anchor, and what every recommender lists there, scores included."""
+    with duckdb.connect(str(warehouse.path), read_only=True) as connection:
+        known = _load_known(connection, date(2024, 2, 5))
+    everybody = range(known.n_customers)
+    found = {"products": known.products, "customers": known.customers}
+    for name, entry in REGISTRY.items():
+        model = entry.make(0, 200, 1).fit(known)
+        for view, rows in model.recommend_views(everybody, 20, ("all", "new", "repeat")).items():
+            found[f"{name} {view}"] = rows
+    return {name: rows.to_dict("list") for name, rows in found.items()}
+
+
+def test_without_catalogue_prices_no_recommender_knows_a_later_one(build):
+    """Tea was sold after the anchor only: its usual price is of the future there."""
+    none = "update raw.products set price = null"
+    sold = """insert into raw.order_items (order_id, line_id, product_id, quantity, amount)
+              select 'a3', 'tea ' || range, 'tea', 1, 4.0 from range(10)"""
+    later = build("priceless", "run", none, sold)
+    assert later.sql("select price from marts.products where product_id = 'tea'") == [(4.0,)]
+    expected = _lists(later)
+    at = expected["products"]["product_id"].index("tea")
+    assert expected["products"]["price"][at] is None or expected["products"]["price"][at] != 4.0
+    assert any(rows["product"] for name, rows in expected.items() if name.startswith("content"))
+    actual = _lists(build("priceless_deleted", "run", none, sold, *_deleted(TEST, spared=("consents",))))
+    for name, rows in expected.items():
+        assert str(actual[name]) == str(rows), name
