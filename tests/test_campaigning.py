@@ -222,7 +222,7 @@ def test_what_fills_a_slot_follows_the_view(tmp_path):
     assert days == {"all": 1, "new": 36_500, "repeat": 1}
     # Nothing that was bought before is new because it is due again.
     assert {view: rules.items.due_within_days for view, rules in found.items()} == {
-        "all": 14, "new": None, "repeat": 14,
+        "all": 28, "new": None, "repeat": 28,
     }  # fmt: skip
     segment = {view: rules.of_segment("regular").items for view, rules in found.items()}
     assert {view: items.bought_within_days for view, items in segment.items()} == {

@@ -56,7 +56,7 @@ class ItemRules(_Model):
         "week; 1 is the day before. What is due again within `due_within_days` passes.",
     )
     due_within_days: Count | None = Field(
-        14,
+        28,
         description="What the customer buys again and again (no durables) and, by their own rhythm, needs again within so many "
         "days: it passes `bought_within_days` and is no stale repeat for `max_repeat`; null: nothing is. The same for all segments.",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Self
 
@@ -315,6 +315,12 @@ class Context:
         shape = (len(self.shelf), int(self.shelf.max(initial=-1)) + 1)
         member = sparse.csr_matrix((np.ones(len(there), dtype=bool), (there, self.shelf[there])), shape=shape)
         return (self.known.history.astype(bool) @ member).tocsr()
+
+    def with_sends(self, sends: Sends) -> Context:
+        """The same with other earlier sends; what does not depend on them is not worked out again."""
+        other, given = replace(self, sends=sends), {own.name for own in fields(self)}
+        vars(other).update({k: v for k, v in vars(self).items() if k not in given and k != "sent"})
+        return other
 
     @cached_property
     def sent(self) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:

@@ -71,4 +71,4 @@ def _with_sends(context: Context, sent: list[Sends]) -> Context:
     parts = {
         name: np.concatenate([getattr(one, name) for one in sent]) for name in ("customer", "product", "day")
     }
-    return replace(context, sends=Sends(**parts))
+    return context.with_sends(Sends(**parts))
