@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib import resources
 from pathlib import Path
@@ -35,7 +35,7 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.erasure import SUPPRESSED
 from recs_assets.evaluation.evaluate import summary_markdown
-from recs_assets.evaluation.forecasts import interval
+from recs_assets.evaluation.forecasts import changes_of_demand, interval
 from recs_assets.evaluation.promotion import decision_sentence
 from recs_assets.exports.email import VARIES, money
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
@@ -416,9 +416,14 @@ def print_summary() -> None:
             """,
             {"week": week},
         ).fetchall()
-        ratios = connection.execute(
+        kept = connection.execute(
             "select actual_purchases / forecast_purchases from recs.forecasts where forecast_purchases > 0"
         ).fetchall()
+        ratios = {
+            name: [one for (one,) in kept]
+            + changes_of_demand(connection, week, days, deployment.horizon_days)
+            for name, days, *_ in promised
+        }
         samples = connection.execute(
             """
             with picked as (
@@ -452,7 +457,7 @@ def print_summary() -> None:
         dict(campaigns),
         verdict(decisions),
         promised,
-        [one for (one,) in ratios],
+        ratios,
         warnings,
     ):
         print(line)
@@ -484,7 +489,7 @@ def headline(
     campaigns: Mapping[str, int],
     decision: str,
     promised: Sequence[tuple[str, int, float, float]],
-    ratios: Iterable[float],
+    ratios: Mapping[str, Sequence[float]],
     warnings: Sequence[str],
 ) -> list[str]:
     """What somebody who has ten seconds should know of a week, in four lines.
@@ -495,15 +500,15 @@ def headline(
         campaigns: name -> customers that it reaches.
         decision: the sentence about the model that makes the lists.
         promised: of every campaign with probabilities its name, window in days, sum of p, sum of p * (1 - p).
-        ratios: purchases made divided by purchases promised, of windows that are over.
+        ratios: of every campaign: purchases made divided by purchases promised, of windows that are over, and demand
+            divided by demand one horizon before.
         warnings: sentences, the weightiest first.
     """
     listed, eligible, customers = people
     reached = ", ".join(f"{name} ({int(count):,})" for name, count in campaigns.items()) or "none"
-    ratios = tuple(ratios)
     expected = []
     for name, days, total, variance in promised:
-        low, high = interval(total, variance, ratios)
+        low, high = interval(total, variance, ratios.get(name, ()))
         expected.append(f"{name} {total:,.0f} purchases within {days} days ({low:,.0f} to {high:,.0f})")
     more = f" And {len(warnings) - 1} more below." if len(warnings) > 1 else ""
     return [

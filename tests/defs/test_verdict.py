@@ -48,7 +48,7 @@ def test_four_lines_say_what_somebody_in_a_hurry_should_know() -> None:
         campaigns,
         "Lists made by ranker.",
         promised,
-        [1.05, 0.95],
+        {"weekly_email": [1.05, 0.95]},
         ["A.", "B."],
     )
     assert lines == [
@@ -58,7 +58,7 @@ def test_four_lines_say_what_somebody_in_a_hurry_should_know() -> None:
         "Expected:  weekly_email 5,600 purchases within 14 days (5,064 to 6,193).",
         "Look at:   A. And 1 more below.",
     ]
-    quiet = headline(date(2018, 1, 1), (0, 1, 1), {}, "x", [], [], [])
+    quiet = headline(date(2018, 1, 1), (0, 1, 1), {}, "x", [], {}, [])
     assert quiet[0].endswith("Campaigns: none.")
     assert quiet[2:] == [
         "Expected:  no campaign says how likely its products are bought.",
