@@ -2,8 +2,8 @@
 
 Every HOME holds a finished run of its WEEK (`RECS_HOME=HOME python -m recs_assets run --as-of WEEK`); the shop's files go
 on for the campaign's window after it. With `:test` it is looked at at the week's test anchor, as its run does. The email is chosen as the run chose it, by the code as it is now, and counted
-against the raw orders of the window beside the query's raw ranking, the customer's own frequent products and
-user_knn, for the customers who get an email. Purchases are distinct products; MAP@12 is over those who bought
+against the raw orders of the window beside the query's raw ranking, the customer's own frequent products (all of them, and
+under the email's rules, which is what a shop could send) and user_knn, for the customers who get an email. Purchases are distinct products; MAP@12 is over those who bought
 something. "Turned" is the email after simulated earlier sends (`rules.rehearsal`), which a first week has not.
 """
 
@@ -60,11 +60,13 @@ def email_at(
     ranked, context = email._ranked(anchor), email._context(anchor)
     turned = rehearsed(ranked, context, rules, every=days_between_sends(campaign, shop, anchor))
     sent = select(ranked, context, rules)
+    frequent = read_lists(lists_path(warehouse, week, FREQUENCY, anchor, "all"), known)
     lists = {
         "as sent": _ranks(sent),
         "as sent, turned": _ranks(select(ranked, turned, rules)),
         "raw ranker": email.predicted.tested if at_test else email.predicted.rows,
-        "personal frequency": read_lists(lists_path(warehouse, week, FREQUENCY, anchor, "all"), known),
+        "personal frequency": frequent,
+        "frequency, same rules": _ranks(select(frequent, context, rules)),
         "user_knn": read_lists(lists_path(warehouse, week, "user_knn", anchor, "all"), known),
     }
     reached = np.unique(sent.rows["customer"])
@@ -118,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
             sys.stdout.write(f"{week}\n{shown[columns].to_string(index=False)}\n")
     sys.stdout.write(pd.concat(tables).to_string(index=False, float_format="{:.4f}".format) + "\n")
     for label in ("as sent", "as sent, turned"):
-        for other in ("personal frequency", "user_knn"):
+        for other in ("personal frequency", "frequency, same rules", "user_knn"):
             gain, low, high = pooled(every, label, other)
             sys.stdout.write(f"{label} less {other}, all weeks: {gain:+.4f} ({low:+.4f} to {high:+.4f})\n")
     return 0
