@@ -35,6 +35,7 @@ from recs_assets.predictions.fitting import Learned, learn, learn_ranking
 from recs_assets.predictions.judging import (
     compare_products,
     judge_boolean,
+    judge_classes,
     judge_number,
     judge_products,
     judge_values,
@@ -333,27 +334,32 @@ def _of_models(found: Plan, task: Dated, limits: tuple[float, float], say: Calla
     by_value = None
     for name, model in models.items():
         score = _scored(model.score, sheet)
-        scores[name] = score if number else model.probability(score)
+        scores[name] = score if number else _probability(task, sheet, model, score)
     if isinstance(task, Values):
         truth = task.truth_of(found.test)
         cell = (sheet.customer, sheet.item)
-        popularity = task.history(found.test).popularity
         matrices = {
             name: sparse.csr_matrix((values, cell), shape=truth.shape)
             for name, values in scores.items()
             if name != "popularity"
         }
-        customers = np.flatnonzero(task.eligible(found.test))
-        verdict, by_value = judge_values(
-            customers, truth, matrices, popularity, list(task.values), settings.seed
-        )
+        customers = np.flatnonzero(task.asked(found.test))
+        if query.picks_one:
+            frequency = np.asarray(task.truth_of(latest).sum(axis=0)).ravel()
+            verdict = judge_classes(customers, truth, matrices, frequency, settings.seed)
+        else:
+            popularity = task.history(found.test).popularity
+            verdict, by_value = judge_values(
+                customers, truth, matrices, popularity, list(task.values), settings.seed
+            )
     elif number:
         scores = {name: np.clip(values, *limits) for name, values in scores.items()}
         verdict = judge_number(sheet.label, scores, settings.seed)
     else:
         verdict = judge_boolean(sheet.label, scores, settings.seed)
     simple = [RATE] if number else []
-    chosen, why = verdict.simplest([*simple, *models], "r2" if number else "auroc")
+    measure = "r2" if number else "log_likelihood" if query.picks_one else "auroc"
+    chosen, why = verdict.simplest([*simple, *models], measure)
     final = None
     if chosen in models:
         final = models[chosen].refit([lesson(anchor) for anchor in found.again])
@@ -620,13 +626,21 @@ def _unlearnable(query: Query, anchor: date, why: str) -> QueryError:
     )
 
 
+def _probability(task: Task, sheet: Sheet, model: Learned, score: np.ndarray) -> np.ndarray:
+    """float64[n]; of values of which one comes true they add up to 1 for everybody."""
+    probability = model.probability(score)
+    if task.query.picks_one:
+        probability = probability / np.bincount(sheet.customer, weights=probability)[sheet.customer]
+    return probability
+
+
 def _listed(
     task: Task, sheet: Sheet, score: np.ndarray, model: Learned | None, depth: int | None
 ) -> pd.DataFrame:
     """`Prediction.rows` of one sheet."""
     if model is None or model.calibrator is None:
         return pd.DataFrame({"customer": sheet.customer, "prediction": score})
-    probability = model.probability(score).astype(np.float32)
+    probability = _probability(task, sheet, model, score).astype(np.float32)
     if isinstance(task, Entities):
         return pd.DataFrame(
             {"customer": sheet.customer, "score": score.astype(np.float32), "probability": probability}

@@ -64,13 +64,13 @@ final as (
         known.occurred_at,
         cast(known.occurred_at as date) as occurred_on,
         {{ days_between('known.occurred_at', 'known.as_of') }} as age_days,
-        -- Only purchases have an order.
         known.quantity - coalesce(returned.quantity, 0) as quantity,
         known.weight,
         known.list_price,
         known.rating,
         known.duration_seconds
     from known
+    -- Only purchases have an order.
     left join returned
         on
             known.as_of = returned.as_of
