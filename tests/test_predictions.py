@@ -345,6 +345,24 @@ def test_values_are_judged_over_all_customers_not_over_candidates():
     assert value_of(metrics, "pooled_auroc", "popularity") == 0.5
 
 
+def test_classes_are_judged_by_the_likeliest_and_by_the_probability_of_what_came_true():
+    """Three customers, two classes; the first and the last chose class 0, the one in between class 1."""
+    truth = sparse.csr_matrix(np.array([[1.0, 0], [0, 1], [1, 0]]))
+    sure = sparse.csr_matrix(np.array([[0.8, 0.2], [0.6, 0.4], [0.9, 0.1]]))
+    verdict = judging.judge_classes(
+        np.arange(3), truth, {"query": sure, "own_frequency": truth}, np.array([5.0, 1.0]), 0
+    )
+    assert value_of(verdict, "accuracy", "query") == pytest.approx(2 / 3)
+    assert value_of(verdict, "accuracy", "own_frequency") == 1
+    assert value_of(verdict, "accuracy", "class_frequency") == pytest.approx(2 / 3)
+    assert value_of(verdict, "log_likelihood", "query") == pytest.approx(np.log([0.8, 0.4, 0.9]).mean())
+    # Seen 5 times and once, and both once more than that: 6 and 2 of 8.
+    assert value_of(verdict, "log_likelihood", "class_frequency") == pytest.approx(
+        np.log([0.75, 0.25, 0.75]).mean()
+    )
+    assert ("log_likelihood", "own_frequency") not in verdict.resampled
+
+
 def test_products_are_judged_over_customers_who_bought():
     truth = sparse.csr_matrix(np.array([[1.0, 0, 1], [0, 1, 0], [0, 0, 0]]))
     lists = {

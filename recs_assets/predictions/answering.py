@@ -547,17 +547,18 @@ def _of_the_week(
         """Scores, labels, customers and strata of the ranker's list at an anchor."""
         rows, known = _weekly_lists(task, "ranker", anchor), task.known(anchor)
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-        bought = stored(task.truth(anchor, known.products["product_id"]), customer, product)
+        bought = stored(happened[anchor], customer, product)
         score = rows["score"].to_numpy(dtype=float)
         return score, bought.astype(np.int8), customer, strata_of(known, customer, product)
 
-    kept, tested = lesson(found.train[0]), lesson(found.test)
+    anchors = (found.train[0], found.test)
+    happened = {one: task.truth(one, task.known(one).products["product_id"]) for one in anchors}
+    kept, tested = map(lesson, anchors)
     _teaches(kept[1], query, found.train[0])
     both = [np.concatenate(parts) for parts in zip(kept, tested, strict=True)]
     published = Learned(ranker, calibrate(*both)[0], ranker.used_)
-    known = task.known(found.test)
     lists = {name: _weekly_lists(task, name, found.test) for name in SOURCES}
-    truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
+    truth = truths(happened[found.test], task.known(found.test).history)[task.view]
     customers = np.flatnonzero(task.eligible(found.test))
     lists = {"query": _weekly_lists(task, "ranker", found.test), **lists}
     verdict = judge_products(lists, truth, customers, query.top, seed)

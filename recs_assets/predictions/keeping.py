@@ -21,7 +21,7 @@ from recs_assets import __version__
 from recs_assets.files import replaced, seal, sha256, unseal
 from recs_assets.predictions.fitting import Learned, Linear, Mean, Trees
 from recs_assets.predictions.planning import Plan
-from recs_assets.predictions.tasks import Task
+from recs_assets.predictions.tasks import Products, Task
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.schema import ArtefactError
@@ -54,22 +54,31 @@ class Outcome:
 
 
 def place_of(found: Plan, task: Task) -> Path:
-    """The folder for what is learned of a query, whoever is asked for."""
-    build = task.warehouse.build_path(task.build).stat()
-    settings = task.shop.settings
+    """The folder for what is learned of a query, whoever is asked for.
+
+    Files count by size and time: to read them all would take longer than many an answer.
+    """
+    settings, week = task.shop.settings, task.warehouse.week_dir(task.build)
+    files = [task.warehouse.build_path(task.build)]
+    if isinstance(task, Products):
+        files += [
+            *sorted((week / "candidates").glob("*.parquet")),
+            week / "models" / "ranker" / "ranker.json",
+        ]
+    states = [(one.name, one.stat()) for one in files if one.exists()]
     depends = {
         "format": FORMAT,
         "version": __version__,
         "query": str(replace(task.learnt, as_of=None)),
         "view": task.view,
         "anchors": [str(one) for one in (found.week, found.test, *found.train, "again", *found.again)],
-        "build": [str(task.build), build.st_size, build.st_mtime_ns],
+        "build": [str(task.build), *([name, state.st_size, state.st_mtime_ns] for name, state in states)],
         "features": list(task.names),
         "settings": [settings.seed, settings.evaluation_customers, settings.candidates],
         "ranker": RANKER.model_dump(mode="json"),
     }
     name = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]
-    return task.warehouse.week_dir(task.build) / "models" / "queries" / name
+    return week / "models" / "queries" / name
 
 
 def write(folder: Path, outcome: Outcome, weekly: Ranker | None = None) -> None:
