@@ -176,11 +176,12 @@ def answered(
     outcome, more, place = None, {}, keeping.place_of(found, task) if keep else None
     if place is not None:
         outcome = keeping.read(place, task.shop.settings.threads, weekly)
+    if weekly is not None:
+        say("The week's own ranker answers.")
     if outcome is not None:
         say("What was learned when this was asked before answers.")
     else:
         if weekly is not None:
-            say("The week's own ranker answers.")
             outcome, more = _of_the_week(found, task, weekly, depth, keep)
         elif isinstance(task, Products):
             outcome, more = _of_a_ranker(found, task, depth, say, keep)

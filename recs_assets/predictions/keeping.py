@@ -21,7 +21,7 @@ from recs_assets import __version__
 from recs_assets.files import replaced, seal, sha256, unseal
 from recs_assets.predictions.fitting import Learned, Linear, Mean, Trees
 from recs_assets.predictions.planning import Plan
-from recs_assets.predictions.tasks import Products, Task
+from recs_assets.predictions.tasks import Products, Task, Values
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.schema import ArtefactError
@@ -65,11 +65,14 @@ def place_of(found: Plan, task: Task) -> Path:
             *sorted((week / "candidates").glob("*.parquet")),
             week / "models" / "ranker" / "ranker.json",
         ]
+    learnt = replace(task.learnt, as_of=None)
+    if isinstance(task, Values):  # learned and tested on all values, however many are shown
+        learnt = replace(learnt, mode="classify", top=None)
     states = [(one.name, one.stat()) for one in files if one.exists()]
     depends = {
         "format": FORMAT,
         "version": __version__,
-        "query": str(replace(task.learnt, as_of=None)),
+        "query": str(learnt),
         "view": task.view,
         "anchors": [str(one) for one in (found.week, found.test, *found.train, "again", *found.again)],
         "build": [str(task.build), *([name, state.st_size, state.st_mtime_ns] for name, state in states)],
