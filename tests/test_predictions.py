@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from datetime import date
@@ -15,8 +16,9 @@ from recs_assets.campaigns.parser import parse
 from recs_assets.campaigns.syntax import QueryError
 from recs_assets.campaigns.validation import validate
 from recs_assets.learning import Lesson
-from recs_assets.predictions import Plan, answering, fitting, judging, plan, planning, tasks
+from recs_assets.predictions import Plan, answering, fitting, judging, keeping, plan, planning, tasks
 from recs_assets.ranking.ranker import threads_for
+from recs_assets.schema import ArtefactError
 
 WEEK = date(2018, 1, 1)
 TEST = date(2017, 12, 4)
@@ -179,6 +181,56 @@ def test_few_rows_are_the_work_of_one_thread(rows, threads):
     assert threads_for(rows, 2) == threads
 
 
+# -- keeping -----------------------------------------------------------------------------------
+
+
+def metrics_of(value: float) -> pd.DataFrame:
+    """A test of two rows; of the second no difference is known."""
+    return pd.DataFrame({"metric": ["auroc", "auroc"], "model": ["linear", "query"], "low": [value, np.nan]})
+
+
+@pytest.mark.parametrize("objective", ["binary", "tweedie"])
+@pytest.mark.parametrize("name", ["linear", "query"])
+def test_a_kept_model_says_the_same(tmp_path, objective, name):
+    label = (lambda X: (X[:, 1] > 0.7).astype(float)) if objective == "binary" else lambda X: 9.0 * X[:, 1]
+    models, later = learnt(objective, label)
+    outcome = keeping.Outcome(models[name], name, "why", metrics_of(0.1 + 0.2), metrics_of(1.0))
+    keeping.write(tmp_path / "kept", outcome)
+    found = keeping.read(tmp_path / "kept", 1)
+    score = models[name].score(later.frame)
+    assert (found.learned.score(later.frame) == score).all()
+    if objective == "binary":
+        assert (found.learned.probability(score) == models[name].probability(score)).all()
+    assert (found.chosen, found.why, found.learned.used) == (name, "why", models[name].used)
+    pd.testing.assert_frame_equal(found.metrics, outcome.metrics)
+    pd.testing.assert_frame_equal(found.by_value, outcome.by_value)
+
+
+def test_a_formula_is_kept_as_such(tmp_path):
+    keeping.write(tmp_path / "kept", keeping.Outcome(None, "rate_91d", "why", metrics_of(0.5)))
+    assert keeping.read(tmp_path / "kept", 1).learned is None
+    assert keeping.read(tmp_path / "none", 1) is None
+
+
+@pytest.mark.parametrize("name", [keeping.TREES, keeping.DESCRIPTION])
+def test_a_kept_model_that_was_changed_is_refused(tmp_path, name):
+    models, _ = learnt("binary", lambda X: (X[:, 1] > 0.7).astype(float))
+    keeping.write(tmp_path / "kept", keeping.Outcome(models["query"], "query", "", metrics_of(0.5)))
+    path = tmp_path / "kept" / name
+    path.write_text(path.read_text().replace("1", "2", 1))
+    with pytest.raises(ArtefactError, match="is not what was written"):
+        keeping.read(tmp_path / "kept", 1)
+
+
+def test_the_oldest_are_not_kept_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr(keeping, "MOST_KEPT", 2)
+    for number, name in enumerate(("a", "b", "c")):
+        keeping.write(tmp_path / name, keeping.Outcome(None, "rate_91d", "", metrics_of(0.5)))
+        if (tmp_path / name).exists():
+            os.utime(tmp_path / name, (number, number))
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["b", "c"]
+
+
 # -- judging -----------------------------------------------------------------------------------
 
 
@@ -291,6 +343,24 @@ def test_values_are_judged_over_all_customers_not_over_candidates():
     assert value_of(metrics, "auroc", "own_frequency") == 0.5
     assert value_of(metrics, "average_precision", "popularity") == 0.5
     assert value_of(metrics, "pooled_auroc", "popularity") == 0.5
+
+
+def test_classes_are_judged_by_the_likeliest_and_by_the_probability_of_what_came_true():
+    """Three customers, two classes; the first and the last chose class 0, the one in between class 1."""
+    truth = sparse.csr_matrix(np.array([[1.0, 0], [0, 1], [1, 0]]))
+    sure = sparse.csr_matrix(np.array([[0.8, 0.2], [0.6, 0.4], [0.9, 0.1]]))
+    verdict = judging.judge_classes(
+        np.arange(3), truth, {"query": sure, "own_frequency": truth}, np.array([5.0, 1.0]), 0
+    )
+    assert value_of(verdict, "accuracy", "query") == pytest.approx(2 / 3)
+    assert value_of(verdict, "accuracy", "own_frequency") == 1
+    assert value_of(verdict, "accuracy", "class_frequency") == pytest.approx(2 / 3)
+    assert value_of(verdict, "log_likelihood", "query") == pytest.approx(np.log([0.8, 0.4, 0.9]).mean())
+    # Seen 5 times and once, and both once more than that: 6 and 2 of 8.
+    assert value_of(verdict, "log_likelihood", "class_frequency") == pytest.approx(
+        np.log([0.75, 0.25, 0.75]).mean()
+    )
+    assert ("log_likelihood", "own_frequency") not in verdict.resampled
 
 
 def test_products_are_judged_over_customers_who_bought():

@@ -56,7 +56,8 @@ def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> S
 
     Returns:
         SQL and its parameters by name. For a list ("rank", "classify") the columns are customer_id
-        and item, one row per distinct item that came true, and no row for customers with none. For
+        and item, one row per distinct item that came true (of FIRST and LAST one at most), and no row for customers
+        with none. For
         a number or boolean ("regression", "binary") they are customer_id and label, one row
         per eligible customer; a label is null where an AVG, MIN, MAX, FIRST or LAST had nothing.
         Complete only where the build file knows everything before `horizon(query, as_of)`.
@@ -325,6 +326,12 @@ class _Statement:
 
     def listed(self) -> str:
         target = self.query.target
+        if self.query.picks_one:
+            values, joins = self.aggregations([target], "eligible", ahead=True)
+            return (
+                f"select eligible.customer_id, {values[target]} as item\nfrom eligible{joins}\n"
+                f"where {values[target]} is not null\norder by eligible.customer_id"
+            )
         rows, where = self.rows(target, ahead=True)
         item = rows.sql(target.column)
         return (

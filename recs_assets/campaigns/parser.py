@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import replace
 from datetime import date
 from functools import cache
@@ -52,6 +53,8 @@ _NAMES = {
     "AS": "AS OF",
     "$END": "the end of the query",
 }
+
+_ATTRIBUTE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)+", re.IGNORECASE)
 
 
 class _BuildError(Exception):
@@ -260,6 +263,13 @@ def _grammar_error(error: UnexpectedInput, text: str, accepted: set[str]) -> Que
     """What stood there, what could have stood there instead, and the nearest keyword."""
     expected = _expected(accepted)
     at, hint = error.pos_in_stream, ""
+    if "NAME" not in accepted and "AGGREGATION" in accepted and (attribute := _ATTRIBUTE.match(text, at)):
+        return QueryError(
+            f"{attribute[0]} is an attribute, and attributes are not predicted; predict what happens in a window, as "
+            "COUNT(orders.*, 0, 28, days) does, and name attributes in the WHERE.",
+            text,
+            at,
+        )
     if isinstance(error, UnexpectedToken) and error.token.type != "$END":
         found = str(error.token)
         near = difflib.get_close_matches(found.upper(), _keywords(accepted), n=1, cutoff=0.7)

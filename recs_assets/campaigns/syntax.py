@@ -215,6 +215,11 @@ class Query:
         return "\n".join(lines)
 
     @property
+    def picks_one(self) -> bool:
+        """Whether one of the values comes true (`FIRST`, `LAST`), and not any number of them."""
+        return self.mode is not None and getattr(self.target, "function", "") in ("FIRST", "LAST")
+
+    @property
     def task(self) -> str:
         """What has to be learned: "rank", "classify", "binary" or "regression"."""
         if self.mode is not None:

@@ -124,7 +124,8 @@ class _Validator:
         target = self.condition(query.target, None, ahead=True)
         where = self.condition(query.where, self.scope, ahead=False)
         only = None if query.only is None else self.comparison(query.only, None, ahead=False)
-        self.query = replace(query, target=target, where=where, entity=entity, only=only)
+        mode = query.mode or ("classify" if self.is_group(target) else None)
+        self.query = replace(query, target=target, where=where, entity=entity, only=only, mode=mode)
         self.check_entity()
         self.check_mode()
         return self.query
@@ -168,6 +169,16 @@ class _Validator:
     def is_bool(self) -> bool:
         return isinstance(self.query.target, Aggregate) and self.query.target.function == "BOOL"
 
+    @staticmethod
+    def is_group(target: Aggregate | Condition) -> bool:
+        """Whether the target is the first or last category, brand or vertical: one of several classes."""
+        return (
+            isinstance(target, Aggregate)
+            and target.function in ("FIRST", "LAST")
+            and target.column.parts[1:-1] == ("product_id",)
+            and target.column.parts[-1] in GROUPS
+        )
+
     def check_mode(self) -> None:
         query, target = self.query, self.query.target
         if query.mode is None:
@@ -175,7 +186,7 @@ class _Validator:
             return
         word, paired = query.mode.upper(), len(query.entity) == 2
         is_list = isinstance(target, Aggregate) and target.function == "LIST_DISTINCT"
-        if not (is_list or (self.is_bool() and paired and query.mode == "rank")):
+        if not (is_list or self.is_group(target) or (self.is_bool() and paired and query.mode == "rank")):
             raise self.error(
                 f"{word} needs a list to work on, and the target is none; leave it out or predict LIST_DISTINCT(...).",
                 query.mode_at,
@@ -207,8 +218,8 @@ class _Validator:
             raise self.error("LIST_DISTINCT is a list; write RANK TOP k or CLASSIFY after it.", target.at)
         if kind not in ("number", "boolean") or (kind == "boolean" and target.function != "BOOL"):
             raise self.error(
-                f"{target.function} of {target.column} is a {kind}, and only numbers can be predicted; "
-                "compare it with a value to predict whether that holds.",
+                f"{target.function} of {target.column} is a {kind}, and only numbers, and FIRST or LAST of a product's "
+                f"{_or(GROUPS)}, can be predicted; compare it with a value to predict whether that holds.",
                 target.at,
             )
 

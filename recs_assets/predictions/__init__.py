@@ -15,6 +15,7 @@ else is learned at weekly anchors as far back as the log reaches. A label window
     tasks       their rows
     fitting     the models
     judging     the test
+    keeping     what was learned, for when it is asked again
     answering   all of it, for the shell and the notebook
 
 Arrays in and frames out; SQL comes from `campaigns.compiler` and is run by the warehouse.

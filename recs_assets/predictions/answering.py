@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,16 +29,18 @@ from recs_assets.learning import (
     trained,
     without_calendar,
 )
+from recs_assets.predictions import keeping
 from recs_assets.predictions.activity import EPOCH
 from recs_assets.predictions.fitting import Learned, learn, learn_ranking
 from recs_assets.predictions.judging import (
-    Verdict,
     compare_products,
     judge_boolean,
+    judge_classes,
     judge_number,
     judge_products,
     judge_values,
 )
+from recs_assets.predictions.keeping import Outcome
 from recs_assets.predictions.planning import LOOK_BACK, Plan, midnight, plan, weekly, window_days
 from recs_assets.predictions.tasks import MOST_VALUES, RATE, Dated, Entities, Products, Sheet, Task, Values
 from recs_assets.ranking.calibration import calibrate
@@ -66,15 +69,15 @@ class Prediction:
             (the recommender that ranks it highest); with a depth, also the first `NEW_ROWS` products beyond it
             that the customer never bought; for a boolean score, probability; for a number
             prediction float64. Sorted by customer, rank.
-        tested: for products, the same at the test anchor (codes of `known(test)`), otherwise None.
-        truth: for products, csr of what was really bought there, otherwise None.
+        tested: for a campaign's products, the same at the test anchor (codes of `known(test)`), otherwise None.
+        truth: for a campaign's products, csr of what was really bought there, otherwise None.
         table: as `rows` with ids instead of codes, at most k per customer: what `predict` returns.
         metrics: metric, model ("query", "linear" or a baseline), value and its interval low, high; for models
             but the query difference (query less model), ci_low, ci_high (paired bootstrap); NaN where there is none.
         by_value: per category, brand or vertical: value, customers (with it), auroc and average
             precision of every model; None for other targets.
         eligible: customers at the week.
-        compared: for products, model -> float64[customers], MAP@12 at the test anchor of every customer who was
+        compared: for a campaign's products, model -> float64[customers], MAP@12 at the test anchor of every customer who was
             asked for and bought something, the same customers for every model; otherwise empty.
         features: names that the trees used.
         seconds: wall time.
@@ -149,30 +152,72 @@ def answer(
     """
     build = _build_for(validate(parse(query) if isinstance(query, str) else query), warehouse, week)
     with warehouse.held(build):
-        return answered(*prepared(query, shop, warehouse, week, view), depth, say)
+        return answered(*prepared(query, shop, warehouse, week, view), depth, say, keep=True)
 
 
 def answered(
-    found: Plan, task: Task, depth: int | None = None, say: Callable[[str], None] = lambda message: None
+    found: Plan,
+    task: Task,
+    depth: int | None = None,
+    say: Callable[[str], None] = lambda message: None,
+    keep: bool = False,
 ) -> Prediction:
-    """`answer`, of what is prepared."""
+    """`answer`, of what is prepared.
+
+    With `keep` what is learned is kept under the week, and taken from there where the same was asked before, of
+    whomever; then what only campaigns need of the test anchor stays empty: tested, truth and compared.
+    """
     started = time.monotonic()
     if not task.eligible(found.week).any():
         raise _nobody(found)
     note = task.widen((found.test, found.train[0]))
-    if isinstance(task, Products):
-        if task.weekly is not None:
-            say("The week's own ranker answers.")
-            predicted = _of_the_week(found, task, task.weekly, depth)
-        else:
-            predicted = _of_a_ranker(found, task, depth, say)
+    limits, notes = ((-np.inf, np.inf), []) if isinstance(task, Products) else _limits(found, task)
+    weekly = task.weekly if isinstance(task, Products) else None
+    outcome, more, place = None, {}, keeping.place_of(found, task) if keep else None
+    if place is not None:
+        outcome = keeping.read(place, task.shop.settings.threads, weekly)
+    if weekly is not None:
+        say("The week's own ranker answers.")
+    if outcome is not None:
+        say("What was learned when this was asked before answers.")
     else:
-        predicted = _of_models(found, task, depth, say)
-    return replace(
-        predicted,
-        notes=(*([note] if note else []), *predicted.notes),
+        if weekly is not None:
+            outcome, more = _of_the_week(found, task, weekly, depth, keep)
+        elif isinstance(task, Products):
+            outcome, more = _of_a_ranker(found, task, depth, say, keep)
+        else:
+            outcome = _of_models(found, task, limits, say)
+        if place is not None:
+            _keep(place, outcome, weekly, say)
+    if weekly is None:
+        rows = _predicted(found, task, outcome.learned, limits, depth, say)
+    else:
+        rows = _likely(found, task, found.week, outcome.learned, depth)
+    if rows.empty:
+        raise _nobody(found)
+    return Prediction(
+        plan=found,
+        item=item_column(found.query) if found.query.mode else None,
+        rows=rows,
+        table=_with_ids(task, rows),
+        metrics=outcome.metrics,
+        by_value=outcome.by_value,
+        eligible=int(task.eligible(found.week).sum()),
+        features=() if outcome.learned is None else outcome.learned.used,
         seconds=time.monotonic() - started,
+        task=task,
+        learned=outcome.learned,
+        chosen=outcome.chosen,
+        notes=tuple(one for one in (note, *notes, outcome.why) if one),
+        **{"tested": None, "truth": None, "compared": {}, **more},
     )
+
+
+def _keep(place: Path, outcome: Outcome, weekly: Ranker | None, say: Callable[[str], None]) -> None:
+    try:
+        keeping.write(place, outcome, weekly)
+    except OSError as error:
+        say(f"What was learned is not kept, so the next query learns it again ({error}).")
 
 
 def _nobody(found: Plan) -> QueryError:
@@ -196,8 +241,10 @@ def _labelled(task: Task, found: Plan, anchor: date, say: Callable[[str], None])
     return sheet
 
 
-def _of_a_ranker(found: Plan, task: Products, depth: int | None, say: Callable[[str], None]) -> Prediction:
-    """Products, by a ranker of the query's own."""
+def _of_a_ranker(
+    found: Plan, task: Products, depth: int | None, say: Callable[[str], None], brief: bool
+) -> tuple[Outcome, dict[str, object]]:
+    """Products, by a ranker of the query's own; and unless `brief` what a `Prediction` has of the test anchor."""
     query, settings = found.query, task.shop.settings
     lessons: list[Lesson] = []
     for anchor in found.train:
@@ -226,19 +273,23 @@ def _of_a_ranker(found: Plan, task: Products, depth: int | None, say: Callable[[
         lists[name] = sheet.candidates.ranked(np.where(there, baseline, 0), max(12, query.top), there)
     customers = np.flatnonzero(task.eligible(found.test))
     verdict = judge_products(lists, truth, customers, query.top, settings.seed)
-    tested = _listed(task, sheet, score, model, depth)
+    more = {}
+    if not brief:
+        more = {
+            "tested": _listed(task, sheet, score, model, depth),
+            "truth": truth,
+            "compared": compare_products(lists, truth, customers),
+        }
     # The anchors that stopped, calibrated and tested are learnt from only now.
     final = model.refit([*lessons, again, _lesson(task, found, found.test, sheet, len(found.train))])
-    compared = compare_products(lists, truth, customers)
-    return _predicted(found, task, depth, say, verdict, final, tested=tested, truth=truth, compared=compared)
+    return Outcome(final, "query", "", verdict.table), more
 
 
-def _of_models(found: Plan, task: Dated, depth: int | None, say: Callable[[str], None]) -> Prediction:
+def _of_models(found: Plan, task: Dated, limits: tuple[float, float], say: Callable[[str], None]) -> Outcome:
     """A number, a condition, or values: the simplest of a formula, a linear model and its mean with trees that no
     other is proven to beat at the test anchor."""
     query, settings = found.query, task.shop.settings
     number = query.task == "regression"
-    limits, notes = _limits(found, task)
     lessons: dict[date, Lesson] = {}
 
     def lesson(anchor: date) -> Lesson:
@@ -284,33 +335,36 @@ def _of_models(found: Plan, task: Dated, depth: int | None, say: Callable[[str],
     by_value = None
     for name, model in models.items():
         score = _scored(model.score, sheet)
-        scores[name] = score if number else model.probability(score)
+        scores[name] = score if number else _probability(task, sheet, model, score)
     if isinstance(task, Values):
         truth = task.truth_of(found.test)
         cell = (sheet.customer, sheet.item)
-        popularity = task.history(found.test).popularity
         matrices = {
             name: sparse.csr_matrix((values, cell), shape=truth.shape)
             for name, values in scores.items()
             if name != "popularity"
         }
-        customers = np.flatnonzero(task.eligible(found.test))
-        verdict, by_value = judge_values(
-            customers, truth, matrices, popularity, list(task.values), settings.seed
-        )
+        customers = np.flatnonzero(task.asked(found.test))
+        if query.picks_one:
+            frequency = np.asarray(task.truth_of(latest).sum(axis=0)).ravel()
+            verdict = judge_classes(customers, truth, matrices, frequency, settings.seed)
+        else:
+            popularity = task.history(found.test).popularity
+            verdict, by_value = judge_values(
+                customers, truth, matrices, popularity, list(task.values), settings.seed
+            )
     elif number:
         scores = {name: np.clip(values, *limits) for name, values in scores.items()}
         verdict = judge_number(sheet.label, scores, settings.seed)
     else:
         verdict = judge_boolean(sheet.label, scores, settings.seed)
     simple = [RATE] if number else []
-    chosen, why = verdict.simplest([*simple, *models], "r2" if number else "auroc")
+    measure = "r2" if number else "log_likelihood" if query.picks_one else "auroc"
+    chosen, why = verdict.simplest([*simple, *models], measure)
     final = None
     if chosen in models:
         final = models[chosen].refit([lesson(anchor) for anchor in found.again])
-    lessons.clear()
-    predicted = _predicted(found, task, depth, say, verdict, final, limits, by_value=by_value)
-    return replace(predicted, chosen=chosen, notes=(*notes, why))
+    return Outcome(final, chosen, why, verdict.table, by_value)
 
 
 def _limits(found: Plan, task: Dated) -> tuple[tuple[float, float], list[str]]:
@@ -362,15 +416,13 @@ def _scored(score: Callable[[np.ndarray], np.ndarray], sheet: Sheet) -> np.ndarr
 def _predicted(
     found: Plan,
     task: Task,
+    final: Learned | None,
+    limits: tuple[float, float],
     depth: int | None,
     say: Callable[[str], None],
-    verdict: Verdict,
-    final: Learned | None,
-    limits: tuple[float, float] = (-np.inf, np.inf),
-    **more: object,
-) -> Prediction:
-    """What the final model says at the week; without one the formula does."""
-    week, query = found.week, found.query
+) -> pd.DataFrame:
+    """`Prediction.rows`: what the model says at the week; without one the formula does."""
+    week = found.week
     say(f"Predicting at {week}.")
 
     def rows_of(block: tuple[int, int]) -> pd.DataFrame | None:
@@ -385,20 +437,7 @@ def _predicted(
     parts = [part for part in side_by_side(rows_of, ranges, task.shop.settings.threads) if part is not None]
     if not parts:
         raise _nobody(found)
-    predicted = pd.concat(parts, ignore_index=True)
-    return Prediction(
-        plan=found,
-        item=item_column(query) if query.mode else None,
-        rows=predicted,
-        table=_with_ids(task, predicted),
-        metrics=verdict.table,
-        eligible=int(task.eligible(week).sum()),
-        features=() if final is None else final.used,
-        seconds=0.0,
-        task=task,
-        learned=final,
-        **{"tested": None, "truth": None, "by_value": None, "compared": {}, **more},
-    )
+    return pd.concat(parts, ignore_index=True)
 
 
 def prepared(
@@ -497,63 +536,55 @@ def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
     return week.ranker if (kept, test) == (found.train[0], found.test) else None
 
 
-def _of_the_week(found: Plan, task: Products, ranker: Ranker, depth: int | None) -> Prediction:
-    """The answer of the week's own ranker, calibrated for the query's window: at the kept anchor for its test, at both
-    for what is published, where the later one is nearer to the week and neither was learned from."""
-    query, week, seed = found.query, found.week, task.shop.settings.seed
+def _of_the_week(
+    found: Plan, task: Products, ranker: Ranker, depth: int | None, brief: bool
+) -> tuple[Outcome, dict[str, object]]:
+    """The answer of the week's own ranker, calibrated for the query's window: at both anchors for what is published,
+    where the later one is nearer to the week and neither was learned from; and unless `brief` at the kept anchor for
+    what a `Prediction` has of the test."""
+    query, seed = found.query, task.shop.settings.seed
 
     def lesson(anchor: date) -> tuple[np.ndarray, ...]:
         """Scores, labels, customers and strata of the ranker's list at an anchor."""
         rows, known = _weekly_lists(task, "ranker", anchor), task.known(anchor)
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-        bought = stored(task.truth(anchor, known.products["product_id"]), customer, product)
+        bought = stored(happened[anchor], customer, product)
         score = rows["score"].to_numpy(dtype=float)
         return score, bought.astype(np.int8), customer, strata_of(known, customer, product)
 
-    kept, tested = lesson(found.train[0]), lesson(found.test)
+    anchors = (found.train[0], found.test)
+    happened = {one: task.truth(one, task.known(one).products["product_id"]) for one in anchors}
+    kept, tested = map(lesson, anchors)
     _teaches(kept[1], query, found.train[0])
     both = [np.concatenate(parts) for parts in zip(kept, tested, strict=True)]
-    learned, published = (
-        Learned(ranker.score, calibrate(*rows)[0], ranker.used_, None, ranker) for rows in (kept, both)
-    )
-
-    def likely(anchor: date, model: Learned) -> pd.DataFrame:
-        rows = _weekly_lists(task, "ranker", anchor)
-        rows = rows[(rows["rank"] <= (depth or query.top)).to_numpy()].reset_index(drop=True)
-        if depth and task.view == "all":
-            rows = _with_new(rows, _weekly_lists(task, "ranker", anchor, "new"), depth)
-        strata = strata_of(task.known(anchor), rows["customer"].to_numpy(), rows["product"].to_numpy())
-        probability = model.probability(rows["score"].to_numpy(dtype=float), strata).astype(np.float32)
-        return rows.assign(rank=rows["rank"].astype(np.int32), probability=probability)[
-            ["customer", "product", "rank", "score", "probability", "source"]
-        ]
-
-    known = task.known(found.test)
+    published = Learned(ranker, calibrate(*both)[0], ranker.used_)
     lists = {name: _weekly_lists(task, name, found.test) for name in SOURCES}
-    tested = _weekly_lists(task, "ranker", found.test)
-    truth = truths(task.truth(found.test, known.products["product_id"]), known.history)[task.view]
+    truth = truths(happened[found.test], task.known(found.test).history)[task.view]
     customers = np.flatnonzero(task.eligible(found.test))
-    lists = {"query": tested, **lists}
+    lists = {"query": _weekly_lists(task, "ranker", found.test), **lists}
     verdict = judge_products(lists, truth, customers, query.top, seed)
-    rows = likely(week, published)
-    if rows.empty:
-        raise _nobody(found)
-    return Prediction(
-        plan=found,
-        item=item_column(query),
-        rows=rows,
-        tested=likely(found.test, learned),
-        truth=truth,
-        table=_with_ids(task, rows),
-        metrics=verdict.table,
-        by_value=None,
-        compared=compare_products(lists, truth, customers),
-        eligible=int(task.eligible(week).sum()),
-        features=ranker.used_,
-        seconds=0.0,
-        task=task,
-        learned=published,
-    )
+    more = {}
+    if not brief:
+        learned = Learned(ranker, calibrate(*kept)[0], ranker.used_)
+        more = {
+            "tested": _likely(found, task, found.test, learned, depth),
+            "truth": truth,
+            "compared": compare_products(lists, truth, customers),
+        }
+    return Outcome(published, "query", "", verdict.table), more
+
+
+def _likely(found: Plan, task: Products, anchor: date, model: Learned, depth: int | None) -> pd.DataFrame:
+    """`Prediction.rows` of an anchor, out of the lists of the week's own ranker."""
+    rows = _weekly_lists(task, "ranker", anchor)
+    rows = rows[(rows["rank"] <= (depth or found.query.top)).to_numpy()].reset_index(drop=True)
+    if depth and task.view == "all":
+        rows = _with_new(rows, _weekly_lists(task, "ranker", anchor, "new"), depth)
+    strata = strata_of(task.known(anchor), rows["customer"].to_numpy(), rows["product"].to_numpy())
+    probability = model.probability(rows["score"].to_numpy(dtype=float), strata).astype(np.float32)
+    return rows.assign(rank=rows["rank"].astype(np.int32), probability=probability)[
+        ["customer", "product", "rank", "score", "probability", "source"]
+    ]
 
 
 def _with_new(rows: pd.DataFrame, new: pd.DataFrame, depth: int) -> pd.DataFrame:
@@ -597,13 +628,21 @@ def _unlearnable(query: Query, anchor: date, why: str) -> QueryError:
     )
 
 
+def _probability(task: Task, sheet: Sheet, model: Learned, score: np.ndarray) -> np.ndarray:
+    """float64[n]; of values of which one comes true they add up to 1 for everybody."""
+    probability = model.probability(score)
+    if task.query.picks_one:
+        probability = probability / np.bincount(sheet.customer, weights=probability)[sheet.customer]
+    return probability
+
+
 def _listed(
     task: Task, sheet: Sheet, score: np.ndarray, model: Learned | None, depth: int | None
 ) -> pd.DataFrame:
     """`Prediction.rows` of one sheet."""
     if model is None or model.calibrator is None:
         return pd.DataFrame({"customer": sheet.customer, "prediction": score})
-    probability = model.probability(score).astype(np.float32)
+    probability = _probability(task, sheet, model, score).astype(np.float32)
     if isinstance(task, Entities):
         return pd.DataFrame(
             {"customer": sheet.customer, "score": score.astype(np.float32), "probability": probability}

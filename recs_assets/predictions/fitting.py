@@ -24,15 +24,22 @@ RIDGE = 1e-3
 class Learned:
     """A fitted model: raw scores of a frame, what they mean, and of products the ranker behind them.
 
-    `refit` grows it again on more lessons; None for the week's own ranker, which has learned all.
+    `refit` grows it again on more lessons; None for what has learned all: the week's own ranker, and a kept model.
     """
 
-    score: Callable[[np.ndarray], np.ndarray]
+    model: Ranker | Linear | Mean
     calibrator: Calibrator | None
     used: tuple[str, ...]
-    refit: Callable[[list[Lesson]], Learned] | None
-    ranker: Ranker | None = None
+    refit: Callable[[list[Lesson]], Learned] | None = None
     calibrated_on: int | None = None  # rows
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        """float64[n]: raw scores of a frame."""
+        return self.model.score(X)
+
+    @property
+    def ranker(self) -> Ranker | None:
+        return self.model if isinstance(self.model, Ranker) else None
 
     def probability(self, score: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
         found = self.calibrator.probability(score, strata)
@@ -63,9 +70,9 @@ def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) 
         again = Ranker(RANKER, seed, threads).fit(
             **together(more), rounds=max(1, model.rounds_), used=model.used_
         )
-        return Learned(again.score, calibrator, again.used_, refit, again)
+        return Learned(again, calibrator, again.used_, refit)
 
-    return Learned(model.score, calibrator, model.used_, refit, model)
+    return Learned(model, calibrator, model.used_, refit)
 
 
 class Linear:
@@ -174,6 +181,17 @@ class Trees:
         return [name for name, one in zip(names, gain, strict=True) if one > 0]
 
 
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a linear model and of trees."""
+
+    linear: Linear
+    trees: Trees
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        return (self.linear.score(X) + self.trees.score(X)) / 2
+
+
 def learn(
     objective: Objective,
     lessons: list[Lesson],
@@ -205,30 +223,25 @@ def learn(
     trees = Trees(objective, seed, threads).fit(*first, RANKER.max_rounds, stop)
     rounds = trees.rounds_
 
-    def both(line: Linear, grown: Trees) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda X: (line.score(X) + grown.score(X)) / 2
-
     calibrators: dict[str, Calibrator | None] = {"linear": None, "query": None}
     if boolean:
-        for name, score in (("linear", linear.score), ("query", both(linear, trees))):
+        for name, model in (("linear", linear), ("query", Mean(linear, trees))):
             # Smooth, so that no two customers who differ get one probability: isotonic steps cost 0.005 of AUROC.
-            calibrators[name] = fit_beta(score(kept.frame), kept.label)
+            calibrators[name] = fit_beta(model.score(kept.frame), kept.label)
 
     def refit(more: list[Lesson], name: str) -> Learned:
         data = together(more)
         rows = data["X"], data["y"], data["weight"]
         line = Linear(boolean).fit(*rows)
         if name == "linear":
-            return Learned(
-                line.score, calibrators[name], names, partial(refit, name=name), calibrated_on=rows_kept
-            )
+            return Learned(line, calibrators[name], names, partial(refit, name=name), rows_kept)
         grown = Trees(objective, seed, threads).fit(*rows, rounds)
         return Learned(
-            both(line, grown),
+            Mean(line, grown),
             calibrators[name],
             tuple(grown.used(names)),
             partial(refit, name=name),
-            calibrated_on=rows_kept,
+            rows_kept,
         )
 
     return {name: refit(fitted, name) for name in calibrators}

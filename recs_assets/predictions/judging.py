@@ -265,6 +265,40 @@ def judge_values(
     return verdict, table.sort_values("customers", ascending=False, ignore_index=True)
 
 
+def judge_classes(
+    customers: np.ndarray,
+    truth: sparse.csr_matrix,
+    scores: dict[str, sparse.csr_matrix],
+    frequency: np.ndarray,
+    seed: int,
+) -> Verdict:
+    """How often the likeliest value came true, and the mean logarithm of the probability of the one that did.
+
+    Args:
+        customers: codes of whom one value came true.
+        truth: csr[n_customers, n_values] with one entry in each of their rows.
+        scores: "query", "linear" -> probabilities that add up to 1 for everybody; "own_frequency", which is no
+            probability and has no likelihood.
+        frequency: float64[n_values], how often each came true in training: the baseline "class_frequency".
+        seed: of the bootstrap.
+    """
+    if len(customers) == 0:
+        return _verdict({}, 0, seed)
+    came_true = truth[customers].indices
+    share = (frequency + 1) / (frequency + 1).sum()  # what was never seen may come true
+    measures = {}
+    for name, matrix in {**scores, "class_frequency": None}.items():
+        if matrix is None:
+            likeliest, probability = np.full(len(customers), share.argmax()), share[came_true]
+        else:
+            dense = matrix[customers].toarray()
+            likeliest, probability = dense.argmax(axis=1), dense[np.arange(len(customers)), came_true]
+        measures["accuracy", name] = mean_of(likeliest == came_true)
+        if name != "own_frequency":
+            measures["log_likelihood", name] = mean_of(np.log(probability))
+    return _verdict(measures, len(customers), seed)
+
+
 def judge_boolean(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> Verdict:
     """AUROC and average precision over customers; nothing where all labels are equal."""
     if not 0 < label.sum() < len(label):

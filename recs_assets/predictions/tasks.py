@@ -442,6 +442,13 @@ class Values(Dated):
                 self._histories = {anchor: History(*rows, self._group, size, now)}
             return self._histories[anchor]
 
+    def asked(self, anchor: date) -> np.ndarray:
+        """bool[n]: the eligible; where one value comes true, before the week without those of whom none did."""
+        eligible = self.eligible(anchor)
+        if anchor == self.week or not self.query.picks_one:
+            return eligible
+        return eligible & (np.diff(self.truth_of(anchor).indptr) > 0)
+
     def truth_of(self, anchor: date) -> sparse.csr_matrix:
         if anchor not in self._truths:
             self._truths = {anchor: self.truth(anchor, self.values)}
@@ -449,7 +456,7 @@ class Values(Dated):
 
     def sheet(self, anchor: date, first: int, last: int) -> Sheet:
         history, count = self.history(anchor), len(self.values)
-        customers = first + np.flatnonzero(self.eligible(anchor)[first:last])
+        customers = first + np.flatnonzero(self.asked(anchor)[first:last])
         if len(customers) == 0:
             return _nothing()
         customer, value = np.repeat(customers, count), np.tile(np.arange(count), len(customers))

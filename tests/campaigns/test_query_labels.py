@@ -273,6 +273,19 @@ def test_items_are_those_the_target_admits(target, items, ask):
     assert ask(items_sql(query, AS_OF)) == [(item,) for item in sorted(items)]
 
 
+@pytest.mark.parametrize(
+    ("function", "labels"),
+    [
+        # Tea and jam in one basket: the first line. Ham that came back within the window was not bought.
+        ("FIRST", [("ann", "pantry"), ("bob", "bakery"), ("cay", "pantry")]),
+        ("LAST", [("ann", "dairy"), ("bob", "bakery"), ("cay", "pantry")]),
+    ],
+)
+def test_the_first_and_the_last_category_are_one_label_at_most(function, labels, ask):
+    query = parse(f"PREDICT {function}(order_lines.category, 0, 30, days) {EACH}")
+    assert ask(labels_sql(query, AS_OF)) == labels
+
+
 QUERIES = [text for text, _, _ in LABELS] + [
     f"PREDICT LIST_DISTINCT(order_lines.product_id WHERE item_id.price > 4, 0, 7) RANK TOP 3 {EACH} WHERE {condition}"
     for condition in (

@@ -97,6 +97,17 @@ VALID = [
     (f"PREDICT LAST(order_lines.net_amount, 0, 30, days) {EACH}", "regression", None),
     (f"PREDICT BOOL(returns.*, 0, 60, days) {EACH}", "binary", None),
     (f"PREDICT FIRST(order_lines.brand, 0, 30, days) = 'Farm' {EACH}", "binary", None),
+    # One of several classes.
+    (
+        f"PREDICT FIRST(order_lines.brand, 0, 30, days) {EACH}",
+        "classify",
+        f"PREDICT FIRST(order_lines.product_id.brand, 0, 30, days) CLASSIFY\n{EACH}",
+    ),
+    (
+        f"PREDICT LAST(transactions.category, 0, 30, days) RANK TOP 1 {EACH}",
+        "rank",
+        f"PREDICT LAST(order_lines.product_id.category, 0, 30, days) RANK TOP 1\n{EACH}",
+    ),
     (f"PREDICT BOOL(orders.*, 0, 30, days) = false {EACH}", "binary", None),
     # Conditions on aggregations.
     (
@@ -178,7 +189,7 @@ def test_valid(text, task, normal, ask):
     eligible = [customer for (customer,) in ask(entities_sql(query, AS_OF))]
     assert eligible == sorted(set(eligible))
     labels = ask(labels_sql(query, AS_OF))
-    if query.mode is None:
+    if checked.mode is None:
         assert [customer for customer, _ in labels] == eligible
     else:
         assert labels == sorted(set(labels))
@@ -365,11 +376,24 @@ INVALID = [
         "for each pair of customer and product, BOOL takes a product column, not order_lines.product_id.brand.",
     ),
     (
-        f"PREDICT LAST(order_lines.brand, 0, 14) {EACH}",
+        f"PREDICT LAST(browsing_events.device, 0, 14) {EACH}",
         1,
         9,
-        "LAST of order_lines.product_id.brand is a text, and only numbers can be predicted; "
-        "compare it with a value to predict whether that holds.",
+        "LAST of browsing_events.device is a text, and only numbers, and FIRST or LAST of a product's category, brand "
+        "or vertical, can be predicted; compare it with a value to predict whether that holds.",
+    ),
+    (
+        f"PREDICT FIRST(order_lines.product_id, 0, 14) RANK TOP 3 {EACH}",
+        1,
+        46,
+        "RANK needs a list to work on, and the target is none; leave it out or predict LIST_DISTINCT(...).",
+    ),
+    (
+        f"PREDICT users.segment {EACH} WHERE users.segment IS NULL",
+        1,
+        9,
+        "users.segment is an attribute, and attributes are not predicted; predict what happens in a window, as "
+        "COUNT(orders.*, 0, 28, days) does, and name attributes in the WHERE.",
     ),
     # Names.
     (

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +13,9 @@ import pytest
 import shops
 
 import recs_assets
+from recs_assets import predictions
 from recs_assets.__main__ import main
+from recs_assets.predictions import keeping
 from recs_assets.recommenders.base import stored
 from recs_assets.schema import RecsError
 from recs_assets.warehouse import Warehouse
@@ -19,12 +24,18 @@ WEEK = date(2025, 6, 30)
 RANK = "PREDICT LIST_DISTINCT(transactions.item_id, 0, 14, days) RANK TOP 3 FOR EACH users.user_id"
 
 
+@pytest.fixture(scope="module")
+def home(weekly: shops.Home, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the weeks: queries keep there what they learn."""
+    return Path(shutil.copytree(weekly.path, tmp_path_factory.mktemp("queries") / "home", symlinks=True))
+
+
 @pytest.fixture
-def here(weekly: shops.Home, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
+def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     """The week, as the environment of this process."""
-    monkeypatch.setenv("RECS_HOME", str(weekly.path))
+    monkeypatch.setenv("RECS_HOME", str(home))
     monkeypatch.setenv("RECS_DATA", str(shops.TINY))
-    return Warehouse(weekly.path)
+    return Warehouse(home)
 
 
 def codes(known, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -201,6 +212,60 @@ def test_any_date_and_a_longer_window_and_products_are_answered(here, tmp_path, 
     assert (written["prediction"] >= 0).all()
     assert f"{len(written)} rows are in {out}." in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["demand.csv"]
+
+
+LEARNED_BEFORE = "What was learned when this was asked before answers."
+
+
+@pytest.mark.parametrize("query", [RANK, "PREDICT COUNT(orders.*, 0, 28, days) = 0 FOR EACH users.user_id"])
+def test_what_was_learned_answers_when_it_is_asked_again(here, query, capsys):
+    """Whoever is asked for; until the build is another."""
+    shutil.rmtree(here.week_dir(WEEK) / "models" / "queries", ignore_errors=True)
+    everybody = recs_assets.predict(query)
+    some = list(everybody["customer_id"].unique()[:2])
+    asked = query.replace("EACH users.user_id", f"users.user_id IN ('{some[0]}', '{some[1]}')")
+    assert main(["query", asked]) == 0
+    assert LEARNED_BEFORE in capsys.readouterr().err
+    expected = everybody[everybody["customer_id"].isin(some)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(recs_assets.predict(asked), expected, check_categorical=False)
+    parsed, shop, warehouse, week = predictions.opened(asked, None)
+    found, task = predictions.prepared(parsed, shop, warehouse, week)
+    assert keeping.place_of(found, task).exists()
+    build = here.build_path(WEEK)
+    os.utime(build, (build.stat().st_atime, build.stat().st_mtime + 1))
+    assert not keeping.place_of(found, task).exists()
+
+
+def test_where_fewer_than_100_pass_the_where_everybody_is_learned_from(here, capsys, monkeypatch):
+    """37 customers are too few in any case; the answer is that of the model of everybody, for those who pass."""
+    narrow = f"{SPEND} WHERE users.email_eligible == 1"
+    customers = here.known(WEEK, WEEK).customers.set_index("customer_id")
+    assert main(["query", narrow]) == 0
+    sentence = "Fewer than 100 customers pass the WHERE at an anchor, so the model is learned from, and tested on, all"
+    assert sentence in capsys.readouterr().out
+    everybody = recs_assets.predict(SPEND).set_index("customer_id")["prediction"]
+    found = recs_assets.predict(narrow).set_index("customer_id")["prediction"]
+    assert customers.loc[found.index, "email_eligible"].all()
+    assert len(found) < len(everybody)
+    assert found.to_dict() == everybody[found.index].to_dict()
+    monkeypatch.setattr("recs_assets.predictions.tasks.LEAST_LEARNT", 5)
+    assert main(["query", narrow]) == 0
+    assert "Fewer than" not in capsys.readouterr().out
+
+
+def test_the_first_category_is_one_of_all(here, capsys):
+    query = "PREDICT FIRST(transactions.category, 0, 28, days) FOR EACH users.user_id"
+    table = recs_assets.predict(query)
+    assert list(table.columns) == ["customer_id", "category", "rank", "score", "probability"]
+    assert table.groupby("customer_id")["probability"].sum().to_numpy() == pytest.approx(1)
+    assert (table.groupby("customer_id")["probability"].diff().dropna() <= 0).all()
+    assert set(table["category"]) == set(here.known(WEEK, WEEK).products["category"].dropna())
+    best = recs_assets.predict(query.replace("days)", "days) RANK TOP 1"))
+    pd.testing.assert_frame_equal(best, table[table["rank"] == 1].reset_index(drop=True))
+    assert main(["query", query]) == 0
+    said = capsys.readouterr().out
+    assert "class_frequency" in said
+    assert "log_likelihood" in said
 
 
 def test_a_table_without_rows_is_said(here, capsys):

@@ -798,7 +798,10 @@ def test_of_frames():
         ({"items": {"min_stok": 3}}, "items.min_stok"),
         ({"segments": {"vip": {"items": {"max_per_brand": 0}}}}, "segments.vip.items.max_per_brand"),
         ({"segments": {"vip": {"slots": {"k": 5}}}}, "segments.vip.slots.k: the number of slots"),
-        ({"segments": {"vip": {"items": {"due_within_days": 5}}}}, "segments.vip: due_within_days is the same"),
+        (
+            {"segments": {"vip": {"items": {"due_within_days": 5}}}},
+            "segments.vip: due_within_days is the same",
+        ),
         (
             {"slots": {"k": 3}, "segments": {"vip": {"slots": {"pinned": [{"product": "p", "slot": 4}]}}}},
             "segments.vip: Value error, pinned: slot 4 is beyond k = 3",

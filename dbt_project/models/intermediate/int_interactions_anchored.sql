@@ -41,12 +41,15 @@ known as (
         on
             interactions.occurred_at < anchors.as_of
             and (interactions.voided_at is null or interactions.voided_at >= anchors.as_of)
-    left join customers
-        on
-            interactions.customer_id = customers.customer_id
+    -- Nothing but equality in the join: with more DuckDB compares every row with every customer.
+    left join customers on interactions.customer_id = customers.customer_id
+    where
+        -- A guest is nobody, but bought.
+        interactions.customer_id is null
+        or (
+            customers.customer_id is not null
             and (customers.joined_at is null or customers.joined_at < anchors.as_of)
-    -- A guest is nobody, but bought.
-    where customers.customer_id is not null or interactions.customer_id is null
+        )
 
 ),
 
@@ -67,10 +70,10 @@ final as (
         known.rating,
         known.duration_seconds
     from known
+    -- Only purchases have an order.
     left join returned
         on
-            known.event_type = 'purchase'
-            and known.as_of = returned.as_of
+            known.as_of = returned.as_of
             and known.order_id = returned.order_id
             and known.product_id = returned.product_id
 

@@ -63,7 +63,8 @@ matched as (
         and matches.customer_id is null
         and (source.occurred_at is null or source.occurred_at < {{ consents_until() }}) as is_unmatched
     from source
-    left join matches on source.spelling = matches.spelling and source.is_withdrawal
+    -- One equality: with a second condition DuckDB compares every event with every spelling.
+    left join matches on case when source.is_withdrawal then source.spelling end = matches.spelling
 
 ),
 
