@@ -15,8 +15,11 @@ future baskets are the label window. There are two regimes:
   training user.
 - `--regime labels`: the reality check's learners may use those. Per fold, the baskets of its training
   users fall one week earlier, so that their future is what the kept training anchor asks for;
-  nobody else's is told. The ranker that is scored is stopped on that anchor, as ever, and then fitted again with
-  it (`regrown` with the earlier anchor, `regrown_latest` on it alone).
+  nobody else's is told.
+
+The tested ranker (`ranker`) is stopped at the kept anchor and learns nothing from it. What a week publishes is fitted
+again with it, and that is what the rows `regrown` do at the test anchor: with the earlier anchor, with the kept
+one alone (`regrown_latest`), in the second regime also with the training users' rows of it alone (`regrown_teachers`).
 """
 
 from __future__ import annotations
@@ -37,9 +40,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.defs.ranker import BEFORE_REFIT
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.learning import Anchor, together
-from recs_assets.learning import score as ranker_scores
+from recs_assets.learning import Anchor, Lesson, frames, model_path, together
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within
@@ -224,11 +227,46 @@ def pipeline_lists(home: Path, as_of: date) -> tuple[dict[str, pd.DataFrame], np
     )
 
 
-def regrown_lists(shop: Path, home: Path, as_of: date, customers: int) -> dict[str, pd.DataFrame]:
-    """Lists of the ranker at the test anchor, fitted again with the kept training anchor.
+def regrown_lessons(
+    earlier: Sequence[Lesson], kept: Lesson, customer_ids: np.ndarray, teachers: Collection[str]
+) -> dict[str, list[Lesson]]:
+    """What each row `regrown` learns from.
+
+    Args:
+        earlier: lessons of the anchors before the kept one.
+        kept: lesson of the kept one.
+        customer_ids: by customer code at the kept anchor.
+        teachers: users whose label at the kept anchor is their future basket.
 
     Returns:
-        `regrown`: on every training anchor; `regrown_latest`: on the kept one alone. Frames as `pipeline_lists`.
+        `regrown`: all of it; `regrown_latest`: the kept anchor; `regrown_teachers`: the teachers' rows there, where
+        there are teachers.
+    """
+    lessons = {"regrown": [*earlier, kept], "regrown_latest": [kept]}
+    if teachers:
+        theirs = np.flatnonzero(np.isin(customer_ids[kept.group], list(teachers)))
+        lessons["regrown_teachers"] = [kept.take(theirs, kept.weight[theirs])]
+    return lessons
+
+
+def regrown_lists(
+    shop: Path, home: Path, as_of: date, customers: int, teachers: Collection[str] = (), seeds: int = 1
+) -> dict[str, pd.DataFrame]:
+    """Lists of the ranker at the test anchor, fitted again with the kept training anchor.
+
+    Rounds and features stay those of the tested ranker, which stopped at that anchor. The week does the same
+    for what it publishes, one horizon later.
+
+    Args:
+        shop: the converted shop.
+        home: of its week.
+        as_of: of the week.
+        customers: how many have lists at the test anchor.
+        teachers: users whose label at the kept anchor is their future basket; none: nobody's is.
+        seeds: so many fits, their log-odds averaged.
+
+    Returns:
+        The names of `regrown_lessons`; frames as `pipeline_lists`.
     """
     settings = Settings(
         data=shop,
@@ -241,22 +279,31 @@ def regrown_lists(shop: Path, home: Path, as_of: date, customers: int) -> dict[s
     place = Shop.from_settings(settings)
     warehouse, test = place.warehouse(), place.test_anchors(as_of)[0]
     anchors = place.train_anchors(test)
+    stopped = Ranker.load(model_path(warehouse, as_of, BEFORE_REFIT), settings.threads)
     rows = RANKER.training_rows // len(anchors)
-    kept, *earlier = (Anchor(place, warehouse, as_of, anchor) for anchor in anchors)
-    lessons, whole = [one.lesson(rows) for one in earlier], kept.lesson(None)
-    again = whole.take(*kept.sample(rows))
-    stopped = Ranker(RANKER, settings.seed, settings.threads).fit(
-        **together(lessons), valid=(whole.frame, whole.label, whole.group)
+    kept, *earlier = (
+        Anchor(place, warehouse, as_of, anchor).lesson(rows).only(stopped.features_) for anchor in anchors
     )
+    ids = warehouse.known(as_of, anchors[0]).customers["customer_id"].to_numpy(dtype=object)
+    lessons = regrown_lessons(earlier, kept, ids, teachers)
     tested = Anchor(place, warehouse, as_of, test)
-    lists = {}
-    for name, taught in (("regrown", [*lessons, again]), ("regrown_latest", [again])):
-        model = Ranker(RANKER, settings.seed, settings.threads).fit(
-            **together(taught), rounds=stopped.rounds_, used=stopped.used_
-        )
-        scores = ranker_scores(model, warehouse, as_of, test, tested.candidates)
-        lists[name] = tested.candidates.ranked(scores, max(KS))[["customer", "product", "rank"]]
-    return lists
+    models = {
+        name: [
+            Ranker(RANKER, settings.seed + number, settings.threads).fit(
+                **together(taught), rounds=stopped.rounds_, used=stopped.used_
+            )
+            for number in range(seeds)
+        ]
+        for name, taught in lessons.items()
+    }
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
+    for X in frames(warehouse, as_of, test, tested.candidates, stopped.features_):
+        for name, fits in models.items():
+            scores[name].append(np.mean([model.score(X) for model in fits], axis=0))
+    return {
+        name: tested.candidates.ranked(np.concatenate(parts), max(KS))[["customer", "product", "rank"]]
+        for name, parts in scores.items()
+    }
 
 
 def score(
@@ -461,6 +508,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--regime", choices=("history", "labels"), default="history")
     parser.add_argument("--users", type=int, help="a sample of so many; the figures are the sample's")
     parser.add_argument("--folds", help="numbers, separated by commas; all without")
+    parser.add_argument(
+        "--seeds", type=int, default=3, help="fits whose log-odds are averaged in the rows `regrown`"
+    )
     parser.add_argument("--score-only", action="store_true", help="the week has run already")
     parser.add_argument("--seed", type=int, default=0, help="of the intervals")
     parsed = parser.parse_args(arguments)
@@ -512,8 +562,7 @@ def _regime(
         _say(f"Shop written to {shop}.")
         _say(f"The week took {run_week(shop, recs, parsed.as_of, len(data.history)):.0f} s.")
     lists, customers, products = pipeline_lists(recs, parsed.as_of)
-    if earlier:
-        lists |= regrown_lists(shop, recs, parsed.as_of, len(data.history))
+    lists |= regrown_lists(shop, recs, parsed.as_of, len(data.history), earlier, parsed.seeds)
     return evaluate(data, lists, customers, products)
 
 

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 from benchmarks import next_basket
+from recs_assets.learning import Lesson
 
 AS_OF = date(2024, 1, 1)
 
@@ -67,6 +68,22 @@ def test_in_the_second_regime_training_users_are_a_week_earlier(folder, tmp_path
         "8-0002": 2, "8-0001": 3,
         "9-0004": 2, "9-0003": 3, "9-0002": 4, "9-0001": 5,
     }  # fmt: skip
+
+
+def test_rows_regrown_learn_from_the_kept_anchor_and_its_teachers():
+    def lesson(group):
+        n = len(group)
+        frame = np.arange(n, dtype=np.float32)[:, None]
+        return Lesson(np.array(group), np.zeros(n), np.ones(n), frame, ("rrf",))
+
+    before, kept = lesson([0, 1]), lesson([0, 0, 1, 2])
+    ids = np.array(["7", "8", "9"], dtype=object)
+    assert list(next_basket.regrown_lessons([before], kept, ids, ())) == ["regrown", "regrown_latest"]
+    found = next_basket.regrown_lessons([before], kept, ids, {"7", "9"})
+    assert found["regrown"] == [before, kept]
+    assert found["regrown_latest"] == [kept]
+    (theirs,) = found["regrown_teachers"]
+    assert (theirs.group.tolist(), theirs.frame[:, 0].tolist()) == ([0, 0, 2], [0.0, 1.0, 3.0])
 
 
 def test_a_sample_keeps_its_users_in_their_parts(folder):
