@@ -40,7 +40,6 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.defs.ranker import BEFORE_REFIT
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.learning import Anchor, Lesson, frames, model_path, together
 from recs_assets.ranking.ranker import Ranker
@@ -268,6 +267,9 @@ def regrown_lists(
     Returns:
         The names of `regrown_lessons`; frames as `pipeline_lists`.
     """
+    # Brings Dagster along, which the arithmetic of this module can do without.
+    from recs_assets.defs.ranker import BEFORE_REFIT
+
     settings = Settings(
         data=shop,
         home=home / "backtest",
