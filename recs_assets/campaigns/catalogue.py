@@ -13,12 +13,11 @@ referrer of a customer. An aggregation says the same for any anchor.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
-from recs_assets.schema import RAW_TABLES, RecsError
+from recs_assets.schema import RAW_TABLES
 
 KINDS = {
     "VARCHAR": "text",
@@ -32,10 +31,6 @@ CUSTOMER, PRODUCT = ("customers", "customer_id"), ("products", "product_id")
 KEYS = dict((CUSTOMER, PRODUCT))
 # Columns of products that group them, and so can be ranked or classified themselves.
 GROUPS = ("category", "brand", "vertical")
-
-
-class CatalogueError(RecsError):
-    """An alias leads nowhere or hides something."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +254,6 @@ ALIASES = {
     "vertical": "product_id.vertical",
     "orders.product_id": "order_lines.product_id",
 }
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -274,54 +268,6 @@ class Catalogue:
 
     tables: Mapping[str, Table]
     aliases: Mapping[str, str]
-
-    def with_aliases(self, aliases: Mapping[str, str]) -> Catalogue:
-        """This catalogue and a shop's own aliases.
-
-        Raises:
-            CatalogueError: when an alias is no name, hides a table or column, or leads nowhere.
-        """
-        extended = replace(
-            self, aliases={**self.aliases, **{k.lower(): v.lower() for k, v in aliases.items()}}
-        )
-        for alias in aliases:
-            extended._check(alias.lower())
-        return extended
-
-    def _check(self, alias: str) -> None:
-        target = self.aliases[alias]
-        names, path = alias.split("."), target.split(".")
-        problem = None
-        if len(names) > 2 or not all(_NAME.fullmatch(name) for name in names):
-            problem = "is neither a name nor table.column"
-        elif alias in self.tables:
-            problem = "is the name of a table"
-        elif len(names) == 2 and names[0] not in self.tables:
-            problem = f"begins with {names[0]}, which is not a table"
-        elif len(names) == 2 and names[1] in self.tables[names[0]].by_name:
-            problem = "is the name of a column"
-        elif len(names) == 2 and (path[0] not in self.tables or not self._leads(path[0], path[1:])):
-            problem = f"leads to {target}, which is not a column of a table"
-        elif (
-            len(names) == 1
-            and target not in self.tables
-            and not any(self._leads(t, path) for t in self.tables)
-        ):
-            problem = f"leads to {target}, which is neither a table nor a column"
-        if problem:
-            raise CatalogueError(
-                f"The alias {alias} {problem}; choose another (docs/queries.md lists the tables)."
-            )
-
-    def _leads(self, table: str | None, path: list[str]) -> bool:
-        for position, name in enumerate(path):
-            one = self.tables[table].by_name.get(name) if table else None
-            if one is None:
-                return False
-            table = one.references
-            if table is None and position < len(path) - 1:
-                return False
-        return bool(path)
 
     def route(self, start: str, goal: str) -> tuple[str, ...] | None:
         """The shortest way over foreign keys from one table to another, as their names; None if there is none."""

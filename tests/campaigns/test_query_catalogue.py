@@ -97,8 +97,21 @@ def test_names_are_plain():
     assert {one.type for table in TABLES for one in table.fields} <= set(KINDS)
 
 
-def test_the_default_aliases_would_be_accepted_as_a_shops_own():
-    assert CATALOGUE.with_aliases(ALIASES).aliases == ALIASES
+def test_an_alias_leads_to_a_table_or_a_column_and_hides_neither():
+    columns = {f"{table.name}.{one}" for table in TABLES for one in table.by_name}
+    for alias, name in ALIASES.items():
+        assert alias not in CATALOGUE.tables
+        assert alias not in columns
+        head, *path = name.split(".")
+        starts = (
+            [head] if head in CATALOGUE.tables else [f"{t.name}.{head}" for t in TABLES if head in t.by_name]
+        )
+        assert starts, alias
+        if path and head not in CATALOGUE.tables:  # over a foreign key
+            references = {table.by_name[head].references for table in TABLES if head in table.by_name} - {
+                None
+            }
+            assert {f"{one}.{path[0]}" for one in references} <= columns, alias
 
 
 def test_the_email_address_cannot_be_asked_for():

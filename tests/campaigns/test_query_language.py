@@ -6,7 +6,6 @@ from datetime import date
 
 import pytest
 
-from recs_assets.campaigns.catalogue import CATALOGUE, CatalogueError
 from recs_assets.campaigns.compiler import entities_sql, everybody, explain, horizon, items_sql, labels_sql
 from recs_assets.campaigns.parser import MAX_CHARACTERS, MAX_DEPTH, parse
 from recs_assets.campaigns.syntax import QueryError
@@ -573,49 +572,6 @@ def test_brackets_decide_and_precedence_does_without_them():
         f"{RANK} WHERE a = 1 OR (b = 1 AND c = 1)"
     )
     assert parse(f"{RANK} WHERE NOT a = 1 AND b = 1") == parse(f"{RANK} WHERE (NOT a = 1) AND b = 1")
-
-
-def test_a_shop_adds_its_own_aliases():
-    shop = CATALOGUE.with_aliases(
-        {
-            "belege": "orders",
-            "Artikel_Nr": "product_id",
-            "orders.rabatt": "order_lines.discount",
-            "haendler": "merchants",
-        }
-    )
-    query = parse(
-        f"PREDICT SUM(belege.rabatt WHERE artikel_nr.price > 1 AND haendler.name = 'x', 0, 7) {EACH}"
-    )
-    assert str(validate(query, shop).target) == (
-        "SUM(order_lines.discount WHERE order_lines.product_id.price > 1 "
-        "AND order_lines.product_id.merchant_id.name = 'x', 0, 7, days)"
-    )
-    with pytest.raises(QueryError, match="there is no table belege"):
-        validate(query)
-
-
-@pytest.mark.parametrize(
-    ("alias", "name", "problem"),
-    [
-        ("users; drop", "customers", "is neither a name nor table.column"),
-        ("a.b.c", "customers", "is neither a name nor table.column"),
-        ("orders", "order_lines", "is the name of a table"),
-        ("belege.x", "orders.amount", "begins with belege, which is not a table"),
-        ("orders.amount", "order_lines.amount", "is the name of a column"),
-        ("orders.x", "order_lines.y", "leads to order_lines.y, which is not a column of a table"),
-        ("orders.x", "amount", "leads to amount, which is not a column of a table"),
-        ("belege", "order", "leads to order, which is neither a table nor a column"),
-        ("x", "amount.price", "leads to amount.price, which is neither a table nor a column"),
-    ],
-)
-def test_an_alias_must_lead_somewhere_and_hide_nothing(alias, name, problem):
-    with pytest.raises(CatalogueError) as caught:
-        CATALOGUE.with_aliases({alias: name})
-    assert (
-        str(caught.value)
-        == f"The alias {alias} {problem}; choose another (docs/queries.md lists the tables)."
-    )
 
 
 def test_what_a_query_lists():
