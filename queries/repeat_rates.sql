@@ -22,6 +22,6 @@ select
         / count(distinct pairs.customer_id), 3
     ) as repeat_share
 from pairs
-inner join recs.products on pairs.product_id = products.product_id
+inner join recs.products on pairs.product_id = products.product_id and products.is_product
 group by products.category
 order by repeat_share desc, customers desc, category;

@@ -748,9 +748,10 @@ def _worth(sent: pd.DataFrame, tags: pd.DataFrame) -> tuple[str, bool]:
         return "", True
     row, joint = against.iloc[0], tags[tags["rule"] == ALL_RULES].iloc[0]
     proven = bool(row.ci_low > 0)
+    verb = "beats" if proven else "is worse than" if row.ci_high < 0 else "is not proven to beat"
     gained, before = joint["purchases_gained"], joint["purchases_without"]
     text = (
-        f"The email as sent {'beats' if proven else 'is not proven to beat'} a list of what each customer bought often "
+        f"The email as sent {verb} a list of what each customer bought often "
         f"and lately: MAP@12 {row.value + row.difference:.4f} against {row.value:.4f}, difference {row.difference:.4f} "
         f"({row.ci_low:.4f} to {row.ci_high:.4f}); its rules change {before:.0f} purchases by {gained:+.0f}"
         f"{f' ({gained / before:+.1%})' if before else ''}."

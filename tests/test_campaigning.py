@@ -69,11 +69,14 @@ def test_an_email_that_earns_nothing_names_the_rule_that_costs_most():
         columns=["model", "value", "difference", "ci_low", "ci_high"],
     )
     assert campaigning._worth(sent, tags) == (
-        "The email as sent is not proven to beat a list of what each customer bought often and lately: MAP@12 0.1500 "
+        "The email as sent is worse than a list of what each customer bought often and lately: MAP@12 0.1500 "
         "against 0.2000, difference -0.0500 (-0.0700 to -0.0300); its rules change 50 purchases by -10 (-20.0%). The rule "
         "that costs most is slots.discovery_share: without it 8 purchases more than 40.",
         False,
     )
+    text, proven = campaigning._worth(sent.assign(ci_high=0.01), tags)
+    assert text.startswith("The email as sent is not proven to beat a list of what each")
+    assert not proven
     better = sent.assign(difference=0.05, ci_low=0.01, ci_high=0.09)
     assert campaigning._worth(better, tags) == (
         "The email as sent beats a list of what each customer bought often and lately: MAP@12 0.2500 against 0.2000, "

@@ -268,6 +268,17 @@ def test_every_metric_has_an_interval_around_it():
         assert (table["value"] <= table["high"]).all()
 
 
+def test_one_customer_gives_no_interval_and_no_comparison():
+    verdict = judging.judge_number(
+        np.array([3.0]), {"query": np.array([1.0]), "rate_91d": np.array([2.5])}, 0
+    )
+    assert verdict.value("mae", "query") == 2.0
+    assert verdict.table[["low", "high", "ci_low", "ci_high"]].isna().all().all()
+    assert verdict.simplest(["rate_91d", "query"], "r2")[1].startswith(
+        "The test could not compare the models"
+    )
+
+
 def test_the_simplest_model_answers_that_no_other_is_proven_to_beat():
     label = np.tile([0.0, 1.0], 50)
     better, worse = label, np.tile([0.0, 1.0, 1.0, 0.0], 25)

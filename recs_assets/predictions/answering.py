@@ -48,7 +48,7 @@ from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import View, rank_within, stored
-from recs_assets.schema import WarehouseError
+from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
 from recs_assets.warehouse import Warehouse
@@ -175,7 +175,10 @@ def answered(
     weekly = task.weekly if isinstance(task, Products) else None
     outcome, more, place = None, {}, keeping.place_of(found, task) if keep else None
     if place is not None:
-        outcome = keeping.read(place, task.shop.settings.threads, weekly)
+        try:
+            outcome = keeping.read(place, task.shop.settings.threads, weekly)
+        except ArtefactError as error:
+            say(f"{error} It is learned again.")
     if weekly is not None:
         say("The week's own ranker answers.")
     if outcome is not None:
@@ -361,6 +364,8 @@ def _of_models(found: Plan, task: Dated, limits: tuple[float, float], say: Calla
     simple = [RATE] if number else []
     measure = "r2" if number else "log_likelihood" if query.picks_one else "auroc"
     chosen, why = verdict.simplest([*simple, *models], measure)
+    if number and (fit := verdict.value("r2", chosen)) < 0:
+        why += f" It is worse than saying the mean of all for everybody (r2 {fit:.4f}): do not rely on single values."
     final = None
     if chosen in models:
         final = models[chosen].refit([lesson(anchor) for anchor in found.again])
@@ -496,14 +501,17 @@ def _build_for(query: Query, warehouse: Warehouse, week: date) -> date:
         return week
     monday = week - timedelta(days=week.weekday())
     if query.mode is not None and item_column(query) == "product_id":
-        run = [one for one in builds if one <= week]
-        advice = f"ask as of {run[-1]}, or " if run else ""
+        earlier = [one for one in builds if one <= week]
+        advice = [f"ask as of {earlier[-1]}"] if earlier else []
+        if monday not in builds:
+            advice.append(f"run it first (python -m recs_assets run --as-of {monday})")
         raise WarehouseError(
             f"The week {week} has no build in {warehouse.home}, and products are ranked from the lists of a week: "
-            f"{advice}run it first (python -m recs_assets run --as-of {monday})."
+            f"{', or '.join(advice)}."
         )
     later = [one for one in builds if one > week]
     if not later:
+        monday = week if week == monday else monday + timedelta(days=7)
         raise WarehouseError(
             f"The week {week} has no build in {warehouse.home}, and no later week that was run knows what happened "
             f"before it: run it first (python -m recs_assets run --as-of {monday})."

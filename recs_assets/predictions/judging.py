@@ -110,6 +110,11 @@ class Verdict:
     table: pd.DataFrame
     resampled: dict[tuple[str, str], np.ndarray]
 
+    def value(self, metric: str, model: str) -> float:
+        """What was measured; NaN where it was not."""
+        found = self.table[(self.table["metric"] == metric) & (self.table["model"] == model)]["value"]
+        return float(found.iloc[0]) if len(found) else math.nan
+
     def simplest(self, models: Sequence[str], metric: str) -> tuple[str, str]:
         """The first of `models` (simplest first) that no other is proven to beat, and one sentence why.
 
@@ -166,7 +171,8 @@ def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> 
             drawn[key].append(measure(counts))
     every = np.ones((1, size))
     value = {key: float(measure(every)[0]) for key, measure in measures.items()}
-    resampled = {key: np.concatenate(parts) for key, parts in drawn.items()}
+    # One row drawn again and again is the same row: that is no interval.
+    resampled = {key: np.concatenate(parts) * (1 if size > 1 else math.nan) for key, parts in drawn.items()}
     lines = []
     for metric, model in measures:
         difference, between = math.nan, (math.nan, math.nan)
@@ -176,7 +182,7 @@ def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> 
         lines.append(
             (metric, model, value[metric, model], *_interval(resampled[metric, model]), difference, *between)
         )
-    return Verdict(pd.DataFrame(lines, columns=names), resampled)
+    return Verdict(pd.DataFrame(lines, columns=names), resampled if size > 1 else {})
 
 
 def judge_products(

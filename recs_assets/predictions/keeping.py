@@ -173,9 +173,7 @@ def read(folder: Path, threads: int, weekly: Ranker | None = None) -> Outcome | 
             None if by_value is None else _read(by_value),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ArtefactError(
-            f"The model of a query in {folder} is not what was written ({error}): delete the folder and ask again."
-        ) from error
+        raise ArtefactError(f"The model of a query in {folder} is not what was written ({error}).") from error
 
 
 def _model(

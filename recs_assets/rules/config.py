@@ -15,8 +15,8 @@ from recs_assets.rules.names import folded
 
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
-Share = Annotated[float, Field(ge=0, le=1)]
 # Strict: true is no number.
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, Field(pattern=r"\S")]
 Names = tuple[Name, ...]
@@ -57,7 +57,7 @@ class ItemRules(_Model):
     )
     due_within_days: Count | None = Field(
         28,
-        description="What the customer buys again and again (no durables) and, by their own rhythm, needs again within so many "
+        description="What the customer bought before and is expected to buy again (`rules/cadence.py`; no durables) within so many "
         "days: it passes `bought_within_days` and is no stale repeat for `max_repeat`; null: nothing is. The same for all segments.",
     )
     not_in_cart: bool = Field(

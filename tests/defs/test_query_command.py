@@ -147,6 +147,11 @@ def test_the_command_prints_the_table_and_the_test(here, capsys):
             [RANK, "--as-of", "2025-06-24"],
             "The week 2025-06-24 has no build in ",
         ),
+        # The week before was run: to run it again would not help.
+        (
+            ["PREDICT COUNT(orders.*, 0, 28) FOR EACH users.user_id", "--as-of", "2025-07-01"],
+            "--as-of 2025-07-07)",
+        ),
         ([RANK, "--output", "rows.xlsx"], "rows.xlsx must end with .csv, .parquet or .jsonl"),
         ([RANK, "--output", "/no/such/rows.csv"], "There is no folder /no/such"),
         (

@@ -360,7 +360,7 @@ def test_rules_speak_for_the_slots_that_they_fill():
     rows = pd.DataFrame(
         [
             (3, 0, "personal", "personal", "from_category", ("", "")),
-            (3, 1, "discovery", "category", "first_buyers", ("new_for_you", "New for you, close to what you buy")),
+            (3, 1, "discovery", "category", "first_buyers", ("new_for_you", "New for you")),
             (3, 0, "pinned", "global", "popular", ("picked_by_shop", "Picked by the shop")),
             (3, 0, "fill", "category", "from_category",
              ("popular_in_your_category", "Popular in Tea, a category you buy from")),
@@ -401,10 +401,10 @@ def test_a_discovery_says_what_it_is_close_to():
 
     # One customer alone who bought soap and tea is no evidence; ink and pen have no category.
     assert said() == [
-        ["New for you, close to Tea", 0], ["New for you, close to what you buy", -1], ["New for you, close to Pen", 4],
+        ["New for you, close to Tea", 0], ["New for you", -1], ["New for you, close to Pen", 4],
     ]  # fmt: skip
     named, every = np.array([False, True, True, True, True]), np.ones(5, dtype=bool)
-    assert said(reasons.Citable(named, every, None))[0] == ["New for you, close to what you buy", -1]
+    assert said(reasons.Citable(named, every, None))[0] == ["New for you", -1]
 
 
 def test_reasons_of_buy_it_again():

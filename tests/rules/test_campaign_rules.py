@@ -802,6 +802,8 @@ def test_of_frames():
             {"segments": {"vip": {"items": {"due_within_days": 5}}}},
             "segments.vip: due_within_days is the same",
         ),
+        ({"slots": {"discovery_floor": True}}, "discovery_floor"),
+        ({"slots": {"mmr_lambda": "0.5"}}, "mmr_lambda"),
         (
             {"slots": {"k": 3}, "segments": {"vip": {"slots": {"pinned": [{"product": "p", "slot": 4}]}}}},
             "segments.vip: Value error, pinned: slot 4 is beyond k = 3",
