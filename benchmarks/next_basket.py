@@ -40,6 +40,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from benchmarks.weekly import say
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.learning import Anchor, Lesson, frames, model_path, together
 from recs_assets.ranking.ranker import Ranker
@@ -527,7 +528,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     data = replace(data, folds=[data.folds[number] for number in numbers])
     some = "" if len(data.history) == everybody else f" (a sample of {everybody:,})"
-    _say(
+    say(
         f"{len(data.history):,} users{some}, {data.n_items:,} items, {len(data.folds)} folds, {parsed.regime}."
     )
     if parsed.regime == "history":
@@ -550,7 +551,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     table = summary(results, parsed.seed)
     table.to_csv(parsed.home / "next_basket.csv", index_label="model")
-    _say("\n" + markdown(table))
+    say("\n" + markdown(table))
     return 0
 
 
@@ -561,16 +562,11 @@ def _regime(
     shop, recs = home / "shop", home / "recs"
     if not parsed.score_only:
         convert(data, shop, parsed.as_of, earlier)
-        _say(f"Shop written to {shop}.")
-        _say(f"The week took {run_week(shop, recs, parsed.as_of, len(data.history)):.0f} s.")
+        say(f"Shop written to {shop}.")
+        say(f"The week took {run_week(shop, recs, parsed.as_of, len(data.history)):.0f} s.")
     lists, customers, products = pipeline_lists(recs, parsed.as_of)
     lists |= regrown_lists(shop, recs, parsed.as_of, len(data.history), earlier, parsed.seeds)
     return evaluate(data, lists, customers, products)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

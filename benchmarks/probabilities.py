@@ -19,6 +19,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
+from recs_assets.evaluation.bootstrap import resampled_means
 from recs_assets.ranking.calibration import expected_calibration_error
 
 ROWS = {
@@ -53,7 +54,6 @@ JUDGED = """
     from ({rows}) as rows left join history using (customer_id)
     order by rows.customer_id, product_id
 """
-DRAWS = 1_000
 
 
 def read(home: Path, week: date, kind: str, campaign: str, horizon: int) -> pd.DataFrame:
@@ -101,8 +101,7 @@ def classes(rows: pd.DataFrame, at_least: int) -> pd.DataFrame:
 def ratio_of_sums(rows: pd.DataFrame, seed: int = 0) -> tuple[float, float, float]:
     """What came true per purchase promised, with its 95 % interval over customers drawn anew."""
     sums = rows.groupby("customer_id")[["p", "bought"]].sum().to_numpy(float)
-    weight = np.random.default_rng(seed).multinomial(len(sums), np.full(len(sums), 1 / len(sums)), DRAWS)
-    promised, true = (weight @ sums).T
+    promised, true = resampled_means(sums, seed).T
     low, high = np.quantile(true / promised, [0.025, 0.975])
     return sums[:, 1].sum() / sums[:, 0].sum(), low, high
 

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from benchmarks.weekly import say
 from recs_assets.evaluation import metrics
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.evaluation.tuning import SPACES, Space, search
@@ -93,7 +94,7 @@ def read_split(folder: Path) -> tuple[Known, sparse.csr_matrix]:
     return Known(ANCHOR, customers, products, events), truth
 
 
-def searched(known: Known, names: Sequence[str], seed: int, threads: int, trials: int) -> Parameters:
+def search_parameters(known: Known, names: Sequence[str], seed: int, threads: int, trials: int) -> Parameters:
     """The settings that the search of the `research` job chooses without the test pairs: a fifth of each
     user's training pairs, drawn by lot, stands for the window after a training anchor."""
     events = known.events
@@ -120,7 +121,7 @@ def searched(known: Known, names: Sequence[str], seed: int, threads: int, trials
             for name, space in SPACES.items()
             if name in names and set(space.grid) != {"half_life_days"}
         },
-        say=lambda text: _say(f"{text}\n"),
+        say=say,
     )
     return found.parameters
 
@@ -151,7 +152,7 @@ def run(
     known, truth = read_split(folder)
     parameters: Parameters = {}
     if settings == "search":
-        parameters = searched(known, names, seed, threads, trials)
+        parameters = search_parameters(known, names, seed, threads, trials)
     elif settings == "rule":
         parameters = settings_for(Shape.of(known))
     users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
@@ -172,7 +173,7 @@ def run(
             "fit_seconds": fitted - started,
             "recommend_seconds": time.monotonic() - fitted,
         }
-        _say(f"{name}: {rows[name][f'recall@{K}']:.4f} / {rows[name][f'ndcg@{K}']:.4f}\n")
+        say(f"{name}: {rows[name][f'recall@{K}']:.4f} / {rows[name][f'ndcg@{K}']:.4f}")
     table = pd.DataFrame(rows).T.rename_axis("recommender")
     return table.astype({"users": int}).sort_values(f"recall@{K}", ascending=False)
 
@@ -185,11 +186,6 @@ def markdown(table: pd.DataFrame) -> str:
         for name, row in table.iterrows()
     ]
     return "\n".join(lines)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text)
-    sys.stdout.flush()
 
 
 def main(arguments: list[str] | None = None) -> int:

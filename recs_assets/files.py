@@ -32,6 +32,17 @@ def replaced(folder: Path) -> Iterator[Path]:
     aside.replace(folder)
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file that is whole or not there, also where several processes write it; makes its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        aside.write_text(text, "utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def point(link: Path, target: Path) -> None:
     """Make a symlink name another target, below its own folder, in one rename."""
     aside = link.with_name(f".{link.name}.next")

@@ -19,6 +19,7 @@ import pandas as pd
 
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.evaluation.tuning import Search
+from recs_assets.files import write_whole
 from recs_assets.interactions import Known
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates, merge
@@ -45,7 +46,7 @@ Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 def make(shop: Shop, name: str, parameters: Parameters | None = None) -> Recommender:
-    """An unfitted recommender with this shop's seed, basket cap and threads, and with what `tuned` says."""
+    """An unfitted recommender with this shop's seed, basket cap and threads, and with what `choose_parameters` says."""
     settings = shop.settings
     made = REGISTRY[name].make(settings.seed, settings.max_basket_lines, settings.threads)
     return made.set_params(**(parameters or {}).get(name, {}))
@@ -56,7 +57,7 @@ def search_path(warehouse: Warehouse, week: date) -> Path:
 
 
 @dataclass(frozen=True)
-class Tuned:
+class ParameterChoice:
     """The recommenders' settings of a week.
 
     Attributes:
@@ -70,7 +71,7 @@ class Tuned:
     stale: str | None = None
 
 
-def tuned(shop: Shop, warehouse: Warehouse, week: date) -> Tuned:
+def choose_parameters(shop: Shop, warehouse: Warehouse, week: date) -> ParameterChoice:
     """The settings that every recommender is fitted with at every anchor of the week.
 
     Those of the newest search that has seen nothing of a label window in which the week's models are tested,
@@ -81,18 +82,16 @@ def tuned(shop: Shop, warehouse: Warehouse, week: date) -> Tuned:
     shape = Shape.of(warehouse.known(week, min(shop.anchors(week))))
     by_rule = f"settings by rule: density {shape.density:.2g}, repeat share {shape.repeat_share:.2f}"
     found = _newest_search(warehouse, min(shop.test_anchors(week)))
-    own = search_path(warehouse, week)
     if found is None:
-        return Tuned(settings_for(shape), by_rule)
+        return ParameterChoice(settings_for(shape), by_rule)
     if unlike := found.shape.unlike(shape):
-        return Tuned(
+        return ParameterChoice(
             settings_for(shape),
             by_rule,
             f"the search of {found.anchor} is not used: {unlike}; run the job `research` again",
         )
-    own.parent.mkdir(parents=True, exist_ok=True)
-    own.write_text(found.to_json(), "utf-8")
-    return Tuned(found.parameters, f"settings by the search of {found.anchor}")
+    write_whole(search_path(warehouse, week), found.to_json())
+    return ParameterChoice(found.parameters, f"settings by the search of {found.anchor}")
 
 
 def _newest_search(warehouse: Warehouse, before: date) -> Search | None:
@@ -115,7 +114,7 @@ def load_fitted(shop: Shop, warehouse: Warehouse, week: date, name: str, known: 
     return load_model(make(shop, name), model_path(warehouse, week, name), known)
 
 
-def fitted_parameters(warehouse: Warehouse, week: date, name: str) -> Parameters:
+def load_parameters(warehouse: Warehouse, week: date, name: str) -> Parameters:
     """What the week's recommender was fitted with, for another fit like it."""
     return {name: read_parameters(model_path(warehouse, week, name))}
 

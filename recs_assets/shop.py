@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -12,6 +12,7 @@ from typing import Self
 from zoneinfo import ZoneInfo
 
 from recs_assets.evaluation.gates import Gates
+from recs_assets.files import write_whole
 from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.ranker import load_config
 from recs_assets.ranking.sentences import Sentences
@@ -116,13 +117,8 @@ class Shop:
         if first is None:
             return known or FALLBACK_WEEK
         first = first if known is None else min(first, known)
-        try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            aside = kept.with_suffix(f".{os.getpid()}")
-            aside.write_text(json.dumps({"first_week": first.isoformat(), "files": files}), "utf-8")
-            aside.replace(kept)
-        except OSError:
-            pass  # it is read again next time
+        with contextlib.suppress(OSError):  # it is read again next time
+            write_whole(kept, json.dumps({"first_week": first.isoformat(), "files": files}))
         return first
 
     def test_anchors(self, week: date) -> list[date]:

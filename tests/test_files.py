@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recs_assets.files import point, replaced, seal, unseal
+from recs_assets.files import point, replaced, seal, unseal, write_whole
 
 
 def test_a_folder_is_replaced_in_whole(tmp_path: Path) -> None:
@@ -71,3 +71,18 @@ def test_a_link_is_switched_in_one_rename(tmp_path: Path) -> None:
         point(tmp_path / "current", tmp_path / "versions" / name)
         assert str((tmp_path / "current").readlink()) == f"versions/{name}"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["current", "versions"]
+
+
+def test_a_text_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "new" / "one.json"
+    write_whole(path, "one")
+    assert path.read_text() == "one"
+
+    def refuse(self: Path, target: Path) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OSError, match="no room"):
+        write_whole(path, "two")
+    assert path.read_text() == "one"
+    assert [one.name for one in path.parent.iterdir()] == ["one.json"]

@@ -10,7 +10,15 @@ import pandas as pd
 
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
-from recs_assets.learning import anchors_of, listed_customers, lists_path, make, model_path, tuned, views_at
+from recs_assets.learning import (
+    anchors_of,
+    choose_parameters,
+    listed_customers,
+    lists_path,
+    make,
+    model_path,
+    views_at,
+)
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import save_model, write_lists
 from recs_assets.recommenders.base import Recommender, one_blas_thread
@@ -48,9 +56,9 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
     ) -> dg.MaterializeResult:
         week, settings = week_of(context), deployment.settings
         metadata: dict[str, float | int | str] = {}
-        anchors, settled = anchors_of(deployment, week, name), tuned(deployment, warehouse, week)
-        if settled.stale and name == next(iter(REGISTRY)):  # once, not for every recommender
-            context.log.warning(f"Gate search: {settled.stale}.")
+        anchors, choice = anchors_of(deployment, week, name), choose_parameters(deployment, warehouse, week)
+        if choice.stale and name == next(iter(REGISTRY)):  # once, not for every recommender
+            context.log.warning(f"Gate search: {choice.stale}.")
         for anchor in anchors:
             warehouse.known(week, anchor)  # read one after the other; the threads find them cached
 
@@ -60,7 +68,7 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
             """Fit, list and write; the week's own model and lists are handed back."""
             known = warehouse.known(week, anchor)
             started = time.monotonic()
-            model = make(deployment, name, settled.parameters).fit(known)
+            model = make(deployment, name, choice.parameters).fit(known)
             fitted = time.monotonic()
             customers = listed_customers(deployment, warehouse, week, anchor)
             views = views_at(deployment, week, anchor)
@@ -97,8 +105,8 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
             metadata={
                 **numbers(metadata),
                 "dagster/row_count": len(lists),
-                "settings": settled.why,
-                "parameters": dg.MetadataValue.json(settled.parameters.get(name, {})),
+                "settings": choice.why,
+                "parameters": dg.MetadataValue.json(choice.parameters.get(name, {})),
                 "preview": dg.MetadataValue.md(preview),
                 "model": dg.MetadataValue.path(str(model_path(warehouse, week, name))),
             }

@@ -14,7 +14,8 @@ from recs_assets.evaluation import metrics
 from recs_assets.evaluation.evaluate import sample_customers, truths
 from recs_assets.evaluation.promotion import with_purchases
 from recs_assets.evaluation.tuning import search
-from recs_assets.learning import Anchor, make, search_path, together, tuned
+from recs_assets.files import write_whole
+from recs_assets.learning import Anchor, choose_parameters, make, search_path, together
 from recs_assets.ranking.ranker import Ranker, RankerConfig
 from recs_assets.shop import RANKER
 from recs_assets.warehouse import Warehouse
@@ -136,14 +137,13 @@ def recommender_search_asset(deployment: Deployment) -> dg.AssetsDefinition:
             warehouse.truth(week, anchor, deployment.horizon_days),
             there[sample_customers(ids[there], config.customers, settings.seed)],
             anchor + timedelta(days=deployment.horizon_days),
-            tuned(deployment, warehouse, week).parameters,
+            choose_parameters(deployment, warehouse, week).parameters,
             trials=config.trials,
             seed=settings.seed,
             say=context.log.info,
         )
         path = search_path(warehouse, week)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(found.to_json(), "utf-8")
+        write_whole(path, found.to_json())
         return dg.MaterializeResult(
             metadata={
                 "parameters": dg.MetadataValue.json(found.parameters),

@@ -347,7 +347,7 @@ def _of_models(found: Plan, task: Dated, limits: tuple[float, float], say: Calla
             for name, values in scores.items()
             if name != "popularity"
         }
-        customers = np.flatnonzero(task.asked(found.test))
+        customers = np.flatnonzero(task.pick_customers(found.test))
         if query.picks_one:
             frequency = np.asarray(task.truth_of(latest).sum(axis=0)).ravel()
             verdict = judge_classes(customers, truth, matrices, frequency, settings.seed)

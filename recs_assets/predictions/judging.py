@@ -120,7 +120,8 @@ class Verdict:
 
         Larger is better. Where the metric was not measured, the first.
         """
-        found = {name: self.resampled[metric, name] for name in models if (metric, name) in self.resampled}
+        found = {name: self.resampled.get((metric, name), ()) for name in models}
+        found = {name: values for name, values in found.items() if len(values)}
         if len(found) < len(models):
             return models[0], f"The test could not compare the models; {models[0]}, the simplest, answers."
         value = self.table[self.table["metric"] == metric].set_index("model")["value"]
@@ -160,7 +161,8 @@ def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> 
     names = ["metric", "model", "value", "low", "high", "difference", "ci_low", "ci_high"]
     if not measures:
         return Verdict(pd.DataFrame(columns=names), {})
-    resamples = min(RESAMPLES, max(50, MOST_DRAWN // size))
+    # One row drawn again and again is the same row: that is no interval.
+    resamples = min(RESAMPLES, max(50, MOST_DRAWN // size)) if size > 1 else 0
     generator, drawn = np.random.default_rng(seed), {key: [] for key in measures}
     block = max(1, BLOCK_VALUES // size)
     for start in range(0, resamples, block):
@@ -171,8 +173,7 @@ def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> 
             drawn[key].append(measure(counts))
     every = np.ones((1, size))
     value = {key: float(measure(every)[0]) for key, measure in measures.items()}
-    # One row drawn again and again is the same row: that is no interval.
-    resampled = {key: np.concatenate(parts) * (1 if size > 1 else math.nan) for key, parts in drawn.items()}
+    resampled = {key: np.concatenate([np.empty(0), *parts]) for key, parts in drawn.items()}
     lines = []
     for metric, model in measures:
         difference, between = math.nan, (math.nan, math.nan)
@@ -182,7 +183,7 @@ def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> 
         lines.append(
             (metric, model, value[metric, model], *_interval(resampled[metric, model]), difference, *between)
         )
-    return Verdict(pd.DataFrame(lines, columns=names), resampled if size > 1 else {})
+    return Verdict(pd.DataFrame(lines, columns=names), resampled)
 
 
 def judge_products(

@@ -25,10 +25,10 @@ from recs_assets.learning import (
     SOURCES,
     Lesson,
     candidates_of,
-    fitted_parameters,
     frames,
     listed_customers,
     lists_path,
+    load_parameters,
     make,
     side_by_side,
 )
@@ -277,7 +277,7 @@ class Products(Task):
                 narrow = replace(known, products=known.products.assign(available=known.available & admitted))
                 self._remade = {
                     anchor: {
-                        name: make(self.shop, name, fitted_parameters(self.warehouse, self.week, name)).fit(
+                        name: make(self.shop, name, load_parameters(self.warehouse, self.week, name)).fit(
                             narrow
                         )
                         for name in names
@@ -442,7 +442,7 @@ class Values(Dated):
                 self._histories = {anchor: History(*rows, self._group, size, now)}
             return self._histories[anchor]
 
-    def asked(self, anchor: date) -> np.ndarray:
+    def pick_customers(self, anchor: date) -> np.ndarray:
         """bool[n]: the eligible; where one value comes true, before the week without those of whom none did."""
         eligible = self.eligible(anchor)
         if anchor == self.week or not self.query.picks_one:
@@ -456,7 +456,7 @@ class Values(Dated):
 
     def sheet(self, anchor: date, first: int, last: int) -> Sheet:
         history, count = self.history(anchor), len(self.values)
-        customers = first + np.flatnonzero(self.asked(anchor)[first:last])
+        customers = first + np.flatnonzero(self.pick_customers(anchor)[first:last])
         if len(customers) == 0:
             return _nothing()
         customer, value = np.repeat(customers, count), np.tile(np.arange(count), len(customers))

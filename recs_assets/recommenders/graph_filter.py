@@ -85,14 +85,14 @@ class GraphFilter(Recommender):
             # Sparse times dense adds in the order of the sparse row: no BLAS, the same bits in every block.
             near = np.ascontiguousarray((self.normal_ @ own[start : start + step].T).toarray())
             scores[start : start + step] = (columns @ near).T
-        scores += inner(self._smoothed(own), self.vectors_) * (np.float32(self.smooth) * self.degree_)
+        scores += inner(self._project(own), self.vectors_) * (np.float32(self.smooth) * self.degree_)
         if self.popularity_power:
             scores *= np.power(self.degree_, np.float32(2 * self.popularity_power))
         scores[:, self.degree_ == 0] = np.nan
         scores[scores <= 0] = np.nan
         return scores
 
-    def _smoothed(self, own: sparse.csr_matrix) -> np.ndarray:
+    def _project(self, own: sparse.csr_matrix) -> np.ndarray:
         """float32[len(own), factors]: x D_p^-1/2 V, rounded to the grid of `inner`."""
         scaled = own.copy()
         scaled.data = own.data / self.degree_[own.indices]

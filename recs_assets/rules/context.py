@@ -355,8 +355,8 @@ class Context:
         found = np.zeros(len(key), dtype=np.int8)
         if self.due_soon is not None:
             # It is time for it, whatever the earlier email did.
-            customer, product = pairs(self.due_soon)
-            found[np.isin(key, customer.astype(np.int64) * width + group[product])] = EVIDENCE.index("due")
+            customer, variant = pairs(self.due_again_soon[0])
+            found[np.isin(key, customer.astype(np.int64) * width + variant)] = EVIDENCE.index("due")
         events = self.known.events
         recent = np.flatnonzero(events.day >= day.min())
         wanted = events.customer[recent].astype(np.int64) * width + group[events.product[recent]]

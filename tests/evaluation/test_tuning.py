@@ -36,13 +36,13 @@ def bought(known, product):
     return sparse.csr_matrix(truth)
 
 
-def searched(known, truth, held):
+def run_search(known, truth, held):
     everybody = np.arange(known.n_customers)
     return search(make, known, truth, everybody, UNTIL, held, trials=5, spaces=SPACE)
 
 
 def test_what_is_proven_better_takes_the_place(fashion):
-    found = searched(
+    found = run_search(
         fashion, bought(fashion, "p2"), {"popularity": {"half_life_days": 365.0}, "ease": {"head": 10}}
     )
     assert found.parameters == {"popularity": {"half_life_days": 7.0}, "ease": {"head": 10}}
@@ -56,16 +56,16 @@ def test_what_is_proven_better_takes_the_place(fashion):
 
 def test_what_is_not_proven_better_changes_nothing(fashion):
     held = {"popularity": {"half_life_days": 365.0}}
-    assert searched(fashion, bought(fashion, "p1"), held).parameters == held
+    assert run_search(fashion, bought(fashion, "p1"), held).parameters == held
     # Better for a single customer: not proven. Bought by nobody: nothing to prove it with.
     truth = bought(fashion, "p1").toarray()
     truth[0] = [0, 1]
-    assert searched(fashion, sparse.csr_matrix(truth), held).parameters == held
-    assert searched(fashion, bought(fashion, "p3"), held).parameters == held
+    assert run_search(fashion, sparse.csr_matrix(truth), held).parameters == held
+    assert run_search(fashion, bought(fashion, "p3"), held).parameters == held
 
 
 def test_the_same_seed_makes_the_same_search(fashion):
-    one, other = (searched(fashion, bought(fashion, "p2"), {}) for _ in range(2))
+    one, other = (run_search(fashion, bought(fashion, "p2"), {}) for _ in range(2))
     assert one.to_json() == other.to_json()
 
 

@@ -1,4 +1,4 @@
-"""Which settings a week's recommenders get (`learning.tuned`)."""
+"""Which settings a week's recommenders get (`learning.choose_parameters`)."""
 
 from datetime import date
 from types import SimpleNamespace
@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from recs_assets.evaluation.tuning import Search
-from recs_assets.learning import search_path, tuned
+from recs_assets.learning import choose_parameters, search_path
 from recs_assets.recommenders.shape import Shape
 from recs_assets.warehouse import Warehouse
 
@@ -21,9 +21,9 @@ def house(tmp_path, shop):
     return house
 
 
-def settled(house):
+def choose(house):
     deployment = SimpleNamespace(test_anchors=lambda week: [TEST], anchors=lambda week: [WEEK, TEST, TRAIN])
-    return tuned(deployment, house, WEEK)
+    return choose_parameters(deployment, house, WEEK)
 
 
 def keep(house, week, anchor, until, shape=SHAPE, alpha=40.0):
@@ -34,7 +34,7 @@ def keep(house, week, anchor, until, shape=SHAPE, alpha=40.0):
 
 def test_without_a_search_the_rule_decides(house):
     # 17 pairs are too few to tell: the defaults.
-    found = settled(house)
+    found = choose(house)
     assert found.parameters == {}
     assert found.why == "settings by rule: density 0.49, repeat share 0.37"
     assert found.stale is None
@@ -43,7 +43,7 @@ def test_without_a_search_the_rule_decides(house):
 def test_the_newest_search_is_used_and_kept_with_the_week(house):
     keep(house, date(2024, 2, 5), date(2023, 12, 11), date(2024, 1, 8), alpha=1.0)
     keep(house, date(2024, 2, 26), date(2024, 1, 1), date(2024, 1, 29))
-    found = settled(house)
+    found = choose(house)
     assert found.parameters == {"als": {"alpha": 40.0}}
     assert found.why == "settings by the search of 2024-01-01"
     assert search_path(house, WEEK).read_text() == search_path(house, date(2024, 2, 26)).read_text()
@@ -52,7 +52,7 @@ def test_the_newest_search_is_used_and_kept_with_the_week(house):
 @pytest.mark.parametrize(("until", "used"), [(date(2024, 2, 5), True), (date(2024, 2, 6), False)])
 def test_a_search_that_saw_the_tests_window_is_not_used(house, until, used):
     keep(house, date(2024, 3, 11), date(2024, 1, 9), until)
-    assert settled(house).parameters == ({"als": {"alpha": 40.0}} if used else {})
+    assert choose(house).parameters == ({"als": {"alpha": 40.0}} if used else {})
     assert search_path(house, WEEK).exists() == used
 
 
@@ -65,6 +65,6 @@ def test_a_search_that_saw_the_tests_window_is_not_used(house, until, used):
 )
 def test_a_shop_that_became_another_gets_the_rule_and_a_warning(house, shape, why):
     keep(house, date(2024, 2, 26), date(2024, 1, 1), date(2024, 1, 29), shape)
-    found = settled(house)
+    found = choose(house)
     assert found.parameters == {}
     assert found.stale == f"the search of 2024-01-01 is not used: {why}; run the job `research` again"
