@@ -18,19 +18,19 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigning import DEPTH, FREQUENCY, QUERY, _Email, days_between_sends
+from recs_assets.campaigns.make import DEPTH, FREQUENCY, QUERY, _Email, days_between_sends
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
-from recs_assets.learning import lists_path
-from recs_assets.predictions import answered, prepared
-from recs_assets.predictions.planning import window_days
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import stored
 from recs_assets.rules.pipeline import Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.rehearsal import rehearsed
 from recs_assets.settings import Settings
+from recs_assets.training import answered, prepared
+from recs_assets.training.plans import window_days
+from recs_assets.week.lessons import lists_path
 
 BOUGHT = """
     select distinct orders.customer_id, items.product_id

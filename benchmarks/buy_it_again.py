@@ -20,11 +20,11 @@ from recs_assets.defs.buy_it_again import LENGTH, in_order
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation import bootstrap
 from recs_assets.evaluation.promotion import customer_values
-from recs_assets.interactions import Known
-from recs_assets.learning import lists_path
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.rules.cadence import Cadence, cadence, due_again
+from recs_assets.repeats.cadence import Cadence, cadence, due_again
 from recs_assets.settings import Settings
+from recs_assets.week.lessons import lists_path
 
 BASELINE = "repurchase"
 

@@ -42,13 +42,13 @@ from scipy import sparse
 
 from benchmarks.weekly import say
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.learning import Anchor, Lesson, frames, model_path, together
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import Anchor, Lesson, frames, model_path, together
 
 KS = (10, 20)
 HORIZON = timedelta(days=7)

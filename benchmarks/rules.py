@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, Events, Known
+from recs_assets.known.interactions import EVENT_TYPES, Events, Known
 from recs_assets.rules import best_set, pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends

@@ -79,23 +79,25 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["RECS_HOME"] = str(parsed.home.resolve())
     import lightgbm as lgb
 
-    from recs_assets import learning
     from recs_assets.ranking.ranker import Ranker
     from recs_assets.settings import Settings
     from recs_assets.shop import RANKER, Shop
+    from recs_assets.week import lessons as week_lists
 
     shop = Shop.from_settings(Settings())
     settings, warehouse, week = shop.settings, shop.warehouse(), parsed.as_of
     known = warehouse.known(week, week)
     rows = {"ALS: fit and two lists per customer": als(known, settings.threads, settings.candidates)}
 
-    learned = learning.trained(shop, warehouse, week)
+    learned = week_lists.trained(shop, warehouse, week)
     if learned is None:
         sys.stderr.write(f"Week {week} in {parsed.home} has no ranker: run it first.\n")
         return 1
-    candidates, merging = timed(lambda: learning.every_candidate(warehouse, week, week))
-    _, scoring = timed(lambda: learning.score(learned.ranker, warehouse, week, week, candidates))
-    frame = np.concatenate(list(learning.frames(warehouse, week, week, candidates, learned.ranker.features_)))
+    candidates, merging = timed(lambda: week_lists.every_candidate(warehouse, week, week))
+    _, scoring = timed(lambda: week_lists.score(learned.ranker, warehouse, week, week, candidates))
+    frame = np.concatenate(
+        list(week_lists.frames(warehouse, week, week, candidates, learned.ranker.features_))
+    )
     used = np.ascontiguousarray(
         frame[:, [learned.ranker.features_.index(name) for name in learned.ranker.used_]]
     )
@@ -123,12 +125,12 @@ def main(arguments: list[str] | None = None) -> int:
     test = shop.test_anchors(week)[0]
     earlier = shop.train_anchors(test)[1:]
     lessons = [
-        learning.Anchor(shop, warehouse, week, one)
+        week_lists.Anchor(shop, warehouse, week, one)
         .lesson(RANKER.training_rows // len(earlier))
         .only(learned.ranker.features_)
         for one in earlier
     ]
-    material = learning.together(lessons)
+    material = week_lists.together(lessons)
     fresh = Ranker(RANKER, settings.seed, settings.threads)
     _, fitted = timed(lambda: fresh.fit(**material, rounds=learned.ranker.rounds_, used=learned.ranker.used_))
     columns = [learned.ranker.features_.index(name) for name in learned.ranker.used_]

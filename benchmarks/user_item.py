@@ -25,7 +25,7 @@ from benchmarks.weekly import say
 from recs_assets.evaluation import metrics
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.evaluation.tuning import SPACES, Space, search
-from recs_assets.interactions import PURCHASE, Events, Known
+from recs_assets.known.interactions import PURCHASE, Events, Known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.shape import Parameters, Shape, settings_for
 

@@ -9,7 +9,7 @@ __all__ = ["predict"]
 def __getattr__(name: str) -> Any:
     # Everything behind it (pandas, DuckDB, LightGBM) is imported when it is asked for.
     if name == "predict":
-        from recs_assets.predictions import predict
+        from recs_assets.training import predict
 
         return predict
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -102,35 +102,35 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace) -> int:
-    from recs_assets.defs.run import run_week
+    from recs_assets.cli.run import run_week
 
     return run_week(parsed.as_of)
 
 
 def _campaign(parsed: argparse.Namespace) -> int:
-    from recs_assets.defs.run import run_campaign
+    from recs_assets.cli.run import run_campaign
 
     return run_campaign(parsed.name, parsed.as_of)
 
 
 def _backtest(parsed: argparse.Namespace) -> int:
-    from recs_assets.defs.run import run_backtest
+    from recs_assets.cli.run import run_backtest
 
     return run_backtest(parsed.as_of, parsed.folds)
 
 
 def _query(parsed: argparse.Namespace) -> int:
-    from recs_assets import predictions
+    from recs_assets import training
 
     if parsed.output is not None:
         _refuse_output(parsed.output)
-    query, *where = predictions.opened(parsed.text, parsed.as_of)
-    for sentence in predictions.unknown_names(query, *where[1:]):
+    query, *where = training.opened(parsed.text, parsed.as_of)
+    for sentence in training.unknown_names(query, *where[1:]):
         print(f"Warning: {sentence}", file=sys.stderr)
     if parsed.explain:
-        print(predictions.explained(query, *where, parsed.view), end="")
+        print(training.explained(query, *where, parsed.view), end="")
         return 0
-    found = predictions.answer(
+    found = training.answer(
         query, *where, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
     if parsed.output is None:
@@ -192,8 +192,8 @@ def _sensitive(parsed: argparse.Namespace) -> int:
 
 
 def _sql(parsed: argparse.Namespace) -> int:
+    from recs_assets.operations.rollback import open_warehouse
     from recs_assets.settings import Settings
-    from recs_assets.upkeep import open_warehouse
 
     text = parsed.text
     if text.endswith(".sql") or len(text.split()) == 1:  # no statement is one word
@@ -225,8 +225,8 @@ def _cell(value: object) -> str:
 def _rollback(parsed: argparse.Namespace) -> int:
     from recs_assets.defs.deployment import Deployment
     from recs_assets.defs.exports import write_again
+    from recs_assets.operations.rollback import rollback
     from recs_assets.settings import Settings
-    from recs_assets.upkeep import rollback
 
     settings = Settings()
     print(
@@ -241,10 +241,10 @@ def _rollback(parsed: argparse.Namespace) -> int:
 
 
 def _forget(parsed: argparse.Namespace) -> int:
-    from recs_assets.defs.run import dagster_home, run_week
-    from recs_assets.erasure import forget
+    from recs_assets.cli.run import dagster_home, run_week
+    from recs_assets.operations.forget import forget
+    from recs_assets.operations.rollback import open_warehouse
     from recs_assets.settings import Settings
-    from recs_assets.upkeep import open_warehouse
 
     settings = Settings()
     done = forget(settings, parsed.customer_id, dagster_home(settings), __version__)
@@ -260,7 +260,7 @@ def _forget(parsed: argparse.Namespace) -> int:
 
 
 def _summary(parsed: argparse.Namespace) -> int:
-    from recs_assets.defs.run import print_summary
+    from recs_assets.cli.run import print_summary
 
     print_summary()
     return 0
@@ -276,7 +276,7 @@ def _settings(parsed: argparse.Namespace) -> int:
 
 
 def _prepare(parsed: argparse.Namespace) -> int:
-    from recs_assets.defs.run import prepare
+    from recs_assets.cli.run import prepare
 
     prepare()
     return 0

@@ -11,18 +11,18 @@ from pathlib import Path
 from typing import Self
 from zoneinfo import ZoneInfo
 
+from recs_assets.config import read_yaml
 from recs_assets.evaluation.gates import Gates
 from recs_assets.files import write_whole
-from recs_assets.ranking.config import read_yaml
+from recs_assets.operations.rollback import open_warehouse
 from recs_assets.ranking.ranker import load_config
-from recs_assets.ranking.sentences import Sentences
+from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.settings import Settings
 from recs_assets.sources import Source, fingerprint, first_as_of, latest_as_of, resolve_source
-from recs_assets.upkeep import open_warehouse
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 # How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
 RANKER = load_config()

@@ -13,7 +13,7 @@ import pytest
 from known import ORDERS, make_known
 from realservers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 
 # No way out, here and in every process that a test starts.
 OFFLINE = Path(__file__).parent / "offline"

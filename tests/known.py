@@ -8,7 +8,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from recs_assets.interactions import EVENT_TYPES, Events, GuestPurchases, Known
+from recs_assets.known.interactions import EVENT_TYPES, Events, GuestPurchases, Known
 
 AS_OF = date(2024, 3, 4)  # a Monday
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from recs_assets.__main__ import main
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 WEEK = date(2024, 3, 4)
 

@@ -1,1 +1,1 @@
-"""Campaigns: what to predict, for whom and over which horizon, as predictive queries."""
+"""Campaigns: a file says whom to reach with what, business rules choose, every row gets its reason."""

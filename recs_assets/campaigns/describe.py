@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from recs_assets.campaigns.catalogue import CATALOGUE, Table
+from recs_assets.queries.catalogue import CATALOGUE, Table
 from recs_assets.rules.config import Eligibility, ItemRules, Slots
 from recs_assets.rules.review import written
 

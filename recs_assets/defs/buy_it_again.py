@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import citable_of, due_list, storefront_context
+from recs_assets.campaigns.make import citable_of, due_list, storefront_context
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.ranker import RANKER_KEY
@@ -24,18 +24,18 @@ from recs_assets.defs.results import (
     write_model_table,
 )
 from recs_assets.evaluation.backtest import Fold
-from recs_assets.interactions import Known
-from recs_assets.learning import Trained, lists_path, published_frame, trained
+from recs_assets.known.interactions import Known
 from recs_assets.ranking.calibration import calibrate, log_odds
-from recs_assets.ranking.reasons import explain_again
 from recs_assets.ranking.strata import strata_of
+from recs_assets.reasons.ladder import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import rank_within, stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import Selection, select
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import Trained, lists_path, published_frame, trained
 
 LENGTH = 50
 COLUMNS = {

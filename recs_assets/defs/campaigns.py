@@ -10,7 +10,8 @@ import dagster as dg
 import pandas as pd
 from pydantic import SecretStr
 
-from recs_assets.campaigning import (
+from recs_assets.campaigns.file import Campaign, CampaignError
+from recs_assets.campaigns.make import (
     JOINED_LATER,
     OUTCOMES,
     SELECTED,
@@ -22,7 +23,6 @@ from recs_assets.campaigning import (
     make,
     send_time,
 )
-from recs_assets.campaigns.model import Campaign, CampaignError
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.exports import export_key, exporting
 from recs_assets.defs.metadata import markdown_table, numbers
@@ -45,7 +45,7 @@ from recs_assets.exports.email import HOLDOUT, hashes_of
 from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
 from recs_assets.schema import ArtefactError, WarehouseError
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 GROUP = "campaigns"
 ANSWERED, FITTING, EARNING = "query_answered", "rules_fit", "email_earns"

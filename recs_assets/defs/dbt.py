@@ -19,7 +19,7 @@ from recs_assets.defs.metadata import table_metadata
 from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
-from recs_assets.warehouse import Warehouse, unknown_states
+from recs_assets.store.warehouse import Warehouse, unknown_states
 
 DBT_DIR = PROJECT_ROOT / "dbt_project"
 PUBLISHED = "fqn:recs.published"

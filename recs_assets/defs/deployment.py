@@ -9,8 +9,8 @@ from typing import Any
 
 import dagster as dg
 
-from recs_assets.campaigns.model import Folder, load_folder
-from recs_assets.erasure import Suppression
+from recs_assets.campaigns.file import Folder, load_folder
+from recs_assets.operations.forget import Suppression
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
 from recs_assets.sources import LandingResult, land

@@ -8,7 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import AS_SENT, context_of, rules_at_test
+from recs_assets.campaigns.make import AS_SENT, context_of, rules_at_test
 from recs_assets.defs.buy_it_again import with_buy_it_again
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import inline_png, markdown_table
@@ -30,7 +30,6 @@ from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summar
 from recs_assets.evaluation.gates import TEST_ANCHOR
 from recs_assets.evaluation.promotion import Decision, decide
 from recs_assets.evaluation.waterfall import waterfall
-from recs_assets.learning import Trained, every_candidate, listed_customers, lists_path, trained
 from recs_assets.ranking.blend import blend
 from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders import REGISTRY
@@ -39,7 +38,8 @@ from recs_assets.recommenders.base import VIEWS, stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.rehearsal import open_to_all, rehearsed
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import Trained, every_candidate, listed_customers, lists_path, trained
 
 METRICS = {
     "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "recommender": TEXT, "metric": TEXT,

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.campaigning import Made, folder_of
-from recs_assets.campaigns.model import Campaign
+from recs_assets.campaigns.file import Campaign
+from recs_assets.campaigns.make import Made, folder_of
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.publish import SNAPSHOT
@@ -27,7 +27,7 @@ from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.last_look import LastLook, refill
 from recs_assets.schema import RecsError, WarehouseError
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 
 def export_key(campaign: Campaign) -> dg.AssetKey:

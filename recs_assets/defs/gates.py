@@ -9,7 +9,7 @@ from datetime import date
 import dagster as dg
 import pandas as pd
 
-from recs_assets.campaigning import NOTHING, SELECTED, facts_of, folder_of
+from recs_assets.campaigns.make import NOTHING, SELECTED, facts_of, folder_of
 from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
@@ -20,7 +20,7 @@ from recs_assets.evaluation.gates import Gates, Verdict
 from recs_assets.evaluation.promotion import ORDER
 from recs_assets.rules.pipeline import TOO_FEW
 from recs_assets.schema import RAW_TABLES
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 LANDING_GATES = "gates_landing"
 VERDICTS = {"as_of": DATE, **gates.COLUMNS, "previous_value": REAL}

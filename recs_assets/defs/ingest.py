@@ -9,7 +9,7 @@ from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, MIN_ROWS_JUDGED, Gate, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources import some_of
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 
 def raw_key(table: str) -> dg.AssetKey:

@@ -12,8 +12,8 @@ from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, Gate, published_expectations
 from recs_assets.exports.versions import publish
-from recs_assets.upkeep import drop_old_records, servers
-from recs_assets.warehouse import Warehouse
+from recs_assets.operations.rollback import drop_old_records, servers
+from recs_assets.store.warehouse import Warehouse
 
 SNAPSHOT = dg.AssetKey(["published", "recs_duckdb"])
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]

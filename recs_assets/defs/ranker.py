@@ -18,7 +18,21 @@ from recs_assets.defs.recommenders import recommender_key
 from recs_assets.evaluation import gates
 from recs_assets.evaluation.gates import Verdict
 from recs_assets.evaluation.promotion import customer_values
-from recs_assets.learning import (
+from recs_assets.ranking.calibration import (
+    Calibrator,
+    brier,
+    calibrate,
+    expected_calibration_error,
+    reliability_plot,
+)
+from recs_assets.ranking.features import BY_NAME, TABLES
+from recs_assets.ranking.ranker import Ranker
+from recs_assets.ranking.strata import strata_of
+from recs_assets.recommenders.base import View
+from recs_assets.schema import ArtefactError
+from recs_assets.shop import RANKER
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import (
     NAMES,
     SOURCES,
     WITHOUT_OFFERS,
@@ -36,20 +50,6 @@ from recs_assets.learning import (
     without_calendar,
     write_ranked,
 )
-from recs_assets.ranking.calibration import (
-    Calibrator,
-    brier,
-    calibrate,
-    expected_calibration_error,
-    reliability_plot,
-)
-from recs_assets.ranking.features import BY_NAME, TABLES
-from recs_assets.ranking.ranker import Ranker
-from recs_assets.ranking.strata import strata_of
-from recs_assets.recommenders.base import View
-from recs_assets.schema import ArtefactError
-from recs_assets.shop import RANKER
-from recs_assets.warehouse import Warehouse
 
 FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])

@@ -10,7 +10,11 @@ import pandas as pd
 
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
-from recs_assets.learning import (
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import save_model, write_lists
+from recs_assets.recommenders.base import Recommender, one_blas_thread
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import (
     anchors_of,
     choose_parameters,
     listed_customers,
@@ -19,10 +23,6 @@ from recs_assets.learning import (
     model_path,
     views_at,
 )
-from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import save_model, write_lists
-from recs_assets.recommenders.base import Recommender, one_blas_thread
-from recs_assets.warehouse import Warehouse
 
 FEATURES = [
     dg.AssetKey(["features", "product_features"]),

@@ -8,13 +8,26 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigning import citable_of, list_unknown_storefront_names, storefront_context
+from recs_assets.campaigns.make import citable_of, list_unknown_storefront_names, storefront_context
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
-from recs_assets.interactions import Known
-from recs_assets.learning import (
+from recs_assets.known.interactions import Known
+from recs_assets.ranking.blend import blend, load_config
+from recs_assets.reasons.attribution import TOP_FEATURES
+from recs_assets.reasons.ladder import Citable, Offers, neighbour_reasons
+from recs_assets.reasons.sentences import Sentences
+from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import read_lists
+from recs_assets.recommenders.base import Recommender
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.neighbours import find_alike, kept_neighbours
+from recs_assets.rules.pipeline import Selection, select
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import (
     Trained,
     blocks,
     lists_path,
@@ -23,19 +36,6 @@ from recs_assets.learning import (
     published_frame,
     trained,
 )
-from recs_assets.ranking.attribution import TOP_FEATURES
-from recs_assets.ranking.blend import blend, load_config
-from recs_assets.ranking.reasons import Citable, Offers, neighbour_reasons
-from recs_assets.ranking.sentences import Sentences
-from recs_assets.ranking.traces import explained, explained_by_source, pairs_of, with_ids
-from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import Recommender
-from recs_assets.rules.config import Rules
-from recs_assets.rules.context import Context
-from recs_assets.rules.neighbours import find_alike, kept_neighbours
-from recs_assets.rules.pipeline import Selection, select
-from recs_assets.warehouse import Warehouse
 
 BLEND = load_config()
 

@@ -15,10 +15,10 @@ from recs_assets.evaluation.evaluate import sample_customers, truths
 from recs_assets.evaluation.promotion import with_purchases
 from recs_assets.evaluation.tuning import search
 from recs_assets.files import write_whole
-from recs_assets.learning import Anchor, choose_parameters, make, search_path, together
 from recs_assets.ranking.ranker import Ranker, RankerConfig
 from recs_assets.shop import RANKER
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.lessons import Anchor, choose_parameters, make, search_path, together
 
 RESEARCH = "research"
 

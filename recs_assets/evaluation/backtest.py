@@ -12,7 +12,7 @@ from scipy import sparse
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED, VIEWS, truths
 from recs_assets.evaluation.promotion import with_purchases
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 
 COLUMNS = (
     "view", "recommender", "metric", "k", "folds", "customers", "value", "baseline", "difference",

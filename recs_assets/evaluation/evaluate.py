@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders._features import one_hot
 from recs_assets.recommenders.new_arrivals import first_sold
 

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.evaluation.evaluate import truths
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 
 # Simplest first: fewer parts, nothing learned, a reason that everybody understands.
 ORDER = ("popularity", "repurchase", "user_knn", "blend", "ranker")

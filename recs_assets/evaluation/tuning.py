@@ -15,7 +15,7 @@ from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.evaluation.evaluate import truths
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, View
 from recs_assets.recommenders.shape import Parameters, Shape
 from recs_assets.schema import ArtefactError

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation.evaluate import DEPTHS, depth_segments, truths
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 
 COLUMNS = ("anchor", "view", "segment", "k", "source", "stage", "purchases", "share")
 

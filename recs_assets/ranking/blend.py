@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from recs_assets.ranking.config import read_yaml
+from recs_assets.config import read_yaml
 from recs_assets.recommenders.base import rank_within
 from recs_assets.schema import RecsError
 

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import best_first, rank_within, stored
 
 # Cormack et al.'s constant: the first ranks of a list differ by little, so that two lists that

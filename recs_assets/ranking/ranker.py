@@ -18,8 +18,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from recs_assets.config import read_yaml
 from recs_assets.files import replaced, seal, unseal
-from recs_assets.ranking.config import read_yaml
 from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.shapley import Shapley
 from recs_assets.schema import ArtefactError, NotFittedError

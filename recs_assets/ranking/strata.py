@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 
 # Stratum -> its classes, by their lower ends: orders known, days since the last of them, days on which the
 # product was bought, days since the last of those. Who never bought is in a class of their own.

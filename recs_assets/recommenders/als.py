@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, inner, on_grid, one_blas_thread, strongest_factor
 
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from recs_assets.files import replaced, seal, sha256, unseal
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
 

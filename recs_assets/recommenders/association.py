@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, fitted, pairs, rank_within, strongest
 
 # Multiply-adds of one block of the basket product; its result holds at most that many counts (240 MB).

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.schema import NotFittedError
 
 View = Literal["all", "new", "repeat"]

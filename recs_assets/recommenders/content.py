@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders._features import one_hot, price_band
 from recs_assets.recommenders.association import recently_sold
 from recs_assets.recommenders.base import (

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, argmax_rows, one_blas_thread, pairs
 
 # Explained at once; each looks at all of its customer's products of the head.

@@ -7,7 +7,7 @@ from typing import Literal, Self
 import numpy as np
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, best_first, pairs, rank_within, strongest
 
 

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders._features import one_hot, price_band
 from recs_assets.recommenders.base import Recommender, inner, on_grid
 from recs_assets.recommenders.item_knn import keep_strongest

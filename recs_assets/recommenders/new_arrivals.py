@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, argmax_rows, pairs
 from recs_assets.recommenders.content import Content
 from recs_assets.recommenders.item_knn import keep_strongest

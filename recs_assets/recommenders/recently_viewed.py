@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, Known
+from recs_assets.known.interactions import EVENT_TYPES, Known
 from recs_assets.recommenders.base import Recommender, stored, strongest
 from recs_assets.recommenders.item_knn import keep_strongest, similar_products
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.popularity import decayed_purchase_days
 

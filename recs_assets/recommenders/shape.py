@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 
 # Recommender -> parameter -> value: what replaces the defaults of the recommenders.
 Parameters = dict[str, dict[str, float]]

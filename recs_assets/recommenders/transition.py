@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, strongest
 from recs_assets.recommenders.ease import recency
 from recs_assets.recommenders.item_knn import keep_strongest

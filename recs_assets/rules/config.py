@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from recs_assets.rules.names import folded
+from recs_assets.names import folded
 
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
@@ -57,7 +57,7 @@ class ItemRules(_Model):
     )
     due_within_days: Count | None = Field(
         28,
-        description="What the customer bought before and is expected to buy again (`rules/cadence.py`; no durables) within so many "
+        description="What the customer bought before and is expected to buy again (`repeats/cadence.py`; no durables) within so many "
         "days: it passes `bought_within_days` and is no stale repeat for `max_repeat`; null: nothing is. The same for all segments.",
     )
     not_in_cart: bool = Field(

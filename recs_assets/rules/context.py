@@ -11,12 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.interactions import EVENT_TYPES, PURCHASE, Known, parents
+from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known, parents
+from recs_assets.names import folded
 from recs_assets.recommenders.base import pairs, rank_within
 from recs_assets.recommenders.popularity import decayed_purchase_days
-from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.clusters import clusters
-from recs_assets.rules.names import folded
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
 

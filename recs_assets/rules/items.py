@@ -27,11 +27,11 @@ from typing import Literal, Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.known.interactions import SMALLEST_PRICE
+from recs_assets.names import all_matches, folded
 from recs_assets.recommenders.base import pairs
-from recs_assets.rules.availability import SMALLEST_PRICE
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.names import all_matches, folded
 
 Limit = tuple[np.ndarray, int]
 

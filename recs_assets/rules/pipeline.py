@@ -34,6 +34,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from recs_assets.names import folded, matches
 from recs_assets.recommenders.base import best_first, one_blas_thread, rank_within
 from recs_assets.rules.best_set import discover, solve_crossing, vary
 from recs_assets.rules.config import Rules
@@ -53,7 +54,6 @@ from recs_assets.rules.items import (
     row_limits,
     row_rules,
 )
-from recs_assets.rules.names import folded, matches
 from recs_assets.rules.pools import Pools
 from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, exclusions, second_accounts
 from recs_assets.rules.slots import LEVELS, SLOT_TYPES, Board, Slate, Values, choose

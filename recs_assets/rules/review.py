@@ -8,11 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from recs_assets.names import folded, matches, nearest
 from recs_assets.rules.config import Pin, Rules, SegmentRules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, product_rules
-from recs_assets.rules.names import folded, matches, nearest
-from recs_assets.rules.pipeline import TOO_FEW, Selection, by_segment, idle_rules, limits_in_force, select
+from recs_assets.rules.pipeline import (
+    TOO_FEW,
+    Selection,
+    by_segment,
+    idle_rules,
+    limits_in_force,
+    select,
+)
 
 # Customers without a full list who are looked at to find what stands in their way.
 LOOKED_AT = 200

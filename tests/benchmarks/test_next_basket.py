@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from benchmarks import next_basket
-from recs_assets.learning import Lesson
+from recs_assets.week.lessons import Lesson
 
 AS_OF = date(2024, 1, 1)
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import RAW
 
 from recs_assets.schema import RAW_TABLES, GateError
-from recs_assets.warehouse import Warehouse as House
+from recs_assets.store.warehouse import Warehouse as House
 
 WEEK = date(2024, 3, 4)
 NEWEST = datetime(2024, 3, 7, 12)

@@ -10,7 +10,7 @@ from datetime import date, datetime
 import duckdb
 import pytest
 
-from recs_assets.warehouse import _load_known, unknown_states
+from recs_assets.store.warehouse import _load_known, unknown_states
 
 WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 

@@ -9,7 +9,7 @@ import pytest
 
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import RAW_TABLES
-from recs_assets.warehouse import _load_known
+from recs_assets.store.warehouse import _load_known
 
 AS_OF = "timestamp '2024-03-04 00:00:00'"
 TEST = "timestamp '2024-02-05 00:00:00'"

@@ -481,7 +481,7 @@ import resource, signal, sys
 from datetime import date
 from pathlib import Path
 from recs_assets.exports.versions import publish
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 home, size = Path(sys.argv[1]), int(sys.argv[2])
 warehouse = Warehouse(home, threads=1)
@@ -544,8 +544,8 @@ TESTS = {
     ),
     "process": (
         "tests/defs/test_chaos.py::test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was",
-        "tests/test_warehouse.py::test_a_full_disk",
-        "tests/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
+        "tests/store/test_warehouse.py::test_a_full_disk",
+        "tests/store/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
         "tests/defs/test_run.py",
     ),
     "cache": (
@@ -555,7 +555,7 @@ TESTS = {
     ),
     "time": (
         "tests/defs/test_definitions.py::test_ten_years_of_ticks_are_ten_years_of_mondays",
-        "tests/test_warehouse.py::test_a_backfill_leaves_the_newest_week_alone",
+        "tests/store/test_warehouse.py::test_a_backfill_leaves_the_newest_week_alone",
         "tests/defs/test_weekly_again.py::test_what_happens_after_a_week_changes_nothing_in_it",
     ),
     "consent": (

@@ -17,8 +17,8 @@ import pytest
 import shops
 from pydantic import SecretStr
 
-from recs_assets.campaigning import Made
-from recs_assets.campaigns.model import CampaignError, load_folder
+from recs_assets.campaigns.file import CampaignError, load_folder
+from recs_assets.campaigns.make import Made
 from recs_assets.defs import build_definitions
 from recs_assets.defs.campaigns import VALIDATING, campaign_schedules, together
 from recs_assets.schema import ArtefactError

@@ -13,12 +13,12 @@ import pytest
 import shops
 
 import recs_assets
-from recs_assets import predictions
+from recs_assets import training
 from recs_assets.__main__ import main
-from recs_assets.predictions import keeping
 from recs_assets.recommenders.base import stored
 from recs_assets.schema import RecsError
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.training import cache
 
 WEEK = date(2025, 6, 30)
 RANK = "PREDICT LIST_DISTINCT(transactions.item_id, 0, 14, days) RANK TOP 3 FOR EACH users.user_id"
@@ -236,12 +236,12 @@ def test_what_was_learned_answers_when_it_is_asked_again(here, query, capsys):
     assert LEARNED_BEFORE in capsys.readouterr().err
     expected = everybody[everybody["customer_id"].isin(some)].reset_index(drop=True)
     pd.testing.assert_frame_equal(recs_assets.predict(asked), expected, check_categorical=False)
-    parsed, shop, warehouse, week = predictions.opened(asked, None)
-    found, task = predictions.prepared(parsed, shop, warehouse, week)
-    assert keeping.place_of(found, task).exists()
+    parsed, shop, warehouse, week = training.opened(asked, None)
+    found, task = training.prepared(parsed, shop, warehouse, week)
+    assert cache.place_of(found, task).exists()
     build = here.build_path(WEEK)
     os.utime(build, (build.stat().st_atime, build.stat().st_mtime + 1))
-    assert not keeping.place_of(found, task).exists()
+    assert not cache.place_of(found, task).exists()
 
 
 def test_where_fewer_than_100_pass_the_where_everybody_is_learned_from(here, capsys, monkeypatch):
@@ -256,7 +256,7 @@ def test_where_fewer_than_100_pass_the_where_everybody_is_learned_from(here, cap
     assert customers.loc[found.index, "email_eligible"].all()
     assert len(found) < len(everybody)
     assert found.to_dict() == everybody[found.index].to_dict()
-    monkeypatch.setattr("recs_assets.predictions.tasks.LEAST_LEARNT", 5)
+    monkeypatch.setattr("recs_assets.training.tasks.LEAST_LEARNT", 5)
     assert main(["query", narrow]) == 0
     assert "Fewer than" not in capsys.readouterr().out
 

@@ -12,8 +12,8 @@ import shops
 import yaml
 from shops import Home
 
-from recs_assets.campaigning import make
-from recs_assets.campaigns.model import FOLDER, load
+from recs_assets.campaigns.file import FOLDER, load
+from recs_assets.campaigns.make import make
 from recs_assets.schema import SettingsError
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop

@@ -12,10 +12,10 @@ from realservers import Server
 from shops import Home
 
 from recs_assets.defs import build_definitions
-from recs_assets.erasure import forget
 from recs_assets.exports import jsonl, postgres_cache, redis_cache
+from recs_assets.operations.forget import forget
+from recs_assets.operations.rollback import rollback
 from recs_assets.settings import Settings
-from recs_assets.upkeep import rollback
 
 # What the warnings are about is pinned (recs_assets/defs/__init__.py).
 pytestmark = pytest.mark.filterwarnings("ignore")

@@ -17,7 +17,7 @@ from benchmarks.reasons import check
 from recs_assets.__main__ import main
 from recs_assets.exports.jsonl import lookup
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 WEEK = "2025-06-30"
 EARLIER = "2025-05-05"

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recs_assets.evaluation.backtest import Fold, backtest, pooled
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED
-from recs_assets.interactions import Events, Known
+from recs_assets.known.interactions import Events, Known
 
 MAP = BOOTSTRAPPED.index(("map", 12))
 

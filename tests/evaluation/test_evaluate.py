@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from recs_assets.evaluation import evaluate as evaluation
-from recs_assets.interactions import Events, Known
+from recs_assets.known.interactions import Events, Known
 
 AS_OF, ANCHOR = date(2017, 1, 30), date(2017, 1, 2)
 

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from recs_assets.config import read_yaml
 from recs_assets.evaluation import gates, metrics
 from recs_assets.evaluation.gates import Gates
-from recs_assets.ranking.config import read_yaml
 from recs_assets.schema import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]

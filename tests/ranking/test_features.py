@@ -19,7 +19,7 @@ from recs_assets.ranking.features import (
 )
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import WarehouseError
-from recs_assets.warehouse import Warehouse
+from recs_assets.store.warehouse import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from recs_assets.files import seal, unseal
-from recs_assets.interactions import Known
+from recs_assets.known.interactions import Known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import (
     load_model,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recs_assets.interactions import EVENT_TYPES, Known
+from recs_assets.known.interactions import EVENT_TYPES, Known
 from recs_assets.recommenders import REGISTRY, base
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.schema import NotFittedError

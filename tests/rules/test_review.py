@@ -1,18 +1,12 @@
 """What a campaign's rules ask for and the shop does not have is said in one sentence each."""
 
-import sys
-from pathlib import Path
-
 import pytest
+from test_rules import N, floats, make_known, make_rules, ranked, sent
 
 from recs_assets.rules.config import ItemRules, Pin, SegmentRules, Slots
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import limits_in_force, select
 from recs_assets.rules.review import in_force, review, shortage, unknown_names
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from test_campaign_rules import N, floats, make_known, make_rules, ranked, sent
 
 
 def reviewed(rules, context, candidates=None):

@@ -1,0 +1,449 @@
+"""One campaign is one YAML file: what to predict, for whom, when, under which rules.
+
+A file is read as a typed, immutable model that refuses unknown keys; every error is one sentence
+with the file and the line. `load_folder` keeps good campaigns apart from bad ones, so that one bad
+file stops nothing but its own campaign. docs/campaigns.md explains the keys.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from recs_assets.cron import cron_problem, earliest_weekday
+from recs_assets.queries.catalogue import CUSTOMER
+from recs_assets.queries.compiler import horizon
+from recs_assets.queries.parser import parse
+from recs_assets.queries.syntax import Query, QueryError
+from recs_assets.queries.validation import item_column, validate
+from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, SegmentRules, Slots
+from recs_assets.schema import RecsError
+
+FOLDER = Path(__file__).parent
+View = Literal["all", "new", "repeat"]
+Export = Literal["long", "wide", "feed", "addresses"]
+ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+ArmShare = Annotated[float, Field(gt=0, le=1)]
+
+# Days: longer than any shop remembers.
+EVER = 36_500
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
+# The arm that gets no email.
+HOLDOUT = "holdout"
+# What pydantic says of these in the words of Python, in those of YAML.
+PLAIN = {
+    "tuple_type": "it must be a list, as in [a, b]",
+    "model_type": "it must hold keys and values; where there are none, remove the key",
+    "dict_type": "it must hold keys and values; where there are none, remove the key",
+    "string_type": "it must be a text; write it in quotes",
+}
+
+
+class CampaignError(RecsError):
+    """A campaign file cannot be used.
+
+    Attributes:
+        path: the file.
+        line: from 1.
+        message: the sentence without file and line.
+    """
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        self.path, self.line, self.message = path, line, message
+        super().__init__(f"{path}, line {line}: {message}")
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Schedule(_Model):
+    """When the campaign is made."""
+
+    cron: str = Field(description="Five fields: minute, hour, day of the month, month, day of the week.")
+    timezone: str | None = Field(None, description="IANA time zone; without one, the shop's.")
+
+    @field_validator("cron")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        if problem := cron_problem(value):
+            raise ValueError(problem)
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _exists(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError):
+                raise ValueError(
+                    f"there is no time zone {value}; use an IANA name like Europe/Berlin"
+                ) from None
+        return value
+
+
+class Segment(_Model):
+    """What differs for one customer segment: only the keys that are given."""
+
+    eligibility: Eligibility = Eligibility()
+    rules: ItemRules = ItemRules()
+    slots: Slots = Slots()
+
+
+class Campaign(_Model):
+    """One campaign as its file says.
+
+    Attributes beside the keys of the file: `target`, the validated query; `rule_set`, the rules for
+    `rules.pipeline.select`.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")] = Field(
+        description="Of its assets and its table; the file is called so, too."
+    )
+    description: Annotated[str, Field(min_length=1)] = Field(description="One sentence, for the catalogue.")
+    owner: Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_-]+|[^@\s]+@[^@\s]+\.[^@\s]+)$")] = Field(
+        description="team:crm, or an email address."
+    )
+    query: str = Field(description="What is predicted, and for whom (docs/queries.md).")
+    view: View = Field(
+        "all", description="Rank every product, or only those new to, or had by, the customer."
+    )
+    schedule: Schedule
+    eligibility: Eligibility = Field(Eligibility(), description="Who may be written to, beyond consent.")
+    rules: ItemRules = Field(ItemRules(), description="What may stand in a slot, beyond availability.")
+    slots: Slots = Field(Slots(), description="How slots are filled; k is by default the query's TOP k.")
+    segments: dict[Name, Segment] = Field({}, description="Customer segment -> what differs in it.")
+    exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
+    utm_source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
+        "newsletter", description="Value of utm_source in links."
+    )
+    arms: dict[ArmName, ArmShare] = Field(
+        {}, description="Arm -> share of the recipients; holdout gets no email. Without: all treatment."
+    )
+
+    @field_validator("query")
+    @classmethod
+    def _answerable(cls, value: str) -> str:
+        query = validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
+        if query.entity[0].parts != CUSTOMER:
+            raise ValueError("a campaign is for customers; write FOR EACH customers.customer_id")
+        return value
+
+    @field_validator("arms")
+    @classmethod
+    def _whole(cls, value: dict[str, float]) -> dict[str, float]:
+        if value and not math.isclose(total := math.fsum(value.values()), 1, abs_tol=1e-9):
+            raise ValueError(f"the shares add up to {total:g} and must add up to 1")
+        if list(value) == [HOLDOUT]:
+            raise ValueError("with holdout alone nobody gets the email; name another arm")
+        for name in value:
+            # Every other arm gets the email.
+            if name != HOLDOUT and difflib.get_close_matches(name.replace("_", ""), [HOLDOUT], cutoff=0.75):
+                raise ValueError(f"{name} would get the email; for the arm that gets none write {HOLDOUT}")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _slots_of_query(cls, data: Any) -> Any:
+        """k is the query's where the file does not say."""
+        if not isinstance(data, Mapping) or not isinstance(data.get("query"), str):
+            return data
+        slots = data.get("slots", {})
+        if not isinstance(slots, Mapping) or "k" in slots:
+            return data
+        try:
+            top = parse(data["query"]).top
+        except QueryError:
+            return data  # the field says it, with its place
+        return data if top is None else {**data, "slots": {**slots, "k": top}}
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.lists_products:
+            of_products = {"eligibility", "rules", "slots", "segments", "arms", "utm_source"}
+            given = sorted(of_products & self.model_fields_set - self._derived)
+            if given or self.view != "all":
+                key = given[0] if given else "view"
+                raise ValueError(f"{key}: the query ranks no products, so it has no {key}; remove the key")
+            if set(self.exports) - {"long"}:
+                raise ValueError("exports: the query ranks no products, so it can be exported as long alone")
+        elif self.slots.k > self.target.top:
+            raise ValueError(
+                f"slots.k: {self.slots.k} slots need RANK TOP {self.slots.k} or more in the query"
+            )
+        for place, part in (
+            ("", self),
+            *((f"segments.{name}.", part) for name, part in self.segments.items()),
+        ):
+            self._follow_the_view(place, part)
+            self._refuse_idle_keys(place, part)
+        self.rule_set  # noqa: B018 - segments that do not fit are refused here
+        self._refuse_if_never_in_time()
+        return self
+
+    def _refuse_if_never_in_time(self) -> None:
+        """Refuse a schedule of which no week's email goes out before the query's window is over."""
+        monday = date(2024, 1, 1)  # any will do: of windows shorter than a week none is counted in months
+        ahead = horizon(self.target, monday) - datetime.combine(monday, time())
+        days = math.ceil(ahead / timedelta(days=1))
+        first = earliest_weekday(self.schedule.cron)
+        # In another time zone it may still be the day before, and the shop's zone is not the file's to know.
+        if first - (self.schedule.timezone is not None) >= days:
+            raise ValueError(
+                f"schedule.cron: no week's email would be in time, because it goes out on {WEEKDAYS[first]} at the "
+                f"earliest and the query looks {days} day{'s' * (days > 1)} ahead from Monday; take an earlier day, or a "
+                "longer window"
+            )
+
+    def _follow_the_view(self, place: str, part: Campaign | Segment) -> None:
+        """A rule that the view contradicts is refused: what is listed would follow one and not the other.
+
+        Raises:
+            ValueError: the key, and why.
+        """
+        slots = part.slots
+        if self.view == "new" and part.rules.only_due:
+            raise ValueError(
+                f"{place}rules.only_due: the view new lists what was never bought, of which nothing is due again; "
+                "remove the key, or take another view"
+            )
+        if self.view == "repeat" and "discovery_share" in slots.model_fields_set and slots.discovery_share:
+            raise ValueError(
+                f"{place}slots.discovery_share: the view repeat lists what was bought before, and discovery what was "
+                "not; remove the key, or take another view"
+            )
+        if self.view == "repeat" and "ladder" in slots.model_fields_set and slots.ladder:
+            raise ValueError(
+                f"{place}slots.ladder: the view repeat lists what was bought before, and the ladder fills up with what "
+                "was not; remove the key, or take another view"
+            )
+
+    def _refuse_idle_keys(self, place: str, part: Campaign | Segment) -> None:
+        """A key that says something of another one is refused where that one is off.
+
+        Raises:
+            ValueError: the key, and what it needs.
+        """
+        for group, key, other, off in (
+            ("eligibility", "within_days", "max_sends", None),
+            ("slots", "repeat_sends", "max_repeat", None),
+            ("slots", "discovery_floor", "discovery_share", 0),
+        ):
+            named = getattr(part, group)
+            # What a segment does not say is as it is for everybody.
+            holds = named if other in named.model_fields_set else getattr(self, group)
+            if key in named.model_fields_set and getattr(holds, other) == off:
+                shown = "null" if off is None else off
+                raise ValueError(
+                    f"{place}{group}.{key}: it says nothing while {group}.{other} is {shown}; set {other}, or remove "
+                    "the key"
+                )
+
+    @property
+    def _derived(self) -> set[str]:
+        """`slots` where it holds nothing but the query's k."""
+        return (
+            {"slots"} if self.slots.model_fields_set <= {"k"} and self.slots.k == self.target.top else set()
+        )
+
+    @cached_property
+    def target(self) -> Query:
+        return validate(parse(self.query))
+
+    @property
+    def lists_products(self) -> bool:
+        """Whether products are ranked; otherwise there are no slots."""
+        return self.target.task == "rank" and item_column(self.target) == "product_id"
+
+    @cached_property
+    def rule_set(self) -> Rules:
+        """The rules of the file, held to the view: what fills a slot is new, or had, as the rest is."""
+        rules = Rules(
+            eligibility=self.eligibility,
+            items=self.rules,
+            slots=self.slots,
+            segments={
+                name: SegmentRules(eligibility=one.eligibility, items=one.rules, slots=one.slots)
+                for name, one in self.segments.items()
+            },
+        )
+        held = {
+            "all": {},
+            "new": {"items": {"bought_within_days": EVER, "due_within_days": None}},
+            "repeat": {"slots": {"ladder": (), "discovery_share": 0.0}},
+        }[self.view]
+
+        def kept(part: Any) -> Any:
+            changed = {name: getattr(part, name).model_copy(update=values) for name, values in held.items()}
+            return part.model_copy(update=changed)
+
+        segments = {name: kept(part) for name, part in rules.segments.items()}
+        return kept(rules).model_copy(update={"segments": segments})
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The campaigns of a folder: name -> campaign, and the errors of the files that are none."""
+
+    campaigns: dict[str, Campaign]
+    errors: tuple[CampaignError, ...]
+
+
+def load_folder(folder: Path = FOLDER) -> Folder:
+    """Every `*.yaml` of a folder, in the order of the names; a bad file is an error beside the good ones.
+
+    Raises:
+        RecsError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise RecsError(f"There is no folder of campaigns at {folder}: create it, or name another.")
+    campaigns, errors = {}, []
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            if not path.resolve().is_relative_to(folder.resolve()):
+                raise CampaignError(path, 1, f"it is a link that leads out of {folder}; copy the file there.")
+            one = load(path)
+            campaigns[one.name] = one
+        except CampaignError as error:
+            errors.append(error)
+    return Folder(campaigns, tuple(errors))
+
+
+def load(path: Path) -> Campaign:
+    """Read one campaign.
+
+    Raises:
+        CampaignError: the first thing that is wrong, with its line.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise CampaignError(path, 1, f"the file is larger than {MAX_BYTES:,} bytes; shorten it.")
+        text = path.read_text(encoding="utf-8")
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+        lines = _Lines(path, root)
+    except RecursionError:
+        raise CampaignError(
+            path, 1, "its keys and values are nested too deeply, or hold themselves; repair it."
+        ) from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = 1 if mark is None else mark.line + 1
+        raise CampaignError(path, line, f"this is not YAML ({error.problem}); correct it.") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise CampaignError(path, 1, f"the file cannot be read ({said}); repair it.") from error
+    if not isinstance(data, Mapping):
+        raise CampaignError(
+            path, 1, "a campaign is a list of keys and values (docs/campaigns.md); write name: first."
+        )
+    try:
+        found = Campaign.model_validate(data)
+    except QueryError as error:
+        raise CampaignError(path, lines.of_query(error.line), f"query: {error.sentence}") from error
+    except ValidationError as error:
+        place, message = _first(error)
+        raise CampaignError(path, lines.of(place), message) from error
+    if found.name != path.stem:
+        raise CampaignError(
+            path,
+            lines.of(("name",)),
+            f"name: {found.name} is in {path.name}; call both {path.stem} or both {found.name}.",
+        )
+    return found
+
+
+class _Lines:
+    """Lines of keys by their path, out of YAML's own marks; refuses a key that stands twice."""
+
+    def __init__(self, path: Path, root: yaml.Node | None) -> None:
+        self._path = path
+        self._at: dict[tuple[str, ...], int] = {(): 1}
+        self._text: dict[tuple[str, ...], yaml.ScalarNode] = {}
+        if root is not None:
+            self._walk(root, ())
+
+    def _walk(self, node: yaml.Node, place: tuple[str, ...]) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                here = (*place, str(key.value))
+                line = key.start_mark.line + 1
+                if here in self._at:
+                    raise CampaignError(self._path, line, f"{'.'.join(here)} stands twice; keep one.")
+                self._at[here] = line
+                self._walk(value, here)
+        elif isinstance(node, yaml.SequenceNode):
+            for number, value in enumerate(node.value):
+                here = (*place, str(number))
+                self._at[here] = value.start_mark.line + 1
+                self._walk(value, here)
+        else:
+            self._text[place] = node
+
+    def of(self, place: tuple[str, ...]) -> int:
+        """Line of the key, or of the nearest key around it."""
+        while place not in self._at:
+            place = place[:-1]
+        return self._at[place]
+
+    def of_query(self, line: int | None) -> int:
+        """Line of the file that holds a line of the query."""
+        node = self._text.get(("query",))
+        if node is None or line is None:
+            return self.of(("query",))
+        # A block begins on the line after its mark; other text on the mark's own line.
+        return node.start_mark.line + line + (1 if node.style in ("|", ">") else 0)
+
+
+def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
+    """Place and sentence of the first error; an unknown key comes before what it may have caused."""
+    every = error.errors()
+    one = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
+    place = tuple(str(part) for part in one["loc"])
+    name = ".".join(place)
+    if one["type"] == "extra_forbidden":
+        *around, key = place
+        known = _keys(around)
+        near = difflib.get_close_matches(key, known, n=1)
+        what = "rule" if around and around[-1] == "rules" else "key"
+        hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(known)}."
+        return place, f"there is no {what} {name}; {hint}"
+    if one["type"] == "missing":
+        return place, f"the key {name} is missing; add it."
+    if one["type"] == "string_pattern_mismatch" and one["ctx"]["pattern"] == r"\S":
+        return place, f"{name}: it is empty; write a name, or remove it."
+    message = PLAIN.get(one["type"]) or one["msg"].replace("Value error, ", "")
+    if not place:
+        # A check of the whole says its key first.
+        key, _, message = message.partition(": ")
+        place, name = tuple(key.split(".")), key
+    shown = "" if isinstance(one["input"], Mapping | BaseModel | list) else f" (it is {one['input']!r})"
+    return place, f"{name}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}; correct it."
+
+
+def _keys(place: list[str]) -> list[str]:
+    """The keys that may stand at a place of the file."""
+    model: Any = Campaign
+    for part in place:
+        if part == "segments":
+            model = {"segments": Segment}
+        elif isinstance(model, dict):
+            model = Segment
+        elif part.isdigit():
+            continue
+        else:
+            found = model.model_fields[part].annotation
+            model = found if isinstance(found, type) else found.__args__[0]
+    return list(model.model_fields)

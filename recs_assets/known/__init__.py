@@ -1,0 +1,1 @@
+"""What is known before an anchor, as arrays and frames."""

@@ -1,0 +1,1 @@
+"""What an operator does between two runs: rollback, retention, forgetting a customer."""

@@ -1,0 +1,128 @@
+"""What an operator does between two runs: going back to an older version, dropping old records."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from recs_assets.exports import versions
+from recs_assets.exports.servers import ServerCache, server_caches
+from recs_assets.schema import RecsError
+from recs_assets.settings import Settings
+from recs_assets.store.warehouse import Warehouse, writer_lock
+
+# Folders under home with one file or folder per run.
+RECORDS = ("logs", "quality")
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The files of the deployment that the settings describe."""
+    return Warehouse(
+        settings.home,
+        threads=settings.threads,
+        memory_limit=settings.memory_limit,
+        retention=settings.retention_weeks,
+    )
+
+
+def servers(settings: Settings) -> dict[str, ServerCache]:
+    """The caches in servers that the settings name, by asset."""
+    addresses = (settings.redis_url, settings.postgres_url)
+    return server_caches(*(one and one.get_secret_value() for one in addresses))
+
+
+# Writes the files of every campaign that was made of a week: warehouse, week, run -> per campaign its new version, or
+# why there is none.
+Export = Callable[[Warehouse, date, str], Mapping[str, str | RecsError]]
+
+
+def rollback(settings: Settings, version: str, to: date | None = None, export: Export | None = None) -> str:
+    """Switch the snapshot, the cache and the campaigns' files back (`Snapshots.rollback`), under the writer lock.
+
+    A cache version that is no longer kept is written again from the snapshot; caches in servers are
+    always, and hold no other version. Of the campaigns' files, those of the week left and of later ones are withdrawn
+    (`current` goes, the version stays), and those of the week gone back to are written again: a file of then
+    holds people who have withdrawn since.
+
+    Args:
+        settings: of the deployment.
+        version: of recs_assets, for the log.
+        to: a week; None for the one before the current one.
+        export: writes the campaigns' files again; without it they are withdrawn only.
+
+    Returns:
+        What is published now and what was before, and a line per campaign whose files changed.
+
+    Raises:
+        WarehouseError: there is nothing to go back to, another process holds the lock, or the disk refuses.
+        ExportError: a server refuses; snapshot and file cache are back by then.
+    """
+    warehouse = open_warehouse(settings)
+    with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
+        now = datetime.now(UTC).replace(tzinfo=None)
+        left, back = warehouse.snapshots.rollback(to, now, version)
+        withdrawn = _withdraw(warehouse.home / "exports", back.week)
+        cache = warehouse.home / "cache"
+        name = versions.switch(cache, back.week, back.run_id)
+        others = servers(settings).values()
+        lists = warehouse.published_lists(back.week) if others or name is None else None
+        if name is None:
+            name = versions.publish(
+                lists,
+                cache,
+                as_of=back.week,
+                run_id=back.run_id,
+                keep=settings.retention_weeks,
+            )["version"]
+        for server in others:
+            server.publish(lists, as_of=back.week, run_id=back.run_id)
+        try:
+            written = {} if export is None else export(warehouse, back.week, back.run_id)
+        except RecsError as error:  # the shop's files, say: no reason to stay where nobody wants to be
+            written = dict.fromkeys(withdrawn, error)
+    lines = [
+        f"Back to week {back.week}: {warehouse.snapshot_path} -> {back.path.name}, cache -> {name} "
+        f"(before: week {left.week}, {left.path.name})."
+    ]
+    for campaign in sorted({*withdrawn, *written}):
+        made = written.get(campaign, f"The campaign was not made of the week {back.week}.")
+        if campaign in written and isinstance(made, str):
+            lines.append(f"Files of {campaign} -> {made}, without whoever withdrew since.")
+        else:
+            lines.append(f"Files of {campaign}: none are current any more. {made}")
+    return "\n".join(lines)
+
+
+def _withdraw(exports: Path, week: date) -> list[str]:
+    """Take away `current` of every campaign whose files are of this week or a later one; the campaigns."""
+    found = []
+    for link in sorted(exports.glob("*/current")):
+        # versions/<as_of>-<run_id>
+        if link.is_symlink() and link.readlink().name[:10] >= week.isoformat():
+            link.unlink()
+            found.append(link.parent.name)
+    return found
+
+
+def drop_old_records(home: Path, weeks: int, now: float | None = None) -> list[Path]:
+    """Delete logs and gate results that were last written more than `weeks` weeks ago.
+
+    Args:
+        home: folder of the deployment.
+        weeks: how long they are kept.
+        now: seconds since 1970; None for the clock.
+
+    Returns:
+        What was deleted.
+    """
+    oldest = (time.time() if now is None else now) - weeks * 7 * 86_400
+    dropped = []
+    for folder in RECORDS:
+        for path in sorted((home / folder).glob("*")):
+            if path.stat().st_mtime < oldest:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                dropped.append(path)
+    return dropped

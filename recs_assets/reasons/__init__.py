@@ -1,0 +1,1 @@
+"""Why a row is there: evidence, its shares in the score, and the sentence a customer reads."""

@@ -1,0 +1,1 @@
+"""When a customer buys a product again."""

@@ -1,0 +1,1 @@
+"""The files of a deployment: build files, snapshots, versions, the lock."""

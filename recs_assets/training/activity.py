@@ -1,0 +1,154 @@
+"""What customers (or products) did before an anchor, as features, from one load for all anchors.
+
+Loaded once from the week's build and cut by day: an anchor costs some sums over arrays instead of a query.
+A purchase that was wholly returned counts until the day on which it came back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+
+from recs_assets.queries.catalogue import CATALOGUE
+from recs_assets.queries.compiler import daily_sql
+from recs_assets.store.warehouse import Warehouse
+
+WINDOWS = (7, 14, 28, 56, 91, 182, 364)
+# Four weeks each, back from the anchor: what changes from one to the next.
+LAGS = (28, 56, 84)
+HALF_LIVES = (30, 90)
+EPOCH = date(1970, 1, 1)
+# Their counts depend on when one looks: purchases have an own load, with the day of the return.
+BOUGHT = ("order_lines", "orders")
+PURCHASE_FEATURES = (
+    "days_since_last_purchase",
+    "days_since_first_purchase",
+    *(f"purchase_days_{days}d" for days in WINDOWS),
+    *(f"amount_{days}d" for days in WINDOWS),
+    *(f"purchase_days_decayed_{half}" for half in HALF_LIVES),
+    *(f"amount_decayed_{half}" for half in HALF_LIVES),
+    *(f"purchase_days_{lag}_{lag + 28}d" for lag in LAGS),
+    *(f"amount_{lag}_{lag + 28}d" for lag in LAGS),
+    "lines_91d",
+    "mean_gap_days",
+    "due_ratio",
+    "amount_per_purchase_day",
+)
+
+
+def number_of(day: date) -> int:
+    """Days since 1970-01-01."""
+    return (day - EPOCH).days
+
+
+@dataclass(frozen=True)
+class Daily:
+    """Counts per entity and day, sorted: code int, day int, rows float."""
+
+    code: np.ndarray
+    day: np.ndarray
+    rows: np.ndarray
+
+
+class Activity:
+    """Features of customers, or of products, at any anchor up to the week.
+
+    Args:
+        warehouse: whose build of `week` is read.
+        week: of the build.
+        before: nothing dated on it or later is loaded.
+        entity: "customers" or "products".
+        key: their id's column.
+        ids: all of them, sorted; position = code.
+    """
+
+    def __init__(
+        self, warehouse: Warehouse, week: date, before: date, entity: str, key: str, ids: np.ndarray
+    ) -> None:
+        bought = warehouse.purchases(week, before)
+        code = bought["customer" if entity == "customers" else "product"].astype(np.int64)
+        # One row per entity, day and day of return.
+        order = np.lexsort((bought["gone"], bought["day"], code))
+        code, day, gone = code[order], bought["day"][order], bought["gone"][order]
+        first = np.flatnonzero(
+            np.r_[True, (np.diff(code) != 0) | (np.diff(day) != 0) | (np.diff(gone) != 0)][: len(code)]
+        )
+        self.size = len(ids)
+        self.bought = bought
+        self.code, self.day, self.gone = code[first], day[first], gone[first]
+        self.lines, self.amount = (
+            np.add.reduceat(bought[name][order], first) if len(first) else np.empty(0)
+            for name in ("lines", "amount")
+        )
+        self.others: dict[str, Daily] = {}
+        for name, table in CATALOGUE.tables.items():
+            if name in BOUGHT or not table.counts(entity) or "{known}" in table.sql or "$as_of" in table.sql:
+                continue
+            rows = warehouse.answer(week, *daily_sql(table, key, before))
+            place = np.searchsorted(ids, rows[key].to_numpy(dtype=object)) if len(rows) else np.empty(0, int)
+            here = ids[np.minimum(place, len(ids) - 1)] == rows[key].to_numpy(dtype=object)
+            if here.any():
+                day, count = (rows[column].to_numpy()[here] for column in ("day", "rows"))
+                self.others[name] = Daily(place[here], day, count.astype(np.float64))
+        self.names = (
+            *PURCHASE_FEATURES,
+            *(
+                f"{name}_{what}"
+                for name in self.others
+                for what in ("days_since_last", *(f"{days}d" for days in (28, 91, 364)))
+            ),
+        )
+
+    @property
+    def first_day(self) -> int | None:
+        """The day of the first purchase, or in a shop without any of the first event; None where there is none."""
+        if len(self.day):
+            return int(self.day.min())
+        return min((int(part.day.min()) for part in self.others.values()), default=None)
+
+    def features(self, anchor: date) -> np.ndarray:
+        """float32[entities, len(names)]; NaN where there is nothing to measure."""
+        now = number_of(anchor)
+        there = (self.day < now) & (self.gone >= now)
+        code, age, amount = self.code[there], (now - self.day[there]).astype(np.float64), self.amount[there]
+        lines = self.lines[there]
+
+        def summed(keep: np.ndarray, values: np.ndarray) -> np.ndarray:
+            return np.bincount(code[keep], weights=values[keep], minlength=self.size)
+
+        ones, every = np.ones(len(code)), np.ones(len(code), dtype=bool)
+        last, first = np.full(self.size, np.nan), np.full(self.size, np.nan)
+        np.fmin.at(last, code, age)
+        np.fmax.at(first, code, age)
+        days, total = summed(every, ones), summed(every, amount)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            gap = np.where(days > 1, (first - last) / (days - 1), np.nan)
+            due, each = last / np.maximum(gap, 0.5), np.where(days > 0, total / days, np.nan)
+        columns = [
+            last,
+            first,
+            *(summed(age <= window, ones) for window in WINDOWS),
+            *(summed(age <= window, amount) for window in WINDOWS),
+            *(summed(every, 0.5 ** (age / half)) for half in HALF_LIVES),
+            *(summed(every, amount * 0.5 ** (age / half)) for half in HALF_LIVES),
+            *(summed((age > lag) & (age <= lag + 28), ones) for lag in LAGS),
+            *(summed((age > lag) & (age <= lag + 28), amount) for lag in LAGS),
+            summed(age <= 91, lines),
+            gap,
+            due,
+            each,
+        ]
+        for part in self.others.values():
+            known = part.day < now
+            ages = (now - part.day[known]).astype(np.float64)
+            last = np.full(self.size, np.nan)
+            np.fmin.at(last, part.code[known], ages)
+            columns.append(last)
+            for window in (28, 91, 364):
+                here = ages <= window
+                columns.append(
+                    np.bincount(part.code[known][here], weights=part.rows[known][here], minlength=self.size)
+                )
+        return np.column_stack(columns).astype(np.float32)

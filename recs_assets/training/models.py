@@ -1,0 +1,247 @@
+"""The models of a query: the weekly ranker on its candidates, or trees for a probability or a mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal, Self
+
+import numpy as np
+
+from recs_assets.ranking.calibration import Calibrator, calibrate, fit_beta
+from recs_assets.ranking.ranker import LEAVES, Ranker, threads_for
+from recs_assets.recommenders.base import one_blas_thread
+from recs_assets.shop import RANKER
+from recs_assets.week.lessons import Lesson, together
+
+Objective = Literal["binary", "tweedie", "regression"]
+# Of the ridge, per row of standardised features.
+RIDGE = 1e-3
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A fitted model: raw scores of a frame, what they mean, and of products the ranker behind them.
+
+    `refit` grows it again on more lessons; None for what has learned all: the week's own ranker, and a kept model.
+    """
+
+    model: Ranker | Linear | Mean
+    calibrator: Calibrator | None
+    used: tuple[str, ...]
+    refit: Callable[[list[Lesson]], Learned] | None = None
+    calibrated_on: int | None = None  # rows
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        """float64[n]: raw scores of a frame."""
+        return self.model.score(X)
+
+    @property
+    def ranker(self) -> Ranker | None:
+        return self.model if isinstance(self.model, Ranker) else None
+
+    def probability(self, score: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
+        found = self.calibrator.probability(score, strata)
+        return found if self.calibrated_on is None else np.clip(found, self.surest, 1 - self.surest)
+
+    @property
+    def surest(self) -> float:
+        """The least probability that so many rows of calibration support: one event more than was seen."""
+        return 1 / (self.calibrated_on + 2)
+
+
+def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) -> Learned:
+    """The weekly ranker and its calibration on the query's candidates.
+
+    Args:
+        lessons: what is fitted on.
+        kept: all rows of a later anchor: stops and calibrates.
+        seed: of LightGBM.
+        threads: of LightGBM.
+
+    Raises:
+        ValueError: from `Ranker.fit` and `calibrate`: all labels are equal.
+    """
+    model = Ranker(RANKER, seed, threads).fit(**together(lessons), valid=(kept.frame, kept.label, kept.group))
+    calibrator, _ = calibrate(model.score(kept.frame), kept.label, kept.group)
+
+    def refit(more: list[Lesson]) -> Learned:
+        again = Ranker(RANKER, seed, threads).fit(
+            **together(more), rounds=max(1, model.rounds_), used=model.used_
+        )
+        return Learned(again, calibrator, again.used_, refit)
+
+    return Learned(model, calibrator, model.used_, refit)
+
+
+class Linear:
+    """Ridge regression, or logistic regression, over standardised features: the simple model of a query.
+
+    Counts and amounts enter a logistic regression by their logarithm. What is unknown is the largest value that
+    was seen: never is at least as long ago as anything.
+
+    Args:
+        boolean: logistic regression; otherwise ridge.
+    """
+
+    def __init__(self, boolean: bool) -> None:
+        self.boolean = boolean
+
+    def fit(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Self:
+        """Learn; X float32[n, f] with NaN where unknown, y float64[n]."""
+        with one_blas_thread():
+            return self._fit(X, y, weight)
+
+    def _fit(self, X: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Self:
+        some = np.where(np.isnan(X), -np.inf, X).max(axis=0)
+        self.fill_ = np.where(np.isfinite(some), some, 0.0)
+        Z = self._put(X)
+        total = weight.sum()
+        self.mean_ = weight @ Z / total
+        self.scale_ = np.sqrt(np.maximum(weight @ (Z - self.mean_) ** 2 / total, 1e-12))
+        Z = (Z - self.mean_) / self.scale_
+        if self.boolean:
+            from sklearn.linear_model import LogisticRegression
+
+            # Its own weights add up to the number of rows, so that C means the same for every sample.
+            model = LogisticRegression(C=0.1, solver="newton-cholesky", max_iter=50)
+            model.fit(Z, y > 0, sample_weight=weight * (len(y) / total))
+            self.slope_, self.base_ = model.coef_[0], float(model.intercept_[0])
+            return self
+        centre = weight @ y / total
+        gram = (Z * weight[:, None]).T @ Z + RIDGE * total * np.eye(Z.shape[1])
+        self.slope_ = np.linalg.solve(gram, Z.T @ (weight * (y - centre)))
+        self.base_ = float(centre)
+        return self
+
+    def _put(self, X: np.ndarray) -> np.ndarray:
+        Z = np.where(np.isnan(X), self.fill_, X).astype(np.float64)
+        return np.sign(Z) * np.log1p(np.abs(Z)) if self.boolean else Z
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        """float64[n]: log-odds, or the number."""
+        return ((self._put(X) - self.mean_) / self.scale_) @ self.slope_ + self.base_
+
+
+class Trees:
+    """LightGBM where order within a customer's list is not the point: a probability, or a mean.
+
+    Args:
+        objective: "binary"; "tweedie" for what is never negative, mostly small and now and then large; or
+            "regression".
+        seed: of LightGBM.
+        threads: of LightGBM.
+    """
+
+    def __init__(self, objective: Objective, seed: int, threads: int) -> None:
+        self.objective, self.seed, self.threads = objective, seed, threads
+
+    def fit(
+        self, X: np.ndarray, y: np.ndarray, weight: np.ndarray, rounds: int, valid: Lesson | None = None
+    ) -> Self:
+        """Grow `rounds` trees, or with `valid` as many up to that as help there."""
+        import lightgbm as lgb
+
+        trees = RANKER.trees.model_dump()
+        metric = {"binary": "binary_logloss", "tweedie": "tweedie", "regression": "l2"}
+        parameters = {
+            **trees,
+            "objective": self.objective,
+            "metric": metric[self.objective],
+            # A bound made for a million rows would leave a small shop's trees without a split.
+            "min_data_in_leaf": min(trees["min_data_in_leaf"], max(20, len(y) // LEAVES)),
+            "tweedie_variance_power": 1.3,
+            "seed": self.seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": threads_for(len(y), self.threads),
+            "verbosity": -1,
+        }
+        dataset = lgb.Dataset(X, y, weight=weight, params=parameters)
+        held, calls = [], []
+        if valid is not None:
+            held = [dataset.create_valid(valid.frame, valid.label, weight=valid.weight)]
+            calls = [lgb.early_stopping(RANKER.patience, verbose=False)]
+        self.booster_ = lgb.train(parameters, dataset, rounds, valid_sets=held, callbacks=calls)
+        self.rounds_ = max(1, self.booster_.best_iteration if valid is not None else rounds)
+        return self
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        """float64[n]: log-odds, or the number."""
+        return self.booster_.predict(
+            X,
+            raw_score=self.objective == "binary",
+            num_iteration=self.rounds_,
+            num_threads=threads_for(len(X), self.threads),
+        )
+
+    def used(self, names: Sequence[str]) -> list[str]:
+        gain = self.booster_.feature_importance("gain")
+        return [name for name, one in zip(names, gain, strict=True) if one > 0]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of a linear model and of trees."""
+
+    linear: Linear
+    trees: Trees
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        return (self.linear.score(X) + self.trees.score(X)) / 2
+
+
+def learn(
+    objective: Objective,
+    lessons: list[Lesson],
+    stop: Lesson,
+    kept: Lesson,
+    fitted: list[Lesson],
+    seed: int,
+    threads: int,
+) -> dict[str, Learned]:
+    """The models that a query chooses from, simplest first: "linear", and "query", its mean with trees.
+
+    Args:
+        objective: see `Trees`.
+        lessons: whose label windows are over before the kept anchor: fitted on, to stop and calibrate there.
+        stop: rows of the kept anchor that stop the trees; a sample will do.
+        kept: all rows of that anchor, which calibrate probabilities.
+        fitted: of all anchors that may be learned from: what the models are fitted on again, and tested.
+        seed: of LightGBM.
+        threads: of LightGBM.
+
+    Raises:
+        ValueError: from `fit_beta`: all labels are equal.
+    """
+    # Not kept itself: a closure would hold its frame.
+    boolean, names, rows_kept = objective == "binary", kept.names, len(kept.label)
+    data = together(lessons)
+    first = data["X"], data["y"], data["weight"]
+    linear = Linear(boolean).fit(*first)
+    trees = Trees(objective, seed, threads).fit(*first, RANKER.max_rounds, stop)
+    rounds = trees.rounds_
+
+    calibrators: dict[str, Calibrator | None] = {"linear": None, "query": None}
+    if boolean:
+        for name, model in (("linear", linear), ("query", Mean(linear, trees))):
+            # Smooth, so that no two customers who differ get one probability: isotonic steps cost 0.005 of AUROC.
+            calibrators[name] = fit_beta(model.score(kept.frame), kept.label)
+
+    def refit(more: list[Lesson], name: str) -> Learned:
+        data = together(more)
+        rows = data["X"], data["y"], data["weight"]
+        line = Linear(boolean).fit(*rows)
+        if name == "linear":
+            return Learned(line, calibrators[name], names, partial(refit, name=name), rows_kept)
+        grown = Trees(objective, seed, threads).fit(*rows, rounds)
+        return Learned(
+            Mean(line, grown),
+            calibrators[name],
+            tuple(grown.used(names)),
+            partial(refit, name=name),
+            rows_kept,
+        )
+
+    return {name: refit(fitted, name) for name in calibrators}

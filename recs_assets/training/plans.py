@@ -1,0 +1,149 @@
+"""Which anchors serve a query, and the query with windows that fit them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+
+from recs_assets.queries.compiler import horizon
+from recs_assets.queries.syntax import (
+    Aggregate,
+    And,
+    Comparison,
+    Condition,
+    Not,
+    Or,
+    Query,
+    QueryError,
+    Window,
+    operands,
+)
+
+# A window may be cut to what the week's anchors allow if so much of it is left.
+LEAST_KEPT = 0.9
+# What weekly anchors look back on at least, where the log is long enough.
+LOOK_BACK = timedelta(days=91)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The query with windows that fit, and the anchors that serve it.
+
+    Attributes:
+        query: validated.
+        week: predict.
+        test: test, refit.
+        train: latest first; the first one stops and calibrates, the others fit.
+        note: one sentence where the query was cut, otherwise empty.
+        again: what the model that predicts is fitted on: all whose labels are known at the week, latest first.
+    """
+
+    query: Query
+    week: date
+    test: date
+    train: tuple[date, ...]
+    note: str = ""
+    again: tuple[date, ...] = ()
+
+
+def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, horizon_days: int) -> Plan:
+    """The latest anchors whose label windows are over in time.
+
+    A target up to a tenth longer than the week's own label window is cut to it (30 days where
+    weeks are built for 28) and the plan says so.
+
+    Args:
+        query: validated.
+        week: where predictions are made.
+        anchors: at which the build holds features and lists.
+        train_anchors: at most so many, at least 2.
+        horizon_days: label window that the anchors were laid out for.
+
+    Raises:
+        QueryError: no such anchors: the window is too long for the build.
+    """
+    earlier = sorted((one for one in anchors if one < week), reverse=True)
+    for test in earlier:
+        if horizon(query, test) > midnight(week):
+            continue
+        train = [one for one in earlier if one < test and horizon(query, one) <= midnight(test)]
+        if len(train) >= 2:
+            train = train[:train_anchors]
+            return Plan(query, week, test, tuple(train), again=(test, *train))
+    days = math.ceil(window_days(query, week))
+    at = operands(query.target)[0].window.at
+    if horizon_days < days <= horizon_days / LEAST_KEPT:
+        cut = plan(_cut(query, horizon_days), week, anchors, train_anchors, horizon_days)
+        note = f"Labels cover the first {horizon_days} of the {days} days: the anchors of the week are laid out for that."
+        return replace(cut, note=note)
+    longer = math.ceil(days / 7) * 7
+    raise QueryError(
+        f"the target looks {days} days ahead, but the anchors of the week {week} are laid out for {horizon_days}; "
+        f"shorten the window, or run the week with RECS_HORIZON_DAYS={longer}.",
+        query.text,
+        at,
+    )
+
+
+def weekly(query: Query, week: date, first: date, most: int) -> Plan:
+    """Weekly anchors, as far as the log reaches, for targets whose features can be worked out at any date.
+
+    Args:
+        query: validated.
+        week: where predictions are made; any date.
+        first: the first day of the log; anchors leave it a quarter, or of a short log a fourth, to look back on.
+        most: training anchors at most; the latest are taken.
+
+    Raises:
+        QueryError: the window is too long for the log.
+    """
+    back = min(LOOK_BACK, (week - first) / 4)
+    dates = [
+        week - timedelta(weeks=number)
+        for number in range(1, max(1, (week - first - back) // timedelta(weeks=1)) + 1)
+    ]
+    known = [one for one in dates if horizon(query, one) <= midnight(week)]
+    train = [one for one in known[1:] if horizon(query, one) <= midnight(known[0])]
+    if len(train) < 2:
+        days = math.ceil(window_days(query, week))
+        raise QueryError(
+            f"the target looks {days} days ahead, and the {(week - first).days} days of the log before {week} are too "
+            f"few to learn that and test it; shorten the window to {max(1, int((week - first - back).days - 7) // 2)} days "
+            "or less.",
+            query.text,
+            operands(query.target)[0].window.at,
+        )
+    return Plan(query, week, known[0], tuple(train[:most]), again=tuple(known[: most + 1]))
+
+
+def window_days(query: Query, anchor: date) -> float:
+    """Days that a query looks ahead of an anchor; months have as many as they have there."""
+    return (horizon(query, anchor) - midnight(anchor)) / timedelta(days=1)
+
+
+def midnight(day: date) -> datetime:
+    """The start of a day."""
+    return datetime.combine(day, time())
+
+
+def _cut(query: Query, days: int) -> Query:
+    """The query with no target window that ends after so many days."""
+    per_day = {"days": 1, "hours": 24, "minutes": 1440}
+
+    def window(one: Window) -> Window:
+        if one.unit in per_day:
+            return replace(one, end=min(one.end, days * per_day[one.unit]))
+        return replace(one, end=days, unit="days") if one.start == 0 else one
+
+    def node(one: Aggregate | Condition) -> Aggregate | Condition:
+        if isinstance(one, Aggregate):
+            return replace(one, window=window(one.window))
+        if isinstance(one, Comparison):
+            return replace(one, operand=node(one.operand))
+        if isinstance(one, Not):
+            return Not(node(one.item))
+        return type(one)(tuple(node(item) for item in one.items)) if isinstance(one, And | Or) else one
+
+    return replace(query, target=node(query.target))

@@ -1,0 +1,1 @@
+"""One week of one shop: what is known at its anchors, its lists, models and tables."""
