@@ -72,7 +72,7 @@ _TELLING = {
     )
 }  # fmt: skip
 
-# Orders dated before it are mistakes of a clock (dbt: row_rules.sql).
+# Orders dated before it are mistakes of a clock (dbt: row_checks.sql).
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
 
 

@@ -247,7 +247,7 @@ FILES = (
 
 
 def with_bad_rows(data: Path) -> None:
-    """Rows that break a rule, below the share that stops a run: doubled rows, orphan keys, times in
+    """Rows that fail a row check, below the share that stops a run: doubled rows, orphan keys, times in
     1970 and 2099 (which no week knows yet), negative and zero amounts, a NUL."""
 
     def orders(rows: list[Row]) -> list[Row]:

@@ -17,7 +17,7 @@ KEY = "a secret for tests only"
 
 
 def planted(data: Path) -> Path:
-    """The tiny shop, whose customer c01 is the canary; one of her reviews breaks a row rule."""
+    """The tiny shop, whose customer c01 is the canary; one of their reviews fails a row check."""
     shops.copy(data)
     for stem in (
         "customers",

@@ -42,7 +42,7 @@ judged as (
             when source.event_type not in ('view', 'add_to_cart', 'add_to_wishlist') then 'unknown_event_type'
             {{ when_number_is_bad('source.duration_seconds', optional=true) }}
             when source.duration_seconds < 0 then 'negative_amount'
-        end as broken_rule
+        end as failed_check
     from source
     left join customers on source.customer_id = customers.customer_id
     left join products on source.product_id = products.product_id

@@ -82,7 +82,7 @@ judged as (
             {{ when_date_is_bad('matched.occurred_at') }}
             when matched.campaign is null or matched.event_type is null then 'missing_value'
             when matched.event_type not in {{ event_types() }} then 'unknown_event_type'
-        end as broken_rule
+        end as failed_check
     from matched
     left join customers on matched.customer_id = customers.customer_id
     left join products on matched.product_id = products.product_id

@@ -36,7 +36,7 @@ judged as (
             when source.state is null then 'missing_value'
             when source.state not in {{ consent_states() }} then 'unknown_state'
             {{ when_date_is_bad('source.effective_at') }}
-        end as broken_rule
+        end as failed_check
     from source
     left join matches on source.spelling = matches.spelling
 

@@ -33,7 +33,7 @@ judged as (
         case
             {{ when_id_is_bad(['customer_id']) }}
             {{ when_date_is_bad('joined_at', optional=true, newest=newest_consent()) }}
-        end as broken_rule
+        end as failed_check
     from source
 
 ),

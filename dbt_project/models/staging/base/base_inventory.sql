@@ -25,7 +25,7 @@ judged as (
             {{ when_date_is_bad('source.counted_at') }}
             -- Below zero is a usual way to book oversold units: out of stock, not an error.
             {{ when_number_is_bad('source.stock') }}
-        end as broken_rule
+        end as failed_check
     from source
     left join products on source.product_id = products.product_id
 

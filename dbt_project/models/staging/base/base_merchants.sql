@@ -14,7 +14,7 @@ judged as (
         *,
         case
             {{ when_id_is_bad(['merchant_id']) }}
-        end as broken_rule
+        end as failed_check
     from source
 
 ),

@@ -99,7 +99,7 @@ judged as (
                 then null
             when dated.quantity <= 0 then 'non_positive_quantity'
             when dated.amount < 0 or dated.discount < 0 then 'negative_amount'
-        end as broken_rule
+        end as failed_check
     from dated
     left join products on dated.product_id = products.product_id
     -- Columns alone: with `dated.is_credit` here DuckDB compares every line with every other.

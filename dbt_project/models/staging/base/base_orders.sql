@@ -38,7 +38,7 @@ judged as (
             ) }}
             {{ when_date_is_bad('source.ordered_at') }}
             when source.status is null then 'missing_value'
-        end as broken_rule
+        end as failed_check
     from source
     left join customers on source.customer_id = customers.customer_id
     left join states on {{ state_key('source.status') }} = states.state
@@ -55,7 +55,7 @@ history as (
         counts_as,
         row_number() over (partition by order_id, changed_at order by file_row desc) as place
     from judged
-    where broken_rule is null and {{ is_known('changed_at') }}
+    where failed_check is null and {{ is_known('changed_at') }}
 
 ),
 

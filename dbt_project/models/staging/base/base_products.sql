@@ -31,7 +31,7 @@ judged as (
             {{ when_number_is_bad('cost', optional=true) }}
             when price < 0 or cost < 0 then 'negative_amount'
             when end_at < start_at then 'end_before_start'
-        end as broken_rule
+        end as failed_check
     from source
 
 ),

@@ -31,7 +31,7 @@ judged as (
             when source.kind is null then 'missing_value'
             when source.end_at < source.start_at then 'end_before_start'
             when source.reach < 0 or source.reach > 1 then 'reach_out_of_range'
-        end as broken_rule
+        end as failed_check
     from source
     left join products on source.product_id = products.product_id
 

@@ -50,7 +50,7 @@ judged as (
             when cast(source.returned_at as date) < cast(orders.ordered_at as date) then 'return_before_order'
             {{ when_number_is_bad('source.quantity') }}
             when source.quantity <= 0 then 'non_positive_quantity'
-        end as broken_rule
+        end as failed_check
     from source
     left join orders on source.order_id = orders.order_id
     left join products on source.product_id = products.product_id

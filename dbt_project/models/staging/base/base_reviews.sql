@@ -37,7 +37,7 @@ judged as (
             when source.rating is null then 'missing_value'
             -- NaN is larger than every number here, so it is out of range too.
             when source.rating < 1 or source.rating > 5 then 'rating_out_of_range'
-        end as broken_rule
+        end as failed_check
     from source
     left join customers on source.customer_id = customers.customer_id
     left join products on source.product_id = products.product_id

@@ -28,7 +28,7 @@ judged as (
             ) }}
             {{ when_date_is_bad('source.searched_at') }}
             when source.query is null then 'missing_value'
-        end as broken_rule
+        end as failed_check
     from source
     left join customers on source.customer_id = customers.customer_id
 

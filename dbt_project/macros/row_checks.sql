@@ -1,5 +1,5 @@
 {#
-  The row rules. Each macro gives `when ... then 'reason'` branches for the `case` in a base
+  The row checks. Each macro gives `when ... then 'reason'` branches for the `case` in a base
   model; the first that applies names the reason.
 #}
 
@@ -45,8 +45,8 @@
 {%- endmacro %}
 
 {#
-  CTE body: column reject_reason for rows of `relation`, which has broken_rule (null: fine).
-  Of several rows with one key that break no other rule, the first stays: the oldest, because
+  CTE body: column reject_reason for rows of `relation`, which has failed_check (null: fine).
+  Of several rows with one key that pass every other check, the first stays: the oldest, because
   a later row must not push out one that was known before; then by the columns, so that it is the
   same one in each run. `file_row desc` is the last row of the file: what was exported later.
 #}
@@ -54,9 +54,9 @@
     select
         *,
         case
-            when broken_rule is not null then broken_rule
+            when failed_check is not null then failed_check
             when row_number() over (
-                partition by {{ key | join(', ') }}, broken_rule
+                partition by {{ key | join(', ') }}, failed_check
                 order by
                     {% if event_at %}{{ event_at }} nulls first, {% endif -%}
                     {%- for column in columns %}{{ column }} nulls first{{ ', ' if not loop.last }}{% endfor %}
