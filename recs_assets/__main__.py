@@ -192,8 +192,8 @@ def _sensitive(parsed: argparse.Namespace) -> int:
 
 
 def _sql(parsed: argparse.Namespace) -> int:
-    from recs_assets.operations.rollback import open_warehouse
     from recs_assets.settings import Settings
+    from recs_assets.shop import open_warehouse
 
     text = parsed.text
     if text.endswith(".sql") or len(text.split()) == 1:  # no statement is one word
@@ -243,8 +243,8 @@ def _rollback(parsed: argparse.Namespace) -> int:
 def _forget(parsed: argparse.Namespace) -> int:
     from recs_assets.cli.run import dagster_home, run_week
     from recs_assets.operations.forget import forget
-    from recs_assets.operations.rollback import open_warehouse
     from recs_assets.settings import Settings
+    from recs_assets.shop import open_warehouse
 
     settings = Settings()
     done = forget(settings, parsed.customer_id, dagster_home(settings), __version__)

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from recs_assets.config import read_yaml
 from recs_assets.evaluation.gates import Gates
 from recs_assets.files import write_whole
-from recs_assets.operations.rollback import open_warehouse
 from recs_assets.ranking.ranker import load_config
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
@@ -31,6 +30,16 @@ RANKER = load_config()
 FIRST_WEEK = "first_week.json"
 # Of a shop whose orders nobody can read yet.
 FALLBACK_WEEK = date(2016, 1, 4)
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The files of the deployment that the settings describe."""
+    return Warehouse(
+        settings.home,
+        threads=settings.threads,
+        memory_limit=settings.memory_limit,
+        retention=settings.retention_weeks,
+    )
 
 
 @dataclass(frozen=True)

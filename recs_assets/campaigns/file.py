@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recs_assets.cron import cron_problem, earliest_weekday
+from recs_assets.delivery import HOLDOUT
 from recs_assets.queries.catalogue import CUSTOMER
 from recs_assets.queries.compiler import horizon
 from recs_assets.queries.parser import parse
@@ -39,8 +40,6 @@ ArmShare = Annotated[float, Field(gt=0, le=1)]
 EVER = 36_500
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
-# The arm that gets no email.
-HOLDOUT = "holdout"
 # What pydantic says of these in the words of Python, in those of YAML.
 PLAIN = {
     "tuple_type": "it must be a list, as in [a, b]",

@@ -21,10 +21,17 @@ from scipy import sparse
 
 from recs_assets import __version__
 from recs_assets.campaigns.file import Campaign
+from recs_assets.delivery import (
+    HOLDOUT,
+    assign_arms,
+    derive_recommendation_ids,
+    find_expiry,
+    find_send_time,
+    tag_urls,
+)
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
 from recs_assets.evaluation.promotion import ORDER, decide, decision_sentence
-from recs_assets.exports.email import HOLDOUT, arm, expires_at, recommendation_ids, send_at, tagged_urls
 from recs_assets.files import replaced
 from recs_assets.known.interactions import Known
 from recs_assets.queries.syntax import Query, QueryError
@@ -85,7 +92,7 @@ class LateError(RecsError):
     """An email would go out when the days that it is about are over."""
 
 
-def send_time(
+def check_send_time(
     campaign: Campaign, shop: Shop, week: date, query: Query | None = None, now: datetime | None = None
 ) -> datetime:
     """When a week's email goes out, in UTC.
@@ -100,7 +107,7 @@ def send_time(
     Raises:
         LateError: the window of the query is over by then.
     """
-    at = now or send_at(campaign, week, shop.timezone)
+    at = now or find_send_time(campaign, week, shop.timezone)
     days = math.ceil(window_days(query or campaign.target, week))
     if at.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None) >= midnight(week) + timedelta(days=days):
         zone = ZoneInfo(campaign.schedule.timezone or shop.timezone)
@@ -321,7 +328,7 @@ def make(
         GateError: the outcomes do not add up to the customers.
         WarehouseError, ArtefactError: the week is not complete.
     """
-    send_time(campaign, shop, week)  # before anything is learnt
+    check_send_time(campaign, shop, week)  # before anything is learnt
     depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
     found, task, predicted, problem = None, None, None, ""
     try:
@@ -339,7 +346,7 @@ def make(
         "features": [] if predicted is None else list(predicted.features),
         "problems": unknown_names(campaign.target, warehouse, week),
     }
-    send_time(campaign, shop, week, None if found is None else found.query)
+    check_send_time(campaign, shop, week, None if found is None else found.query)
     if not campaign.lists_products or task is None:
         made = _predicted(campaign, shop, warehouse, week, task, predicted, facts)
     else:
@@ -481,7 +488,7 @@ class _Email:
         self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
         self.week, self.seed = plan.week, shop.settings.seed
         self.known = warehouse.known(self.week, self.week)
-        self.sent_at = send_time(campaign, shop, self.week, plan.query)
+        self.sent_at = check_send_time(campaign, shop, self.week, plan.query)
         local = self.sent_at.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
         self.delay = local - midnight(self.week)
         self.products = warehouse.pages_and_ends(self.week, local).set_index("product_id")
@@ -546,11 +553,11 @@ class _Email:
         days = math.ceil(window_days(self.plan.query, week))
         product = self.products.reindex(selection["product_id"]).set_axis(selection.index)
         rows = selection.assign(campaign=campaign.name, as_of=week, window_days=days, url=product["url"])
-        rows["arm"] = arm(rows["customer_id"], campaign.name, campaign.arms)
-        rows["recommendation_id"] = recommendation_ids(rows)
-        rows["url"] = tagged_urls(rows, campaign.utm_source)
+        rows["arm"] = assign_arms(rows["customer_id"], campaign.name, campaign.arms)
+        rows["recommendation_id"] = derive_recommendation_ids(rows)
+        rows["url"] = tag_urls(rows, campaign.utm_source)
         rows["send_at"] = pd.Timestamp(self.sent_at).as_unit("us")
-        rows["expires_at"] = expires_at(week, days, self.shop.timezone, product[["sale_end", "offer_end"]])
+        rows["expires_at"] = find_expiry(week, days, self.shop.timezone, product[["sale_end", "offer_end"]])
         rows["model_version"] = f"{self.chosen} {__version__}"
         return rows.drop(columns=["campaign", "as_of"])
 
@@ -730,11 +737,12 @@ class _Email:
 
 def days_between_sends(campaign: Campaign, shop: Shop, anchor: date) -> int:
     """Days from the first send at or after the anchor to the next one."""
-    first = send_at(campaign, anchor, shop.timezone)
+    first = find_send_time(campaign, anchor, shop.timezone)
     return max(
         1,
         round(
-            (send_at(campaign, first.date() + timedelta(days=1), shop.timezone) - first) / timedelta(days=1)
+            (find_send_time(campaign, first.date() + timedelta(days=1), shop.timezone) - first)
+            / timedelta(days=1)
         ),
     )
 

@@ -24,12 +24,12 @@ from sqlalchemy.exc import OperationalError
 
 from recs_assets.campaigns.make import (
     attention,
+    check_send_time,
     facts_of,
     folder_of,
     list_unknown_storefront_names,
     rules_said,
     said,
-    send_time,
 )
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
@@ -119,7 +119,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
         raise WarehouseError(
             f"The week {week} has no build in {warehouse.home}: run it first (python -m recs_assets run --as-of {week})."
         )
-    send_time(deployment.campaigns.campaigns[name], deployment, week)
+    check_send_time(deployment.campaigns.campaigns[name], deployment, week)
     done = _run_job(f"campaign_{name}", Settings(), week, "what was published before is untouched")
     if done is None:
         return 1

@@ -19,9 +19,9 @@ from recs_assets.campaigns.make import (
     WITHDRAWN,
     LateError,
     Made,
+    check_send_time,
     folder_of,
     make,
-    send_time,
 )
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.exports import export_key, exporting
@@ -41,7 +41,7 @@ from recs_assets.defs.results import (
     trace_types,
     write_model_table,
 )
-from recs_assets.exports.email import HOLDOUT, hashes_of
+from recs_assets.delivery import HOLDOUT, hash_address_column
 from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
 from recs_assets.schema import ArtefactError, WarehouseError
@@ -330,7 +330,7 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
                     keep = tables[name]["customer_id"].map(outcome).isin(FILLED)
                     tables[name] = tables[name][keep.to_numpy()]
             addresses = tables["selection"]["customer_id"].map(emails)
-            tables["selection"]["email_hash"] = hashes_of(addresses, hash_key)
+            tables["selection"]["email_hash"] = hash_address_column(addresses, hash_key)
         elif len(tables["predictions"]):
             keep = tables["predictions"]["customer_id"].isin(outcome.index)
             tables["predictions"] = tables["predictions"][keep.to_numpy()]
@@ -406,7 +406,7 @@ def _schedule(deployment: Deployment, campaign: Campaign) -> dg.ScheduleDefiniti
             return dg.SkipReason(str(error))
         now = context.scheduled_execution_time
         try:
-            send_time(campaign, deployment, date.fromisoformat(week), now=now)
+            check_send_time(campaign, deployment, date.fromisoformat(week), now=now)
         except LateError as error:
             return dg.SkipReason(str(error))
         day = now.astimezone(ZoneInfo(timezone)).date()

@@ -15,9 +15,9 @@ from recs_assets.campaigns.make import Made, folder_of
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.publish import SNAPSHOT
+from recs_assets.delivery import NO_HASH_KEY
 from recs_assets.exports.email import (
     LONG,
-    NO_HASH_KEY,
     framed,
     in_time,
     withdrawn,

@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.exports.email import KEY, VARIES, framed, joined, money, sent, typed
+from recs_assets.delivery import join_parts
+from recs_assets.exports.email import KEY, VARIES, framed, money, sent, typed
 
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\^`{|}]+", re.IGNORECASE)
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
@@ -70,7 +71,7 @@ def preview_html(long: pd.DataFrame | pa.Table, customers: int = 3) -> str:
     """
     table = sent(typed(long))
     keys = table.select(KEY[:-1]).group_by(KEY[:-1]).aggregate([]).to_pylist()
-    drawn = {one["customer_id"]: hashlib.sha256(joined(map(str, one.values()))).digest() for one in keys}
+    drawn = {one["customer_id"]: hashlib.sha256(join_parts(map(str, one.values()))).digest() for one in keys}
     samples = sorted(drawn, key=drawn.__getitem__)[:customers]
     mails = [
         _mail(framed(table.filter(pc.equal(table["customer_id"], one))), number, len(samples))

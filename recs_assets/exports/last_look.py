@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from recs_assets.exports.email import recommendation_ids, shorten, tagged_urls
+from recs_assets.delivery import derive_recommendation_ids, shorten, tag_urls
 from recs_assets.schema import WarehouseError
 
 SOLD_OUT, SALE_OVER, NOT_YET_SOLD = "sold_out", "sale_over", "not_yet_on_sale"
@@ -225,6 +225,6 @@ def _written(
     for name in OF_PRODUCT:
         new[name] = pd.Series(of_product[name].array, index=at).astype(long[name].dtype)
     new["stock"] = new["product_id"].map(shelf["stock"]).astype(long["stock"].dtype)
-    new["recommendation_id"] = recommendation_ids(new)
-    new["url"] = tagged_urls(new, utm_source)
+    new["recommendation_id"] = derive_recommendation_ids(new)
+    new["url"] = tag_urls(new, utm_source)
     return pd.concat([long.drop(index=at), new]).sort_values(["customer_id", "slot"], ignore_index=True)

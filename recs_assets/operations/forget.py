@@ -30,11 +30,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import SecretStr
 
+from recs_assets.delivery import hash_addresses
 from recs_assets.exports import email_files, versions
-from recs_assets.exports.email import keyed_hash
-from recs_assets.operations.rollback import open_warehouse, servers
+from recs_assets.operations.rollback import servers
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
+from recs_assets.shop import open_warehouse
 from recs_assets.sources import customers_in, resolve_source
 from recs_assets.sources.spellings import id_core, keys_of_person
 from recs_assets.store.snapshots import rejected_rows
@@ -496,7 +497,7 @@ def _traces(warehouse: Warehouse, customer_id: str, settings: Settings) -> Trace
     key = settings.hash_key.get_secret_value().encode()
     plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
     own = tuple(sorted(emails))
-    hashes = tuple(keyed_hash(own, key))
+    hashes = tuple(hash_addresses(own, key))
     return Traces(customer_id, own, tuple(sorted(emails | shared)), hashes, tuple(sorted(orders)), plain)
 
 

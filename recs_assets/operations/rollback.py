@@ -12,20 +12,11 @@ from recs_assets.exports import versions
 from recs_assets.exports.servers import ServerCache, server_caches
 from recs_assets.schema import RecsError
 from recs_assets.settings import Settings
+from recs_assets.shop import open_warehouse
 from recs_assets.store.warehouse import Warehouse, writer_lock
 
 # Folders under home with one file or folder per run.
 RECORDS = ("logs", "quality")
-
-
-def open_warehouse(settings: Settings) -> Warehouse:
-    """The files of the deployment that the settings describe."""
-    return Warehouse(
-        settings.home,
-        threads=settings.threads,
-        memory_limit=settings.memory_limit,
-        retention=settings.retention_weeks,
-    )
 
 
 def servers(settings: Settings) -> dict[str, ServerCache]:

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recs_assets.campaigns import make
 from recs_assets.campaigns.file import FOLDER, load
-from recs_assets.campaigns.make import LateError, Made, send_time
+from recs_assets.campaigns.make import LateError, Made, check_send_time
 from recs_assets.rules.config import Level
 from recs_assets.rules.pipeline import Selection
 from recs_assets.rules.review import in_force
@@ -142,21 +142,21 @@ def test_what_a_campaign_made_is_read_as_it_was_written(tmp_path):
 def test_a_campaign_whose_window_is_over_when_it_goes_out_is_refused():
     """win_back goes out on the 1st at 06:00 and looks 28 days ahead: of 2 June, that is until 30 June."""
     campaign, shop = load(FOLDER / "win_back.yaml"), SimpleNamespace(timezone="UTC")
-    assert send_time(campaign, shop, date(2025, 6, 9)) == datetime(2025, 7, 1, 6, tzinfo=UTC)
+    assert check_send_time(campaign, shop, date(2025, 6, 9)) == datetime(2025, 7, 1, 6, tzinfo=UTC)
     with pytest.raises(LateError) as error:
-        send_time(campaign, shop, date(2025, 6, 2))
+        check_send_time(campaign, shop, date(2025, 6, 2))
     assert str(error.value).startswith(
         "The campaign win_back of the week 2025-06-02 would go out on 2025-07-01 at 06:00 (UTC), when the 28 days "
         "that its query looks ahead are over: make it of a later week, or change schedule.cron or the window"
     )
     # A later tick of the schedule, with no newer week to be made of: over at the end of the window, not before.
     last = datetime(2025, 7, 6, 23, 59, tzinfo=UTC)
-    assert send_time(campaign, shop, date(2025, 6, 9), now=last) == last
+    assert check_send_time(campaign, shop, date(2025, 6, 9), now=last) == last
     with pytest.raises(LateError, match="2025-07-07 at 00:00"):
-        send_time(campaign, shop, date(2025, 6, 9), now=datetime(2025, 7, 7, tzinfo=UTC))
+        check_send_time(campaign, shop, date(2025, 6, 9), now=datetime(2025, 7, 7, tzinfo=UTC))
     # The window ends at midnight of the shop's own clock.
     with pytest.raises(LateError):
-        send_time(
+        check_send_time(
             campaign,
             SimpleNamespace(timezone="Asia/Tokyo"),
             date(2025, 6, 9),

@@ -7,7 +7,8 @@ from datetime import date, datetime
 import pandas as pd
 import pytest
 
-from recs_assets.exports.email import LONG, recommendation_id
+from recs_assets.delivery import derive_recommendation_id
+from recs_assets.exports.email import LONG
 from recs_assets.exports.last_look import OF_PRODUCT, OF_RESERVE, LastLook, refill
 from recs_assets.schema import WarehouseError
 
@@ -162,7 +163,7 @@ def test_a_refilled_row_is_true_in_every_column():
         published(kept), kept, shelf(stock={"tea": 0, "jam": 3}), CATALOGUE, "Europe/Berlin", "crm"
     )
     new, old = rows.iloc[0], published(kept).iloc[0]
-    identifier = recommendation_id("mail", AS_OF, "ann", 1, "jam")
+    identifier = derive_recommendation_id("mail", AS_OF, "ann", 1, "jam")
     assert new[["customer_id", "slot", "product_id", "title", "category", "price", "list_price", "stock"]].tolist() == [
         "ann", 1, "jam", "Jam", "b", 4.0, 4.0, 3.0,
     ]  # fmt: skip
