@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import is_stored
 from recs_assets.campaigns.make import DEPTH, FREQUENCY, QUERY, _Email, days_between_sends
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import stored
 from recs_assets.rules.pipeline import Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.rehearsal import rehearsed
@@ -75,7 +75,7 @@ def email_at(
     for label, rows in lists.items():
         rows = rows[(rows["rank"] <= k).to_numpy() & np.isin(rows["customer"].to_numpy(), reached)]
         values[label] = per_customer(rows[["customer", "product", "rank"]], truth, some, [k])["map", k]
-        hits = int(stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy()).sum())
+        hits = int(is_stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy()).sum())
         lines.append((anchor, label, hits, values[label].mean()))
     table = pd.DataFrame(lines, columns=["anchor", "list", "hits", "map@12"])
     for label in ("as sent", "as sent, turned"):

@@ -41,10 +41,10 @@ import pandas as pd
 from scipy import sparse
 
 from benchmarks.weekly import say
+from recs_assets.arrays import rank_within
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import rank_within
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
 from recs_assets.store.warehouse import Warehouse

@@ -20,6 +20,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets import __version__
+from recs_assets.arrays import is_stored, rank_within
 from recs_assets.campaigns.file import Campaign
 from recs_assets.delivery import (
     HOLDOUT,
@@ -38,7 +39,6 @@ from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.reasons.ladder import Citable, Offers, slot_reasons
 from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
-from recs_assets.recommenders.base import rank_within, stored
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.repeats.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
@@ -429,7 +429,7 @@ def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: Sensi
     bought.sort_indices()
     value = pd.Index(values).get_indexer(table[item])
     customer = pd.Index(known.customers["customer_id"]).get_indexer(table["customer_id"])
-    refused = never[value] | (quiet[value] & ~stored(bought, customer, value))
+    refused = never[value] | (quiet[value] & ~is_stored(bought, customer, value))
     return (value < 0) | ~refused
 
 
@@ -501,7 +501,7 @@ class _Email:
         choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES)
         citable = citable_of(context, self.campaign.rule_set)
         rows, traces = self._explained(choice.reserves, citable)
-        rows["bought_before"] = stored(
+        rows["bought_before"] = is_stored(
             self.known.history, rows["customer"].to_numpy(), rows["product"].to_numpy()
         )
         named = with_ids(rows, self.known, self.week).drop(columns="as_of")
@@ -605,7 +605,7 @@ class _Email:
             rows["p_purchase"].fillna(rows["customer"].map(least)).fillna(0).astype(np.float32)
         )
         new = predicted[
-            ~stored(known.history, predicted["customer"].to_numpy(), predicted["product"].to_numpy())
+            ~is_stored(known.history, predicted["customer"].to_numpy(), predicted["product"].to_numpy())
         ]
         # A probability is less than the score of any row of the list.
         new = new.assign(score=new["p_purchase"] / 2, source=new["source"].astype(str))
@@ -822,7 +822,7 @@ def _slots_tested(
     rows = choice.rows
     if rows.empty:
         return pd.DataFrame(columns=["metric", "model", "item", "value"]), {}
-    hit = stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    hit = is_stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy())
     frame = pd.DataFrame({"customer": rows["customer"], "type": rows["slot_type"].astype(str), "hit": hit})
     by_type = frame.groupby(["type", "customer"])["hit"].mean()
     lines, measured = [], {}

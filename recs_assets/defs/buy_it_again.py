@@ -7,6 +7,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from recs_assets.arrays import is_stored, rank_within
 from recs_assets.campaigns.make import citable_of, due_list, storefront_context
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import numbers
@@ -30,7 +31,6 @@ from recs_assets.ranking.strata import strata_of
 from recs_assets.reasons.ladder import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import rank_within, stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import Selection, select
@@ -110,7 +110,7 @@ def _apply_rules(rows: pd.DataFrame, context: Context, rules: Rules) -> tuple[pd
     """
     customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
     if rules.items.not_rejected and context.rejected is not None:
-        rows = rows[(replaces < 0) | ~stored(context.rejected, customer, np.maximum(replaces, 0))]
+        rows = rows[(replaces < 0) | ~is_stored(context.rejected, customer, np.maximum(replaces, 0))]
     pairs = ["customer", "product"]
     choice = select(rows[pairs].assign(score=rows["p_repeat"].to_numpy()), context, rules, placement="page")
     return rows.merge(choice.rows[pairs], on=pairs), choice
@@ -146,7 +146,7 @@ def _calibrated(
     try:
         model, _ = calibrate(
             log_odds(tested["p_repeat"].to_numpy()),
-            stored(truth, customer, product),
+            is_stored(truth, customer, product),
             customer,
             strata_of(before, customer, product),
         )

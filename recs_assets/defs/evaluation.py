@@ -8,6 +8,7 @@ import dagster as dg
 import numpy as np
 import pandas as pd
 
+from recs_assets.arrays import is_stored
 from recs_assets.campaigns.make import AS_SENT, context_of, rules_at_test
 from recs_assets.defs.buy_it_again import with_buy_it_again
 from recs_assets.defs.deployment import Deployment, week_of
@@ -34,7 +35,7 @@ from recs_assets.ranking.blend import blend
 from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import VIEWS, stored
+from recs_assets.recommenders.base import VIEWS
 from recs_assets.rules.config import Rules
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.rehearsal import open_to_all, rehearsed
@@ -236,7 +237,7 @@ def _forecasts(
             rows["score"].to_numpy(dtype=float), strata_of(fold.known, customer, product)
         )
         price = fold.known.products["price"].to_numpy(dtype=float, na_value=0.0)[product]
-        bought = stored(fold.truth, customer, product)
+        bought = is_stored(fold.truth, customer, product)
         test = {
             "campaign": TEST_ANCHOR,
             "forecast_as_of": fold.known.as_of,

@@ -8,11 +8,12 @@ from itertools import repeat
 import dagster as dg
 import pandas as pd
 
+from recs_assets.arrays import one_blas_thread
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import save_model, write_lists
-from recs_assets.recommenders.base import Recommender, one_blas_thread
+from recs_assets.recommenders.base import Recommender
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.lessons import (
     anchors_of,

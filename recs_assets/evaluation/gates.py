@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from recs_assets.arrays import find_runs
 from recs_assets.evaluation import bootstrap
 from recs_assets.schema import RAW_TABLES
 
@@ -342,8 +343,7 @@ def spread(
     """
     scores = np.asarray(scores, dtype=float)
     sound = bool(np.isfinite(scores).all())
-    start = np.flatnonzero(np.r_[True, customer[1:] != customer[:-1]]) if len(customer) else np.empty(0, int)
-    length = np.diff(np.r_[start, len(customer)])
+    start, length = find_runs(customer)
     verdicts = []
     if (longer := int((length > 1).sum())) == 0:
         verdicts.append(

@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import is_stored, number_rows
+
 KS = (5, 10, 12, 20, 50)
 PER_CUSTOMER = ("precision", "recall", "ndcg", "map", "hit_rate")
 
@@ -60,7 +62,7 @@ def per_customer(
         )
     rows, ranks, products = _rows_of(lists, customers, truth.shape[0], longest)
     hits = np.zeros((len(customers), longest), dtype=np.float64)
-    hits[rows, ranks - 1] = _contains(wanted, rows, products)
+    hits[rows, ranks - 1] = is_stored(wanted, rows, products)
 
     position = np.arange(1, longest + 1, dtype=np.float64)
     discount = 1.0 / np.log2(position + 1.0)
@@ -178,8 +180,8 @@ def serendipity(
     """
     customers = np.asarray(customers, dtype=np.int64)
     rows, ranks, products = _rows_of(lists, customers, truth.shape[0], max(ks))
-    useful = _contains(_stored(truth[customers]), rows, products)
-    useful &= ~_contains(_stored(history[customers]), rows, products)
+    useful = is_stored(_stored(truth[customers]), rows, products)
+    useful &= ~is_stored(_stored(history[customers]), rows, products)
     place = np.full(truth.shape[1], np.iinfo(np.int64).max)
     best = best_sellers(history, available, max(ks))
     place[best] = np.arange(1, len(best) + 1)
@@ -285,9 +287,9 @@ def by_product_class(
     customers = np.asarray(customers, dtype=np.int64)
     wanted = _stored(truth[customers])
     rows, ranks, products = _rows_of(lists, customers, truth.shape[0], max(ks))
-    hit = _contains(wanted, rows, products)
+    hit = is_stored(wanted, rows, products)
     cell = rows[hit] * count + classes[products[hit]]
-    owner = np.repeat(np.arange(len(customers), dtype=np.int64), np.diff(wanted.indptr))
+    owner = number_rows(wanted)
     size = np.bincount(owner * count + classes[wanted.indices], minlength=len(customers) * count)
     size = size.reshape(len(customers), count)
     result = {}
@@ -323,18 +325,3 @@ def _stored(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     matrix.sum_duplicates()
     matrix.sort_indices()
     return matrix
-
-
-def _contains(matrix: sparse.csr_matrix, rows: np.ndarray, products: np.ndarray) -> np.ndarray:
-    """bool per (row, product): is the entry of a matrix with sorted indices stored?
-
-    A binary search, because numpy 2.4's `isin` hashes such keys into few buckets: 0.56 s a call
-    instead of 0.01 for 120,000 rows of Complete Journey, 85 % of the whole evaluation.
-    """
-    width = matrix.shape[1]
-    keys = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr)) * width
-    keys += matrix.indices
-    if len(keys) == 0:
-        return np.zeros(len(rows), dtype=bool)
-    wanted = rows * width + products
-    return keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted

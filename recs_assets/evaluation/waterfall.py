@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import encode_pairs, find_sorted
 from recs_assets.evaluation.evaluate import DEPTHS, depth_segments, truths
 from recs_assets.known.interactions import Known
 
@@ -63,7 +64,7 @@ def waterfall(
     asked[slice(None) if customers is None else np.asarray(customers)] = True
     depth = depth_segments(known.order_counts)
     width = known.n_products
-    pool = _keys(candidates.customer, candidates.product, width)
+    pool = encode_pairs(candidates.customer, candidates.product, width)
     order = np.argsort(pool, kind="stable")
     pool = pool[order]
     proposed: dict[str, np.ndarray] = {}
@@ -73,11 +74,11 @@ def waterfall(
         proposed[source] = proposed[source] | by_list if source in proposed else by_list
     how_many = sum((one.astype(np.int32) for one in proposed.values()), np.zeros(len(pool), np.int32))
     top = lists[(lists["rank"] <= k).to_numpy()]
-    listed = np.sort(_keys(top["customer"].to_numpy(), top["product"].to_numpy(), width))
+    listed = np.sort(encode_pairs(top["customer"].to_numpy(), top["product"].to_numpy(), width))
     rules, rule_of, struck = [], np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     if removed is not None and len(removed):
         first = removed.drop_duplicates(["customer", "product"])
-        struck = _keys(first["customer"].to_numpy(), first["product"].to_numpy(), width)
+        struck = encode_pairs(first["customer"].to_numpy(), first["product"].to_numpy(), width)
         rule_of, found = pd.factorize(first["rule"].astype(str), sort=True)
         rules = list(found)
 
@@ -85,14 +86,15 @@ def waterfall(
     for view, true in truths(truth, known.history).items():
         pair = true.tocoo()
         keep = asked[pair.row] & (pair.data != 0)
-        owner, wanted = pair.row[keep], _keys(pair.row[keep], pair.col[keep], width)
-        at, inside = _find(pool, wanted)
-        shown = _find(listed, wanted)[1]
+        owner, wanted = pair.row[keep], encode_pairs(pair.row[keep], pair.col[keep], width)
+        at = find_sorted(pool, wanted)
+        inside = at >= 0
+        shown = find_sorted(listed, wanted) >= 0
         stages = {"listed": shown}
         if len(struck):
             by_key = np.argsort(struck, kind="stable")
-            place, hit = _find(struck[by_key], wanted)
-            rule = np.where(hit, rule_of[by_key][place], -1)
+            place = find_sorted(struck[by_key], wanted)
+            rule = np.where(place >= 0, rule_of[by_key][place], -1)
             stages |= {f"removed:{name}": ~shown & (rule == number) for number, name in enumerate(rules)}
         gone = np.any(list(stages.values()), axis=0)
         stages |= {"outranked": ~gone & inside, "not_retrieved": ~gone & ~inside}
@@ -112,15 +114,3 @@ def waterfall(
                 ]  # fmt: skip
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     return table.astype({"k": np.int32, "purchases": np.int64, "share": np.float64})
-
-
-def _keys(customers: np.ndarray, products: np.ndarray, width: int) -> np.ndarray:
-    return np.asarray(customers, dtype=np.int64) * width + np.asarray(products, dtype=np.int64)
-
-
-def _find(keys: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Position of every wanted key among sorted keys, and whether it is there."""
-    if len(keys) == 0:
-        return np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return at, keys[at] == wanted

@@ -9,6 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recs_assets.arrays import split_blocks
 from recs_assets.schema import RecsError
 
 KEY = "customer_id"
@@ -99,10 +100,7 @@ def by_customer(rows: pa.Table, block: int) -> Iterator[tuple[pa.Table, np.ndarr
     key = rows[KEY]
     change = pc.not_equal(key.slice(0, rows.num_rows - 1), key.slice(1))
     starts = np.r_[0, np.flatnonzero(change.to_numpy(zero_copy_only=False)) + 1]
-    ends = np.r_[starts[1:], rows.num_rows]
-    first = 0
-    while first < len(starts):
-        last = max(first + 1, int(np.searchsorted(ends, starts[first] + block, side="right")))
-        begin, end = int(starts[first]), int(ends[last - 1])
-        yield rows.slice(begin, end - begin).combine_chunks(), np.r_[starts[first:last], end] - begin
-        first = last
+    edges = np.r_[starts, rows.num_rows]
+    for first, last in split_blocks(np.diff(edges), block):
+        begin, end = int(edges[first]), int(edges[last])
+        yield rows.slice(begin, end - begin).combine_chunks(), edges[first : last + 1] - begin

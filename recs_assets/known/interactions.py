@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import mark_starts
+
 EVENT_TYPES = ("purchase", "review", "view", "add_to_cart", "add_to_wishlist")
 PURCHASE = EVENT_TYPES.index("purchase")
 
@@ -170,6 +172,17 @@ class Known:
             np.power(0.5, age / half_life_days).astype(np.float32),
         )
 
+    def popularity(self, half_life_days: float) -> np.ndarray:
+        """float64[n_products]: `frequency` over all customers, each order of a guest counting as a
+        customer's day; NaN for products nobody bought."""
+        matrix = self.frequency(half_life_days)
+        age = self.anchor_day - self.guests.day.astype(np.float64)
+        product = np.concatenate([matrix.indices, self.guests.product])
+        weight = np.concatenate([matrix.data, np.power(0.5, age / half_life_days)])
+        total = np.bincount(product, weights=weight, minlength=self.n_products).astype(np.float64)
+        total[np.bincount(product, minlength=self.n_products) == 0] = np.nan
+        return total
+
     @cached_property
     def last_bought(self) -> sparse.csr_matrix:
         """int32 csr with the pattern of `history`: day of the pair's latest purchase."""
@@ -189,7 +202,7 @@ class Known:
             self.events.customer[bought].astype(np.int64) << 32 | self.events.basket[bought].astype(np.int64)
         )
         # A sort, because np.unique hashes and took forty times as long on keys packed like these.
-        first = np.r_[True, orders[1:] != orders[:-1]][: len(orders)]
+        first = mark_starts(orders)
         return np.bincount((orders >> 32)[first], minlength=self.n_customers).astype(np.int32)
 
     def baskets(self, max_products: int) -> sparse.csr_matrix:

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from recs_assets.arrays import find_runs, rank_within, split_blocks
 from recs_assets.config import read_yaml
-from recs_assets.recommenders.base import rank_within
 from recs_assets.schema import RecsError
 
 DEFAULT = Path(__file__).with_name("blend.yaml")
@@ -162,23 +162,18 @@ def blend(lists: Mapping[str, pd.DataFrame], depth: np.ndarray, config: BlendCon
 
     n_customers = len(depth)
     n_products = 1 + max((int(one.product.max()) for one in sources if len(one.product)), default=0)
-    per_customer = np.zeros(n_customers + 1, dtype=np.int64)
+    counts = np.zeros(n_customers, dtype=np.int64)
     for one in sources:
-        per_customer[1:] += np.bincount(one.customer, minlength=n_customers)
-    total = np.cumsum(per_customer)
-    parts, start = [], 0
-    while start < n_customers:
-        stop = int(np.searchsorted(total, total[start] + BLOCK_ROWS, side="right")) - 1
-        stop = min(n_customers, max(start + 1, stop))
-        if total[stop] > total[start]:
-            with_cf = np.zeros(stop - start, dtype=bool)
-            for one in (one for one, cf in zip(sources, is_cf, strict=True) if cf):
-                local = one.customer[one.between(start, stop)] - start
-                with_cf |= np.bincount(local, minlength=stop - start) > 0
-            weights = by_level[level[start:stop]]
-            weights[uses_cf[level[start:stop]] & ~with_cf] = without_cf
-            parts.append(_block(sources, weights, start, stop, n_products, names.index(config.fill), k))
-        start = stop
+        counts += np.bincount(one.customer, minlength=n_customers)
+    parts = []
+    for start, stop in split_blocks(counts, BLOCK_ROWS):
+        with_cf = np.zeros(stop - start, dtype=bool)
+        for one in (one for one, cf in zip(sources, is_cf, strict=True) if cf):
+            local = one.customer[one.between(start, stop)] - start
+            with_cf |= np.bincount(local, minlength=stop - start) > 0
+        weights = by_level[level[start:stop]]
+        weights[uses_cf[level[start:stop]] & ~with_cf] = without_cf
+        parts.append(_block(sources, weights, start, stop, n_products, names.index(config.fill), k))
     customer, product, score, rank, source = (
         np.concatenate([part[number] for part in parts]) if parts else np.empty(0, dtype)
         for number, dtype in enumerate((np.int32, np.int32, np.float32, np.int16, np.int8))
@@ -218,8 +213,7 @@ def _normalised(local: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Min-max to [FLOOR, 1] within each run of equal customers."""
     if len(local) == 0:
         return np.empty(0)
-    starts = np.flatnonzero(np.r_[True, local[1:] != local[:-1]])
-    length = np.diff(np.r_[starts, len(local)])
+    starts, length = find_runs(local)
     value = score.astype(np.float64)
     low, high = np.minimum.reduceat(value, starts), np.maximum.reduceat(value, starts)
     spread = high - low
@@ -253,9 +247,9 @@ def _block(
     key, value = key[order], value[order]
     pair, number = key // len(sources), key % len(sources)
     if len(pair):
-        starts = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])
+        starts, length = find_runs(pair)
         score = np.add.reduceat(value, starts)
-        top = np.repeat(np.maximum.reduceat(value, starts), np.diff(np.r_[starts, len(pair)]))
+        top = np.repeat(np.maximum.reduceat(value, starts), length)
         # The first source that reaches the top: the others get a number beyond all.
         source = np.minimum.reduceat(np.where(value == top, number, len(sources)), starts)
         pair = pair[starts]

@@ -17,6 +17,7 @@ from typing import Literal, Self
 
 import numpy as np
 
+from recs_assets.arrays import mark_starts
 from recs_assets.ranking.strata import SIZES
 from recs_assets.schema import ArtefactError
 
@@ -127,7 +128,7 @@ def fit_isotonic(score: np.ndarray, label: np.ndarray) -> Calibrator:
     model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, label)
     x, y = (np.asarray(part, dtype=np.float64) for part in (model.X_thresholds_, model.y_thresholds_))
     # sklearn keeps thresholds in float; equal neighbours would make the interpolation ambiguous.
-    first = np.r_[True, np.diff(x) > 0]
+    first = mark_starts(x)
     return Calibrator("isotonic", tuple(x[first].tolist()), tuple(np.maximum.accumulate(y[first]).tolist()))
 
 

@@ -15,8 +15,16 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import (
+    argsort_best_first,
+    encode_pairs,
+    find_runs,
+    find_sorted,
+    is_stored,
+    rank_within,
+    split_blocks,
+)
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import best_first, rank_within, stored
 
 # Cormack et al.'s constant: the first ranks of a list differ by little, so that two lists that
 # agree outweigh one that is sure.
@@ -67,7 +75,7 @@ class Candidates:
 
     def labels(self, truth: sparse.csr_matrix) -> np.ndarray:
         """int8[n]: 1 where `truth` (csr[n_customers, n_products]) stores the pair."""
-        return stored(truth, self.customer, self.product).astype(np.int8)
+        return is_stored(truth, self.customer, self.product).astype(np.int8)
 
     def ranked(self, score: np.ndarray, k: int, keep: np.ndarray | None = None) -> pd.DataFrame:
         """The best `k` per customer by `score`.
@@ -113,30 +121,24 @@ class Candidates:
             known: what the lists were made from.
         """
         width = known.n_products
-        pool = self.customer.astype(np.int64) * width + self.product
+        pool = encode_pairs(self.customer, self.product, width)
         order = np.argsort(pool, kind="stable")
-        wanted = np.asarray(customer, dtype=np.int64) * width + product
-        if len(pool):
-            place = order[np.minimum(np.searchsorted(pool, wanted, sorter=order), len(pool) - 1)]
-            here = pool[place] == wanted
-        else:
-            place, here = np.zeros(len(wanted), dtype=np.int64), np.zeros(len(wanted), dtype=bool)
+        place = find_sorted(pool[order], encode_pairs(customer, product, width))
+        here = place >= 0
+        rows = order[place[here]]
 
-        def taken(values: np.ndarray, otherwise: float) -> np.ndarray:
-            found = np.full(len(wanted), otherwise, dtype=np.float32)
-            found[here] = values[place[here]]
+        def take(values: np.ndarray, otherwise: float) -> np.ndarray:
+            found = np.full(len(place), otherwise, dtype=np.float32)
+            found[here] = values[rows]
             return found
 
         return type(self)(
             np.asarray(customer, dtype=np.int32),
             np.asarray(product, dtype=np.int32),
-            taken(self.rrf, 0.0),
-            stored(known.history, np.asarray(customer), np.asarray(product)),
-            {
-                name: (taken(rank, np.nan), taken(score, np.nan))
-                for name, (rank, score) in self.sources.items()
-            },
-            taken(self.rrf_rank, np.nan),
+            take(self.rrf, 0.0),
+            is_stored(known.history, np.asarray(customer), np.asarray(product)),
+            {name: (take(rank, np.nan), take(score, np.nan)) for name, (rank, score) in self.sources.items()},
+            take(self.rrf_rank, np.nan),
         )
 
     def best_source(self) -> np.ndarray:
@@ -210,17 +212,13 @@ def merge(lists: Mapping[str, pd.DataFrame], known: Known, own_limit: int, new_l
     if not lists:
         raise ValueError("There are no lists to merge.")
     sources = [_Source.of(name, rows) for name, rows in lists.items()]
-    total = np.zeros(known.n_customers + 1, dtype=np.int64)
+    counts = np.zeros(known.n_customers, dtype=np.int64)
     for one in sources:
-        total[1:] += np.bincount(one.customer, minlength=known.n_customers)
-    total = np.cumsum(total)
-    parts, start = [], 0
-    while start < known.n_customers:
-        stop = int(np.searchsorted(total, total[start] + BLOCK_ROWS, side="right")) - 1
-        stop = min(known.n_customers, max(start + 1, stop))
-        if total[stop] > total[start]:
-            parts.append(_block(sources, known, start, stop, (new_limit, own_limit)))
-        start = stop
+        counts += np.bincount(one.customer, minlength=known.n_customers)
+    parts = [
+        _block(sources, known, start, stop, (new_limit, own_limit))
+        for start, stop in split_blocks(counts, BLOCK_ROWS)
+    ]
     if not parts:
         none, nothing = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
         return Candidates(
@@ -263,7 +261,7 @@ def _block(
     width = known.n_products
     blocks = [one.between(start, stop) for one in sources]
     keys = [
-        (one.customer[block].astype(np.int64) - start) * width + one.product[block]
+        encode_pairs(one.customer[block] - start, one.product[block], width)
         for one, block in zip(sources, blocks, strict=True)
     ]
     votes = [
@@ -273,19 +271,19 @@ def _block(
     # A stable sort keeps a pair's votes in the order of the lists: the same sum, bit for bit.
     order = np.argsort(every, kind="stable")
     every, vote = every[order], vote[order]
-    first = np.flatnonzero(np.r_[True, every[1:] != every[:-1]])
+    first, times = find_runs(every)
     pair, rrf = every[first], np.add.reduceat(vote, first).astype(np.float32)
     local, product = pair // width, pair % width
-    own = stored(known.history[start:stop], local, product)
-    best = best_first(local * 2 + own, product, rrf)
+    own = is_stored(known.history[start:stop], local, product)
+    best = argsort_best_first(local * 2 + own, product, rrf)
     allowed = np.where(own[best], limits[1], limits[0])
     kept = best[rank_within(local[best] * 2 + own[best]) <= allowed]
-    kept = kept[best_first(local[kept], product[kept], rrf[kept])]
+    kept = kept[argsort_best_first(local[kept], product[kept], rrf[kept])]
     # Where every entry of the lists went, -1 for those that did not stay.
     place = np.full(len(pair), -1, dtype=np.int32)
     place[kept] = np.arange(len(kept), dtype=np.int32)
     went = np.empty(len(every), dtype=np.int32)
-    went[order] = np.repeat(place, np.diff(np.r_[first, len(every)]))
+    went[order] = np.repeat(place, times)
     ends = np.cumsum([len(key) for key in keys])
     found = {}
     for one, block, there in zip(sources, blocks, np.split(went, ends[:-1]), strict=True):

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from recs_assets.arrays import find_runs, mix_bits
 from recs_assets.config import read_yaml
 from recs_assets.files import replaced, seal, unseal
 from recs_assets.ranking.features import BY_NAME
@@ -130,19 +131,10 @@ def sample_negatives(
         pd.util.hash_array(np.asarray(ids, dtype=object), hash_key=part, categorize=True)
         for ids, part in ((customer_ids, key[:16]), (product_ids, key[16:32]))
     ]
-    drawn = (_mixed(hashed[0] ^ _mixed(hashed[1])) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    drawn = (mix_bits(hashed[0] ^ mix_bits(hashed[1])) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     positive = np.asarray(label) > 0
     rows = np.flatnonzero(positive | (drawn < rate))
     return rows, np.where(positive[rows], 1.0, 1.0 / rate).astype(np.float32)
-
-
-def _mixed(values: np.ndarray) -> np.ndarray:
-    """The finalizer of SplitMix64 (Steele, Lea, Flood 2014): every input bit moves every output bit."""
-    values = values ^ (values >> np.uint64(30))
-    values = values * np.uint64(0xBF58476D1CE4E5B9)
-    values = values ^ (values >> np.uint64(27))
-    values = values * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))
 
 
 def negative_rate(positives: int, negatives: int, rows: int) -> float:
@@ -285,7 +277,7 @@ class Ranker:
             X,
             label=y,
             weight=None if by_group else weight,
-            group=_sizes(group) if by_group else None,
+            group=find_runs(group)[1] if by_group else None,
             feature_name=names,
             params=self.parameters(len(y)),
             free_raw_data=True,
@@ -297,7 +289,7 @@ class Ranker:
                     valid[0],
                     label=valid[1],
                     weight=None if by_group else valid_weight,
-                    group=_sizes(valid[2]) if by_group else None,
+                    group=find_runs(valid[2])[1] if by_group else None,
                 )
             ]
             callbacks = [lgb.early_stopping(self.config.patience, verbose=False)]
@@ -444,9 +436,3 @@ class Ranker:
         ranker.rounds_ = description["rounds"]
         ranker.facts_ = description["facts"]
         return ranker
-
-
-def _sizes(group: np.ndarray) -> np.ndarray:
-    """Length of each run of equal group numbers."""
-    starts = np.flatnonzero(np.r_[True, group[1:] != group[:-1]])
-    return np.diff(np.r_[starts, len(group)])

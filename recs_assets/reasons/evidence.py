@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import PairIndex, encode_pairs, mark_ends, rank_within
 from recs_assets.known.interactions import EVENT_TYPES, Known, parents
-from recs_assets.recommenders.base import rank_within
-from recs_assets.recommenders.popularity import decayed_purchase_days
 
 RECENT_DAYS = 28
 
@@ -86,10 +84,10 @@ class Evidence:
         self.known = known
         everything = np.ones(known.n_products, dtype=bool)
         self.citable = Citable(everything, everything) if citable is None else citable
-        self._refused = None if self.citable.refused is None else Pairs(self.citable.refused)
-        self._seen: dict[str, tuple[Pairs, np.ndarray]] = {}
+        self._refused = None if self.citable.refused is None else PairIndex.of(self.citable.refused)
+        self._seen: dict[str, tuple[PairIndex, np.ndarray]] = {}
         history, last = known.history, known.last_bought
-        self._bought = Pairs(history)
+        self._bought = PairIndex.of(history)
         self._days, self._last = history.data.astype(np.int32), last.data.astype(np.int32)
         self.has_history = np.diff(history.indptr) > 0
         self.buyers = np.bincount(history.indices, minlength=known.n_products)
@@ -180,14 +178,14 @@ class Evidence:
         """int64[2, n]: distinct customer and product of the purchases of the last 4 weeks."""
         known = self.known
         recent = known.purchased & (known.events.day >= known.anchor_day - RECENT_DAYS)
-        key = known.events.customer[recent].astype(np.int64) * known.n_products + known.events.product[recent]
+        key = encode_pairs(known.events.customer[recent], known.events.product[recent], known.n_products)
         return np.stack(np.divmod(np.unique(key), max(1, known.n_products)))
 
     @cached_property
     def popular(self) -> tuple[np.ndarray, np.ndarray]:
         """bool[n_products] twice: popular in the shop, popular within the category."""
         known = self.known
-        popularity = np.nan_to_num(decayed_purchase_days(known, float(RECENT_DAYS)))
+        popularity = np.nan_to_num(known.popularity(float(RECENT_DAYS)))
         sold = np.flatnonzero(popularity > 0)
         everywhere, within = np.zeros((2, known.n_products), dtype=bool)
         best = sold[np.lexsort((sold, -popularity[sold]))]
@@ -216,16 +214,16 @@ class Evidence:
         found = np.where(at >= 0, day[at], -1) if len(day) else np.full(len(at), -1)
         return found.astype(np.int32)
 
-    def _events(self, kind: str) -> tuple[Pairs, np.ndarray]:
+    def _events(self, kind: str) -> tuple[PairIndex, np.ndarray]:
         """Pairs with an event of this kind, and the day of the latest one."""
         if kind not in self._seen:
             events = self.known.events
             rows = events.kind == EVENT_TYPES.index(kind)
-            keys = events.customer[rows].astype(np.int64) * self.known.n_products + events.product[rows]
+            keys = encode_pairs(events.customer[rows], events.product[rows], self.known.n_products)
             order = np.lexsort((events.day[rows], keys))
             keys, day = keys[order], events.day[rows][order]
-            last = np.r_[keys[1:] != keys[:-1], True] if len(keys) else np.empty(0, dtype=bool)
-            self._seen[kind] = Pairs.of(keys[last], self.known.n_products), day[last]
+            last = mark_ends(keys)
+            self._seen[kind] = PairIndex(keys[last], self.known.n_products), day[last]
         return self._seen[kind]
 
     def may_name(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -251,16 +249,16 @@ class Evidence:
         number = getattr(self, group)[products]
         return (number >= 0) & (self._groups(group).find(customers, np.maximum(number, 0)) >= 0)
 
-    def _groups(self, group: str) -> Pairs:
+    def _groups(self, group: str) -> PairIndex:
         return self._shelves_bought if group == "shelf" else self._labels_bought
 
     @cached_property
-    def _shelves_bought(self) -> Pairs:
-        return Pairs(_grouped(self._citable_history, self.shelf))
+    def _shelves_bought(self) -> PairIndex:
+        return PairIndex.of(_grouped(self._citable_history, self.shelf))
 
     @cached_property
-    def _labels_bought(self) -> Pairs:
-        return Pairs(_grouped(self._citable_history, self.label))
+    def _labels_bought(self) -> PairIndex:
+        return PairIndex.of(_grouped(self._citable_history, self.label))
 
     @cached_property
     def _citable_history(self) -> sparse.csr_matrix:
@@ -273,7 +271,7 @@ class Evidence:
 
     def buyers_of_both(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
         """int64[n]: customers who bought both products of a pair."""
-        key, place = np.unique(one.astype(np.int64) * self.known.n_products + other, return_inverse=True)
+        key, place = np.unique(encode_pairs(one, other, self.known.n_products), return_inverse=True)
         first, second = np.divmod(key, max(1, self.known.n_products))
         count = np.zeros(len(key), dtype=np.int64)
         for start in range(0, len(key), PAIRS_AT_ONCE):
@@ -298,34 +296,9 @@ class Evidence:
             shape=(int(segment.max(initial=-1)) + 1, len(segment)),
         )
         counts = (member @ self._buyers.tocsr()).tocsr()
-        at = Pairs(counts).find(np.maximum(segment[customers], 0), products)
+        at = PairIndex.of(counts).find(np.maximum(segment[customers], 0), products)
         enough = np.where(at >= 0, counts.data[at], 0) if len(counts.data) else np.zeros(len(at))
         return (segment[customers] >= 0) & (enough >= FEWEST_BUYERS)
-
-
-class Pairs:
-    """Finds stored entries of a csr matrix; its keys are made once, not per lookup."""
-
-    def __init__(self, matrix: sparse.csr_matrix) -> None:
-        matrix.sort_indices()
-        self.width = max(1, matrix.shape[1])
-        rows = np.repeat(np.arange(matrix.shape[0], dtype=np.int64), np.diff(matrix.indptr))
-        self.keys = rows * self.width + matrix.indices
-
-    @classmethod
-    def of(cls, keys: np.ndarray, width: int) -> Self:
-        """From ascending row * width + column."""
-        pairs = cls.__new__(cls)
-        pairs.width, pairs.keys = max(1, width), keys
-        return pairs
-
-    def find(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """int64 position among the stored entries, -1 where not stored."""
-        if len(self.keys) == 0:
-            return np.full(len(rows), -1)
-        wanted = rows.astype(np.int64) * self.width + columns
-        at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-        return np.where(self.keys[at] == wanted, at, -1)
 
 
 def _grouped(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:

@@ -22,9 +22,10 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from recs_assets.arrays import PairIndex
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.features import family_of_source
-from recs_assets.reasons.evidence import SEVERAL, Citable, Evidence, Offers, Pairs
+from recs_assets.reasons.evidence import SEVERAL, Citable, Evidence, Offers
 from recs_assets.reasons.sentences import FALLBACK, PLACEHOLDERS, Sentences
 from recs_assets.recommenders.base import Recommender
 
@@ -460,7 +461,7 @@ def _rule_of(claims: _Claims, recommenders: Mapping[str, Recommender]) -> tuple[
     rules = recommenders.get("rules")
     if len(together) and hasattr(rules, "pair_baskets_"):
         because, products = claims.because[together], claims.products[together]
-        at = Pairs(rules.pair_baskets_).find(because, products)
+        at = PairIndex.of(rules.pair_baskets_).find(because, products)
         baskets = np.where(at >= 0, rules.pair_baskets_.data[at], 0)
         support[together] = baskets / rules.total_baskets_
         confidence[together] = baskets / rules.product_baskets_[because]

@@ -7,8 +7,10 @@ from typing import Self
 
 import numpy as np
 
+from recs_assets.arrays import multiply_grid, one_blas_thread, round_to_grid
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, inner, on_grid, one_blas_thread, strongest_factor
+from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.because import find_strongest_factor
 
 
 class ALS(Recommender):
@@ -90,19 +92,19 @@ class ALS(Recommender):
             )
             compact = confidence[active][:, sold].tocsr()
             model.fit(compact, show_progress=False, callback=report)
-            # Rounded to the grid of `inner` first: the customers are solved against what will score.
-            model.item_factors = on_grid(model.item_factors)
+            # Rounded to the grid of `multiply_grid` first: the customers are solved against what will score.
+            model.item_factors = round_to_grid(model.item_factors)
             customers = model.recalculate_user(np.arange(len(active)), compact)
-        self.customer_factors_[active] = on_grid(customers)
+        self.customer_factors_[active] = round_to_grid(customers)
         self.product_factors_[sold] = model.item_factors
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
-        return inner(self.customer_factors_[customers], self.product_factors_)
+        return multiply_grid(self.customer_factors_[customers], self.product_factors_)
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the customer's score."""
         factors = np.nan_to_num(self.product_factors_).astype(np.float64)
         with one_blas_thread():
             gram = factors.T @ factors + self.regularization * np.eye(self.factors)
-        return strongest_factor(self.confidence_, factors, customers, products, gram)
+        return find_strongest_factor(self.confidence_, factors, customers, products, gram)

@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import encode_pairs, find_sorted, list_entries, mark_starts, rank_within
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, fitted, pairs, rank_within, strongest
+from recs_assets.recommenders.base import Recommender, fitted
+from recs_assets.recommenders.because import find_strongest
 
 # Multiply-adds of one block of the basket product; its result holds at most that many counts (240 MB).
 BLOCK_PRODUCTS = 20_000_000
@@ -122,7 +124,7 @@ class AssociationRules(Recommender):
 
     def _confidence(self) -> sparse.csr_matrix:
         rules = self.pair_baskets_
-        antecedent, _ = pairs(rules)
+        antecedent, _ = list_entries(rules)
         confidence = (rules.data / self.product_baskets_[antecedent]).astype(np.float32)
         return sparse.csr_matrix((confidence, rules.indices, rules.indptr), shape=rules.shape)
 
@@ -131,7 +133,7 @@ class AssociationRules(Recommender):
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum above."""
-        return strongest(self.recency_, self._confidence().T.tocsr(), customers, products)
+        return find_strongest(self.recency_, self._confidence().T.tocsr(), customers, products)
 
     def pair_rules(self) -> pd.DataFrame:
         """Every pair rule that reaches `min_baskets` and `min_confidence`, both directions.
@@ -144,7 +146,7 @@ class AssociationRules(Recommender):
             Empty with the same columns where no pair reaches the thresholds.
         """
         fitted(self)
-        antecedent, consequent = pairs(self.pair_baskets_)
+        antecedent, consequent = list_entries(self.pair_baskets_)
         frame = pd.DataFrame(
             {"antecedent": antecedent.astype(np.int32), "consequent": consequent.astype(np.int32)}
         )
@@ -170,27 +172,24 @@ class AssociationRules(Recommender):
         baskets, owner = baskets[order], known.basket_owners[order]
         columns = baskets.T.tocsr()  # the baskets of a product, by owner
         size = np.diff(baskets.indptr).astype(np.int64)
-        antecedent, consequent = pairs(rules)
-        rule = antecedent.astype(np.int64) * n_products + consequent
+        antecedent, consequent = list_entries(rules)
+        rule = encode_pairs(antecedent, consequent, n_products)
         found = np.zeros(len(rule), dtype=np.int64)
         antecedents = np.unique(antecedent)
         work = np.asarray(columns[antecedents].astype(bool) @ size).ravel()
         block = np.cumsum(work) // (BLOCK_PRODUCTS // 4)
         for number in np.unique(block):
-            left, basket = pairs(columns[antecedents[block == number]])
+            left, basket = list_entries(columns[antecedents[block == number]])
             left = antecedents[block == number][left]
             # Every product of every basket of every antecedent, by antecedent and then by owner.
             first, repeats = baskets.indptr[basket].astype(np.int64), size[basket]
             start = np.cumsum(repeats) - repeats
             place = np.arange(int(repeats.sum()), dtype=np.int64) + np.repeat(first - start, repeats)
-            key = np.repeat(left.astype(np.int64) * n_products, repeats) + baskets.indices[place]
-            at = np.minimum(np.searchsorted(rule, key), len(rule) - 1)
-            hit = rule[at] == key
-            at, who = at[hit], np.repeat(owner[basket], repeats)[hit]
+            at = find_sorted(rule, encode_pairs(np.repeat(left, repeats), baskets.indices[place], n_products))
+            at, who = at[at >= 0], np.repeat(owner[basket], repeats)[at >= 0]
             by_rule = np.argsort(at, kind="stable")
             at, who = at[by_rule], who[by_rule]
-            new = np.r_[True, (np.diff(at) > 0) | (np.diff(who) > 0)][: len(at)]
-            found += np.bincount(at[new], minlength=len(rule))
+            found += np.bincount(at[mark_starts(at, who)], minlength=len(rule))
         return found
 
     def itemset_customers(self, rules: pd.DataFrame) -> np.ndarray:
@@ -258,7 +257,7 @@ class AssociationRules(Recommender):
         return self.known_.baskets(self.max_basket_products)
 
     def _cap(self, baskets: sparse.csr_matrix, products: np.ndarray, limit: int) -> sparse.csr_matrix:
-        rows, columns = pairs(baskets)
+        rows, columns = list_entries(baskets)
         order = np.lexsort((columns, -self.product_baskets_[products][columns], rows))
         order = order[rank_within(rows[order]) <= limit]
         return sparse.csr_matrix(

@@ -9,21 +9,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import find_largest, multiply_grid, one_blas_thread, rank_within, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders._features import one_hot, price_band
 from recs_assets.recommenders.association import recently_sold
-from recs_assets.recommenders.base import (
-    BLOCK_VALUES,
-    Recommender,
-    at_least_kth,
-    fitted,
-    inner,
-    on_grid,
-    one_blas_thread,
-    rank_within,
-    strongest_factor,
-)
-from recs_assets.recommenders.popularity import decayed_purchase_days
+from recs_assets.recommenders.base import BLOCK_VALUES, Recommender, fitted
+from recs_assets.recommenders.because import find_strongest_factor
 
 TEXTS = ("name", "attributes", "description")
 FACETS = ("brand", "category", "vertical")
@@ -87,7 +78,7 @@ class Content(Recommender):
         `vectors_` float32[n_products, dimensions] (unit length; both zero where a product has no
         text), `popularity_` float64[n_products], `weights_` csr float32[n_customers, n_products]."""
         self.known_ = known
-        self.popularity_ = np.nan_to_num(decayed_purchase_days(known, self.popularity_half_life_days))
+        self.popularity_ = np.nan_to_num(known.popularity(self.popularity_half_life_days))
         self.weights_ = known.signal(self.half_life_days)
         self.words_ = self.words_and_facets(known.products)
         self.vectors_ = self._reduce(self.words_)
@@ -113,10 +104,10 @@ class Content(Recommender):
         from sklearn.preprocessing import normalize
 
         if min(words.shape) <= self.dimensions:
-            return on_grid(words.toarray())
+            return round_to_grid(words.toarray())
         with one_blas_thread():
             reduced = TruncatedSVD(self.dimensions, random_state=self.seed).fit_transform(words)
-        return on_grid(normalize(reduced))
+        return round_to_grid(normalize(reduced))
 
     def _words(self, products: pd.DataFrame) -> sparse.csr_matrix:
         from sklearn.feature_extraction.text import CountVectorizer
@@ -133,14 +124,14 @@ class Content(Recommender):
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         profile = self.weights_[customers] @ self.vectors_
         length = np.linalg.norm(profile, axis=1, keepdims=True)
-        scores = inner(on_grid(profile / np.where(length > 0, length, 1)), self.vectors_)
+        scores = multiply_grid(round_to_grid(profile / np.where(length > 0, length, 1)), self.vectors_)
         scores[scores <= ROUNDING] = np.nan
         scores *= ((1 + self.popularity_) ** self.popularity_power).astype(np.float32)
         return scores
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the profile's inner product."""
-        return strongest_factor(self.weights_, self.vectors_, customers, products)
+        return find_strongest_factor(self.weights_, self.vectors_, customers, products)
 
     def neighbours(
         self, k: int, products: np.ndarray | None = None, sold_within_weeks: int = 26, threads: int = 1
@@ -185,7 +176,7 @@ class Content(Recommender):
         # Less than one rounding step in all: without it, 3,000 twins would all tie with the k-th.
         cosine -= np.arange(len(candidates), dtype=np.float32) / np.float32(len(candidates) + 1)
         cosine[candidates[None, :] == products[:, None]] = -np.inf
-        rows, columns = at_least_kth(cosine, POOL * k)
+        rows, columns = find_largest(cosine, POOL * k)
         # Reduced vectors find the pool; what differs in one rare word only they cannot tell apart.
         exact = self.words_[products[rows]].multiply(self.words_[candidates[columns]]).sum(axis=1)
         exact = np.rint(np.asarray(exact).ravel() * 10_000)

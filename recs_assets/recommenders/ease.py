@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import argmax_rows, list_entries, one_blas_thread
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, argmax_rows, one_blas_thread, pairs
+from recs_assets.recommenders.base import Recommender
 
 # Explained at once; each looks at all of its customer's products of the head.
 BLOCK_PAIRS = 20_000
@@ -77,7 +78,7 @@ class EASE(Recommender):
         for start in range(0, len(asked), BLOCK_PAIRS):
             block = asked[start : start + BLOCK_PAIRS]
             own = self.recency_[customers[block]]
-            rows, columns = pairs(own)
+            rows, columns = list_entries(own)
             terms = own.data * self.affinity_[columns, place[products[block]][rows]]
             share = sparse.csr_matrix((np.maximum(terms, 0), own.indices, own.indptr), shape=own.shape)
             share.eliminate_zeros()

@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import list_entries, multiply_grid, one_blas_thread, round_to_grid
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, inner, on_grid, one_blas_thread, pairs
+from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.ease import recency
 
 # Customers x customers values at once (float32: 16 MB).
@@ -69,11 +70,11 @@ class GraphFilter(Recommender):
         bought = known.history
         breadth = np.sqrt(np.diff(bought.indptr).astype(np.float64))
         degree = np.sqrt(np.bincount(bought.indices, minlength=known.n_products).astype(np.float64))
-        rows, columns = pairs(bought)
+        rows, columns = list_entries(bought)
         values = (1 / (breadth[rows] * degree[columns])).astype(np.float32)
         self.normal_ = sparse.csr_matrix((values, bought.indices, bought.indptr), shape=bought.shape)
         self.degree_ = degree.astype(np.float32)
-        self.vectors_ = on_grid(right_vectors(self.normal_, self.factors, self.seed))
+        self.vectors_ = round_to_grid(right_vectors(self.normal_, self.factors, self.seed))
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
@@ -85,7 +86,7 @@ class GraphFilter(Recommender):
             # Sparse times dense adds in the order of the sparse row: no BLAS, the same bits in every block.
             near = np.ascontiguousarray((self.normal_ @ own[start : start + step].T).toarray())
             scores[start : start + step] = (columns @ near).T
-        scores += inner(self._project(own), self.vectors_) * (np.float32(self.smooth) * self.degree_)
+        scores += multiply_grid(self._project(own), self.vectors_) * (np.float32(self.smooth) * self.degree_)
         if self.popularity_power:
             scores *= np.power(self.degree_, np.float32(2 * self.popularity_power))
         scores[:, self.degree_ == 0] = np.nan
@@ -93,10 +94,10 @@ class GraphFilter(Recommender):
         return scores
 
     def _project(self, own: sparse.csr_matrix) -> np.ndarray:
-        """float32[len(own), factors]: x D_p^-1/2 V, rounded to the grid of `inner`."""
+        """float32[len(own), factors]: x D_p^-1/2 V, rounded to the grid of `multiply_grid`."""
         scaled = own.copy()
         scaled.data = own.data / self.degree_[own.indices]
-        return on_grid(scaled @ self.vectors_)
+        return round_to_grid(scaled @ self.vectors_)
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum over the customer's products."""
@@ -110,7 +111,7 @@ class GraphFilter(Recommender):
                 continue
             bought, asked = own.indices, products[rows]
             terms = (columns[bought] @ columns[asked].T).toarray().astype(np.float64)
-            smooth = inner(self.vectors_[bought], self.vectors_[asked]).astype(np.float64)
+            smooth = multiply_grid(self.vectors_[bought], self.vectors_[asked]).astype(np.float64)
             terms += self.smooth * smooth * self.degree_[asked] / self.degree_[bought, None]
             terms *= own.data[:, None]
             strongest = terms.argmax(axis=0)

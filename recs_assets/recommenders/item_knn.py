@@ -7,8 +7,10 @@ from typing import Literal, Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import argsort_best_first, list_entries, rank_within
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, best_first, pairs, rank_within, strongest
+from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.because import find_strongest
 
 
 class ItemKNN(Recommender):
@@ -82,7 +84,7 @@ class ItemKNN(Recommender):
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum above."""
-        return strongest(self.weights_, self.similarity_.T.tocsr(), customers, products)
+        return find_strongest(self.weights_, self.similarity_.T.tocsr(), customers, products)
 
 
 def similar_products(
@@ -121,8 +123,8 @@ def keep_strongest(matrix: sparse.csr_matrix, limit: int) -> sparse.csr_matrix:
     """The `limit` largest entries of each row, ties to the smaller column."""
     if not len(matrix.indptr) or np.diff(matrix.indptr).max(initial=0) <= limit:
         return matrix
-    rows, columns = pairs(matrix)
-    order = best_first(rows, columns, matrix.data)
+    rows, columns = list_entries(matrix)
+    order = argsort_best_first(rows, columns, matrix.data)
     order = order[rank_within(rows[order]) <= limit]
     kept = sparse.csr_matrix((matrix.data[order], (rows[order], columns[order])), shape=matrix.shape)
     kept.sort_indices()

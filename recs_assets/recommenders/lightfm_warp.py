@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import multiply_grid, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders._features import one_hot, price_band
-from recs_assets.recommenders.base import Recommender, inner, on_grid
+from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.item_knn import keep_strongest
 
 
@@ -116,9 +117,9 @@ class LightFMWarp(Recommender):
             if self.progress is not None:
                 self.progress((epoch + 1) / self.epochs)
         _, embedded = model.get_user_representations(customer_features)
-        self.customer_vectors_ = on_grid(np.hstack([embedded, np.ones((len(embedded), 1))]))
+        self.customer_vectors_ = round_to_grid(np.hstack([embedded, np.ones((len(embedded), 1))]))
         bias, embedded = model.get_item_representations(product_features)
-        self.product_vectors_ = on_grid(np.hstack([embedded, bias[:, None]]))
+        self.product_vectors_ = round_to_grid(np.hstack([embedded, bias[:, None]]))
         return self
 
     def _pairs(self, known: Known) -> sparse.csr_matrix:
@@ -135,7 +136,7 @@ class LightFMWarp(Recommender):
         return signal
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
-        return inner(self.customer_vectors_[customers], self.product_vectors_)
+        return multiply_grid(self.customer_vectors_[customers], self.product_vectors_)
 
 
 def _ids(known: np.ndarray) -> sparse.csr_matrix:

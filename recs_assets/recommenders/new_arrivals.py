@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import argmax_rows, list_entries
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, argmax_rows, pairs
+from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.content import Content
 from recs_assets.recommenders.item_knn import keep_strongest
-from recs_assets.recommenders.popularity import decayed_purchase_days
 
 # Products of a profile that may be named as the reason: all of a household's 400 cost 10 s per 30,000 rows.
 EVIDENCE = 100
@@ -69,7 +69,7 @@ class NewArrivals(Recommender):
         elsewhere) and `weights_` csr float32[n_customers, n_products] (rows sum to a unit profile)."""
         self.known_ = known
         new = arrived(known, self.weeks)
-        popularity = np.nan_to_num(decayed_purchase_days(known, self.popularity_half_life_days))
+        popularity = np.nan_to_num(known.popularity(self.popularity_half_life_days))
         self.words_ = Content(max_words=self.max_words).words_and_facets(known.products)
         factor = np.where(new, (1 + popularity) ** self.popularity_power, 0.0).astype(np.float32)
         arrivals = (sparse.diags_array(factor) @ self.words_).tocsr()
@@ -104,7 +104,7 @@ class NewArrivals(Recommender):
         for start in range(0, len(customers), BLOCK_PAIRS):
             block = slice(start, start + BLOCK_PAIRS)
             own = weights[customers[block]]
-            rows, columns = pairs(own)
+            rows, columns = list_entries(own)
             shared = self.words_[columns].multiply(self.arrivals_[products[block][rows]]).sum(axis=1)
             share = sparse.csr_matrix(
                 (own.data * np.asarray(shared).ravel(), own.indices, own.indptr), shape=own.shape

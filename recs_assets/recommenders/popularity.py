@@ -7,20 +7,9 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import list_entries, rank_within
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, pairs, rank_within
-
-
-def decayed_purchase_days(known: Known, half_life_days: float) -> np.ndarray:
-    """float64[n_products]: sum over customers and distinct purchase days of 0.5 ** (age / half-life), each
-    order of a guest counting as a customer's day; NaN for products nobody bought."""
-    matrix, guests = known.frequency(half_life_days), known.guests
-    age = known.anchor_day - guests.day.astype(np.float64)
-    product = np.concatenate([matrix.indices, guests.product])
-    weight = np.concatenate([matrix.data, np.power(0.5, age / half_life_days)])
-    total = np.bincount(product, weights=weight, minlength=known.n_products).astype(np.float64)
-    total[np.bincount(product, minlength=known.n_products) == 0] = np.nan
-    return total
+from recs_assets.recommenders.base import Recommender
 
 
 class Popularity(Recommender):
@@ -47,7 +36,7 @@ class Popularity(Recommender):
     def fit(self, known: Known) -> Self:
         """Count; keeps `popularity_` float32[n_products], NaN for products nobody bought."""
         self.known_ = known
-        self.popularity_ = decayed_purchase_days(known, self.half_life_days).astype(np.float32)
+        self.popularity_ = known.popularity(self.half_life_days).astype(np.float32)
         return self
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
@@ -91,7 +80,7 @@ class CategoryPopularity(Recommender):
         labels, self.category_ = np.unique(
             known.products["category"].fillna("").to_numpy(dtype=str), return_inverse=True
         )
-        popularity = decayed_purchase_days(known, self.half_life_days)
+        popularity = known.popularity(self.half_life_days)
         total = np.bincount(self.category_, weights=np.nan_to_num(popularity), minlength=len(labels))
         # A category whose sales all decayed to zero in float32 still has an order: none.
         self.within_ = (popularity / np.maximum(total, np.finfo(np.float32).tiny)[self.category_]).astype(
@@ -111,7 +100,7 @@ class CategoryPopularity(Recommender):
         return self
 
     def _favourites(self, spent: sparse.csr_matrix) -> sparse.csr_matrix:
-        rows, products = pairs(spent)
+        rows, products = list_entries(spent)
         order = np.lexsort((products, -spent.data, self.category_[products], rows))
         rows, products = rows[order], products[order]
         first = rank_within(rows * self.share_.shape[1] + self.category_[products]) == 1

@@ -7,8 +7,10 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import encode_pairs, is_stored
 from recs_assets.known.interactions import EVENT_TYPES, Known
-from recs_assets.recommenders.base import Recommender, stored, strongest
+from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.because import find_strongest
 from recs_assets.recommenders.item_knn import keep_strongest, similar_products
 
 # How much one event says about intent, before decay.
@@ -87,13 +89,12 @@ class RecentlyViewed(Recommender):
         customer, product, day = (part[recent] for part in (events.customer, events.product, events.day))
         if len(day) == 0:
             return sparse.csr_matrix(shape, dtype=np.float32)
-        key = customer.astype(np.int64) * known.n_products + product
-        pair, place = np.unique(key, return_inverse=True)
+        pair, place = np.unique(encode_pairs(customer, product, known.n_products), return_inverse=True)
         last = np.zeros(len(pair), dtype=np.int64)
         np.maximum.at(last, place, day)
         seed = np.bincount(place, weights=(intent * known.decay(self.half_life_days))[recent])
         rows, columns = np.divmod(pair, known.n_products)
-        bought = stored(known.last_bought, rows, columns)
+        bought = is_stored(known.last_bought, rows, columns)
         met = np.zeros(len(pair), dtype=bool)
         met[bought] = np.asarray(known.last_bought[rows[bought], columns[bought]]).ravel() >= last[bought]
         return sparse.csr_matrix((seed[~met].astype(np.float32), (rows[~met], columns[~met])), shape=shape)
@@ -103,4 +104,4 @@ class RecentlyViewed(Recommender):
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """The product she looked at (not necessarily bought) that contributed most."""
-        return strongest(self.seeds_, self.similarity_.T.tocsr(), customers, products)
+        return find_strongest(self.seeds_, self.similarity_.T.tocsr(), customers, products)

@@ -7,9 +7,9 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import is_stored
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, stored
-from recs_assets.recommenders.popularity import decayed_purchase_days
+from recs_assets.recommenders.base import Recommender
 
 # Own scores stay at or above this, so that a fill scaled below them is still a normal float32.
 SMALLEST = np.float32(1e-30)
@@ -45,7 +45,7 @@ class Repurchase(Recommender):
         self.known_ = known
         self.own_ = known.frequency(self.half_life_days)
         np.maximum(self.own_.data, SMALLEST, out=self.own_.data)
-        popularity = decayed_purchase_days(known, self.fill_half_life_days)
+        popularity = known.popularity(self.fill_half_life_days)
         largest = np.nanmax(popularity, initial=0.0)
         self.fill_ = (0.5 * popularity / largest if largest > 0 else popularity).astype(np.float32)
         return self
@@ -63,5 +63,5 @@ class Repurchase(Recommender):
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """The product itself where the customer bought it, -1 where it only fills the list."""
-        own = stored(self.known_.history, np.asarray(customers), np.asarray(products))
+        own = is_stored(self.known_.history, np.asarray(customers), np.asarray(products))
         return np.where(own, products, -1).astype(np.int32)

@@ -10,7 +10,6 @@ from scipy import sparse
 
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
-from recs_assets.recommenders.popularity import decayed_purchase_days
 
 TRAITS = ("country", "locale", "segment", "referrer")
 # Days since the account was opened at which an age band ends; the last band is open.
@@ -58,7 +57,7 @@ class SegmentPopularity(Recommender):
         place = np.zeros(len(weight), dtype=np.int64)
         place[largest] = np.arange(1, len(largest) + 1)
         self.group_ = place[group]
-        popularity = decayed_purchase_days(known, self.half_life_days)
+        popularity = known.popularity(self.half_life_days)
         total = np.nansum(popularity)
         prior = popularity / total if total > 0 else popularity
         member = sparse.csr_matrix(

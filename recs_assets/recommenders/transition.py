@@ -8,7 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, strongest
+from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.because import find_strongest
 from recs_assets.recommenders.ease import recency
 from recs_assets.recommenders.item_knn import keep_strongest
 
@@ -135,4 +136,4 @@ class Transition(Recommender):
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum above."""
-        return strongest(self.recency_, self.transitions_.T.tocsr(), customers, products)
+        return find_strongest(self.recency_, self.transitions_.T.tocsr(), customers, products)

@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import is_stored
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, stored
+from recs_assets.recommenders.base import Recommender
 
 
 class UserKNN(Recommender):
@@ -94,5 +95,5 @@ class UserKNN(Recommender):
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """The product itself where the customer bought it, -1 where only others did."""
-        own = stored(self.known_.history, np.asarray(customers), np.asarray(products))
+        own = is_stored(self.known_.history, np.asarray(customers), np.asarray(products))
         return np.where(own, products, -1).astype(np.int32)

@@ -27,8 +27,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, logit
 
+from recs_assets.arrays import encode_pairs, find_runs, find_sorted, mark_starts, rank_within
 from recs_assets.known.interactions import Known, offerable, parents
-from recs_assets.recommenders.base import rank_within
 
 ROUNDS = 10
 # Where the first round starts.
@@ -198,16 +198,14 @@ def _strength(successes: np.ndarray, trials: np.ndarray, share: np.ndarray) -> f
 def _pairs(known: Known) -> tuple[np.ndarray, ...]:
     """customer, product, distinct days, first day and last day per pair; int32 each."""
     bought = known.purchased
-    key = known.events.customer[bought].astype(np.int64) * max(1, known.n_products)
-    key += known.events.product[bought]
+    key = encode_pairs(known.events.customer[bought], known.events.product[bought], max(1, known.n_products))
     day = known.events.day[bought]
     # Events come by day, so a stable sort by pair leaves each pair's days in order.
     order = np.argsort(key, kind="stable")
     key, day = key[order], day[order]
-    again = np.r_[False, (key[1:] == key[:-1]) & (day[1:] == day[:-1])][: len(key)]
-    key, day = key[~again], day[~again]
-    start = np.flatnonzero(np.r_[True, key[1:] != key[:-1]][: len(key)])
-    length = np.diff(np.r_[start, len(key)])
+    first = mark_starts(key, day)
+    key, day = key[first], day[first]
+    start, length = find_runs(key)
     customer, product = np.divmod(key[start], max(1, known.n_products))
     found = (customer, product, length, day[start], day[start + length - 1])
     return tuple(values.astype(np.int32) for values in found)
@@ -334,12 +332,12 @@ def _shown_once(found: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarr
     """`keep` without second rows of a (customer, shown product): her own purchase of it stays, otherwise
     the most probable of those it would stand for."""
     other = shown != found.product[keep]
-    key = found.customer[keep].astype(np.int64) * (int(shown.max(initial=0)) + 1) + shown
+    key = encode_pairs(found.customer[keep], shown, int(shown.max(initial=0)) + 1)
     replaced = np.flatnonzero(other)
     replaced = replaced[np.lexsort((-found.p_repeat[keep[replaced]], key[replaced]))]
-    first = np.r_[True, key[replaced[1:]] != key[replaced[:-1]]][: len(replaced)]
-    own = np.r_[key[~other], np.iinfo(np.int64).max]  # ascending, as the pairs are
-    replaced = replaced[first & (own[np.searchsorted(own, key[replaced])] != key[replaced])]
+    first = mark_starts(key[replaced])
+    own = key[~other]  # ascending, as the pairs are
+    replaced = replaced[first & (find_sorted(own, key[replaced]) < 0)]
     return keep[np.sort(np.r_[np.flatnonzero(~other), replaced])]
 
 

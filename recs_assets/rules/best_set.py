@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from recs_assets.arrays import encode_pairs
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import PASSED, Rows
 from recs_assets.rules.slots import SLOT_TYPES, Board, Slate, Values
@@ -96,7 +97,7 @@ def _nested(limits: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarra
     ):
         own = group
         for other, _ in found:
-            key = own.astype(np.int64) * (int(other.max(initial=0)) + 2) + other + 1
+            key = encode_pairs(own, other + 1, int(other.max(initial=0)) + 2)
             own = np.where(own >= 0, np.unique(key, return_inverse=True)[1].reshape(key.shape), -1)
         found.append((own, most))
     return found

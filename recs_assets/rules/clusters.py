@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recs_assets.recommenders.base import one_blas_thread
+from recs_assets.arrays import one_blas_thread
 
 MOST, ROUNDS = 100, 20
 

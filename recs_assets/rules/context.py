@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known, parents
 from recs_assets.names import folded
-from recs_assets.recommenders.base import pairs, rank_within
-from recs_assets.recommenders.popularity import decayed_purchase_days
 from recs_assets.rules.clusters import clusters
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
@@ -212,9 +211,9 @@ class Context:
         """Arguments of `items.Rows.lookup`: the largest value over the variants of each product."""
         if self.variants is None:
             return matrix, None
-        customer, product = pairs(matrix)
+        customer, product = list_entries(matrix)
         width = int(self.variants.max()) + 1
-        key = customer.astype(np.int64) * width + self.variants[product]
+        key = encode_pairs(customer, self.variants[product], width)
         order = np.lexsort((-matrix.data, key))
         key, first = np.unique(key[order], return_index=True)
         at = (key // width, key % width)
@@ -259,7 +258,7 @@ class Context:
     @cached_property
     def popularity(self) -> np.ndarray:
         """float64[n_products]: decayed purchase days; 0 for what nobody bought."""
-        return np.nan_to_num(decayed_purchase_days(self.known, POPULARITY_HALF_LIFE_DAYS))
+        return np.nan_to_num(self.known.popularity(POPULARITY_HALF_LIFE_DAYS))
 
     @cached_property
     def segment_popularity(self) -> sparse.csr_matrix:
@@ -338,8 +337,8 @@ class Context:
             raise RulesError(f"A send lies on or after {self.known.as_of}; only earlier ones are known.")
         order = np.lexsort((-day, customer))
         customer, product, day = customer[order], product[order], day[order]
-        first = np.r_[True, (customer[1:] != customer[:-1]) | (day[1:] != day[:-1])]
-        ago = np.repeat(rank_within(customer[first]), np.diff(np.r_[np.flatnonzero(first), len(day)]))
+        starts, length = find_runs(customer, day)
+        ago = np.repeat(rank_within(customer[starts]), length)
         # The latest comes first.
         key, latest = np.unique(customer * shape[1] + group[product], return_index=True)
         evidence = self._evidence(key, day[latest], group, shape[1])
@@ -354,13 +353,12 @@ class Context:
         found = np.zeros(len(key), dtype=np.int8)
         if self.due_soon is not None:
             # It is time for it, whatever the earlier email did.
-            customer, variant = pairs(self.due_again_soon[0])
-            found[np.isin(key, customer.astype(np.int64) * width + variant)] = EVIDENCE.index("due")
+            customer, variant = list_entries(self.due_again_soon[0])
+            found[np.isin(key, encode_pairs(customer, variant, width))] = EVIDENCE.index("due")
         events = self.known.events
         recent = np.flatnonzero(events.day >= day.min())
-        wanted = events.customer[recent].astype(np.int64) * width + group[events.product[recent]]
-        place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-        since = (key[place] == wanted) & (events.day[recent] >= day[place])
+        place = find_sorted(key, encode_pairs(events.customer[recent], group[events.product[recent]], width))
+        since = (place >= 0) & (events.day[recent] >= day[place])
         kind = events.kind[recent]
         found[place[since & np.isin(kind, VIEWS)]] = EVIDENCE.index("view")
         if self.price_drop_day is not None:

@@ -27,9 +27,9 @@ from typing import Literal, Self
 import numpy as np
 from scipy import sparse
 
+from recs_assets.arrays import PairIndex, encode_pairs, list_entries
 from recs_assets.known.interactions import SMALLEST_PRICE
 from recs_assets.names import all_matches, folded
-from recs_assets.recommenders.base import pairs
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 
@@ -61,7 +61,7 @@ class Rows:
     ) -> None:
         self.customers, self.local, self.product = customers, local, product
         self._width, self._scratch = n_products, scratch
-        self._keys = local.astype(np.int64) * n_products + product
+        self._keys = encode_pairs(local, product, n_products)
         scratch[self._keys] = np.arange(len(product), dtype=np.int32)
 
     def __enter__(self) -> Self:
@@ -80,7 +80,7 @@ class Rows:
 
     def find(self, local: np.ndarray, product: np.ndarray) -> np.ndarray:
         """int32 per pair: its row, -1 where there is none."""
-        return self._scratch[local.astype(np.int64) * self._width + product]
+        return self._scratch[encode_pairs(local, product, self._width)]
 
     def lookup(self, matrix: sparse.csr_matrix, group: np.ndarray | None = None) -> np.ndarray:
         """Per row, the value that a csr[all customers, n_products] stores for it, 0 where none.
@@ -92,16 +92,13 @@ class Rows:
         values = np.zeros(len(self), dtype=matrix.dtype)
         some = matrix[self.customers]
         if group is None:
-            row = self.find(*pairs(some))
+            row = self.find(*list_entries(some))
             values[row[row >= 0]] = some.data[row >= 0]
             return values
         if some.nnz == 0:
             return values
-        local, column = pairs(some)
-        stored = local.astype(np.int64) * matrix.shape[1] + column  # ascending: indices are sorted
-        wanted = self.local.astype(np.int64) * matrix.shape[1] + group[self.product]
-        place = np.minimum(np.searchsorted(stored, wanted), len(stored) - 1)
-        return np.where(stored[place] == wanted, some.data[place], values)
+        place = PairIndex.of(some).find(self.local, group[self.product])
+        return np.where(place >= 0, some.data[place], values)
 
 
 def available(context: Context, _: Rules) -> np.ndarray:

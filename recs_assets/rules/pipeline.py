@@ -34,8 +34,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from recs_assets.arrays import argsort_best_first, find_runs, one_blas_thread, rank_within
 from recs_assets.names import folded, matches
-from recs_assets.recommenders.base import best_first, one_blas_thread, rank_within
 from recs_assets.rules.best_set import discover, solve_crossing, vary
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import EVIDENCE, Context, RulesError
@@ -285,7 +285,7 @@ class _Ranked:
         same = customer[1:] == customer[:-1]
         falls = (score[1:] < score[:-1]) | ((score[1:] == score[:-1]) & (product[1:] > product[:-1]))
         if not ((customer[1:] > customer[:-1]) | (same & falls)).all():
-            order = best_first(customer, product, score)
+            order = argsort_best_first(customer, product, score)
             customer, product, score = customer[order], product[order], score[order]
             p_purchase, codes = p_purchase[order], codes[order]
         start = np.zeros(known.n_customers + 1, dtype=np.int64)
@@ -515,8 +515,7 @@ class _Job:
         kept, value, local = kept[within], value[within], rows.local[kept][within]
         relevance = np.zeros(len(rows), dtype=np.float32)
         if len(kept):
-            starts = np.flatnonzero(np.r_[True, local[1:] != local[:-1]])
-            length = np.diff(np.r_[starts, len(local)])
+            starts, length = find_runs(local)
             low, high = (
                 np.repeat(extreme.reduceat(value, starts), length) for extreme in (np.minimum, np.maximum)
             )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recs_assets.recommenders.base import pairs, rank_within
+from recs_assets.arrays import list_entries, rank_within
 from recs_assets.rules.context import Context
 
 # A customer's largest categories that the ladder looks at, and products of each.
@@ -56,7 +56,7 @@ class Pools:
         context = self._context
         code, names = context.category
         taste = context.tastes[customers]
-        local, category = pairs(taste)
+        local, category = list_entries(taste)
         order = np.lexsort((category, -taste.data, local))
         order = order[rank_within(local[order]) <= FILL_CATEGORIES]
         local, category, share = local[order], category[order], taste.data[order].astype(np.float64)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.recommenders.base import stored
+from recs_assets.arrays import encode_pairs, is_stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import NAMES, ORDER
@@ -120,7 +120,7 @@ def _compared(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) ->
 def _keys(selection: Selection, n_products: int) -> np.ndarray:
     """int64, one per (customer, product) selected."""
     rows = selection.rows
-    return rows["customer"].to_numpy().astype(np.int64) * n_products + rows["product"].to_numpy()
+    return encode_pairs(rows["customer"].to_numpy(), rows["product"].to_numpy(), n_products)
 
 
 def _hits(
@@ -128,7 +128,7 @@ def _hits(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Purchases hit int64[n_customers], and what they earn float64[n_customers]."""
     customer, product = (selection.rows[name].to_numpy() for name in ("customer", "product"))
-    hit = stored(bought, customer, product)
+    hit = is_stored(bought, customer, product)
     customer, product, size = customer[hit], product[hit], bought.shape[0]
     purchases = np.bincount(customer, minlength=size)
     if margin is None:

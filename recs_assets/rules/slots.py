@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from recs_assets.recommenders.base import rank_within
+from recs_assets.arrays import rank_within
 from recs_assets.rules.items import PASSED, Limit, Rows
 
 # In the order in which they follow each other in a list; pinned ones stand at their own slots.

@@ -11,6 +11,7 @@ from datetime import date
 
 import numpy as np
 
+from recs_assets.arrays import find_runs, sum_runs
 from recs_assets.queries.catalogue import CATALOGUE
 from recs_assets.queries.compiler import daily_sql
 from recs_assets.store.warehouse import Warehouse
@@ -72,16 +73,11 @@ class Activity:
         # One row per entity, day and day of return.
         order = np.lexsort((bought["gone"], bought["day"], code))
         code, day, gone = code[order], bought["day"][order], bought["gone"][order]
-        first = np.flatnonzero(
-            np.r_[True, (np.diff(code) != 0) | (np.diff(day) != 0) | (np.diff(gone) != 0)][: len(code)]
-        )
+        first, _ = find_runs(code, day, gone)
         self.size = len(ids)
         self.bought = bought
         self.code, self.day, self.gone = code[first], day[first], gone[first]
-        self.lines, self.amount = (
-            np.add.reduceat(bought[name][order], first) if len(first) else np.empty(0)
-            for name in ("lines", "amount")
-        )
+        self.lines, self.amount = (sum_runs(bought[name][order], first) for name in ("lines", "amount"))
         self.others: dict[str, Daily] = {}
         for name, table in CATALOGUE.tables.items():
             if name in BOUGHT or not table.counts(entity) or "{known}" in table.sql or "$as_of" in table.sql:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import is_stored, rank_within
 from recs_assets.evaluation.evaluate import truths
 from recs_assets.queries.compiler import explain, horizon, seen_sql
 from recs_assets.queries.filters import unknown_values
@@ -24,7 +25,7 @@ from recs_assets.ranking.calibration import calibrate
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import View, rank_within, stored
+from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
@@ -556,7 +557,7 @@ def _of_the_week(
         """Scores, labels, customers and strata of the ranker's list at an anchor."""
         rows, known = _weekly_lists(task, "ranker", anchor), task.known(anchor)
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-        bought = stored(happened[anchor], customer, product)
+        bought = is_stored(happened[anchor], customer, product)
         score = rows["score"].to_numpy(dtype=float)
         return score, bought.astype(np.int8), customer, strata_of(known, customer, product)
 

@@ -9,9 +9,9 @@ from typing import Literal, Self
 
 import numpy as np
 
+from recs_assets.arrays import one_blas_thread
 from recs_assets.ranking.calibration import Calibrator, calibrate, fit_beta
 from recs_assets.ranking.ranker import LEAVES, Ranker, threads_for
-from recs_assets.recommenders.base import one_blas_thread
 from recs_assets.shop import RANKER
 from recs_assets.week.lessons import Lesson, together
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import encode_pairs, find_runs, find_sorted, is_stored, mark_starts, sum_runs
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.known.interactions import Known
 from recs_assets.queries.compiler import entities_sql, everybody, ids_sql, items_sql, labels_sql, spans_sql
@@ -22,7 +23,7 @@ from recs_assets.queries.validation import item_column
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
 from recs_assets.recommenders.artefacts import read_lists
-from recs_assets.recommenders.base import Recommender, View, stored
+from recs_assets.recommenders.base import Recommender, View
 from recs_assets.shop import RANKER, Shop
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training.activity import Activity, number_of
@@ -462,7 +463,7 @@ class Values(Dated):
         customer, value = np.repeat(customers, count), np.tile(np.arange(count), len(customers))
         label = np.full(len(customer), np.nan)
         if anchor != self.week:
-            label = stored(self.truth_of(anchor), customer, value).astype(np.float64)
+            label = is_stored(self.truth_of(anchor), customer, value).astype(np.float64)
         places = [self.activity.names.index(name) for name in RHYTHM]
         general = self.activity.features(anchor)[:, places]
 
@@ -509,23 +510,22 @@ class History:
         self.group, self.count = group, count
         value = group[product]
         there = value >= 0
-        key = customer[there].astype(np.int64) * count + value[there]
+        key = encode_pairs(customer[there], value[there], count)
         # A day fits 20 bits until the year 4840; one sort replaces a unique over three columns.
         packed = np.sort(key << 20 | day[there])
-        packed = packed[np.r_[True, packed[1:] != packed[:-1]][: len(packed)]]
+        packed = packed[mark_starts(packed)]
         key, day = packed >> 20, (packed & 0xFFFFF)
-        starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]][: len(key)])
+        starts, length = find_runs(key)
         self.keys = key[starts]
         age = (now - day).astype(np.float64)
 
         def summed(values: np.ndarray) -> np.ndarray:
-            return np.add.reduceat(values, starts) if len(starts) else np.empty(0)
+            return sum_runs(values, starts)
 
         self.days = summed(np.ones(len(age)))
         self.recent = [summed((age <= days).astype(np.float64)) for days in (28, 91)]
         self.decayed = [summed(0.5 ** (age / half)) for half in HALF_LIVES]
-        ends = np.r_[starts[1:], len(age)][: len(starts)] - 1
-        self.since_first, self.since_last = age[starts], age[ends]
+        self.since_first, self.since_last = age[starts], age[starts + length - 1]
         owner, of = self.keys // count, self.keys % count
         self.total = np.bincount(owner, weights=self.decayed[2], minlength=customers)
         self.width = np.bincount(owner, minlength=customers)
@@ -566,12 +566,9 @@ class History:
         self, customer: np.ndarray, value: np.ndarray, values: np.ndarray, otherwise: float
     ) -> np.ndarray:
         """float64[n]: a value per own pair (`keys`) at these pairs; `otherwise` where nothing was bought."""
-        wanted = customer.astype(np.int64) * self.count + value
-        found = np.full(len(wanted), float(otherwise))
-        if len(self.keys):
-            at = np.minimum(np.searchsorted(self.keys, wanted), len(self.keys) - 1)
-            here = self.keys[at] == wanted
-            found[here] = values[at[here]]
+        place = find_sorted(self.keys, encode_pairs(customer, value, self.count))
+        found = np.full(len(place), float(otherwise))
+        found[place >= 0] = values[place[place >= 0]]
         return found
 
     def features(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:

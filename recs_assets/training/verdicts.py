@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.arrays import mark_ends
 from recs_assets.evaluation.bootstrap import BLOCK_VALUES, LEVEL, RESAMPLES
 from recs_assets.evaluation.metrics import per_customer
 
@@ -64,7 +65,7 @@ def precision(label: np.ndarray, score: np.ndarray) -> Measure:
 def _by_score(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows by falling score, and where each run of equal scores ends."""
     order = np.argsort(-np.asarray(score, dtype=np.float64), kind="stable")
-    return order, np.flatnonzero(np.r_[np.diff(score[order]) != 0, True])
+    return order, np.flatnonzero(mark_ends(score[order]))
 
 
 def explained(label: np.ndarray, prediction: np.ndarray) -> Measure:

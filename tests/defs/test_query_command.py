@@ -15,7 +15,7 @@ import shops
 import recs_assets
 from recs_assets import training
 from recs_assets.__main__ import main
-from recs_assets.recommenders.base import stored
+from recs_assets.arrays import is_stored
 from recs_assets.schema import RecsError
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training import cache
@@ -74,7 +74,7 @@ def test_a_view_holds_only_what_it_says(here, view):
     table = recs_assets.predict(RANK, view=view)
     known = here.known(WEEK, WEEK)
     assert len(table)
-    assert (stored(known.history, *codes(known, table)) == (view == "repeat")).all()
+    assert (is_stored(known.history, *codes(known, table)) == (view == "repeat")).all()
 
 
 def test_a_filter_of_products_fills_the_list_from_what_it_admits(here):

@@ -6,7 +6,6 @@ import numpy as np
 
 from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.new_arrivals import first_sold
-from recs_assets.recommenders.popularity import decayed_purchase_days
 
 
 def test_history_counts_distinct_days(shop):
@@ -123,7 +122,7 @@ def test_guests_count_for_products_and_baskets_and_for_nobody(build_known):
         [0, 0, 0, 0, 1, 0, 0, 0],
         [0, 1, 0, 0, 0, 0, 0, 0],
     ]
-    popularity = decayed_purchase_days(known, 28)
+    popularity = known.popularity(28)
     # Half for each order of 28 days ago, a quarter for the one of 56.
     assert popularity[[1, 2, 4]].tolist() == [1.5, 1.0, 0.25]
     assert np.isnan(popularity[[0, 3, 5, 6, 7]]).all()

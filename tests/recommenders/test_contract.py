@@ -359,13 +359,3 @@ def test_views_scored_together_in_blocks_side_by_side_equal_views_scored_apart(n
         together = model.recommend_views(customers, 5, VIEWS, pool)
     for view in VIEWS:
         pd.testing.assert_frame_equal(together[view], model.recommend(customers, 5, view))
-
-
-def test_best_first_is_the_sort_by_three_keys():
-    draw = np.random.default_rng(3)
-    extremes = np.array([0.0, -0.0, 1e-45, -1e-45, 3e38, -3e38, 1.5, -1.5], dtype=np.float32)
-    for size in (0, 1, 2, 5_000):
-        group = draw.choice([0, 1, 7, 2**31 - 1], size)
-        item = draw.permutation(2**31 - 1 - np.arange(size))
-        value = draw.choice(extremes, size)
-        np.testing.assert_array_equal(base.best_first(group, item, value), np.lexsort((item, -value, group)))

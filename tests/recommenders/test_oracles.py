@@ -14,7 +14,7 @@ import pytest
 
 from recs_assets.recommenders.als import ALS
 from recs_assets.recommenders.association import AssociationRules
-from recs_assets.recommenders.base import at_least_kth, inner, on_grid, strongest, strongest_factor
+from recs_assets.recommenders.because import find_strongest, find_strongest_factor
 from recs_assets.recommenders.content import Content
 from recs_assets.recommenders.item_knn import ItemKNN
 from recs_assets.recommenders.lightfm_warp import LightFMWarp
@@ -530,37 +530,6 @@ def test_user_knn_bounds_its_work(random_shop):
 # Shared machinery
 
 
-def test_at_least_kth_holds_every_tie_of_the_kth():
-    rng = np.random.default_rng(0)
-    for width, k in [(3, 5), (50, 7), (1000, 3), (5000, 100)]:
-        scores = rng.integers(0, 40, size=(20, width)).astype(np.float32)
-        scores[rng.random((20, width)) < 0.3] = -np.inf
-        scores[0] = -np.inf
-        rows, columns = at_least_kth(scores, k)
-        got = np.zeros_like(scores, dtype=bool)
-        got[rows, columns] = True
-        ordered = -np.sort(-scores, axis=1)
-        kth = ordered[:, min(k, width) - 1][:, None]
-        assert (got | ~((scores >= kth) & (scores > -np.inf))).all()
-        assert not (got & (scores == -np.inf)).any()
-
-
-def test_inner_is_exact_whatever_the_order():
-    rng = np.random.default_rng(0)
-    left, right = on_grid(rng.normal(size=(70, 129))), on_grid(rng.normal(size=(90, 129)) * 1e-6)
-    whole = inner(left, right)
-    np.testing.assert_array_equal(whole, inner(left[:, ::-1], right[:, ::-1]))
-    np.testing.assert_array_equal(whole[33:34], inner(left[33:34], right))
-    np.testing.assert_array_equal(whole, inner(right, left).T)
-    exact = [
-        [sum(a * b for a, b in zip(u, v, strict=True)) for v in right[:3].tolist()] for u in left[:3].tolist()
-    ]
-    np.testing.assert_array_equal(whole[:3, :3], np.float32(exact))
-    empty = np.full((1, 3), np.nan)
-    assert np.isnan(on_grid(empty)).all()
-    assert on_grid(np.zeros((1, 3))).tolist() == [[0, 0, 0]]
-
-
 def test_strongest_ties_go_to_the_smaller_product():
     from scipy import sparse
 
@@ -568,7 +537,7 @@ def test_strongest_ties_go_to_the_smaller_product():
     affinity = sparse.csr_matrix(np.array([[9, 1, 1, 1], [9, 1, 2, 0], [0, 0, 0, -1]], dtype=np.float32))
     customers, products = np.array([0, 0, 0, 1]), np.array([0, 1, 2, 0])
     for block in (1, 1000):
-        assert strongest(weights, affinity, customers, products, block).tolist() == [1, 1, -1, -1]
+        assert find_strongest(weights, affinity, customers, products, block).tolist() == [1, 1, -1, -1]
 
 
 def test_strongest_factor_batches_change_nothing(monkeypatch):
@@ -578,9 +547,9 @@ def test_strongest_factor_batches_change_nothing(monkeypatch):
     weights = sparse.random(30, 50, 0.2, format="csr", random_state=2, dtype=np.float32)
     vectors = rng.normal(size=(50, 6))
     customers, products = rng.integers(0, 30, 200), rng.integers(0, 50, 200)
-    whole = strongest_factor(weights, vectors, customers, products)
+    whole = find_strongest_factor(weights, vectors, customers, products)
     terms = weights.toarray()[customers] * (vectors @ vectors[products].T).T
     expected = np.where(terms.max(axis=1) > 0, terms.argmax(axis=1), -1)
     np.testing.assert_array_equal(whole, expected)
-    monkeypatch.setattr("recs_assets.recommenders.base.BATCH_VALUES", 100)
-    np.testing.assert_array_equal(strongest_factor(weights, vectors, customers, products), whole)
+    monkeypatch.setattr("recs_assets.recommenders.because.BATCH_VALUES", 100)
+    np.testing.assert_array_equal(find_strongest_factor(weights, vectors, customers, products), whole)
