@@ -34,7 +34,7 @@ bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the 
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rules
 
 chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
-	@$(BIN)/python tests/defs/chaos.py --only "$(ONLY)"
+	@PYTHONPATH=tests $(BIN)/python -m helpers.chaos --only "$(ONLY)"
 
 setup: $(VENV)/.ready
 

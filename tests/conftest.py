@@ -10,9 +10,9 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
-from known import ORDERS, make_known
-from realservers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
 
+from helpers.known import ORDERS, make_known
+from helpers.servers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
 from recs_assets.known.interactions import Known
 
 # No way out, here and in every process that a test starts.
@@ -36,7 +36,7 @@ def build_known() -> Callable[..., Known]:
 
 @pytest.fixture(scope="session")
 def shop() -> Known:
-    """Six customers, eight products, fifteen orders: the literals in known.py."""
+    """Six customers, eight products, fifteen orders: the literals in helpers/known.py."""
     return make_known(ORDERS)
 
 

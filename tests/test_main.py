@@ -80,8 +80,6 @@ def test_sql_before_anything_is_published_says_so(tmp_path, monkeypatch, capsys)
     assert capsys.readouterr().err.startswith("Error: Nothing is published yet")
 
 
-# What dagster-dbt imports deprecates parts of itself.
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path, monkeypatch, capsys):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RECS_HOME", str(tmp_path / "file"))

@@ -7,8 +7,8 @@ from datetime import UTC, date, datetime
 
 import duckdb
 import pytest
-from conftest import ROOT
 
+from helpers.dbt_build import ROOT
 from recs_assets.exports.email import LONG
 
 WEEK = date(2024, 3, 4)

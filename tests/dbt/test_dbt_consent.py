@@ -7,8 +7,8 @@ from datetime import date, datetime
 import duckdb
 import pandas as pd
 import pytest
-from conftest import RAW
 
+from helpers.dbt_rows import RAW
 from recs_assets.schema import RAW_TABLES, GateError
 from recs_assets.store.warehouse import Warehouse as House
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from conftest import PROJECT
+from helpers.dbt_build import PROJECT
 
 
 def _outcomes(output: str, outcome: str) -> list[str]:

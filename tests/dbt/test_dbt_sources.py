@@ -6,8 +6,8 @@ import re
 import unicodedata
 
 import yaml
-from conftest import PROJECT
 
+from helpers.dbt_build import PROJECT
 from recs_assets.schema import RAW_TABLES
 from recs_assets.sources.declaration import Wholesale
 

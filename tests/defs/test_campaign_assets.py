@@ -14,9 +14,9 @@ from types import SimpleNamespace
 import dagster as dg
 import pandas as pd
 import pytest
-import shops
 from pydantic import SecretStr
 
+from helpers import shops
 from recs_assets.campaigns.file import CampaignError, load_folder
 from recs_assets.campaigns.make import Made
 from recs_assets.defs import build_definitions

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-import shops
 import yaml
 from dagster._utils.schedules import schedule_execution_time_iterator
 
+from helpers import shops
 from recs_assets.defs import build_definitions
 from recs_assets.defs.deployment import Deployment, week_of
 from recs_assets.defs.quality import MIN_ROWS_JUDGED

@@ -12,8 +12,8 @@ import pandas as pd
 import psycopg
 import pytest
 import redis
-from realservers import Cut, Server, wait_until
 
+from helpers.servers import Cut, Server, wait_until
 from recs_assets.exports import postgres_cache, redis_cache
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.servers import server_caches

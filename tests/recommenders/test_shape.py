@@ -11,7 +11,7 @@ ONCE = {
 
 
 def test_shape_by_hand(shop):
-    # tests/known.py: c1 to c5 bought 3, 4, 4, 3 and 3 different of p1 to p7.
+    # tests/helpers/known.py: c1 to c5 bought 3, 4, 4, 3 and 3 different of p1 to p7.
     shape = Shape.of(shop)
     assert (shape.customers, shape.products) == (5, 7)
     assert shape.pairs == 3 + 4 + 4 + 3 + 3

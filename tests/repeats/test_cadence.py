@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from known import make_known
 
+from helpers.known import make_known
 from recs_assets.repeats.cadence import (
     LONGEST_GAP_DAYS,
     cadence,

@@ -1,4 +1,4 @@
-"""The prediction engine on hand-made rows; tests/defs/test_query_command.py runs it on a week."""
+"""The prediction engine on hand-made rows; tests/end_to_end/test_query_command.py runs it on a week."""
 
 from __future__ import annotations
 

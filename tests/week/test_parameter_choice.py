@@ -11,7 +11,7 @@ from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.lessons import choose_parameters, search_path
 
 WEEK, TEST, TRAIN = date(2024, 3, 4), date(2024, 2, 5), date(2024, 1, 8)
-SHAPE = Shape(5, 7, 17, 1 - 17 / 27)  # of tests/known.py
+SHAPE = Shape(5, 7, 17, 1 - 17 / 27)  # of tests/helpers/known.py
 
 
 @pytest.fixture

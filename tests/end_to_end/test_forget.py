@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
-import shops
+
+from helpers import shops
 
 WEEK = "2025-06-30"
 CANARY, ADDRESS = "canary-77841", "canary.77841@mail.example"

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import shops
 
 import recs_assets
+from helpers import shops
 from recs_assets import training
 from recs_assets.__main__ import main
 from recs_assets.arrays import is_stored

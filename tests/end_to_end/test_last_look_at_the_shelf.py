@@ -8,9 +8,9 @@ from pathlib import Path
 import dagster as dg
 import duckdb
 import pytest
-import shops
-from shops import Home
 
+from helpers import shops
+from helpers.shops import Home
 from recs_assets.defs import build_definitions
 from recs_assets.settings import Settings
 

@@ -9,20 +9,11 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-import sys
-import warnings
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import shops
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # what dagster-dbt imports deprecates parts of itself
-    import recs_assets.defs  # noqa: F401
+from helpers import shops
 
 WEEKS = ("2025-05-05", "2025-06-30")
 

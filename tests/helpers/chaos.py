@@ -20,12 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "sources"))
-
-import shops
-from shops import Home, Ran, Row
-from test_reader import CSV_FAILURES
-
+from helpers import shops
+from helpers.broken_files import CSV_FAILURES
+from helpers.shops import Home, Ran, Row
 from recs_assets.exports.jsonl import lookup
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"
@@ -533,36 +530,36 @@ CUTS = (0, 1, 100, 500, 1_000, 2_000, 5_000, 10_000)
 
 TESTS = {
     "quality": (
-        "tests/defs/test_gates.py",
+        "tests/end_to_end/test_gates.py",
         "tests/evaluation/test_gate_verdicts.py",
         "tests/benchmarks/test_shuffled.py",
     ),
     "size": (
-        "tests/defs/test_weekly_again.py::test_a_bulk_order_and_a_till_change_nobody_elses_list",
-        "tests/defs/test_weekly_again.py::test_a_shop_with_one_customer_gets_its_list",
-        "tests/defs/test_weekly_again.py::test_a_shop_with_one_product_says_that_no_email_can_be_filled",
+        "tests/end_to_end/test_weekly_again.py::test_a_bulk_order_and_a_till_change_nobody_elses_list",
+        "tests/end_to_end/test_weekly_again.py::test_a_shop_with_one_customer_gets_its_list",
+        "tests/end_to_end/test_weekly_again.py::test_a_shop_with_one_product_says_that_no_email_can_be_filled",
     ),
     "process": (
-        "tests/defs/test_chaos.py::test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was",
+        "tests/end_to_end/test_chaos.py::test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was",
         "tests/store/test_warehouse.py::test_a_full_disk",
         "tests/store/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
-        "tests/defs/test_run.py",
+        "tests/cli/test_run.py",
     ),
     "cache": (
         "tests/exports/test_exports.py::test_nothing_is_half_switched",
         "tests/exports/test_server_caches.py",
-        "tests/defs/test_server_assets.py",
+        "tests/end_to_end/test_server_assets.py",
     ),
     "time": (
         "tests/defs/test_definitions.py::test_ten_years_of_ticks_are_ten_years_of_mondays",
         "tests/store/test_warehouse.py::test_a_backfill_leaves_the_newest_week_alone",
-        "tests/defs/test_weekly_again.py::test_what_happens_after_a_week_changes_nothing_in_it",
+        "tests/end_to_end/test_weekly_again.py::test_what_happens_after_a_week_changes_nothing_in_it",
     ),
     "consent": (
-        "tests/defs/test_weekly_run.py::test_the_emails_files_leave_out_who_withdrew_since",
-        "tests/defs/test_weekly_run.py::test_nothing_is_learned_from_whoever_objected",
-        "tests/defs/test_weekly_run.py::test_the_erased_are_in_no_table_but_the_files_own",
-        "tests/defs/test_forget.py::test_only_the_keyed_hash_remains",
+        "tests/end_to_end/test_weekly_run.py::test_the_emails_files_leave_out_who_withdrew_since",
+        "tests/end_to_end/test_weekly_run.py::test_nothing_is_learned_from_whoever_objected",
+        "tests/end_to_end/test_weekly_run.py::test_the_erased_are_in_no_table_but_the_files_own",
+        "tests/end_to_end/test_forget.py::test_only_the_keyed_hash_remains",
     ),
 }
 

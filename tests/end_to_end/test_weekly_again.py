@@ -7,9 +7,9 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import shops
-from shops import Home
 
+from helpers import shops
+from helpers.shops import Home
 from recs_assets.schema import RAW_TABLES
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"

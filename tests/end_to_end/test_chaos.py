@@ -6,14 +6,13 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
-import chaos
 import dagster as dg
 import duckdb
 import pytest
-import shops
-from chaos import Trial
-from shops import Home
 
+from helpers import chaos, shops
+from helpers.chaos import Trial
+from helpers.shops import Home
 from recs_assets.exports.jsonl import lookup
 
 

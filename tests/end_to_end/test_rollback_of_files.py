@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import duckdb
-import shops
-from shops import Home
+
+from helpers import shops
+from helpers.shops import Home
 
 EARLIER = "2025-05-05"
 

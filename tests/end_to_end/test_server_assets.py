@@ -8,9 +8,9 @@ import dagster as dg
 import psycopg
 import pytest
 import redis
-from realservers import Server
-from shops import Home
 
+from helpers.servers import Server
+from helpers.shops import Home
 from recs_assets.defs import build_definitions
 from recs_assets.exports import jsonl, postgres_cache, redis_cache
 from recs_assets.operations.forget import forget

@@ -7,9 +7,8 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
-import shops
-from shops import Home
-
+from helpers import shops
+from helpers.shops import Home
 from recs_assets.defs.ranker import LastGood
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"

@@ -8,10 +8,10 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import shops
 import yaml
-from shops import Home
 
+from helpers import shops
+from helpers.shops import Home
 from recs_assets.campaigns.file import FOLDER, load
 from recs_assets.campaigns.make import make
 from recs_assets.schema import SettingsError

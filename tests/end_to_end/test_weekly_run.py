@@ -10,10 +10,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-import shops
-from shops import Home
 
 from benchmarks.reasons import check
+from helpers import shops
+from helpers.shops import Home
 from recs_assets.__main__ import main
 from recs_assets.exports.jsonl import lookup
 from recs_assets.recommenders.artefacts import read_lists

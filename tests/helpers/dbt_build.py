@@ -1,0 +1,103 @@
+"""A build file on which dbt runs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import yaml
+
+from helpers.dbt_rows import DYNAMIC, MODEL, RAW
+from recs_assets.schema import RAW_TABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / "dbt_project"
+VARS = {
+    "as_of": "2024-03-04",
+    "anchors": ["2024-03-04", "2024-02-05"],
+    "horizon_days": 28,
+    "loaded_at": "2024-03-05 10:00:00",
+}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A build file, and dbt running on it with the session's vars."""
+
+    path: Path
+    target: Path
+
+    def sql(self, query: str) -> list[tuple]:
+        with duckdb.connect(str(self.path), read_only=True) as connection:
+            return connection.execute(query).fetchall()
+
+    def execute(self, *statements: str) -> None:
+        with duckdb.connect(str(self.path)) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def dbt(self, *arguments: str, fails: bool = False, **more: object) -> str:
+        """Run dbt in a subprocess, as the weekly run does, with `more` vars; its output."""
+        environment = {
+            **os.environ,
+            "RECS_BUILD_DB": str(self.path),
+            "RECS_MEMORY_LIMIT": "1GB",
+            "DBT_TARGET_PATH": str(self.target),
+            "DBT_LOG_PATH": str(self.target / "logs"),
+        }
+        command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments]
+        command += [
+            "--project-dir",
+            str(PROJECT),
+            "--profiles-dir",
+            str(PROJECT),
+            "--vars",
+            yaml.safe_dump(VARS | more),
+        ]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        output = done.stdout + done.stderr
+        assert (done.returncode != 0) == fails, output
+        return output
+
+    def copied_to(self, folder: Path) -> Warehouse:
+        """A copy under the same file name: DuckDB names the catalogue after it, and views store that."""
+        folder.mkdir(exist_ok=True)
+        return Warehouse(Path(shutil.copy(self.path, folder)), self.target)
+
+    def moved_to(self, folder: Path) -> Warehouse:
+        folder.mkdir(exist_ok=True)
+        return Warehouse(self.path.rename(folder / self.path.name), self.target)
+
+
+def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("create schema raw")
+    for table in RAW_TABLES.values():
+        columns = ", ".join(f"{c.name} {c.type.replace('TIMESTAMPTZ', 'TIMESTAMP')}" for c in table.columns)
+        connection.execute(f"create table raw.{table.name} ({columns})")
+        for row in RAW[table.name]:
+            places = ", ".join("?" * len(row))
+            connection.execute(
+                f"insert into raw.{table.name} ({', '.join(row)}) values ({places})", list(row.values())
+            )
+
+
+def create_model(connection: duckdb.DuckDBPyConnection) -> None:
+    """The tables Python writes, with the types that the dbt sources declare for them."""
+    sources = yaml.safe_load((PROJECT / "models/published/_model__sources.yml").read_text())
+    connection.execute("create schema model")
+    for table in sources["sources"][0]["tables"]:
+        types = {column["name"]: column["data_type"] for column in table["columns"]}
+        types |= DYNAMIC.get(table["name"], {})
+        columns = ", ".join(f'"{name}" {type_}' for name, type_ in types.items())
+        connection.execute(f"create table model.{table['name']} ({columns})")
+        for row in MODEL[table["name"]]:
+            connection.execute(
+                f"insert into model.{table['name']} values ({', '.join('?' * len(row))})", list(row)
+            )

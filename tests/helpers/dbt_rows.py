@@ -1,0 +1,465 @@
+"""The shop of the dbt tests: every raw row, and what Python would have written for its week."""
+
+from __future__ import annotations
+
+# Columns not named in a row are null.
+RAW = {
+    "customers": [
+        {
+            "customer_id": "ann",
+            "email": "ann@example.com",
+            "email_eligible": True,
+            "country": "NL",
+            "currency": "GBP",
+        },
+        {"customer_id": "bob", "email": "bob@example.com", "email_eligible": False},
+        {"customer_id": "cay", "email": "cay@example.com", "email_eligible": True},
+        {"customer_id": "dan", "email": "dan@example.com", "email_eligible": True},
+        {"customer_id": "eve", "email": "eve@example.com", "email_eligible": True},
+        {"customer_id": "fay", "joined_at": "2024-02-20 08:00:00", "email_eligible": True},
+        {"customer_id": None, "email": "nobody@example.com", "email_eligible": True},
+        # Joins at the week's midnight: unknown. And a later row for a known customer.
+        {"customer_id": "gil", "joined_at": "2024-03-04 00:00:00", "email_eligible": True},
+        {"customer_id": "ann", "joined_at": "2024-03-04 09:00:00", "email_eligible": False},
+    ],
+    "products": [
+        {"product_id": "milk", "name": "Milk", "price": 1.5, "cost": 1.0, "category": "dairy"},
+        {"product_id": "bread", "name": "<b>Bread</b>&nbsp;", "category": "bakery"},
+        {"product_id": "tea", "name": "Tea", "price": 4.0, "end_at": "2024-03-04 00:00:00"},
+        {"product_id": "ham", "name": "N/A", "price": 3.0},
+        {"product_id": "new", "name": "New", "price": 2.0, "start_at": "2024-02-20 00:00:00"},
+        {"product_id": "odd", "name": "Odd", "price": -1.0},
+    ],
+    "orders": [
+        {
+            "order_id": "a1",
+            "customer_id": "ann",
+            "ordered_at": "2024-01-06 10:00:00",
+            "status": "completed",
+            "currency": "eur",
+        },
+        {"order_id": "a2", "customer_id": "ann", "ordered_at": "2024-02-05 00:00:00", "status": "Completed"},
+        {"order_id": "a3", "customer_id": "ann", "ordered_at": "2024-03-03 23:59:59", "status": "shipped"},
+        {"order_id": "a4", "customer_id": "ann", "ordered_at": "2024-03-02 10:00:00", "status": "CANCELLED "},
+        {"order_id": "a5", "customer_id": "ann", "ordered_at": "2024-03-02 11:00:00", "status": "pending"},
+        {"order_id": "b1", "customer_id": "bob", "ordered_at": "2024-02-01 10:00:00", "status": "completed"},
+        {"order_id": "d1", "customer_id": "dan", "ordered_at": "2024-02-01 11:00:00", "status": "completed"},
+        {"order_id": "e1", "customer_id": "eve", "ordered_at": "2024-02-01 12:00:00", "status": "completed"},
+        {"order_id": "x1", "customer_id": "who", "ordered_at": "2024-02-01 13:00:00", "status": "completed"},
+        {"order_id": "x2", "customer_id": "bob", "ordered_at": "1970-01-01 00:00:00", "status": "completed"},
+        {"order_id": "x3", "customer_id": "bob", "ordered_at": "2099-01-01 00:00:00", "status": "completed"},
+        {
+            "order_id": "a1",
+            "customer_id": "ann",
+            "ordered_at": "2024-01-06 10:00:00",
+            "status": "completed",
+            "currency": "eur",
+        },
+        # From here on the future: a second a1, and orders whose lines must not be seen.
+        {"order_id": "a1", "customer_id": "bob", "ordered_at": "2024-03-04 00:00:00", "status": "aaa"},
+        {"order_id": "f1", "customer_id": "ann", "ordered_at": "2024-03-04 00:00:00", "status": "completed"},
+        {"order_id": "f2", "customer_id": "gil", "ordered_at": "2024-03-05 09:00:00", "status": "completed"},
+    ],
+    "order_items": [
+        {
+            "order_id": "a1",
+            "line_id": "1",
+            "product_id": "milk",
+            "quantity": 2,
+            "amount": 3.0,
+            "discount": None,
+        },
+        {
+            "order_id": "a1",
+            "line_id": "2",
+            "product_id": "bread",
+            "quantity": 1,
+            "amount": 2.0,
+            "discount": 0.5,
+        },
+        {"order_id": "a2", "line_id": "1", "product_id": "milk", "quantity": 4, "amount": 6.0},
+        {"order_id": "a3", "line_id": "1", "product_id": "milk", "quantity": 1, "amount": 1.5},
+        {"order_id": "a3", "line_id": "2", "product_id": "tea", "quantity": 1, "amount": 4.0},
+        {"order_id": "a4", "line_id": "1", "product_id": "ham", "quantity": 1, "amount": 3.0},
+        {"order_id": "a5", "line_id": "1", "product_id": "ham", "quantity": 1, "amount": 3.0},
+        {"order_id": "b1", "line_id": "1", "product_id": "milk", "quantity": 1, "amount": 1.5},
+        {"order_id": "b1", "line_id": "2", "product_id": "ham", "quantity": 2, "amount": 6.0},
+        {"order_id": "b1", "line_id": "3", "product_id": "ham", "quantity": 0, "amount": 3.0},
+        {"order_id": "b1", "line_id": "4", "product_id": "odd", "quantity": 1, "amount": 1.0},
+        {"order_id": "d1", "line_id": "1", "product_id": "milk", "quantity": 1, "amount": 1.5},
+        {"order_id": "e1", "line_id": "1", "product_id": "milk", "quantity": 1, "amount": 1.5},
+        {"order_id": "e1", "line_id": "2", "product_id": "milk", "quantity": -1, "amount": 1.5},
+        {"order_id": "x1", "line_id": "1", "product_id": "milk", "quantity": 1, "amount": 1.5},
+        {"order_id": "f1", "line_id": "1", "product_id": "bread", "quantity": 1, "amount": 9.0},
+        {"order_id": "f2", "line_id": "1", "product_id": "new", "quantity": 1, "amount": 2.0},
+    ],
+    "reviews": [
+        {
+            "review_id": "r1",
+            "customer_id": "cay",
+            "product_id": "ham",
+            "rating": 1,
+            "reviewed_at": "2024-02-10 10:00:00",
+        },
+        {
+            "review_id": "r2",
+            "customer_id": "cay",
+            "product_id": "ham",
+            "rating": 9,
+            "reviewed_at": "2024-02-10 10:00:00",
+            "body": "write to cay@example.com",
+        },
+        {
+            "review_id": "r3",
+            "customer_id": "cay",
+            "product_id": "tea",
+            "rating": 5,
+            "reviewed_at": "2024-03-04 00:00:00",
+        },
+    ],
+    "browsing_events": [
+        {
+            "event_id": "v1",
+            "customer_id": "fay",
+            "product_id": "new",
+            "event_type": "View",
+            "occurred_at": "2024-02-21 10:00:00",
+        },
+        {
+            "event_id": "v2",
+            "customer_id": "dan",
+            "product_id": "new",
+            "event_type": "view",
+            "occurred_at": "2024-02-21 10:00:00",
+        },
+        {
+            "event_id": "v3",
+            "customer_id": "fay",
+            "product_id": "tea",
+            "event_type": "view",
+            "occurred_at": "2024-03-04 08:00:00",
+        },
+        {
+            "event_id": "v1",
+            "customer_id": "ann",
+            "product_id": "tea",
+            "event_type": "add_to_cart",
+            "occurred_at": "2024-03-04 08:00:00",
+        },
+    ],
+    "searches": [
+        {"search_id": "q1", "customer_id": "fay", "query": "tea", "searched_at": "2024-02-21 10:00:00"},
+        {"search_id": "q2", "customer_id": "fay", "query": "ham", "searched_at": "2024-03-04 10:00:00"},
+    ],
+    "inventory": [
+        {"product_id": "ham", "counted_at": "2024-02-01 00:00:00", "stock": 5},
+        {"product_id": "ham", "counted_at": "2024-03-03 22:00:00", "stock": 0},
+        {"product_id": "ham", "counted_at": "2024-03-04 00:00:00", "stock": 8},
+        {"product_id": "milk", "counted_at": "2024-03-04 00:00:00", "stock": 0},
+    ],
+    "returns": [
+        # Two of four milks after the test anchor, then bob's two hams in two parts; the second
+        # part is back only after the test anchor. The last return is not known yet.
+        {
+            "return_id": "t1",
+            "order_id": "a2",
+            "product_id": "milk",
+            "quantity": 2,
+            "returned_at": "2024-02-10 00:00:00",
+        },
+        {
+            "return_id": "t2",
+            "order_id": "b1",
+            "product_id": "ham",
+            "quantity": 1,
+            "returned_at": "2024-02-03 00:00:00",
+        },
+        {
+            "return_id": "t3",
+            "order_id": "b1",
+            "product_id": "ham",
+            "quantity": 1,
+            "returned_at": "2024-02-12 00:00:00",
+        },
+        {
+            "return_id": "t4",
+            "order_id": "a1",
+            "product_id": "milk",
+            "quantity": 2,
+            "returned_at": "2024-03-04 00:00:00",
+        },
+        {
+            "return_id": "t1",
+            "order_id": "a1",
+            "product_id": "milk",
+            "quantity": 2,
+            "returned_at": "2024-03-04 00:00:00",
+        },
+    ],
+    "merchants": [{"merchant_id": "m1", "name": "Farm"}],
+    "promotions": [
+        {
+            "promotion_id": "o1",
+            "product_id": "milk",
+            "kind": "price",
+            "announced_at": "2024-02-01 00:00:00",
+            "start_at": "2024-03-04 00:00:00",
+            "end_at": "2024-03-11 00:00:00",
+            "reach": 1.0,
+        },
+        {
+            "promotion_id": "o2",
+            "product_id": "tea",
+            "kind": "price",
+            "announced_at": "2024-03-04 00:00:00",
+            "start_at": "2024-03-04 00:00:00",
+            "end_at": "2024-03-11 00:00:00",
+            "reach": 1.0,
+        },
+        {
+            "promotion_id": "o3",
+            "product_id": "bread",
+            "kind": "Mailer",
+            "announced_at": "2024-01-20 00:00:00",
+            "start_at": "2024-02-12 00:00:00",
+            "end_at": "2024-02-19 00:00:00",
+            "reach": 0.5,
+        },
+        # Planned for the test anchor's label window, but announced after that anchor.
+        {
+            "promotion_id": "o4",
+            "product_id": "milk",
+            "kind": "display",
+            "announced_at": "2024-02-05 00:00:00",
+            "start_at": "2024-02-26 00:00:00",
+            "end_at": "2024-03-04 00:00:00",
+            "reach": 0.2,
+        },
+    ],
+    "campaign_events": [
+        {
+            "event_id": "k1",
+            "campaign": "weekly",
+            "customer_id": "ann",
+            "event_type": "sent",
+            "occurred_at": "2024-02-26 06:00:00",
+        },
+        {
+            "event_id": "k2",
+            "campaign": "weekly",
+            "customer_id": "ann",
+            "event_type": "opened",
+            "occurred_at": "2024-03-04 06:00:00",
+        },
+    ],
+    "consents": [
+        {"customer_id": "cay", "state": "unsubscribed", "effective_at": "2024-01-01 00:00:00"},
+        {"customer_id": "cay", "state": "subscribed", "effective_at": "2024-02-01 00:00:00"},
+        {"customer_id": "dan", "state": "objected", "effective_at": "2024-02-15 00:00:00"},
+        {"customer_id": "eve", "state": "erased", "effective_at": "2024-02-15 00:00:00"},
+        {"customer_id": "ann", "state": "unsubscribed", "effective_at": "2024-03-04 00:00:00"},
+        {"customer_id": "fay", "state": "erased", "effective_at": "2024-03-05 00:00:00"},
+    ],
+}
+
+# Reasons: code, text, family, product and date of the evidence, support and confidence of the rule.
+BOUGHT_MILK = (
+    "bought_often", "You bought this on 3 days, last on 3 Mar", "bought_before", "milk", "2024-03-03", None, None,
+)  # fmt: skip
+GOES_WITH_MILK = (
+    "bought_together", "Often bought with Milk, which you bought on 3 Mar", "bought_with", "milk", "2024-03-03",
+    0.25, 0.5,
+)  # fmt: skip
+VIEWED_NEW = (
+    "viewed", "You looked at this on 21 Feb", "viewed_or_wished", "new", "2024-02-21", None, None,
+)  # fmt: skip
+
+
+def mailed(arm, number):
+    """Slot type, ladder, sent and bought before, window; then what an email carries: arm, id, times, model, hash, page."""
+    page = f"https://shop.example/{number}?recommendation_id={number:020x}"
+    return (
+        "personal", "personal", "no", False, 14,
+        arm, f"{number:020x}", "2024-03-04 06:00:00+00", "2024-03-18 00:00:00+00", "query 0.3.0", f"{number:064x}", page,
+    )  # fmt: skip
+
+
+# What the recommenders and campaigns would write for this week.
+MODEL = {
+    "recommendations": [
+        ("2024-03-04", "ann", "milk", 1, 0.9, 0.25, "repurchase", *BOUGHT_MILK),
+        ("2024-03-04", "ann", "bread", 2, 0.5, 0.25, "rules", *GOES_WITH_MILK),
+        ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", *VIEWED_NEW),
+    ],
+    "email_selection": [
+        ("2024-03-04", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 1)),
+        ("2024-03-04", "weekly_email", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK, *mailed("treatment", 2)),
+        ("2024-03-04", "first_steps", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW, *mailed("treatment", 3)),
+        # Held out: in a table of her own.
+        ("2024-03-04", "first_steps", "ann", 1, "milk", 0.1, 0.25, "popularity", *BOUGHT_MILK, *mailed("holdout", 4)),
+        ("2024-02-26", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 5)),
+        # Withdrew after the campaign chose.
+        ("2024-03-04", "weekly_email", "dan", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 6)),
+    ],
+    "campaign_traces": [
+        (
+            "weekly_email", "2024-03-04", "ann", "milk", -0.25, -2.0, 0.25,
+            "customer_product_order_days", None, None, None, None,
+            1.75, None, None, None, None,
+            1, 1.75,
+        ),
+        (
+            "weekly_email", "2024-03-04", "ann", "bread", -1.0, -2.0, 0.25,
+            "product_buyers", None, None, None, None,
+            1.0, None, None, None, None,
+            None, 1.0,
+        ),
+    ],
+    "campaign_predictions": [
+        ("2024-03-04", "affinity", "ann", "dairy", 1, 0.5, 0.6, None),
+        ("2024-03-04", "affinity", "ann", "bakery", 2, -0.5, 0.4, None),
+        ("2024-02-26", "affinity", "ann", "dairy", 1, 0.5, 0.6, None),
+    ],
+    "campaign_customers": [
+        ("2024-03-04", "weekly_email", "ann", "selected"),
+        *(("2024-03-04", "weekly_email", name, "no_consent") for name in ("bob", "cay", "dan", "fay")),
+        ("2024-03-04", "first_steps", "fay", "selected"),
+        ("2024-03-04", "first_steps", "ann", "holdout"),
+        *(("2024-03-04", "first_steps", name, "not_in_audience") for name in ("bob", "cay", "dan")),
+        ("2024-03-04", "affinity", "ann", "selected"),
+        *(("2024-03-04", "affinity", name, "not_in_audience") for name in ("bob", "cay", "dan", "fay")),
+        ("2024-02-26", "affinity", "ann", "selected"),
+    ],
+    # Five customers, and eve, who is erased.
+    "campaign_outcomes": [
+        ("2024-03-04", "weekly_email", 1, "selected", 1),
+        ("2024-03-04", "weekly_email", 2, "erased", 1),
+        ("2024-03-04", "weekly_email", 5, "no_consent", 4),
+        ("2024-03-04", "first_steps", 1, "selected", 1),
+        ("2024-03-04", "first_steps", 2, "erased", 1),
+        ("2024-03-04", "first_steps", 9, "not_in_audience", 3),
+        ("2024-03-04", "first_steps", 17, "holdout", 1),
+        ("2024-03-04", "affinity", 1, "selected", 1),
+        ("2024-03-04", "affinity", 2, "erased", 1),
+        ("2024-03-04", "affinity", 9, "not_in_audience", 4),
+    ],
+    "rule_price_tags": [
+        (
+            "2024-03-04", "weekly_email", "2024-02-05", 1, "available", "product", 4, 1,
+            3.0, 2.0, 1.0, -0.5, 2.5, 2.5, -0.5, -1.0, 0.0, None, None, None, None, None,
+        )
+    ],
+    "campaign_tests": [
+        ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "query", "all", 0.3, None, None, None, None, True),
+        ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "ease", "all", 0.2, 0.1, 0.05, 0.15, None, False),
+    ],
+    "buy_it_again": [
+        (
+            "2024-03-04", "ann", 1, "milk", 0.9, 0.25, 0.5, 40.0, "2024-04-12", 0.725, "bought_often",
+            "You bought this on 3 days, last on 3 Mar", None,
+        )
+    ],
+    "product_neighbours": [
+        (
+            "2024-03-04",
+            "bought_together",
+            "milk",
+            "bread",
+            1,
+            0.5,
+            1,
+            0.25,
+            0.25,
+            1.0,
+            "Often bought with Milk",
+        ),
+        ("2024-03-04", "similar", "milk", "bread", 1, 0.2, None, None, None, None, "Like Milk"),
+    ],
+    "association_rules": [("2024-03-04", ["bread", "tea"], "milk", 1, 1, 3, 4, 1, 0.25, 1.0, 1.33, 1.02, 0.06, None, 0.75, 1.0)],
+    "metrics": [("2024-03-04", "2024-02-05", "all", "all", "popularity", "map", 12, 0.067, 0.06, 0.07, 4)],
+    "decisions": [
+        (
+            "2024-03-04",
+            "2024-02-05",
+            1,
+            "map@12",
+            "repurchase",
+            "popularity",
+            0.3,
+            0.1,
+            0.2,
+            0.15,
+            0.25,
+            4,
+            True,
+            "repurchase",
+        )
+    ],
+    # Scores, features and their contributions; then DYNAMIC: ranks, and contributions that add up to the score.
+    "traces": [
+        (
+            "2024-03-04", "ann", "milk", -0.25, -2.0, 0.25,
+            "customer_product_order_days", "product_buyers", "product_price", None, None,
+            1.5, 0.5, -0.25, None, None,
+            2, 1, None, 1.5, 0.5, -0.25,
+        ),
+        (
+            "2024-03-04", "ann", "bread", -1.0, -2.0, 0.25,
+            "product_buyers", "product_price", None, None, None,
+            0.5, 0.5, None, None, None,
+            2, None, 2, 0.0, 0.5, 0.5,
+        ),
+        (
+            "2024-03-04", "fay", "new", -2.5, -2.0, 0.25,
+            "product_buyers", None, None, None, None,
+            -0.5, None, None, None, None,
+            1, None, None, 0.0, -0.5, 0.0,
+        ),
+    ],
+    "waterfall": [
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "listed", 3, 0.75),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "removed:in_stock", 1, 0.25),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "outranked", 0, 0.0),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "all", "not_retrieved", 0, 0.0),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "popularity", "retrieved", 4, 1.0),
+        ("2024-03-04", "2024-02-05", "all", "all", 12, "popularity", "retrieved_alone", 1, 0.25),
+    ],
+    # The test anchor's window ends with the week's midnight, the last that is known whole.
+    "forecasts": [
+        ("2024-03-04", "test_anchor", "2024-02-05", "2024-03-04", 2, 4, 1.5, 2, 3.25, 2.5),
+        ("2024-03-04", "weekly_email", "2024-01-29", "2024-02-26", 1, 2, 0.5, 0, 1.0, 0.0),
+        ("2024-02-26", "weekly_email", "2024-01-22", "2024-02-19", 1, 2, 0.5, 0, 1.0, 0.0),
+    ],
+    "rule_outcomes": [
+        ("2024-03-04", "weekly_email", 1, "available", 3, 2),
+        ("2024-03-04", "weekly_email", 2, "in_stock", 1, 1),
+    ],
+    "gates": [
+        (
+            "2024-03-04", "volume", "orders", 120, 2, 99, False, True, "new shop", "orders: 120 rows after 10.", 10,
+        ),
+        ("2024-03-04", "model", "ranker", None, None, None, True, False, None, "ranker: no earlier week.", None),
+        ("2024-02-26", "volume", "orders", 10, None, None, True, False, None, "orders: 10 rows.", None),
+    ],
+    "backtest": [
+        (
+            "2024-03-04", "all", "ranker", "map", 12, 3, 4, 0.30, "repurchase", 0.05, 0.01, 0.09,
+        ),
+        (
+            "2024-03-04", "all", "repurchase", "map", 12, 3, 4, 0.25, "repurchase", 0.0, 0.0, 0.0,
+        ),
+    ],
+}  # fmt: skip
+
+# Columns that the sources do not declare: one per recommender and family.
+DYNAMIC = {
+    "traces": {
+        "rank_popularity": "smallint",
+        "rank_repurchase": "smallint",
+        "rank_item_knn": "smallint",
+        "family_bought_before": "double",
+        "family_popular": "double",
+        "family_price": "double",
+    },
+    "campaign_traces": {"rank_repurchase": "smallint", "family_bought_before": "double"},
+}
