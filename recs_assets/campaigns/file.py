@@ -92,6 +92,12 @@ class Schedule(_Model):
                 ) from None
         return value
 
+    @property
+    def is_weekly(self) -> bool:
+        """Every Monday and on no other day: the weekly run makes such campaigns."""
+        _, _, day, month, weekday = self.cron.lower().split()
+        return (day, month) == ("*", "*") and weekday in ("1", "mon")
+
 
 class Segment(_Model):
     """What differs for one customer segment: only the keys that are given."""
@@ -298,6 +304,19 @@ class Folder:
 
     campaigns: dict[str, Campaign]
     errors: tuple[CampaignError, ...]
+
+    @property
+    def main(self) -> Campaign | None:
+        """The email whose rules the evaluation follows and of which a summary shows samples.
+
+        The first by name of those that fill slots in the weekly run; None where there is none.
+        """
+        emails = (
+            campaign
+            for campaign in self.campaigns.values()
+            if campaign.lists_products and campaign.schedule.is_weekly
+        )
+        return next(emails, None)
 
 
 def load_folder(folder: Path = FOLDER) -> Folder:

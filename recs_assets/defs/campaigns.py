@@ -112,12 +112,6 @@ def campaign_key(name: str) -> dg.AssetKey:
     return dg.AssetKey([GROUP, name])
 
 
-def is_weekly(campaign: Campaign) -> bool:
-    """Every Monday and on no other day: such campaigns are made by the weekly run."""
-    _, _, day, month, weekday = campaign.schedule.cron.lower().split()
-    return (day, month) == ("*", "*") and weekday in ("1", "mon")
-
-
 def refuse_bad_files(deployment: Deployment) -> None:
     """Under `dagster definitions validate` a bad campaign file is an error of the code location.
 
@@ -357,7 +351,7 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
 def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
     """What the weekly run does not make: campaigns of other days with their files, and files that are no campaign."""
     loaded = deployment.campaigns
-    others = [name for name, one in loaded.campaigns.items() if not is_weekly(one)]
+    others = [name for name, one in loaded.campaigns.items() if not one.schedule.is_weekly]
     return [
         *(campaign_key(name) for name in others),
         *(export_key(one) for one in exporting(deployment) if one.name in others),
@@ -385,7 +379,9 @@ def campaign_jobs(deployment: Deployment) -> list:
 def campaign_schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
     """Those of campaigns that the weekly run does not make."""
     return [
-        _schedule(deployment, one) for one in deployment.campaigns.campaigns.values() if not is_weekly(one)
+        _schedule(deployment, one)
+        for one in deployment.campaigns.campaigns.values()
+        if not one.schedule.is_weekly
     ]
 
 

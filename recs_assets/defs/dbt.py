@@ -16,13 +16,23 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, 
 
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import table_metadata
-from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
-from recs_assets.store.warehouse import Warehouse, unknown_states
+from recs_assets.sources.audit import (
+    landing_sentences,
+    money_sentences,
+    not_product_sentences,
+    wholesale_sentences,
+)
+from recs_assets.store.warehouse import Warehouse
 
 DBT_DIR = PROJECT_ROOT / "dbt_project"
 PUBLISHED = "fqn:recs.published"
+QUARANTINE_SHARES = ("intermediate", "int_quarantine_shares")
+# The models that tell how the landed rows were judged.
+JUDGED = {QUARANTINE_SHARES, ("intermediate", "int_order_states")}
+# Name of the metadata of `QUARANTINE_SHARES` that says it in sentences; the command line shows them.
+AUDIT = "audit"
 
 
 def dbt_project() -> DbtProject:
@@ -102,17 +112,19 @@ def _dbt_step(
                     "select table_schema, table_name from information_schema.tables"
                 ).fetchall()
             )
-            if ("intermediate", "int_order_states") in tables and (
-                sentence := unknown_states(connection, "intermediate.int_order_states")
-            ):
-                context.log.warning(sentence)
+            audit = landing_sentences(connection) if tables >= JUDGED and name == "prepare_features" else []
+            for text in audit[:1]:
+                context.log.info(text)
+            for text in audit[1:]:
+                context.log.warning(text)
             for event in events:
                 if isinstance(event, dg.Output):
                     key = context.asset_key_for_output(event.output_name)
                     if tuple(key.path) in tables:
-                        context.add_output_metadata(
-                            table_metadata(connection, *key.path), output_name=event.output_name
-                        )
+                        metadata = table_metadata(connection, *key.path)
+                        if tuple(key.path) == QUARANTINE_SHARES and audit:
+                            metadata[AUDIT] = dg.MetadataValue.json(audit)
+                        context.add_output_metadata(metadata, output_name=event.output_name)
                 yield event
             if ("recs", "not_products") in tables and name == "prepare_published":
                 for text in money_sentences(connection, deployment.source):

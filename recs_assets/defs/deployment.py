@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from recs_assets.campaigns.file import Folder, load_folder
-from recs_assets.operations.forget import Suppression
+from recs_assets.operations.suppression import Suppression
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
 from recs_assets.sources import LandingResult, land
@@ -77,7 +77,7 @@ class Deployment(Shop):
         }
 
     def suppression(self) -> Suppression:
-        """Who was erased (`erasure.forget`) and must not be landed.
+        """Who was erased (`operations.forget`) and must not be landed.
 
         Raises:
             SettingsError: somebody was, and RECS_HASH_KEY is missing or another one.

@@ -22,6 +22,8 @@ from recs_assets.rules.pipeline import TOO_FEW
 from recs_assets.schema import RAW_TABLES
 from recs_assets.store.warehouse import Warehouse
 
+# Name of the step that judges what was landed, and of the table that keeps its verdicts.
+LANDING_GATE = "landing_gate"
 LANDING_GATES = "gates_landing"
 VERDICTS = {"as_of": DATE, **gates.COLUMNS, "previous_value": REAL}
 ENTRY = {
@@ -45,7 +47,7 @@ def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
     """Judges the landed tables as a whole; a failure stops the run before anything is built."""
 
     @dg.multi_asset_check(
-        name="landing_gate",
+        name=LANDING_GATE,
         specs=[
             dg.AssetCheckSpec(
                 name,

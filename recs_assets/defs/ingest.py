@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from recs_assets.defs.deployment import Deployment, week_of
-from recs_assets.defs.metadata import numbers, table_metadata
+from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
 from recs_assets.defs.quality import GATE, MIN_ROWS_JUDGED, Gate, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources import some_of
@@ -44,6 +44,7 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
         with warehouse.read(week) as connection:
             metadata = table_metadata(connection, "raw", table.name)
             rows = connection.execute(f'select * from raw."{table.name}"').df()
+            metadata |= period_metadata(connection, "raw", table.name, table.event_at)
         yield dg.MaterializeResult(
             metadata={
                 **metadata,

@@ -9,6 +9,8 @@ import dagster as dg
 import duckdb
 
 PREVIEW_ROWS = 5
+# Says from when to when a table's rows are; the command line shows it.
+PERIOD = "period"
 # Never shown, wherever it occurs: the preview is for people who need not know who is who.
 HIDDEN_COLUMNS = frozenset(
     {
@@ -50,6 +52,18 @@ def table_metadata(
         ),
         "preview": dg.MetadataValue.md(markdown_table(header, rows)),
     }
+
+
+def period_metadata(
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, column: str | None
+) -> dict[str, dg.MetadataValue]:
+    """First and last day of a table's rows; empty where it has no column of times, or no rows."""
+    if column is None:
+        return {}
+    [(first, last)] = connection.execute(
+        f'select min("{column}")::date, max("{column}")::date from "{schema}"."{table}"'
+    ).fetchall()
+    return {} if first is None else {PERIOD: dg.MetadataValue.text(f"{first} to {last}")}
 
 
 def markdown_table(header: list[str], rows: list[tuple]) -> str:

@@ -1107,27 +1107,6 @@ class Warehouse:
         return published
 
 
-def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
-    """One sentence about the orders that do not count because nothing says what their state means.
-
-    Args:
-        connection: to the build file or a snapshot.
-        table: `int_order_states`, or `order_states` of a snapshot.
-    """
-    states = connection.execute(
-        f"""
-        select string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status)
-        from {table} where counts_as = 'unknown'
-        """
-    ).fetchall()[0][0]
-    if states is None:
-        return None
-    return (
-        f"Orders in states that nobody has explained count as no purchases: {states}. Say in order_statuses of "
-        "source.toml which of them are."
-    )
-
-
 # Rows of `known(week, $anchor)` by number.
 _CODES = """customers as (
     select customer_id, row_number() over (order by customer_id) - 1 as code

@@ -11,7 +11,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from recs_assets.cli.run import fail_killed_runs, failures
+from recs_assets.cli.failures import failures
+from recs_assets.cli.job import fail_killed_runs
 from recs_assets.defs.dbt import outwait_orphans
 from recs_assets.schema import SourceError, WarehouseError
 

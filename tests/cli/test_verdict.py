@@ -6,7 +6,7 @@ from datetime import date
 
 import pandas as pd
 
-from recs_assets.cli.run import headline, verdict
+from recs_assets.cli.summary import headline, verdict
 
 
 def decisions(*rows: tuple[str, str, float, float, float, float, bool, str]) -> pd.DataFrame:

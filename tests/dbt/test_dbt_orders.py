@@ -10,7 +10,8 @@ from datetime import date, datetime
 import duckdb
 import pytest
 
-from recs_assets.store.warehouse import _load_known, unknown_states
+from recs_assets.sources.audit import unknown_states
+from recs_assets.store.warehouse import _load_known
 
 WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import duckdb
 import pytest
 
-from recs_assets.defs.money import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.sources import Source
+from recs_assets.sources.audit import money_sentences, not_product_sentences, wholesale_sentences
 from recs_assets.sources.declaration import shop_words
 
 SHOP = Source("canonical", "", None, "UTC", 28, None, ())

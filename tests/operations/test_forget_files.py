@@ -21,8 +21,9 @@ from recs_assets.exports import versions
 from recs_assets.exports.email_files import write_predictions
 from recs_assets.exports.jsonl import lookup
 from recs_assets.operations import forget as erasure
-from recs_assets.operations.forget import ErasureError, Suppression, forget
+from recs_assets.operations.forget import ErasureError, forget
 from recs_assets.operations.rollback import drop_old_records, rollback
+from recs_assets.operations.suppression import Suppression
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
-from recs_assets.operations.forget import Suppression
+from recs_assets.operations.suppression import Suppression
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
 from recs_assets.sources import (
     fingerprint,

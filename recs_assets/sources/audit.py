@@ -1,4 +1,7 @@
-"""What a run says of the shop's money, of what is no product, and of who buys as no person does."""
+"""What a week's tables say of the shop's files: rows turned away, states of orders, money, products, wholesale.
+
+Every function reads a build file or a snapshot and returns sentences for people. None names a customer.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,64 @@ from collections.abc import Sequence
 
 import duckdb
 
-from recs_assets.sources import Source, some_of
+from recs_assets.sources.landing import Source
+from recs_assets.sources.reader import some_of
 
 SHOWN = 3
+QUARANTINE_SHOWN = 6
+
+
+def landing_sentences(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """What is known once the rows of the shop's files are judged: the quarantine, and states of orders.
+
+    Args:
+        connection: to the build file of a week whose intermediate models are built.
+    """
+    unexplained = unknown_states(connection, "intermediate.int_order_states")
+    return [quarantine_sentence(connection), *([unexplained] if unexplained else [])]
+
+
+def quarantine_sentence(connection: duckdb.DuckDBPyConnection) -> str:
+    """How many landed rows were turned away, by table and reason, the most frequent first.
+
+    Args:
+        connection: to the build file of a week whose intermediate models are built.
+    """
+    [(judged,)] = connection.execute(
+        "select sum(rows) from intermediate.int_quarantine_shares where reason = 'any'"
+    ).fetchall()
+    reasons = connection.execute(
+        """
+        select source_table, reason, rejected from intermediate.int_quarantine_shares
+        where reason <> 'any' and rejected > 0 order by rejected desc, source_table, reason
+        """
+    ).fetchall()
+    if not reasons:
+        return f"None of {judged:,} rows is in quarantine."
+    total = sum(count for _, _, count in reasons)
+    named = some_of([f"{table} {reason} ({count:,})" for table, reason, count in reasons], QUARANTINE_SHOWN)
+    return f"{total:,} of {judged:,} rows are in quarantine (recs.quarantine): {named}."
+
+
+def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
+    """One sentence about the orders that do not count because nothing says what their state means.
+
+    Args:
+        connection: to the build file or a snapshot.
+        table: `int_order_states`, or `order_states` of a snapshot.
+    """
+    [(states,)] = connection.execute(
+        f"""
+        select string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status)
+        from {table} where counts_as = 'unknown'
+        """
+    ).fetchall()
+    if states is None:
+        return None
+    return (
+        f"Orders in states that nobody has explained count as no purchases: {states}. Say in order_statuses of "
+        "source.toml which of them are."
+    )
 
 
 def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
@@ -73,11 +131,11 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
         connection: to the schema recs of a week.
         source: with the shop's words.
     """
-    said = source.words.not_products
+    declared = source.words.not_products
     rows = connection.execute(
         "select verdict, product_name from recs.not_products order by baskets desc, product_id"
     ).fetchall()
-    if said is None:
+    if declared is None:
         kept, suspected = (
             [name for verdict, name in rows if verdict == of] for of in ("kept_out", "suspected")
         )
@@ -99,11 +157,11 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
     sentences = [
         f"By not_products of source.toml, {len(rows)} of {len(catalogue)} products are none (recs.not_products)."
     ]
-    for key, entries, there in (
-        ("products", said.products, {product for product, _ in catalogue}),
-        ("categories", said.categories, {category for _, category in catalogue if category is not None}),
+    for key, entries, names in (
+        ("products", declared.products, {product for product, _ in catalogue}),
+        ("categories", declared.categories, {category for _, category in catalogue if category is not None}),
     ):
-        known = {name.lower() if key == "categories" else name: name for name in sorted(there)}
+        known = {name.lower() if key == "categories" else name: name for name in sorted(names)}
         for entry in entries:
             if (entry.lower() if key == "categories" else entry) not in known:
                 near = difflib.get_close_matches(entry, known.values(), n=1)
@@ -136,12 +194,12 @@ def wholesale_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -
             "model learns from that and no campaign writes to them. recs.customers has the signs; [wholesale] in "
             "source.toml says who is a person (people), or that all are served alike (detect = false)."
         )
-    there = {
+    ids = {
         customer for (customer,) in connection.execute("select customer_id from recs.customers").fetchall()
     }
     for key in ("customers", "people"):
         # Counted, not named: a log needs no customer's id.
-        if missing := len({*getattr(words, key)} - there):
+        if missing := len({*getattr(words, key)} - ids):
             sentences.append(
                 f"wholesale.{key} in source.toml: {missing} of the ids {'is' if missing == 1 else 'are'} no customer's."
             )

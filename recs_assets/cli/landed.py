@@ -1,0 +1,56 @@
+"""What a run has landed and what its audit found, told as soon as Dagster knows it."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from recs_assets.defs.dbt import AUDIT
+from recs_assets.defs.gates import LANDING_GATE
+from recs_assets.defs.ingest import raw_key
+from recs_assets.defs.metadata import PERIOD
+from recs_assets.schema import RAW_TABLES
+
+
+class LandedReport:
+    """Collects the events of a run and gives lines for people: the landed tables, the gate, the audit."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, int] = {}
+        self._periods: dict[str, str] = {}
+        self._gates: list[str] = []
+
+    def read(self, event: dg.DagsterEvent) -> list[str]:
+        """The lines that this event completes; none in most cases."""
+        if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION:
+            return self._read_asset(event.step_materialization_data.materialization)
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            check = event.asset_check_evaluation_data
+            if event.step_key == LANDING_GATE:
+                self._gates.append(f"Gate {check.check_name}: {check.description}")
+            return []
+        if event.event_type == dg.DagsterEventType.STEP_SUCCESS and event.step_key == LANDING_GATE:
+            return [*self.tables(), *self._gates]
+        return []
+
+    def _read_asset(self, asset: dg.AssetMaterialization) -> list[str]:
+        metadata = {name: value.value for name, value in asset.metadata.items()}
+        if AUDIT in metadata:
+            return [f"Audit: {sentence}" for sentence in metadata[AUDIT]]
+        for table in RAW_TABLES:
+            if asset.asset_key == raw_key(table):
+                self._rows[table] = metadata["dagster/row_count"]
+                if PERIOD in metadata:
+                    self._periods[table] = metadata[PERIOD]
+        return []
+
+    def tables(self) -> list[str]:
+        """One line per landed table with rows, and one that names the empty ones."""
+        width = max(map(len, self._rows), default=0)
+        lines = ["Landed:"]
+        for table, count in self._rows.items():
+            if count:
+                period = f"  {self._periods[table]}" if table in self._periods else ""
+                lines.append(f"  {table:<{width}} {count:>11,} rows{period}")
+        if empty := [table for table, count in self._rows.items() if not count]:
+            lines.append(f"  no rows of {', '.join(empty)}")
+        return lines

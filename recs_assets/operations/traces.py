@@ -1,0 +1,215 @@
+"""Find every trace of a customer in the files that are kept, by value and in their bytes."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import SecretStr
+
+from recs_assets.delivery import hash_addresses
+from recs_assets.schema import WarehouseError
+from recs_assets.store.snapshots import rejected_rows
+from recs_assets.store.warehouse import Warehouse
+
+# A shorter id occurs by chance: some 3 bytes long ones are in any file of 16 MB.
+PLAIN_BYTES = 6
+# Folders of text that runs wrote about rows; in other texts a number is a count or a setting.
+RECORDS = {"logs", "quality", "storage"}
+# Of Dagster's tables, those that hold what steps said.
+EVENT_TABLES = ("event_logs", "asset_keys")
+BINARY = {".duckdb", ".parquet", ".db", ".npz", ".png", ".index", ".msgpack", ".gpickle"}
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a customer can be found by.
+
+    Attributes:
+        customer_id: the id.
+        emails: addresses in the build files' raw customers that nobody else has.
+        addresses: all of theirs there.
+        hashes: keyed hashes of these, as the email table has them.
+        orders: ids of their orders.
+        plain: the id is long enough, and no part of anybody's or anything's else, to be searched in any bytes.
+    """
+
+    customer_id: str
+    emails: tuple[str, ...]
+    addresses: tuple[str, ...]
+    hashes: tuple[str, ...]
+    orders: tuple[str, ...]
+    plain: bool
+
+    @property
+    def words(self) -> str:
+        """Regular expression (Python's and RE2's) of id, addresses and their hashes as they are written in text."""
+        ids = "|".join(re.escape(spelling) for spelling in _spellings(self.customer_id))
+        own = f"(?:{ids})" if self.plain else rf"(?:^|[^\w-])(?:{ids})(?:[^\w-]|$)"
+        return "|".join([own, *filter(None, [self._addresses])])
+
+    @property
+    def bytes_(self) -> str | None:
+        """What is searched in the bytes of binary files; None where that says nothing."""
+        return self.words if self.plain else self._addresses
+
+    @property
+    def rejected(self) -> str:
+        """SQL condition of the customer's rows of the quarantine."""
+        return rejected_rows(self.customer_id, self.orders, self.bytes_)
+
+    @property
+    def _addresses(self) -> str | None:
+        addresses = [f"(?i:{re.escape(spelling)})" for email in self.emails for spelling in _spellings(email)]
+        return "|".join([*addresses, *self.hashes]) or None
+
+
+def _spellings(text: str) -> list[str]:
+    """A text as it is, and as JSON and HTML write it."""
+    return list(
+        dict.fromkeys(
+            [text, json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1], html.escape(text)]
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Matches in one file: of the id as a customer's, and of id, addresses and hashes anywhere in it."""
+
+    by_value: int
+    elsewhere: int
+
+    @property
+    def count(self) -> int:
+        return self.by_value + self.elsewhere
+
+
+def describe_search(traces: Traces) -> list[str]:
+    """What the search did, for the reader of the manifest."""
+    known = (
+        "every address in raw.customers of the build files that nobody else has, and its keyed hash"
+        if traces.emails
+        else "no address: no build file held one of theirs alone"
+    )
+    return [
+        f"Searched for: the id, {known}; as they are and as JSON and HTML write them.",
+        "DuckDB and Parquet files: every column customer_id by value; the quarantine by the customer and their orders"
+        + ("; every value of every other text column." if traces.plain else "."),
+        "Text files and the cells of Dagster's SQLite databases: "
+        + (
+            "anywhere in them."
+            if traces.plain
+            else "as a whole word, in logs, gate results, step logs and the tables of events only."
+        ),
+        "The bytes of every file, compressed content not unpacked: "
+        + (
+            "id, addresses and hashes."
+            if traces.plain
+            else f"addresses only, as they are and hashed; the id has fewer than {PLAIN_BYTES} bytes or is part of another id, "
+            "so that its bytes prove nothing."
+        ),
+    ]
+
+
+def load_traces(warehouse: Warehouse, customer_id: str, hash_key: SecretStr) -> Traces:
+    """What the build files know of a customer, with the hashes of their addresses."""
+    emails, shared, orders, others = warehouse.personal(customer_id)
+    key = hash_key.get_secret_value().encode()
+    plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
+    own = tuple(sorted(emails))
+    hashes = tuple(hash_addresses(own, key))
+    return Traces(customer_id, own, tuple(sorted(emails | shared)), hashes, tuple(sorted(orders)), plain)
+
+
+def search_files(places: list[Path], traces: Traces, warehouse: Warehouse) -> tuple[dict[Path, Matches], int]:
+    """The files that hold the customer, and how many were searched. Reads only."""
+    files = sorted(
+        {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
+    )
+    matches = {path: _search_file(path, traces, warehouse) for path in files}
+    return {path: match for path, match in matches.items() if match.count}, len(files)
+
+
+def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
+    """Matches in one file, by value where its format is known and in its bytes."""
+    by_value, elsewhere = 0, 0
+    if path.suffix == ".duckdb":
+        words = traces.words if traces.plain else None
+        by_value, elsewhere = warehouse.occurrences(path, traces.customer_id, traces.rejected, words)
+    elif path.suffix == ".parquet":
+        by_value, elsewhere = _in_parquet(path, traces)
+    elif path.suffix == ".db":
+        elsewhere = sum(1 for _ in _matching_rows(path, traces))
+    elif path.suffix == ".jsonl":
+        key = json.dumps({"customer_id": traces.customer_id})[1:-1]
+        by_value = len(re.findall(re.escape(key).encode(), path.read_bytes()))
+    text = path.suffix not in BINARY and RECORDS & set(path.parts)
+    expression = traces.words if text else traces.bytes_
+    if expression is not None:
+        elsewhere += len(re.findall(expression.encode(), path.read_bytes()))
+    return Matches(by_value, elsewhere)
+
+
+def _in_parquet(path: Path, traces: Traces) -> tuple[int, int]:
+    """Rows with the id as the customer's, and other texts that name them."""
+    table = pq.read_table(path)
+    by_value, elsewhere = 0, 0
+    words = re.compile(traces.words)
+    for name in table.column_names:
+        if name == "customer_id":
+            by_value += sum(value == traces.customer_id for value in table[name].to_pylist())
+        elif traces.plain and pa.types.is_string(table[name].type):
+            elsewhere += sum(
+                value is not None and words.search(value) is not None
+                for value in table[name].unique().to_pylist()
+            )
+    return by_value, elsewhere
+
+
+def _matching_rows(path: Path, traces: Traces) -> Iterator[tuple[str, int]]:
+    """Table and rowid of every row of an SQLite database with a matching text."""
+    words = re.compile(traces.words)
+    log = Path(f"{path}-wal")
+    # A database in which nothing waits to be written is opened without making files beside it.
+    quiet = not log.exists() or not log.stat().st_size
+    address = f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if quiet else ''}"
+    with closing(sqlite3.connect(address, uri=True, timeout=30)) as connection:
+        tables = [
+            name
+            for (name,) in connection.execute(
+                "select name from sqlite_master where type = 'table' order by 1"
+            )
+            if traces.plain or name in EVENT_TABLES
+        ]
+        for table in tables:
+            for rowid, *cells in connection.execute(f'select rowid, * from "{table}"'):
+                texts = [cell for cell in cells if isinstance(cell, str)]
+                if any(words.search(text) for text in texts):
+                    yield table, rowid
+
+
+def purge_sqlite(path: Path, traces: Traces) -> int:
+    """Delete matching rows and write the file again, so that no freed page holds them."""
+    try:
+        rows = list(_matching_rows(path, traces))
+        with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
+            connection.execute("pragma secure_delete = on")
+            for table, rowid in rows:
+                connection.execute(f'delete from "{table}" where rowid = ?', [rowid])
+            connection.execute("vacuum")
+            connection.execute("pragma wal_checkpoint(truncate)")
+    except sqlite3.Error as error:
+        raise WarehouseError(
+            f"{path} cannot be written ({error}): stop Dagster's web server and daemon, then forget the "
+            "customer again."
+        ) from error
+    return len(rows)
