@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from recs_assets.__main__ import main
+from recs_assets.cli.main import main
 from recs_assets.store.warehouse import Warehouse
 
 WEEK = date(2024, 3, 4)

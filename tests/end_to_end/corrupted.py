@@ -2,7 +2,7 @@
 
 import sys
 
-from recs_assets.__main__ import main
+from recs_assets.cli.main import main
 from recs_assets.ranking.ranker import Ranker
 
 fit = Ranker.fit

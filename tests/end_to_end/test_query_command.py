@@ -14,8 +14,8 @@ import pytest
 import recs_assets
 from helpers import shops
 from recs_assets import training
-from recs_assets.__main__ import main
 from recs_assets.arrays import is_stored
+from recs_assets.cli.main import main
 from recs_assets.schema import RecsError
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training import cache

@@ -14,7 +14,7 @@ import pytest
 from benchmarks.reasons import check
 from helpers import shops
 from helpers.shops import Home
-from recs_assets.__main__ import main
+from recs_assets.cli.main import main
 from recs_assets.exports.jsonl import lookup
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.store.warehouse import Warehouse
@@ -105,13 +105,27 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
         "Look at:   ",
     ):
         assert re.search(f"^{start}", out, flags=re.MULTILINE), start
-    assert "| popularity |" in out
+    # What was landed, and how its rows were judged, is said as soon as it is known.
+    assert re.search(r"^Landed:\n  customers +40 rows  \d{4}-\d\d-\d\d to ", out, flags=re.MULTILINE)
+    assert "Gate freshness: " in out
+    assert re.search(r"^Audit: \d+ of \d+ rows are in quarantine", out, flags=re.MULTILINE)
+    first_list = re.search(r"^\[ *\d+/\d+\] recommenders__", out, flags=re.MULTILINE).start()
+    assert out.index("Landed:") < out.index("Audit: ") < first_list
     assert len(re.findall(r"^  slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
     assert (
         "Consent:   Of 4 withdrawals 4 match a customer, 0 are of people who are gone, 0 match no customer."
     ) in out
     assert re.search(r"^\[47/47\] exports__\w+ done in", out, flags=re.MULTILINE)
     assert weekly.ran[WEEK].err == ""
+
+
+def test_the_summary_shows_the_evaluation_when_asked(
+    weekly: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("RECS_HOME", str(weekly.path))
+    monkeypatch.setenv("RECS_DATA", str(shops.TINY))
+    assert main(["summary", "--evaluation"]) == 0
+    assert "| popularity |" in capsys.readouterr().out
 
 
 # -- tables ---------------------------------------------------------------------------------
