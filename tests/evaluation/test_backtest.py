@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from helpers.known import known_of
 from recs_assets.evaluation.backtest import Fold, backtest, pooled
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED
-from recs_assets.known.interactions import Events, Known
+from recs_assets.known.interactions import Known
 
 MAP = BOOTSTRAPPED.index(("map", 12))
 
@@ -20,16 +21,14 @@ def lists(*rows: tuple[int, int, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["customer", "product", "rank"])
 
 
-def known_of(customers: list[str]) -> Known:
+def quiet_shop(customers: list[str]) -> Known:
     """Two products, and nobody has bought anything yet: no truth is a repeat."""
-    whole, real = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
-    events = Events(whole, whole, whole, whole, np.empty(0, dtype=np.int8), real, real)
     products = pd.DataFrame({"product_id": ["a", "b"], "available": True})
-    return Known(date(2024, 3, 4), pd.DataFrame({"customer_id": customers}), products, events)
+    return known_of(date(2024, 3, 4), pd.DataFrame({"customer_id": customers}), products)
 
 
 def fold(customers: list[str], truth: list[list[int]], models: dict[str, pd.DataFrame]) -> Fold:
-    known = known_of(customers)
+    known = quiet_shop(customers)
     return Fold(
         known,
         sparse.csr_matrix(np.array(truth, dtype=np.float32)),

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from helpers.known import known_of
 from recs_assets.evaluation import evaluate as evaluation
-from recs_assets.known.interactions import Events, Known
 
 AS_OF, ANCHOR = date(2017, 1, 30), date(2017, 1, 2)
 
@@ -18,21 +18,9 @@ def shop():
     Known: 1 bought p0; 2 bought p0 (4 orders); 3 bought p1 (12 orders).
     """
     orders = [(1, 0), *[(2, 0)] * 4, *[(3, 1)] * 12]
-    customer, product = (np.array(column, dtype=np.int32) for column in zip(*orders, strict=True))
-    n = len(orders)
-    day = np.full(n, (ANCHOR - date(1970, 1, 1)).days - 10, dtype=np.int32)
-    events = Events(
-        customer=customer,
-        product=product,
-        basket=np.arange(n, dtype=np.int32),
-        day=day,
-        kind=np.zeros(n, dtype=np.int8),
-        quantity=np.ones(n, dtype=np.float32),
-        weight=np.ones(n, dtype=np.float32),
-    )
     customers = pd.DataFrame({"customer_id": [f"c{number}" for number in range(5)]})
     products = pd.DataFrame({"product_id": list("abcd"), "available": True})
-    return Known(as_of=ANCHOR, customers=customers, products=products, events=events)
+    return known_of(ANCHOR, customers, products, [(*order, 10, "purchase") for order in orders])
 
 
 # 0 buys p0; 1 buys p0 (again) and p1 (new); 2 buys p0 (again); 3 buys p3 (new); 4 nothing.
@@ -159,18 +147,9 @@ def test_diversity_over_facets():
 def test_product_ages():
     # Anchor 2017-01-02 is a Monday; first sold 27, 28, 90 and 91 days before it, and never.
     ages = [27, 28, 90, 91]
-    day = (ANCHOR - date(1970, 1, 1)).days - np.array(ages, dtype=np.int32)
-    events = Events(
-        customer=np.zeros(4, dtype=np.int32),
-        product=np.arange(4, dtype=np.int32),
-        basket=np.arange(4, dtype=np.int32),
-        day=day,
-        kind=np.zeros(4, dtype=np.int8),
-        quantity=np.ones(4, dtype=np.float32),
-        weight=np.ones(4, dtype=np.float32),
-    )
     products = pd.DataFrame({"product_id": list("abcde"), "available": True})
-    known = Known(as_of=ANCHOR, customers=shop().customers, products=products, events=events)
+    sold = [(0, product, age, "purchase") for product, age in enumerate(ages)]
+    known = known_of(ANCHOR, shop().customers, products, sold)
     named = [evaluation.AGES[number] for number in evaluation.age_segments(known)]
     assert named == ["0-3w", "4-12w", "4-12w", "13w+", "unsold"]
 

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 import redis
 
-from helpers.servers import Cut, Server, wait_until
+from helpers.servers import Cut, Server, find_program, wait_until
 from recs_assets.exports import postgres_cache, redis_cache
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.servers import server_caches
@@ -237,17 +237,29 @@ def test_a_reader_that_holds_the_table_makes_the_export_fail_not_the_storefront(
     assert postgres.everybody(rows("old")) == {"old"}
 
 
+# The server finds a row too long while it reads the copy.
+LIMIT_ROWS = """
+create function storefront.limit_rows() returns event_trigger language plpgsql as $$
+declare created record;
+begin
+    for created in select object_identity from pg_event_trigger_ddl_commands() where object_type = 'table' loop
+        execute format('alter table %s add check (length(recommendations::text) < 700)', created.object_identity);
+    end loop;
+end $$;
+create event trigger limit_rows on ddl_command_end when tag in ('CREATE TABLE')
+execute function storefront.limit_rows();
+"""
+
+
 def test_an_error_of_postgres_quotes_no_row(postgres: House) -> None:
     with psycopg.connect(postgres.server.url, autocommit=True) as admin:
-        # The server finds the row too long for it while it reads the copy.
-        admin.execute("create domain storefront.json as text check (length(value) < 700)")
-        admin.execute("alter role shop set search_path = storefront, pg_catalog")
+        admin.execute(LIMIT_ROWS)
         try:
             with pytest.raises(ExportError) as error:
                 postgres.publish(rows("new", wide=400), postgres.server.url, as_of=SECOND, run_id="run-2")
         finally:
-            admin.execute("alter role shop reset search_path")
-            admin.execute("drop domain storefront.json")
+            admin.execute("drop event trigger limit_rows")
+            admin.execute("drop function storefront.limit_rows()")
     assert "violates check constraint" in str(error.value)
     assert "COPY" not in str(error.value)
     assert "Ägäis" not in str(error.value)
@@ -263,3 +275,16 @@ def test_only_what_has_an_address_is_made(redis_server: Server) -> None:
     assert found["redis_cache"].purge("c5") == 1
     assert found["redis_cache"].count("c5") == 0
     wait_until(lambda: in_redis(redis_server).left_over() == [])
+
+
+def test_without_a_server_tests_are_skipped_and_fail_where_it_is_required(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentence = "There is no Nonesuch here: neither the wheel nonesuch_wheel nor a program nonesuch-server."
+    wanted = ("Nonesuch", "nonesuch_wheel", "bin/*", "nonesuch-server")
+    monkeypatch.delenv("RECS_TEST_SERVERS", raising=False)
+    with pytest.raises(pytest.skip.Exception, match=sentence):
+        find_program(*wanted)
+    monkeypatch.setenv("RECS_TEST_SERVERS", "required")
+    with pytest.raises(pytest.fail.Exception, match=sentence):
+        find_program(*wanted)

@@ -1,4 +1,4 @@
-"""A builder of small shops from literals, and one small enough to check by hand."""
+"""Builders of `Known` from literals, and a shop small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -81,6 +81,43 @@ def _products(rows: Iterable[tuple]) -> pd.DataFrame:
     return frame.astype({"price": "float64", "available": "bool"})
 
 
+def known_of(
+    as_of: date,
+    customers: pd.DataFrame,
+    products: pd.DataFrame,
+    events: Iterable[tuple[int, int, int, str]] = (),
+    guests: GuestPurchases | None = None,
+) -> Known:
+    """A `Known` of frames and events by code.
+
+    Args:
+        events: (customer, product, days before the anchor, kind), each in a basket of its own and of weight 1,
+            or with a basket and a weight behind these.
+    """
+    anchor = (as_of - date(1970, 1, 1)).days
+    rows = [
+        (anchor - age, customer, product, EVENT_TYPES.index(kind), *(rest or (number, 1.0)))
+        for number, (customer, product, age, kind, *rest) in enumerate(events)
+    ]
+    rows.sort(key=lambda row: row[:3])
+    day, customer, product, kind, basket, weight = zip(*rows, strict=True) if rows else [()] * 6
+    return Known(
+        as_of,
+        customers,
+        products,
+        Events(
+            customer=np.array(customer, dtype=np.int32),
+            product=np.array(product, dtype=np.int32),
+            basket=np.array(basket, dtype=np.int32),
+            day=np.array(day, dtype=np.int32),
+            kind=np.array(kind, dtype=np.int8),
+            quantity=np.ones(len(rows), dtype=np.float32),
+            weight=np.array(weight, dtype=np.float32),
+        ),
+        guests or GuestPurchases(),
+    )
+
+
 def make_known(
     orders: Iterable[tuple[str, str | None, int, list[str]]],
     customers: Iterable[tuple] = CUSTOMERS,
@@ -88,7 +125,7 @@ def make_known(
     events: Iterable[tuple[str, str, int, str, float]] = (),
     as_of: date = AS_OF,
 ) -> Known:
-    """A `Known` from literals.
+    """A `Known` by ids.
 
     Args:
         orders: (order, customer_id, days before the anchor, product_ids); a repeated product is a
@@ -99,30 +136,25 @@ def make_known(
         as_of: the anchor.
     """
     customers, products = _customers(customers), _products(products)
-    numbers: dict[str, int] = {}
-    rows = [
-        (customer, product, numbers.setdefault(order, len(numbers)), age, "purchase", 1.0)
-        for order, customer, age, lines in orders
-        for product in lines
-    ] + [(customer, product, -1, age, kind, weight) for customer, product, age, kind, weight in events]
-    anchor = (as_of - date(1970, 1, 1)).days
-    guests = [row for row in rows if row[0] is None]
-    rows = [row for row in rows if row[0] is not None]
     customer_codes = {name: code for code, name in enumerate(customers["customer_id"])}
     product_codes = {name: code for code, name in enumerate(products["product_id"])}
-    columns = [
-        np.asarray([customer_codes[row[0]] for row in rows], dtype=np.int32),
-        np.asarray([product_codes[row[1]] for row in rows], dtype=np.int32),
-        np.asarray([row[2] for row in rows], dtype=np.int32),
-        np.asarray([anchor - row[3] for row in rows], dtype=np.int32),
-        np.asarray([EVENT_TYPES.index(row[4]) for row in rows], dtype=np.int8),
-        np.ones(len(rows), dtype=np.float32),
-        np.asarray([row[5] for row in rows], dtype=np.float32),
+    baskets: dict[str, int] = {}
+    lines = [
+        (customer, product_codes[product], age, baskets.setdefault(order, len(baskets)))
+        for order, customer, age, ids in orders
+        for product in ids
     ]
-    order = np.lexsort((columns[1], columns[0], columns[3]))
-    bought = GuestPurchases(
-        np.asarray([product_codes[row[1]] for row in guests], dtype=np.int32),
-        np.asarray([row[2] for row in guests], dtype=np.int32),
-        np.asarray([anchor - row[3] for row in guests], dtype=np.int32),
+    rows = [
+        (customer_codes[customer], product, age, "purchase", basket, 1.0)
+        for customer, product, age, basket in lines
+        if customer is not None
+    ]
+    rows += [
+        (customer_codes[customer], product_codes[product], age, kind, -1, weight)
+        for customer, product, age, kind, weight in events
+    ]
+    anchor = (as_of - date(1970, 1, 1)).days
+    guests = [(product, basket, anchor - age) for customer, product, age, basket in lines if customer is None]
+    return known_of(
+        as_of, customers, products, rows, GuestPurchases(*np.array(guests, dtype=np.int32).reshape(-1, 3).T)
     )
-    return Known(as_of, customers, products, Events(*(column[order] for column in columns)), bought)

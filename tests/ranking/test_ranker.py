@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from helpers.ranking import FEATURES, config, market
 from recs_assets.files import seal, unseal
 from recs_assets.ranking.ranker import (
     Ranker,
-    RankerConfig,
     load_config,
     negative_rate,
     sample_negatives,
@@ -16,24 +16,6 @@ from recs_assets.ranking.ranker import (
 from recs_assets.schema import ArtefactError, NotFittedError, SettingsError
 
 ANCHOR = date(2024, 3, 4)
-FEATURES = ("product_price", "als_score", "rrf")
-
-
-def config(**changes):
-    trees = {**load_config().trees.model_dump(), "min_data_in_leaf": 20, "num_leaves": 7}
-    return RankerConfig.model_validate(
-        {**load_config().model_dump(), "max_rounds": 60, "patience": 5, "trees": trees, **changes}
-    )
-
-
-def market(seed=0, customers=200, each=20):
-    """Purchases follow the second feature; the third is noise, the first sometimes unknown."""
-    rng = np.random.default_rng(seed)
-    size = customers * each
-    X = rng.normal(size=(size, 3)).astype(np.float32)
-    y = (rng.random(size) < 1 / (1 + np.exp(2 - 1.5 * X[:, 1]))).astype(np.int8)
-    X[rng.random(size) < 0.2, 0] = np.nan
-    return X, y, np.repeat(np.arange(customers), each)
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from test_ranker import FEATURES, config, market
 
+from helpers.ranking import FEATURES, config, market
 from recs_assets.ranking.candidates import merge
 from recs_assets.ranking.features import selected, source_frame
 from recs_assets.ranking.ranker import Ranker, RankerConfig, load_config

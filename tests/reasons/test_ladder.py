@@ -1,4 +1,3 @@
-from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
@@ -6,81 +5,10 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, Events, Known
+from helpers.reasons import AS_OF, EVENTS, PRODUCTS, VIEW, Led, day, shop
+from recs_assets.known.interactions import PURCHASE
 from recs_assets.reasons import ladder as reasons
 from recs_assets.reasons.sentences import Sentences
-
-AS_OF = date(2017, 1, 2)
-VIEW = EVENT_TYPES.index("view")
-
-
-def day(text):
-    return (date.fromisoformat(text) - date(1970, 1, 1)).days
-
-
-def shop(products, events, customers=6):
-    """`products`: (name, category); `events`: (customer, product, date, kind), one basket each."""
-    customer, product, when, kind = (np.array(column) for column in zip(*events, strict=True))
-    days = np.array([day(text) for text in when], dtype=np.int32)
-    order = np.lexsort((product, customer, days))
-    return Known(
-        as_of=AS_OF,
-        customers=pd.DataFrame({"customer_id": [f"c{number}" for number in range(customers)]}),
-        products=pd.DataFrame(
-            {
-                "product_id": [f"id{number}" for number in range(len(products))],
-                "name": [name for name, _ in products],
-                "category": [category for _, category in products],
-                "available": True,
-            }
-        ),
-        events=Events(
-            customer=customer[order].astype(np.int32),
-            product=product[order].astype(np.int32),
-            basket=np.arange(len(order), dtype=np.int32),
-            day=days[order],
-            kind=kind[order].astype(np.int8),
-            quantity=np.ones(len(order), dtype=np.float32),
-            weight=np.ones(len(order), dtype=np.float32),
-        ),
-    )
-
-
-# p0 pizza: 0 on two days (and twice on one of them). p1 brie: 1 long ago. p2 milk: popular, 2-4 recently.
-# p3 cola: viewed by 1. p4 nameless: 1. p5 gouda: never sold. p6 without category: never sold.
-PRODUCTS = [
-    ("FROZEN PIZZA", "FROZEN"),
-    ("BRIE", "CHEESE"),
-    ("MILK", "DAIRY"),
-    ("COLA", "DRINKS"),
-    (None, "SNACKS"),
-    ("GOUDA", "CHEESE"),
-    ("THING", None),
-]
-EVENTS = [
-    (0, 0, "2016-12-05", PURCHASE),
-    (0, 0, "2016-12-12", PURCHASE),
-    (0, 0, "2016-12-12", PURCHASE),
-    (1, 1, "2015-12-12", PURCHASE),
-    (1, 3, "2016-12-30", VIEW),
-    (1, 4, "2016-06-01", PURCHASE),
-    (2, 2, "2016-12-20", PURCHASE),
-    (3, 2, "2016-12-21", PURCHASE),
-    (4, 2, "2016-12-22", PURCHASE),
-]
-
-
-class Led:
-    """A fitted recommender as far as reasons know it."""
-
-    def __init__(self, because):
-        self.table = because
-
-    def because(self, customers, products):
-        return np.array(
-            [self.table.get((int(c), int(p)), -1) for c, p in zip(customers, products, strict=True)],
-            dtype=np.int32,
-        )
 
 
 def explain(rows, recommenders=None, known=None):

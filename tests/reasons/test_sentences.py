@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from test_ladder import EVENTS, PRODUCTS, Led, day, shop
 
+from helpers.reasons import EVENTS, PRODUCTS, Led, day, shop
 from recs_assets.reasons import ladder as reasons
 from recs_assets.reasons.sentences import FOLDER, PLACEHOLDERS, Sentences
 from recs_assets.schema import SettingsError

@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from recs_assets.known.interactions import EVENT_TYPES, Events, Known
+from helpers.known import known_of
+from recs_assets.known.interactions import EVENT_TYPES
 from recs_assets.rules import pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
@@ -35,11 +36,11 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
 
     n = 8 * customers
     customer, product = pairs(n)
-    day = np.sort(ANCHOR - rng.integers(1, 60, n))
-    kind = rng.choice([EVENT_TYPES.index("purchase"), EVENT_TYPES.index("view")], n, p=[0.7, 0.3])
-    known = Known(
-        as_of=AS_OF,
-        customers=pd.DataFrame(
+    age = rng.integers(1, 60, n)
+    kind = rng.choice(["purchase", "view"], n, p=[0.7, 0.3])
+    known = known_of(
+        AS_OF,
+        pd.DataFrame(
             {
                 "customer_id": [f"c{number:03d}" for number in range(customers)],
                 "email_eligible": pd.array(
@@ -48,7 +49,7 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
                 "segment": pd.Series(rng.choice(["s", "t", None], customers), dtype="str"),
             }
         ),
-        products=pd.DataFrame(
+        pd.DataFrame(
             {
                 "product_id": [f"p{number:03d}" for number in range(n_products)],
                 # Some titles stand twice, in another case and with other blanks.
@@ -64,15 +65,7 @@ def generated(seed, n_products=60, customers=CUSTOMERS):
                 "available": rng.random(n_products) < 0.9,
             }
         ),
-        events=Events(
-            customer=customer.astype(np.int32),
-            product=product.astype(np.int32),
-            basket=np.arange(n, dtype=np.int32),
-            day=day.astype(np.int32),
-            kind=kind.astype(np.int8),
-            quantity=np.ones(n, dtype=np.float32),
-            weight=np.ones(n, dtype=np.float32),
-        ),
+        zip(customer, product, age, kind, strict=True),
     )
 
     def some(n):

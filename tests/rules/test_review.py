@@ -1,8 +1,8 @@
 """What a campaign's rules ask for and the shop does not have is said in one sentence each."""
 
 import pytest
-from test_rules import N, floats, make_known, make_rules, ranked, sent
 
+from helpers.rules import N, floats, make_known, make_rules, ranked, sent
 from recs_assets.rules.config import ItemRules, Pin, SegmentRules, Slots
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import limits_in_force, select

@@ -9,10 +9,10 @@ import pytest
 from pydantic import ValidationError
 from scipy import sparse
 
+from helpers.rules import ANCHOR, N, flags, floats, lists, make_known, make_rules, pairs, ranked, sent
 from recs_assets.config import read_yaml
-from recs_assets.known.interactions import EVENT_TYPES, Events, Known
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
-from recs_assets.rules.context import Contacts, Context, RulesError, Sends
+from recs_assets.rules.context import Contacts, Context, RulesError
 from recs_assets.rules.items import NAMES
 from recs_assets.rules.naming import nameable
 from recs_assets.rules.neighbours import find_alike, kept_neighbours
@@ -23,112 +23,6 @@ from recs_assets.rules.rehearsal import open_to_all, rehearsed
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.rules.storefront import Storefront
 from recs_assets.settings import PROJECT_ROOT
-
-AS_OF = date(2024, 3, 4)  # a Monday
-ANCHOR = (AS_OF - date(1970, 1, 1)).days
-N = 6
-
-OFF = {
-    "sensitive": False, "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
-    "not_rejected": False, "one_per_parent": False, "one_per_title": False, "max_per_category": None,
-    "k": 2, "mmr_lambda": 1.0, "discovery_share": 0.0, "max_repeat": None, "ladder": (),
-}  # fmt: skip
-
-
-def make_rules(segments=None, **changes):
-    values = OFF | changes
-    parts = {
-        name: model(**{key: value for key, value in values.items() if key in model.model_fields})
-        for name, model in (("eligibility", Eligibility), ("items", ItemRules), ("slots", Slots))
-    }
-    return Rules(**parts, segments=segments or {})
-
-
-def make_known(
-    purchases=(),
-    customers=1,
-    categories=(None,) * N,
-    brands=None,
-    prices=None,
-    unavailable=(),
-    segments=None,
-    events=(),
-    as_of=AS_OF,
-    names=None,
-):
-    """`purchases`: (customer, product, days before the anchor); `events` the same and the kind."""
-    n = len(categories)
-    anchor = (as_of - date(1970, 1, 1)).days
-    rows = sorted(
-        (anchor - age, c, p, kind)
-        for c, p, age, kind in [*((*row, "purchase") for row in purchases), *events]
-    )
-    day, customer, product = (np.array([row[i] for row in rows], dtype=np.int32) for i in range(3))
-    return Known(
-        as_of=as_of,
-        customers=pd.DataFrame(
-            {
-                "customer_id": [f"c{number:03d}" for number in range(customers)],
-                "email_eligible": True,
-                "country": pd.Series([None] * customers, dtype="str"),
-                "segment": pd.Series(segments or [None] * customers, dtype="str"),
-            }
-        ),
-        products=pd.DataFrame(
-            {
-                "product_id": [f"p{number:03d}" for number in range(n)],
-                "name": pd.Series(names or [f"thing {number}" for number in range(n)], dtype="str"),
-                "category": pd.Series(list(categories), dtype="str"),
-                "brand": pd.Series(list(brands or [None] * n), dtype="str"),
-                "price": pd.Series(list(prices or [1.0] * n), dtype="float64"),
-                "available": [number not in unavailable for number in range(n)],
-            }
-        ),
-        events=Events(
-            customer=customer,
-            product=product,
-            basket=np.arange(len(rows), dtype=np.int32),
-            day=day,
-            kind=np.array([EVENT_TYPES.index(row[3]) for row in rows], dtype=np.int8),
-            quantity=np.ones(len(rows), dtype=np.float32),
-            weight=np.ones(len(rows), dtype=np.float32),
-        ),
-    )
-
-
-def ranked(lists, p_purchase=None):
-    """Scores 1, 1/2, 1/3, ... per customer."""
-    rows = [(c, p, 1 / rank) for c, products in lists.items() for rank, p in enumerate(products, 1)]
-    frame = pd.DataFrame(rows, columns=["customer", "product", "score"])
-    frame = frame.astype({"customer": np.int32, "product": np.int32, "score": np.float32}).assign(
-        source="als"
-    )
-    return frame if p_purchase is None else frame.assign(p_purchase=p_purchase)
-
-
-def pairs(*products, n=N, customers=1):
-    """csr with entries for customer 0."""
-    return sparse.csr_matrix(
-        (np.ones(len(products)), (np.zeros(len(products), int), list(products))), shape=(customers, n)
-    )
-
-
-def sent(*rows):
-    """(customer, product, days before the anchor)."""
-    customer, product, age = (np.array(column) for column in zip(*rows, strict=True))
-    return Sends(customer, product, ANCHOR - age)
-
-
-def lists(selection):
-    return selection.rows.groupby("customer")["product"].apply(list).to_dict() if len(selection.rows) else {}
-
-
-def flags(*values, rest=True):
-    return np.array([*values, *[rest] * (N - len(values))])
-
-
-def floats(*values, rest=np.nan):
-    return np.array([*values, *[rest] * (N - len(values))], dtype=float)
 
 
 def goods(never_offer=(), never_discover=(), never_cite=(), no_counts=(), topic=0):

@@ -1,0 +1,103 @@
+"""A shop of numbered products for the tests of rules, and what rules are given."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from helpers.known import known_of
+from recs_assets.rules.config import Eligibility, ItemRules, Rules, Slots
+from recs_assets.rules.context import Sends
+
+AS_OF = date(2024, 3, 4)  # a Monday
+ANCHOR = (AS_OF - date(1970, 1, 1)).days
+N = 6
+
+OFF = {
+    "sensitive": False, "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
+    "not_rejected": False, "one_per_parent": False, "one_per_title": False, "max_per_category": None,
+    "k": 2, "mmr_lambda": 1.0, "discovery_share": 0.0, "max_repeat": None, "ladder": (),
+}  # fmt: skip
+
+
+def make_rules(segments=None, **changes):
+    values = OFF | changes
+    parts = {
+        name: model(**{key: value for key, value in values.items() if key in model.model_fields})
+        for name, model in (("eligibility", Eligibility), ("items", ItemRules), ("slots", Slots))
+    }
+    return Rules(**parts, segments=segments or {})
+
+
+def make_known(
+    purchases=(),
+    customers=1,
+    categories=(None,) * N,
+    brands=None,
+    prices=None,
+    unavailable=(),
+    segments=None,
+    events=(),
+    as_of=AS_OF,
+    names=None,
+):
+    """`purchases`: (customer, product, days before the anchor); `events` the same and the kind."""
+    n = len(categories)
+    return known_of(
+        as_of,
+        pd.DataFrame(
+            {
+                "customer_id": [f"c{number:03d}" for number in range(customers)],
+                "email_eligible": True,
+                "country": pd.Series([None] * customers, dtype="str"),
+                "segment": pd.Series(segments or [None] * customers, dtype="str"),
+            }
+        ),
+        pd.DataFrame(
+            {
+                "product_id": [f"p{number:03d}" for number in range(n)],
+                "name": pd.Series(names or [f"thing {number}" for number in range(n)], dtype="str"),
+                "category": pd.Series(list(categories), dtype="str"),
+                "brand": pd.Series(list(brands or [None] * n), dtype="str"),
+                "price": pd.Series(list(prices or [1.0] * n), dtype="float64"),
+                "available": [number not in unavailable for number in range(n)],
+            }
+        ),
+        [*((*row, "purchase") for row in purchases), *events],
+    )
+
+
+def ranked(lists, p_purchase=None):
+    """Scores 1, 1/2, 1/3, ... per customer."""
+    rows = [(c, p, 1 / rank) for c, products in lists.items() for rank, p in enumerate(products, 1)]
+    frame = pd.DataFrame(rows, columns=["customer", "product", "score"])
+    frame = frame.astype({"customer": np.int32, "product": np.int32, "score": np.float32}).assign(
+        source="als"
+    )
+    return frame if p_purchase is None else frame.assign(p_purchase=p_purchase)
+
+
+def pairs(*products, n=N, customers=1):
+    """csr with entries for customer 0."""
+    return sparse.csr_matrix(
+        (np.ones(len(products)), (np.zeros(len(products), int), list(products))), shape=(customers, n)
+    )
+
+
+def sent(*rows):
+    """(customer, product, days before the anchor)."""
+    customer, product, age = (np.array(column) for column in zip(*rows, strict=True))
+    return Sends(customer, product, ANCHOR - age)
+
+
+def lists(selection):
+    return selection.rows.groupby("customer")["product"].apply(list).to_dict() if len(selection.rows) else {}
+
+
+def flags(*values, rest=True):
+    return np.array([*values, *[rest] * (N - len(values))])
+
+
+def floats(*values, rest=np.nan):
+    return np.array([*values, *[rest] * (N - len(values))], dtype=float)
