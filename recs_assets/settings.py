@@ -50,11 +50,11 @@ class Settings(BaseSettings):
     source: str = Field(
         "auto",
         pattern=r"^[a-z][a-z0-9_]*$",
-        description="Folder of SQL that reshapes the files, of `RECS_SHOPS` or `recs_assets/sources/`; `auto` picks the one whose files are there.",
+        description="Name of the shop, a folder of `RECS_SHOPS` or `recs_assets/shops/`, or `canonical`; `auto` picks the one whose files are there.",
     )
     shops: Path | None = Field(
         None,
-        description="The deployment's own folders of SQL, `<name>/source.toml` in each; default: only those that come with the code.",
+        description="The deployment's own shops, a folder `<name>/` with `source.toml` each (docs/sources.md); default: only those that come with the code.",
     )
     home: Path = Field(
         PROJECT_ROOT / ".recs",
@@ -76,13 +76,13 @@ class Settings(BaseSettings):
     )
     schedule: str = Field("0 6 * * 1", description="Cron of the weekly run, in the shop's time zone.")
     seed: int = Field(20_240_101, description="Seed of everything that draws random numbers.")
-    campaigns: Path = Field(
-        PROJECT_ROOT / "recs_assets" / "campaigns",
-        description="Folder of campaign files, one YAML file each; default: those that are shipped.",
+    campaigns: Path | None = Field(
+        None,
+        description="Folder of campaign files, one YAML file each; default: `campaigns/` of the shop's folder, else those that are shipped.",
     )
     texts: Path | None = Field(
         None,
-        description="Folder of YAML files with the shop's own sentences, one per language (docs/campaigns.md); default: the shipped ones.",
+        description="Folder of YAML files with the shop's own sentences, one per language (docs/campaigns.md); default: `texts/` of the shop's folder, else the shipped ones.",
     )
     locale: str | None = Field(
         None,
@@ -117,17 +117,17 @@ class Settings(BaseSettings):
     max_quarantined_share: float = Field(
         0.02, ge=0, le=1, description="A raw table with a larger share of rejected rows fails the run."
     )
-    gates: Path = Field(
-        PROJECT_ROOT / "recs_assets" / "gates.yaml",
-        description="File of the thresholds that decide whether a week may be published (docs/gates.md).",
+    gates: Path | None = Field(
+        None,
+        description="File of the thresholds that decide whether a week may be published (docs/gates.md); default: `gates.yaml` of the shop's folder, else the shipped one.",
     )
-    sensitive: Path = Field(
-        PROJECT_ROOT / "recs_assets" / "rules" / "sensitive.yaml",
-        description="File of the sensitive goods: by which words they are known, and how quiet lists are about them (docs/sensitive.md).",
+    sensitive: Path | None = Field(
+        None,
+        description="File of the sensitive goods: by which words they are known, and how quiet lists are about them (docs/sensitive.md); default: `sensitive.yaml` of the shop's folder, else the shipped one.",
     )
-    storefront: Path = Field(
-        PROJECT_ROOT / "recs_assets" / "rules" / "storefront.yaml",
-        description="File of the rules for lists that the shop's own pages show (docs/campaigns.md).",
+    storefront: Path | None = Field(
+        None,
+        description="File of the rules for lists that the shop's own pages show (docs/campaigns.md); default: `storefront.yaml` of the shop's folder, else the shipped one.",
     )
     gate_override: str | None = Field(
         None,

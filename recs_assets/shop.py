@@ -28,6 +28,15 @@ RANKER = load_config()
 
 # Beside the build files: the week of the first order, with the fingerprint of the files that said so.
 FIRST_WEEK = "first_week.json"
+PACKAGE = Path(__file__).parent
+# What a shop may say otherwise than the code does, by setting: where what is shipped lies.
+SHIPPED = {
+    "campaigns": PACKAGE / "campaigns",
+    "gates": PACKAGE / "gates.yaml",
+    "sensitive": PACKAGE / "rules" / "sensitive.yaml",
+    "storefront": PACKAGE / "rules" / "storefront.yaml",
+    "texts": PACKAGE / "reasons" / "sentences",
+}
 # Of a shop whose orders nobody can read yet.
 FALLBACK_WEEK = date(2016, 1, 4)
 
@@ -70,25 +79,37 @@ class Shop:
     def horizon_days(self) -> int:
         return self.settings.horizon_days or self.source.horizon_days
 
+    def path(self, setting: str) -> Path:
+        """A file or folder of the shop: named by the setting, else in the shop's folder, else the shipped one."""
+        named: Path | None = getattr(self.settings, setting)
+        if named is not None:
+            return named
+        shipped = SHIPPED[setting]
+        if self.source.folder is not None:
+            own = self.source.folder / f"{setting}{shipped.suffix}"
+            if own.exists():
+                return own
+        return shipped
+
     @cached_property
     def gates(self) -> Gates:
         """The thresholds of publication (RECS_GATES)."""
-        return read_yaml(self.settings.gates, Gates, "The gates")
+        return read_yaml(self.path("gates"), Gates, "The gates")
 
     @cached_property
     def sensitive(self) -> SensitiveGoods:
         """The sensitive goods (RECS_SENSITIVE)."""
-        return read_yaml(self.settings.sensitive, SensitiveGoods, "The sensitive goods")
+        return read_yaml(self.path("sensitive"), SensitiveGoods, "The sensitive goods")
 
     @cached_property
     def storefront(self) -> Storefront:
         """The rules of the shop's own pages (RECS_STOREFRONT)."""
-        return read_yaml(self.settings.storefront, Storefront, "The rules of the storefront")
+        return read_yaml(self.path("storefront"), Storefront, "The rules of the storefront")
 
     @cached_property
     def sentences(self) -> Sentences:
         """What customers read, by language (RECS_TEXTS, RECS_LOCALE)."""
-        return Sentences.load(self.settings.texts, self.settings.locale or self.source.words.locale)
+        return Sentences.load(self.path("texts"), self.settings.locale or self.source.words.locale)
 
     def newest_week(self) -> date:
         """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""

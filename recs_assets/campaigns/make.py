@@ -288,7 +288,7 @@ def list_unknown_storefront_names(shop: Shop, warehouse: Warehouse, week: date) 
     ):
         return []
     context = Context(warehouse.known(week, week))
-    return [f"{shop.settings.storefront.name}: {text}" for text in unknown_rule_names(rules, context)]
+    return [f"{shop.path('storefront').name}: {text}" for text in unknown_rule_names(rules, context)]
 
 
 def due_list(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -74,7 +74,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
             raise error
     if name not in deployment.campaigns.campaigns:
         raise SettingsError(
-            f"There is no campaign {name} in {deployment.settings.campaigns}; there are "
+            f"There is no campaign {name} in {deployment.path('campaigns')}; there are "
             f"{', '.join(deployment.campaigns.campaigns) or 'none'}."
         )
     warehouse = deployment.warehouse()

@@ -64,7 +64,7 @@ class Deployment(Shop):
     @cached_property
     def campaigns(self) -> Folder:
         """The campaign files of the deployment, and the errors of those that are none."""
-        return load_folder(self.settings.campaigns)
+        return load_folder(self.path("campaigns"))
 
     @property
     def weekly(self) -> dict[str, Any]:

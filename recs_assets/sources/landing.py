@@ -1,8 +1,9 @@
 """From a shop's files to the canonical raw tables.
 
-A source is a folder `recs_assets/sources/<name>/`: a `source.toml` that declares the shop's
-files, and one `<table>.sql` for each canonical table that those files fill (a plain SELECT
-over `files.<stem>`). The canonical source has no folder: its files are the tables.
+A shop is a folder `recs_assets/shops/<name>/`, or one of the deployment's own (RECS_SHOPS): a `source.toml`
+that declares the shop's files, one `<table>.sql` for each canonical table that those files fill (a plain
+SELECT over `files.<stem>`), and what the shop wants otherwise than the code does (`OWN_FILES`). A shop whose
+files are the canonical tables declares no files and has no SQL; it needs a folder only for the rest.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from zoneinfo import ZoneInfo
 
 import duckdb
@@ -48,7 +49,9 @@ from recs_assets.sources.reader import (
 from recs_assets.sources.spellings import keys_of_person, keys_of_spelling
 from recs_assets.sources.statement import FILES, tables_read
 
-SOURCES = Path(__file__).resolve().parent
+SHOPS = Path(__file__).resolve().parents[1] / "shops"
+# What may lie in a shop's folder beside source.toml and SQL, named after the setting that it stands for.
+OWN_FILES = ("campaigns", "texts", "gates.yaml", "sensitive.yaml", "storefront.yaml")
 CANONICAL = "canonical"
 AUTO = "auto"
 
@@ -97,8 +100,9 @@ class Erased(Protocol):
 class Source:
     """How one shop's files become the canonical raw tables.
 
-    `folder` holds the SQL; it is None for the canonical source, whose files are the tables
-    themselves. `timezone` and `horizon_days` are the shop's defaults, which settings override.
+    `folder` is the shop's; None where there is only the data. Of the canonical source the files are the tables
+    themselves, of any other the folder holds the SQL that makes them. `timezone` and `horizon_days` are the
+    shop's defaults, which settings override.
     """
 
     name: str
@@ -109,12 +113,14 @@ class Source:
     currency: str | None
     files: tuple[DeclaredFile, ...]
     words: ShopWords = field(default_factory=ShopWords)
+    canonical: bool = False
 
     def sql(self, table_name: str) -> str | None:
         """The SELECT that fills a table; None where it stays empty."""
-        if self.folder is None:
+        if self.canonical:
             file = next((file for file in self.files if file.stem == table_name), None)
             return None if file is None else f"select * from {FILES}.{quote(table_name)}"
+        assert self.folder is not None, "a source that is not canonical has a folder"
         path = self.folder / f"{table_name}.sql"
         return _text(path, f"source {self.name!r} ({path.name})") if path.is_file() else None
 
@@ -129,16 +135,13 @@ class LandingResult:
 
 
 def load_source(folder: Path) -> Source:
-    """Read `source.toml` of one source folder.
+    """Read `source.toml` of one shop's folder with SQL.
 
     Raises:
-        SettingsError: the file is missing, is not TOML, or declares something unknown.
+        SettingsError: the file is missing, is not TOML, or declares something unknown, or a file in the folder
+            is none that is read.
     """
-    path = folder / "source.toml"
-    where = f"source {folder.name!r} (source.toml)"
-    if not path.is_file():
-        raise SettingsError(f"{where}: the file is missing in {folder}.")
-    declared = _toml(path, where)
+    where, declared = _declared(folder)
     needed = {"description", "timezone", "horizon_days", "currency", "files"}
     if set(declared) - KEYS != needed:
         raise SettingsError(
@@ -157,6 +160,7 @@ def load_source(folder: Path) -> Source:
             f"source {folder.name!r}: {stray[0]}.sql names no canonical table; rename it to one of "
             f"{', '.join(RAW_TABLES)}."
         )
+    _refuse_stray_yaml(folder)
     texts = " ".join(
         _text(sql, f"source {folder.name!r} ({sql.name})").lower() for sql in folder.glob("*.sql")
     )
@@ -184,6 +188,23 @@ def load_source(folder: Path) -> Source:
         files=tuple(files),
         words=words,
     )
+
+
+def _declared(folder: Path) -> tuple[str, dict[str, Any]]:
+    """What errors call a shop's `source.toml`, and what it holds."""
+    where = f"source {folder.name!r} (source.toml)"
+    if not (folder / "source.toml").is_file():
+        raise SettingsError(f"{where}: the file is missing in {folder}.")
+    return where, _toml(folder / "source.toml", where)
+
+
+def _refuse_stray_yaml(folder: Path) -> None:
+    """Refuse a shop's folder with YAML that nobody reads: a misspelt name would leave the shipped values in force."""
+    found = {path.relative_to(folder).parts[0] for kind in ("*.y*ml", "*/*.y*ml") for path in folder.glob(kind)}
+    if stray := sorted(found - set(OWN_FILES)):
+        raise SettingsError(
+            f"source {folder.name!r}: {stray[0]} is not read; rename it to one of {', '.join(OWN_FILES)}, or remove it."
+        )
 
 
 def _toml(path: Path, where: str) -> dict[str, Any]:
@@ -270,8 +291,8 @@ def _names(where: str, what: str, value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
-def source_folders(sources_dir: Path = SOURCES, shops_dir: Path | None = None) -> dict[str, Path]:
-    """Folders of SQL by name: those that come with the code, and the deployment's own.
+def source_folders(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> dict[str, Path]:
+    """Folders of shops by name: those that come with the code, and the deployment's own.
 
     Raises:
         SettingsError: `shops_dir` is no folder, or a name in it cannot be used.
@@ -284,7 +305,7 @@ def source_folders(sources_dir: Path = SOURCES, shops_dir: Path | None = None) -
             f"RECS_SHOPS {shops_dir} must be a folder with one folder per shop, <name>/source.toml: point it there."
         )
     for folder in sorted(
-        {path.parent for kind in ("source.toml", "*.sql") for path in shops_dir.glob(f"*/{kind}")}
+        {path.parent for kind in ("source.toml", "*.sql", *OWN_FILES) for path in shops_dir.glob(f"*/{kind}")}
     ):
         name = folder.name
         if name in found or name in (CANONICAL, AUTO):
@@ -299,22 +320,22 @@ def source_folders(sources_dir: Path = SOURCES, shops_dir: Path | None = None) -
     return found
 
 
-def source_names(sources_dir: Path = SOURCES, shops_dir: Path | None = None) -> list[str]:
+def source_names(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> list[str]:
     """Names that the setting `source` accepts, beside `auto`."""
     return sorted([CANONICAL, *source_folders(sources_dir, shops_dir)])
 
 
 def resolve_source(
-    name: str, data_dir: Path, sources_dir: Path = SOURCES, shops_dir: Path | None = None
+    name: str, data_dir: Path, sources_dir: Path = SHOPS, shops_dir: Path | None = None
 ) -> Source:
     """Find the source for a data folder.
 
     Args:
         name: a folder of `sources_dir` or `shops_dir`, `canonical`, or `auto`: the source whose declared
-            files are all there, else canonical.
+            files are all there, else canonical, of the one shop that declares no files where there is one.
         data_dir: folder with the shop's files.
-        sources_dir: folder of sources.
-        shops_dir: the deployment's own folder of sources.
+        sources_dir: folder of the shops that come with the code.
+        shops_dir: the deployment's own folder of shops.
 
     Returns:
         The source. Canonical files are resolved to the formats found in `data_dir`.
@@ -331,24 +352,49 @@ def resolve_source(
         if name not in folders:
             names = ", ".join(source_names(sources_dir, shops_dir))
             raise SettingsError(f"RECS_SOURCE {name!r} is no source: use auto or one of {names}.")
+        if _declares_no_files(folders[name]):
+            return _canonical(data_dir, folders[name])
         source = load_source(folders[name])
-    elif {table.name for table in RAW_TABLES.values() if table.required} <= set(canonical_names(data_dir)):
-        # Complete canonical folders come first: another shop's files may share the names.
-        return _canonical(data_dir)
     else:
-        known = [load_source(folder) for _, folder in sorted(folders.items())]
-        fitting = [source for source in known if all(_is_there(data_dir, file) for file in source.files)]
-        if len(fitting) > 1:
-            raise SettingsError(
-                f"{data_dir} holds the files of {' and '.join(source.name for source in fitting)}: "
-                "say which in RECS_SOURCE."
-            )
-        if not fitting:
+        canonical = {name: folder for name, folder in folders.items() if _declares_no_files(folder)}
+        required = {table.name for table in RAW_TABLES.values() if table.required}
+        # Complete canonical folders come first: another shop's files may share the names.
+        if required <= set(canonical_names(data_dir)):
+            return _canonical(data_dir, _only(canonical, data_dir))
+        known = {name: load_source(folder) for name, folder in folders.items() if name not in canonical}
+        fitting = {
+            name: source
+            for name, source in known.items()
+            if all(_is_there(data_dir, file) for file in source.files)
+        }
+        fit = _only(fitting, data_dir)
+        if fit is None:
             return _canonical(data_dir)
-        source = fitting[0]
+        source = fit
     refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
     _refuse_missing(data_dir)
     return source
+
+
+_Fit = TypeVar("_Fit")
+
+
+def _only(found: Mapping[str, _Fit], data_dir: Path) -> _Fit | None:
+    """The one shop that fits; None: there is none.
+
+    Raises:
+        SettingsError: several shops fit.
+    """
+    if len(found) > 1:
+        raise SettingsError(
+            f"{data_dir} holds the files of {' and '.join(sorted(found))}: say which in RECS_SOURCE."
+        )
+    return next(iter(found.values()), None)
+
+
+def _declares_no_files(folder: Path) -> bool:
+    """Whether a shop's folder has nothing to say of files: they are the canonical tables."""
+    return "files" not in _declared(folder)[1] and not any(folder.glob("*.sql"))
 
 
 def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
@@ -358,18 +404,33 @@ def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
         return False
 
 
-def _canonical(data_dir: Path) -> Source:
-    declared = _canonical_words(data_dir)
-    words = shop_words(declared, "source.toml")
+def _canonical(data_dir: Path, folder: Path | None = None) -> Source:
+    where, declared = _canonical_words(data_dir) if folder is None else _declared(folder)
+    may = {"timezone", "horizon_days", "currency", *KEYS}
+    if folder is not None:
+        may.add("description")
+        _refuse_stray_yaml(folder)
+        if (data_dir / "source.toml").is_file():
+            raise SettingsError(
+                f"source.toml: there is one in {folder} and one in {data_dir}; keep the first, and remove the other."
+            )
+    if stray := sorted(set(declared) - may):
+        raise SettingsError(
+            f"{where}: it declares {stray[0]!r}; beside canonical tables it may declare {', '.join(sorted(may))}."
+        )
+    words = shop_words(declared, where)
     source = Source(
-        name=CANONICAL,
-        description="The shop's own files in the canonical layout, one per table.",
-        folder=None,
+        name=CANONICAL if folder is None else folder.name,
+        description=str(
+            declared.get("description", "The shop's own files in the canonical layout, one per table.")
+        ),
+        folder=folder,
         timezone=_zone(declared.get("timezone", "UTC")),
-        horizon_days=_horizon(declared.get("horizon_days", 28), "source.toml"),
-        currency=_currency(declared["currency"], "source.toml") if "currency" in declared else None,
+        horizon_days=_horizon(declared.get("horizon_days", 28), where),
+        currency=_currency(declared["currency"], where) if "currency" in declared else None,
         files=_canonical_files(data_dir, words),
         words=words,
+        canonical=True,
     )
     for table in RAW_TABLES.values():
         if table.required and table.name not in {file.stem for file in source.files}:
@@ -436,7 +497,7 @@ def _as_of_now(source: Source, data_dir: Path) -> Source:
     Raises:
         SourceError: something lies in the folder that is not read.
     """
-    if source.folder is None:
+    if source.canonical:
         now = _canonical_files(data_dir, source.words)
         # A table that was there and is gone is missing, not empty.
         gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
@@ -446,22 +507,10 @@ def _as_of_now(source: Source, data_dir: Path) -> Source:
     return source
 
 
-def _canonical_words(data_dir: Path) -> dict[str, Any]:
-    """What a `source.toml` beside the tables declares; empty where there is none.
-
-    Raises:
-        SettingsError: it is not TOML, or declares something else than a canonical folder may.
-    """
+def _canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:
+    """What errors call the `source.toml` beside the tables, and what it holds: nothing where there is none."""
     path = data_dir / "source.toml"
-    if not path.is_file():
-        return {}
-    declared = _toml(path, "source.toml")
-    may = {"timezone", "horizon_days", "currency", *KEYS}
-    if stray := sorted(set(declared) - may):
-        raise SettingsError(
-            f"source.toml: it declares {stray[0]!r}; beside canonical tables it may declare {', '.join(sorted(may))}."
-        )
-    return declared
+    return path.name, _toml(path, path.name) if path.is_file() else {}
 
 
 def land(
@@ -607,7 +656,7 @@ def _order_date(
 
 def fingerprint(source: Source, data_dir: Path) -> str:
     """sha256 over names, sizes and modification times of the files a source reads, as they are now."""
-    if source.folder is None:
+    if source.canonical:
         names = [name for found in canonical_names(data_dir).values() for name in found]
     else:
         names = [name for file in source.files for name in _match_files(data_dir, file)]
@@ -866,7 +915,7 @@ def _land_select(
     """Write the SELECT's rows into `target` under the declared names, types and order, but for those
     whose column (the first of `gone`) is one of the values (the second). Customers in `renamed` get the new name;
     what FORGOTTEN wanted is that they are gone."""
-    where = some_of(names) if source.folder is None else f"source {source.name!r} ({table.name}.sql)"
+    where = some_of(names) if source.canonical else f"source {source.name!r} ({table.name}.sql)"
     try:
         found = {row[0]: row[1] for row in session.execute(f"describe {_bare(sql)}").fetchall()}
         missing = [column.name for column in table.columns if column.required and column.name not in found]
@@ -912,7 +961,7 @@ def _land_select(
                 f"create or replace table {target} as select {select} from {rows} {kept}",
                 [*values, *([] if gone is None else [gone[1]])],
             )
-            if source.folder is not None:  # canonical files were searched line by line
+            if not source.canonical:  # canonical files were searched line by line
                 for name in _identifiers(table):
                     count = session.execute(
                         f"select count(*) from {target} where {holds_address(name)}"

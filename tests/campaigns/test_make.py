@@ -285,7 +285,7 @@ def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, t
         storefront=Storefront.model_validate(
             {"rules": {"excluded_categories": ["Cofee"], "excluded_brands": ["ACME"]}}
         ),
-        settings=SimpleNamespace(storefront=tmp_path / "pages.yaml"),
+        path=lambda setting: tmp_path / "pages.yaml",
     )
     build = tmp_path / "build.duckdb"
     warehouse = SimpleNamespace(known=lambda *_: known, build_path=lambda _: build)

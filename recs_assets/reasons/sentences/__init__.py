@@ -120,21 +120,21 @@ class Sentences:
     default: str
 
     @classmethod
-    def load(cls, folder: Path | None = None, default: str | None = None) -> Self:
+    def load(cls, folder: Path = FOLDER, default: str | None = None) -> Self:
         """The shipped languages and the shop's.
 
         Args:
-            folder: with the shop's files; None: the shipped ones alone.
+            folder: with the shop's files; by default the shipped ones alone.
             default: locale of the shop; None: English.
 
         Raises:
             SettingsError: a file cannot be read, lacks a sentence, or a sentence lacks a placeholder or has
                 one that its code does not know; or there is no language for the default.
         """
-        if folder is not None and not folder.is_dir():
+        if not folder.is_dir():
             raise SettingsError(f"RECS_TEXTS {folder} is not a folder: point it at the folder of the texts.")
         raw = _read(FOLDER)
-        own = {} if folder is None else _read(folder)
+        own = {} if folder == FOLDER else _read(folder)
         parts: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
         for tag in sorted({*raw, *own}):
             parents = [tag.rsplit("-", cut)[0] for cut in range(tag.count("-"), -1, -1)]
