@@ -200,7 +200,9 @@ def _declared(folder: Path) -> tuple[str, dict[str, Any]]:
 
 def _refuse_stray_yaml(folder: Path) -> None:
     """Refuse a shop's folder with YAML that nobody reads: a misspelt name would leave the shipped values in force."""
-    found = {path.relative_to(folder).parts[0] for kind in ("*.y*ml", "*/*.y*ml") for path in folder.glob(kind)}
+    found = {
+        path.relative_to(folder).parts[0] for kind in ("*.y*ml", "*/*.y*ml") for path in folder.glob(kind)
+    }
     if stray := sorted(found - set(OWN_FILES)):
         raise SettingsError(
             f"source {folder.name!r}: {stray[0]} is not read; rename it to one of {', '.join(OWN_FILES)}, or remove it."
