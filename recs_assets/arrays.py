@@ -226,6 +226,8 @@ def one_blas_thread() -> threadpool_limits:
 
 # Bits per value on the grid: two of them and a sum of 2,048 products fit the 53 bits of a float64.
 GRID_BITS = 21
+# Rows on the right that are multiplied at once: in float64 they, and their products, stay in a processor's cache.
+GRID_ROWS = 4_096
 
 
 def round_to_grid(rows: np.ndarray) -> np.ndarray:
@@ -242,7 +244,12 @@ def multiply_grid(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     processor, so float32 scores of one customer changed with their neighbours in the block. Sums of
     products of grid values are exact in float64, whatever the order: same bits everywhere.
     """
-    return (left.astype(np.float64) @ right.astype(np.float64).T).astype(np.float32)
+    left = left.astype(np.float64)
+    products = np.empty((len(left), len(right)), dtype=np.float32)
+    for start in range(0, len(right), GRID_ROWS):
+        block = slice(start, start + GRID_ROWS)
+        products[:, block] = left @ right[block].astype(np.float64).T
+    return products
 
 
 def mix_bits(values: np.ndarray) -> np.ndarray:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Self
 
 import numpy as np
@@ -18,6 +20,8 @@ from recs_assets.recommenders.because import find_strongest_factor
 
 TEXTS = ("name", "attributes", "description")
 FACETS = ("brand", "category", "vertical")
+ATTRIBUTE_KEY = re.compile(r'"[^"]*"\s*:')
+WORD = re.compile(r"\w\w")
 
 # `neighbours` looks at so many times k products in the reduced space before it compares exactly.
 POOL = 4
@@ -90,7 +94,9 @@ class Content(Recommender):
 
         counts = sparse.hstack(
             [
-                self._words(products),
+                count_words(
+                    *(tuple(products[text].astype("string").fillna("")) for text in TEXTS), self.max_words
+                ),
                 *(one_hot(products[facet]) for facet in FACETS),
                 one_hot(price_band(products["price"])),
             ],
@@ -108,18 +114,6 @@ class Content(Recommender):
         with one_blas_thread():
             reduced = TruncatedSVD(self.dimensions, random_state=self.seed).fit_transform(words)
         return round_to_grid(normalize(reduced))
-
-    def _words(self, products: pd.DataFrame) -> sparse.csr_matrix:
-        from sklearn.feature_extraction.text import CountVectorizer
-
-        name, attributes, description = (products[column].astype("string").fillna("") for column in TEXTS)
-        # The keys of JSON attributes stand in every product and say nothing.
-        attributes = attributes.str.replace(r'"[^"]*"\s*:', " ", regex=True)
-        text = name + " " + attributes + " " + description
-        counter = CountVectorizer(max_features=self.max_words, dtype=np.float32)
-        if not text.str.contains(r"\w\w", regex=True).any():  # CountVectorizer refuses an empty vocabulary
-            return sparse.csr_matrix((len(products), 0), dtype=np.float32)
-        return counter.fit_transform(text)
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         profile = self.weights_[customers] @ self.vectors_
@@ -185,6 +179,24 @@ class Content(Recommender):
         rank = rank_within(rows[order])
         order, rank = order[rank <= k], rank[rank <= k]
         return _pairs_frame(products[rows[order]], candidates[columns[order]], exact[order] / 10_000, rank)
+
+
+@lru_cache(maxsize=1)
+def count_words(
+    names: tuple[str, ...], attributes: tuple[str, ...], descriptions: tuple[str, ...], most: int
+) -> sparse.csr_matrix:
+    """float32 csr[products, words]: how often each of the most frequent words stands in a product's texts.
+
+    The latest counts are kept, because products read the same at every anchor of a week. Do not change them.
+    """
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    # The keys of JSON attributes stand in every product and say nothing.
+    values = (ATTRIBUTE_KEY.sub(" ", text) for text in attributes)
+    texts = [" ".join(parts) for parts in zip(names, values, descriptions, strict=True)]
+    if not any(WORD.search(text) for text in texts):  # CountVectorizer refuses an empty vocabulary
+        return sparse.csr_matrix((len(texts), 0), dtype=np.float32)
+    return CountVectorizer(max_features=most, dtype=np.float32).fit_transform(texts)
 
 
 def _pairs_frame(
