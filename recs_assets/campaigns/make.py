@@ -37,7 +37,8 @@ from recs_assets.files import replaced
 from recs_assets.known.interactions import Known
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.reasons.ladder import Citable, Offers, slot_reasons
+from recs_assets.reasons.evidence import Citable, Offers
+from recs_assets.reasons.explain import explain_slots
 from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.repeats.cadence import cadence, due_again
@@ -662,7 +663,7 @@ class _Email:
             found.drop(columns="source"), on=["customer", "product"], how="left"
         )
         merged = merged.astype({"reason_code": object, "reason_text": object, "reason_family": object})
-        by_slot = slot_reasons(merged, self.known, citable, sentences, fitted)
+        by_slot = explain_slots(merged, self.known, citable, sentences, fitted)
         ruled = (by_slot["reason_code"] != "").to_numpy()
         for name in ("reason_code", "reason_text", "because_product", "because_day"):
             merged.loc[ruled, name] = by_slot.loc[ruled, name]

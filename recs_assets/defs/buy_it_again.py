@@ -28,7 +28,7 @@ from recs_assets.evaluation.backtest import Fold
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.calibration import calibrate, log_odds
 from recs_assets.ranking.strata import strata_of
-from recs_assets.reasons.ladder import explain_again
+from recs_assets.reasons.explain import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.rules.config import Rules

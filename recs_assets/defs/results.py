@@ -16,7 +16,8 @@ from recs_assets.defs.recommenders import recommender_key
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.blend import blend, load_config
 from recs_assets.reasons.attribution import TOP_FEATURES
-from recs_assets.reasons.ladder import Citable, Offers, neighbour_reasons
+from recs_assets.reasons.evidence import Citable, Offers
+from recs_assets.reasons.explain import explain_neighbours
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders import REGISTRY
@@ -302,7 +303,7 @@ def _name_neighbours(
     )
     for column in ("baskets", "support", "confidence", "lift"):
         table[column] = found[column].to_numpy() if kind == "bought_together" else None
-    table["reason_text"] = neighbour_reasons(found, known, sentences)
+    table["reason_text"] = explain_neighbours(found, known, sentences)
     return table
 
 

@@ -43,21 +43,6 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "product_promotion": ("product_promotions", ("product",)),
 }
 
-# What a recommender's rank and score are evidence of; other recommenders by the family of their entry.
-SOURCE_FAMILY = {
-    "category_popularity": "popular_in_category",
-    "item_knn": "bought_with",
-    "new_arrivals": "new_arrival",
-}
-ENTRY_FAMILY = {
-    "cf": "customers_like_you",
-    "content": "similar",
-    "rules": "bought_with",
-    "repurchase": "bought_before",
-    "popularity": "popular",
-    "browsing": "viewed_or_wished",
-}
-
 
 @dataclass(frozen=True)
 class Feature:
@@ -82,7 +67,7 @@ class Feature:
 def family_of_source(name: str) -> str:
     """Key of `FAMILIES` for the lists of a recommender; "context" for any other source."""
     entry = REGISTRY.get(name)
-    return SOURCE_FAMILY.get(name, ENTRY_FAMILY.get(entry.family, "context") if entry else "context")
+    return entry.family if entry and entry.family else "context"
 
 
 def source_features(sources: Iterable[str]) -> tuple[Feature, ...]:
@@ -296,7 +281,7 @@ WAREHOUSE_FEATURES: tuple[Feature, ...] = (
 )
 
 FEATURES: tuple[Feature, ...] = (
-    *source_features(name for name in REGISTRY if REGISTRY[name].family != "baseline"),
+    *source_features(name for name in REGISTRY if REGISTRY[name].family),
     *WAREHOUSE_FEATURES,
 )
 # Rows of a frame that are written at once: 165 columns of them are 1.4 MB.

@@ -14,7 +14,8 @@ from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import strata_of
 from recs_assets.reasons.attribution import FAMILY_NAMES, TOP_FEATURES, Attribution, attribute
-from recs_assets.reasons.ladder import Citable, Offers, explain, explain_families
+from recs_assets.reasons.evidence import Citable, Offers
+from recs_assets.reasons.explain import explain_by_family, explain_by_source
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.recommenders.base import Recommender
 
@@ -34,8 +35,8 @@ def explained_by_source(
     sentences: Sentences | None = None,
 ) -> pd.DataFrame:
     """Each pair with the reason of its source alone, where no ranker's contributions speak; columns as
-    `reasons.explain_families`."""
-    rows = explain(pairs, known, fitted, citable, offers, sentences)
+    `explain.explain_by_family`."""
+    rows = explain_by_source(pairs, known, fitted, citable, offers, sentences)
     return rows.assign(reason_family="", support=np.nan, confidence=np.nan)
 
 
@@ -67,7 +68,7 @@ def explained(
         sentences: of the shop; None: the shipped ones.
 
     Returns:
-        The pairs as `reasons.explain_families` returns them, with p_purchase; and per pair customer,
+        The pairs as `explain.explain_by_family` returns them, with p_purchase; and per pair customer,
         product, ranker_score, base_score, p_purchase, rank_<recommender>, family_<family>, feature_<n>
         and feature_contribution_<n>.
     """
@@ -77,7 +78,7 @@ def explained(
         places.append(found.source_ranks())
     pulled = Attribution.concat(parts)
     if by_families:
-        rows = explain_families(
+        rows = explain_by_family(
             pairs,
             known,
             fitted,

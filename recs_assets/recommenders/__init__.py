@@ -27,7 +27,11 @@ from recs_assets.recommenders.segment_popularity import SegmentPopularity
 from recs_assets.recommenders.transition import Transition
 from recs_assets.recommenders.user_knn import UserKNN
 
-Family = Literal["cf", "content", "rules", "repurchase", "popularity", "browsing", "baseline"]
+# What a recommender's lists are evidence of: keys of `ranking.features.FAMILIES`.
+Family = Literal[
+    "bought_before", "bought_with", "similar", "customers_like_you", "popular_in_category", "popular",
+    "viewed_or_wished", "new_arrival",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,68 +40,31 @@ class Entry:
 
     Attributes:
         make: factory of an unfitted recommender from (seed, max_basket_lines, threads).
-        family: what kind of evidence it uses; the hybrid weighs families.
-        label: start of a reason a customer can read; "{because}" stands for the product that
-            contributed most and is present exactly where `because` names one.
+        family: what its lists are evidence of; None: a baseline, from which nothing is learned.
     """
 
     make: Callable[[int, int, int], Recommender]
-    family: Family
-    label: str
+    family: Family | None
 
 
 # In the order of tables and plots: what to beat first.
 REGISTRY: dict[str, Entry] = {
-    "random": Entry(lambda seed, lines, threads: Random(seed), "baseline", "Picked at random"),
-    "popularity": Entry(lambda seed, lines, threads: Popularity(), "popularity", "Popular now"),
-    "category_popularity": Entry(
-        lambda seed, lines, threads: CategoryPopularity(), "popularity", "Popular in the aisles you shop"
-    ),
-    "segment_popularity": Entry(
-        lambda seed, lines, threads: SegmentPopularity(), "popularity", "Popular with customers like you"
-    ),
-    "repurchase": Entry(lambda seed, lines, threads: Repurchase(), "repurchase", "You buy this regularly"),
-    "rules": Entry(
-        lambda seed, lines, threads: AssociationRules(max_basket_products=lines),
-        "rules",
-        "Often bought with {because}",
-    ),
-    "transition": Entry(
-        lambda seed, lines, threads: Transition(max_day_products=lines),
-        "rules",
-        "Often bought after {because}",
-    ),
-    "item_knn": Entry(
-        lambda seed, lines, threads: ItemKNN(threads=threads),
-        "cf",
-        "Customers who bought {because} also bought this",
-    ),
-    "user_knn": Entry(
-        lambda seed, lines, threads: UserKNN(threads=threads), "cf", "Shoppers with your habits buy this"
-    ),
-    "als": Entry(
-        lambda seed, lines, threads: ALS(seed=seed, threads=threads),
-        "cf",
-        "Chosen for customers who, like you, bought {because}",
-    ),
-    "ease": Entry(
-        lambda seed, lines, threads: EASE(), "cf", "Customers who bought {because} choose this next to it"
-    ),
-    "graph_filter": Entry(
-        lambda seed, lines, threads: GraphFilter(seed=seed),
-        "cf",
-        "Bought by customers who share {because} with you",
-    ),
-    "content": Entry(lambda seed, lines, threads: Content(seed=seed), "content", "Similar to {because}"),
-    "lightfm": Entry(
-        lambda seed, lines, threads: LightFMWarp(seed=seed), "cf", "Chosen for shoppers like you"
-    ),
-    "new_arrivals": Entry(
-        lambda seed, lines, threads: NewArrivals(), "content", "New, and close to your taste"
-    ),
+    "random": Entry(lambda seed, lines, threads: Random(seed), None),
+    "popularity": Entry(lambda seed, lines, threads: Popularity(), "popular"),
+    "category_popularity": Entry(lambda seed, lines, threads: CategoryPopularity(), "popular_in_category"),
+    "segment_popularity": Entry(lambda seed, lines, threads: SegmentPopularity(), "popular"),
+    "repurchase": Entry(lambda seed, lines, threads: Repurchase(), "bought_before"),
+    "rules": Entry(lambda seed, lines, threads: AssociationRules(max_basket_products=lines), "bought_with"),
+    "transition": Entry(lambda seed, lines, threads: Transition(max_day_products=lines), "bought_with"),
+    "item_knn": Entry(lambda seed, lines, threads: ItemKNN(threads=threads), "bought_with"),
+    "user_knn": Entry(lambda seed, lines, threads: UserKNN(threads=threads), "customers_like_you"),
+    "als": Entry(lambda seed, lines, threads: ALS(seed=seed, threads=threads), "customers_like_you"),
+    "ease": Entry(lambda seed, lines, threads: EASE(), "customers_like_you"),
+    "graph_filter": Entry(lambda seed, lines, threads: GraphFilter(seed=seed), "customers_like_you"),
+    "content": Entry(lambda seed, lines, threads: Content(seed=seed), "similar"),
+    "lightfm": Entry(lambda seed, lines, threads: LightFMWarp(seed=seed), "customers_like_you"),
+    "new_arrivals": Entry(lambda seed, lines, threads: NewArrivals(), "new_arrival"),
     "recently_viewed": Entry(
-        lambda seed, lines, threads: RecentlyViewed(threads=threads),
-        "browsing",
-        "You looked at {because} lately",
+        lambda seed, lines, threads: RecentlyViewed(threads=threads), "viewed_or_wished"
     ),
 }

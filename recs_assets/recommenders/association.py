@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.arrays import encode_pairs, find_sorted, list_entries, mark_starts, rank_within
+from recs_assets.arrays import PairIndex, encode_pairs, find_sorted, list_entries, mark_starts, rank_within
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, fitted
 from recs_assets.recommenders.because import find_strongest
@@ -57,6 +57,7 @@ class AssociationRules(Recommender):
     """
 
     name = "rules"
+    reasons = ("bought_together",)
 
     def __init__(
         self,
@@ -134,6 +135,14 @@ class AssociationRules(Recommender):
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum above."""
         return find_strongest(self.recency_, self._confidence().T.tocsr(), customers, products)
+
+    def shares(self, causes: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Recommender.shares`; 0 where the pair is no rule."""
+        at = PairIndex.of(self.pair_baskets_).find(causes, products)
+        baskets = (
+            np.where(at >= 0, self.pair_baskets_.data[at], 0) if self.pair_baskets_.nnz else np.zeros(len(at))
+        )
+        return baskets / self.total_baskets_, baskets / self.product_baskets_[causes]
 
     def pair_rules(self) -> pd.DataFrame:
         """Every pair rule that reaches `min_baskets` and `min_confidence`, both directions.

@@ -42,6 +42,8 @@ class Recommender(ABC):
     """
 
     name: ClassVar[str]
+    # Codes of the reasons (`reasons.ladder.LEADS`) whose sentence may name the product that `because` gives.
+    reasons: ClassVar[tuple[str, ...]] = ()
 
     def set_params(self, **parameters: float) -> Self:
         """Replace parameters that `__init__` stored; before `fit`.
@@ -88,6 +90,11 @@ class Recommender(ABC):
         contributed most to the score, or -1 where no single product did. It is the product
         itself where having bought it contributed most."""
         return np.full(len(customers), -1, dtype=np.int32)
+
+    def shares(self, causes: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Support and confidence, float64 per pair, of the association rule from cause to product: the share of
+        baskets with both, and of those with the cause that hold the product. NaN where there are no rules."""
+        return np.full(len(causes), np.nan), np.full(len(causes), np.nan)
 
     def recommend(self, customers: np.ndarray, k: int, view: View = "all") -> pd.DataFrame:
         """Top `k` products per customer code.

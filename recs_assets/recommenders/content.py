@@ -60,6 +60,7 @@ class Content(Recommender):
     """
 
     name = "content"
+    reasons = ("similar_product", "new_for_you_close_to")
 
     def __init__(
         self,

@@ -40,6 +40,8 @@ class EASE(Recommender):
     """
 
     name = "ease"
+    # It counts customers in common, not baskets: "often bought with" would claim too much.
+    reasons = ("also_bought",)
 
     def __init__(
         self, head: int = 4000, regularization: float = 1000.0, half_life_days: float = 90.0

@@ -43,6 +43,8 @@ class ItemKNN(Recommender):
     """
 
     name = "item_knn"
+    # It counts customers in common, not baskets: "often bought with" would claim too much.
+    reasons = ("also_bought", "new_for_you_close_to")
 
     def __init__(
         self,

@@ -48,6 +48,7 @@ class NewArrivals(Recommender):
     """
 
     name = "new_arrivals"
+    reasons = ("new_for_your_taste",)
 
     def __init__(
         self,

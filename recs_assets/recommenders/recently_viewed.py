@@ -45,6 +45,7 @@ class RecentlyViewed(Recommender):
     """
 
     name = "recently_viewed"
+    reasons = ("viewed_related",)
 
     def __init__(
         self,

@@ -50,6 +50,8 @@ class Transition(Recommender):
     """
 
     name = "transition"
+    # It counts customers in common, not baskets: "often bought with" would claim too much.
+    reasons = ("also_bought",)
 
     def __init__(
         self,

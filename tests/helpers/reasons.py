@@ -7,6 +7,8 @@ import pandas as pd
 
 from helpers.known import known_of
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.base import Recommender
 
 AS_OF = date(2017, 1, 2)
 VIEW = EVENT_TYPES.index("view")
@@ -61,11 +63,17 @@ EVENTS = [
 ]
 
 
-class Led:
-    """A fitted recommender as far as reasons know it."""
+# Recommender -> the reasons that may cite its evidence.
+REASONS = {name: entry.make(0, 10, 1).reasons for name, entry in REGISTRY.items()}
 
-    def __init__(self, because):
-        self.table = because
+
+class Led:
+    """A fitted recommender as far as reasons know it: the product that led to a pair, by the pair."""
+
+    shares = Recommender.shares
+
+    def __init__(self, name, because):
+        self.reasons, self.table = REASONS[name], because
 
     def because(self, customers, products):
         return np.array(

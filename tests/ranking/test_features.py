@@ -68,7 +68,8 @@ def test_the_page_is_the_code():
 
 def test_every_recommender_that_may_be_a_source_has_its_features():
     for name, entry in REGISTRY.items():
-        assert (f"{name}_rank" in BY_NAME) == (entry.family != "baseline")
+        assert entry.family in {None, *FAMILIES}
+        assert (f"{name}_rank" in BY_NAME) == (entry.family is not None)
 
 
 def test_selected_follows_the_sources_and_the_exclusions():

@@ -16,7 +16,7 @@ from recs_assets.reasons.attribution import (
     attribute,
     families_of,
 )
-from recs_assets.reasons.ladder import explain_families
+from recs_assets.reasons.explain import explain_by_family
 from recs_assets.recommenders import REGISTRY
 
 AS_OF = date(2024, 3, 4)
@@ -158,7 +158,7 @@ def test_without_the_cited_evidence_the_score_drops(build_known):
     # The best of a poor list is no recommendation: only rows more likely bought than not.
     best = best[best["score"] > 0]
     why = attribute(ranker, X[best["row"].to_numpy()])
-    rows = explain_families(best, known, fitted, why.order, why.contribution, FAMILY_NAMES)
+    rows = explain_by_family(best, known, fitted, why.order, why.contribution, FAMILY_NAMES)
     # What customers did with the product themselves is said whatever moved the ranker.
     family = np.array([FAMILY_NAMES.index(name) if name else 0 for name in rows["reason_family"]])
     cited = rows[(rows["because_product"] >= 0) & (family == why.order[:, 0])]
@@ -188,7 +188,7 @@ def test_a_rule_is_cited_with_its_support_and_confidence(build_known):
     contribution = np.zeros((1, len(FAMILY_NAMES)))
     contribution[0, FAMILY_NAMES.index("bought_with")] = 1.0
     order = np.argsort(-contribution, axis=1, kind="stable")
-    found = explain_families(
+    found = explain_by_family(
         pd.DataFrame(rows, columns=["customer", "product"]), known, fitted, order, contribution, FAMILY_NAMES
     ).iloc[0]
     # 40 of 360 baskets hold both; 60 hold p00. The other cause of p01 is rarer.

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from helpers.reasons import EVENTS, PRODUCTS, Led, day, shop
-from recs_assets.reasons import ladder as reasons
+from recs_assets.reasons.explain import explain_by_source
 from recs_assets.reasons.sentences import FOLDER, PLACEHOLDERS, Sentences
 from recs_assets.schema import SettingsError
 
@@ -88,7 +88,7 @@ def test_customers_read_their_own_language_and_else_the_shops():
     said = {"de": "Aus der Kategorie CHEESE", "fr": "Du rayon CHEESE, où vous achetez", "nl": "Uit CHEESE",
             "it": "Dalla categoria CHEESE", "en": "From CHEESE"}  # fmt: skip
     for default, other in ((None, "en"), ("nl-BE", "nl")):
-        found = reasons.explain(rows, known, {}, sentences=Sentences.load(default=default))
+        found = explain_by_source(rows, known, {}, sentences=Sentences.load(default=default))
         assert found["reason_text"].tolist() == [
             said["de"], said["fr"], said[other], said[other], said["it"], said[other],
         ]  # fmt: skip
@@ -107,7 +107,7 @@ def test_a_shop_changes_sentences_and_adds_languages(tmp_path):
     known.customers["locale"] = "pl"
     rows = pd.DataFrame({"customer": [1], "product": [1], "source": ["random"]})
     assert (
-        reasons.explain(rows, known, {}, sentences=sentences)["reason_text"][0] == "Kupione 12 grudnia 2015"
+        explain_by_source(rows, known, {}, sentences=sentences)["reason_text"][0] == "Kupione 12 grudnia 2015"
     )
 
 
@@ -156,5 +156,5 @@ def test_one_sentence_is_written_once_per_language(monkeypatch):
 
     monkeypatch.setattr(Sentences, "sentence", counting)
     rows = pd.DataFrame({"customer": np.arange(6), "product": 6, "source": "random"})
-    found = reasons.explain(rows, known, {"rules": Led({})})
+    found = explain_by_source(rows, known, {"rules": Led("rules", {})})
     assert found["reason_text"].nunique() == count == 2

@@ -1,32 +1,48 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
-from helpers.reasons import AS_OF, EVENTS, PRODUCTS, VIEW, Led, day, shop
+from helpers.reasons import AS_OF, EVENTS, PRODUCTS, REASONS, VIEW, Led, day, shop
 from recs_assets.known.interactions import PURCHASE
-from recs_assets.reasons import ladder as reasons
-from recs_assets.reasons.sentences import Sentences
+from recs_assets.reasons.evidence import Citable, Offers
+from recs_assets.reasons.explain import (
+    explain_again,
+    explain_by_family,
+    explain_by_source,
+    explain_neighbours,
+    explain_slots,
+)
+from recs_assets.reasons.sentences import PLACEHOLDERS, Sentences
 
 
 def explain(rows, recommenders=None, known=None):
     table = pd.DataFrame(rows, columns=["customer", "product", "source"])
-    return reasons.explain(table, known or shop(PRODUCTS, EVENTS), recommenders or {})
+    return explain_by_source(table, known or shop(PRODUCTS, EVENTS), recommenders or {})
 
 
-def one(customer, product, source, because=None):
-    led = {} if because is None else {source: Led({(customer, product): because})}
+def explain_pair(customer, product, source, because=None):
+    led = {} if because is None else {source: Led(source, {(customer, product): because})}
     row = explain([(customer, product, source)], led).iloc[0]
     return row["reason_code"], row["reason_text"], row["because_product"], row["because_day"]
+
+
+def test_recommenders_cite_reasons_that_there_are():
+    assert {code for codes in REASONS.values() for code in codes} <= set(PLACEHOLDERS)
+    assert REASONS["rules"] == ("bought_together",)
+    assert REASONS["popularity"] == ()
 
 
 def test_bought_before_whatever_the_source():
     text = "You bought this on 2 days, last on 12 Dec 2016"
     for source in ("repurchase", "rules", "als", "popularity", "content"):
-        assert one(0, 0, source, because=0) == ("bought_often", text, 0, day("2016-12-12"))
-    assert one(1, 1, "repurchase") == ("bought_once", "You bought this on 12 Dec 2015", 1, day("2015-12-12"))
+        assert explain_pair(0, 0, source, because=0) == ("bought_often", text, 0, day("2016-12-12"))
+    assert explain_pair(1, 1, "repurchase") == (
+        "bought_once",
+        "You bought this on 12 Dec 2015",
+        1,
+        day("2015-12-12"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +59,7 @@ def test_bought_before_whatever_the_source():
 def test_evidence_that_was_bought(source, code, text):
     both = [(customer, product, "2016-03-01", PURCHASE) for customer in (2, 3) for product in (0, 3)]
     known = shop(PRODUCTS, EVENTS + both)
-    row = explain([(0, 3, source)], {source: Led({(0, 3): 0})}, known).iloc[0]
+    row = explain([(0, 3, source)], {source: Led(source, {(0, 3): 0})}, known).iloc[0]
     assert tuple(row[["reason_code", "reason_text", "because_product", "because_day"]]) == (
         code, text, 0, day("2016-12-12"),
     )  # fmt: skip
@@ -51,20 +67,23 @@ def test_evidence_that_was_bought(source, code, text):
 
 def test_customers_who_bought_both_are_several():
     known = shop(PRODUCTS, [*EVENTS, (2, 0, "2016-03-01", PURCHASE), (2, 3, "2016-03-01", PURCHASE)])
-    found = explain([(0, 3, "item_knn")], {"item_knn": Led({(0, 3): 0})}, known)
+    found = explain([(0, 3, "item_knn")], {"item_knn": Led("item_knn", {(0, 3): 0})}, known)
     assert found["reason_text"].tolist() == ["From DRINKS"]
 
 
 def test_similar_within_a_category_only():
     text = "Similar to BRIE, which you bought on 12 Dec 2015"
-    assert one(1, 5, "content", because=1) == ("similar_product", text, 1, day("2015-12-12"))
-    assert one(0, 3, "content", because=0)[0] == "from_category"  # COLA is not like FROZEN PIZZA
+    assert explain_pair(1, 5, "content", because=1) == ("similar_product", text, 1, day("2015-12-12"))
+    assert explain_pair(0, 3, "content", because=0)[0] == "from_category"  # COLA is not like FROZEN PIZZA
     # Without a category nothing speaks against it.
-    assert one(0, 6, "content", because=0)[1] == "Similar to FROZEN PIZZA, which you bought on 12 Dec 2016"
+    assert (
+        explain_pair(0, 6, "content", because=0)[1]
+        == "Similar to FROZEN PIZZA, which you bought on 12 Dec 2016"
+    )
 
 
 def test_a_product_without_a_name_is_never_named_by_its_id():
-    assert one(1, 0, "rules", because=4)[1] == "From FROZEN"
+    assert explain_pair(1, 0, "rules", because=4)[1] == "From FROZEN"
 
 
 def test_a_product_of_the_same_title_or_parent_is_no_cause():
@@ -73,7 +92,7 @@ def test_a_product_of_the_same_title_or_parent_is_no_cause():
         [(0, product, "2016-12-12", PURCHASE) for product in (0, 2)],
     )
     known.products["parent_id"] = [None, None, "id3", None]
-    led = {"rules": Led({(0, 1): 0, (0, 3): 2})}
+    led = {"rules": Led("rules", {(0, 1): 0, (0, 3): 2})}
     found = explain([(0, 1, "rules"), (0, 3, "rules")], led, known)
     assert found["reason_text"].tolist() == ["From A, a category you buy from"] * 2
 
@@ -81,7 +100,7 @@ def test_a_product_of_the_same_title_or_parent_is_no_cause():
 @pytest.mark.parametrize("source", ["rules", "item_knn", "content"])
 def test_a_view_is_no_purchase(source):
     # Customer 1 only viewed COLA; GOUDA's shelf is hers because of BRIE.
-    assert one(1, 5, source, because=3) == (
+    assert explain_pair(1, 5, source, because=3) == (
         "from_your_category",
         "From CHEESE, a category you buy from",
         -1,
@@ -90,23 +109,31 @@ def test_a_view_is_no_purchase(source):
 
 
 def test_the_product_itself_is_no_evidence_unless_bought():
-    assert one(0, 3, "rules", because=3)[0] == "from_category"
-    assert one(1, 3, "rules", because=3)[:2] == ("viewed", "You looked at this on 30 Dec 2016")
+    assert explain_pair(0, 3, "rules", because=3)[0] == "from_category"
+    assert explain_pair(1, 3, "rules", because=3)[:2] == ("viewed", "You looked at this on 30 Dec 2016")
 
 
 @pytest.mark.parametrize("source", ["als", "lightfm", "user_knn"])
 def test_similar_customers_only_where_there_are_some(source):
-    assert one(0, 2, source)[:2] == ("similar_customers", "Customers with purchases like yours buy this")
-    assert one(5, 2, source)[0] == "popular"  # no history
-    assert one(0, 5, source)[0] == "from_category"  # nobody ever bought GOUDA
+    assert explain_pair(0, 2, source)[:2] == (
+        "similar_customers",
+        "Customers with purchases like yours buy this",
+    )
+    assert explain_pair(5, 2, source)[0] == "popular"  # no history
+    assert explain_pair(0, 5, source)[0] == "from_category"  # nobody ever bought GOUDA
 
 
 def test_popular_is_the_top_tenth_and_recent():
     # Four products sold, so the top tenth is one: MILK.
-    assert one(0, 2, "popularity") == ("popular", "Popular with our customers in the last 4 weeks", -1, -1)
+    assert explain_pair(0, 2, "popularity") == (
+        "popular",
+        "Popular with our customers in the last 4 weeks",
+        -1,
+        -1,
+    )
     # PIZZA leads FROZEN but has one buyer; BRIE leads CHEESE but sold last a year ago.
-    assert one(1, 0, "popularity")[:2] == ("from_category", "From FROZEN")
-    assert one(0, 1, "popularity")[:2] == ("from_category", "From CHEESE")
+    assert explain_pair(1, 0, "popularity")[:2] == ("from_category", "From FROZEN")
+    assert explain_pair(0, 1, "popularity")[:2] == ("from_category", "From CHEESE")
 
 
 def test_category_popularity():
@@ -122,7 +149,7 @@ def test_category_popularity():
 
 
 def test_last_resort():
-    assert one(0, 6, "random")[:2] == ("first_buyers", "Be one of the first to buy this")
+    assert explain_pair(0, 6, "random")[:2] == ("first_buyers", "Be one of the first to buy this")
     known = shop(PRODUCTS, [*EVENTS, (2, 6, "2016-03-01", PURCHASE), (3, 6, "2016-03-01", PURCHASE)])
     assert explain([(0, 6, "random")], known=known)["reason_text"][0] == "Other customers buy this too"
 
@@ -145,9 +172,9 @@ def test_own_dealings_come_first_whatever_moved_the_ranker():
     both = [(customer, product, "2016-03-01", PURCHASE) for customer in (2, 3) for product in (0, 1)]
     known = shop(PRODUCTS, [*EVENTS, *both, (0, 3, "2016-12-01", VIEW)])
     rows = pd.DataFrame([(1, 1), (0, 3), (0, 1)], columns=["customer", "product"])
-    led = {"item_knn": Led({(1, 1): 4, (0, 3): 0, (0, 1): 0})}
+    led = {"item_knn": Led("item_knn", {(1, 1): 4, (0, 3): 0, (0, 1): 0})}
     families = ["bought_with", "bought_before"]
-    found = reasons.explain_families(
+    found = explain_by_family(
         rows, known, led, np.tile([0, 1], (3, 1)), np.tile([1.0, -0.5], (3, 1)), families
     )
     assert list(zip(found["reason_text"], found["reason_family"], strict=True)) == [
@@ -164,11 +191,15 @@ def test_a_product_that_led_to_it_is_said_before_brand_category_and_popularity()
     rows = pd.DataFrame([(1, 5)], columns=["customer", "product"])
     families = ["popular", "popular_in_category", "brand", "similar"]
     for order, led, text in (
-        ([0, 1, 2, 3], {"content": Led({(1, 5): 1})}, "Similar to BRIE, which you bought on 12 Dec 2015"),
+        (
+            [0, 1, 2, 3],
+            {"content": Led("content", {(1, 5): 1})},
+            "Similar to BRIE, which you bought on 12 Dec 2015",
+        ),
         ([0, 2, 1, 3], {}, "From Alp, a brand you buy"),
         ([0, 1, 2, 3], {}, "From CHEESE, a category you buy from"),
     ):
-        found = reasons.explain_families(rows, known, led, np.array([order]), np.ones((1, 4)), families)
+        found = explain_by_family(rows, known, led, np.array([order]), np.ones((1, 4)), families)
         assert found["reason_text"].tolist() == [text]
 
 
@@ -187,7 +218,7 @@ def test_a_brand_or_category_that_stands_for_everything_is_no_reason():
         products = [(f"Thing {number}", f"kind {number % kinds}") for number in range(40)]
         known = shop(products, [(0, 0, "2016-12-12", PURCHASE)])
         known.products["brand"] = [brand if number < count else f"b{number}" for number in range(40)]
-        found = reasons.explain_families(rows, known, {}, np.zeros((1, 1), int), np.ones((1, 1)), ["brand"])
+        found = explain_by_family(rows, known, {}, np.zeros((1, 1), int), np.ones((1, 1)), ["brand"])
         assert found["reason_text"].tolist() == [text], (brand, count, kinds)
     one_shelf = shop([(f"Thing {number}", "Default") for number in range(4)], EVENTS[:1])
     assert explain([(0, 1, "category_popularity")], known=one_shelf)["reason_code"][0] == "first_buyers"
@@ -198,9 +229,9 @@ def test_an_offer_says_until_when_and_only_what_runs_within_the_window():
     first, last = np.full((2, len(PRODUCTS)), -1)
     first[3], last[3] = day("2016-12-20"), day("2017-01-08")
     first[5], last[5] = day("2017-01-10"), day("2017-01-15")
-    offers = reasons.Offers(first, last, sent=day("2017-01-02"))
+    offers = Offers(first, last, sent=day("2017-01-02"))
     rows = pd.DataFrame([(0, 3), (0, 5), (0, 6)], columns=["customer", "product"])
-    found = reasons.explain_families(
+    found = explain_by_family(
         rows, known, {}, np.zeros((3, 1), int), np.ones((3, 1)), ["promotion"], offers=offers
     )
     assert list(zip(found["reason_code"], found["reason_text"], strict=True)) == [
@@ -221,7 +252,7 @@ def test_rows_keep_their_order_and_columns():
         },
         index=[7, 3],
     )
-    result = reasons.explain(table, shop(PRODUCTS, EVENTS), {})
+    result = explain_by_source(table, shop(PRODUCTS, EVENTS), {})
     assert result["rank"].tolist() == [9, 4]
     assert result["reason_code"].tolist() == ["popular", "bought_often"]
     assert result.columns.tolist() == [
@@ -246,19 +277,19 @@ def test_no_rows():
 def test_blocks_change_nothing(monkeypatch):
     rows = [(c, p, "als") for c in range(6) for p in range(7)]
     whole = explain(rows)
-    monkeypatch.setattr(reasons, "BLOCK_ROWS", 5)
+    monkeypatch.setattr("recs_assets.reasons.explain.BLOCK_ROWS", 5)
     pd.testing.assert_frame_equal(explain(rows), whole)
 
 
 def test_nobody_bought_anything():
     known = shop(PRODUCTS, [(1, 3, "2016-12-30", VIEW)])
-    result = explain([(1, 3, "popularity"), (0, 6, "als")], {"rules": Led({})}, known)
+    result = explain([(1, 3, "popularity"), (0, 6, "als")], {"rules": Led("rules", {})}, known)
     assert result["reason_code"].tolist() == ["viewed", "first_buyers"]
 
 
 def test_braces_in_names_are_text():
     known = shop([("{product} 50%", "A"), ("B", "{x}")], [(0, 0, "2016-12-12", PURCHASE)])
-    result = explain([(0, 1, "rules"), (1, 1, "rules")], {"rules": Led({(0, 1): 0})}, known)
+    result = explain([(0, 1, "rules"), (1, 1, "rules")], {"rules": Led("rules", {(0, 1): 0})}, known)
     assert result["reason_text"].tolist() == [
         "Often bought with {product} 50%, which you bought on 12 Dec 2016",
         "From {x}",
@@ -275,7 +306,7 @@ def test_braces_in_names_are_text():
     ],
 )
 def test_the_year_where_it_is_not_this_years(when, text):
-    assert reasons.day_text(day(when), AS_OF) == text
+    assert Sentences.load().day(day(when), AS_OF, "en") == text
 
 
 def test_rules_speak_for_the_slots_that_they_fill():
@@ -303,7 +334,7 @@ def test_rules_speak_for_the_slots_that_they_fill():
         columns=["customer", "product", "slot_type", "fallback_level", "reason_code", "right"],
         index=[3, 1, 4, 2, 9, 8, 7, 6, 5, 0],
     )  # fmt: skip
-    found = reasons.slot_reasons(rows, known)
+    found = explain_slots(rows, known)
     assert list(found.index) == [3, 1, 4, 2, 9, 8, 7, 6, 5, 0]
     assert list(zip(found["reason_code"], found["reason_text"], strict=True)) == rows["right"].tolist()
 
@@ -316,23 +347,23 @@ def test_a_discovery_says_what_it_is_close_to():
          (2, 0, "2016-12-05", PURCHASE), (2, 2, "2016-12-05", PURCHASE),
          (3, 0, "2016-12-06", PURCHASE), (4, 4, "2016-12-07", PURCHASE)],
     )  # fmt: skip
-    led = SimpleNamespace(because=lambda customers, products: np.array([0, 0, -1], dtype=np.int32))
-    alike = SimpleNamespace(because=lambda customers, products: np.array([0, 0, 4], dtype=np.int32))
+    led = Led("item_knn", {(3, 1): 0, (3, 2): 0})
+    alike = Led("content", {(3, 1): 0, (3, 2): 0, (4, 3): 4})
     rows = pd.DataFrame(
         {"customer": [3, 3, 4], "product": [1, 2, 3], "slot_type": "discovery", "fallback_level": "personal",
          "reason_code": "from_category"}
     )  # fmt: skip
 
-    def said(citable=None):
-        found = reasons.slot_reasons(rows, known, citable, recommenders={"item_knn": led, "content": alike})
+    def explain_discoveries(citable=None):
+        found = explain_slots(rows, known, citable, recommenders={"item_knn": led, "content": alike})
         return found[["reason_text", "because_product"]].to_numpy().tolist()
 
     # One customer alone who bought soap and tea is no evidence; ink and pen have no category.
-    assert said() == [
+    assert explain_discoveries() == [
         ["New for you, close to Tea", 0], ["New for you", -1], ["New for you, close to Pen", 4],
     ]  # fmt: skip
     named, every = np.array([False, True, True, True, True]), np.ones(5, dtype=bool)
-    assert said(reasons.Citable(named, every, None))[0] == ["New for you", -1]
+    assert explain_discoveries(Citable(named, every, None))[0] == ["New for you", -1]
 
 
 def test_reasons_of_buy_it_again():
@@ -353,7 +384,7 @@ def test_reasons_of_buy_it_again():
         ],
         columns=["customer", "product", "replaces", "kind", "order_days", "last_day", "usual_gap"],
     )
-    result = reasons.explain_again(rows, known)
+    result = explain_again(rows, known)
     assert list(zip(result["reason_code"], result["reason_text"], strict=True)) == [
         ("bought_regularly", "You buy this about every 21 days, last on 13 Dec 2016"),
         ("bought_often", "You bought this on 3 days, last on 13 Nov 2016"),
@@ -380,13 +411,13 @@ def citable(no_cause=(), no_counts=(), refused=()):
     counted[list(no_counts)] = False
     customers, products = zip(*refused, strict=True) if refused else ((), ())
     pairs = sparse.csr_matrix((np.ones(len(refused)), (customers, products)), shape=(6, len(PRODUCTS)))
-    return reasons.Citable(product, counted, pairs if refused else None)
+    return Citable(product, counted, pairs if refused else None)
 
 
 def with_rule(rows, allowed):
-    led = {"rules": Led({(0, 3): 0, (1, 5): 1})}
+    led = {"rules": Led("rules", {(0, 3): 0, (1, 5): 1})}
     table = pd.DataFrame(rows, columns=["customer", "product", "source"])
-    return reasons.explain(table, shop(PRODUCTS, EVENTS), led, allowed)["reason_text"].tolist()
+    return explain_by_source(table, shop(PRODUCTS, EVENTS), led, allowed)["reason_text"].tolist()
 
 
 def test_what_may_not_be_named_is_no_cause():
@@ -411,7 +442,7 @@ def test_what_may_not_be_counted_is_neither_counted_nor_dated():
         [(0, 0, -1, "own", 3, day("2016-12-13"), 21.0), (0, 3, 0, "variant", 3, day("2016-12-13"), 21.0)],
         columns=["customer", "product", "replaces", "kind", "order_days", "last_day", "usual_gap"],
     )
-    found = reasons.explain_again(again, shop(PRODUCTS, EVENTS), citable(no_counts=[0]))
+    found = explain_again(again, shop(PRODUCTS, EVENTS), citable(no_counts=[0]))
     assert found["reason_text"].tolist() == ["You bought this before", "From DRINKS"]
 
 
@@ -423,7 +454,7 @@ def test_a_product_beside_a_product_says_both_counts_where_they_are_worth_it():
         columns=["product", "neighbour", "baskets", "confidence"],
     )
     sentences = Sentences.load()
-    assert reasons.neighbour_reasons(together, known, sentences) == [
+    assert explain_neighbours(together, known, sentences) == [
         "In 9% of the baskets with Tea (5 of 56)",
         "Bought together with Tea",
         "Bought together with Tea",
@@ -431,9 +462,9 @@ def test_a_product_beside_a_product_says_both_counts_where_they_are_worth_it():
         "Bought together",
     ]
     similar = together[["product", "neighbour"]].iloc[[0, 4]]
-    assert reasons.neighbour_reasons(similar, known, sentences) == ["Similar to Tea", "A similar product"]
+    assert explain_neighbours(similar, known, sentences) == ["Similar to Tea", "A similar product"]
     german = Sentences.load(default="de")
-    assert reasons.neighbour_reasons(together, known, german)[3] == (
+    assert explain_neighbours(together, known, german)[3] == (
         "In 50\xa0% der Warenkörbe mit Milk (1.234 von 2.468)"
     )
 
@@ -444,14 +475,14 @@ def test_new_is_on_sale_for_four_weeks_at_most():
     )
     rows = pd.DataFrame({"customer": 2, "product": [0, 1, 2]})
     asked = (rows, known, {}, np.zeros((3, 1), int), np.ones((3, 1)), ["new_arrival"])
-    assert reasons.explain_families(*asked)["reason_code"].tolist() == [
+    assert explain_by_family(*asked)["reason_code"].tolist() == [
         "from_category",
         "new_arrival",
         "from_category",
     ]
     # On sale for years, and first bought lately: not new. On sale since last week, and never bought: new.
     known.products["start_at"] = pd.to_datetime([None, "2012-01-01", "2016-12-27"])
-    assert reasons.explain_families(*asked)["reason_code"].tolist() == [
+    assert explain_by_family(*asked)["reason_code"].tolist() == [
         "from_category",
         "from_category",
         "new_arrival",
