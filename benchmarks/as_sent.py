@@ -23,14 +23,13 @@ from recs_assets.campaigns.make import DEPTH, FREQUENCY, QUERY, _Email, days_bet
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.rules.pipeline import Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.rehearsal import rehearsed
 from recs_assets.settings import Settings
 from recs_assets.training import answered, prepared
 from recs_assets.training.plans import window_days
-from recs_assets.week.lessons import lists_path
+from recs_assets.week.week import Week
 
 BOUGHT = """
     select distinct orders.customer_id, items.product_id
@@ -40,17 +39,17 @@ BOUGHT = """
 
 
 def email_at(
-    home: Path, week: date, name: str, at_test: bool, prices: bool, k: int = 12
+    home: Path, as_of: date, name: str, at_test: bool, prices: bool, k: int = 12
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict]:
     """One week, or its test anchor: a row per list (hits, MAP@12), the price tags on the true future, and MAP@12 by customer id."""
     shop = Deployment.from_settings(Settings(home=home))
-    warehouse, campaign = shop.warehouse(), shop.campaigns.campaigns[name]
-    found, task = prepared(campaign.target, shop, warehouse, week, campaign.view)
-    email = _Email(campaign, shop, warehouse, found, task, answered(found, task, DEPTH), DEPTH)
-    anchor, rules = found.test if at_test else week, campaign.rule_set
-    known = warehouse.known(week, anchor)
-    with warehouse.read(week) as connection:
-        end = anchor + timedelta(days=int(window_days(found.query, week)))
+    week, campaign = Week(shop, shop.warehouse(), as_of), shop.campaigns.campaigns[name]
+    found, task = prepared(campaign.target, week, campaign.view)
+    email = _Email(campaign, week, found, task, answered(found, task, DEPTH), DEPTH)
+    anchor, rules = found.test if at_test else as_of, campaign.rule_set
+    known = week.known(anchor)
+    with week.build.read() as connection:
+        end = anchor + timedelta(days=int(window_days(found.query, as_of)))
         rows = connection.execute(BOUGHT, [anchor, end]).df()
     customer = pd.Index(known.customers["customer_id"]).get_indexer(rows["customer_id"])
     product = pd.Index(known.products["product_id"]).get_indexer(rows["product_id"])
@@ -60,14 +59,14 @@ def email_at(
     ranked, context = email._ranked(anchor), email._context(anchor)
     turned = rehearsed(ranked, context, rules, every=days_between_sends(campaign, shop, anchor))
     sent = select(ranked, context, rules)
-    frequent = read_lists(lists_path(warehouse, week, FREQUENCY, anchor, "all"), known)
+    frequent = week.lists(FREQUENCY, anchor, "all")
     lists = {
         "as sent": _ranks(sent),
         "as sent, turned": _ranks(select(ranked, turned, rules)),
         "raw ranker": email.predicted.tested if at_test else email.predicted.rows,
         "personal frequency": frequent,
         "frequency, same rules": _ranks(select(frequent, context, rules)),
-        "user_knn": read_lists(lists_path(warehouse, week, "user_knn", anchor, "all"), known),
+        "user_knn": week.lists("user_knn", anchor, "all"),
     }
     reached = np.unique(sent.rows["customer"])
     some = reached[np.diff(truth.indptr)[reached] > 0]

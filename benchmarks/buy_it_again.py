@@ -21,10 +21,9 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation import bootstrap
 from recs_assets.evaluation.promotion import customer_values
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.repeats.cadence import Cadence, cadence, due_again
 from recs_assets.settings import Settings
-from recs_assets.week.lessons import lists_path
+from recs_assets.week.week import Week
 
 BASELINE = "repurchase"
 
@@ -55,17 +54,16 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--week", type=date.fromisoformat, required=True)
-    week = parser.parse_args().week
     settings = Settings()
     deployment = Deployment.from_settings(settings)
-    warehouse = deployment.warehouse()
-    anchor = deployment.test_anchors(week)[0]
-    known = warehouse.known(week, anchor)
-    truth = warehouse.truth(week, anchor, deployment.horizon_days)
-    ranked, path = None, lists_path(warehouse, week, "ranker", anchor, "repeat")
-    lists = {BASELINE: read_lists(lists_path(warehouse, week, BASELINE, anchor, "repeat"), known)}
+    week = Week(deployment, deployment.warehouse(), parser.parse_args().week)
+    anchor = week.test_anchors[0]
+    known = week.known(anchor)
+    truth = week.truth(anchor)
+    ranked, path = None, week.lists_path("ranker", anchor, "repeat")
+    lists = {BASELINE: week.lists(BASELINE, anchor, "repeat")}
     if path.exists():
-        lists["ranker, its own list"] = ranked = read_lists(path, known)
+        lists["ranker, its own list"] = ranked = week.lists("ranker", anchor, "repeat")
     found = cadence(known, deployment.horizon_days)
     lists |= dict(variants(known, found, ranked, settings.buy_again_repeat_share))
     values = customer_values(lists, known, truth, np.arange(known.n_customers), view="repeat")

@@ -43,12 +43,15 @@ from scipy import sparse
 from benchmarks.weekly import say
 from recs_assets.arrays import rank_within
 from recs_assets.evaluation import bootstrap, metrics
+from recs_assets.known.load import load_known
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import Anchor, Lesson, frames, model_path, together
+from recs_assets.week.lessons import Anchor, Lesson, join_lessons
+from recs_assets.week.ranked import load_frames
+from recs_assets.week.week import Week
 
 KS = (10, 20)
 HORIZON = timedelta(days=7)
@@ -211,9 +214,10 @@ def pipeline_lists(home: Path, as_of: date) -> tuple[dict[str, pd.DataFrame], np
         name -> frame (customer, product, rank; codes), customer ids and product ids by code.
     """
     anchor = as_of - HORIZON
-    warehouse = Warehouse(home / "backtest")
-    known = warehouse.known(as_of, anchor)
-    folder = warehouse.week_dir(as_of) / "candidates"
+    build = Warehouse(home / "backtest").build(as_of)
+    with build.read() as connection:
+        known = load_known(connection, anchor)
+    folder = build.folder / "candidates"
     pattern = re.compile(rf"(?P<name>\w+)-{anchor.isoformat()}-all\.parquet")
     lists = {
         match["name"]: read_lists(path, known)[["customer", "product", "rank"]]
@@ -269,7 +273,7 @@ def regrown_lists(
         The names of `regrown_lessons`; frames as `pipeline_lists`.
     """
     # Brings Dagster along, which the arithmetic of this module can do without.
-    from recs_assets.defs.ranker import BEFORE_REFIT
+    from recs_assets.training.ranker import BEFORE_REFIT
 
     settings = Settings(
         data=shop,
@@ -280,27 +284,26 @@ def regrown_lists(
         evaluation_customers=customers,
     )
     place = Shop.from_settings(settings)
-    warehouse, test = place.warehouse(), place.test_anchors(as_of)[0]
+    week = Week(place, place.warehouse(), as_of)
+    test = week.test_anchors[0]
     anchors = place.train_anchors(test)
-    stopped = Ranker.load(model_path(warehouse, as_of, BEFORE_REFIT), settings.threads)
+    stopped = Ranker.load(week.model_path(BEFORE_REFIT), settings.threads)
     rows = RANKER.training_rows // len(anchors)
-    kept, *earlier = (
-        Anchor(place, warehouse, as_of, anchor).lesson(rows).only(stopped.features_) for anchor in anchors
-    )
-    ids = warehouse.known(as_of, anchors[0]).customers["customer_id"].to_numpy(dtype=object)
+    kept, *earlier = (Anchor(week, anchor).lesson(rows).only(stopped.features_) for anchor in anchors)
+    ids = week.known(anchors[0]).customers["customer_id"].to_numpy(dtype=object)
     lessons = regrown_lessons(earlier, kept, ids, teachers)
-    tested = Anchor(place, warehouse, as_of, test)
+    tested = Anchor(week, test)
     models = {
         name: [
             Ranker(RANKER, settings.seed + number, settings.threads).fit(
-                **together(taught), rounds=stopped.rounds_, used=stopped.used_
+                **join_lessons(taught), rounds=stopped.rounds_, used=stopped.used_
             )
             for number in range(seeds)
         ]
         for name, taught in lessons.items()
     }
     scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
-    for X in frames(warehouse, as_of, test, tested.candidates, stopped.features_):
+    for X in load_frames(week, test, tested.candidates, stopped.features_):
         for name, fits in models.items():
             scores[name].append(np.mean([model.score(X) for model in fits], axis=0))
     return {

@@ -38,11 +38,12 @@ def main(arguments: list[str] | None = None) -> int:
     from recs_assets.evaluation.evaluate import BOOTSTRAPPED
     from recs_assets.recommenders.base import VIEWS
     from recs_assets.settings import Settings
+    from recs_assets.week.week import Week
 
     deployment = Deployment.from_settings(Settings())
-    warehouse = deployment.warehouse()
+    week = Week(deployment, deployment.warehouse(), parsed.as_of)
     anchors = deployment.test_anchors(parsed.as_of)
-    folds = [fold_at(deployment, warehouse, parsed.as_of, anchor) for anchor in anchors]
+    folds = [fold_at(week, anchor) for anchor in anchors]
     map_at_12 = BOOTSTRAPPED.index(("map", 12))
     names = [parsed.model, *BASELINES]
     sys.stdout.write(

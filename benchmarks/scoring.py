@@ -82,22 +82,23 @@ def main(arguments: list[str] | None = None) -> int:
     from recs_assets.ranking.ranker import Ranker
     from recs_assets.settings import Settings
     from recs_assets.shop import RANKER, Shop
-    from recs_assets.week import lessons as week_lists
+    from recs_assets.week.lessons import Anchor, join_lessons
+    from recs_assets.week.ranked import load_frames, load_ranker, score_candidates
+    from recs_assets.week.week import Week
 
     shop = Shop.from_settings(Settings())
-    settings, warehouse, week = shop.settings, shop.warehouse(), parsed.as_of
-    known = warehouse.known(week, week)
+    settings, as_of = shop.settings, parsed.as_of
+    week = Week(shop, shop.warehouse(), as_of)
+    known = week.known()
     rows = {"ALS: fit and two lists per customer": als(known, settings.threads, settings.candidates)}
 
-    learned = week_lists.trained(shop, warehouse, week)
+    learned = load_ranker(week)
     if learned is None:
-        sys.stderr.write(f"Week {week} in {parsed.home} has no ranker: run it first.\n")
+        sys.stderr.write(f"Week {as_of} in {parsed.home} has no ranker: run it first.\n")
         return 1
-    candidates, merging = timed(lambda: week_lists.every_candidate(warehouse, week, week))
-    _, scoring = timed(lambda: week_lists.score(learned.ranker, warehouse, week, week, candidates))
-    frame = np.concatenate(
-        list(week_lists.frames(warehouse, week, week, candidates, learned.ranker.features_))
-    )
+    candidates, merging = timed(lambda: week.all_candidates(as_of))
+    _, scoring = timed(lambda: score_candidates(week, learned.ranker, as_of, candidates))
+    frame = np.concatenate(list(load_frames(week, as_of, candidates, learned.ranker.features_)))
     used = np.ascontiguousarray(
         frame[:, [learned.ranker.features_.index(name) for name in learned.ranker.used_]]
     )
@@ -122,15 +123,13 @@ def main(arguments: list[str] | None = None) -> int:
     )
     rows["Ranker: SHAP values"] = {"rows": len(some), "platform_s": explaining, "library_s": bare}
 
-    test = shop.test_anchors(week)[0]
+    test = week.test_anchors[0]
     earlier = shop.train_anchors(test)[1:]
     lessons = [
-        week_lists.Anchor(shop, warehouse, week, one)
-        .lesson(RANKER.training_rows // len(earlier))
-        .only(learned.ranker.features_)
+        Anchor(week, one).lesson(RANKER.training_rows // len(earlier)).only(learned.ranker.features_)
         for one in earlier
     ]
-    material = week_lists.together(lessons)
+    material = join_lessons(lessons)
     fresh = Ranker(RANKER, settings.seed, settings.threads)
     _, fitted = timed(lambda: fresh.fit(**material, rounds=learned.ranker.rounds_, used=learned.ranker.used_))
     columns = [learned.ranker.features_.index(name) for name in learned.ranker.used_]

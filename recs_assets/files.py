@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,9 @@ def _text(description: dict[str, Any]) -> str:
 
 def _digest(description: dict[str, Any]) -> str:
     return hashlib.sha256(_text(description).encode()).hexdigest()
+
+
+@cache
+def read_sql(module: str, name: str) -> str:
+    """The query `<name>.sql` beside a module (its `__file__`)."""
+    return (Path(module).parent / f"{name}.sql").read_text("utf-8")

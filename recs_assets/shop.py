@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from recs_assets.config import read_yaml
@@ -20,7 +20,16 @@ from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.settings import Settings
-from recs_assets.sources import Source, fingerprint, first_as_of, latest_as_of, resolve_source
+from recs_assets.sources import (
+    LandingResult,
+    Source,
+    fingerprint,
+    first_as_of,
+    land,
+    latest_as_of,
+    resolve_source,
+)
+from recs_assets.sources.suppression import Suppression
 from recs_assets.store.warehouse import Warehouse
 
 # How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
@@ -173,3 +182,31 @@ class Shop:
 
     def warehouse(self) -> Warehouse:
         return open_warehouse(self.settings)
+
+    def suppression(self) -> Suppression:
+        """Who was erased (`erasure.forget`) and must not be landed.
+
+        Raises:
+            SettingsError: somebody was, and RECS_HASH_KEY is missing or another one.
+        """
+        return Suppression(self.settings.home, self.settings.hash_key)
+
+    def land(self, connection: Any, table: str) -> LandingResult:
+        """Land one raw table of the shop as its files are now, without whoever was erased.
+
+        Args:
+            connection: DuckDB's, to the file that gets the table.
+            table: one of `schema.RAW_TABLES`.
+
+        Raises:
+            SourceError, SettingsError: as `sources.land`.
+        """
+        return land(
+            connection,
+            self.source,
+            table,
+            self.data_dir,
+            self.timezone,
+            self.settings.data_root,
+            self.suppression().filter,
+        )

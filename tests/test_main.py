@@ -17,7 +17,7 @@ WEEK = date(2024, 3, 4)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A deployment that has published one small table."""
     house = Warehouse(tmp_path / "home", threads=1, memory_limit="512MB")
-    with house.write(WEEK) as connection:
+    with house.build(WEEK).write() as connection:
         connection.execute("create schema recs")
         connection.execute(
             "create table recs.products as select * from (values ('p1', 'Tea | green', 2.5), "

@@ -22,6 +22,7 @@ from scipy import sparse
 from recs_assets import __version__
 from recs_assets.arrays import is_stored, rank_within
 from recs_assets.campaigns.file import Campaign
+from recs_assets.campaigns.load import load_pages_and_ends
 from recs_assets.delivery import (
     HOLDOUT,
     assign_arms,
@@ -39,11 +40,13 @@ from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_slots
+from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders.item_knn import similar_products
 from recs_assets.repeats.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.facts import load_facts
 from recs_assets.rules.naming import nameable
 from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
 from recs_assets.rules.price_tags import ALL_RULES, price_tags
@@ -54,11 +57,11 @@ from recs_assets.rules.review import unknown_names as unknown_rule_names
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError, RecsError
 from recs_assets.shop import Shop
-from recs_assets.store.warehouse import Warehouse
 from recs_assets.training import Plan, Prediction, answered, prepared, unknown_names
 from recs_assets.training.plans import midnight, window_days
 from recs_assets.training.tasks import Products, Task
-from recs_assets.week.lessons import blocks, load_all_fitted, load_fitted, published_frame
+from recs_assets.week.blocks import blocks
+from recs_assets.week.week import Week
 
 # Ranked rows per customer that the rules choose from; at least twice the slots.
 DEPTH = 100
@@ -200,14 +203,12 @@ def attention(facts: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def folder_of(warehouse: Warehouse, week: date, name: str) -> Path:
-    return warehouse.week_dir(week) / "campaigns" / name
+def folder_of(week: Week, name: str) -> Path:
+    return week.build.folder / "campaigns" / name
 
 
 def context_of(
-    shop: Shop,
-    warehouse: Warehouse,
-    week: date,
+    week: Week,
     anchor: date,
     name: str,
     rules: Rules,
@@ -220,8 +221,6 @@ def context_of(
     Content vectors and sensitive goods are the week's at every anchor: products and their texts have no date.
 
     Args:
-        shop: seed and threads.
-        warehouse: whose build file of the week is read.
         week: of the run.
         anchor: what is dated on it or later stays out.
         name: of the campaign, for its sends.
@@ -230,22 +229,24 @@ def context_of(
         admitted: bool[n_products], what passes the target's filter; the others count as not available.
         placement: a page needs to know neither what was sent nor which products are alike.
     """
-    known = warehouse.known(week, anchor)
+    known = week.known(anchor)
     if admitted is not None and not admitted.all():
         known = replace(known, products=known.products.assign(available=known.available & admitted))
-    settings, likeness = shop.settings, {}
+    settings, likeness = week.settings, {}
     frames = None if placement == "email" else {"products", "customers", "carts", "rejected"}
     if placement == "email":
-        content = load_fitted(shop, warehouse, week, "content", warehouse.known(week, week))
+        content = week.model("content")
         likeness = {
             "factors": content.vectors_,
             "copurchase": similar_products(known.history, COPURCHASED, "cosine", threads=settings.threads),
         }
+    with week.read_with_snapshot() as connection:
+        facts = load_facts(connection, anchor, name, frames)
     context = Context.of_frames(
         known,
-        **warehouse.rule_frames(week, anchor, name, frames),
+        **facts,
         audience=audience,
-        sensitive=shop.sensitive.among(known.products),
+        sensitive=week.shop.sensitive.among(known.products),
         **likeness,
     )
     parts = [rules, *(rules.of_segment(segment) for segment in rules.segments)]
@@ -253,7 +254,7 @@ def context_of(
         part.items.only_due or part.items.bought_within_days is not None or part.slots.max_repeat is not None
         for part in parts
     ):
-        rows, _ = due_list(shop, known)
+        rows, _ = due_list(week.shop, known)
         own, soon = rows[rows["replaces"] < 0], rules.items.due_within_days
         context = replace(context, due=_pair_matrix(own, known))
         if soon is not None:
@@ -270,9 +271,9 @@ def _pair_matrix(rows: pd.DataFrame, known: Known) -> sparse.csr_matrix:
     )
 
 
-def storefront_context(shop: Shop, warehouse: Warehouse, week: date, anchor: date, rules: Rules) -> Context:
+def storefront_context(week: Week, anchor: date, rules: Rules) -> Context:
     """What the rules of the shop's own pages look at, as known at an anchor of the week."""
-    return context_of(shop, warehouse, week, anchor, STOREFRONT, rules, placement="page")
+    return context_of(week, anchor, STOREFRONT, rules, placement="page")
 
 
 def citable_of(context: Context, rules: Rules) -> Citable:
@@ -280,16 +281,13 @@ def citable_of(context: Context, rules: Rules) -> Citable:
     return Citable(*nameable(context, rules))
 
 
-def list_unknown_storefront_names(shop: Shop, warehouse: Warehouse, week: date) -> list[str]:
+def list_unknown_storefront_names(week: Week) -> list[str]:
     """One sentence per name in the storefront's rules that the shop does not have; none where the week's build is gone."""
-    rules = Rules(items=shop.storefront.rules)
-    if (
-        not any(getattr(rules.items, key) for key in EXCLUSION_KEYS)
-        or not warehouse.build_path(week).exists()
-    ):
+    rules = Rules(items=week.shop.storefront.rules)
+    if not any(getattr(rules.items, key) for key in EXCLUSION_KEYS) or not week.build.path.exists():
         return []
-    context = Context(warehouse.known(week, week))
-    return [f"{shop.path('storefront').name}: {text}" for text in unknown_rule_names(rules, context)]
+    context = Context(week.known())
+    return [f"{week.shop.path('storefront').name}: {text}" for text in unknown_rule_names(rules, context)]
 
 
 def due_list(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -306,9 +304,7 @@ def due_list(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.Dat
 
 def make(
     campaign: Campaign,
-    shop: Shop,
-    warehouse: Warehouse,
-    week: date,
+    week: Week,
     say: Callable[[str], None] = lambda message: None,
 ) -> Made:
     """Answer the campaign's query at the week and fill its slots.
@@ -319,9 +315,7 @@ def make(
 
     Args:
         campaign: as its file says.
-        shop: settings and anchors.
-        warehouse: whose build file of the week holds features and lists.
-        week: the anchor.
+        week: whose lists and features are read.
         say: is told about the progress.
 
     Raises:
@@ -329,30 +323,30 @@ def make(
         GateError: the outcomes do not add up to the customers.
         WarehouseError, ArtefactError: the week is not complete.
     """
-    check_send_time(campaign, shop, week)  # before anything is learnt
+    check_send_time(campaign, week.shop, week.as_of)  # before anything is learnt
     depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
     found, task, predicted, problem = None, None, None, ""
     try:
-        found, task = prepared(campaign.target, shop, warehouse, week, campaign.view)
+        found, task = prepared(campaign.target, week, campaign.view)
         predicted = answered(found, task, depth, say)
     except QueryError as error:
         problem = error.sentence
         say(f"The query cannot be answered: {problem}")
     facts = {
         "campaign": campaign.name,
-        "as_of": week.isoformat(),
+        "as_of": week.as_of.isoformat(),
         "problem": problem,
         "note": "" if found is None else found.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),
-        "problems": unknown_names(campaign.target, warehouse, week),
+        "problems": unknown_names(campaign.target, week),
     }
-    check_send_time(campaign, shop, week, None if found is None else found.query)
+    check_send_time(campaign, week.shop, week.as_of, None if found is None else found.query)
     if not campaign.lists_products or task is None:
-        made = _predicted(campaign, shop, warehouse, week, task, predicted, facts)
+        made = _predicted(campaign, week, task, predicted, facts)
     else:
-        made = _Email(campaign, shop, warehouse, found, task, predicted, depth).made(facts)
-    outcomes, customers = made.tables["outcomes"], warehouse.known(week, week).customers["customer_id"]
+        made = _Email(campaign, week, found, task, predicted, depth).made(facts)
+    outcomes, customers = made.tables["outcomes"], week.known().customers["customer_id"]
     if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
         raise GateError(
             f"The campaign {campaign.name} accounts for {len(outcomes)} of {len(customers)} customers: "
@@ -363,18 +357,16 @@ def make(
 
 def _predicted(
     campaign: Campaign,
-    shop: Shop,
-    warehouse: Warehouse,
-    week: date,
+    week: Week,
     task: Task | None,
     predicted: Prediction | None,
     facts: dict[str, Any],
 ) -> Made:
     """A campaign without slots: its predictions as they are, but for sensitive goods (`admit_predictions`)."""
-    known = warehouse.known(week, week)
+    known = week.known()
     outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
     if task is not None and predicted is not None:
-        outcome = np.where(task.eligible(week), NOTHING, "not_in_audience").astype(object)
+        outcome = np.where(task.eligible(week.as_of), NOTHING, "not_in_audience").astype(object)
     tables = {
         name: pd.DataFrame()
         for name in ("selection", "reserves", "predictions", "rules", "price_tags", "traces")
@@ -383,7 +375,7 @@ def _predicted(
     if predicted is not None:
         table = predicted.table
         if predicted.item is not None:
-            table = table[admit_predictions(table, predicted.item, known, shop.sensitive)]
+            table = table[admit_predictions(table, predicted.item, known, week.shop.sensitive)]
             table = _close_ranks(table).rename(columns={predicted.item: "item"})
         outcome[known.customers["customer_id"].isin(table["customer_id"]).to_numpy()] = SELECTED
         first = {"item": None, "rank": 1, "score": np.nan, "probability": np.nan, "prediction": np.nan}
@@ -478,34 +470,34 @@ class _Email:
     def __init__(
         self,
         campaign: Campaign,
-        shop: Shop,
-        warehouse: Warehouse,
+        week: Week,
         plan: Plan,
         task: Products,
         predicted: Prediction | None,
         depth: int,
     ) -> None:
-        self.campaign, self.shop, self.warehouse = campaign, shop, warehouse
+        self.campaign, self.week, self.shop = campaign, week, week.shop
         self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
-        self.week, self.seed = plan.week, shop.settings.seed
-        self.known = warehouse.known(self.week, self.week)
-        self.sent_at = check_send_time(campaign, shop, self.week, plan.query)
-        local = self.sent_at.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
-        self.delay = local - midnight(self.week)
-        self.products = warehouse.pages_and_ends(self.week, local).set_index("product_id")
+        self.as_of, self.seed = plan.as_of, week.settings.seed
+        self.known = self.week.known()
+        self.sent_at = check_send_time(campaign, self.shop, self.as_of, plan.query)
+        local = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).replace(tzinfo=None)
+        self.delay = local - midnight(self.as_of)
+        with week.build.read() as connection:
+            self.products = load_pages_and_ends(connection, self.as_of, local).set_index("product_id")
         self.chosen, self.verdict = (
             (FUSED, "") if predicted is None else _decided(predicted.compared, self.seed)
         )
 
     def made(self, facts: dict[str, Any]) -> Made:
-        context, ranked = self._context(self.week), self._ranked(self.week)
+        context, ranked = self._context(self.as_of), self._ranked(self.as_of)
         choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES)
         citable = citable_of(context, self.campaign.rule_set)
         rows, traces = self._explained(choice.reserves, citable)
         rows["bought_before"] = is_stored(
             self.known.history, rows["customer"].to_numpy(), rows["product"].to_numpy()
         )
-        named = with_ids(rows, self.known, self.week).drop(columns="as_of")
+        named = with_ids(rows, self.known, self.as_of).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "sent_before"):
             named[name] = named[name].astype(str)
         named = self._add_recipients(named)
@@ -550,22 +542,22 @@ class _Email:
 
     def _add_recipients(self, selection: pd.DataFrame) -> pd.DataFrame:
         """The selection with what an email carries beside its products (`exports.email.LONG`)."""
-        campaign, week = self.campaign, self.week
-        days = math.ceil(window_days(self.plan.query, week))
+        campaign, as_of = self.campaign, self.as_of
+        days = math.ceil(window_days(self.plan.query, as_of))
         product = self.products.reindex(selection["product_id"]).set_axis(selection.index)
-        rows = selection.assign(campaign=campaign.name, as_of=week, window_days=days, url=product["url"])
+        rows = selection.assign(campaign=campaign.name, as_of=as_of, window_days=days, url=product["url"])
         rows["arm"] = assign_arms(rows["customer_id"], campaign.name, campaign.arms)
         rows["recommendation_id"] = derive_recommendation_ids(rows)
         rows["url"] = tag_urls(rows, campaign.utm_source)
         rows["send_at"] = pd.Timestamp(self.sent_at).as_unit("us")
-        rows["expires_at"] = find_expiry(week, days, self.shop.timezone, product[["sale_end", "offer_end"]])
+        rows["expires_at"] = find_expiry(as_of, days, self.shop.timezone, product[["sale_end", "offer_end"]])
         rows["model_version"] = f"{self.chosen} {__version__}"
         return rows.drop(columns=["campaign", "as_of"])
 
     def _admit_products(self, anchor: date) -> np.ndarray:
         """bool[n_products]: what passes the target's filter and is still sold when the email goes out, so long
         after the anchor as after the week."""
-        known = self.warehouse.known(self.week, anchor)
+        known = self.week.known(anchor)
         ends = pd.to_datetime(self.products["sale_end"].reindex(known.products["product_id"]))
         over = (ends <= midnight(anchor) + self.delay).to_numpy()
         return self.task.admitted(anchor) & ~over
@@ -573,8 +565,6 @@ class _Email:
     def _context(self, anchor: date) -> Context:
         task = self.task
         return context_of(
-            self.shop,
-            self.warehouse,
             self.week,
             anchor,
             self.campaign.name,
@@ -592,11 +582,11 @@ class _Email:
                 rows = pool.ranked(pool.rrf, self.depth)
                 parts.append(rows.assign(source=pool.best_source()[rows["row"].to_numpy()]))
             return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
-        predicted = self.predicted.rows if anchor == self.week else self.predicted.tested
+        predicted = self.predicted.rows if anchor == self.as_of else self.predicted.tested
         predicted = predicted.rename(columns={"probability": "p_purchase"})
         if self.chosen == QUERY:
             return predicted
-        known = self.warehouse.known(self.week, anchor)
+        known = self.week.known(anchor)
         rows = self._list_of(self.chosen, anchor).assign(source=self.chosen)
         rows = rows.merge(
             predicted[["customer", "product", "p_purchase"]], how="left", on=["customer", "product"]
@@ -624,7 +614,7 @@ class _Email:
         return pd.concat(parts, ignore_index=True)[["customer", "product", "rank", "score"]]
 
     def _pools(self, anchor: date) -> Iterator[Candidates]:
-        for first, last in blocks(self.warehouse.known(self.week, anchor)):
+        for first, last in blocks(self.week.known(anchor)):
             yield self.task.pool(anchor, first, last)
 
     def _explained(self, rows: pd.DataFrame, citable: Citable) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -635,7 +625,7 @@ class _Email:
         """
         week = self.week
         pairs = pairs_of(rows)
-        fitted = load_all_fitted(self.shop, self.warehouse, week, self.known)
+        fitted = week.models()
         offers, sentences = self._offers(), self.shop.sentences
         traces = pd.DataFrame()
         if self.predicted is None or pairs.empty:
@@ -644,8 +634,8 @@ class _Email:
         else:
             learned = self.predicted.learned
             features = learned.ranker.features_
-            pool = partial(self.task.pool, week)
-            frames = published_frame(self.warehouse, week, pairs, features, pool)
+            pool = partial(self.task.pool, self.as_of)
+            frames = week.published_frames(pairs, features, pool)
             found, traces = explained(
                 pairs,
                 self.known,
@@ -658,7 +648,7 @@ class _Email:
                 offers,
                 sentences,
             )
-            traces = with_ids(traces, self.known, week).drop(columns="as_of")
+            traces = with_ids(traces, self.known, self.as_of).drop(columns="as_of")
         merged = rows.drop(columns="p_purchase").merge(
             found.drop(columns="source"), on=["customer", "product"], how="left"
         )
@@ -676,8 +666,10 @@ class _Email:
     def _offers(self) -> Offers:
         """Price advantages from the day of sending to the end of the campaign's window."""
         sent = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).date()
-        end = self.week + timedelta(days=math.ceil(window_days(self.plan.query, self.week)))
-        return self.warehouse.offers(self.week, sent, end, self.shop.source.words.price_promotions)
+        end = self.as_of + timedelta(days=math.ceil(window_days(self.plan.query, self.as_of)))
+        with self.week.build.read() as connection:
+            kinds = self.shop.source.words.price_promotions
+            return load_offers(connection, self.as_of, sent, end, kinds)
 
     def _tested(self) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float], tuple[str, bool]]:
         """The test's metrics, the rules' price tags, the filled slots against what was bought, and what the email as it

@@ -66,14 +66,14 @@ def answer_query(parsed: argparse.Namespace) -> int:
 
     if parsed.output is not None:
         check_output(parsed.output)
-    query, *where = training.opened(parsed.text, parsed.as_of)
-    for sentence in training.unknown_names(query, *where[1:]):
+    query, week = training.opened(parsed.text, parsed.as_of)
+    for sentence in training.unknown_names(query, week):
         print(f"Warning: {sentence}", file=sys.stderr)
     if parsed.explain:
-        print(training.explained(query, *where, parsed.view), end="")
+        print(training.explained(query, week, parsed.view), end="")
         return 0
     found = training.answer(
-        query, *where, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
+        query, week, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
     if parsed.output is None:
         print(found.shown())
@@ -126,11 +126,12 @@ def list_sensitive(parsed: argparse.Namespace) -> int:
     """Print the products that count as sensitive goods, and why."""
     from recs_assets.settings import Settings
     from recs_assets.shop import Shop
+    from recs_assets.week.week import Week
 
     shop = Shop.from_settings(Settings())
     warehouse = shop.warehouse()
-    week = parsed.as_of or warehouse.newest_published()
-    found = shop.sensitive.table(warehouse.known(week, week).products)
+    week = Week(shop, warehouse, parsed.as_of or warehouse.newest_published())
+    found = shop.sensitive.table(week.known().products)
     print(markdown_table(list(found), list(found.itertuples(index=False, name=None))))
     return 0
 

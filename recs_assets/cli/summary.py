@@ -16,6 +16,7 @@ from recs_assets.campaigns.make import (
 )
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.evaluate import summary_markdown
+from recs_assets.evaluation.facts import load_consent_sentences
 from recs_assets.evaluation.forecasts import changes_of_demand, interval
 from recs_assets.evaluation.promotion import decision_sentence
 from recs_assets.exports.email import VARIES, money
@@ -26,6 +27,7 @@ from recs_assets.sources.audit import (
     unknown_states,
     wholesale_sentences,
 )
+from recs_assets.week.week import Week
 
 
 def print_summary(evaluation: bool = False) -> None:
@@ -110,7 +112,8 @@ def print_summary(evaluation: bool = False) -> None:
             """
         ).fetchall()
 
-    folders = {name: folder_of(warehouse, week, name) for name, _ in campaigns}
+    this_week = Week(deployment, warehouse, week)
+    folders = {name: folder_of(this_week, name) for name, _ in campaigns}
     facts = {name: facts_of(folder) for name, folder in folders.items() if folder.exists()}
     warnings = [f"Campaign {name}: {text}" for name, of_one in facts.items() for text in attention(of_one)]
     warnings += [_describe_gate(*gate) for gate in failed]
@@ -129,9 +132,11 @@ def print_summary(evaluation: bool = False) -> None:
         for text in said(of_one):
             if text not in attention(of_one):
                 print(f"Campaign {name}: {text}")
-    for text in [*list_unknown_storefront_names(deployment, warehouse, week), *notes]:
+    for text in [*list_unknown_storefront_names(this_week), *notes]:
         print(text)
-    for sentence in warehouse.consent_sentences(week):
+    with warehouse.snapshot() as connection:
+        sentences = load_consent_sentences(connection, week)
+    for sentence in sentences:
         print(f"Consent:   {sentence}")
     if evaluation:
         print(f"\n{summary_markdown(metrics)}")

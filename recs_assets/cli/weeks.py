@@ -67,6 +67,8 @@ def run_campaign(name: str, as_of: date | None) -> int:
     from recs_assets.campaigns.make import check_send_time, facts_of, folder_of, rules_said, said
     from recs_assets.cli.job import run_job
     from recs_assets.defs.deployment import Deployment
+    from recs_assets.evaluation.facts import load_consent_sentences
+    from recs_assets.week.week import Week
 
     deployment = Deployment.from_settings(settings)
     for error in deployment.campaigns.errors:
@@ -79,7 +81,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
         )
     warehouse = deployment.warehouse()
     week = as_of or warehouse.newest_published()
-    if week.weekday() == 0 and not warehouse.build_path(week).exists():
+    if week.weekday() == 0 and not warehouse.build(week).path.exists():
         raise WarehouseError(
             f"The week {week} has no build in {warehouse.home}: run it first (python -m recs_assets run --as-of {week})."
         )
@@ -96,10 +98,12 @@ def run_campaign(name: str, as_of: date | None) -> int:
             [name, done],
         ).fetchall()
     print(f"Campaign {name} of {done}: " + ", ".join(f"{count} {what}" for what, count in outcomes) + ".")
-    facts = facts_of(folder_of(warehouse, done, name))
+    facts = facts_of(folder_of(Week(deployment, warehouse, done), name))
     for text in (*rules_said(facts), *said(facts)):
         print(text)
-    for sentence in warehouse.consent_sentences(done):
+    with warehouse.snapshot() as connection:
+        sentences = load_consent_sentences(connection, done)
+    for sentence in sentences:
         print(f"Consent: {sentence}")
     return 0
 
@@ -112,8 +116,8 @@ def run_backtest(as_of: date | None, folds: int) -> int:
     settings = _announce()
     from recs_assets.cli.job import run_job
     from recs_assets.defs.deployment import Deployment
-    from recs_assets.operations.suppression import SUPPRESSED
     from recs_assets.settings import Settings
+    from recs_assets.sources.suppression import SUPPRESSED
 
     main, settings = settings.home, Settings(home=settings.home / "backtest", backtest_folds=folds)
     if (main / SUPPRESSED).exists():
@@ -122,7 +126,7 @@ def run_backtest(as_of: date | None, folds: int) -> int:
     week = run_job("backtest", settings, as_of, "nothing was written outside the backtest's own folder")
     if week is None:
         return 1
-    with Deployment.from_settings(settings).warehouse().read(week) as connection:
+    with Deployment.from_settings(settings).warehouse().build(week).read() as connection:
         table = connection.execute(
             """
             select view, recommender, value, baseline, difference, ci_low, ci_high, folds, customers

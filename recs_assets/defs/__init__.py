@@ -32,7 +32,8 @@ from recs_assets.defs.schedules import (
 )
 from recs_assets.defs.search import recommender_search_asset, search_asset
 from recs_assets.settings import Settings
-from recs_assets.store.warehouse import Warehouse, writer_lock
+from recs_assets.store.lock import writer_lock
+from recs_assets.store.warehouse import Warehouse
 
 # `backfill_policy` is marked beta; without it dbt's assets and the others would disagree on
 # how many weeks one run takes, which the version pin makes safe to rely on.

@@ -9,7 +9,7 @@ import pandas as pd
 
 from recs_assets.arrays import is_stored, rank_within
 from recs_assets.campaigns.make import citable_of, due_list, storefront_context
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -30,12 +30,12 @@ from recs_assets.ranking.calibration import calibrate, log_odds
 from recs_assets.ranking.strata import strata_of
 from recs_assets.reasons.explain import explain_again
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import Selection, select
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import Trained, lists_path, published_frame, trained
+from recs_assets.week.ranked import PublishedRanker, load_ranker
+from recs_assets.week.week import Week
 
 LENGTH = 50
 COLUMNS = {
@@ -57,24 +57,24 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
     def buy_it_again(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        week = week_of(context)
-        known = warehouse.known(week, week)
+        week = deployment.week(warehouse, context)
+        known = week.known()
         rules = deployment.storefront.rule_set(LENGTH)
-        facts = storefront_context(deployment, warehouse, week, week, rules)
+        facts = storefront_context(week, week.as_of, rules)
         rows, removed = due_list(deployment, known)
         rows, choice = _apply_rules(rows, facts, rules)
-        ranker = trained(deployment, warehouse, week)
-        learned = ranker is not None and chosen_model(warehouse, week) == "ranker"
+        ranker = load_ranker(week)
+        learned = ranker is not None and chosen_model(week) == "ranker"
         context.log.info(f"Ordered by {'the ranker' if learned else 'the cadence alone'}.")
-        rows["p_repeat"] = _calibrated(deployment, warehouse, week, known, rows)
-        rows["p_purchase"] = _probability(warehouse, week, known, ranker, rows)
+        rows["p_repeat"] = _calibrated(week, known, rows)
+        rows["p_purchase"] = _probability(week, known, ranker, rows)
         rows["score"] = rows["p_purchase"] if learned else rows["p_repeat"]
         rows = explain_again(
             _ordered(rows, -rows["score"].to_numpy()), known, citable_of(facts, rules), deployment.sentences
         )
         return dg.MaterializeResult(
             metadata={
-                **write_model_table(warehouse, week, "buy_it_again", _named(rows, known, week), COLUMNS),
+                **write_model_table(week, "buy_it_again", _named(rows, known, week.as_of), COLUMNS),
                 **numbers(
                     {
                         "customers": int(rows["customer"].nunique()),
@@ -89,16 +89,14 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return buy_it_again
 
 
-def with_buy_it_again(
-    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str
-) -> Fold:
+def with_buy_it_again(week: Week, fold: Fold, chosen: str) -> Fold:
     """The fold with the list as it would have been published at its anchor, in view "repeat".
 
     Where the ranker was chosen its list gives the order (`in_order`).
     """
-    rules = deployment.storefront.rule_set(LENGTH)
-    facts = storefront_context(deployment, warehouse, week, fold.known.as_of, rules)
-    rows, _ = _apply_rules(due_list(deployment, fold.known)[0], facts, rules)
+    rules = week.shop.storefront.rule_set(LENGTH)
+    facts = storefront_context(week, fold.known.as_of, rules)
+    rows, _ = _apply_rules(due_list(week.shop, fold.known)[0], facts, rules)
     rows = in_order(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
     return dataclasses.replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
 
@@ -133,15 +131,13 @@ def _ordered(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
     return rows.assign(rank=rank_within(rows["customer"].to_numpy()))
 
 
-def _calibrated(
-    deployment: Deployment, warehouse: Warehouse, week: date, known: Known, rows: pd.DataFrame
-) -> np.ndarray:
+def _calibrated(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
     """float64[n]: `p_repeat` of the cadence, calibrated on the list of the latest test anchor and what became
     of it; as it is where that anchor has too little to learn from."""
-    anchor = deployment.test_anchors(week)[0]
-    before = warehouse.known(week, anchor)
-    tested, _ = due_list(deployment, before)
-    truth = warehouse.truth(week, anchor, deployment.horizon_days)
+    anchor = week.test_anchors[0]
+    before = week.known(anchor)
+    tested, _ = due_list(week.shop, before)
+    truth = week.truth(anchor)
     customer, product = tested["customer"].to_numpy(), tested["product"].to_numpy()
     try:
         model, _ = calibrate(
@@ -156,9 +152,7 @@ def _calibrated(
     return model.probability(log_odds(rows["p_repeat"].to_numpy()), strata)
 
 
-def _probability(
-    warehouse: Warehouse, week: date, known: Known, ranker: Trained | None, rows: pd.DataFrame
-) -> np.ndarray:
+def _probability(week: Week, known: Known, ranker: PublishedRanker | None, rows: pd.DataFrame) -> np.ndarray:
     """float64[n]: calibrated probability of a purchase within the horizon; NaN without a ranker.
 
     The ranker's own lists hold most of them; the others are scored here.
@@ -166,10 +160,10 @@ def _probability(
     if ranker is None:
         return np.full(len(rows), np.nan)
     pairs = ["customer", "product"]
-    listed = read_lists(lists_path(warehouse, week, "ranker", week, "repeat"), known)
+    listed = week.lists("ranker", week.as_of, "repeat")
     score = rows[pairs].merge(listed[[*pairs, "score"]], on=pairs, how="left")["score"].to_numpy(dtype=float)
     missing, features = np.flatnonzero(np.isnan(score)), ranker.ranker.features_
-    for part, _, X in published_frame(warehouse, week, rows.iloc[missing], features):
+    for part, _, X in week.published_frames(rows.iloc[missing], features):
         score[missing[part]] = ranker.ranker.score(X)
     strata = strata_of(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
     return ranker.calibrator.probability(score, strata)

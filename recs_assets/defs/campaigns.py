@@ -11,6 +11,7 @@ import pandas as pd
 from pydantic import SecretStr
 
 from recs_assets.campaigns.file import Campaign, CampaignError
+from recs_assets.campaigns.load import load_people_and_products
 from recs_assets.campaigns.make import (
     JOINED_LATER,
     OUTCOMES,
@@ -23,7 +24,7 @@ from recs_assets.campaigns.make import (
     folder_of,
     make,
 )
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.exports import export_key, exporting
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
@@ -42,10 +43,12 @@ from recs_assets.defs.results import (
     write_model_table,
 )
 from recs_assets.delivery import HOLDOUT, hash_address_column
+from recs_assets.exports.load import load_addresses
 from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
 from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.week import Week
 
 GROUP = "campaigns"
 ANSWERED, FITTING, EARNING = "query_answered", "rules_fit", "email_earns"
@@ -182,9 +185,9 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
     def made(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterable[dg.MaterializeResult | dg.AssetCheckResult]:
-        week = week_of(context)
-        result = make(campaign, deployment, warehouse, week, context.log.info)
-        folder = folder_of(warehouse, week, campaign.name)
+        week = deployment.week(warehouse, context)
+        result = make(campaign, week, context.log.info)
+        folder = folder_of(week, campaign.name)
         result.write(folder)
         yield dg.MaterializeResult(metadata=_shown(result, str(folder)))
         problem = result.facts["problem"]
@@ -269,17 +272,17 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
 
     @model_tables(deployment, "campaign_tables", GROUP, deps, texts)
     def campaign_tables(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
-        week = week_of(context)
-        found = together(warehouse, week, deployment.settings.hash_key)
+        week = deployment.week(warehouse, context)
+        found = together(week, deployment.settings.hash_key)
         for table, (part, columns, _) in TABLES.items():
             types = columns | (trace_types(found[part]) if part == "traces" else {})
-            metadata = write_model_table(warehouse, week, table, found[part], types)
+            metadata = write_model_table(week, table, found[part], types)
             yield dg.MaterializeResult(asset_key=model_key(table), metadata=metadata)
 
     return campaign_tables
 
 
-def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None) -> dict[str, pd.DataFrame]:
+def together(week: Week, hash_key: SecretStr | None = None) -> dict[str, pd.DataFrame]:
     """Every campaign that was made of the week, as tables.
 
     A campaign may have been made hours or days before: who withdrew since, or whose list holds a product
@@ -289,19 +292,17 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
     Whoever is held out keeps their rows, which dbt puts into a table of their own.
 
     Args:
-        warehouse: with the campaigns' folders and the week's build file.
         week: of the run.
         hash_key: of `email_hash`; null without one.
 
     Raises:
         ArtefactError: a campaign was made by an earlier version of recs_assets.
     """
-    customers, available, erased = warehouse.people_and_products(week)
-    emails = warehouse.addresses(week).set_index("customer_id")["email"]
+    with week.build.read() as connection:
+        customers, available, erased = load_people_and_products(connection, week.as_of)
+        emails = load_addresses(connection).set_index("customer_id")["email"]
     parts: dict[str, list[pd.DataFrame]] = {part: [] for part, _, _ in TABLES.values()}
-    for path in sorted(
-        one for one in folder_of(warehouse, week, "").glob("*") if not one.name.startswith(".")
-    ):
+    for path in sorted(path for path in folder_of(week, "").glob("*") if not path.name.startswith(".")):
         tables = dict(Made.read(path).tables)
         outcome = tables["outcomes"].set_index("customer_id")["outcome"].reindex(customers["customer_id"])
         outcome = outcome.fillna(JOINED_LATER)
@@ -310,7 +311,7 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
             if "arm" not in selection:
                 raise ArtefactError(
                     f"{path} was made by an earlier version of recs_assets and does not say who is held out: make the "
-                    f"campaign again (python -m recs_assets campaign {path.name} --as-of {week}), or run the week again."
+                    f"campaign again (python -m recs_assets campaign {path.name} --as-of {week.as_of}), or run the week again."
                 )
             eligible = customers.set_index("customer_id")["email_eligible"].fillna(False).astype(bool)
             outcome[outcome.isin(FILLED) & ~eligible] = WITHDRAWN
@@ -336,7 +337,7 @@ def together(warehouse: Warehouse, week: date, hash_key: SecretStr | None = None
         )
         for part, rows in tables.items():
             if part in parts and len(rows):
-                parts[part].append(rows.assign(campaign=path.name, as_of=week))
+                parts[part].append(rows.assign(campaign=path.name, as_of=week.as_of))
     return {
         part: pd.concat(parts[part], ignore_index=True)
         if parts[part]

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ import dagster as dg
 import psutil
 from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
 
-from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import table_metadata
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
@@ -25,6 +25,7 @@ from recs_assets.sources.audit import (
     wholesale_sentences,
 )
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.week import Week
 
 DBT_DIR = PROJECT_ROOT / "dbt_project"
 PUBLISHED = "fqn:recs.published"
@@ -92,9 +93,15 @@ def _dbt_step(
     def dbt_step(
         context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[Any]:
-        week = week_of(context)
-        os.environ.update(dbt_environment(warehouse, week_path=warehouse.build_path(week)))
-        arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(deployment, week)]
+        week = deployment.week(warehouse, context)
+        os.environ.update(dbt_environment(warehouse, week_path=week.build.path))
+        arguments = [
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            "--vars",
+            dbt_vars(week),
+        ]
         # dbt runs as a subprocess and is read to its end before this process opens the
         # build file again: DuckDB admits one process at a time.
         # One target folder per home lets dbt's second half reuse the first half's parsed project.
@@ -105,8 +112,8 @@ def _dbt_step(
             warnings.simplefilter("ignore", DeprecationWarning)
             invocation = dbt.cli(arguments, context=context, target_path=target, raise_on_error=False)
         events = list(invocation.stream())
-        warehouse.forget_cached()
-        with warehouse.read(week) as connection:
+        week.build.forget_cached()
+        with week.build.read() as connection:
             tables = set(
                 connection.execute(
                     "select table_schema, table_name from information_schema.tables"
@@ -192,15 +199,15 @@ def outwait_orphans(weeks: Path, seconds: float, say: Callable[[str], None] = la
         )
 
 
-def dbt_vars(deployment: Deployment, week: date) -> str:
+def dbt_vars(week: Week) -> str:
     """The `--vars` of one week, as the JSON text dbt takes."""
-    not_products = deployment.source.words.not_products
+    deployment, not_products = week.shop, week.shop.source.words.not_products
     # The end of the shop's day: the same text all day long, so that dbt need not parse again.
     loaded_at = datetime.now(ZoneInfo(deployment.timezone)).strftime("%Y-%m-%d 23:59:59")
     return json.dumps(
         {
-            "as_of": week.isoformat(),
-            "anchors": [anchor.isoformat() for anchor in deployment.anchors(week)],
+            "as_of": week.as_of.isoformat(),
+            "anchors": [anchor.isoformat() for anchor in week.anchors],
             "horizon_days": deployment.horizon_days,
             "loaded_at": loaded_at,
             "max_quarantined_share": deployment.settings.max_quarantined_share,

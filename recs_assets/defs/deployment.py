@@ -10,10 +10,10 @@ from typing import Any
 import dagster as dg
 
 from recs_assets.campaigns.file import Folder, load_folder
-from recs_assets.operations.suppression import Suppression
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
-from recs_assets.sources import LandingResult, land
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.week import Week
 
 OWNERS = ["team:data-engineering"]
 # Every asset that writes the build file or the snapshot is in this pool; its limit of one
@@ -76,33 +76,11 @@ class Deployment(Shop):
             "pool": WRITER_POOL,
         }
 
-    def suppression(self) -> Suppression:
-        """Who was erased (`operations.forget`) and must not be landed.
-
-        Raises:
-            SettingsError: somebody was, and RECS_HASH_KEY is missing or another one.
-        """
-        return Suppression(self.settings.home, self.settings.hash_key)
-
-    def land(self, connection: Any, table: str) -> LandingResult:
-        """Land one raw table of the shop as its files are now, without whoever was erased.
-
-        Args:
-            connection: DuckDB's, to the file that gets the table.
-            table: one of `schema.RAW_TABLES`.
-
-        Raises:
-            SourceError, SettingsError: as `sources.land`.
-        """
-        return land(
-            connection,
-            self.source,
-            table,
-            self.data_dir,
-            self.timezone,
-            self.settings.data_root,
-            self.suppression().filter,
-        )
+    def week(
+        self, warehouse: Warehouse, context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext
+    ) -> Week:
+        """The week a step runs for."""
+        return Week(self, warehouse, week_of(context))
 
 
 def week_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> date:

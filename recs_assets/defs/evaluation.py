@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import is_stored
+from recs_assets.campaigns.load import load_past_forecasts
 from recs_assets.campaigns.make import AS_SENT, context_of, rules_at_test
 from recs_assets.defs.buy_it_again import with_buy_it_again
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import inline_png, markdown_table
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -34,13 +35,13 @@ from recs_assets.evaluation.waterfall import waterfall
 from recs_assets.ranking.blend import blend
 from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.rules.config import Rules
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.rehearsal import open_to_all, rehearsed
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import Trained, every_candidate, listed_customers, lists_path, trained
+from recs_assets.week.ranked import PublishedRanker, load_ranker
+from recs_assets.week.week import Week
 
 METRICS = {
     "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "recommender": TEXT, "metric": TEXT,
@@ -84,17 +85,17 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
     @model_tables(deployment, "evaluation", "evaluation", deps, TABLES)
     def evaluation(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
-        week, seed = week_of(context), deployment.settings.seed
-        folds = [fold_at(deployment, warehouse, week, anchor) for anchor in deployment.test_anchors(week)]
+        week, seed = deployment.week(warehouse, context), deployment.settings.seed
+        folds = [fold_at(week, anchor) for anchor in week.test_anchors]
         decision = _decision(folds, seed)
-        folds = [with_buy_it_again(deployment, warehouse, week, fold, decision.chosen) for fold in folds]
-        learned = trained(deployment, warehouse, week)
+        folds = [with_buy_it_again(week, fold, decision.chosen) for fold in folds]
+        learned, rules = load_ranker(week), _email_rules(deployment)
         folds = [
             replace(
                 fold,
                 models={
                     **fold.models,
-                    AS_SENT: {"all": _as_sent(deployment, warehouse, week, fold, decision.chosen, learned)},
+                    AS_SENT: {"all": _as_sent(week, rules, fold, decision.chosen, learned)},
                 },
             )
             for fold in folds
@@ -102,18 +103,20 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         latest = folds[0]
 
         def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):
-            metadata = write_model_table(warehouse, week, table, rows, columns)
+            metadata = write_model_table(week, table, rows, columns)
             return dg.MaterializeResult(asset_key=model_key(table), metadata={**metadata, **more})
 
         table = pd.concat(
             [
-                evaluate(fold.models, fold.known, fold.truth, as_of=week, customers=fold.customers, seed=seed)
+                evaluate(
+                    fold.models, fold.known, fold.truth, as_of=week.as_of, customers=fold.customers, seed=seed
+                )
                 for fold in folds
             ],
             ignore_index=True,
         )
         newest = table[table["anchor"] == latest.known.as_of]
-        picture = warehouse.week_dir(week) / "evaluation.png"
+        picture = week.build.folder / "evaluation.png"
         picture.write_bytes(plot(newest))
         end = latest.known.as_of + timedelta(days=deployment.horizon_days)
         yield result(
@@ -126,7 +129,7 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
             plot=dg.MetadataValue.md(inline_png(picture.read_bytes(), "MAP@12 by recommender")),
             plot_file=dg.MetadataValue.path(str(picture)),
         )
-        rolled = backtest(folds, tuple(REGISTRY), seed=seed).assign(as_of=week)
+        rolled = backtest(folds, tuple(REGISTRY), seed=seed).assign(as_of=week.as_of)
         best = rolled[(rolled["metric"] == "map")].sort_values(["view", "value"], ascending=[True, False])
         yield result(
             "backtest",
@@ -144,29 +147,29 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
             ),
         )
         record = decision.comparisons.assign(
-            as_of=week, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
+            as_of=week.as_of, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
         )
         yield result("decisions", record, DECISIONS, chosen=decision.chosen)
-        yield result("waterfall", _waterfall(deployment, warehouse, week, latest, decision.chosen), WATERFALL)
-        yield result("forecasts", _forecasts(deployment, warehouse, week, latest, learned), FORECASTS)
+        yield result("waterfall", _waterfall(week, rules, latest, decision.chosen), WATERFALL)
+        yield result("forecasts", _forecasts(week, latest, learned), FORECASTS)
 
     return evaluation
 
 
-def fold_at(deployment: Deployment, warehouse: Warehouse, week: date, anchor: date) -> Fold:
+def fold_at(week: Week, anchor: date) -> Fold:
     """Every model's lists at a test anchor."""
-    known = warehouse.known(week, anchor)
-    learned = lists_path(warehouse, week, "ranker", anchor, "all").exists()
+    known = week.known(anchor)
+    learned = week.lists_path("ranker", anchor, "all").exists()
     models: dict[str, dict[str, pd.DataFrame]] = {
-        name: {view: read_lists(lists_path(warehouse, week, name, anchor, view), known) for view in VIEWS}
+        name: {view: week.lists(name, anchor, view) for view in VIEWS}
         for name in (*REGISTRY, *(["ranker"] if learned else []))
     }
     models["blend"] = {
         view: blend({name: models[name][view] for name in BLEND.needed}, known.order_counts, BLEND, POOL)
         for view in VIEWS
     }
-    truth = warehouse.truth(week, anchor, deployment.horizon_days)
-    return Fold(known, truth, listed_customers(deployment, warehouse, week, anchor), models)
+    truth = week.truth(anchor)
+    return Fold(known, truth, week.listed_customers(anchor), models)
 
 
 def _decision(folds: Sequence[Fold], seed: int) -> Decision:
@@ -183,35 +186,29 @@ def _email_rules(deployment: Deployment) -> Rules:
 
 
 def _as_sent(
-    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str, learned: Trained | None
+    week: Week, rules: Rules, fold: Fold, chosen: str, learned: PublishedRanker | None
 ) -> pd.DataFrame:
     """The chosen model's lists as the weekly email's rules would cut and turn them, for every customer.
 
     Without probabilities there is no floor for discovery, so it is left out.
     """
-    rules, rows, left_out = (
-        _email_rules(deployment),
-        fold.models[chosen]["all"],
-        ("margin_boost", "discovery"),
-    )
+    rows, left_out = fold.models[chosen]["all"], ("margin_boost", "discovery")
     if chosen == "ranker" and learned is not None:
         strata = strata_of(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = learned.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
-    context = open_to_all(context_of(deployment, warehouse, week, fold.known.as_of, EMAIL, rules))
+    context = open_to_all(context_of(week, fold.known.as_of, EMAIL, rules))
     context = rehearsed(rows, context, rules, fold.customers)
     choice = select(rows, context, rules, fold.customers, left_out)
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
 
 
-def _waterfall(
-    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, chosen: str
-) -> pd.DataFrame:
+def _waterfall(week: Week, rules: Rules, fold: Fold, chosen: str) -> pd.DataFrame:
     """The chosen model's way through the rules of the weekly email to its slots, at the test anchor."""
-    anchor, lists, rules = fold.known.as_of, fold.models[chosen]["all"], _email_rules(deployment)
-    sent, removed = rules_at_test(lists, context_of(deployment, warehouse, week, anchor, EMAIL, rules), rules)
+    anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
+    sent, removed = rules_at_test(lists, context_of(week, anchor, EMAIL, rules), rules)
     table = waterfall(
-        every_candidate(warehouse, week, anchor),
+        week.all_candidates(anchor),
         sent,
         fold.known,
         fold.truth,
@@ -219,15 +216,14 @@ def _waterfall(
         customers=fold.customers,
         removed=removed,
     )
-    return table.assign(as_of=week)
+    return table.assign(as_of=week.as_of)
 
 
-def _forecasts(
-    deployment: Deployment, warehouse: Warehouse, week: date, fold: Fold, learned: Trained | None
-) -> pd.DataFrame:
+def _forecasts(week: Week, fold: Fold, learned: PublishedRanker | None) -> pd.DataFrame:
     """Sums of probabilities against purchases: the ranker's first rows at the test anchor, and the
     emails that earlier weeks published."""
-    parts = [warehouse.past_forecasts(week)]
+    with week.read_with_snapshot() as connection:
+        parts = [load_past_forecasts(connection, week.as_of)]
     if learned is not None:
         rows = fold.models["ranker"]["all"]
         rows = rows[(rows["rank"] <= SLOTS).to_numpy()]
@@ -241,7 +237,7 @@ def _forecasts(
         test = {
             "campaign": TEST_ANCHOR,
             "forecast_as_of": fold.known.as_of,
-            "window_end": fold.known.as_of + timedelta(days=deployment.horizon_days),
+            "window_end": fold.known.as_of + timedelta(days=week.shop.horizon_days),
             "customers": len(np.unique(customer)),
             "rows": len(rows),
             "forecast_purchases": float(likely.sum()),
@@ -250,4 +246,6 @@ def _forecasts(
             "actual_revenue": float(price[bought].sum()),
         }
         parts.insert(0, pd.DataFrame([test]))
-    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True).assign(as_of=week)
+    return pd.concat([part for part in parts if len(part)] or parts, ignore_index=True).assign(
+        as_of=week.as_of
+    )

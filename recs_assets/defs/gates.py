@@ -4,23 +4,30 @@ The ranker's own gate stands in `defs.ranker`: it does not block, it keeps the l
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import date
 
 import dagster as dg
 import pandas as pd
 
 from recs_assets.campaigns.make import NOTHING, SELECTED, facts_of, folder_of
-from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
+from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
 from recs_assets.defs.ranker import RANKER_GATES, RANKER_KEY
 from recs_assets.defs.results import DATE, REAL, model_key, write_model_table
 from recs_assets.evaluation import gates
+from recs_assets.evaluation.facts import (
+    load_newest_order,
+    load_raw_volumes,
+    load_unknown_event_types,
+    load_withdrawal_counts,
+)
 from recs_assets.evaluation.gates import Gates, Verdict
 from recs_assets.evaluation.promotion import ORDER
+from recs_assets.known.load import load_listed
 from recs_assets.rules.pipeline import TOO_FEW
 from recs_assets.schema import RAW_TABLES
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.week import Week
 
 # Name of the step that judges what was landed, and of the table that keeps its verdicts.
 LANDING_GATE = "landing_gate"
@@ -63,23 +70,25 @@ def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
     def gate(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.AssetCheckResult]:
-        week, limits = week_of(context), deployment.gates
-        before, earlier = warehouse.verdicts_before(week)
+        week, limits = deployment.week(warehouse, context), deployment.gates
+        before, earlier = week.load_earlier_verdicts()
+        with week.build.read() as connection:
+            volumes = load_raw_volumes(connection, week.as_of)
+            newest, orders = load_newest_order(connection, week.as_of)
         counted = earlier[(earlier["gate"] == "volume").to_numpy()]
-        newest, orders = warehouse.newest_order(week)
         verdicts = gates.overrule(
             [
                 *gates.volume(
-                    warehouse.raw_volumes(week),
+                    volumes,
                     dict(zip(counted["subject"], counted["value"], strict=True)),
                     before,
                     limits.volume,
                 ),
-                gates.freshness(newest, orders, week, limits.freshness),
+                gates.freshness(newest, orders, week.as_of, limits.freshness),
             ],
             deployment.settings.gate_override,
         )
-        warehouse.replace_table(week, LANDING_GATES, gates.table(verdicts), gates.COLUMNS)
+        week.replace_table(LANDING_GATES, gates.table(verdicts), gates.COLUMNS)
         yield from _results(context, raw_key("orders"), ENTRY, verdicts)
 
     return gate
@@ -116,11 +125,14 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
     def verdicts_of_the_week(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        week, limits = week_of(context), deployment.gates
-        decisions = warehouse.model_table(week, "decisions")
-        available = int(warehouse.known(week, week).available.sum())
+        week, limits = deployment.week(warehouse, context), deployment.gates
+        decisions = week.table("decisions")
+        available = int(week.known().available.sum())
         personal = decisions["chosen"].max() != IMPERSONAL
-        lists = warehouse.listed(week, "recommendations", "rank")
+        with week.build.read() as connection:
+            lists = load_listed(connection, week.as_of, "recommendations", "rank")
+            withdrawals = load_withdrawal_counts(connection)
+            unknown_types = load_unknown_event_types(connection, week.as_of)
         codes, scores = (lists[name].to_numpy() for name in ("customer", "score"))
         verdicts = [
             gates.finite(scores, STOREFRONT),
@@ -128,27 +140,27 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
             gates.coverage(lists, available, STOREFRONT, limits, personal),
             gates.sameness(lists, available, STOREFRONT, limits, personal),
         ]
-        outcomes = warehouse.model_table(week, "campaign_outcomes")
+        outcomes = week.table("campaign_outcomes")
         for name in sorted(set(outcomes["campaign"])):
             # Without its file a campaign's lists of this week are there still.
             campaign = deployment.campaigns.campaigns.get(name)
             if campaign is None or campaign.lists_products:
-                verdicts += _of_campaign(warehouse, week, name, outcomes, available, limits, personal)
+                verdicts += _of_campaign(week, name, outcomes, available, limits, personal)
         verdicts = gates.overrule(verdicts, deployment.settings.gate_override)
-        consent = gates.consent(warehouse.withdrawal_counts(week), warehouse.unknown_event_types(week))
-        forecasts = gates.forecasts(warehouse.model_table(week, "forecasts"), limits.forecast)
-        _, earlier = warehouse.verdicts_before(week)
+        consent = gates.consent(withdrawals, unknown_types)
+        forecasts = gates.forecasts(week.table("forecasts"), limits.forecast)
+        _, earlier = week.load_earlier_verdicts()
         judged = pd.concat(
             [
-                warehouse.model_table(week, LANDING_GATES),
-                warehouse.model_table(week, RANKER_GATES),
+                week.table(LANDING_GATES),
+                week.table(RANKER_GATES),
                 gates.table([gates.baselines(decisions), *consent, *forecasts, *verdicts]),
             ],
             ignore_index=True,
         )
         before = earlier.rename(columns={"value": "previous_value"})
-        rows = judged.merge(before, on=["gate", "subject"], how="left").assign(as_of=week)
-        metadata = write_model_table(warehouse, week, "gates", rows, VERDICTS)
+        rows = judged.merge(before, on=["gate", "subject"], how="left").assign(as_of=week.as_of)
+        metadata = write_model_table(week, "gates", rows, VERDICTS)
         shown = judged[["gate", "subject", "passed", "overridden", "sentence"]]
         yield dg.MaterializeResult(
             metadata={
@@ -174,8 +186,7 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def _of_campaign(
-    warehouse: Warehouse,
-    week: date,
+    week: Week,
     name: str,
     outcomes: pd.DataFrame,
     available: int,
@@ -187,12 +198,13 @@ def _of_campaign(
     Eligible is who was to get a list and could not be given one for want of products, or was; a query
     that cannot be answered says so in its own check, and stops no week.
     """
-    lists = warehouse.listed(week, "email_selection", "slot", name)
+    with week.build.read() as connection:
+        lists = load_listed(connection, week.as_of, "email_selection", "slot", name)
     mine = outcomes[(outcomes["campaign"] == name).to_numpy()]
     counts = mine.set_index("outcome")["customers"]
     full = int(counts.get(SELECTED, 0))
     wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
-    facts = facts_of(folder_of(warehouse, week, name))
+    facts = facts_of(folder_of(week, name))
     why, personal = facts.get("shortage"), personal and facts.get("chosen") != IMPERSONAL
     return [
         gates.finite(lists["score"].to_numpy(), name),

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
 from recs_assets.defs.quality import GATE, MIN_ROWS_JUDGED, Gate, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
@@ -38,10 +38,10 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
     def raw_table(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        week = week_of(context)
-        with warehouse.write(week) as connection:
+        week = deployment.week(warehouse, context)
+        with week.build.write() as connection:
             landed = deployment.land(connection, table.name)
-        with warehouse.read(week) as connection:
+        with week.build.read() as connection:
             metadata = table_metadata(connection, "raw", table.name)
             rows = connection.execute(f'select * from raw."{table.name}"').df()
             metadata |= period_metadata(connection, "raw", table.name, table.event_at)

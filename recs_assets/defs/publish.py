@@ -11,6 +11,7 @@ from recs_assets import __version__
 from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, Gate, published_expectations
+from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.versions import publish
 from recs_assets.operations.rollback import drop_old_records, servers
 from recs_assets.store.warehouse import Warehouse
@@ -78,14 +79,14 @@ def published_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
     def gate(
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.AssetCheckResult]:
-        week = week_of(context)
+        week = deployment.week(warehouse, context)
         keeper = Gate(warehouse.home / "quality" / context.run.run_id)
         selected = {key.asset_key for key in context.selected_asset_check_keys}
         emails = [one.slots.k for one in deployment.campaigns.campaigns.values() if one.lists_products]
         for table in GATED:
             if recs_key(table) not in selected:
                 continue
-            with warehouse.read(week) as connection:
+            with week.build.read() as connection:
                 rows = connection.execute(f'select * from recs."{table}"').to_arrow_table()
             expected = published_expectations(table, max(emails, default=0))
             frame = rows.to_pandas(date_as_object=False)
@@ -181,11 +182,13 @@ def _cache_asset(
     def cache(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        week, newest = week_of(context), warehouse.newest_published()
-        if week != newest:
+        week, newest = deployment.week(warehouse, context), warehouse.newest_published()
+        if week.as_of != newest:
             # A backfill repairs the record of an old week; the storefront keeps the newest one.
             return dg.MaterializeResult(metadata={"kept": f"The cache stays at week {newest}."})
-        manifest = write(warehouse.published_lists(week), as_of=week, run_id=context.run.run_id)
+        with warehouse.snapshot() as connection:
+            lists = load_published_lists(connection, week.as_of)
+        manifest = write(lists, as_of=week.as_of, run_id=context.run.run_id)
         return dg.MaterializeResult(
             metadata={
                 **place,

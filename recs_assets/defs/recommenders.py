@@ -9,21 +9,14 @@ import dagster as dg
 import pandas as pd
 
 from recs_assets.arrays import one_blas_thread
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import save_model, write_lists
 from recs_assets.recommenders.base import Recommender
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import (
-    anchors_of,
-    choose_parameters,
-    listed_customers,
-    lists_path,
-    make,
-    model_path,
-    views_at,
-)
+from recs_assets.week.parameters import choose_parameters
+from recs_assets.week.week import make_recommender
 
 FEATURES = [
     dg.AssetKey(["features", "product_features"]),
@@ -42,7 +35,7 @@ def recommender_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition:
-    summary = (type(make(deployment, name)).__doc__ or "").strip()
+    summary = (type(make_recommender(deployment, name)).__doc__ or "").strip()
 
     @dg.asset(
         key=recommender_key(name),
@@ -55,28 +48,28 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
     def recommender(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        week, settings = week_of(context), deployment.settings
+        week, settings = deployment.week(warehouse, context), deployment.settings
         metadata: dict[str, float | int | str] = {}
-        anchors, choice = anchors_of(deployment, week, name), choose_parameters(deployment, warehouse, week)
+        anchors, choice = week.anchors_of(name), choose_parameters(week)
         if choice.stale and name == next(iter(REGISTRY)):  # once, not for every recommender
             context.log.warning(f"Gate search: {choice.stale}.")
         for anchor in anchors:
-            warehouse.known(week, anchor)  # read one after the other; the threads find them cached
+            week.known(anchor)  # read one after the other; the threads find them cached
 
         def at(
             anchor: date, scoring: Executor
         ) -> tuple[float, float, Recommender | None, pd.DataFrame | None]:
             """Fit, list and write; the week's own model and lists are handed back."""
-            known = warehouse.known(week, anchor)
+            known = week.known(anchor)
             started = time.monotonic()
-            model = make(deployment, name, choice.parameters).fit(known)
+            model = make_recommender(deployment, name, choice.parameters).fit(known)
             fitted = time.monotonic()
-            customers = listed_customers(deployment, warehouse, week, anchor)
-            views = views_at(deployment, week, anchor)
+            customers = week.listed_customers(anchor)
+            views = week.views_at(anchor)
             listed = model.recommend_views(customers, settings.candidates, views, scoring)
             for view, lists in listed.items():
-                write_lists(lists, known, lists_path(warehouse, week, name, anchor, view))
-            kept = (model, listed["all"]) if anchor == week else (None, None)
+                write_lists(lists, known, week.lists_path(name, anchor, view))
+            kept = (model, listed["all"]) if anchor == week.as_of else (None, None)
             return fitted - started, time.monotonic() - fitted, *kept
 
         # Anchors side by side: most fits use one thread. Their lists share the other pool, so that the
@@ -87,9 +80,9 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
             done = list(pool.map(at, anchors, repeat(scoring)))
         for anchor, (fitting, listing, *_) in zip(anchors, done, strict=True):
             metadata[f"fit_seconds_{anchor}"], metadata[f"recommend_seconds_{anchor}"] = fitting, listing
-        known = warehouse.known(week, week)
+        known = week.known()
         model, lists = next((model, lists) for *_, model, lists in done if model is not None)
-        metadata["sha256"] = save_model(model, model_path(warehouse, week, name))
+        metadata["sha256"] = save_model(model, week.model_path(name))
         sample = lists.head(5)
         preview = markdown_table(
             ["product", "score", "rank"],
@@ -109,7 +102,7 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
                 "settings": choice.why,
                 "parameters": dg.MetadataValue.json(choice.parameters.get(name, {})),
                 "preview": dg.MetadataValue.md(preview),
-                "model": dg.MetadataValue.path(str(model_path(warehouse, week, name))),
+                "model": dg.MetadataValue.path(str(week.model_path(name))),
             }
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.campaigns.make import citable_of, list_unknown_storefront_names, storefront_context
-from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment, week_of
+from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -18,25 +18,19 @@ from recs_assets.ranking.blend import blend, load_config
 from recs_assets.reasons.attribution import TOP_FEATURES
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_neighbours
+from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.neighbours import find_alike, kept_neighbours
 from recs_assets.rules.pipeline import Selection, select
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import (
-    Trained,
-    blocks,
-    lists_path,
-    load_all_fitted,
-    load_fitted,
-    published_frame,
-    trained,
-)
+from recs_assets.week.blocks import blocks
+from recs_assets.week.ranked import PublishedRanker, load_ranker
+from recs_assets.week.week import Week
 
 BLEND = load_config()
 
@@ -122,12 +116,10 @@ def _asset(deployment: Deployment, key: str, deps: Iterable[dg.AssetKey], descri
     }
 
 
-def write_model_table(
-    warehouse: Warehouse, week: date, table: str, rows: pd.DataFrame, columns: dict[str, str]
-) -> dict:
+def write_model_table(week: Week, table: str, rows: pd.DataFrame, columns: dict[str, str]) -> dict:
     """Write `model.<table>` and return its metadata."""
-    warehouse.replace_table(week, table, rows, columns)
-    with warehouse.read(week) as connection:
+    week.replace_table(table, rows, columns)
+    with week.build.read() as connection:
         return table_metadata(connection, "model", table)
 
 
@@ -139,31 +131,33 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
 
     @model_tables(deployment, "hybrid", "hybrid", deps, HYBRID)
     def hybrid(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
-        week = week_of(context)
-        known = warehouse.known(week, week)
-        ranker, chosen = trained(deployment, warehouse, week), chosen_model(warehouse, week)
+        week = deployment.week(warehouse, context)
+        known = week.known()
+        ranker, chosen = load_ranker(week), chosen_model(week)
         context.log.info(f"This week's lists are made by {chosen}.")
         rules = deployment.storefront.rule_set(LIST_LENGTH)
-        facts = storefront_context(deployment, warehouse, week, week, rules)
-        for problem in list_unknown_storefront_names(deployment, warehouse, week):
+        facts = storefront_context(week, week.as_of, rules)
+        for problem in list_unknown_storefront_names(week):
             context.log.warning(problem)
         choices = [
-            _chosen(_pool(warehouse, week, known, chosen, first, last), facts, rules, first, last)
+            _chosen(_pool(week, known, chosen, first, last), facts, rules, first, last)
             for first, last in blocks(known)
         ]
         lists = [rows for rows, _ in choices]
         listed = pd.concat([rows for rows in lists if len(rows)] or lists[:1], ignore_index=True)
-        fitted = load_all_fitted(deployment, warehouse, week, known)
-        ends = week + timedelta(days=deployment.horizon_days)
-        offers = warehouse.offers(week, week, ends, deployment.source.words.price_promotions)
+        fitted = week.models()
+        ends = week.as_of + timedelta(days=deployment.horizon_days)
+        with week.build.read() as connection:
+            kinds = deployment.source.words.price_promotions
+            offers = load_offers(connection, week.as_of, week.as_of, ends, kinds)
         said = (citable_of(facts, rules), offers, deployment.sentences)
-        rows, traces = _explained(warehouse, week, known, ranker, chosen, listed, fitted, said)
+        rows, traces = _explained(week, known, ranker, chosen, listed, fitted, said)
         merged = listed.merge(rows.drop(columns="source"), on=["customer", "product"], how="left")
-        table = with_ids(merged, known, week)
+        table = with_ids(merged, known, week.as_of)
         yield dg.MaterializeResult(
             asset_key=model_key("recommendations"),
             metadata={
-                **write_model_table(warehouse, week, "recommendations", table, RECOMMENDATIONS),
+                **write_model_table(week, "recommendations", table, RECOMMENDATIONS),
                 "chosen": chosen,
                 **numbers(
                     {
@@ -177,7 +171,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         )
         yield dg.MaterializeResult(
             asset_key=model_key("traces"),
-            metadata=write_model_table(warehouse, week, "traces", traces, TRACE | trace_types(traces)),
+            metadata=write_model_table(week, "traces", traces, TRACE | trace_types(traces)),
         )
 
     return hybrid
@@ -192,15 +186,12 @@ def trace_types(traces: pd.DataFrame) -> dict[str, str]:
     }
 
 
-def _pool(warehouse: Warehouse, week: date, known: Known, chosen: str, first: int, last: int) -> pd.DataFrame:
+def _pool(week: Week, known: Known, chosen: str, first: int, last: int) -> pd.DataFrame:
     """The chosen model's best `POOL` rows of customer codes `[first, last)`, with their source."""
     if chosen == "blend":
-        lists = {
-            name: read_lists(lists_path(warehouse, week, name, week, "all"), known, first, last)
-            for name in BLEND.needed
-        }
+        lists = {name: week.lists(name, week.as_of, "all", first, last) for name in BLEND.needed}
         return blend(lists, known.order_counts, BLEND, POOL)
-    rows = read_lists(lists_path(warehouse, week, chosen, week, "all"), known, first, last)
+    rows = week.lists(chosen, week.as_of, "all", first, last)
     rows = rows[(rows["rank"] <= POOL).to_numpy()]
     # The ranker's rows say which recommender they came from.
     return rows if "source" in rows else rows.assign(source=chosen)
@@ -225,10 +216,9 @@ def taken_out(choices: Iterable[Selection]) -> dict[str, dg.MetadataValue]:
 
 
 def _explained(
-    warehouse: Warehouse,
-    week: date,
+    week: Week,
     known: Known,
-    ranker: Trained | None,
+    ranker: PublishedRanker | None,
     chosen: str,
     listed: pd.DataFrame,
     fitted: dict[str, Recommender],
@@ -240,11 +230,11 @@ def _explained(
         rows = explained_by_source(pairs, known, fitted, *said).assign(p_purchase=np.nan)
         return rows, pd.DataFrame(columns=list(TRACE))
     features = ranker.ranker.features_
-    frames = ((found, X) for _, found, X in published_frame(warehouse, week, pairs, features))
+    frames = ((found, X) for _, found, X in week.published_frames(pairs, features))
     rows, traces = explained(
         pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker", *said
     )
-    return rows, with_ids(traces, known, week)
+    return rows, with_ids(traces, known, week.as_of)
 
 
 # -- products next to products ----------------------------------------------------------------
@@ -262,25 +252,25 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
     def product_neighbours(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        week = week_of(context)
-        known = warehouse.known(week, week)
+        week = deployment.week(warehouse, context)
+        known = week.known()
         parts = []
         rules, threads = deployment.storefront.rule_set(NEIGHBOURS), deployment.settings.threads
-        facts = storefront_context(deployment, warehouse, week, week, rules)
+        facts = storefront_context(week, week.as_of, rules)
         # More than are shown, for what the rules take out: of a product with variants mostly those.
         most = NEIGHBOURS * (2 if facts.parent is None or (facts.parent < 0).all() else 4)
         for kind, name, more in (
             ("bought_together", "rules", {}),
             ("similar", "content", {"threads": threads}),
         ):
-            model: Recommender = load_fitted(deployment, warehouse, week, name, known)
+            model: Recommender = week.model(name)
             found = model.neighbours(most, **more)
             found = kept_neighbours(find_alike(found, facts) if kind == "similar" else found, facts, rules)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
-            parts.append(_name_neighbours(found, kind, known, week, deployment.sentences))
+            parts.append(_name_neighbours(found, kind, known, week.as_of, deployment.sentences))
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
-            metadata=write_model_table(warehouse, week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
+            metadata=write_model_table(week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
         )
 
     return product_neighbours
@@ -319,9 +309,9 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
     def association_rules(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        week = week_of(context)
-        known = warehouse.known(week, week)
-        model = load_fitted(deployment, warehouse, week, "rules", known)
+        week = deployment.week(warehouse, context)
+        known = week.known()
+        model = week.model("rules")
         ids = known.products["product_id"].to_numpy()
         measures = [
             name for name in RULES if name not in ("as_of", "antecedent_product_ids", "consequent_product_id")
@@ -336,7 +326,7 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
             parts.append(
                 pd.DataFrame(
                     {
-                        "as_of": week,
+                        "as_of": week.as_of,
                         "antecedent_product_ids": pd.Series(antecedents, dtype="object"),
                         "consequent_product_id": ids[rules["consequent"].to_numpy()],
                         **{name: rules[name].to_numpy() for name in measures},
@@ -346,7 +336,7 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
             metadata={
-                **write_model_table(warehouse, week, "association_rules", table, RULES),
+                **write_model_table(week, "association_rules", table, RULES),
                 **numbers({"pair_rules": len(parts[0]), "longer_rules": len(parts[1])}),
             }
         )
@@ -354,7 +344,7 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
     return association_rules
 
 
-def chosen_model(warehouse: Warehouse, week: date) -> str:
+def chosen_model(week: Week) -> str:
     """The model that this week's evaluation chose."""
-    with warehouse.read(week) as connection:
+    with week.build.read() as connection:
         return connection.execute("select max(chosen) from model.decisions").fetchall()[0][0]

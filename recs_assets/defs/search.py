@@ -1,12 +1,12 @@
 """Small seeded searches of the settings of recommenders and ranker; never part of the weekly run."""
 
 import json
-from datetime import date, timedelta
+from datetime import timedelta
 
 import dagster as dg
 import numpy as np
 
-from recs_assets.defs.deployment import Deployment, week_of
+from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import FEATURES
@@ -18,7 +18,9 @@ from recs_assets.files import write_whole
 from recs_assets.ranking.ranker import Ranker, RankerConfig
 from recs_assets.shop import RANKER
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import Anchor, choose_parameters, make, search_path, together
+from recs_assets.week.lessons import Anchor, join_lessons
+from recs_assets.week.parameters import choose_parameters, search_path
+from recs_assets.week.week import Week, make_recommender
 
 RESEARCH = "research"
 
@@ -52,15 +54,15 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        week, settings = week_of(context), deployment.settings
-        judge, lessons = _material(deployment, warehouse, week)
+        week, settings = deployment.week(warehouse, context), deployment.settings
+        judge, lessons = _material(week)
         whole = judge.lesson(None)
         true = truths(judge.truth, judge.known.history)["all"]
         some = with_purchases(true, np.arange(judge.known.n_customers))
 
         def value(trees: dict[str, float]) -> float:
             model = Ranker(with_trees(trees), settings.seed, settings.threads).fit(
-                **together(lessons), valid=(whole.frame, whole.label, whole.group)
+                **join_lessons(lessons), valid=(whole.frame, whole.label, whole.group)
             )
             lists = judge.candidates.ranked(model.score(whole.frame), 12)
             return float(metrics.per_customer(lists, true, some, (12,))["map", 12].mean())
@@ -83,7 +85,7 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
         study.optimize(trial, n_trials=config.trials)
         today = value({})
-        path = warehouse.week_dir(week) / "models" / "ranker_search.json"
+        path = week.build.folder / "models" / "ranker_search.json"
         path.write_text(
             json.dumps(
                 {"best": study.best_params, "map_at_12": study.best_value, "map_at_12_of_ranker_yaml": today},
@@ -125,24 +127,24 @@ def recommender_search_asset(deployment: Deployment) -> dg.AssetsDefinition:
         config: RecommenderSearchConfig,
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.MaterializeResult:
-        week, settings = week_of(context), deployment.settings
-        test = min(deployment.test_anchors(week))
+        week, settings = deployment.week(warehouse, context), deployment.settings
+        test = min(week.test_anchors)
         anchor = deployment.train_anchors(test)[0]
-        known = warehouse.known(week, anchor)
+        known = week.known(anchor)
         ids = known.customers["customer_id"].to_numpy()
         there = np.flatnonzero(known.customers["learned_from"])
         found = search(
-            lambda name, parameters: make(deployment, name, {name: dict(parameters)}),
+            lambda name, parameters: make_recommender(deployment, name, {name: dict(parameters)}),
             known,
-            warehouse.truth(week, anchor, deployment.horizon_days),
+            week.truth(anchor),
             there[sample_customers(ids[there], config.customers, settings.seed)],
             anchor + timedelta(days=deployment.horizon_days),
-            choose_parameters(deployment, warehouse, week).parameters,
+            choose_parameters(week).parameters,
             trials=config.trials,
             seed=settings.seed,
             say=context.log.info,
         )
-        path = search_path(warehouse, week)
+        path = search_path(week)
         write_whole(path, found.to_json())
         return dg.MaterializeResult(
             metadata={
@@ -163,12 +165,12 @@ def recommender_search_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return recommender_search
 
 
-def _material(deployment: Deployment, warehouse: Warehouse, week: date) -> tuple[Anchor, list]:
+def _material(week: Week) -> tuple[Anchor, list]:
     """The latest training anchor, which judges, and the lessons of the earlier ones."""
-    kept, *earlier = deployment.train_anchors(deployment.test_anchors(week)[0])
+    kept, *earlier = week.shop.train_anchors(week.test_anchors[0])
     rows = RANKER.training_rows // (1 + len(earlier))
-    judge = Anchor(deployment, warehouse, week, kept)
-    return judge, [Anchor(deployment, warehouse, week, one).lesson(rows) for one in earlier]
+    judge = Anchor(week, kept)
+    return judge, [Anchor(week, anchor).lesson(rows) for anchor in earlier]
 
 
 def with_trees(trees: dict[str, float]) -> RankerConfig:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from recs_assets.exports import email_files, versions
 from recs_assets.operations.rollback import servers
-from recs_assets.operations.suppression import SUPPRESSED, Suppression
+from recs_assets.operations.search import load_customer_ids
 from recs_assets.operations.traces import (
     Matches,
     Traces,
@@ -36,7 +36,9 @@ from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
 from recs_assets.sources import customers_in, resolve_source
 from recs_assets.sources.spellings import id_core
-from recs_assets.store.warehouse import Warehouse, writer_lock
+from recs_assets.sources.suppression import SUPPRESSED, Suppression
+from recs_assets.store.lock import writer_lock
+from recs_assets.store.warehouse import Warehouse
 
 MANIFESTS = "erasures"
 # Written again, because readers open it: a match there that stays is reported, not deleted.
@@ -187,7 +189,7 @@ def _count_in_shop_files(
     Raises:
         ErasureError: they hold none either; the nearest ids are named.
     """
-    ids, landed, problem = warehouse.customer_ids(), {}, ""
+    ids, landed, problem = load_customer_ids(warehouse), {}, ""
     try:
         data = settings.data_dir()
         source = resolve_source(settings.source, data, shops_dir=settings.shops)

@@ -9,11 +9,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from recs_assets.exports import versions
+from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.servers import ServerCache, server_caches
 from recs_assets.schema import RecsError
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
-from recs_assets.store.warehouse import Warehouse, writer_lock
+from recs_assets.store.lock import writer_lock
 
 # Folders under home with one file or folder per run.
 RECORDS = ("logs", "quality")
@@ -25,9 +26,9 @@ def servers(settings: Settings) -> dict[str, ServerCache]:
     return server_caches(*(one and one.get_secret_value() for one in addresses))
 
 
-# Writes the files of every campaign that was made of a week: warehouse, week, run -> per campaign its new version, or
-# why there is none.
-Export = Callable[[Warehouse, date, str], Mapping[str, str | RecsError]]
+# Writes the files of every campaign that was made of a week: week, run -> per campaign its new version, or why
+# there is none.
+Export = Callable[[date, str], Mapping[str, str | RecsError]]
 
 
 def rollback(settings: Settings, version: str, to: date | None = None, export: Export | None = None) -> str:
@@ -59,7 +60,10 @@ def rollback(settings: Settings, version: str, to: date | None = None, export: E
         cache = warehouse.home / "cache"
         name = versions.switch(cache, back.week, back.run_id)
         others = servers(settings).values()
-        lists = warehouse.published_lists(back.week) if others or name is None else None
+        lists = None
+        if others or name is None:
+            with warehouse.snapshot() as connection:
+                lists = load_published_lists(connection, back.week)
         if name is None:
             name = versions.publish(
                 lists,
@@ -71,7 +75,7 @@ def rollback(settings: Settings, version: str, to: date | None = None, export: E
         for server in others:
             server.publish(lists, as_of=back.week, run_id=back.run_id)
         try:
-            written = {} if export is None else export(warehouse, back.week, back.run_id)
+            written = {} if export is None else export(back.week, back.run_id)
         except RecsError as error:  # the shop's files, say: no reason to stay where nobody wants to be
             written = dict.fromkeys(withdrawn, error)
     lines = [

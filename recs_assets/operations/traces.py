@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from recs_assets.delivery import hash_addresses
+from recs_assets.operations.search import count_rows, load_personal
 from recs_assets.schema import WarehouseError
 from recs_assets.store.snapshots import rejected_rows
 from recs_assets.store.warehouse import Warehouse
@@ -122,7 +123,7 @@ def describe_search(traces: Traces) -> list[str]:
 
 def load_traces(warehouse: Warehouse, customer_id: str, hash_key: SecretStr) -> Traces:
     """What the build files know of a customer, with the hashes of their addresses."""
-    emails, shared, orders, others = warehouse.personal(customer_id)
+    emails, shared, orders, others = load_personal(warehouse, customer_id)
     key = hash_key.get_secret_value().encode()
     plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
     own = tuple(sorted(emails))
@@ -144,7 +145,7 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
     by_value, elsewhere = 0, 0
     if path.suffix == ".duckdb":
         words = traces.words if traces.plain else None
-        by_value, elsewhere = warehouse.occurrences(path, traces.customer_id, traces.rejected, words)
+        by_value, elsewhere = count_rows(warehouse, path, traces.customer_id, traces.rejected, words)
     elif path.suffix == ".parquet":
         by_value, elsewhere = _in_parquet(path, traces)
     elif path.suffix == ".db":

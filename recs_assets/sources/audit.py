@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from recs_assets.sources.landing import Source
 from recs_assets.sources.reader import some_of
+
+if TYPE_CHECKING:
+    import duckdb
 
 SHOWN = 3
 QUARANTINE_SHOWN = 6

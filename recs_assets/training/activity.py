@@ -12,9 +12,10 @@ from datetime import date
 import numpy as np
 
 from recs_assets.arrays import find_runs, sum_runs
+from recs_assets.known.load import load_purchases
 from recs_assets.queries.catalogue import CATALOGUE
 from recs_assets.queries.compiler import daily_sql
-from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.week import Week
 
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)
 # Four weeks each, back from the anchor: what changes from one to the next.
@@ -57,7 +58,6 @@ class Activity:
     """Features of customers, or of products, at any anchor up to the week.
 
     Args:
-        warehouse: whose build of `week` is read.
         week: of the build.
         before: nothing dated on it or later is loaded.
         entity: "customers" or "products".
@@ -65,10 +65,9 @@ class Activity:
         ids: all of them, sorted; position = code.
     """
 
-    def __init__(
-        self, warehouse: Warehouse, week: date, before: date, entity: str, key: str, ids: np.ndarray
-    ) -> None:
-        bought = warehouse.purchases(week, before)
+    def __init__(self, week: Week, before: date, entity: str, key: str, ids: np.ndarray) -> None:
+        with week.build.read() as connection:
+            bought = load_purchases(connection, before)
         code = bought["customer" if entity == "customers" else "product"].astype(np.int64)
         # One row per entity, day and day of return.
         order = np.lexsort((bought["gone"], bought["day"], code))
@@ -82,7 +81,7 @@ class Activity:
         for name, table in CATALOGUE.tables.items():
             if name in BOUGHT or not table.counts(entity) or "{known}" in table.sql or "$as_of" in table.sql:
                 continue
-            rows = warehouse.answer(week, *daily_sql(table, key, before))
+            rows = week.build.query(*daily_sql(table, key, before))
             place = np.searchsorted(ids, rows[key].to_numpy(dtype=object)) if len(rows) else np.empty(0, int)
             here = ids[np.minimum(place, len(ids) - 1)] == rows[key].to_numpy(dtype=object)
             if here.any():

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +23,10 @@ from recs_assets.queries.validation import item_column, validate
 from recs_assets.ranking.calibration import calibrate
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import strata_of
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
-from recs_assets.store.warehouse import Warehouse
 from recs_assets.training import cache
 from recs_assets.training.activity import EPOCH
 from recs_assets.training.cache import Outcome
@@ -44,15 +41,10 @@ from recs_assets.training.verdicts import (
     judge_products,
     judge_values,
 )
-from recs_assets.week.lessons import (
-    SOURCES,
-    WITHOUT_OFFERS,
-    Lesson,
-    lists_path,
-    side_by_side,
-    trained,
-    without_calendar,
-)
+from recs_assets.week.blocks import map_in_order
+from recs_assets.week.lessons import Lesson
+from recs_assets.week.ranked import WITHOUT_OFFERS, lacks_offers, load_ranker
+from recs_assets.week.week import SOURCES, Week
 
 # Products that a customer never bought, beyond the depth of a campaign's rows: what discovery looks among.
 NEW_ROWS = 50
@@ -112,7 +104,7 @@ class Prediction:
         if len(self.table) > most > 0:
             lines.append(f"... and {len(self.table) - most:,} more rows (--output FILE writes them all).")
         lines.append(
-            f"\n{self.eligible:,} eligible {self.plan.query.entity[0].parts[0]} at {self.plan.week}, {len(self.table):,} rows, {self.seconds:.0f} s."
+            f"\n{self.eligible:,} eligible {self.plan.query.entity[0].parts[0]} at {self.plan.as_of}, {len(self.table):,} rows, {self.seconds:.0f} s."
         )
         lines += [note for note in (self.plan.note, *self.notes) if note]
         if len(self.metrics):
@@ -126,9 +118,7 @@ class Prediction:
 
 def answer(
     query: str | Query,
-    shop: Shop,
-    warehouse: Warehouse,
-    week: date,
+    week: Week,
     view: View = "all",
     depth: int | None = None,
     say: Callable[[str], None] = lambda message: None,
@@ -137,10 +127,9 @@ def answer(
 
     Args:
         query: text, or parsed.
-        shop: settings and anchors.
-        warehouse: whose build file of the week holds features and lists.
-        week: the anchor.
-        view: for products: "new" ranks what the customer never bought, "repeat" what she did; labels
+        week: of the date of the answer. Products are ranked from its own lists; anything else is answered from
+            the first build that knows everything before the date.
+        view: for products: "new" ranks what the customer never bought, "repeat" what they did; labels
             and test likewise.
         depth: rows per customer in `rows` (a campaign's rules take some out); None: k of the query.
         say: is told about the progress.
@@ -151,9 +140,8 @@ def answer(
         WarehouseError: the week has no complete build.
         ArtefactError: its lists are missing.
     """
-    build = _build_for(validate(parse(query) if isinstance(query, str) else query), warehouse, week)
-    with warehouse.held(build):
-        return answered(*prepared(query, shop, warehouse, week, view), depth, say, keep=True)
+    with _find_build(validate(parse(query) if isinstance(query, str) else query), week).build.hold():
+        return answered(*prepared(query, week, view), depth, say, keep=True)
 
 
 def answered(
@@ -169,7 +157,7 @@ def answered(
     whomever; then what only campaigns need of the test anchor stays empty: tested, truth and compared.
     """
     started = time.monotonic()
-    if not task.eligible(found.week).any():
+    if not task.eligible(found.as_of).any():
         raise _nobody(found)
     note = task.widen((found.test, found.train[0]))
     limits, notes = ((-np.inf, np.inf), []) if isinstance(task, Products) else _limits(found, task)
@@ -177,7 +165,7 @@ def answered(
     outcome, more, place = None, {}, cache.place_of(found, task) if keep else None
     if place is not None:
         try:
-            outcome = cache.read(place, task.shop.settings.threads, weekly)
+            outcome = cache.read(place, task.week.settings.threads, weekly)
         except ArtefactError as error:
             say(f"{error} It is learned again.")
     if weekly is not None:
@@ -196,7 +184,7 @@ def answered(
     if weekly is None:
         rows = _predicted(found, task, outcome.learned, limits, depth, say)
     else:
-        rows = _likely(found, task, found.week, outcome.learned, depth)
+        rows = _likely(found, task, found.as_of, outcome.learned, depth)
     if rows.empty:
         raise _nobody(found)
     return Prediction(
@@ -206,7 +194,7 @@ def answered(
         table=_with_ids(task, rows),
         metrics=outcome.metrics,
         by_value=outcome.by_value,
-        eligible=int(task.eligible(found.week).sum()),
+        eligible=int(task.eligible(found.as_of).sum()),
         features=() if outcome.learned is None else outcome.learned.used,
         seconds=time.monotonic() - started,
         task=task,
@@ -229,7 +217,7 @@ def _nobody(found: Plan) -> QueryError:
     who = "nobody" if entity == "customers" else "nothing"
     only = "; none of the ids is known then, or they do not pass the WHERE" if found.query.only else ""
     return QueryError(
-        f"{who} is eligible at {found.week}{only or '; loosen the WHERE of the query'}.", found.query.text, 0
+        f"{who} is eligible at {found.as_of}{only or '; loosen the WHERE of the query'}.", found.query.text, 0
     )
 
 
@@ -249,7 +237,7 @@ def _of_a_ranker(
     found: Plan, task: Products, depth: int | None, say: Callable[[str], None], brief: bool
 ) -> tuple[Outcome, dict[str, object]]:
     """Products, by a ranker of the query's own; and unless `brief` what a `Prediction` has of the test anchor."""
-    query, settings = found.query, task.shop.settings
+    query, settings = found.query, task.week.settings
     lessons: list[Lesson] = []
     for anchor in found.train:
         sheet = _labelled(task, found, anchor, say)
@@ -292,7 +280,7 @@ def _of_a_ranker(
 def _of_models(found: Plan, task: Dated, limits: tuple[float, float], say: Callable[[str], None]) -> Outcome:
     """A number, a condition, or values: the simplest of a formula, a linear model and its mean with trees that no
     other is proven to beat at the test anchor."""
-    query, settings = found.query, task.shop.settings
+    query, settings = found.query, task.week.settings
     number = query.task == "regression"
     lessons: dict[date, Lesson] = {}
 
@@ -383,7 +371,7 @@ def _limits(found: Plan, task: Dated) -> tuple[tuple[float, float], list[str]]:
     empty = []
 
     def seen(node: Aggregate) -> pd.Series:
-        return task.warehouse.answer(task.build, *seen_sql(query, node, found.week)).iloc[0]
+        return task.week.build.query(*seen_sql(query, node, found.as_of)).iloc[0]
 
     ahead = operands(query.target)
     for node in [*ahead, *operands(query.where)]:
@@ -394,12 +382,12 @@ def _limits(found: Plan, task: Dated) -> tuple[tuple[float, float], list[str]]:
             continue
         if any(node is one for one in ahead):
             raise QueryError(
-                f"{table} holds no rows before {found.week}, so there is nothing to learn from; ask about another table.",
+                f"{table} holds no rows before {found.as_of}, so there is nothing to learn from; ask about another table.",
                 query.text,
                 node.at,
             )
         empty.append(
-            f"{table} holds no rows before {found.week}: its aggregations in the WHERE are of nothing."
+            f"{table} holds no rows before {found.as_of}: its aggregations in the WHERE are of nothing."
         )
     if query.task == "regression":
         rows = seen(query.target)
@@ -428,53 +416,48 @@ def _predicted(
     say: Callable[[str], None],
 ) -> pd.DataFrame:
     """`Prediction.rows`: what the model says at the week; without one the formula does."""
-    week = found.week
-    say(f"Predicting at {week}.")
+    as_of = found.as_of
+    say(f"Predicting at {as_of}.")
 
     def rows_of(block: tuple[int, int]) -> pd.DataFrame | None:
-        sheet = task.sheet(week, *block)
+        sheet = task.sheet(as_of, *block)
         if len(sheet) == 0:
             return None
-        score = task.formulas(sheet, week)[RATE] if final is None else _scored(final.score, sheet)
+        score = task.formulas(sheet, as_of)[RATE] if final is None else _scored(final.score, sheet)
         return _listed(task, sheet, np.clip(score, *limits), final, depth)
 
-    size = len(task.ids(week))
+    size = len(task.ids(as_of))
     ranges = [(first, min(first + task.block, size)) for first in range(0, size, task.block)]
-    parts = [part for part in side_by_side(rows_of, ranges, task.shop.settings.threads) if part is not None]
+    parts = [part for part in map_in_order(rows_of, ranges, task.week.settings.threads) if part is not None]
     if not parts:
         raise _nobody(found)
     return pd.concat(parts, ignore_index=True)
 
 
-def prepared(
-    query: str | Query, shop: Shop, warehouse: Warehouse, week: date, view: View = "all"
-) -> tuple[Plan, Task]:
+def prepared(query: str | Query, week: Week, view: View = "all") -> tuple[Plan, Task]:
     """The anchors of a query, and what makes its rows at each of them; raises as `answer` does."""
-    asked = _checked(query, week, view)
-    build = _build_for(asked, warehouse, week)
-    job = (shop, warehouse, build, week)
+    asked = _checked(query, week.as_of, view)
+    build, as_of = _find_build(asked, week), week.as_of
     if asked.mode is None or item_column(asked) != "product_id":
-        task = (Entities if asked.mode is None else Values)(*job, asked, view)
+        task = (Entities if asked.mode is None else Values)(build, as_of, asked, view)
         first = task.activity.first_day
         if first is None:
-            raise QueryError(f"nothing is known of anybody before {week}: there is nothing to learn from.")
+            raise QueryError(f"nothing is known of anybody before {as_of}: there is nothing to learn from.")
         start = EPOCH + timedelta(days=first)
         if any(operand.parts[-1] == "price" for operand in _columns(asked)):
-            start = max(
-                start, min(shop.anchors(build)) - LOOK_BACK
-            )  # prices are known at the build's anchors
-        return weekly(asked, week, start, task.most_anchors), task
-    found = plan(asked, week, shop.anchors(week), RANKER.train_anchors, shop.horizon_days)
-    task = Products(*job, found.query, view)
+            start = max(start, min(build.anchors) - LOOK_BACK)  # prices are known at the build's anchors
+        return weekly(asked, as_of, start, task.most_anchors), task
+    found = plan(asked, as_of, week.anchors, RANKER.train_anchors, week.shop.horizon_days)
+    task = Products(week, as_of, found.query, view)
     task.weekly = _ranker_of_the_week(found, task)
-    if without_calendar(warehouse, found.week, found.week, [found.test, *found.train]):
+    if lacks_offers(week, as_of, [found.test, *found.train]):
         task.names = WITHOUT_OFFERS
     return found, task
 
 
-def _refuse_other_dates(query: Query, week: date) -> None:
-    if query.as_of not in (None, week):
-        raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {week}; leave one out.")
+def _refuse_other_dates(query: Query, as_of: date) -> None:
+    if query.as_of not in (None, as_of):
+        raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {as_of}; leave one out.")
 
 
 def _columns(query: Query) -> list[Column]:
@@ -490,39 +473,39 @@ def _columns(query: Query) -> list[Column]:
     return found
 
 
-def _build_for(query: Query, warehouse: Warehouse, week: date) -> date:
+def _find_build(query: Query, week: Week) -> Week:
     """The week whose build answers at a date: its own, or for what needs no lists the first later one.
 
     Raises:
         QueryError: products are ranked, and the date is not a week that was run.
         WarehouseError: no build knows everything before the date.
     """
-    builds = warehouse.builds()
-    if week in builds:
+    builds, as_of, home = week.warehouse.builds(), week.as_of, week.warehouse.home
+    if as_of in builds:
         return week
-    monday = week - timedelta(days=week.weekday())
+    monday = as_of - timedelta(days=as_of.weekday())
     if query.mode is not None and item_column(query) == "product_id":
-        earlier = [one for one in builds if one <= week]
+        earlier = [build for build in builds if build <= as_of]
         advice = [f"ask as of {earlier[-1]}"] if earlier else []
         if monday not in builds:
             advice.append(f"run it first (python -m recs_assets run --as-of {monday})")
         raise WarehouseError(
-            f"The week {week} has no build in {warehouse.home}, and products are ranked from the lists of a week: "
+            f"The week {as_of} has no build in {home}, and products are ranked from the lists of a week: "
             f"{', or '.join(advice)}."
         )
-    later = [one for one in builds if one > week]
+    later = [build for build in builds if build > as_of]
     if not later:
-        monday = week if week == monday else monday + timedelta(days=7)
+        monday = as_of if as_of == monday else monday + timedelta(days=7)
         raise WarehouseError(
-            f"The week {week} has no build in {warehouse.home}, and no later week that was run knows what happened "
+            f"The week {as_of} has no build in {home}, and no later week that was run knows what happened "
             f"before it: run it first (python -m recs_assets run --as-of {monday})."
         )
-    return later[0]
+    return Week(week.shop, week.warehouse, later[0])
 
 
-def _checked(query: str | Query, week: date, view: View) -> Query:
+def _checked(query: str | Query, as_of: date, view: View) -> Query:
     query = validate(parse(query) if isinstance(query, str) else query)
-    _refuse_other_dates(query, week)
+    _refuse_other_dates(query, as_of)
     if view != "all" and not (query.task == "rank" and item_column(query) == "product_id"):
         raise QueryError(f"only a ranking of products can be about {view} purchases; use the view all.")
     return query
@@ -532,17 +515,17 @@ def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
     """The week's own ranker where it was trained for this: what will be bought of all products, in at
     least half of its label window, at the same anchors. On Complete Journey it is level with a ranker of the
     query's own at 14 of 28 days (docs/campaigns.md), and costs nothing."""
-    query, shop = found.query, task.shop
+    query, horizon_days = found.query, task.week.shop.horizon_days
     (target,) = operands(query.target)
     bought = target.column.parts[0] in ("order_lines", "orders") and target.where is None
-    days = window_days(query, found.week)
-    if not (bought and target.window.start == 0 and shop.horizon_days <= 2 * days <= 2 * shop.horizon_days):
+    days = window_days(query, found.as_of)
+    if not (bought and target.window.start == 0 and horizon_days <= 2 * days <= 2 * horizon_days):
         return None
-    week = trained(shop, task.warehouse, found.week)
-    if week is None:
+    published = load_ranker(task.week)
+    if published is None:
         return None
-    kept, *_, test = map(date.fromisoformat, week.ranker.facts_["anchors"])
-    return week.ranker if (kept, test) == (found.train[0], found.test) else None
+    kept, *_, test = map(date.fromisoformat, published.ranker.facts_["anchors"])
+    return published.ranker if (kept, test) == (found.train[0], found.test) else None
 
 
 def _of_the_week(
@@ -551,7 +534,7 @@ def _of_the_week(
     """The answer of the week's own ranker, calibrated for the query's window: at both anchors for what is published,
     where the later one is nearer to the week and neither was learned from; and unless `brief` at the kept anchor for
     what a `Prediction` has of the test."""
-    query, seed = found.query, task.shop.settings.seed
+    query, seed = found.query, task.week.settings.seed
 
     def lesson(anchor: date) -> tuple[np.ndarray, ...]:
         """Scores, labels, customers and strata of the ranker's list at an anchor."""
@@ -608,8 +591,7 @@ def _with_new(rows: pd.DataFrame, new: pd.DataFrame, depth: int) -> pd.DataFrame
 
 def _weekly_lists(task: Products, name: str, anchor: date, view: View | None = None) -> pd.DataFrame:
     """A model's lists at an anchor, of who is eligible there."""
-    path = lists_path(task.warehouse, task.week, name, anchor, view or task.view)
-    rows = read_lists(path, task.known(anchor))
+    rows = task.week.lists(name, anchor, view or task.view)
     return rows[task.eligible(anchor)[rows["customer"].to_numpy()]]
 
 
@@ -681,13 +663,13 @@ def _listed(
 
 def _with_ids(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
     table = rows[rows["rank"] <= task.query.top] if task.query.top else rows
-    ids = {task.query.entity[0].parts[1]: task.ids(task.week)[table["customer"]]}
+    ids = {task.query.entity[0].parts[1]: task.ids(task.as_of)[table["customer"]]}
     for code in ("product", "value"):
         if code in table:
             name = item_column(task.query)
-            ids[name] = task.item_ids(task.week)[table[code]]
+            ids[name] = task.item_ids(task.as_of)[table[code]]
     if "product_id" in ids:
-        names = task.warehouse.answer(task.build, "select product_id, name from marts.products", {})
+        names = task.week.build.query("select product_id, name from marts.products", {})
         ids["product_name"] = (
             names.set_index("product_id")["name"].reindex(ids["product_id"]).to_numpy(dtype=object)
         )
@@ -695,32 +677,33 @@ def _with_ids(task: Task, rows: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([pd.DataFrame(ids), rest], axis=1)
 
 
-def explained(query: str | Query, shop: Shop, warehouse: Warehouse, week: date, view: View = "all") -> str:
+def explained(query: str | Query, week: Week, view: View = "all") -> str:
     """The query in its normal form, the SQL of its labels, who is eligible, the anchors, the features.
 
     Nothing is learnt; raises as `answer` does.
     """
-    found, task = prepared(query, shop, warehouse, week, view)
+    found, task = prepared(query, week, view)
+    as_of = week.as_of
     kept, *fitted = found.train
     whose = "of the week's own ranker" if getattr(task, "weekly", False) else "of a model of its own"
     return (
-        f"{explain(found.query, week)}\n"
-        f"-- eligible at {week}\n{int(task.eligible(week).sum())} of {len(task.ids(week))} {found.query.entity[0].parts[0]}\n\n"
-        f"-- anchors\nfit {', '.join(map(str, fitted))}; stop and calibrate {kept}; test {found.test}; predict {week}\n"
+        f"{explain(found.query, as_of)}\n"
+        f"-- eligible at {as_of}\n{int(task.eligible(as_of).sum())} of {len(task.ids(as_of))} {found.query.entity[0].parts[0]}\n\n"
+        f"-- anchors\nfit {', '.join(map(str, fitted))}; stop and calibrate {kept}; test {found.test}; predict {as_of}\n"
         + (f"{found.note}\n" if found.note else "")
         + f"\n-- features {whose} ({len(task.names)}; the trees take up to {RANKER.features_kept} of them)\n{', '.join(task.names)}\n"
     )
 
 
-def unknown_names(query: Query, warehouse: Warehouse, week: date) -> list[str]:
+def unknown_names(query: Query, week: Week) -> list[str]:
     """One sentence per text that the query's filters name and no row of the shop had before the week."""
-    return unknown_values(query, week, partial(warehouse.answer, _build_for(query, warehouse, week)))
+    return unknown_values(query, week.as_of, _find_build(query, week).build.query)
 
 
 # -- the shell and the notebook ---------------------------------------------------------------
 
 
-def opened(query: str, as_of: date | None) -> tuple[Query, Shop, Warehouse, date]:
+def opened(query: str, as_of: date | None) -> tuple[Query, Week]:
     """The shop of the environment, and the week: `as_of`, the query's own, or the newest published.
 
     Raises:
@@ -731,10 +714,10 @@ def opened(query: str, as_of: date | None) -> tuple[Query, Shop, Warehouse, date
     parsed = validate(parse(query))
     shop = Shop.from_settings(Settings())
     warehouse = shop.warehouse()
-    week = as_of or parsed.as_of or warehouse.newest_published()
-    _refuse_other_dates(parsed, week)
-    _build_for(parsed, warehouse, week)
-    return parsed, shop, warehouse, week
+    week = Week(shop, warehouse, as_of or parsed.as_of or warehouse.newest_published())
+    _refuse_other_dates(parsed, week.as_of)
+    _find_build(parsed, week)
+    return parsed, week
 
 
 def predict(query: str, as_of: date | str | None = None, view: View = "all") -> pd.DataFrame:
@@ -760,7 +743,7 @@ def predict(query: str, as_of: date | str | None = None, view: View = "all") -> 
         day = date.fromisoformat(as_of) if isinstance(as_of, str) else as_of
     except ValueError:
         raise QueryError(f"as_of is {as_of!r}, which is no date; write it like 2024-12-30.") from None
-    parsed, shop, warehouse, week = opened(query, day)
-    for sentence in unknown_names(parsed, warehouse, week):
+    parsed, week = opened(query, day)
+    for sentence in unknown_names(parsed, week):
         warnings.warn(sentence, stacklevel=2)
-    return answer(parsed, shop, warehouse, week, view).table
+    return answer(parsed, week, view).table

@@ -58,30 +58,30 @@ def place_of(found: Plan, task: Task) -> Path:
 
     Files count by size and time: to read them all would take longer than many an answer.
     """
-    settings, week = task.shop.settings, task.warehouse.week_dir(task.build)
-    files = [task.warehouse.build_path(task.build)]
+    settings, build = task.week.settings, task.week.build
+    files = [build.path]
     if isinstance(task, Products):
         files += [
-            *sorted((week / "candidates").glob("*.parquet")),
-            week / "models" / "ranker" / "ranker.json",
+            *sorted((build.folder / "candidates").glob("*.parquet")),
+            build.folder / "models" / "ranker" / "ranker.json",
         ]
     learnt = replace(task.learnt, as_of=None)
     if isinstance(task, Values):  # learned and tested on all values, however many are shown
         learnt = replace(learnt, mode="classify", top=None)
-    states = [(one.name, one.stat()) for one in files if one.exists()]
+    states = [(path.name, path.stat()) for path in files if path.exists()]
     depends = {
         "format": FORMAT,
         "version": __version__,
         "query": str(learnt),
         "view": task.view,
-        "anchors": [str(one) for one in (found.week, found.test, *found.train, "again", *found.again)],
-        "build": [str(task.build), *([name, state.st_size, state.st_mtime_ns] for name, state in states)],
+        "anchors": [str(anchor) for anchor in (found.as_of, found.test, *found.train, "again", *found.again)],
+        "build": [str(build.week), *([name, state.st_size, state.st_mtime_ns] for name, state in states)],
         "features": list(task.names),
         "settings": [settings.seed, settings.evaluation_customers, settings.candidates],
         "ranker": RANKER.model_dump(mode="json"),
     }
     name = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:32]
-    return week / "models" / "queries" / name
+    return build.folder / "models" / "queries" / name
 
 
 def write(folder: Path, outcome: Outcome, weekly: Ranker | None = None) -> None:

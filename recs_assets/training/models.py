@@ -13,7 +13,7 @@ from recs_assets.arrays import one_blas_thread
 from recs_assets.ranking.calibration import Calibrator, calibrate, fit_beta
 from recs_assets.ranking.ranker import LEAVES, Ranker, threads_for
 from recs_assets.shop import RANKER
-from recs_assets.week.lessons import Lesson, together
+from recs_assets.week.lessons import Lesson, join_lessons
 
 Objective = Literal["binary", "tweedie", "regression"]
 # Of the ridge, per row of standardised features.
@@ -63,12 +63,14 @@ def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) 
     Raises:
         ValueError: from `Ranker.fit` and `calibrate`: all labels are equal.
     """
-    model = Ranker(RANKER, seed, threads).fit(**together(lessons), valid=(kept.frame, kept.label, kept.group))
+    model = Ranker(RANKER, seed, threads).fit(
+        **join_lessons(lessons), valid=(kept.frame, kept.label, kept.group)
+    )
     calibrator, _ = calibrate(model.score(kept.frame), kept.label, kept.group)
 
     def refit(more: list[Lesson]) -> Learned:
         again = Ranker(RANKER, seed, threads).fit(
-            **together(more), rounds=max(1, model.rounds_), used=model.used_
+            **join_lessons(more), rounds=max(1, model.rounds_), used=model.used_
         )
         return Learned(again, calibrator, again.used_, refit)
 
@@ -217,7 +219,7 @@ def learn(
     """
     # Not kept itself: a closure would hold its frame.
     boolean, names, rows_kept = objective == "binary", kept.names, len(kept.label)
-    data = together(lessons)
+    data = join_lessons(lessons)
     first = data["X"], data["y"], data["weight"]
     linear = Linear(boolean).fit(*first)
     trees = Trees(objective, seed, threads).fit(*first, RANKER.max_rounds, stop)
@@ -230,7 +232,7 @@ def learn(
             calibrators[name] = fit_beta(model.score(kept.frame), kept.label)
 
     def refit(more: list[Lesson], name: str) -> Learned:
-        data = together(more)
+        data = join_lessons(more)
         rows = data["X"], data["y"], data["weight"]
         line = Linear(boolean).fit(*rows)
         if name == "linear":

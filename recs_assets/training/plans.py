@@ -33,7 +33,7 @@ class Plan:
 
     Attributes:
         query: validated.
-        week: predict.
+        as_of: predict.
         test: test, refit.
         train: latest first; the first one stops and calibrates, the others fit.
         note: one sentence where the query was cut, otherwise empty.
@@ -41,14 +41,14 @@ class Plan:
     """
 
     query: Query
-    week: date
+    as_of: date
     test: date
     train: tuple[date, ...]
     note: str = ""
     again: tuple[date, ...] = ()
 
 
-def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, horizon_days: int) -> Plan:
+def plan(query: Query, as_of: date, anchors: Sequence[date], train_anchors: int, horizon_days: int) -> Plan:
     """The latest anchors whose label windows are over in time.
 
     A target up to a tenth longer than the week's own label window is cut to it (30 days where
@@ -56,7 +56,7 @@ def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, 
 
     Args:
         query: validated.
-        week: where predictions are made.
+        as_of: where predictions are made.
         anchors: at which the build holds features and lists.
         train_anchors: at most so many, at least 2.
         horizon_days: label window that the anchors were laid out for.
@@ -64,58 +64,58 @@ def plan(query: Query, week: date, anchors: Sequence[date], train_anchors: int, 
     Raises:
         QueryError: no such anchors: the window is too long for the build.
     """
-    earlier = sorted((one for one in anchors if one < week), reverse=True)
+    earlier = sorted((one for one in anchors if one < as_of), reverse=True)
     for test in earlier:
-        if horizon(query, test) > midnight(week):
+        if horizon(query, test) > midnight(as_of):
             continue
         train = [one for one in earlier if one < test and horizon(query, one) <= midnight(test)]
         if len(train) >= 2:
             train = train[:train_anchors]
-            return Plan(query, week, test, tuple(train), again=(test, *train))
-    days = math.ceil(window_days(query, week))
+            return Plan(query, as_of, test, tuple(train), again=(test, *train))
+    days = math.ceil(window_days(query, as_of))
     at = operands(query.target)[0].window.at
     if horizon_days < days <= horizon_days / LEAST_KEPT:
-        cut = plan(_cut(query, horizon_days), week, anchors, train_anchors, horizon_days)
+        cut = plan(_cut(query, horizon_days), as_of, anchors, train_anchors, horizon_days)
         note = f"Labels cover the first {horizon_days} of the {days} days: the anchors of the week are laid out for that."
         return replace(cut, note=note)
     longer = math.ceil(days / 7) * 7
     raise QueryError(
-        f"the target looks {days} days ahead, but the anchors of the week {week} are laid out for {horizon_days}; "
+        f"the target looks {days} days ahead, but the anchors of the week {as_of} are laid out for {horizon_days}; "
         f"shorten the window, or run the week with RECS_HORIZON_DAYS={longer}.",
         query.text,
         at,
     )
 
 
-def weekly(query: Query, week: date, first: date, most: int) -> Plan:
+def weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
     """Weekly anchors, as far as the log reaches, for targets whose features can be worked out at any date.
 
     Args:
         query: validated.
-        week: where predictions are made; any date.
+        as_of: where predictions are made; any date.
         first: the first day of the log; anchors leave it a quarter, or of a short log a fourth, to look back on.
         most: training anchors at most; the latest are taken.
 
     Raises:
         QueryError: the window is too long for the log.
     """
-    back = min(LOOK_BACK, (week - first) / 4)
+    back = min(LOOK_BACK, (as_of - first) / 4)
     dates = [
-        week - timedelta(weeks=number)
-        for number in range(1, max(1, (week - first - back) // timedelta(weeks=1)) + 1)
+        as_of - timedelta(weeks=number)
+        for number in range(1, max(1, (as_of - first - back) // timedelta(weeks=1)) + 1)
     ]
-    known = [one for one in dates if horizon(query, one) <= midnight(week)]
+    known = [one for one in dates if horizon(query, one) <= midnight(as_of)]
     train = [one for one in known[1:] if horizon(query, one) <= midnight(known[0])]
     if len(train) < 2:
-        days = math.ceil(window_days(query, week))
+        days = math.ceil(window_days(query, as_of))
         raise QueryError(
-            f"the target looks {days} days ahead, and the {(week - first).days} days of the log before {week} are too "
-            f"few to learn that and test it; shorten the window to {max(1, int((week - first - back).days - 7) // 2)} days "
+            f"the target looks {days} days ahead, and the {(as_of - first).days} days of the log before {as_of} are too "
+            f"few to learn that and test it; shorten the window to {max(1, int((as_of - first - back).days - 7) // 2)} days "
             "or less.",
             query.text,
             operands(query.target)[0].window.at,
         )
-    return Plan(query, week, known[0], tuple(train[:most]), again=tuple(known[: most + 1]))
+    return Plan(query, as_of, known[0], tuple(train[:most]), again=tuple(known[: most + 1]))
 
 
 def window_days(query: Query, anchor: date) -> float:

@@ -22,25 +22,14 @@ from recs_assets.queries.syntax import Aggregate, Query, QueryError, operands
 from recs_assets.queries.validation import item_column
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.ranker import Ranker, negative_rate, sample_negatives
-from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.recommenders.base import Recommender, View
-from recs_assets.shop import RANKER, Shop
-from recs_assets.store.warehouse import Warehouse
+from recs_assets.shop import RANKER
 from recs_assets.training.activity import Activity, number_of
 from recs_assets.training.plans import window_days
-from recs_assets.week.lessons import (
-    BLOCK,
-    NAMES,
-    SOURCES,
-    Lesson,
-    candidates_of,
-    frames,
-    listed_customers,
-    lists_path,
-    load_parameters,
-    make,
-    side_by_side,
-)
+from recs_assets.week.blocks import BLOCK, map_in_order
+from recs_assets.week.lessons import Lesson
+from recs_assets.week.ranked import load_frames
+from recs_assets.week.week import NAMES, SOURCES, Week, make_recommender
 
 # Products of a customer's own history that buy-it-again ranks, those of largest decayed frequency.
 OWN_LIMIT = 200
@@ -126,17 +115,14 @@ class Task(ABC):
     most_anchors = 52  # training anchors at most
     most_rows = RANKER.training_rows  # of all training anchors together
 
-    def __init__(
-        self, shop: Shop, warehouse: Warehouse, build: date, week: date, query: Query, view: View
-    ) -> None:
-        self.shop, self.warehouse = shop, warehouse
-        self.build, self.week = build, week  # the week whose build is read, and the date that is predicted at
+    def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
+        self.week, self.as_of = week, as_of  # the week whose build is read, and the date that is predicted at
         self.query, self.view = query, view
         self._eligible: dict[date, np.ndarray] = {}
         self._making = RLock()
 
     def known(self, anchor: date) -> Known:
-        return self.warehouse.known(self.week, anchor)
+        return self.week.known(anchor)
 
     @cached_property
     def learnt(self) -> Query:
@@ -149,8 +135,8 @@ class Task(ABC):
         the query could be asked about, in the sample that is learnt from."""
         with self._making:
             if anchor not in self._eligible:
-                query = self.query if anchor == self.week else self.learnt
-                rows = self.warehouse.answer(self.build, *entities_sql(query, anchor))
+                query = self.query if anchor == self.as_of else self.learnt
+                rows = self.week.build.query(*entities_sql(query, anchor))
                 mask = np.zeros(len(self.ids(anchor)), dtype=bool)
                 place = self.codes(anchor, rows.iloc[:, 0])
                 mask[place[place >= 0]] = True
@@ -162,7 +148,7 @@ class Task(ABC):
         if self.learnt.where is None or all(self.eligible(one).sum() >= LEAST_LEARNT for one in anchors):
             return ""
         self.__dict__["learnt"] = replace(self.learnt, where=None)
-        self._eligible = {day: mask for day, mask in self._eligible.items() if day == self.week}
+        self._eligible = {day: mask for day, mask in self._eligible.items() if day == self.as_of}
         return (
             f"Fewer than {LEAST_LEARNT} {self.query.entity[0].parts[0]} pass the WHERE at an anchor, so the model is "
             "learned from, and tested on, all of them."
@@ -175,7 +161,7 @@ class Task(ABC):
     def listed(self, anchor: date) -> np.ndarray:
         """bool[n]: in the sample that is learnt from at an anchor; everybody at the week."""
         mask = np.zeros(len(self.ids(anchor)), dtype=bool)
-        mask[listed_customers(self.shop, self.warehouse, self.week, anchor)] = True
+        mask[self.week.listed_customers(anchor)] = True
         return mask
 
     def codes(self, anchor: date, ids: pd.Series) -> np.ndarray:
@@ -184,7 +170,7 @@ class Task(ABC):
 
     def truth(self, anchor: date, items: pd.Series) -> sparse.csr_matrix:
         """csr[n_customers, len(items)] of ones: the labels of a list."""
-        rows = self.warehouse.answer(self.build, *labels_sql(self.learnt, anchor))
+        rows = self.week.build.query(*labels_sql(self.learnt, anchor))
         customer, item = self.codes(anchor, rows["customer_id"]), _places(items, rows["item"])
         there = (item >= 0) & (
             customer >= 0
@@ -225,7 +211,7 @@ class Task(ABC):
             self.item_ids(anchor)[sheet.item],
             anchor,
             rate,
-            self.shop.settings.seed,
+            self.week.settings.seed,
         )
 
     def lesson(self, sheet: Sheet, rows: np.ndarray, weight: np.ndarray) -> Lesson:
@@ -263,7 +249,7 @@ class Products(Task):
         """bool[n_products]: pass the target's filter."""
         with self._making:
             if anchor not in self._admitted:
-                rows = self.warehouse.answer(self.week, *items_sql(self.query, anchor))
+                rows = self.week.build.query(*items_sql(self.query, anchor))
                 mask = np.zeros(self.known(anchor).n_products, dtype=bool)
                 mask[_places(self.known(anchor).products["product_id"], rows["item"])] = True
                 self._admitted[anchor] = mask
@@ -278,9 +264,7 @@ class Products(Task):
                 narrow = replace(known, products=known.products.assign(available=known.available & admitted))
                 self._remade = {
                     anchor: {
-                        name: make(self.shop, name, load_parameters(self.warehouse, self.week, name)).fit(
-                            narrow
-                        )
+                        name: make_recommender(self.week.shop, name, self.week.parameters(name)).fit(narrow)
                         for name in names
                     }
                 }
@@ -290,7 +274,7 @@ class Products(Task):
         """The candidates of the eligible among customer codes `[first, last)`."""
         known, eligible = self.known(anchor), self.eligible(anchor)
         if self.weekly is not None:
-            found = candidates_of(self.warehouse, self.week, anchor, known, first, last)
+            found = self.week.candidates(anchor, first, last)
             keep = eligible[found.customer]
             if self.view != "all":
                 keep &= found.own == (self.view == "repeat")
@@ -301,8 +285,7 @@ class Products(Task):
             views = ("all",) if self.view == "repeat" else ("all", "new")
             for view in views:
                 if name not in remade:
-                    path = lists_path(self.warehouse, self.week, name, anchor, view)
-                    rows = read_lists(path, known, first, last)
+                    rows = self.week.lists(name, anchor, view, first, last)
                     keep = eligible[rows["customer"].to_numpy()] & admitted[rows["product"].to_numpy()]
                     lists[name if view == "all" else f"{name}:new"] = rows[keep]
             if name in remade:
@@ -310,7 +293,7 @@ class Products(Task):
                 if self.view == "repeat":
                     lists[name] = remade[name].recommend(customers, OWN_LIMIT, "repeat")
                     continue
-                made = remade[name].recommend_views(customers, self.shop.settings.candidates, views)
+                made = remade[name].recommend_views(customers, self.week.settings.candidates, views)
                 lists |= {name if view == "all" else f"{name}:new": rows for view, rows in made.items()}
         own, new = RANKER.pool.own, RANKER.pool.new
         limits = {"all": (own, new), "new": (0, own + new), "repeat": (OWN_LIMIT, 0)}
@@ -318,9 +301,9 @@ class Products(Task):
 
     def sheet(self, anchor: date, first: int, last: int) -> Sheet:
         known = self.known(anchor)
-        eligible, threads = self.eligible(anchor), self.shop.settings.threads
+        eligible, threads = self.eligible(anchor), self.week.settings.threads
         starts = [start for start in range(first, last, BLOCK) if eligible[start : start + BLOCK].any()]
-        pools = side_by_side(
+        pools = map_in_order(
             lambda start: self.pool(anchor, start, min(start + BLOCK, last)), starts, threads
         )
         parts = list(pools)
@@ -329,13 +312,13 @@ class Products(Task):
             return _nothing()
         candidates = Candidates.concat(parts)
         label = np.full(len(candidates), np.nan)
-        if anchor != self.week:
+        if anchor != self.as_of:
             label = candidates.labels(self.truth(anchor, known.products["product_id"])).astype(np.float64)
         return Sheet(
             candidates.customer,
             candidates.product,
             label,
-            lambda rows: frames(self.warehouse, self.week, anchor, candidates.take(rows), self.names),
+            lambda rows: load_frames(self.week, anchor, candidates.take(rows), self.names),
             candidates,
         )
 
@@ -360,11 +343,11 @@ class Dated(Task):
     @cached_property
     def activity(self) -> Activity:
         entity, key = self.query.entity[0].parts
-        return Activity(self.warehouse, self.build, self.week, entity, key, self.ids(self.week))
+        return Activity(self.week, self.as_of, entity, key, self.ids(self.as_of))
 
     @cached_property
     def _ids(self) -> np.ndarray:
-        rows = self.warehouse.answer(self.build, *ids_sql(self.query, self.week))
+        rows = self.week.build.query(*ids_sql(self.query, self.as_of))
         return rows.iloc[:, 0].to_numpy(dtype=object)
 
     def ids(self, anchor: date) -> np.ndarray:
@@ -373,16 +356,16 @@ class Dated(Task):
 
     def listed(self, anchor: date) -> np.ndarray:
         ids = self.ids(anchor)
-        if anchor == self.week:
+        if anchor == self.as_of:
             return np.ones(len(ids), dtype=bool)
         mask = np.zeros(len(ids), dtype=bool)
-        mask[sample_customers(ids, self.most_learnt, self.shop.settings.seed)] = True
+        mask[sample_customers(ids, self.most_learnt, self.week.settings.seed)] = True
         return mask
 
     @property
     def most_learnt(self) -> int:
         """At most so many are learned from at an anchor."""
-        return max(self.shop.settings.evaluation_customers, RANKER.training_customers)
+        return max(self.week.settings.evaluation_customers, RANKER.training_customers)
 
 
 class Values(Dated):
@@ -404,7 +387,7 @@ class Values(Dated):
     @cached_property
     def values(self) -> pd.Series:
         """What may be listed, sorted: whatever the filter admits at the week."""
-        found = self.warehouse.answer(self.build, *items_sql(self.query, self.week))["item"]
+        found = self.week.build.query(*items_sql(self.query, self.as_of))["item"]
         if not 1 < len(found) <= MOST_VALUES:
             raise QueryError(
                 f"{self.column} has {len(found)} value{'' if len(found) == 1 else 's'} here; a list takes 2 to {MOST_VALUES}, so use another column.",
@@ -428,8 +411,8 @@ class Values(Dated):
     @cached_property
     def _group(self) -> np.ndarray:
         """int64[n_products]: the value of each product, -1 none."""
-        rows = self.warehouse.answer(
-            self.build, f"select {self.column} as value from marts.products order by product_id", {}
+        rows = self.week.build.query(
+            f"select {self.column} as value from marts.products order by product_id", {}
         )
         return _places(self.values, rows["value"])
 
@@ -446,7 +429,7 @@ class Values(Dated):
     def pick_customers(self, anchor: date) -> np.ndarray:
         """bool[n]: the eligible; where one value comes true, before the week without those of whom none did."""
         eligible = self.eligible(anchor)
-        if anchor == self.week or not self.query.picks_one:
+        if anchor == self.as_of or not self.query.picks_one:
             return eligible
         return eligible & (np.diff(self.truth_of(anchor).indptr) > 0)
 
@@ -462,7 +445,7 @@ class Values(Dated):
             return _nothing()
         customer, value = np.repeat(customers, count), np.tile(np.arange(count), len(customers))
         label = np.full(len(customer), np.nan)
-        if anchor != self.week:
+        if anchor != self.as_of:
             label = is_stored(self.truth_of(anchor), customer, value).astype(np.float64)
         places = [self.activity.names.index(name) for name in RHYTHM]
         general = self.activity.features(anchor)[:, places]
@@ -597,7 +580,7 @@ class Entities(Dated):
     @cached_property
     def _spans(self) -> tuple[int, ...]:
         """Days over which the target is looked up before an anchor: its own window, a quarter, a year."""
-        return tuple(dict.fromkeys((math.ceil(window_days(self.query, self.week)), *SPANS)))
+        return tuple(dict.fromkeys((math.ceil(window_days(self.query, self.as_of)), *SPANS)))
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -625,8 +608,8 @@ class Entities(Dated):
         spans = self._before(anchor)
         X = np.column_stack([spans, self.activity.features(anchor)])[entity].astype(np.float32)
         label = np.full(len(entity), np.nan)
-        if anchor != self.week:
-            rows = self.warehouse.answer(self.build, *labels_sql(self.learnt, anchor))
+        if anchor != self.as_of:
+            rows = self.week.build.query(*labels_sql(self.learnt, anchor))
             label = self._placed(anchor, rows.iloc[:, 0], rows["label"])[entity]
         return Sheet(
             entity.astype(np.int32),
@@ -646,7 +629,7 @@ class Entities(Dated):
         """float64[n, ...]: the target's aggregations over windows that end at the anchor."""
         with self._making:
             if anchor not in self._spans_at:
-                rows = self.warehouse.answer(self.build, *spans_sql(self.learnt, anchor, self._spans))
+                rows = self.week.build.query(*spans_sql(self.learnt, anchor, self._spans))
                 columns = [self._placed(anchor, rows.iloc[:, 0], rows[name]) for name in rows.columns[1:]]
                 self._spans_at = {anchor: np.column_stack(columns)}
             return self._spans_at[anchor]
@@ -657,7 +640,7 @@ class Entities(Dated):
         target, spans = self.query.target, self._before(anchor)[sheet.customer]
         if self.query.task != "regression":
             before = anchor - timedelta(days=self._spans[0])
-            rows = self.warehouse.answer(self.build, *labels_sql(replace(self.learnt, where=None), before))
+            rows = self.week.build.query(*labels_sql(replace(self.learnt, where=None), before))
             return {
                 PREVIOUS: np.nan_to_num(self._placed(anchor, rows.iloc[:, 0], rows["label"])[sheet.customer])
             }

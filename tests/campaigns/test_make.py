@@ -177,12 +177,11 @@ def test_what_is_no_longer_sold_when_the_email_goes_out_is_not_admitted():
     }
     ids = list(ends)
     email = SimpleNamespace(
-        week=week,
         delay=timedelta(days=3, hours=6),
         products=pd.DataFrame({"sale_end": pd.to_datetime(pd.Series(ends))}),
         # A product of the future is not known at the earlier anchor.
-        warehouse=SimpleNamespace(
-            known=lambda _, anchor: SimpleNamespace(
+        week=SimpleNamespace(
+            known=lambda anchor: SimpleNamespace(
                 products=pd.DataFrame({"product_id": ids if anchor == week else ids[:0:-1]})
             )
         ),
@@ -288,10 +287,10 @@ def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, t
         path=lambda setting: tmp_path / "pages.yaml",
     )
     build = tmp_path / "build.duckdb"
-    warehouse = SimpleNamespace(known=lambda *_: known, build_path=lambda _: build)
-    assert make.list_unknown_storefront_names(shop, warehouse, known.as_of) == []
+    week = SimpleNamespace(known=lambda: known, build=SimpleNamespace(path=build), shop=shop)
+    assert make.list_unknown_storefront_names(week) == []
     build.touch()
-    assert make.list_unknown_storefront_names(shop, warehouse, known.as_of) == [
+    assert make.list_unknown_storefront_names(week) == [
         "pages.yaml: excluded_categories: the shop has no 'Cofee'; did you mean 'Coffee'?",
         "pages.yaml: excluded_brands: the shop has no 'ACME'; 'Acme' is taken for it.",
     ]

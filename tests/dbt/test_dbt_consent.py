@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from helpers.dbt_rows import RAW
+from recs_assets.exports.load import load_withdrawn_now
 from recs_assets.schema import RAW_TABLES, GateError
 from recs_assets.store.warehouse import Warehouse as House
 
@@ -213,7 +214,8 @@ NOW = [{"customer_id": name, "email": email, "email_eligible": True} for name, e
 
 
 def looked(house: House, files: Files, allowed: int = 0) -> dict[str, str]:
-    found = house.newest_consents(WEEK, files.land, NEWEST, allowed)
+    with house.build(WEEK).read() as connection, house.scratch() as scratch:
+        found = load_withdrawn_now(connection, scratch, files.land, NEWEST, allowed)
     return dict(found.itertuples(index=False, name=None))
 
 

@@ -7,9 +7,9 @@ from datetime import date
 import duckdb
 import pytest
 
+from recs_assets.known.load import load_known
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import RAW_TABLES
-from recs_assets.store.warehouse import _load_known
 
 AS_OF = "timestamp '2024-03-04 00:00:00'"
 TEST = "timestamp '2024-02-05 00:00:00'"
@@ -126,7 +126,7 @@ def test_an_earlier_anchor_sees_nothing_after_it(prepared, build, name, statemen
 def _lists(warehouse) -> dict[str, object]:
     """What is known at the test anchor, and what every recommender lists there, scores included."""
     with duckdb.connect(str(warehouse.path), read_only=True) as connection:
-        known = _load_known(connection, date(2024, 2, 5))
+        known = load_known(connection, date(2024, 2, 5))
     everybody = range(known.n_customers)
     found = {"products": known.products, "customers": known.customers}
     for name, entry in REGISTRY.items():

@@ -16,6 +16,7 @@ from helpers import shops
 from recs_assets import training
 from recs_assets.arrays import is_stored
 from recs_assets.cli.main import main
+from recs_assets.known.load import load_known
 from recs_assets.schema import RecsError
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training import cache
@@ -228,7 +229,7 @@ LEARNED_BEFORE = "What was learned when this was asked before answers."
 @pytest.mark.parametrize("query", [RANK, "PREDICT COUNT(orders.*, 0, 28, days) = 0 FOR EACH users.user_id"])
 def test_what_was_learned_answers_when_it_is_asked_again(here, query, capsys):
     """Whoever is asked for; until the build is another."""
-    shutil.rmtree(here.week_dir(WEEK) / "models" / "queries", ignore_errors=True)
+    shutil.rmtree(here.build(WEEK).folder / "models" / "queries", ignore_errors=True)
     everybody = recs_assets.predict(query)
     some = list(everybody["customer_id"].unique()[:2])
     asked = query.replace("EACH users.user_id", f"users.user_id IN ('{some[0]}', '{some[1]}')")
@@ -236,10 +237,9 @@ def test_what_was_learned_answers_when_it_is_asked_again(here, query, capsys):
     assert LEARNED_BEFORE in capsys.readouterr().err
     expected = everybody[everybody["customer_id"].isin(some)].reset_index(drop=True)
     pd.testing.assert_frame_equal(recs_assets.predict(asked), expected, check_categorical=False)
-    parsed, shop, warehouse, week = training.opened(asked, None)
-    found, task = training.prepared(parsed, shop, warehouse, week)
+    found, task = training.prepared(*training.opened(asked, None))
     assert cache.place_of(found, task).exists()
-    build = here.build_path(WEEK)
+    build = here.build(WEEK).path
     os.utime(build, (build.stat().st_atime, build.stat().st_mtime + 1))
     assert not cache.place_of(found, task).exists()
 
@@ -247,7 +247,8 @@ def test_what_was_learned_answers_when_it_is_asked_again(here, query, capsys):
 def test_where_fewer_than_100_pass_the_where_everybody_is_learned_from(here, capsys, monkeypatch):
     """37 customers are too few in any case; the answer is that of the model of everybody, for those who pass."""
     narrow = f"{SPEND} WHERE users.email_eligible == 1"
-    customers = here.known(WEEK, WEEK).customers.set_index("customer_id")
+    with here.build(WEEK).read() as connection:
+        customers = load_known(connection, WEEK).customers.set_index("customer_id")
     assert main(["query", narrow]) == 0
     sentence = "Fewer than 100 customers pass the WHERE at an anchor, so the model is learned from, and tested on, all"
     assert sentence in capsys.readouterr().out

@@ -16,6 +16,7 @@ from helpers import shops
 from helpers.shops import Home
 from recs_assets.cli.main import main
 from recs_assets.exports.jsonl import lookup
+from recs_assets.known.load import load_known, load_truth
 from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.store.warehouse import Warehouse
 
@@ -368,7 +369,7 @@ def test_nothing_is_learned_from_whoever_objected(weekly: Home) -> None:
 
     warehouse = Warehouse(weekly.path, threads=1)
     week = date.fromisoformat(WEEK)
-    with warehouse.read(week) as build:
+    with warehouse.build(week).read() as build:
         anchors = [
             day for (day,) in build.execute("select distinct as_of from features.product_features").fetchall()
         ]
@@ -380,15 +381,16 @@ def test_nothing_is_learned_from_whoever_objected(weekly: Home) -> None:
     assert len(anchors) >= 4
     learned = 0
     for anchor in anchors:
-        known = warehouse.known(week, anchor)
+        with warehouse.build(week).read() as build:
+            known = load_known(build, anchor)
+            truth = load_truth(build, known, 28)
         ids = known.customers["customer_id"].tolist()
         code = ids.index("c37")
         assert (known.events.customer != code).all()
-        truth = warehouse.truth(week, anchor, 28)
         assert truth[code].nnz == 0
         if anchor < week:
             listed = read_lists(
-                warehouse.week_dir(week) / "candidates" / f"popularity-{anchor}-all.parquet", known
+                warehouse.build(week).folder / "candidates" / f"popularity-{anchor}-all.parquet", known
             )
             assert code not in set(listed["customer"])  # nor in the frames, without a label
             assert ids.index("c01") in set(listed["customer"])

@@ -477,13 +477,15 @@ CUT = """
 import resource, signal, sys
 from datetime import date
 from pathlib import Path
+from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.versions import publish
 from recs_assets.store.warehouse import Warehouse
 
 home, size = Path(sys.argv[1]), int(sys.argv[2])
 warehouse = Warehouse(home, threads=1)
 week = warehouse.newest_published()
-rows = warehouse.published_lists(week)
+with warehouse.snapshot() as connection:
+    rows = load_published_lists(connection, week)
 if size >= 0:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))

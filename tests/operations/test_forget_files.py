@@ -20,13 +20,14 @@ from pydantic import SecretStr
 from recs_assets.exports import versions
 from recs_assets.exports.email_files import write_predictions
 from recs_assets.exports.jsonl import lookup
+from recs_assets.exports.load import load_published_lists
 from recs_assets.operations import forget as erasure
 from recs_assets.operations.forget import ErasureError, forget
 from recs_assets.operations.rollback import drop_old_records, rollback
-from recs_assets.operations.suppression import Suppression
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
+from recs_assets.sources.suppression import Suppression
 from recs_assets.store.warehouse import Warehouse
 
 KEY = SecretStr("a secret for tests only")
@@ -44,7 +45,7 @@ def deployment(
     warehouse = open_warehouse(settings)
     for week in WEEKS:
         names += newcomers if week == WEEKS[1] else ()
-        with warehouse.write(week) as connection:
+        with warehouse.build(week).write() as connection:
             connection.execute("create schema raw; create schema recs")
             connection.execute("create table raw.customers (customer_id varchar, email varchar)")
             connection.execute("create table raw.orders (order_id varchar, customer_id varchar)")
@@ -73,9 +74,9 @@ def deployment(
                 )
         run = f"run-{week.day:04}"
         warehouse.publish(week, run, NOW, "1.2.3")
-        versions.publish(
-            warehouse.published_lists(week), home / "cache", as_of=week, run_id=run, keep=3, shards=2
-        )
+        with warehouse.snapshot() as connection:
+            lists = load_published_lists(connection, week)
+        versions.publish(lists, home / "cache", as_of=week, run_id=run, keep=3, shards=2)
     return settings, warehouse
 
 
@@ -156,7 +157,7 @@ def test_a_short_id_is_told_from_a_product_of_the_same_name(tmp_path: Path) -> N
 
 def test_an_id_that_a_product_has_too(tmp_path: Path) -> None:
     settings, warehouse = deployment(tmp_path, ("tea-green-1", "customer-b"))
-    with warehouse.write(WEEKS[1]) as connection:
+    with warehouse.build(WEEKS[1]).write() as connection:
         connection.execute("create table raw.products as select 'tea-green-1' as product_id")
         connection.execute("update recs.customer_recommendations set product_id = 'tea-green-1'")
     warehouse.publish(WEEKS[1], "run-0011", NOW, "1.2.3")
@@ -291,7 +292,7 @@ def test_somebody_forgotten_already_is_said_so(tmp_path: Path) -> None:
 def test_an_address_that_two_customers_share_stays_with_the_other(tmp_path: Path) -> None:
     settings, warehouse = deployment(tmp_path, ("customer-a", "customer-b"))
     for week in WEEKS:
-        with warehouse.write(week) as connection:
+        with warehouse.build(week).write() as connection:
             connection.execute("update raw.customers set email = ' Both@mail.example'")
     (tmp_path / "quality").mkdir()
     (tmp_path / "quality" / "x.json").write_text("both@mail.example")
@@ -353,7 +354,7 @@ def test_files_of_the_campaigns_go_back_too_or_are_withdrawn(tmp_path: Path) -> 
         write_predictions(tmp_path / "exports" / campaign, rows, as_of=week, run_id="r1")
     asked = []
 
-    def export(warehouse: Warehouse, week: date, run_id: str) -> dict[str, str | RecsError]:
+    def export(week: date, run_id: str) -> dict[str, str | RecsError]:
         asked.append((week, run_id, sorted(path.parent.name for path in tmp_path.glob("exports/*/current"))))
         return {"mail": "2024-03-04-run-0004", "news": WarehouseError("The week has no build file.")}
 

@@ -17,6 +17,7 @@ from recs_assets.ranking.features import (
     selected,
     source_frame,
 )
+from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import WarehouseError
 from recs_assets.store.warehouse import Warehouse
@@ -115,7 +116,7 @@ WEEK = ANCHOR = date(2024, 3, 4)
 def warehouse(tmp_path):
     """Three customers (one joins after the anchor) and three products, keyed as dbt keys them."""
     house = Warehouse(tmp_path)
-    with house.write(WEEK) as connection:
+    with house.build(WEEK).write() as connection:
         connection.execute(
             """
             create schema marts; create schema features;
@@ -160,10 +161,15 @@ NAMES = (
 )  # fmt: skip
 
 
+def frame(warehouse, anchor, candidates, names):
+    with warehouse.build(WEEK).read() as connection:
+        return load_frame(connection, anchor, candidates, names)
+
+
 def test_the_frame_by_hand(warehouse):
     # Codes: a = 0, c = 1 (b is not known yet); x, y, z = 0, 1, 2.
     some = chosen((0, 2), (0, 0), (1, 0), (1, 1))
-    found = warehouse.frame(WEEK, ANCHOR, some, NAMES)
+    found = frame(warehouse, ANCHOR, some, NAMES)
     nan = np.nan
     assert found.dtype == np.float32
     np.testing.assert_allclose(
@@ -178,22 +184,22 @@ def test_the_frame_by_hand(warehouse):
     )
     # The order of the candidates is the order of the rows; blocks of customers change nothing.
     back = np.array([3, 1, 2, 0])
-    np.testing.assert_array_equal(warehouse.frame(WEEK, ANCHOR, some.take(back), NAMES), found[back])
-    np.testing.assert_array_equal(warehouse.frame(WEEK, ANCHOR, some.take(np.arange(2)), NAMES), found[:2])
+    np.testing.assert_array_equal(frame(warehouse, ANCHOR, some.take(back), NAMES), found[back])
+    np.testing.assert_array_equal(frame(warehouse, ANCHOR, some.take(np.arange(2)), NAMES), found[:2])
 
 
 def test_no_candidates_give_an_empty_frame(warehouse):
-    assert warehouse.frame(WEEK, ANCHOR, chosen(), NAMES).shape == (0, len(NAMES))
+    assert frame(warehouse, ANCHOR, chosen(), NAMES).shape == (0, len(NAMES))
 
 
 def test_the_join_refuses_what_would_be_wrong(warehouse):
     with pytest.raises(WarehouseError, match="No such feature: prize"):
-        warehouse.frame(WEEK, ANCHOR, chosen((0, 0)), ["prize"])
-    with warehouse.write(WEEK) as connection:
+        frame(warehouse, ANCHOR, chosen((0, 0)), ["prize"])
+    with warehouse.build(WEEK).write() as connection:
         connection.execute("update features.product_features set price = 'inf' where product_id = 'y'")
     with pytest.raises(WarehouseError, match="Infinite values in product_price"):
-        warehouse.frame(WEEK, ANCHOR, chosen((0, 1)), ["product_price"])
-    with warehouse.write(WEEK) as connection:
+        frame(warehouse, ANCHOR, chosen((0, 1)), ["product_price"])
+    with warehouse.build(WEEK).write() as connection:
         connection.execute("insert into features.product_features values ('2024-03-04', 'y', 1, false)")
     with pytest.raises(WarehouseError, match="a key twice"):
-        warehouse.frame(WEEK, ANCHOR, chosen((0, 1)), ["product_price"])
+        frame(warehouse, ANCHOR, chosen((0, 1)), ["product_price"])

@@ -17,7 +17,6 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
-from recs_assets.operations.suppression import Suppression
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
 from recs_assets.sources import (
     fingerprint,
@@ -31,6 +30,7 @@ from recs_assets.sources import (
 )
 from recs_assets.sources.landing import FORGOTTEN
 from recs_assets.sources.spellings import WORDS_BEFORE_IDS
+from recs_assets.sources.suppression import Suppression
 
 REPO = Path(__file__).resolve().parents[2]
 TINY = REPO / "examples" / "tiny_shop"

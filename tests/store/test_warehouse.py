@@ -17,9 +17,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recs_assets.campaigns.load import load_past_forecasts
+from recs_assets.known.load import load_planned_offers
+from recs_assets.reasons.offers import load_offers
+from recs_assets.rules.facts import load_facts
 from recs_assets.schema import WarehouseError
+from recs_assets.store.lock import writer_lock
 from recs_assets.store.snapshots import OTHER_NAME, Published, Snapshots
-from recs_assets.store.warehouse import Warehouse, writer_lock
+from recs_assets.store.warehouse import Warehouse
 
 WEEKS = [date(2024, 3, 4), date(2024, 3, 11), date(2024, 3, 18), date(2024, 3, 25)]
 FIRST, SECOND, THIRD, FOURTH = WEEKS
@@ -29,6 +34,14 @@ Email = tuple[str, int, str]  # customer, slot, product
 EMAILS: list[Email] = [("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, "p2")]
 
 
+def load(function, house, *arguments):
+    """What a package reads from a build file with the snapshot beside it."""
+    with house.build(arguments[0]).read() as connection:
+        house.attach_snapshot(connection)
+        wanted = arguments[1:] if function in (load_facts, load_planned_offers) else arguments
+        return function(connection, *wanted)
+
+
 @pytest.fixture
 def house(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path / "home", threads=1, memory_limit="512MB", retention=3)
@@ -36,7 +49,7 @@ def house(tmp_path: Path) -> Warehouse:
 
 def build(house: Warehouse, week: date, emails: list[Email] = EMAILS, products: int = 2) -> None:
     """Write a build file as dbt leaves it: schema recs, one weekly table, one that is not."""
-    with house.write(week) as connection:
+    with house.build(week).write() as connection:
         connection.execute("drop schema if exists recs cascade")
         connection.execute("create schema recs")
         connection.execute(
@@ -249,7 +262,7 @@ def test_a_new_column_is_empty_in_the_weeks_before_it(house: Warehouse) -> None:
     build(house, FIRST, [("c1", 1, "p1")])
     publish(house, FIRST)
     build(house, SECOND, [("c1", 1, "p2")])
-    with house.write(SECOND) as connection:
+    with house.build(SECOND).write() as connection:
         connection.execute("alter table recs.email_recommendations add column reason varchar")
         connection.execute("update recs.email_recommendations set reason = 'new'")
     publish(house, SECOND)
@@ -262,13 +275,13 @@ def test_a_new_column_is_empty_in_the_weeks_before_it(house: Warehouse) -> None:
 def test_a_week_of_0_2_0_is_carried_over_under_the_names_of_now(house: Warehouse) -> None:
     """0.2.0 said product_name where the email table says title, and had no table of the holdout."""
     build(house, FIRST, [("c1", 1, "p1")])
-    with house.write(FIRST) as connection:
+    with house.build(FIRST).write() as connection:
         connection.execute(
             "alter table recs.email_recommendations add column product_name varchar default 'Tea'"
         )
     publish(house, FIRST)
     build(house, SECOND, [("c1", 1, "p2")])
-    with house.write(SECOND) as connection:
+    with house.build(SECOND).write() as connection:
         connection.execute("alter table recs.email_recommendations add column title varchar default 'Mug'")
         connection.execute(
             "alter table recs.email_recommendations add column arm varchar default 'treatment'"
@@ -283,7 +296,7 @@ def test_a_week_of_0_2_0_is_carried_over_under_the_names_of_now(house: Warehouse
 
 
 def with_customers(house: Warehouse, week: date, names: list[str]) -> None:
-    with house.write(week) as connection:
+    with house.build(week).write() as connection:
         connection.execute("create table recs.customers (customer_id varchar)")
         connection.executemany("insert into recs.customers values (?)", [[name] for name in names])
 
@@ -369,7 +382,7 @@ def test_verifying_counts_the_rows(published: Warehouse) -> None:
 
 
 def test_a_build_file_without_published_models(published: Warehouse) -> None:
-    with published.write(SECOND) as connection:
+    with published.build(SECOND).write() as connection:
         connection.execute("create table nothing_of_ours (n integer)")
     with pytest.raises(WarehouseError, match="no tables in schema recs: run dbt's published models first"):
         publish(published, SECOND)
@@ -381,8 +394,8 @@ def test_a_week_without_build_file(published: Warehouse) -> None:
 
 
 def test_a_damaged_build_file(published: Warehouse) -> None:
-    published.week_dir(SECOND).mkdir()
-    published.build_path(SECOND).write_bytes(b"not a database " * 1000)
+    published.build(SECOND).folder.mkdir()
+    published.build(SECOND).path.write_bytes(b"not a database " * 1000)
     with pytest.raises(WarehouseError, match=r"DuckDB cannot open .*build\.duckdb"):
         publish(published, SECOND)
 
@@ -407,7 +420,7 @@ else:
 
 def test_a_full_disk(published: Warehouse) -> None:
     build(published, SECOND)
-    with published.write(SECOND) as connection:
+    with published.build(SECOND).write() as connection:
         connection.execute("create table recs.wide as select md5(n::varchar) as x from range(200000) as t(n)")
     process = python(FULL_DISK, published.home)
     out, _ = process.communicate(timeout=60)
@@ -463,7 +476,7 @@ def test_an_analyst_keeps_reading_the_old_snapshot(house: Warehouse) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from recs_assets.store.warehouse import writer_lock
+from recs_assets.store.lock import writer_lock
 with writer_lock(Path(sys.argv[1]), 0):
     print("held", flush=True)
     time.sleep(60)
@@ -518,9 +531,9 @@ def test_the_lock_is_let_go_after_an_error(tmp_path: Path) -> None:
 
 def test_replace_table_casts_to_the_declared_types(house: Warehouse) -> None:
     frame = pd.DataFrame({"id": ["a", "b"], "score": [1.5, np.nan], "extra": [1, 2]})
-    assert house.replace_table(FIRST, "scores", frame, {"score": "double", "id": "varchar"}) == 2
-    assert house.replace_table(FIRST, "scores", frame, {"score": "double", "id": "varchar"}) == 2
-    with house.read(FIRST) as connection:
+    assert house.build(FIRST).replace_table("scores", frame, {"score": "double", "id": "varchar"}) == 2
+    assert house.build(FIRST).replace_table("scores", frame, {"score": "double", "id": "varchar"}) == 2
+    with house.build(FIRST).read() as connection:
         assert connection.execute("select * from model.scores order by id").fetchall() == [
             (1.5, "a"),
             (None, "b"),
@@ -532,15 +545,15 @@ def test_replace_table_casts_to_the_declared_types(house: Warehouse) -> None:
 def test_replace_table_refuses_infinity(house: Warehouse, value: float, dtype: str) -> None:
     frame = pd.DataFrame({"score": pd.Series([1.0, value], dtype=dtype)})
     with pytest.raises(WarehouseError, match=r"model\.scores\.score holds an infinite number"):
-        house.replace_table(FIRST, "scores", frame, {"score": "double"})
-    assert not house.build_path(FIRST).exists()
+        house.build(FIRST).replace_table("scores", frame, {"score": "double"})
+    assert not house.build(FIRST).path.exists()
 
 
 def test_a_table_that_cannot_be_cast_leaves_the_one_before(house: Warehouse) -> None:
-    house.replace_table(FIRST, "scores", pd.DataFrame({"n": [1]}), {"n": "integer"})
+    house.build(FIRST).replace_table("scores", pd.DataFrame({"n": [1]}), {"n": "integer"})
     with pytest.raises(duckdb.ConversionException):
-        house.replace_table(FIRST, "scores", pd.DataFrame({"n": ["one"]}), {"n": "integer"})
-    with house.read(FIRST) as connection:
+        house.build(FIRST).replace_table("scores", pd.DataFrame({"n": ["one"]}), {"n": "integer"})
+    with house.build(FIRST).read() as connection:
         assert connection.execute("select * from model.scores").fetchall() == [(1,)]
 
 
@@ -549,7 +562,7 @@ def test_a_table_that_cannot_be_cast_leaves_the_one_before(house: Warehouse) -> 
 
 def test_reading_what_is_not_there_says_what_to_do(house: Warehouse) -> None:
     with pytest.raises(WarehouseError, match=r"has no build file .*: materialise its raw tables first\."):
-        house.read(FIRST).__enter__()
+        house.build(FIRST).read().__enter__()
     with pytest.raises(
         WarehouseError, match=r"Nothing is published yet at .*recs\.duckdb: run a week first\."
     ):
@@ -569,13 +582,13 @@ def test_a_build_file_that_another_process_writes(house: Warehouse) -> None:
     build(house, FIRST)
     writer = python(
         "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); input()",
-        house.build_path(FIRST),
+        house.build(FIRST).path,
         stdin=subprocess.PIPE,
     )
     try:
         assert line_of(writer) == "open"
         with pytest.raises(WarehouseError, match="Close whatever holds the file") as raised:
-            house.write(FIRST).__enter__()
+            house.build(FIRST).write().__enter__()
         assert "\n" not in str(raised.value)
     finally:
         writer.kill()
@@ -587,7 +600,7 @@ def test_a_build_file_that_another_process_writes(house: Warehouse) -> None:
 
 def test_planned_offers_by_anchor_and_kind(house: Warehouse) -> None:
     kinds = ("mailer", "display", "coupon", "price", "other")
-    with house.write(FIRST) as connection:
+    with house.build(FIRST).write() as connection:
         connection.execute("create schema features")
         columns = ", ".join(f"{kind}_weeks double" for kind in kinds)
         connection.execute(
@@ -598,7 +611,7 @@ def test_planned_offers_by_anchor_and_kind(house: Warehouse) -> None:
             "(?, 'p1', 0, 1, 0, 0, 0)",
             [FIRST, FIRST, SECOND],
         )
-    assert house.planned_offers(FIRST) == {
+    assert load(load_planned_offers, house, FIRST) == {
         FIRST: {"mailer": 6.5, "display": 0, "coupon": 0, "price": 1, "other": 0},
         SECOND: {"mailer": 0, "display": 1, "coupon": 0, "price": 0, "other": 0},
     }
@@ -608,7 +621,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
     """Week one's window of 14 days is over in week three; week two's is not."""
     for week in (FIRST, SECOND):
         build(house, week, [("c1", 1, "p1"), ("c1", 2, "p2"), ("c2", 1, "p2"), ("erased", 1, "p1")])
-        with house.write(week) as connection:
+        with house.build(week).write() as connection:
             connection.execute("alter table recs.email_recommendations add column p_purchase double")
             connection.execute("alter table recs.email_recommendations add column price double")
             connection.execute("alter table recs.email_recommendations add column campaign varchar")
@@ -618,7 +631,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
                 "campaign = 'mail', window_days = 14"
             )
         house.publish(week, f"run-{week}", NOW, "test")
-    with house.write(THIRD) as connection:
+    with house.build(THIRD).write() as connection:
         connection.execute("create schema marts")
         connection.execute(
             "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
@@ -630,7 +643,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
             "('c1', 'p2', '2024-03-05', null), ('c2', 'p2', '2024-03-18 00:00:00', null), "
             "('c2', 'p1', '2024-03-05', null), ('c1', 'p1', '2024-03-05', '2024-03-10')"
         )
-    found = house.past_forecasts(THIRD)
+    found = load(load_past_forecasts, house, THIRD)
     assert found.to_dict("records") == [
         {
             "campaign": "mail", "forecast_as_of": pd.Timestamp(FIRST), "window_end": pd.Timestamp(THIRD),
@@ -642,20 +655,20 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
 
 
 def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
-    with house.write(FIRST) as connection:
+    with house.build(FIRST).write() as connection:
         connection.execute("create schema marts")
         connection.execute("create table marts.customers (customer_id varchar)")
         connection.execute(
             "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
             "fully_returned_at timestamp)"
         )
-    assert len(house.past_forecasts(FIRST)) == 0
+    assert len(load(load_past_forecasts, house, FIRST)) == 0
 
 
 def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> None:
     """Every row dated at the anchor would change an answer."""
     build(house, FIRST)
-    with house.write(FIRST) as connection:
+    with house.build(FIRST).write() as connection:
         for sql in (
             "alter table recs.email_recommendations add column campaign varchar default 'mail'",
             "alter table recs.email_recommendations add column window_days integer default 14",
@@ -664,7 +677,7 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
         ):
             connection.execute(sql)
     publish(house, FIRST)
-    with house.write(THIRD) as connection:
+    with house.build(THIRD).write() as connection:
         for sql in (
             "create schema marts; create schema staging; create schema intermediate",
             """create table marts.products as select * from (values
@@ -719,7 +732,7 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
             ) t(product_id, kind, announced_at, start_at)""",
         ):
             connection.execute(sql)
-    found = house.rule_frames(THIRD, THIRD, "mail")
+    found = load(load_facts, house, THIRD, THIRD, "mail")
 
     def rows(name: str) -> list[tuple]:
         frame = found[name]
@@ -744,7 +757,10 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     ]
     assert rows("carts") == [("c1", "p1")]
     assert rows("rejected") == [("c1", "p1"), ("c3", "p2")]
-    assert set(house.rule_frames(THIRD, THIRD, "", ("products", "rejected"))) == {"products", "rejected"}
+    assert set(load(load_facts, house, THIRD, THIRD, "", ("products", "rejected"))) == {
+        "products",
+        "rejected",
+    }
     # The published week and the shop's own events of that week are one send.
     assert rows("sends") == [
         ("c1", "p1", FIRST), ("c1", "p2", FIRST), ("c2", "p2", FIRST), ("c3", "p2", SECOND),
@@ -755,14 +771,14 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     # 9.4 is 6 % below 10, the week's highest; 9.6 is 4 % below, discount or not.
     assert rows("price_drops") == [("p1", FIRST), ("p2", date(2024, 3, 15))]
     # To its own holdout a campaign counts as sent, so that the arms stay alike; other campaigns did not write there.
-    with house.write(FIRST) as connection:
+    with house.build(FIRST).write() as connection:
         connection.execute(
             "create table recs.email_holdout as select * replace ('c4' as customer_id) "
             "from recs.email_recommendations where customer_id = 'c1'"
         )
     publish(house, FIRST)
     for name, seen in (("mail", True), ("other", False)):
-        found = house.rule_frames(THIRD, THIRD, name)
+        found = load(load_facts, house, THIRD, THIRD, name)
         assert (("c4", FIRST) in rows("contacts"), ("c4", "p1", FIRST) in rows("sends")) == (seen, seen)
 
 
@@ -825,7 +841,7 @@ def test_a_build_of_an_earlier_version_is_one_sentence(house: Warehouse) -> None
             'Referenced column "address_group" not found in FROM clause!',
         ),
     ):
-        with pytest.raises(WarehouseError) as raised, house.read(FIRST) as connection:
+        with pytest.raises(WarehouseError) as raised, house.build(FIRST).read() as connection:
             connection.execute(sql)
         said = str(raised.value)
         assert said.startswith(
@@ -912,7 +928,7 @@ def offered(
 ) -> dict:
     """First and last day of the offers in an email of the first week, whose window ends after 14 days, by
     product. Promotions: product, kind, announced, start, end, reach."""
-    with house.write(FIRST) as connection:
+    with house.build(FIRST).write() as connection:
         for schema in ("marts", "staging"):
             connection.execute(f"create schema {schema}")
         connection.execute(
@@ -923,7 +939,7 @@ def offered(
             "start_at timestamp, end_at timestamp, reach double)"
         )
         connection.executemany("insert into staging.stg_promotions values (?, ?, ?, ?, ?, ?)", promotions)
-    found = house.offers(FIRST, sent, date(2024, 3, 18), kinds)
+    found = load(load_offers, house, FIRST, sent, date(2024, 3, 18), kinds)
     days = [pd.to_datetime(values, unit="D").strftime("%m-%d") for values in (found.first, found.last)]
     return {
         f"p{n}": (first, last)

@@ -1,0 +1,132 @@
+"""Everything before an anchor, read from the build file of a week."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.files import read_sql
+from recs_assets.known.interactions import EVENT_TYPES, Events, GuestPurchases, Known
+from recs_assets.schema import WarehouseError
+
+if TYPE_CHECKING:
+    import duckdb
+
+
+def _sql(name: str) -> str:
+    return read_sql(__file__, f"sql/{name}")
+
+
+def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
+    """Everything known before `anchor`.
+
+    Args:
+        connection: to the build file of a week that has features of the anchor.
+        anchor: midnight of it, in the shop's time zone, is the wall.
+
+    Raises:
+        WarehouseError: the features hold no such anchor.
+    """
+    anchors = {
+        row[0]
+        for row in connection.execute("select distinct as_of from features.product_features").fetchall()
+    }
+    if anchor not in anchors:
+        raise WarehouseError(
+            f"The features hold no anchor {anchor} (they hold {', '.join(map(str, sorted(anchors))) or 'none'}): "
+            "materialise the dbt features of this week first."
+        )
+    parameters = {"anchor": anchor}
+    connection.execute(_sql("customers"), parameters)
+    connection.execute(_sql("products"), parameters)
+    events = connection.execute(_sql("events"), {**parameters, "kinds": list(EVENT_TYPES)}).fetchnumpy()
+    guests = connection.execute(_sql("guests"), parameters).fetchnumpy()
+    customers = connection.execute("select * exclude (code) from known_customers order by code").df()
+    products = connection.execute("select * exclude (code) from known_products order by code").df()
+    return Known(
+        as_of=anchor,
+        customers=customers,
+        products=products,
+        events=Events(**_contiguous(events)),
+        guests=GuestPurchases(**_contiguous(guests)),
+    )
+
+
+def _contiguous(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in columns.items()}
+
+
+def load_truth(connection: duckdb.DuckDBPyConnection, known: Known, horizon_days: int) -> sparse.csr_matrix:
+    """float32 csr[n_customers, n_products] of ones: what was bought in the label window.
+
+    The window is `[as_of, as_of + horizon_days)` of `known`; what was wholly returned in it does not count.
+    Rows of customers who objected are empty: nothing is learned from them, and nothing measured. Neither
+    count bulk orders and tills (`learned_from` of order_lines), nor what is no product.
+    """
+    end = known.as_of + timedelta(days=horizon_days)
+    rows = connection.execute(_sql("codes") + _sql("truth"), {"anchor": known.as_of, "end": end}).fetchnumpy()
+    return sparse.csr_matrix(
+        (np.ones(len(rows["customer"]), dtype=np.float32), (rows["customer"], rows["product"])),
+        shape=(known.n_customers, known.n_products),
+    )
+
+
+def load_purchases(connection: duckdb.DuckDBPyConnection, before: date) -> dict[str, np.ndarray]:
+    """Purchase days, for features at any anchor up to `before`.
+
+    Args:
+        connection: to the build file of a week.
+        before: purchases on this day or later stay out.
+
+    Returns:
+        Arrays of equal length, one row per customer, product, day and day of the whole return, sorted:
+        customer and product int32 (position by id among the customers known at `before`, and among all
+        products), day int32 (days since 1970-01-01), gone int32 (day of the whole return, the largest int32
+        where it was kept), lines float64, amount float64 (0 where unknown).
+    """
+    return connection.execute(_sql("codes") + _sql("purchases"), {"anchor": before}).fetchnumpy()
+
+
+def load_listed(
+    connection: duckdb.DuckDBPyConnection, anchor: date, table: str, place: str, campaign: str | None = None
+) -> pd.DataFrame:
+    """Rows of `model.<table>`, of one campaign or of a table without, in codes of `load_known(anchor)`.
+
+    Args:
+        connection: to the build file of a week.
+        anchor: the week.
+        table: in schema `model`.
+        place: the column that holds the rank.
+        campaign: whose rows; None where the table has no such column.
+
+    Returns:
+        Columns customer int32, product int32, rank int32, score float64 (NaN where it is null); by customer
+        and rank.
+    """
+    return connection.execute(
+        f"""
+        {_sql("codes")}
+        select customers.code::integer as customer, products.code::integer as product,
+            "{place}"::integer as rank, score::double as score
+        from model."{table}"
+        join customers using (customer_id)
+        join products using (product_id)
+        {"where campaign = $campaign" if campaign else ""}
+        order by 1, 3
+        """,
+        {"anchor": anchor} | ({"campaign": campaign} if campaign else {}),
+    ).df()
+
+
+def load_planned_offers(connection: duckdb.DuckDBPyConnection) -> dict[date, dict[str, float]]:
+    """Anchor -> kind of offer -> weeks of it in the label window, over all products, as known then."""
+    kinds = ("mailer", "display", "coupon", "price", "other")
+    sums = ", ".join(f"sum({kind}_weeks)::double" for kind in kinds)
+    rows = connection.execute(
+        f"select as_of, {sums} from features.product_promotions group by as_of"
+    ).fetchall()
+    return {anchor: dict(zip(kinds, weeks, strict=True)) for anchor, *weeks in rows}

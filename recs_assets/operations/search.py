@@ -1,0 +1,107 @@
+"""Where rows of a customer are, in build files and snapshots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from recs_assets.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    import duckdb
+
+# Ids of other customers that hold a customer's.
+BESIDE = "contains(customer_id, $1) and trim(customer_id) <> $1"
+
+
+def load_personal(warehouse: Warehouse, customer_id: str) -> tuple[set[str], set[str], set[str], set[str]]:
+    """What else a customer can be found by, from the build files and the snapshots.
+
+    Returns:
+        Their addresses that are nobody else's too, those that others have, too, the ids of their orders, and the ids of others
+        (customers, products, orders of other customers) that are equal to theirs or have it as a part.
+    """
+    emails, shared, orders, others = set(), set(), set(), set()
+    queries = [
+        (emails, "raw.customers", "lower(trim(email))", "trim(customer_id) = ?"),
+        (shared, "raw.customers", "lower(trim(email))", "trim(customer_id) <> ?"),
+        *(
+            (orders, table, "order_id", "trim(customer_id) = ?")
+            for table in ("raw.orders", "recs.order_lines")
+        ),
+        *((others, f"{schema}.customers", "customer_id", BESIDE) for schema in ("raw", "recs")),
+        *(
+            (others, f"{schema}.products", "product_id", "contains(product_id, ?)")
+            for schema in ("raw", "recs")
+        ),
+        *(
+            (others, table, "order_id", "contains(order_id, ?)")
+            for table in ("raw.orders", "recs.order_lines")
+        ),
+    ]
+    for connection, tables in _databases(warehouse):
+        for found, table, column, where in queries:
+            if table in tables:
+                rows = connection.execute(
+                    f"select distinct {column} as one from {table} where one is not null and {where}",
+                    [customer_id],
+                )
+                found |= {text for (text,) in rows.fetchall()}
+    return emails - shared - {""}, emails & shared - {""}, orders, others - orders
+
+
+def load_customer_ids(warehouse: Warehouse) -> set[str]:
+    """Every customer's id in the build files and the snapshots."""
+    found: set[str] = set()
+    for connection, tables in _databases(warehouse):
+        for table in ("raw.customers", "recs.customers"):
+            if table in tables:
+                rows = connection.execute(f"select customer_id from {table} where customer_id is not null")
+                found |= {one for (one,) in rows.fetchall()}
+    return found
+
+
+def _databases(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConnection, set[str]]]:
+    """Every build file and every version of the snapshot, with the names of its tables."""
+    builds = sorted(warehouse.home.rglob("build.duckdb"))
+    for path in [*builds, *sorted(warehouse.published_dir.glob("analytics-*.duckdb"))]:
+        with warehouse.open(path) as connection:
+            tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
+            yield connection, {f"{schema}.{table}" for schema, table in tables}
+
+
+def count_rows(
+    warehouse: Warehouse, path: Path, customer_id: str, rejected: str, words: str | None
+) -> tuple[int, int]:
+    """Rows of a DuckDB file that are a customer's.
+
+    Args:
+        warehouse: whose memory limit and threads count.
+        path: the file.
+        customer_id: looked for in columns customer_id.
+        rejected: condition of the customer's rows of the quarantine (`snapshots.rejected_rows`).
+        words: RE2 expression that is looked for in every other text column; None: they are not searched.
+
+    Returns:
+        Rows by the id as a value, and matches of `words` elsewhere.
+    """
+    with warehouse.open(path) as connection:
+        by_value, elsewhere = 0, 0
+        for schema, table, column, kind in connection.execute(
+            """
+            select schema_name, table_name, column_name, data_type from duckdb_columns()
+            join duckdb_tables() using (database_name, schema_name, table_name)
+            """
+        ).fetchall():
+            relation = f'select count(*) from "{schema}"."{table}" where'
+            if column == "customer_id":
+                found = connection.execute(f'{relation} trim("{column}") = ?', [customer_id])
+                by_value += found.fetchall()[0][0]
+            elif (table, column) == ("quarantine", "row_json"):
+                by_value += connection.execute(f"{relation} {rejected}").fetchall()[0][0]
+            elif words is not None and re.search("VARCHAR|JSON|BLOB", kind):
+                found = connection.execute(f'{relation} regexp_matches("{column}"::varchar, ?)', [words])
+                elsewhere += found.fetchall()[0][0]
+        return by_value, elsewhere

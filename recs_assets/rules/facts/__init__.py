@@ -1,0 +1,86 @@
+"""What the rules of a campaign look at, read from the build file of a week.
+
+One query per frame, in the file of its name. What published weeks sent is the temporary view `sent_before`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from recs_assets.files import read_sql
+
+if TYPE_CHECKING:
+    import duckdb
+
+FRAMES = ("products", "customers", "carts", "rejected", "sends", "contacts", "price_drops")
+
+
+def load_facts(
+    connection: duckdb.DuckDBPyConnection, anchor: date, campaign: str, names: Collection[str] | None = None
+) -> dict[str, pd.DataFrame]:
+    """What was known before `anchor`, but for consent: who withdrew by the week is not judged at an earlier anchor.
+
+    Args:
+        connection: to the build file of the week, with the snapshot attached (`Warehouse.attach_snapshot`).
+        anchor: everything dated on it or later stays out.
+        campaign: whose sends count for repeats.
+        names: of the frames that are wanted; all if None.
+
+    Returns:
+        Arguments of `Context.of_frames`.
+
+        products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
+        customers: customer_id, consent_state, bounced (after the last sign of life),
+            test_account (of the segment "test", or with a test's address), wholesale, no_address,
+            unusable_address, address (a number that accounts with one usable address share; null without).
+        carts: pairs put into the cart within 28 days and not bought since.
+        rejected: pairs of which a unit came back (the correction of a till is no such thing), or whose
+            latest rating is 2 or lower; none of customers who objected: nothing of theirs shapes a list.
+        sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
+            from published weeks. contacts: customer_id, day, of any campaign; once per campaign
+            and week, though both may know of it. To its own holdout the campaign counts as sent, so that
+            the arms stay alike; to other campaigns it does not.
+        price_drops: product_id, day: Monday of a week whose highest list price was below 95 % of
+            that of the week sold before (bulk orders and what is sold by weight aside), and the start of offers
+            of kind "price".
+    """
+    create_sent_before(connection, anchor)
+    frames = {}
+    for name in FRAMES:
+        if names is None or name in names:
+            sql = read_sql(__file__, name)
+            parameters = {"anchor": anchor, "campaign": campaign}
+            frames[name] = connection.execute(
+                sql, {key: value for key, value in parameters.items() if f"${key}" in sql}
+            ).df()
+    return frames
+
+
+def create_sent_before(connection: duckdb.DuckDBPyConnection, anchor: date) -> None:
+    """Create the temporary view `sent_before`: published email rows of the weeks before `anchor`, and
+    whether they were `held` out, which is not sent. Empty where no snapshot is attached."""
+    types = {
+        "campaign": "varchar", "as_of": "date", "window_days": "integer", "customer_id": "varchar",
+        "product_id": "varchar", "p_purchase": "double", "price": "double",
+    }  # fmt: skip
+    columns = ", ".join(types)
+    nothing = ", ".join(f"null::{kind} as {name}" for name, kind in types.items())
+    sources = [f"select {nothing}, false as held where false"]
+    for table, held in (("email_recommendations", False), ("email_holdout", True)):
+        # A snapshot of an earlier version may lack the table or a column.
+        there = connection.execute(
+            """
+            select count(*) from duckdb_columns()
+            where database_name = 'published' and table_name = ? and list_contains(?, column_name)
+            """,
+            [table, list(types)],
+        ).fetchall()[0][0]
+        if there == len(types):
+            sources.append(
+                f"select {columns}, {held} as held from published.recs.{table} where as_of < date '{anchor}'"
+            )
+    connection.execute(f"create temp view sent_before as {' union all '.join(sources)}")

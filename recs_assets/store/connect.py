@@ -1,0 +1,60 @@
+"""Opening DuckDB: never an extension from the network, never more memory than the deployment allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from recs_assets.schema import WarehouseError
+
+
+@dataclass(frozen=True)
+class Connect:
+    """Opens databases with the limits of a deployment.
+
+    Attributes:
+        threads: of DuckDB.
+        memory_limit: such as "4GB".
+        temp: folder for what does not fit.
+    """
+
+    threads: int
+    memory_limit: str
+    temp: Path
+
+    def __call__(self, database: str, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """A connection.
+
+        Raises:
+            WarehouseError: DuckDB refuses.
+        """
+        try:
+            return duckdb.connect(
+                database,
+                read_only=read_only,
+                config={
+                    "threads": self.threads,
+                    "memory_limit": self.memory_limit,
+                    "temp_directory": str(self.temp),
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                },
+            )
+        except duckdb.Error as error:
+            raise WarehouseError(
+                f"DuckDB cannot open {database}: {str(error).splitlines()[0]} "
+                "Close whatever holds the file, or delete it and run the week again."
+            ) from error
+
+    @contextmanager
+    def read(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A short read-only connection to a file."""
+        connection = self(str(path), read_only=True)
+        try:
+            yield connection
+        finally:
+            connection.close()

@@ -1,0 +1,87 @@
+"""The week's ranker, and the lists that it ranks."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.known.load import load_planned_offers
+from recs_assets.ranking.calibration import Calibrator
+from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.ranker import Ranker
+from recs_assets.recommenders.artefacts import write_lists
+from recs_assets.recommenders.base import VIEWS, View
+from recs_assets.week.blocks import BLOCK
+from recs_assets.week.week import FEATURES, NAMES, SOURCES, Week
+
+WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
+
+
+class PublishedRanker:
+    """The week's published ranker and its calibration; `before_test` is the one that has not seen the test
+    anchor, for figures at it."""
+
+    def __init__(self, week: Week) -> None:
+        self.ranker = Ranker.load(week.model_path("ranker"), week.settings.threads)
+        self.calibrator, self.before_test = (
+            Calibrator.from_json(self.ranker.facts_[name])
+            for name in ("calibration", "calibration_before_test")
+        )
+
+
+def load_ranker(week: Week) -> PublishedRanker | None:
+    """The week's ranker; None where there was nothing to learn from (the ranker asset says why)."""
+    return PublishedRanker(week) if week.model_path("ranker").exists() else None
+
+
+def load_frames(
+    week: Week, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES
+) -> Iterator[np.ndarray]:
+    """The candidates' features, a block of customers at a time."""
+    edges = np.searchsorted(
+        candidates.customer, np.arange(0, int(candidates.customer.max(initial=0)) + BLOCK + 1, BLOCK)
+    )
+    for start, stop in itertools.pairwise(edges):
+        if stop > start:
+            yield week.frame(anchor, candidates.take(np.arange(start, stop)), names)
+
+
+def score_candidates(week: Week, ranker: Ranker, anchor: date, candidates: Candidates) -> np.ndarray:
+    """float64[len(candidates)]: the ranker's raw scores, block by block."""
+    parts = [ranker.score(X) for X in load_frames(week, anchor, candidates, ranker.features_)]
+    return np.concatenate(parts) if parts else np.empty(0)
+
+
+def rank_candidates(candidates: Candidates, scores: np.ndarray, k: int) -> dict[View, pd.DataFrame]:
+    """The best `k` per customer of each view: customer, product, score, rank, source (the recommender
+    that ranks it highest)."""
+    source = pd.Categorical(candidates.best_source(), categories=(*SOURCES, ""))
+    lists = {}
+    for view in VIEWS:
+        keep = None if view == "all" else candidates.own == (view == "repeat")
+        rows = candidates.ranked(scores, k, keep)
+        lists[view] = rows.assign(source=source[rows["row"].to_numpy()]).drop(columns="row")
+    return lists
+
+
+def write_ranked(week: Week, anchor: date, blocks_of_lists: Iterable[dict[View, pd.DataFrame]]) -> None:
+    """Write what `rank_candidates` returned, in blocks of ascending customers, as the ranker's lists at an anchor."""
+    known, parts = week.known(anchor), list(blocks_of_lists)
+    for view in VIEWS:
+        write_lists((part[view] for part in parts), known, week.lists_path("ranker", anchor, view))
+
+
+def lacks_offers(week: Week, at: date, anchors: Sequence[date]) -> bool:
+    """Whether the label window of `at` has less than half of the offers, of any kind, of every one of `anchors`.
+
+    A promotion calendar that ends, or was not delivered, reads as "nothing is on offer", which is
+    not what the trees learned from; they then do better without it.
+    """
+    with week.build.read() as connection:
+        planned = load_planned_offers(connection)
+    usual, now = [planned.get(anchor, {}) for anchor in anchors], planned.get(at, {})
+    return any(2 * now.get(kind, 0) < min(offers.get(kind, 0) for offers in usual) for kind in usual[0])

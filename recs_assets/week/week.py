@@ -1,0 +1,224 @@
+"""One week of one shop: the date, and everything that is known, listed, learned and written at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.evaluation.evaluate import sample_customers
+from recs_assets.evaluation.facts import NO_VERDICTS, load_earlier_verdicts
+from recs_assets.known.interactions import Known
+from recs_assets.known.load import load_known, load_truth
+from recs_assets.ranking.candidates import Candidates, merge
+from recs_assets.ranking.features import selected
+from recs_assets.ranking.frames import load_frame
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import load_model, read_lists, read_parameters
+from recs_assets.recommenders.base import VIEWS, Recommender, View
+from recs_assets.recommenders.shape import Parameters
+from recs_assets.shop import RANKER, Shop
+from recs_assets.store.build import Build
+from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.blocks import blocks, map_in_order
+
+if TYPE_CHECKING:
+    from recs_assets.settings import Settings
+
+# The recommenders whose lists the ranker ranks.
+SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
+FEATURES = selected(SOURCES, RANKER.without_features)
+NAMES = tuple(feature.name for feature in FEATURES)
+
+
+class Week:
+    """One week of one shop.
+
+    Args:
+        shop: settings, source, the dates of the anchors.
+        warehouse: the deployment's files.
+        as_of: the Monday.
+
+    Attributes:
+        build: the week's build file.
+    """
+
+    def __init__(self, shop: Shop, warehouse: Warehouse, as_of: date) -> None:
+        self.shop, self.warehouse, self.as_of = shop, warehouse, as_of
+        self.build: Build = warehouse.build(as_of)
+
+    def __repr__(self) -> str:
+        return f"Week({self.as_of})"
+
+    # -- dates ------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        return self.shop.settings
+
+    @property
+    def anchors(self) -> list[date]:
+        """Every date at which features and recommenders are computed, latest first."""
+        return self.shop.anchors(self.as_of)
+
+    @property
+    def test_anchors(self) -> list[date]:
+        """Where models are tested, latest first."""
+        return self.shop.test_anchors(self.as_of)
+
+    def anchors_of(self, name: str) -> list[date]:
+        """Where a recommender is fitted: what the ranker does not draw on is only evaluated and published."""
+        if name in RANKER.without_sources:
+            return [self.as_of, *self.test_anchors]
+        return self.anchors
+
+    def views_at(self, anchor: date) -> tuple[View, ...]:
+        """The lists made at an anchor: "repeat" is evaluated only; the ranker draws on the others."""
+        return VIEWS if anchor in self.test_anchors else VIEWS[:2]
+
+    # -- what is known ----------------------------------------------------------------------
+
+    def known(self, anchor: date | None = None) -> Known:
+        """Everything known before an anchor; the week's own if None.
+
+        Raises:
+            WarehouseError: the week's features hold no such anchor.
+        """
+        anchor = anchor or self.as_of
+        if anchor not in self.build.cache:
+            with self.build.read() as connection:
+                self.build.cache[anchor] = load_known(connection, anchor)
+        return self.build.cache[anchor]
+
+    def truth(self, anchor: date) -> sparse.csr_matrix:
+        """What was bought in the label window of an anchor (`load_truth`), in codes of `known(anchor)`."""
+        known = self.known(anchor)
+        with self.build.read() as connection:
+            return load_truth(connection, known, self.shop.horizon_days)
+
+    def listed_customers(self, anchor: date) -> np.ndarray:
+        """int32 codes of the customers who get lists at an anchor: everybody at the week's own, and
+        a seeded sample of at most so many (settings), of those whom models may learn from, where lists are
+        only evaluated or learned from."""
+        customers = self.known(anchor).customers
+        if anchor == self.as_of:
+            return np.arange(len(customers), dtype=np.int32)
+        there = np.flatnonzero(customers["learned_from"])
+        limits = [self.settings.evaluation_customers] if anchor in self.test_anchors else []
+        if any(anchor in self.shop.train_anchors(test) for test in self.test_anchors):
+            limits.append(RANKER.training_customers)
+        ids = customers["customer_id"].to_numpy()[there]
+        return there[sample_customers(ids, max(limits), self.settings.seed)].astype(np.int32)
+
+    # -- tables -----------------------------------------------------------------------------
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows of `model.<name>`; see `Build.table`."""
+        return self.build.table(name)
+
+    def replace_table(self, name: str, rows: pd.DataFrame, columns: Mapping[str, str]) -> int:
+        """Replace `model.<name>`; see `Build.replace_table`."""
+        return self.build.replace_table(name, rows, columns)
+
+    @contextmanager
+    def read_with_snapshot(self) -> Iterator[Any]:
+        """A short read-only connection to the build file, with the published snapshot attached as `published`."""
+        with self.build.read() as connection:
+            self.warehouse.attach_snapshot(connection)
+            yield connection
+
+    def load_earlier_verdicts(self) -> tuple[date | None, pd.DataFrame]:
+        """The newest earlier published week that has verdicts, and its rows of `recs.gates`; None without one."""
+        if not self.warehouse.snapshot_path.exists():
+            return None, NO_VERDICTS
+        with self.warehouse.snapshot() as connection:
+            return load_earlier_verdicts(connection, self.as_of)
+
+    # -- recommenders and their lists ---------------------------------------------------------
+
+    def model_path(self, name: str) -> Path:
+        """The folder of a model as fitted at the week's own anchor."""
+        return self.build.folder / "models" / name
+
+    def model(self, name: str) -> Recommender:
+        """A recommender as fitted at the week's own anchor."""
+        return load_model(make_recommender(self.shop, name), self.model_path(name), self.known())
+
+    def models(self) -> dict[str, Recommender]:
+        """Every recommender as fitted at the week's own anchor, by name."""
+        return {name: self.model(name) for name in REGISTRY}
+
+    def parameters(self, name: str) -> Parameters:
+        """What a recommender was fitted with, for another fit like it."""
+        return {name: read_parameters(self.model_path(name))}
+
+    def lists_path(self, name: str, anchor: date, view: View) -> Path:
+        """The file of a model's lists at an anchor."""
+        return self.build.folder / "candidates" / f"{name}-{anchor.isoformat()}-{view}.parquet"
+
+    def lists(
+        self, name: str, anchor: date, view: View, first: int = 0, last: int | None = None
+    ) -> pd.DataFrame:
+        """A model's lists at an anchor, of customer codes `[first, last)` or of all (`read_lists`)."""
+        return read_lists(self.lists_path(name, anchor, view), self.known(anchor), first, last)
+
+    # -- candidates -------------------------------------------------------------------------
+
+    def candidates(self, anchor: date, first: int, last: int) -> Candidates:
+        """The merged candidates of customer codes `[first, last)` at an anchor."""
+        lists = {}
+        for name in SOURCES:
+            for view, label in (("all", name), ("new", f"{name}:new")):
+                lists[label] = self.lists(name, anchor, view, first, last)
+        return merge(lists, self.known(anchor), RANKER.pool.own, RANKER.pool.new)
+
+    def all_candidates(self, anchor: date) -> Candidates:
+        """The candidates of all customers that have lists at an anchor."""
+        parts = [self.candidates(anchor, first, last) for first, last in blocks(self.known(anchor))]
+        return Candidates.concat([part for part in parts if len(part)] or parts[:1])
+
+    def frame(self, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES) -> np.ndarray:
+        """float32[n, len(names)]: features of a block of candidates (`load_frame`)."""
+        with self.build.read() as connection:
+            return load_frame(connection, anchor, candidates, names)
+
+    def published_frames(
+        self,
+        rows: pd.DataFrame,
+        names: Sequence[str],
+        pool: Callable[[int, int], Candidates] | None = None,
+    ) -> Iterator[tuple[slice, Candidates, np.ndarray]]:
+        """Published rows as candidates with their features, block by block.
+
+        Args:
+            rows: customer (ascending), product.
+            names: of the features.
+            pool: customer codes `[first, last)` -> their candidates; None: all of the week's.
+
+        Yields:
+            Which of the rows, the candidates, float32[n, len(names)].
+        """
+        known = self.known()
+        customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
+
+        def load_block(block: tuple[int, int]) -> tuple[slice, Candidates, np.ndarray]:
+            part = slice(*np.searchsorted(customer, block))
+            candidates = pool(*block) if pool else self.candidates(self.as_of, *block)
+            pairs = candidates.at(customer[part], product[part], known)
+            return part, pairs, self.frame(self.as_of, pairs, names)
+
+        there = [block for block in blocks(known) if np.diff(np.searchsorted(customer, block))[0]]
+        yield from map_in_order(load_block, there, self.settings.threads)
+
+
+def make_recommender(shop: Shop, name: str, parameters: Parameters | None = None) -> Recommender:
+    """An unfitted recommender with this shop's seed, basket cap and threads, and with what `choose_parameters` says."""
+    settings = shop.settings
+    recommender = REGISTRY[name].make(settings.seed, settings.max_basket_lines, settings.threads)
+    return recommender.set_params(**(parameters or {}).get(name, {}))
