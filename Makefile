@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev test lint audit backtest bench chaos setup lock clean
+.PHONY: demo dev test lint audit backtest bench chaos docs pictures setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -35,6 +35,12 @@ bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the 
 
 chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
 	@PYTHONPATH=tests $(BIN)/python -m helpers.chaos --only "$(ONLY)"
+
+docs: setup ## the documentation as a site, in site/; a broken link is an error
+	@$(BIN)/zensical build --clean --strict
+
+pictures: setup ## docs/images from the demo's finished week (needs a Chromium)
+	@$(BIN)/python -m benchmarks.pictures $(or $(RECS_HOME),.recs)
 
 setup: $(VENV)/.ready
 
@@ -66,4 +72,4 @@ lock: ## resolve requirements.lock and audit.lock again (needs uv)
 	$(COMPILE) --group pyproject.toml:audit --output-file audit.lock
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .venv-audit .recs sbom.json dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .venv-audit .recs site sbom.json dbt_project/target dbt_project/logs

@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     texts: Path | None = Field(
         None,
-        description="Folder of YAML files with the shop's own sentences, one per language (docs/campaigns.md); default: `texts/` of the shop's folder, else the shipped ones.",
+        description="Folder of YAML files with the shop's own sentences, one per language (docs/reasons.md); default: `texts/` of the shop's folder, else the shipped ones.",
     )
     locale: str | None = Field(
         None,
@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     )
     storefront: Path | None = Field(
         None,
-        description="File of the rules for lists that the shop's own pages show (docs/campaigns.md); default: `storefront.yaml` of the shop's folder, else the shipped one.",
+        description="File of the rules for lists that the shop's own pages show (docs/rules.md); default: `storefront.yaml` of the shop's folder, else the shipped one.",
     )
     gate_override: str | None = Field(
         None,

@@ -16,6 +16,7 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
     if path.name != "DESIGN.md"
 )
+RESEARCH = sorted(ROOT.glob("docs/research/*.md"))
 README = (ROOT / "README.md").read_text("utf-8")
 PUBLISH_LOG = "publish_log"  # written by the warehouse, not by dbt
 
@@ -48,9 +49,9 @@ def test_every_recommender_is_described():
     assert [name for name in REGISTRY if not re.search(rf"^\| {name} \|", text, re.MULTILINE)] == []
 
 
-def test_readme_lists_exactly_the_published_tables():
-    section = README.split("## What you get")[1].split("## ")[0]
-    cells = re.findall(r"^\| (`.*?) \|", section, re.MULTILINE)
+def test_the_page_lists_exactly_the_published_tables():
+    page = (ROOT / "docs/tables.md").read_text("utf-8")
+    cells = re.findall(r"^\| (`.*?) \|", page, re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(cells))) == published_tables()
 
 
@@ -93,16 +94,33 @@ def test_changelog_starts_with_the_version():
     assert top[1] == __version__
 
 
-def test_every_benchmark_carries_its_command():
-    sections = (ROOT / "docs/benchmarks.md").read_text("utf-8").split("\n## ")[1:]
-    assert len(sections) >= 2
-    without = [
-        section.splitlines()[0]
-        for section in sections
-        if "wall s" in section
-        and not re.search(r"^    .*python -m benchmarks\.weekly", section, re.MULTILINE)
+def test_every_table_of_figures_carries_its_command():
+    command = re.compile(r"^    .*(make \w+|python -m )|no command", re.MULTILINE)
+    sections = [
+        (page.name, section)
+        for page in RESEARCH
+        for section in page.read_text("utf-8").split("\n## ")[1:]
+        if re.search(r"^\|[ :|-]+\|$", section, re.MULTILINE)
     ]
-    assert without == []
+    assert len(sections) > 20
+    assert [(page, text.splitlines()[0]) for page, text in sections if not command.search(text)] == []
+
+
+def test_users_read_of_no_target_and_no_note():
+    words = re.compile(r"\bDESIGN\b|\b(target|goal)s?\b[^.|]*\b(missed|reached|met)\b", re.IGNORECASE)
+    user_pages = [page for page in PAGES if page not in RESEARCH and page.name != "CHANGELOG.md"]
+    assert [page.name for page in user_pages if words.search(page.read_text("utf-8"))] == []
+
+
+def test_customers_are_they():
+    assert [
+        page.name for page in PAGES if re.search(r"\b(she|her|hers|herself)\b", page.read_text("utf-8"))
+    ] == []
+
+
+def test_the_site_has_every_page():
+    nav = re.findall(r'"([\w/]+\.md)"', (ROOT / "zensical.toml").read_text("utf-8"))
+    assert sorted(nav) == sorted(str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md"))
 
 
 def _tests_named(text):

@@ -1,7 +1,7 @@
 """Write what documents say of the code: `python -m recs_assets.campaigns.describe`.
 
 The tables of `docs/queries.md` come from the catalogue, those of a campaign's rules in
-`docs/campaigns.md` from `rules.config`.
+`docs/rules.md` from `rules.config`.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _kind(schema: Mapping[str, Any], models: Mapping[str, Any]) -> str:
 # Page -> the marks of what is generated in it, and what writes it.
 GENERATED: dict[str, tuple[str, str, Callable[[], str]]] = {
     "queries.md": (BEGIN, END, catalogue_tables),
-    "campaigns.md": ("<!-- rules: begin -->", "<!-- rules: end -->", rule_tables),
+    "rules.md": ("<!-- rules: begin -->", "<!-- rules: end -->", rule_tables),
 }
 
 

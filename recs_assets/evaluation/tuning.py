@@ -37,7 +37,7 @@ class Space:
     grid: Mapping[str, tuple[float, ...]]
 
 
-# The recommenders whose settings decide; of the others none was seen to matter (docs/recommenders.md).
+# The recommenders whose settings decide; of the others none was seen to matter (docs/research/recommenders.md).
 SPACES: dict[str, Space] = {
     "popularity": Space("all", {"half_life_days": (7.0, 14.0, 28.0, 56.0, 112.0)}),
     "repurchase": Space("all", {"half_life_days": HALF_LIVES}),

@@ -5,7 +5,7 @@ campaign's rows are filled with `delivery`: when it is made, and `email_hash` wh
 together. The export adds `EXPORTED` and takes out with `withheld` who withdrew meanwhile, with `in_time` what is
 over. `wide`, `feed` and `addresses` are views of
 the result; `email_files.write_exports` writes them, `email_preview.preview_html` shows them.
-docs/campaigns.md says what each column means and where it is filled.
+docs/email.md says what each column means and where it is filled.
 
 Missing values are null: NA in pandas' nullable columns (`Float64`), None elsewhere. A NaN or an infinity
 in a numpy column is refused, because JSON has neither and a missing price is not a broken one.

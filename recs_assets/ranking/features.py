@@ -264,7 +264,7 @@ DERIVED = (
     Feature(
         "product_loyalty", "derived",
         "customer_product.order_days / nullif(customer_category.order_days, 0)", "bought_before",
-        "Share of the customer's days in the category on which she bought this product.",
+        "Share of the customer's days in the category on which they bought this product.",
     ),
 )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """The learned ranker: which candidate will be bought within the horizon, and why it thinks so.
 
 LightGBM on one row per (customer, product) candidate. The binary objective is the default: level
-with lambdarank or better in the backtest (docs/ranker.md), and its score is a log-odds that can be
+with lambdarank or better in the backtest (docs/research/ranker.md), and its score is a log-odds that can be
 calibrated into a probability.
 """
 

@@ -71,7 +71,7 @@ def settings_for(shape: Shape) -> Parameters:
     afford more dimensions, as can the graph filter, and EASE shrinks less. Where, in addition, most products have a handful of
     buyers, BM25 must not prefer the rare, and the products that count are no longer a head of 4,000.
 
-    `docs/recommenders.md` has the figures.
+    `docs/research/user_item.md` has the figures.
     """
     if shape.pairs < FEW_PAIRS or shape.repeat_share >= REPEATS:
         return {}

@@ -1,4 +1,4 @@
-"""Write the column tables of `docs/sources.md` from the schema: `python -m recs_assets.sources.describe`."""
+"""Write the column tables of `docs/raw_tables.md` from the schema: `python -m recs_assets.sources.describe`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from recs_assets.schema import RAW_TABLES
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "sources.md"
+DOC = Path(__file__).resolve().parents[2] / "docs" / "raw_tables.md"
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 

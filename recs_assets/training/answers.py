@@ -514,7 +514,7 @@ def _checked(query: str | Query, as_of: date, view: View) -> Query:
 def _ranker_of_the_week(found: Plan, task: Products) -> Ranker | None:
     """The week's own ranker where it was trained for this: what will be bought of all products, in at
     least half of its label window, at the same anchors. On Complete Journey it is level with a ranker of the
-    query's own at 14 of 28 days (docs/campaigns.md), and costs nothing."""
+    query's own at 14 of 28 days (docs/research/queries.md), and costs nothing."""
     query, horizon_days = found.query, task.week.shop.horizon_days
     (target,) = operands(query.target)
     bought = target.column.parts[0] in ("order_lines", "orders") and target.where is None

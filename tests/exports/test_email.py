@@ -195,8 +195,8 @@ def test_the_examples_of_the_docstrings(module):
 
 
 def test_the_documented_columns_are_those_of_the_table():
-    page = (Path(__file__).parents[2] / "docs/campaigns.md").read_text("utf-8")
-    section = page.split("\n## The email table\n")[1].split("\n## ")[0]
+    page = (Path(__file__).parents[2] / "docs/email.md").read_text("utf-8")
+    section = page.split("\n## Columns\n")[1].split("\n## ")[0]
     documented = re.findall(r"^\| `(\w+)` \| (\w+) \|", section, re.MULTILINE)
     assert documented == list(LONG.items())
 

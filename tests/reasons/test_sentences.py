@@ -37,7 +37,7 @@ def test_six_languages_have_every_sentence():
 
 
 def test_every_reason_is_documented_with_its_sentence():
-    page = (FOLDER.parents[2] / "docs" / "campaigns.md").read_text("utf-8")
+    page = (FOLDER.parents[2] / "docs" / "reasons.md").read_text("utf-8")
     sentences = Sentences.load().languages["en"].sentences
     assert [code for code, text in sentences.items() if f"| `{code}` | {text} | " not in page] == []
 

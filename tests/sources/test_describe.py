@@ -6,6 +6,8 @@ from recs_assets.sources import load_source
 from recs_assets.sources.declaration import shop_words
 from recs_assets.sources.describe import DOC, updated
 
+GUIDE = DOC.with_name("sources.md")
+
 
 def test_column_tables_are_those_of_the_schema():
     text = DOC.read_text("utf-8")
@@ -13,7 +15,7 @@ def test_column_tables_are_those_of_the_schema():
 
 
 def test_the_examples_of_source_toml_are_read(tmp_path):
-    blocks = [block.split("```")[0] for block in DOC.read_text("utf-8").split("```toml")[1:]]
+    blocks = [block.split("```")[0] for block in GUIDE.read_text("utf-8").split("```toml")[1:]]
     beside = next(block for block in blocks if "ignored_files" in block)
     source = next(block for block in blocks if "[files." in block)
     words = shop_words(tomllib.loads(beside), "source.toml")
