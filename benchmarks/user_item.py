@@ -27,7 +27,7 @@ from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.evaluation.tuning import SPACES, Space, search
 from recs_assets.known.interactions import PURCHASE, Events, Known
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.shape import Parameters, Shape, settings_for
+from recs_assets.recommenders.shape import Parameters, Shape, choose_settings
 
 NAMES = ("popularity", "item_knn", "user_knn", "als", "ease", "graph_filter", "lightfm")
 ANCHOR = date(2024, 1, 1)
@@ -112,7 +112,7 @@ def search_parameters(known: Known, names: Sequence[str], seed: int, threads: in
         truth,
         customers,
         ANCHOR,
-        settings_for(Shape.of(narrowed)),
+        choose_settings(Shape.of(narrowed)),
         trials=trials,
         seed=seed,
         # All was bought on one day: half-lives have nothing to decide.
@@ -154,7 +154,7 @@ def run(
     if settings == "search":
         parameters = search_parameters(known, names, seed, threads, trials)
     elif settings == "rule":
-        parameters = settings_for(Shape.of(known))
+        parameters = choose_settings(Shape.of(known))
     users = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
     rows = {}
     for name in names:

@@ -6,10 +6,11 @@ search, because NumPy 2.4's `isin` hashes such keys into few buckets (0.56 s ins
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Self
+from collections.abc import Callable, Iterator
+from typing import Self, cast
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
@@ -167,7 +168,8 @@ def find_largest(scores: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """
     width = scores.shape[1]
     if width <= k:
-        return np.nonzero(scores > -np.inf)
+        rows, columns = np.nonzero(scores > -np.inf)
+        return rows, columns
     group = max(1, width // (16 * k))
     whole = width // group * group
     maxima = scores[:, :whole].reshape(len(scores), group, whole // group).max(axis=1)
@@ -250,6 +252,17 @@ def multiply_grid(left: np.ndarray, right: np.ndarray) -> np.ndarray:
         block = slice(start, start + GRID_ROWS)
         products[:, block] = left @ right[block].astype(np.float64).T
     return products
+
+
+def hash_strings(values: np.ndarray, key: str = "0123456789123456") -> np.ndarray:
+    """uint64[n]: SipHash with a key of 16 characters, the same on every machine.
+
+    Args:
+        values: object[n] of str.
+        key: another key, other hashes.
+    """
+    hash_array = cast("Callable[..., np.ndarray]", pd.util.hash_array)
+    return hash_array(values, hash_key=key)
 
 
 def mix_bits(values: np.ndarray) -> np.ndarray:

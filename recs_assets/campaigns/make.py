@@ -42,7 +42,7 @@ from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_slots
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
-from recs_assets.recommenders.item_knn import similar_products
+from recs_assets.recommenders.item_knn import find_similar_products
 from recs_assets.repeats.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
@@ -238,7 +238,9 @@ def context_of(
         content = week.model("content")
         likeness = {
             "factors": content.vectors_,
-            "copurchase": similar_products(known.history, COPURCHASED, "cosine", threads=settings.threads),
+            "copurchase": find_similar_products(
+                known.history, COPURCHASED, "cosine", threads=settings.threads
+            ),
         }
     with week.read_with_snapshot() as connection:
         facts = load_facts(connection, anchor, name, frames)

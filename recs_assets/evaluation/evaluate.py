@@ -14,8 +14,7 @@ from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders._features import one_hot
-from recs_assets.recommenders.new_arrivals import first_sold
+from recs_assets.recommenders.facets import encode_one_hot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +78,7 @@ def depth_segments(order_counts: np.ndarray) -> np.ndarray:
 
 def age_segments(known: Known) -> np.ndarray:
     """int8 position in `AGES` per product: never sold before the anchor, or weeks since first sold."""
-    first = first_sold(known)
+    first = known.first_sold
     weeks = (known.anchor_day - first) // 7
     return np.where(first < 0, 0, 1 + np.searchsorted([4, 13], weeks, side="right")).astype(np.int8)
 
@@ -87,7 +86,7 @@ def age_segments(known: Known) -> np.ndarray:
 def facet_vectors(products: pd.DataFrame) -> sparse.csr_matrix | None:
     """csr[n_products, brands + categories + verticals], rows of length 1 (empty where nothing is
     known); None where no product has any. The cosine of two full rows is their share of equal facets."""
-    blocks = [one_hot(products[name]) for name in FACETS if name in products]
+    blocks = [encode_one_hot(products[name]) for name in FACETS if name in products]
     facets = sparse.hstack(blocks, format="csr") if blocks else sparse.csr_matrix((len(products), 0))
     if facets.nnz == 0:
         return None

@@ -194,6 +194,22 @@ class Known:
             latest.to_numpy(dtype=np.int32),
         )
 
+    def recency(self, half_life_days: float) -> sparse.csr_matrix:
+        """float32 csr with the pattern of `history`: 0.5 ** (days since the pair was last bought / half-life)."""
+        last = self.last_bought
+        age = self.anchor_day - last.data.astype(np.float64)
+        decayed = np.power(0.5, age / half_life_days).astype(np.float32)
+        return sparse.csr_matrix((decayed, last.indices, last.indptr), shape=last.shape)
+
+    @cached_property
+    def first_sold(self) -> np.ndarray:
+        """int64[n_products]: day of the first purchase by anybody, days since 1970-01-01; -1: none."""
+        bought = self.purchased
+        day = np.full(self.n_products, np.iinfo(np.int64).max)
+        np.minimum.at(day, self.events.product[bought], self.events.day[bought])
+        np.minimum.at(day, self.guests.product, self.guests.day)
+        return np.where(day == np.iinfo(np.int64).max, -1, day)
+
     @cached_property
     def order_counts(self) -> np.ndarray:
         """int32[n_customers]: distinct orders (history depth)."""

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from recs_assets.arrays import find_runs, mix_bits
+from recs_assets.arrays import find_runs, hash_strings, mix_bits
 from recs_assets.config import read_yaml
 from recs_assets.files import replaced, seal, unseal
 from recs_assets.ranking.features import BY_NAME
@@ -127,13 +127,11 @@ def sample_negatives(
     if not 0 < rate <= 1:
         raise ValueError(f"rate is {rate}; it must be within (0, 1].")
     key = hashlib.sha256(f"{seed}:{anchor.isoformat()}".encode()).hexdigest()
-    hashed = [
-        pd.util.hash_array(np.asarray(ids, dtype=object), hash_key=part, categorize=True)
-        for ids, part in ((customer_ids, key[:16]), (product_ids, key[16:32]))
-    ]
-    drawn = (mix_bits(hashed[0] ^ mix_bits(hashed[1])) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    customer = hash_strings(np.asarray(customer_ids, dtype=object), key[:16])
+    product = hash_strings(np.asarray(product_ids, dtype=object), key[16:32])
+    draw = (mix_bits(customer ^ mix_bits(product)) >> np.uint64(11)).astype(np.float64) * 2.0**-53
     positive = np.asarray(label) > 0
-    rows = np.flatnonzero(positive | (drawn < rate))
+    rows = np.flatnonzero(positive | (draw < rate))
     return rows, np.where(positive[rows], 1.0, 1.0 / rate).astype(np.float32)
 
 

@@ -51,9 +51,9 @@ def save_model(recommender: Recommender, folder: Path) -> str:
             raise ArtefactError(
                 f"{recommender.name}.{name} holds Python objects, which cannot be stored safely."
             )
-    known: Known = recommender.known_
+    known = recommender.known_
     with replaced(folder) as aside:
-        np.savez(aside / "arrays.npz", **arrays)
+        np.savez(aside / "arrays.npz", allow_pickle=False, **arrays)
         digest = sha256(aside / "arrays.npz")
         description = {
             "format": FORMAT,
@@ -122,7 +122,7 @@ def read_parameters(folder: Path) -> dict[str, float]:
         ArtefactError: there is none, or its description was changed.
     """
     try:
-        return unseal((folder / "model.json").read_text()).get("parameters", {})
+        return dict(unseal((folder / "model.json").read_text()).get("parameters", {}))
     except (OSError, ValueError) as error:
         raise ArtefactError(
             f"The model in {folder} cannot be read ({error}): materialise recommenders/{folder.name} again."

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from recs_assets.arrays import PairIndex, encode_pairs, find_sorted, list_entries, mark_starts, rank_within
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender, fitted
+from recs_assets.recommenders.base import Recommender, require_fitted
 from recs_assets.recommenders.because import find_strongest
 
 # Multiply-adds of one block of the basket product; its result holds at most that many counts (240 MB).
@@ -84,13 +84,7 @@ class AssociationRules(Recommender):
         self.dropped_baskets_ = int((size == 0).sum())
         self.product_baskets_ = np.bincount(baskets.indices, minlength=known.n_products).astype(np.int64)
         self.pair_baskets_ = self._count(baskets)
-        recency = known.last_bought.copy()
-        age = known.anchor_day - recency.data.astype(np.float64)
-        recency = sparse.csr_matrix(
-            (np.power(0.5, age / self.half_life_days).astype(np.float32), recency.indices, recency.indptr),
-            shape=recency.shape,
-        )
-        self.recency_ = recency
+        self.recency_ = known.recency(self.half_life_days)
         return self
 
     def _count(self, baskets: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -101,7 +95,7 @@ class AssociationRules(Recommender):
         columns = matrix.T.tocsr()
         work = np.asarray(columns @ np.diff(matrix.indptr).astype(np.int64)).ravel()
         block = np.cumsum(work) // BLOCK_PRODUCTS
-        found = []
+        parts = []
         for number in np.unique(block):
             rows = np.flatnonzero(block == number)
             counts = (columns[rows] @ matrix).tocoo()
@@ -112,9 +106,9 @@ class AssociationRules(Recommender):
                 & (confidence >= self.min_confidence)
                 & (antecedent != consequent)
             )
-            found.append((frequent[antecedent[keep]], frequent[consequent[keep]], counts.data[keep]))
+            parts.append((frequent[antecedent[keep]], frequent[consequent[keep]], counts.data[keep]))
         antecedent, consequent, count = (
-            np.concatenate([part[position] for part in found] or [np.empty(0, np.int64)])
+            np.concatenate([part[position] for part in parts] or [np.empty(0, np.int64)])
             for position in range(3)
         )
         rules = sparse.csr_matrix(
@@ -154,14 +148,14 @@ class AssociationRules(Recommender):
             antecedent, consequent.
             Empty with the same columns where no pair reaches the thresholds.
         """
-        fitted(self)
+        require_fitted(self)
         antecedent, consequent = list_entries(self.pair_baskets_)
         frame = pd.DataFrame(
             {"antecedent": antecedent.astype(np.int32), "consequent": consequent.astype(np.int32)}
         )
         frequent = int((self.product_baskets_ >= max(1, self.min_baskets)).sum())
         return frame.join(
-            _measures(
+            _measure_rules(
                 self.pair_baskets_.data,
                 self.product_baskets_[antecedent],
                 self.product_baskets_[consequent],
@@ -173,8 +167,8 @@ class AssociationRules(Recommender):
 
     def pair_customers(self) -> np.ndarray:
         """int64: how many customers have the baskets of each rule of `pair_rules`, in its order; a guest's
-        basket is somebody of its own."""
-        known, rules = fitted(self), self.pair_baskets_
+        basket counts as one more customer."""
+        known, rules = require_fitted(self), self.pair_baskets_
         n_products = known.n_products
         baskets = self._known_baskets()
         order = np.argsort(known.basket_owners, kind="stable")
@@ -183,7 +177,7 @@ class AssociationRules(Recommender):
         size = np.diff(baskets.indptr).astype(np.int64)
         antecedent, consequent = list_entries(rules)
         rule = encode_pairs(antecedent, consequent, n_products)
-        found = np.zeros(len(rule), dtype=np.int64)
+        customers = np.zeros(len(rule), dtype=np.int64)
         antecedents = np.unique(antecedent)
         work = np.asarray(columns[antecedents].astype(bool) @ size).ravel()
         block = np.cumsum(work) // (BLOCK_PRODUCTS // 4)
@@ -198,18 +192,18 @@ class AssociationRules(Recommender):
             at, who = at[at >= 0], np.repeat(owner[basket], repeats)[at >= 0]
             by_rule = np.argsort(at, kind="stable")
             at, who = at[by_rule], who[by_rule]
-            found += np.bincount(at[mark_starts(at, who)], minlength=len(rule))
-        return found
+            customers += np.bincount(at[mark_starts(at, who)], minlength=len(rule))
+        return customers
 
     def itemset_customers(self, rules: pd.DataFrame) -> np.ndarray:
         """int64: the same of the rules of `itemset_rules`."""
-        columns, owners = self._known_baskets().tocsc(), fitted(self).basket_owners
-        found = []
+        columns, owners = self._known_baskets().tocsc(), require_fitted(self).basket_owners
+        customers = []
         for antecedents, consequent in zip(rules["antecedents"], rules["consequent"], strict=True):
             items = np.array([*antecedents, consequent])
             together = np.asarray(columns[:, items].sum(axis=1)).ravel() == len(items)
-            found.append(len(np.unique(owners[together])))
-        return np.array(found, dtype=np.int64)
+            customers.append(len(np.unique(owners[together])))
+        return np.array(customers, dtype=np.int64)
 
     def itemset_rules(self, max_pairs: int = 1000, max_basket: int = 30, max_len: int = 3) -> pd.DataFrame:
         """Rules with two or more products on the left, through mlxtend's FP-growth.
@@ -224,11 +218,11 @@ class AssociationRules(Recommender):
             Columns as `pair_rules`, but `antecedents`: tuple of ascending codes. Sorted by
             antecedents, consequent. Empty where no such itemset is frequent.
         """
-        fitted(self)
+        require_fitted(self)
         rules = self.pair_baskets_
         upper = sparse.triu(rules.maximum(rules.T), k=1).tocoo()
         if upper.nnz == 0:
-            return self._itemset_frame([], [], [], [], 0)
+            return self._frame_itemsets([], [], [], [], 0)
         by_count = np.sort(upper.data)[::-1]
         # Ties with the last pair stay out: a shop whose pairs all occur 5 times would keep them all.
         at = min(max_pairs, len(by_count) - 1)
@@ -236,7 +230,7 @@ class AssociationRules(Recommender):
         chosen = upper.data >= least
         products = np.unique(np.concatenate([upper.row[chosen], upper.col[chosen]]))
         if len(products) < 3:
-            return self._itemset_frame([], [], [], [], 0)
+            return self._frame_itemsets([], [], [], [], 0)
         baskets = self._known_baskets()[:, products]
         baskets = baskets[np.diff(baskets.indptr) >= 2]
         baskets = self._cap(baskets, products, max_basket)
@@ -260,7 +254,7 @@ class AssociationRules(Recommender):
                 left.append(counts[rest])
         # Each of three products may be the one on the right.
         tests = sum(comb(len(products), size) * size for size in range(3, max_len + 1))
-        return self._itemset_frame(antecedents, consequents, both, left, tests)
+        return self._frame_itemsets(antecedents, consequents, both, left, tests)
 
     def _known_baskets(self) -> sparse.csr_matrix:
         return self.known_.baskets(self.max_basket_products)
@@ -273,13 +267,18 @@ class AssociationRules(Recommender):
             (np.ones(len(order), np.float32), (rows[order], columns[order])), shape=baskets.shape
         )
 
-    def _itemset_frame(
-        self, antecedents: list, consequents: list, both: list, left: list, tests: int
+    def _frame_itemsets(
+        self,
+        antecedents: list[tuple[int, ...]],
+        consequents: list[int],
+        both: list[int],
+        left: list[int],
+        tests: int,
     ) -> pd.DataFrame:
         consequent = np.asarray(consequents, dtype=np.int32)
         frame = pd.DataFrame({"antecedents": pd.Series(antecedents, dtype=object), "consequent": consequent})
         frame = frame.join(
-            _measures(
+            _measure_rules(
                 np.asarray(both, dtype=np.int64),
                 np.asarray(left, dtype=np.int64),
                 self.product_baskets_[consequent],
@@ -309,9 +308,9 @@ class AssociationRules(Recommender):
             support, confidence, lift float64; sorted by product, rank; ties to the smaller
             neighbour; unavailable neighbours left out.
         """
-        known = fitted(self)
+        known = require_fitted(self)
         rules = self.pair_rules()
-        recent = recently_sold(known, sold_within_weeks)
+        recent = mark_recently_sold(known, sold_within_weeks)
         keep = recent[rules["antecedent"]] & known.available[rules["consequent"]]
         rules = rules[keep & (rules["lift"].to_numpy() > 1)].reset_index(drop=True)
         expected = rules["antecedent_baskets"] * (rules["consequent_baskets"] / max(1, self.total_baskets_))
@@ -337,13 +336,13 @@ class AssociationRules(Recommender):
         return frame.astype({"rank": np.int16})
 
 
-def recently_sold(known: Known, weeks: int) -> np.ndarray:
+def mark_recently_sold(known: Known, weeks: int) -> np.ndarray:
     """bool[n_products]: bought at least once in so many weeks before the anchor."""
     recent = known.purchased & (known.events.day >= known.anchor_day - 7 * weeks)
     return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
 
 
-def _measures(
+def _measure_rules(
     both: np.ndarray, left: np.ndarray, right: np.ndarray, total: int, damping: float, tests: int
 ) -> pd.DataFrame:
     """The measures of rules from their counts; the formulas stand in `AssociationRules`. `tests` is how many

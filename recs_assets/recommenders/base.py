@@ -44,6 +44,8 @@ class Recommender(ABC):
     name: ClassVar[str]
     # Codes of the reasons (`reasons.ladder.LEADS`) whose sentence may name the product that `because` gives.
     reasons: ClassVar[tuple[str, ...]] = ()
+    # What `fit` was given.
+    known_: Known
 
     def set_params(self, **parameters: float) -> Self:
         """Replace parameters that `__init__` stored; before `fit`.
@@ -127,7 +129,7 @@ class Recommender(ABC):
             NotFittedError: before `fit`.
             ValueError: a view is none of the three, or k is not within 1..32767.
         """
-        known = fitted(self)
+        known = require_fitted(self)
         for view in views:
             if view not in VIEWS:
                 raise ValueError(f"view is {view!r}; it must be 'all', 'new' or 'repeat'.")
@@ -136,13 +138,13 @@ class Recommender(ABC):
         customers = np.asarray(customers, dtype=np.int32)
         block = max(1, BLOCK_VALUES // max(1, known.n_products))
 
-        def listed(start: int) -> list[pd.DataFrame]:
+        def recommend_from(start: int) -> list[pd.DataFrame]:
             return self._recommend_block(known, customers[start : start + block], k, views)
 
         with one_blas_thread():
-            blocks = list((pool.map if pool else map)(listed, range(0, len(customers), block)))
+            blocks = list((pool.map if pool else map)(recommend_from, range(0, len(customers), block)))
         if not blocks:
-            empty = _frame(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)
+            empty = _rank_pairs(customers, *(np.empty(0, dtype=np.int64),) * 2, np.empty(0, np.float32), k)
             blocks = [[empty] * len(views)]
         return {
             view: pd.concat([block[number] for block in blocks], ignore_index=True)
@@ -155,22 +157,22 @@ class Recommender(ABC):
         scores = self._scores(customers)
         history = known.history[customers]
         fill = self._fill(customers)
-        if sparse.issparse(scores) and fill is None and scores.nnz > 0.05 * np.prod(scores.shape):
+        if not isinstance(scores, np.ndarray) and fill is None and scores.nnz > 0.05 * np.prod(scores.shape):
             scores = _densify(scores.tocsr())  # sorting every candidate costs more than a dense pass
-        if not sparse.issparse(scores):
+        if isinstance(scores, np.ndarray):
             if not np.isfinite(scores).all():
                 scores[~np.isfinite(scores)] = -np.inf
             if not known.available.all():
                 scores[:, ~known.available] = -np.inf
         # "new" comes last: it may overwrite the scores, where a copy cost a quarter of the time.
-        found = {
-            view: _one_view(known, customers, scores, fill, history, k, view)
+        frames = {
+            view: _rank_view(known, customers, scores, fill, history, k, view)
             for view in sorted(views, key="new".__eq__)
         }
-        return [found[view] for view in views]
+        return [frames[view] for view in views]
 
 
-def _one_view(
+def _rank_view(
     known: Known,
     customers: np.ndarray,
     scores: np.ndarray | sparse.csr_matrix,
@@ -180,8 +182,8 @@ def _one_view(
     view: View,
 ) -> pd.DataFrame:
     """The first k of one view of a block's scores; "new" overwrites dense ones."""
-    if sparse.issparse(scores):
-        rows, columns, values = _stored_and_filled(known, scores.tocsr(), fill, history, k, view)
+    if not isinstance(scores, np.ndarray):
+        rows, columns, values = _list_scored(known, scores.tocsr(), fill, history, k, view)
         keep = np.isfinite(values) & known.available[columns]
         if view != "all":
             keep &= is_stored(history, rows, columns) == (view == "repeat")
@@ -196,10 +198,10 @@ def _one_view(
             scores[list_entries(history)] = -np.inf
         rows, columns = find_largest(scores, k)
         values = scores[rows, columns]
-    return _frame(customers, rows, columns, values, k)
+    return _rank_pairs(customers, rows, columns, values, k)
 
 
-def _stored_and_filled(
+def _list_scored(
     known: Known,
     scores: sparse.csr_matrix,
     fill: tuple[np.ndarray, np.ndarray] | None,
@@ -234,7 +236,7 @@ def _stored_and_filled(
     )
 
 
-def fitted(recommender: Recommender) -> Known:
+def require_fitted(recommender: Recommender) -> Known:
     """The `Known` a recommender was fitted on.
 
     Raises:
@@ -253,7 +255,7 @@ def _densify(matrix: sparse.csr_matrix) -> np.ndarray:
     return values
 
 
-def _frame(
+def _rank_pairs(
     customers: np.ndarray, rows: np.ndarray, columns: np.ndarray, values: np.ndarray, k: int
 ) -> pd.DataFrame:
     """Sort by (row, score desc, product), keep the first k of each row, number them."""

@@ -75,11 +75,11 @@ def find_strongest_factor(
             who, member = np.unique(customers[batch], return_inverse=True)
         start += len(batch)
         with one_blas_thread():
-            best[batch] = _strongest_batch(weights, vectors, who, member, products[batch], gram)
+            best[batch] = _solve_batch(weights, vectors, who, member, products[batch], gram)
     return best
 
 
-def _strongest_batch(
+def _solve_batch(
     weights: sparse.csr_matrix,
     vectors: np.ndarray,
     who: np.ndarray,
@@ -110,5 +110,5 @@ def _strongest_batch(
     share = np.matmul(wanted, own.transpose(0, 2, 1)) * weight[:, None, :]
     top = share.max(axis=2)
     first = (share >= (top - np.abs(top) * 1e-6)[:, :, None]).argmax(axis=2)
-    found = np.where(top > 0, np.take_along_axis(bought, first, axis=1), -1)
-    return found[member, place].astype(np.int32)
+    best = np.where(top > 0, np.take_along_axis(bought, first, axis=1), -1)
+    return best[member, place].astype(np.int32)

@@ -13,10 +13,10 @@ from scipy import sparse
 
 from recs_assets.arrays import find_largest, multiply_grid, one_blas_thread, rank_within, round_to_grid
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders._features import one_hot, price_band
-from recs_assets.recommenders.association import recently_sold
-from recs_assets.recommenders.base import BLOCK_VALUES, Recommender, fitted
+from recs_assets.recommenders.association import mark_recently_sold
+from recs_assets.recommenders.base import BLOCK_VALUES, Recommender, require_fitted
 from recs_assets.recommenders.because import find_strongest_factor
+from recs_assets.recommenders.facets import band_prices, encode_one_hot
 
 TEXTS = ("name", "attributes", "description")
 FACETS = ("brand", "category", "vertical")
@@ -37,7 +37,7 @@ class Content(Recommender):
     words of its name, attributes and description and of its brand, category, vertical and price
     band, reduced to `dimensions` by truncated SVD where there are more words than that (latent
     semantic analysis, Deerwester et al., 1990) and scaled to unit length again. A customer's
-    profile is the decayed mean of the products of her signal;
+    profile is the decayed mean of the products they gave a signal for;
     score(customer, p) = cosine(profile, p) * (1 + popularity(p)) ** popularity_power, popularity in
     decayed purchase days. With power 0 it is the plain cosine, which on a catalogue of 92,331
     products finds the dead twin of what sells (MAP@12 0.001 on Complete Journey); the mild prior
@@ -98,8 +98,8 @@ class Content(Recommender):
                 count_words(
                     *(tuple(products[text].astype("string").fillna("")) for text in TEXTS), self.max_words
                 ),
-                *(one_hot(products[facet]) for facet in FACETS),
-                one_hot(price_band(products["price"])),
+                *(encode_one_hot(products[facet]) for facet in FACETS),
+                encode_one_hot(band_prices(products["price"])),
             ],
             format="csr",
             dtype=np.float32,
@@ -146,9 +146,9 @@ class Content(Recommender):
             sorted by product (in the order given), rank; ties to the neighbour that sold on more
             purchase days, then to the smaller code; without the product itself and unavailable ones.
         """
-        known = fitted(self)
+        known = require_fitted(self)
         texted = self.vectors_.any(axis=1)
-        recent = recently_sold(known, sold_within_weeks)
+        recent = mark_recently_sold(known, sold_within_weeks)
         if products is None:
             products = np.flatnonzero(recent & texted)
         products = np.asarray(products, dtype=np.int64)
@@ -161,10 +161,11 @@ class Content(Recommender):
             for start in range(0, len(products) if len(candidates) else 0, block)
         ]
         with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
-            parts = list(pool.map(lambda some: self._nearest(some, candidates, k), blocks))
-        return pd.concat([_pairs_frame([], [], []), *parts], ignore_index=True)
+            parts = list(pool.map(lambda some: self._find_nearest(some, candidates, k), blocks))
+        nothing = np.empty(0)
+        return pd.concat([_frame_pairs(nothing, nothing, nothing, nothing), *parts], ignore_index=True)
 
-    def _nearest(self, products: np.ndarray, candidates: np.ndarray, k: int) -> pd.DataFrame:
+    def _find_nearest(self, products: np.ndarray, candidates: np.ndarray, k: int) -> pd.DataFrame:
         cosine = self.vectors_[products] @ self.vectors_[candidates].T
         # Rounded, because the last bits of equal cosines differ with the column.
         np.rint(cosine * np.float32(10_000), out=cosine)
@@ -179,7 +180,7 @@ class Content(Recommender):
         order = order[exact[order] > 0]
         rank = rank_within(rows[order])
         order, rank = order[rank <= k], rank[rank <= k]
-        return _pairs_frame(products[rows[order]], candidates[columns[order]], exact[order] / 10_000, rank)
+        return _frame_pairs(products[rows[order]], candidates[columns[order]], exact[order] / 10_000, rank)
 
 
 @lru_cache(maxsize=1)
@@ -200,14 +201,14 @@ def count_words(
     return CountVectorizer(max_features=most, dtype=np.float32).fit_transform(texts)
 
 
-def _pairs_frame(
-    product: np.ndarray, neighbour: np.ndarray, score: np.ndarray, rank: np.ndarray = ()
+def _frame_pairs(
+    product: np.ndarray, neighbour: np.ndarray, score: np.ndarray, rank: np.ndarray
 ) -> pd.DataFrame:
     return pd.DataFrame(
         {
-            "product": np.asarray(product, dtype=np.int32),
-            "neighbour": np.asarray(neighbour, dtype=np.int32),
-            "rank": np.asarray(rank, dtype=np.int16),
-            "score": np.asarray(score, dtype=np.float32),
+            "product": product.astype(np.int32),
+            "neighbour": neighbour.astype(np.int32),
+            "rank": rank.astype(np.int16),
+            "score": score.astype(np.float32),
         }
     )

@@ -21,7 +21,7 @@ class EASE(Recommender):
     B = argmin |X - XB|^2 + regularization * |B|^2 with diag(B) = 0, X the binary matrix of
     customers x products bought, has the solution B = I - P / diag(P) with
     P = (X'X + regularization * I)^-1 (columns divided). Source: Steck, Embarrassingly Shallow
-    Autoencoders for Sparse Data, 2019. Then score(customer, p) = sum over products h she bought of
+    Autoencoders for Sparse Data, 2019. Then score(customer, p) = sum over products h they bought of
     0.5 ** (days since h was last bought / half_life_days) * B[h, p]. Unlike a similarity, B may be
     negative: it subtracts what another product already explains.
 
@@ -57,17 +57,17 @@ class EASE(Recommender):
         buyers = np.bincount(known.history.indices, minlength=known.n_products)
         order = np.lexsort((np.arange(known.n_products), -buyers))
         self.products_ = np.sort(order[: min(self.head, int((buyers > 0).sum()))])
-        self.affinity_ = ease_weights(known.history[:, self.products_], self.regularization)
-        self.recency_ = recency(known, self.half_life_days)[:, self.products_].tocsr()
+        self.affinity_ = learn_weights(known.history[:, self.products_], self.regularization)
+        self.recency_ = known.recency(self.half_life_days)[:, self.products_].tocsr()
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         scores = np.full((len(customers), self.known_.n_products), np.nan, dtype=np.float32)
         # A sparse row times a dense matrix adds in the order of the row: no BLAS, same bits everywhere.
-        found = self.recency_[customers] @ self.affinity_
+        evidence = self.recency_[customers] @ self.affinity_
         # What the customer's history says nothing about, or speaks against, is no candidate.
-        found[found <= 0] = np.nan
-        scores[:, self.products_] = found
+        evidence[evidence <= 0] = np.nan
+        scores[:, self.products_] = evidence
         return scores
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -76,9 +76,9 @@ class EASE(Recommender):
         best = np.full(len(customers), -1, dtype=np.int32)
         place = np.full(self.known_.n_products, -1, dtype=np.int64)
         place[self.products_] = np.arange(len(self.products_))
-        asked = np.flatnonzero(place[products] >= 0)
-        for start in range(0, len(asked), BLOCK_PAIRS):
-            block = asked[start : start + BLOCK_PAIRS]
+        inside = np.flatnonzero(place[products] >= 0)
+        for start in range(0, len(inside), BLOCK_PAIRS):
+            block = inside[start : start + BLOCK_PAIRS]
             own = self.recency_[customers[block]]
             rows, columns = list_entries(own)
             terms = own.data * self.affinity_[columns, place[products[block]][rows]]
@@ -90,14 +90,14 @@ class EASE(Recommender):
         return best
 
 
-def ease_weights(history: sparse.csr_matrix, regularization: float) -> np.ndarray:
+def learn_weights(history: sparse.csr_matrix, regularization: float) -> np.ndarray:
     """float32[products, products]: B (row: evidence, column: candidate), zero diagonal.
 
     Args:
         history: csr[customers, products]; every stored entry counts as 1.
         regularization: above 0.
     """
-    from scipy.linalg import lapack
+    from scipy.linalg import get_lapack_funcs
 
     if history.shape[1] == 0:
         return np.zeros((0, 0), dtype=np.float32)
@@ -107,8 +107,9 @@ def ease_weights(history: sparse.csr_matrix, regularization: float) -> np.ndarra
     gram[np.diag_indices_from(gram)] += regularization
     # The Gram matrix is positive definite: Cholesky costs a third of a general inverse, in place.
     with one_blas_thread():
-        factor, failed = lapack.spotrf(gram, lower=1, overwrite_a=1)
-        inverse, failed_too = lapack.spotri(factor, lower=1, overwrite_c=1)
+        factorise, invert = get_lapack_funcs(("potrf", "potri"), (gram,))
+        factor, failed = factorise(gram, lower=1, overwrite_a=1)
+        inverse, failed_too = invert(factor, lower=1, overwrite_c=1)
     if failed or failed_too:
         raise np.linalg.LinAlgError(
             f"The Gram matrix of {gram.shape[0]} products is not positive definite: regularization is {regularization}."
@@ -118,12 +119,3 @@ def ease_weights(history: sparse.csr_matrix, regularization: float) -> np.ndarra
     weights = lower + lower.T
     weights /= -np.diag(inverse)
     return np.ascontiguousarray(weights)
-
-
-def recency(known: Known, half_life_days: float) -> sparse.csr_matrix:
-    """float32 csr with the pattern of `history`: 0.5 ** (days since the pair was last bought / half-life)."""
-    last = known.last_bought
-    age = known.anchor_day - last.data.astype(np.float64)
-    return sparse.csr_matrix(
-        (np.power(0.5, age / half_life_days).astype(np.float32), last.indices, last.indptr), shape=last.shape
-    )

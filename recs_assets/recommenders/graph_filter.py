@@ -10,7 +10,6 @@ from scipy import sparse
 from recs_assets.arrays import list_entries, multiply_grid, one_blas_thread, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
-from recs_assets.recommenders.ease import recency
 
 # Customers x customers values at once (float32: 16 MB).
 NEAR_VALUES = 4_000_000
@@ -66,7 +65,7 @@ class GraphFilter(Recommender):
         """Learn; keeps `normal_` csr float32[n_customers, n_products] (A), `weights_` csr with its pattern (x),
         `vectors_` float32[n_products, factors] (V) and `degree_` float32[n_products] (the root of D_p)."""
         self.known_ = known
-        self.weights_ = recency(known, self.half_life_days)
+        self.weights_ = known.recency(self.half_life_days)
         bought = known.history
         breadth = np.sqrt(np.diff(bought.indptr).astype(np.float64))
         degree = np.sqrt(np.bincount(bought.indices, minlength=known.n_products).astype(np.float64))
@@ -74,7 +73,7 @@ class GraphFilter(Recommender):
         values = (1 / (breadth[rows] * degree[columns])).astype(np.float32)
         self.normal_ = sparse.csr_matrix((values, bought.indices, bought.indptr), shape=bought.shape)
         self.degree_ = degree.astype(np.float32)
-        self.vectors_ = round_to_grid(right_vectors(self.normal_, self.factors, self.seed))
+        self.vectors_ = round_to_grid(find_right_vectors(self.normal_, self.factors, self.seed))
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
@@ -120,7 +119,7 @@ class GraphFilter(Recommender):
         return best
 
 
-def right_vectors(matrix: sparse.csr_matrix, factors: int, seed: int) -> np.ndarray:
+def find_right_vectors(matrix: sparse.csr_matrix, factors: int, seed: int) -> np.ndarray:
     """float64[columns, at most `factors`]: the right singular vectors of the largest singular values, by
     subspace iteration; directions that the matrix has nothing in are left out."""
     if matrix.nnz == 0:

@@ -71,7 +71,7 @@ class ItemKNN(Recommender):
             raise ValueError(f"weighting is {self.weighting!r}; it must be 'bm25' or 'cosine'.")
         self.known_ = known
         self.weights_ = known.signal(self.half_life_days)
-        self.similarity_ = similar_products(
+        self.similarity_ = find_similar_products(
             keep_strongest(known.signal(), self.max_history),
             self.neighbours,
             self.weighting,
@@ -89,7 +89,7 @@ class ItemKNN(Recommender):
         return find_strongest(self.weights_, self.similarity_.T.tocsr(), customers, products)
 
 
-def similar_products(
+def find_similar_products(
     signal: sparse.csr_matrix,
     neighbours: int,
     weighting: Literal["bm25", "cosine"],
@@ -111,7 +111,7 @@ def similar_products(
     weighted = bm25_weight(counts, k1, b) if weighting == "bm25" else normalize(counts)
     model = ItemItemRecommender(K=min(neighbours, len(sold)), num_threads=threads)
     model.fit(weighted.T.tocsr(), show_progress=False)
-    learned = model.similarity.tocoo()
+    learned = sparse.coo_matrix(model.similarity)
     similarity = sparse.csr_matrix(
         (learned.data.astype(np.float32), (sold[learned.row], sold[learned.col])), shape=(size, size)
     )

@@ -10,8 +10,8 @@ from scipy import sparse
 
 from recs_assets.arrays import multiply_grid, round_to_grid
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders._features import one_hot, price_band
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.facets import band_prices, encode_one_hot
 from recs_assets.recommenders.item_knn import keep_strongest
 
 
@@ -20,7 +20,7 @@ class LightFMWarp(Recommender):
 
     Kula, Metadata Embeddings for User and Item Cold-start Recommendations, 2015, with the
     weighted approximate-rank pairwise loss of Weston, Bengio and Usunier, WSABIE, 2011. A customer
-    is the sum of the embeddings of her features (id, segment, country), a product of its own (id,
+    is the sum of the embeddings of their features (id, segment, country), a product of its own (id,
     brand, category, price band); score = inner product + product bias. The id takes part only
     where there is history: an untrained embedding is noise. So customers and products without
     history get scores from their other features, and a customer of whom nothing is known gets
@@ -72,7 +72,7 @@ class LightFMWarp(Recommender):
         1) and `product_vectors_` float32[n_products, dimensions + 1] (the last column is the bias);
         NaN without any signal."""
         self.known_ = known
-        signal = self._pairs(known)
+        signal = self._select_pairs(known)
         self.customer_vectors_ = np.full((known.n_customers, self.dimensions + 1), np.nan, np.float32)
         self.product_vectors_ = np.full((known.n_products, self.dimensions + 1), np.nan, np.float32)
         if signal.nnz == 0:
@@ -81,17 +81,21 @@ class LightFMWarp(Recommender):
 
         customers = known.customers
         customer_features = sparse.hstack(
-            [_ids(np.diff(signal.indptr) > 0), one_hot(customers["segment"]), one_hot(customers["country"])],
+            [
+                _encode_ids(np.diff(signal.indptr) > 0),
+                encode_one_hot(customers["segment"]),
+                encode_one_hot(customers["country"]),
+            ],
             format="csr",
             dtype=np.float32,
         )
         products = known.products
         product_features = sparse.hstack(
             [
-                _ids(np.bincount(signal.indices, minlength=known.n_products) > 0),
-                one_hot(products["brand"]),
-                one_hot(products["category"]),
-                one_hot(price_band(products["price"])),
+                _encode_ids(np.bincount(signal.indices, minlength=known.n_products) > 0),
+                encode_one_hot(products["brand"]),
+                encode_one_hot(products["category"]),
+                encode_one_hot(band_prices(products["price"])),
             ],
             format="csr",
             dtype=np.float32,
@@ -122,7 +126,7 @@ class LightFMWarp(Recommender):
         self.product_vectors_ = round_to_grid(np.hstack([embedded, bias[:, None]]))
         return self
 
-    def _pairs(self, known: Known) -> sparse.csr_matrix:
+    def _select_pairs(self, known: Known) -> sparse.csr_matrix:
         """Decayed log signal of the pairs that teach, scaled to mean 1."""
         signal = known.signal(self.half_life_days)
         signal.data = np.log1p(signal.data)
@@ -139,7 +143,7 @@ class LightFMWarp(Recommender):
         return multiply_grid(self.customer_vectors_[customers], self.product_vectors_)
 
 
-def _ids(known: np.ndarray) -> sparse.csr_matrix:
+def _encode_ids(known: np.ndarray) -> sparse.csr_matrix:
     """float32 csr[len(known), sum(known)]: one column per true row."""
     rows = np.flatnonzero(known)
     return sparse.csr_matrix(

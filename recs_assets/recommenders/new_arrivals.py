@@ -29,7 +29,7 @@ class NewArrivals(Recommender):
     do not count as arrivals.
 
     score(customer, p) = cosine(profile, p) * (1 + popularity(p)) ** popularity_power over the new
-    products, profile the decayed mean of the TF-IDF vectors of what she bought (`Content`, which
+    products, profile the decayed mean of the TF-IDF vectors of what they bought (`Content`, which
     keeps its words, facets and price bands; no reduction is needed, because few products are new).
     Customers without purchases get an empty list.
 
@@ -69,17 +69,17 @@ class NewArrivals(Recommender):
         csr float32[n_products, words] (its rows of new products, times the popularity factor; empty
         elsewhere) and `weights_` csr float32[n_customers, n_products] (rows sum to a unit profile)."""
         self.known_ = known
-        new = arrived(known, self.weeks)
+        new = mark_new(known, self.weeks)
         popularity = np.nan_to_num(known.popularity(self.popularity_half_life_days))
         self.words_ = Content(max_words=self.max_words).words_and_facets(known.products)
         factor = np.where(new, (1 + popularity) ** self.popularity_power, 0.0).astype(np.float32)
         arrivals = (sparse.diags_array(factor) @ self.words_).tocsr()
         arrivals.eliminate_zeros()
         self.arrivals_ = arrivals
-        self.weights_ = self._weights(known)
+        self.weights_ = self._weigh_history(known)
         return self
 
-    def _weights(self, known: Known) -> sparse.csr_matrix:
+    def _weigh_history(self, known: Known) -> sparse.csr_matrix:
         weights = known.frequency(self.half_life_days)
         profile = (weights @ self.words_).tocsr()
         length = np.sqrt(np.asarray(profile.multiply(profile).sum(axis=1)).ravel())
@@ -89,9 +89,9 @@ class NewArrivals(Recommender):
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         new = np.flatnonzero(np.diff(self.arrivals_.indptr))
         profile = self.weights_[customers] @ self.words_
-        found = (profile @ self.arrivals_[new].T).tocoo()
+        cosine = (profile @ self.arrivals_[new].T).tocoo()
         scores = sparse.csr_matrix(
-            (found.data, (found.row, new[found.col])), shape=(len(customers), self.arrivals_.shape[0])
+            (cosine.data, (cosine.row, new[cosine.col])), shape=(len(customers), self.arrivals_.shape[0])
         )
         scores.data[scores.data <= 0] = np.nan
         return scores
@@ -117,18 +117,9 @@ class NewArrivals(Recommender):
         return best
 
 
-def first_sold(known: Known) -> np.ndarray:
-    """int64[n_products]: day of the first purchase by anybody, days since 1970-01-01; -1: none."""
-    bought = known.purchased
-    day = np.full(known.n_products, np.iinfo(np.int64).max)
-    np.minimum.at(day, known.events.product[bought], known.events.day[bought])
-    np.minimum.at(day, known.guests.product, known.guests.day)
-    return np.where(day == np.iinfo(np.int64).max, -1, day)
-
-
-def arrived(known: Known, weeks: int) -> np.ndarray:
+def mark_new(known: Known, weeks: int) -> np.ndarray:
     """bool[n_products]: first sold, or put on sale, within so many weeks before the anchor."""
-    first = first_sold(known)
+    first = known.first_sold
     since = known.anchor_day - 7 * weeks
     sold = first >= 0
     new = sold & (first >= since) & (first >= first[sold].min(initial=since) + 7 * weeks)

@@ -95,11 +95,11 @@ class CategoryPopularity(Recommender):
         weight = np.asarray(share.sum(axis=1)).ravel()
         share.data /= np.repeat(np.where(weight > 0, weight, 1), np.diff(share.indptr))
         self.share_ = share
-        self.favourite_ = self._favourites(spent)
-        self.first_list_ = self._round_robin(popularity, total)
+        self.favourite_ = self._find_favourites(spent)
+        self.first_list_ = self._take_turns(popularity, total)
         return self
 
-    def _favourites(self, spent: sparse.csr_matrix) -> sparse.csr_matrix:
+    def _find_favourites(self, spent: sparse.csr_matrix) -> sparse.csr_matrix:
         rows, products = list_entries(spent)
         order = np.lexsort((products, -spent.data, self.category_[products], rows))
         rows, products = rows[order], products[order]
@@ -109,7 +109,7 @@ class CategoryPopularity(Recommender):
             shape=self.share_.shape,
         )
 
-    def _round_robin(self, popularity: np.ndarray, total: np.ndarray) -> np.ndarray:
+    def _take_turns(self, popularity: np.ndarray, total: np.ndarray) -> np.ndarray:
         """1 / position in the round-robin, NaN outside it; unavailable products take no turn."""
         known = self.known_
         scores = np.full(known.n_products, np.nan, dtype=np.float32)

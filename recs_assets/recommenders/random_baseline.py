@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
+from recs_assets.arrays import hash_strings
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 
@@ -35,8 +36,8 @@ class Random(Recommender):
     def fit(self, known: Known) -> Self:
         """Hash the ids; keeps `customer_hash_` and `product_hash_`, uint32."""
         self.known_ = known
-        self.customer_hash_ = _hash(known.customers["customer_id"], f"customer {self.seed}")
-        self.product_hash_ = _hash(known.products["product_id"], f"product {self.seed}")
+        self.customer_hash_ = _hash_ids(known.customers["customer_id"], f"customer {self.seed}")
+        self.product_hash_ = _hash_ids(known.products["product_id"], f"product {self.seed}")
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
@@ -49,9 +50,9 @@ class Random(Recommender):
         return (mixed >> np.uint32(8)).astype(np.float32) * np.float32(2**-24)
 
 
-def _hash(ids: pd.Series, salt: str) -> np.ndarray:
+def _hash_ids(ids: pd.Series, salt: str) -> np.ndarray:
     """uint32 per id, the same on every machine (SipHash, as pandas hashes objects)."""
     if len(ids) == 0:
         return np.empty(0, dtype=np.uint32)
     salted = (salt + "\x1f" + ids.astype(str)).to_numpy(dtype=object)
-    return (pd.util.hash_array(salted, categorize=False) >> np.uint64(32)).astype(np.uint32)
+    return (hash_strings(salted) >> np.uint64(32)).astype(np.uint32)

@@ -11,7 +11,7 @@ from recs_assets.arrays import encode_pairs, is_stored
 from recs_assets.known.interactions import EVENT_TYPES, Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.because import find_strongest
-from recs_assets.recommenders.item_knn import keep_strongest, similar_products
+from recs_assets.recommenders.item_knn import find_similar_products, keep_strongest
 
 # How much one event says about intent, before decay.
 INTENT = {"view": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 3.0}
@@ -20,8 +20,8 @@ INTENT = {"view": 1.0, "add_to_wishlist": 2.0, "add_to_cart": 3.0}
 class RecentlyViewed(Recommender):
     """What the customer viewed, wished for or put in the cart lately, and its item neighbours.
 
-    seed(customer, i) = sum over her views, wishes and carts of i within `days` of intent (view 1,
-    wish 2, cart 3) * 0.5 ** (age / half_life_days), 0 where she bought i on or after the day of the
+    seed(customer, i) = sum over the customer's views, wishes and carts of i within `days` of intent (view 1,
+    wish 2, cart 3) * 0.5 ** (age / half_life_days), 0 where they bought i on or after the day of the
     last of them: that wish is met.
 
     score(customer, p) = sum over i of seed(customer, i) * similarity(i, p), similarity the cosine of
@@ -67,12 +67,12 @@ class RecentlyViewed(Recommender):
         """Learn; keeps `seeds_` csr float32[n_customers, n_products] and `similarity_` csr
         float32[n_products, n_products] (row: a seed's neighbours; empty for what nobody looked at)."""
         self.known_ = known
-        self.seeds_ = keep_strongest(self._seeds(known), self.max_seeds)
+        self.seeds_ = keep_strongest(self._weigh_seeds(known), self.max_seeds)
         looked_at = np.bincount(self.seeds_.indices, minlength=known.n_products) > 0
         if not looked_at.any():
             self.similarity_ = sparse.csr_matrix((known.n_products,) * 2, dtype=np.float32)
             return self
-        similarity = similar_products(
+        similarity = find_similar_products(
             keep_strongest(known.signal(), self.max_history), self.neighbours, "cosine", threads=self.threads
         )
         # The cosine of a product with itself is 1, also where rounding or a missing signal says less.
@@ -83,7 +83,7 @@ class RecentlyViewed(Recommender):
         self.similarity_ = similarity
         return self
 
-    def _seeds(self, known: Known) -> sparse.csr_matrix:
+    def _weigh_seeds(self, known: Known) -> sparse.csr_matrix:
         events, shape = known.events, (known.n_customers, known.n_products)
         intent = np.array([INTENT.get(name, 0.0) for name in EVENT_TYPES], dtype=np.float32)[events.kind]
         recent = (intent > 0) & (events.day >= known.anchor_day - self.days)
@@ -104,5 +104,5 @@ class RecentlyViewed(Recommender):
         return self.seeds_[customers] @ self.similarity_
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
-        """The product she looked at (not necessarily bought) that contributed most."""
+        """The product they looked at (not necessarily bought) that contributed most."""
         return find_strongest(self.seeds_, self.similarity_.T.tocsr(), customers, products)

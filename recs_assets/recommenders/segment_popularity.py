@@ -23,7 +23,7 @@ class SegmentPopularity(Recommender):
     time-decayed purchase days in the customer's group and share(p) the product's share of all of
     them: the posterior mean of a Dirichlet prior centred on the whole shop (Gelman et al. 2013, *Bayesian
     Data Analysis*, section 3.4), so that a group of three customers is nearly the whole shop and one of
-    ten thousand is itself. A customer's own purchases count in her group like anybody's. Traits that the shop does
+    ten thousand is itself. A customer's own purchases count in their group like anybody's. Traits that the shop does
     not fill are one value for all.
 
     Memory is groups x products; at most `max_groups` groups are kept, the others are the whole shop.
@@ -48,7 +48,7 @@ class SegmentPopularity(Recommender):
         """Count; keeps `group_` int64[n_customers] (0: the whole shop) and `share_`
         float32[groups, n_products], NaN for products nobody bought."""
         self.known_ = known
-        group = groups_of(known)
+        group = number_groups(known)
         spent = known.frequency(self.half_life_days).astype(np.float64)
         weight = np.bincount(
             group, weights=np.asarray(spent.sum(axis=1)).ravel(), minlength=group.max(initial=0) + 1
@@ -74,7 +74,7 @@ class SegmentPopularity(Recommender):
         return self.share_[self.group_[customers]]
 
 
-def groups_of(known: Known) -> np.ndarray:
+def number_groups(known: Known) -> np.ndarray:
     """int64[n_customers]: number of the customer's combination of traits and age band."""
     customers = known.customers
     keys = pd.DataFrame(index=pd.RangeIndex(len(customers)))

@@ -54,7 +54,7 @@ class Shape:
         """Share of the possible pairs of customer and product that were bought, 0 to 1."""
         return self.pairs / (self.customers * self.products) if self.pairs else 0.0
 
-    def unlike(self, other: Shape) -> str | None:
+    def explain_difference(self, other: Shape) -> str | None:
         """What tells another shop, or this one at another time, apart; None where settings carry over."""
         if not 0.5 <= (other.density or 1e-9) / (self.density or 1e-9) <= 2:
             return f"the density was {self.density:.2g} and is {other.density:.2g}"
@@ -63,7 +63,7 @@ class Shape:
         return None
 
 
-def settings_for(shape: Shape) -> Parameters:
+def choose_settings(shape: Shape) -> Parameters:
     """The settings of a shop for which nobody has searched any.
 
     A shop that lives on repeats, or that has sold too little to tell, keeps the defaults. Where hardly

@@ -10,7 +10,6 @@ from scipy import sparse
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.because import find_strongest
-from recs_assets.recommenders.ease import recency
 from recs_assets.recommenders.item_knn import keep_strongest
 
 # Multiply-adds of one block of the transition product; its result holds at most that many (240 MB).
@@ -73,7 +72,7 @@ class Transition(Recommender):
         """Count; keeps `transitions_` csr float32[n_products, n_products] (row a: p(b after a))
         and `recency_` csr float32[n_customers, n_products]."""
         self.known_ = known
-        self.recency_ = recency(known, self.memory_days)
+        self.recency_ = known.recency(self.memory_days)
         before, after, age = self._consecutive(known)
         self.transitions_ = self._count(before, after, np.power(0.5, age / self.half_life_days))
         return self

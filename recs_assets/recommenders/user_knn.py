@@ -60,28 +60,28 @@ class UserKNN(Recommender):
         float32[n_customers, n_customers] (row: the neighbours' weights, sum 1)."""
         self.known_ = known
         self.frequency_ = known.frequency(self.half_life_days)
-        self.similar_ = self._similar(self.frequency_)
+        self.similar_ = self._find_similar(self.frequency_)
         return self
 
-    def _similar(self, frequency: sparse.csr_matrix) -> sparse.csr_matrix:
+    def _find_similar(self, frequency: sparse.csr_matrix) -> sparse.csr_matrix:
         buyers = np.bincount(frequency.indices, minlength=frequency.shape[1])
         order = np.argsort(buyers, kind="stable")
         affordable = np.cumsum(buyers[order].astype(np.float64) ** 2) <= self.max_work
-        telling = frequency[:, np.sort(order[affordable & (buyers[order] > 1)])].tocsr()
-        telling.eliminate_zeros()
-        active = np.flatnonzero(np.diff(telling.indptr))
+        informative = frequency[:, np.sort(order[affordable & (buyers[order] > 1)])].tocsr()
+        informative.eliminate_zeros()
+        active = np.flatnonzero(np.diff(informative.indptr))
         shape = (frequency.shape[0],) * 2
         if len(active) == 0:
             return sparse.csr_matrix(shape, dtype=np.float32)
         from implicit.nearest_neighbours import ItemItemRecommender, normalize
 
-        # implicit finds the nearest columns; here customers are the columns. One more, for herself.
+        # implicit finds the nearest columns; here customers are the columns. One more, because everybody is nearest to themselves.
         model = ItemItemRecommender(K=min(self.neighbours + 1, len(active)), num_threads=self.threads)
-        model.fit(normalize(telling[active].astype(np.float64)).T.tocsr(), show_progress=False)
-        found = model.similarity.tocoo()
-        other = (found.row != found.col) & (found.data > 0)
+        model.fit(normalize(informative[active].astype(np.float64)).T.tocsr(), show_progress=False)
+        nearest = sparse.coo_matrix(model.similarity)
+        other = (nearest.row != nearest.col) & (nearest.data > 0)
         similar = sparse.csr_matrix(
-            (found.data[other], (active[found.row[other]], active[found.col[other]])), shape=shape
+            (nearest.data[other], (active[nearest.row[other]], active[nearest.col[other]])), shape=shape
         )
         similar.sort_indices()
         total = np.asarray(similar.sum(axis=1)).ravel()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recs_assets.evaluation.tuning import Search
 from recs_assets.files import write_whole
-from recs_assets.recommenders.shape import Parameters, Shape, settings_for
+from recs_assets.recommenders.shape import Parameters, Shape, choose_settings
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
 
@@ -47,12 +47,12 @@ def choose_parameters(week: Week) -> ParameterChoice:
     by_rule = f"settings by rule: density {shape.density:.2g}, repeat share {shape.repeat_share:.2f}"
     search = _find_newest_search(week.warehouse, min(week.test_anchors))
     if search is None:
-        return ParameterChoice(settings_for(shape), by_rule)
-    if unlike := search.shape.unlike(shape):
+        return ParameterChoice(choose_settings(shape), by_rule)
+    if difference := search.shape.explain_difference(shape):
         return ParameterChoice(
-            settings_for(shape),
+            choose_settings(shape),
             by_rule,
-            f"the search of {search.anchor} is not used: {unlike}; run the job `research` again",
+            f"the search of {search.anchor} is not used: {difference}; run the job `research` again",
         )
     write_whole(search_path(week), search.to_json())
     return ParameterChoice(search.parameters, f"settings by the search of {search.anchor}")

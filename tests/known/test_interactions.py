@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from recs_assets.recommenders.association import AssociationRules
-from recs_assets.recommenders.new_arrivals import first_sold
 
 
 def test_history_counts_distinct_days(shop):
@@ -126,7 +125,7 @@ def test_guests_count_for_products_and_baskets_and_for_nobody(build_known):
     # Half for each order of 28 days ago, a quarter for the one of 56.
     assert popularity[[1, 2, 4]].tolist() == [1.5, 1.0, 0.25]
     assert np.isnan(popularity[[0, 3, 5, 6, 7]]).all()
-    assert (known.anchor_day - first_sold(known)[[1, 2, 4]]).tolist() == [28, 28, 56]
+    assert (known.anchor_day - known.first_sold[[1, 2, 4]]).tolist() == [28, 28, 56]
     assert known.history.toarray().sum(axis=0).tolist() == [0, 1, 1, 0, 0, 0, 0, 0]
     assert known.order_counts.tolist() == [1, 0, 0, 0, 0, 0]
     rules = AssociationRules(min_baskets=2).fit(known).pair_rules()

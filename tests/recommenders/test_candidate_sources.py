@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recs_assets.recommenders.ease import EASE, ease_weights
+from recs_assets.recommenders.ease import EASE, learn_weights
 from recs_assets.recommenders.graph_filter import GraphFilter
-from recs_assets.recommenders.new_arrivals import NewArrivals, arrived, first_sold
+from recs_assets.recommenders.new_arrivals import NewArrivals, mark_new
 from recs_assets.recommenders.recently_viewed import RecentlyViewed
-from recs_assets.recommenders.segment_popularity import SegmentPopularity, groups_of
+from recs_assets.recommenders.segment_popularity import SegmentPopularity, number_groups
 from recs_assets.recommenders.transition import Transition
 
 P1, P2, P3, P4, P5, P6, P7, P8 = range(8)
@@ -82,7 +82,7 @@ def brute_ease(binary, regularization):
 def test_ease_weights_of_two_products(build_known):
     # p1 and p2 by c1, p1 by c2: X'X + 1 = [[3, 1], [1, 2]], its inverse [[2, -1], [-1, 3]] / 5.
     known = build_known([("o1", "c1", 3, ["p1", "p2"]), ("o2", "c2", 3, ["p1"])])
-    weights = ease_weights(known.history[:, :2], 1.0)
+    weights = learn_weights(known.history[:, :2], 1.0)
     np.testing.assert_allclose(weights, [[0, 1 / 3], [1 / 2, 0]], rtol=1e-6)
 
 
@@ -195,15 +195,15 @@ LATE = [
 
 def test_first_sold_and_arrived(build_known):
     known = build_known(LATE)
-    age = [known.anchor_day - day if day >= 0 else None for day in first_sold(known).tolist()]
+    age = [known.anchor_day - day if day >= 0 else None for day in known.first_sold.tolist()]
     assert age == [100, 100, 40, None, 10, None, None, 20]
-    assert np.flatnonzero(arrived(known, 4)).tolist() == [P5, P8]
-    assert np.flatnonzero(arrived(known, 6)).tolist() == [P3, P5, P8]
+    assert np.flatnonzero(mark_new(known, 4)).tolist() == [P5, P8]
+    assert np.flatnonzero(mark_new(known, 6)).tolist() == [P3, P5, P8]
 
 
 def test_a_young_log_has_no_arrivals(build_known):
     known = build_known(LATE[2:])  # 20 days old: anything first sold since may be years old
-    assert not arrived(known, 4).any()
+    assert not mark_new(known, 4).any()
     assert len(NewArrivals(weeks=4).fit(known).recommend(everybody(known), 5)) == 0
 
 
@@ -215,7 +215,7 @@ def test_start_of_sale_counts_where_known(build_known):
     start[P1] = pd.Timestamp(known.as_of) - pd.Timedelta(days=5)  # but sold 100 days ago
     start[P5] = pd.Timestamp(known.as_of) - pd.Timedelta(days=300)  # sold late, but on sale for long
     dated = dataclasses.replace(known, products=known.products.assign(start_at=start))
-    assert np.flatnonzero(arrived(dated, 4)).tolist() == [P4, P8]
+    assert np.flatnonzero(mark_new(dated, 4)).tolist() == [P4, P8]
 
 
 def test_new_arrivals_come_by_likeness(build_known):
@@ -317,7 +317,7 @@ def test_groups_are_traits_and_age_of_account(build_known):
         segment=["new", "new", "old", "new", None, "new"],
         joined_at=[*(day - pd.Timedelta(days=days) for days in (3, 27, 3, 28, 3)), pd.NaT],
     )
-    groups = groups_of(known)
+    groups = number_groups(known)
     assert groups[0] == groups[1]
     assert len(set(groups.tolist())) == 5
 

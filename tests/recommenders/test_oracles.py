@@ -496,7 +496,7 @@ def test_lightfm_progress_and_bounded_pairs(random_shop):
     assert seen == []
     model.fit(random_shop)
     assert seen == [0.5, 1.0]
-    taught = model._pairs(random_shop)
+    taught = model._select_pairs(random_shop)
     assert taught.nnz <= 100
     assert np.diff(taught.indptr).max() == 2  # 38 customers with history, two strongest pairs each
 

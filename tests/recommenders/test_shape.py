@@ -1,7 +1,7 @@
 import pytest
 
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.shape import Shape, settings_for
+from recs_assets.recommenders.shape import Shape, choose_settings
 
 ONCE = {
     "als": {"alpha": 40, "regularization": 100, "factors": 128},
@@ -52,11 +52,11 @@ def test_shape_by_hand(shop):
     ],
 )
 def test_settings_of_a_shop_without_a_search(customers, products, pairs, repeat_share, expected):
-    assert settings_for(Shape(customers, products, pairs, repeat_share)) == expected
+    assert choose_settings(Shape(customers, products, pairs, repeat_share)) == expected
 
 
 def test_every_setting_is_one_of_its_recommender():
-    sparse = settings_for(Shape(30_000, 40_000, 800_000, 0.0))
+    sparse = choose_settings(Shape(30_000, 40_000, 800_000, 0.0))
     for name, parameters in sparse.items():
         model = REGISTRY[name].make(0, 200, 1).set_params(**parameters)
         assert {key: getattr(model, key) for key in parameters} == parameters

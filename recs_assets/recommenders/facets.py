@@ -7,7 +7,7 @@ import pandas as pd
 from scipy import sparse
 
 
-def one_hot(labels: pd.Series) -> sparse.csr_matrix:
+def encode_one_hot(labels: pd.Series) -> sparse.csr_matrix:
     """float32 csr[len(labels), distinct labels] of ones; missing and empty labels are empty rows."""
     text = labels.astype("string").str.strip().str.lower().fillna("").to_numpy(dtype=object)
     values, codes = np.unique(text.astype(str), return_inverse=True)
@@ -18,7 +18,7 @@ def one_hot(labels: pd.Series) -> sparse.csr_matrix:
     return matrix[:, values != ""] if len(values) else matrix
 
 
-def price_band(price: pd.Series) -> pd.Series:
+def band_prices(price: pd.Series) -> pd.Series:
     """Band of prices that differ by less than a factor of two: "band 3" for 8 to 16; missing stays.
 
     Powers of two, because the step from 1 to 2 matters as much to a shopper as from 100 to 200,
