@@ -27,7 +27,7 @@ from recs_assets.rules.pipeline import Selection, select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.rehearsal import rehearsed
 from recs_assets.settings import Settings
-from recs_assets.training import answered, prepared
+from recs_assets.training import answer_task, prepare_query
 from recs_assets.training.plans import window_days
 from recs_assets.week.week import Week
 
@@ -44,8 +44,8 @@ def email_at(
     """One week, or its test anchor: a row per list (hits, MAP@12), the price tags on the true future, and MAP@12 by customer id."""
     shop = Deployment.from_settings(Settings(home=home))
     week, campaign = Week(shop, shop.warehouse(), as_of), shop.campaigns.campaigns[name]
-    found, task = prepared(campaign.target, week, campaign.view)
-    email = _Email(campaign, week, found, task, answered(found, task, DEPTH), DEPTH)
+    found, task = prepare_query(campaign.target, week, campaign.view)
+    email = _Email(campaign, week, found, task, answer_task(found, task, DEPTH), DEPTH)
     anchor, rules = found.test if at_test else as_of, campaign.rule_set
     known = week.known(anchor)
     with week.build.read() as connection:

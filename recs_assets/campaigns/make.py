@@ -57,9 +57,10 @@ from recs_assets.rules.review import unknown_names as unknown_rule_names
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError, RecsError
 from recs_assets.shop import Shop
-from recs_assets.training import Plan, Prediction, answered, prepared, unknown_names
+from recs_assets.training import Plan, Prediction, answer_task, list_unknown_names, prepare_query
 from recs_assets.training.plans import midnight, window_days
-from recs_assets.training.tasks import Products, Task
+from recs_assets.training.products import Products
+from recs_assets.training.tasks import Task
 from recs_assets.week.blocks import blocks
 from recs_assets.week.week import Week
 
@@ -329,8 +330,8 @@ def make(
     depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
     found, task, predicted, problem = None, None, None, ""
     try:
-        found, task = prepared(campaign.target, week, campaign.view)
-        predicted = answered(found, task, depth, say)
+        found, task = prepare_query(campaign.target, week, campaign.view)
+        predicted = answer_task(found, task, depth, say)
     except QueryError as error:
         problem = error.sentence
         say(f"The query cannot be answered: {problem}")
@@ -341,7 +342,7 @@ def make(
         "note": "" if found is None else found.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),
-        "problems": unknown_names(campaign.target, week),
+        "problems": list_unknown_names(campaign.target, week),
     }
     check_send_time(campaign, week.shop, week.as_of, None if found is None else found.query)
     if not campaign.lists_products or task is None:

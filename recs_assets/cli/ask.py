@@ -66,11 +66,11 @@ def answer_query(parsed: argparse.Namespace) -> int:
 
     if parsed.output is not None:
         check_output(parsed.output)
-    query, week = training.opened(parsed.text, parsed.as_of)
-    for sentence in training.unknown_names(query, week):
+    query, week = training.open_query(parsed.text, parsed.as_of)
+    for sentence in training.list_unknown_names(query, week):
         print(f"Warning: {sentence}", file=sys.stderr)
     if parsed.explain:
-        print(training.explained(query, week, parsed.view), end="")
+        print(training.explain_query(query, week, parsed.view), end="")
         return 0
     found = training.answer(
         query, week, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)

@@ -15,7 +15,7 @@ from recs_assets.training.ranker import (
     find_last_good,
     keep_last_good,
     list_week,
-    refit_ranker,
+    publish_ranker,
     train_ranker,
 )
 from recs_assets.week.week import SOURCES
@@ -65,7 +65,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
                 list_week(week, last.ranker)
                 metadata |= {"kept_from": origin, **numbers({"sha256": digest})}
             return dg.MaterializeResult(metadata=metadata)
-        final, digest = refit_ranker(week, tested)
+        final, digest = publish_ranker(week, tested)
         facts = tested.facts
         gains = final.importance().head(15)
         picture = reliability_plot(tested.probability, tested.label)

@@ -18,9 +18,12 @@ from recs_assets.files import write_whole
 from recs_assets.ranking.ranker import Ranker, RankerConfig
 from recs_assets.shop import RANKER
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import Anchor, join_lessons
+from recs_assets.training.products import Products
+from recs_assets.training.ranker import week_query
+from recs_assets.training.train import load_lessons
+from recs_assets.week.lessons import join_lessons
 from recs_assets.week.parameters import choose_parameters, search_path
-from recs_assets.week.week import Week, make_recommender
+from recs_assets.week.week import make_recommender
 
 RESEARCH = "research"
 
@@ -55,16 +58,19 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         week, settings = deployment.week(warehouse, context), deployment.settings
-        judge, lessons = _material(week)
-        whole = judge.lesson(None)
-        true = truths(judge.truth, judge.known.history)["all"]
-        some = with_purchases(true, np.arange(judge.known.n_customers))
+        anchors = week.shop.train_anchors(week.test_anchors[0])
+        # Fitted on the earlier training anchors, judged at the latest one.
+        lessons = load_lessons(Products(week, week.as_of, week_query(week), "all"), anchors, context.log.info)
+        known = week.known(anchors[0])
+        kept = lessons.kept
+        true = truths(week.truth(anchors[0]), known.history)["all"]
+        some = with_purchases(true, np.arange(known.n_customers))
 
         def value(trees: dict[str, float]) -> float:
             model = Ranker(with_trees(trees), settings.seed, settings.threads).fit(
-                **join_lessons(lessons), valid=(whole.frame, whole.label, whole.group)
+                **join_lessons(lessons.earlier), valid=(kept.frame, kept.label, kept.group)
             )
-            lists = judge.candidates.ranked(model.score(whole.frame), 12)
+            lists = lessons.sheet.candidates.ranked(model.score(kept.frame), 12)
             return float(metrics.per_customer(lists, true, some, (12,))["map", 12].mean())
 
         def trial(study: optuna.Trial) -> float:
@@ -163,14 +169,6 @@ def recommender_search_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return recommender_search
-
-
-def _material(week: Week) -> tuple[Anchor, list]:
-    """The latest training anchor, which judges, and the lessons of the earlier ones."""
-    kept, *earlier = week.shop.train_anchors(week.test_anchors[0])
-    rows = RANKER.training_rows // (1 + len(earlier))
-    judge = Anchor(week, kept)
-    return judge, [Anchor(week, anchor).lesson(rows) for anchor in earlier]
 
 
 def with_trees(trees: dict[str, float]) -> RankerConfig:

@@ -21,27 +21,18 @@ else is learned at weekly anchors as far back as the log reaches. A label window
 Arrays in and frames out; SQL comes from `campaigns.compiler` and is run by the warehouse.
 """
 
-from recs_assets.training.answers import (
-    Prediction,
-    answer,
-    answered,
-    explained,
-    opened,
-    predict,
-    prepared,
-    unknown_names,
-)
-from recs_assets.training.plans import Plan, plan
+from recs_assets.training.answers import Prediction, answer, answer_task, open_query, predict
+from recs_assets.training.plans import Plan
+from recs_assets.training.prepare import explain_query, list_unknown_names, prepare_query
 
 __all__ = [
     "Plan",
     "Prediction",
     "answer",
-    "answered",
-    "explained",
-    "opened",
-    "plan",
+    "answer_task",
+    "explain_query",
+    "list_unknown_names",
+    "open_query",
     "predict",
-    "prepared",
-    "unknown_names",
+    "prepare_query",
 ]

@@ -2,7 +2,7 @@
 
 `weeks/<week>/models/queries/<name>/` holds `outcome.json` (sealed) and, for trees, LightGBM's text, whose sha256 the
 description has. The name is a digest of all that the outcome depends on, so what was learned by another version,
-with other settings or from another build is not found. Nothing in it is executed, and no id of a customer is in it.
+with other settings or from another build is not plan. Nothing in it is executed, and no id of a customer is in it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from recs_assets.schema import ArtefactError
 from recs_assets.shop import RANKER
 from recs_assets.training.models import Learned, Linear, Mean, Trees
 from recs_assets.training.plans import Plan
-from recs_assets.training.tasks import Products, Task, Values
+from recs_assets.training.products import Products
+from recs_assets.training.tasks import Task
+from recs_assets.training.values import Values
 
 FORMAT = 1
 # Outcomes of one week; the least recently written goes first.
@@ -53,7 +55,7 @@ class Outcome:
     by_value: pd.DataFrame | None = None
 
 
-def place_of(found: Plan, task: Task) -> Path:
+def find_place(plan: Plan, task: Task) -> Path:
     """The folder for what is learned of a query, whoever is asked for.
 
     Files count by size and time: to read them all would take longer than many an answer.
@@ -65,16 +67,16 @@ def place_of(found: Plan, task: Task) -> Path:
             *sorted((build.folder / "candidates").glob("*.parquet")),
             build.folder / "models" / "ranker" / "ranker.json",
         ]
-    learnt = replace(task.learnt, as_of=None)
+    learned = replace(task.wide_query, as_of=None)
     if isinstance(task, Values):  # learned and tested on all values, however many are shown
-        learnt = replace(learnt, mode="classify", top=None)
+        learned = replace(learned, mode="classify", top=None)
     states = [(path.name, path.stat()) for path in files if path.exists()]
     depends = {
         "format": FORMAT,
         "version": __version__,
-        "query": str(learnt),
+        "query": str(learned),
         "view": task.view,
-        "anchors": [str(anchor) for anchor in (found.as_of, found.test, *found.train, "again", *found.again)],
+        "anchors": [str(anchor) for anchor in (plan.as_of, plan.test, *plan.train, "again", *plan.again)],
         "build": [str(build.week), *([name, state.st_size, state.st_mtime_ns] for name, state in states)],
         "features": list(task.names),
         "settings": [settings.seed, settings.evaluation_customers, settings.candidates],
@@ -88,7 +90,7 @@ def write(folder: Path, outcome: Outcome, weekly: Ranker | None = None) -> None:
     """Keep an outcome; the oldest beyond `MOST_KEPT` are deleted.
 
     Args:
-        folder: of `place_of`.
+        folder: of `find_place`.
         outcome: what is kept.
         weekly: the week's own ranker, of which no copy is kept.
 
@@ -142,7 +144,7 @@ def read(folder: Path, threads: int, weekly: Ranker | None = None) -> Outcome | 
     """What was kept; None where nothing is.
 
     Args:
-        folder: of `place_of`.
+        folder: of `find_place`.
         threads: of LightGBM.
         weekly: the week's own ranker, which is kept with the week.
 
@@ -213,5 +215,5 @@ def _written(table: pd.DataFrame) -> list[list[Any]]:
 
 
 def _read(columns: list[list[Any]]) -> pd.DataFrame:
-    found = pd.DataFrame({name: values for name, _, values in columns})
-    return found.astype({name: kind for name, kind, _ in columns})
+    table = pd.DataFrame({name: values for name, _, values in columns})
+    return table.astype({name: kind for name, kind, _ in columns})

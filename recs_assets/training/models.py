@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from recs_assets.ranking.calibration import Calibrator, calibrate, fit_beta
 from recs_assets.ranking.ranker import LEAVES, Ranker, threads_for
 from recs_assets.shop import RANKER
 from recs_assets.week.lessons import Lesson, join_lessons
+
+if TYPE_CHECKING:
+    from recs_assets.settings import Settings
+    from recs_assets.training.train import Lessons
 
 Objective = Literal["binary", "tweedie", "regression"]
 # Of the ridge, per row of standardised features.
@@ -51,27 +55,36 @@ class Learned:
         return 1 / (self.calibrated_on + 2)
 
 
-def learn_ranking(lessons: list[Lesson], kept: Lesson, seed: int, threads: int) -> Learned:
-    """The weekly ranker and its calibration on the query's candidates.
+def fit_ranker(lessons: Lessons, settings: Settings) -> Ranker:
+    """The ranker's trees, stopped at the kept anchor.
 
-    Args:
-        lessons: what is fitted on.
-        kept: all rows of a later anchor: stops and calibrates.
-        seed: of LightGBM.
-        threads: of LightGBM.
+    Raises:
+        ValueError: from `Ranker.fit`: all labels are equal.
+    """
+    kept = lessons.kept
+    return Ranker(RANKER, settings.seed, settings.threads).fit(
+        **join_lessons(lessons.earlier), valid=(kept.frame, kept.label, kept.group)
+    )
+
+
+def refit_ranker(model: Ranker, lessons: Sequence[Lesson], settings: Settings) -> Ranker:
+    """As many trees on as many features, on these lessons."""
+    return Ranker(RANKER, settings.seed, settings.threads).fit(
+        **join_lessons(lessons), rounds=max(1, model.rounds_), used=model.used_
+    )
+
+
+def learn_ranking(lessons: Lessons, settings: Settings) -> Learned:
+    """The weekly ranker and its calibration on the query's candidates.
 
     Raises:
         ValueError: from `Ranker.fit` and `calibrate`: all labels are equal.
     """
-    model = Ranker(RANKER, seed, threads).fit(
-        **join_lessons(lessons), valid=(kept.frame, kept.label, kept.group)
-    )
+    model, kept = fit_ranker(lessons, settings), lessons.kept
     calibrator, _ = calibrate(model.score(kept.frame), kept.label, kept.group)
 
     def refit(more: list[Lesson]) -> Learned:
-        again = Ranker(RANKER, seed, threads).fit(
-            **join_lessons(more), rounds=max(1, model.rounds_), used=model.used_
-        )
+        again = refit_ranker(model, more, settings)
         return Learned(again, calibrator, again.used_, refit)
 
     return Learned(model, calibrator, model.used_, refit)

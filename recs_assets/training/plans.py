@@ -48,7 +48,9 @@ class Plan:
     again: tuple[date, ...] = ()
 
 
-def plan(query: Query, as_of: date, anchors: Sequence[date], train_anchors: int, horizon_days: int) -> Plan:
+def plan_at(
+    query: Query, as_of: date, anchors: Sequence[date], train_anchors: int, horizon_days: int
+) -> Plan:
     """The latest anchors whose label windows are over in time.
 
     A target up to a tenth longer than the week's own label window is cut to it (30 days where
@@ -75,7 +77,7 @@ def plan(query: Query, as_of: date, anchors: Sequence[date], train_anchors: int,
     days = math.ceil(window_days(query, as_of))
     at = operands(query.target)[0].window.at
     if horizon_days < days <= horizon_days / LEAST_KEPT:
-        cut = plan(_cut(query, horizon_days), as_of, anchors, train_anchors, horizon_days)
+        cut = plan_at(_cut(query, horizon_days), as_of, anchors, train_anchors, horizon_days)
         note = f"Labels cover the first {horizon_days} of the {days} days: the anchors of the week are laid out for that."
         return replace(cut, note=note)
     longer = math.ceil(days / 7) * 7
@@ -87,7 +89,7 @@ def plan(query: Query, as_of: date, anchors: Sequence[date], train_anchors: int,
     )
 
 
-def weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
+def plan_weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
     """Weekly anchors, as far as the log reaches, for targets whose features can be worked out at any date.
 
     Args:

@@ -15,15 +15,21 @@ import pandas as pd
 from recs_assets.evaluation import gates
 from recs_assets.evaluation.gates import Verdict
 from recs_assets.evaluation.promotion import customer_values
+from recs_assets.queries.parser import parse
+from recs_assets.queries.syntax import Query
+from recs_assets.queries.validation import validate
 from recs_assets.ranking.calibration import Calibrator, brier, calibrate, expected_calibration_error
 from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import strata_of
 from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError
-from recs_assets.shop import RANKER
+from recs_assets.training.models import fit_ranker, refit_ranker
+from recs_assets.training.products import Products
+from recs_assets.training.tasks import Sheet
+from recs_assets.training.train import load_lessons, score_and_sample
 from recs_assets.week.blocks import blocks, map_in_order
-from recs_assets.week.lessons import Anchor, Lesson, join_lessons
+from recs_assets.week.lessons import Lesson
 from recs_assets.week.ranked import (
     WITHOUT_OFFERS,
     lacks_offers,
@@ -31,7 +37,7 @@ from recs_assets.week.ranked import (
     score_candidates,
     write_ranked,
 )
-from recs_assets.week.week import NAMES, Week
+from recs_assets.week.week import Week
 
 BEFORE_REFIT = "ranker_before_refit"  # the model as it was tested, which a later week's gate compares with
 MAP_AT = 12
@@ -111,7 +117,7 @@ class RankerTest:
         facts: for its file.
         lessons: of all its anchors, the test's last.
         probability: float64[candidates] at the anchor.
-        label: int8[candidates].
+        label: float64[candidates].
     """
 
     model: Ranker
@@ -123,51 +129,61 @@ class RankerTest:
     label: np.ndarray | None = None
 
 
+def week_query(week: Week) -> Query:
+    """What the weekly ranker answers: which products does each customer buy within the horizon?"""
+    days = week.shop.horizon_days
+    return validate(
+        parse(
+            f"PREDICT LIST_DISTINCT(order_lines.product_id, 0, {days}, days) RANK TOP {MAP_AT} "
+            "FOR EACH customers.customer_id"
+        )
+    )
+
+
 def train_ranker(week: Week, test: date, last: LastGood, say: Callable[[str], None]) -> RankerTest | None:
     """Train before the test anchor, judge, and write the lists of the ranker that stays; None without
     any purchase."""
     settings, anchors = week.settings, week.shop.train_anchors(test)
-    started = time.monotonic()
-    rows = RANKER.training_rows // len(anchors)
-    kept, *earlier = (Anchor(week, anchor) for anchor in anchors)
-    if not (any(anchor.label.any() for anchor in earlier) and kept.label.any()):
-        return None
+    task = Products(week, week.as_of, week_query(week), "all")
     # One fold is the week's: what is tested is what will be published, so its calendar decides. A
     # backtest publishes nothing: each fold does with the calendar that its test anchor had.
-    weekly = settings.backtest_folds == 1
-    without = lacks_offers(week, week.as_of if weekly else test, [test, *anchors] if weekly else anchors)
-    names, calendar = (WITHOUT_OFFERS, CALENDAR_SHORT) if without else (NAMES, "used")
-    lessons, whole = [anchor.lesson(rows).only(names) for anchor in earlier], kept.lesson(None).only(names)
+    weekly, calendar = settings.backtest_folds == 1, "used"
+    if lacks_offers(week, week.as_of if weekly else test, [test, *anchors] if weekly else anchors):
+        task.names, calendar = WITHOUT_OFFERS, CALENDAR_SHORT
+    started = time.monotonic()
+    lessons = load_lessons(task, anchors, say)
+    if not (any(lesson.label.any() for lesson in lessons.earlier) and lessons.kept.label.any()):
+        return None
     say(f"The frames at {', '.join(map(str, anchors))} took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
-    model = Ranker(RANKER, settings.seed, settings.threads).fit(
-        **join_lessons(lessons), valid=(whole.frame, whole.label, whole.group)
-    )
+    model = fit_ranker(lessons, settings)
     say(f"{model.rounds_} trees took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
-    raw = model.score(whole.frame)
-    tested = Anchor(week, test)
-    scores, lesson = tested.score_and_sample(model, rows)
-    verdicts = _judge(tested, raw, scores, last)
+    kept_sheet, kept = lessons.sheet, lessons.kept
+    kept_scores = model.score(kept.frame)
+    sheet = task.label_sheet(test)
+    scores, tested = score_and_sample(task, model.score, sheet, test, len(anchors))
+    before = last.comparable(test)
+    verdicts = _judge(week, test, sheet, kept_scores, scores, last, before)
     if refused := [verdict.sentence for verdict in verdicts if verdict.blocks]:
         # What the refitted one scores here it has partly learned: its figures would be no test.
-        if (before := last.comparable(test)) is not None:
-            for anchor in (kept, tested):
-                _write_lists(anchor, _score(anchor, before))
+        if before is not None:
+            for anchor, rows in ((anchors[0], kept_sheet), (test, sheet)):
+                _write_lists(week, anchor, rows, _score(week, anchor, rows, before))
         return RankerTest(model, verdicts, " ".join(refused))
-    _write_lists(kept, raw)
-    _write_lists(tested, scores)
+    _write_lists(week, anchors[0], kept_sheet, kept_scores)
+    _write_lists(week, test, sheet, scores)
     strata = [
-        strata_of(anchor.known, anchor.candidates.customer, anchor.candidates.product)
-        for anchor in (kept, tested)
+        strata_of(week.known(anchor), rows.customer, rows.item)
+        for anchor, rows in ((anchors[0], kept_sheet), (test, sheet))
     ]
-    calibrator, quality = calibrate(raw, whole.label, whole.group, strata[0])
+    calibrator, quality = calibrate(kept_scores, kept.label, kept.group, strata[0])
     probability = calibrator.probability(scores, strata[1])
     # What is published is calibrated at both: the later anchor is nearer to the week, and neither was learned from.
     published, _ = calibrate(
-        np.concatenate([raw, scores]),
-        np.concatenate([whole.label, tested.label]),
-        np.concatenate([whole.group, tested.candidates.customer]),
+        np.concatenate([kept_scores, scores]),
+        np.concatenate([kept.label, sheet.label]),
+        np.concatenate([kept.group, sheet.customer]),
         np.concatenate(strata),
     )
     say(f"The test at {test} took {time.monotonic() - started:.1f} s.")
@@ -177,50 +193,53 @@ def train_ranker(week: Week, test: date, last: LastGood, say: Callable[[str], No
         "calibration_before_test": calibrator.to_json(),
         "quality": quality,
         "promotion_calendar": calendar,
-        "test_brier": brier(probability, tested.label),
-        "test_ece": expected_calibration_error(probability, tested.label),
+        "test_brier": brier(probability, sheet.label),
+        "test_ece": expected_calibration_error(probability, sheet.label),
         "test_forecast_purchases": float(probability.sum()),
-        "test_actual_purchases": int(tested.label.sum()),
+        "test_actual_purchases": int(sheet.label.sum()),
     }
-    again = whole.take(*kept.sample(rows))
-    return RankerTest(model, verdicts, None, facts, [*lessons, again, lesson], probability, tested.label)
+    learned_from = [*lessons.earlier, lessons.again, tested]
+    return RankerTest(model, verdicts, None, facts, learned_from, probability, sheet.label)
 
 
-def _judge(tested: Anchor, raw: np.ndarray, scores: np.ndarray, last: LastGood) -> list[Verdict]:
-    """The gates' verdicts on a new ranker: its scores (`raw` at the kept anchor), and the last one's test."""
-    week, candidates = tested.week, tested.candidates
+def _judge(
+    week: Week,
+    test: date,
+    sheet: Sheet,
+    kept_scores: np.ndarray,
+    scores: np.ndarray,
+    last: LastGood,
+    before: Ranker | None,
+) -> list[Verdict]:
+    """The gates' verdicts on a new ranker: its scores, and the last one's test (`before`)."""
     limits = week.shop.gates
-    finite = gates.finite(np.concatenate([raw, scores]), "ranker")
-    verdicts = [finite, *gates.spread(candidates.customer, candidates.product, scores, "ranker", limits)]
-    before = last.comparable(tested.anchor)
+    finite = gates.finite(np.concatenate([kept_scores, scores]), "ranker")
+    verdicts = [finite, *gates.spread(sheet.customer, sheet.item, scores, "ranker", limits)]
     if before is None:
-        why = (
-            last.why
-            or f"ranker: that of week {last.week} was tested after {tested.anchor} and has seen its days"
-        )
+        why = last.why or f"ranker: that of week {last.week} was tested after {test} and has seen its days"
         verdicts.append(gates.incomparable(why))
     elif not finite.passed:
         verdicts.append(gates.incomparable("ranker: scores that are not finite cannot be compared"))
     else:
+        candidates = sheet.candidates
         lists = {
             "new": candidates.ranked(scores, MAP_AT),
-            "old": candidates.ranked(_score(tested, before), MAP_AT),
+            "old": candidates.ranked(_score(week, test, sheet, before), MAP_AT),
         }
-        listed = week.listed_customers(tested.anchor)
-        values = customer_values(lists, tested.known, tested.truth, listed, k=MAP_AT)
+        listed = week.listed_customers(test)
+        values = customer_values(lists, week.known(test), week.truth(test), listed, k=MAP_AT)
         verdicts.append(gates.successor(values["new"], values["old"], last.week, limits, week.settings.seed))
     return gates.overrule(verdicts, week.settings.gate_override)
 
 
-def _score(tested: Anchor, ranker: Ranker) -> np.ndarray:
+def _score(week: Week, anchor: date, sheet: Sheet, ranker: Ranker) -> np.ndarray:
     """float64: another ranker's score of every candidate at the anchor."""
-    return score_candidates(tested.week, ranker, tested.anchor, tested.candidates)
+    return score_candidates(week, ranker, anchor, sheet.candidates)
 
 
-def _write_lists(anchor: Anchor, scores: np.ndarray) -> None:
+def _write_lists(week: Week, anchor: date, sheet: Sheet, scores: np.ndarray) -> None:
     """The ranker's lists at an earlier anchor."""
-    lists = rank_candidates(anchor.candidates, scores, anchor.week.settings.candidates)
-    write_ranked(anchor.week, anchor.anchor, [lists])
+    write_ranked(week, anchor, [rank_candidates(sheet.candidates, scores, week.settings.candidates)])
 
 
 def list_week(week: Week, ranker: Ranker) -> None:
@@ -236,15 +255,13 @@ def list_week(week: Week, ranker: Ranker) -> None:
     write_ranked(week, as_of, map_in_order(rank_block, blocks(week.known()), settings.threads))
 
 
-def refit_ranker(week: Week, tested: RankerTest) -> tuple[Ranker, str]:
+def publish_ranker(week: Week, tested: RankerTest) -> tuple[Ranker, str]:
     """Fit the tested ranker again with its test anchor, and write both and the week's lists.
 
     Returns:
         The ranker and the sha256 of its file.
     """
-    ranker = Ranker(RANKER, week.settings.seed, week.settings.threads).fit(
-        **join_lessons(tested.lessons), rounds=tested.model.rounds_, used=tested.model.used_
-    )
+    ranker = refit_ranker(tested.model, tested.lessons, week.settings)
     tested.model.save(week.model_path(BEFORE_REFIT), anchors=tested.facts["anchors"])
     digest = ranker.save(week.model_path("ranker"), **tested.facts)
     list_week(week, ranker)

@@ -237,11 +237,11 @@ def test_what_was_learned_answers_when_it_is_asked_again(here, query, capsys):
     assert LEARNED_BEFORE in capsys.readouterr().err
     expected = everybody[everybody["customer_id"].isin(some)].reset_index(drop=True)
     pd.testing.assert_frame_equal(recs_assets.predict(asked), expected, check_categorical=False)
-    found, task = training.prepared(*training.opened(asked, None))
-    assert cache.place_of(found, task).exists()
+    found, task = training.prepare_query(*training.open_query(asked, None))
+    assert cache.find_place(found, task).exists()
     build = here.build(WEEK).path
     os.utime(build, (build.stat().st_atime, build.stat().st_mtime + 1))
-    assert not cache.place_of(found, task).exists()
+    assert not cache.find_place(found, task).exists()
 
 
 def test_where_fewer_than_100_pass_the_where_everybody_is_learned_from(here, capsys, monkeypatch):
@@ -257,7 +257,7 @@ def test_where_fewer_than_100_pass_the_where_everybody_is_learned_from(here, cap
     assert customers.loc[found.index, "email_eligible"].all()
     assert len(found) < len(everybody)
     assert found.to_dict() == everybody[found.index].to_dict()
-    monkeypatch.setattr("recs_assets.training.tasks.LEAST_LEARNT", 5)
+    monkeypatch.setattr("recs_assets.training.tasks.LEAST_ELIGIBLE", 5)
     assert main(["query", narrow]) == 0
     assert "Fewer than" not in capsys.readouterr().out
 

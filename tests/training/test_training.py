@@ -17,7 +17,9 @@ from recs_assets.queries.syntax import QueryError
 from recs_assets.queries.validation import validate
 from recs_assets.ranking.ranker import threads_for
 from recs_assets.schema import ArtefactError
-from recs_assets.training import Plan, answers, cache, models, plan, plans, tasks, verdicts
+from recs_assets.training import Plan, cache, models, plans, prepare, verdicts, week_ranker
+from recs_assets.training.history import PAIR_FEATURES, History
+from recs_assets.training.plans import plan_at
 from recs_assets.week.lessons import Lesson
 
 WEEK = date(2018, 1, 1)
@@ -28,7 +30,7 @@ SUM = "PREDICT SUM(order_lines.amount, {}) > 0 FOR EACH customers.customer_id"
 
 
 def planned(window: str, anchors: list[date] = ANCHORS) -> Plan:
-    return plan(validate(parse(SUM.format(window))), WEEK, anchors, 3, 28)
+    return plan_at(validate(parse(SUM.format(window))), WEEK, anchors, 3, 28)
 
 
 @pytest.mark.parametrize("window", ["0, 28, days", "0, 14, days", "7, 28, days", "0, 672, hours"])
@@ -88,16 +90,16 @@ def history(shop):
     return history_of(shop, group, 3)
 
 
-def history_of(known, group: np.ndarray, count: int) -> tasks.History:
+def history_of(known, group: np.ndarray, count: int) -> History:
     bought, events = known.purchased, known.events
     rows = (part[bought] for part in (events.customer, events.product, events.day))
-    return tasks.History(*rows, group, (known.n_customers, count), known.anchor_day)
+    return History(*rows, group, (known.n_customers, count), known.anchor_day)
 
 
 def test_days_of_purchase_per_category(history):
     rows = pd.DataFrame(
         history.features(np.array([0, 0, 1, 5]), np.array([DAIRY, BAKERY, DAIRY, DAIRY])),
-        columns=list(tasks.PAIR_FEATURES),
+        columns=list(PAIR_FEATURES),
     )
     # c1 bought dairy 84, 56 and 28 days ago; c2 56 and (twice on one day) 28; c6 never.
     assert rows["value_days"].tolist() == [3, 4, 2, 0]
@@ -306,7 +308,7 @@ def test_a_test_without_events_leaves_the_answer_to_the_simplest():
 
 def test_weekly_anchors_reach_as_far_as_the_log():
     """A log of a year: the first anchor has 91 days to look back on, and no window reaches past the next."""
-    found = plans.weekly(validate(parse(SUM.format("0, 28, days"))), WEEK, date(2017, 1, 1), 52)
+    found = plans.plan_weekly(validate(parse(SUM.format("0, 28, days"))), WEEK, date(2017, 1, 1), 52)
     assert (found.test, found.train[0], found.train[-1]) == (
         date(2017, 12, 4),
         date(2017, 11, 6),
@@ -324,20 +326,20 @@ def test_weekly_anchors_reach_as_far_as_the_log():
 
 @pytest.mark.parametrize("week", [date(2018, 1, 1), date(2017, 12, 26), date(2017, 10, 15)])
 def test_windows_longer_than_the_weeks_and_any_date_are_served(week):
-    found = plans.weekly(validate(parse(SUM.format("0, 90, days"))), week, date(2017, 1, 1), 52)
+    found = plans.plan_weekly(validate(parse(SUM.format("0, 90, days"))), week, date(2017, 1, 1), 52)
     assert (week - found.test).days >= 90
     assert all((found.test - one).days >= 90 for one in found.train)
 
 
 def test_a_window_too_long_for_the_log_is_refused():
     with pytest.raises(QueryError) as caught:
-        plans.weekly(validate(parse(SUM.format("0, 200, days"))), WEEK, date(2017, 1, 1), 52)
+        plans.plan_weekly(validate(parse(SUM.format("0, 200, days"))), WEEK, date(2017, 1, 1), 52)
     assert (
         "the target looks 200 days ahead, and the 365 days of the log before 2018-01-01 are too few"
         in str(caught.value)
     )
     assert "shorten the window to 133 days or less" in str(caught.value)
-    assert plans.weekly(validate(parse(SUM.format("0, 133, days"))), WEEK, date(2017, 1, 1), 52)
+    assert plans.plan_weekly(validate(parse(SUM.format("0, 133, days"))), WEEK, date(2017, 1, 1), 52)
 
 
 def test_values_are_judged_over_all_customers_not_over_candidates():
@@ -398,7 +400,7 @@ def test_products_that_are_new_follow_the_depth():
     new = pd.DataFrame(
         {"customer": [0, 0, 1], "product": [4, 7, 8], "rank": [1, 2, 1], "score": [2.0, 1.0, 0.5]}
     )
-    both = answers._with_new(rows, new, 2)
+    both = week_ranker.add_new(rows, new, 2)
     assert both[["customer", "product", "rank"]].to_numpy().tolist() == [
         [0, 3, 1],
         [0, 4, 2],
@@ -440,5 +442,5 @@ def test_an_unknown_name_of_the_package_is_an_attribute_error():
 )
 def test_contradictions_are_refused(query, view, expected):
     with pytest.raises(QueryError) as caught:
-        answers._checked(query, WEEK, view)
+        prepare._validate_for(query, WEEK, view)
     assert caught.value.sentence == expected

@@ -1,0 +1,127 @@
+"""Rankings of products: candidates out of the weekly lists."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+
+from recs_assets.queries.compiler import items_sql
+from recs_assets.ranking.candidates import Candidates, merge
+from recs_assets.ranking.ranker import Ranker
+from recs_assets.recommenders.base import Recommender
+from recs_assets.shop import RANKER
+from recs_assets.training.tasks import Sheet, Task, empty_sheet, place_ids
+from recs_assets.week.blocks import BLOCK, map_in_order
+from recs_assets.week.ranked import load_frames
+from recs_assets.week.week import NAMES, SOURCES, make_recommender
+
+# Products of a customer's own history that buy-it-again ranks, those of largest decayed frequency.
+OWN_LIMIT = 200
+# Lists that are made anew where a filter leaves few of the weekly lists: these cost little.
+REFITTED = ("popularity", "category_popularity", "repurchase")
+
+
+class Products(Task):
+    """Candidates out of the weekly lists, less what the query's filter rules out.
+
+    The lists of the whole shop may hold few products that pass a filter, and none of them holds a
+    whole history. So where the query filters, or asks for repeats only, lists that cost little are
+    made again from what it admits.
+
+    Attributes:
+        weekly: the week's own ranker where it answers, so that its candidates are taken as they are.
+    """
+
+    def __init__(self, *job: object) -> None:
+        super().__init__(*job)
+        self.names = NAMES
+        self.weekly: Ranker | None = None
+        self._admitted: dict[date, np.ndarray] = {}
+        self._refitted: dict[date, dict[str, Recommender]] = {}
+
+    def item_ids(self, anchor: date) -> np.ndarray:
+        return self.known(anchor).products["product_id"].to_numpy(dtype=object)
+
+    def admitted(self, anchor: date) -> np.ndarray:
+        """bool[n_products]: pass the target's filter."""
+        with self._making:
+            if anchor not in self._admitted:
+                rows = self.week.build.query(*items_sql(self.query, anchor))
+                mask = np.zeros(self.known(anchor).n_products, dtype=bool)
+                mask[place_ids(self.known(anchor).products["product_id"], rows["item"])] = True
+                self._admitted[anchor] = mask
+            return self._admitted[anchor]
+
+    def refitted(self, anchor: date) -> dict[str, Recommender]:
+        """The recommenders whose lists are made again, fitted where only admitted products are available."""
+        with self._making:
+            if anchor not in self._refitted:
+                known, admitted = self.known(anchor), self.admitted(anchor)
+                names = ("repurchase",) if self.view == "repeat" else () if admitted.all() else REFITTED
+                narrow = replace(known, products=known.products.assign(available=known.available & admitted))
+                self._refitted = {
+                    anchor: {
+                        name: make_recommender(self.week.shop, name, self.week.parameters(name)).fit(narrow)
+                        for name in names
+                    }
+                }
+            return self._refitted[anchor]
+
+    def pool(self, anchor: date, first: int, last: int) -> Candidates:
+        """The candidates of the eligible among customer codes `[first, last)`."""
+        known, eligible = self.known(anchor), self.eligible(anchor)
+        if self.weekly is not None:
+            found = self.week.candidates(anchor, first, last)
+            keep = eligible[found.customer]
+            if self.view != "all":
+                keep &= found.own == (self.view == "repeat")
+            return found.take(np.flatnonzero(keep))
+        admitted, refitted = self.admitted(anchor), self.refitted(anchor)
+        lists = {}
+        for name in SOURCES:
+            views = ("all",) if self.view == "repeat" else ("all", "new")
+            for view in views:
+                if name not in refitted:
+                    rows = self.week.lists(name, anchor, view, first, last)
+                    keep = eligible[rows["customer"].to_numpy()] & admitted[rows["product"].to_numpy()]
+                    lists[name if view == "all" else f"{name}:new"] = rows[keep]
+            if name in refitted:
+                customers = first + np.flatnonzero(eligible[first:last])
+                if self.view == "repeat":
+                    lists[name] = refitted[name].recommend(customers, OWN_LIMIT, "repeat")
+                    continue
+                made = refitted[name].recommend_views(customers, self.week.settings.candidates, views)
+                lists |= {name if view == "all" else f"{name}:new": rows for view, rows in made.items()}
+        own, new = RANKER.pool.own, RANKER.pool.new
+        limits = {"all": (own, new), "new": (0, own + new), "repeat": (OWN_LIMIT, 0)}
+        return merge(lists, known, *limits[self.view])
+
+    def sheet(self, anchor: date, first: int, last: int) -> Sheet:
+        known = self.known(anchor)
+        eligible, threads = self.eligible(anchor), self.week.settings.threads
+        starts = [start for start in range(first, last, BLOCK) if eligible[start : start + BLOCK].any()]
+        pools = map_in_order(
+            lambda start: self.pool(anchor, start, min(start + BLOCK, last)), starts, threads
+        )
+        parts = list(pools)
+        parts = [part for part in parts if len(part)] or parts[:1]
+        if not parts:
+            return empty_sheet()
+        candidates = Candidates.concat(parts)
+        label = np.full(len(candidates), np.nan)
+        if anchor != self.as_of:
+            label = candidates.labels(self.truth(anchor, known.products["product_id"])).astype(np.float64)
+        return Sheet(
+            candidates.customer,
+            candidates.product,
+            label,
+            lambda rows: load_frames(self.week, anchor, candidates.take(rows), self.names),
+            candidates,
+        )
+
+    def formulas(self, sheet: Sheet, anchor: date) -> dict[str, np.ndarray]:
+        ranks = sheet.candidates.sources
+        ranked = {name: ranks[f"{name}:new" if self.view == "new" else name][0] for name in SOURCES}
+        return {name: -rank.astype(np.float64) for name, rank in ranked.items()}
