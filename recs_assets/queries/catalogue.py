@@ -71,7 +71,7 @@ class Table:
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
-        return {one.name: one for one in self.fields}
+        return {field.name: field for field in self.fields}
 
     def counts(self, of: str) -> bool:
         """Whether a row is an event of one row of that table: of customers, or of products."""
@@ -89,20 +89,20 @@ _REFERENCES = {
 }
 
 
-def _fields(columns: Mapping[str, str], own: tuple[str, ...]) -> tuple[Field, ...]:
+def _make_fields(columns: Mapping[str, str], own: tuple[str, ...]) -> tuple[Field, ...]:
     return tuple(
         Field(name, type_, None if (name,) == own else _REFERENCES.get(name))
         for name, type_ in columns.items()
     )
 
 
-def _of_raw(name: str, without: tuple[str, ...] = (), **extra: str) -> dict[str, str]:
+def _raw_columns(name: str, without: tuple[str, ...] = (), **extra: str) -> dict[str, str]:
     """Columns of a canonical raw table; landing stores its times as local TIMESTAMP."""
-    columns = {one.name: one.type for one in RAW_TABLES[name].columns if one.name not in without}
+    columns = {column.name: column.type for column in RAW_TABLES[name].columns if column.name not in without}
     return {column: type_.replace("TIMESTAMPTZ", "TIMESTAMP") for column, type_ in (columns | extra).items()}
 
 
-def _table(
+def _make_table(
     name: str,
     model: str,
     columns: dict[str, str],
@@ -112,24 +112,27 @@ def _table(
     time: str | None = None,
 ) -> Table:
     raw = RAW_TABLES.get(name)
-    key = key or raw.key
+    if raw is not None:
+        description, key = description or raw.description, key or raw.key
+    assert description is not None, f"{name} is no raw table, so its description has to be given"
+    assert key is not None, f"{name} is no raw table, so its key has to be given"
     return Table(
         name=name,
-        description=description or raw.description,
+        description=description,
         model=model,
         key=key,
-        fields=_fields(columns, key),
+        fields=_make_fields(columns, key),
         sql=sql or f"select {', '.join(columns)}\nfrom {model}",
         time=time or (raw.event_at if raw is not None else None),
     )
 
 
-def _staging(name: str) -> Table:
-    return _table(name, f"staging.stg_{name}", _of_raw(name))
+def _make_staging_table(name: str) -> Table:
+    return _make_table(name, f"staging.stg_{name}", _raw_columns(name))
 
 
-_CUSTOMERS = _of_raw("customers", without=("email",), consent_state="VARCHAR")
-_PRODUCTS = _of_raw("products")
+_CUSTOMERS = _raw_columns("customers", without=("email",), consent_state="VARCHAR")
+_PRODUCTS = _raw_columns("products")
 _LINES = {
     "order_id": "VARCHAR",
     "line_id": "VARCHAR",
@@ -161,7 +164,7 @@ where (lines.fully_returned_at is null or lines.fully_returned_at >= {known}) an
     and lines.product_id in (select product_id from marts.products where is_product)"""
 
 TABLES = (
-    _table(
+    _make_table(
         "customers",
         "marts.customers",
         _CUSTOMERS,
@@ -169,7 +172,7 @@ TABLES = (
         "where (joined_at is null or joined_at < $as_of) and learned_from",
         description="Customers known at the anchor, but for those who objected, were erased, or are no persons but tills.",
     ),
-    _table(
+    _make_table(
         "products",
         "marts.products",
         _PRODUCTS,
@@ -182,7 +185,7 @@ left join (
 ) as priced on products.product_id = priced.product_id""",
         description="The catalogue. `price` is the catalogue's; without one, the usual price of the sales before the anchor.",
     ),
-    _table(
+    _make_table(
         "order_lines",
         "marts.order_lines",
         _LINES,
@@ -192,7 +195,7 @@ left join (
         key=("order_id", "line_id"),
         time="ordered_at",
     ),
-    _table(
+    _make_table(
         "orders",
         "marts.baskets",
         {
@@ -217,16 +220,16 @@ group by order_id, customer_id, ordered_at""",
         key=("order_id",),
         time="ordered_at",
     ),
-    _table(
+    _make_table(
         "returns",
         "staging.stg_returns",
-        _of_raw("returns", customer_id="VARCHAR"),
+        _raw_columns("returns", customer_id="VARCHAR"),
         "select returns.*, orders.customer_id\nfrom staging.stg_returns as returns\n"
         "inner join marts.baskets as orders on returns.order_id = orders.order_id",
         description="Units customers sent back from purchases.",
     ),
     *map(
-        _staging,
+        _make_staging_table,
         (
             "reviews",
             "browsing_events",
@@ -269,15 +272,21 @@ class Catalogue:
     tables: Mapping[str, Table]
     aliases: Mapping[str, str]
 
+    def follow(self, table: Table, key: str) -> Table:
+        """The table that a foreign key of another one refers to."""
+        references = table.by_name[key].references
+        assert references is not None, f"{table.name}.{key} is no foreign key"
+        return self.tables[references]
+
     def route(self, start: str, goal: str) -> tuple[str, ...] | None:
         """The shortest way over foreign keys from one table to another, as their names; None if there is none."""
         routes: dict[str, tuple[str, ...]] = {start: ()}
         waiting = [start]
         for table in waiting:
-            for one in self.tables[table].fields:
-                if one.references is not None and one.references not in routes:
-                    routes[one.references] = (*routes[table], one.name)
-                    waiting.append(one.references)
+            for field in self.tables[table].fields:
+                if field.references is not None and field.references not in routes:
+                    routes[field.references] = (*routes[table], field.name)
+                    waiting.append(field.references)
         return routes.get(goal)
 
 

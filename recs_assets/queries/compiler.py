@@ -1,4 +1,4 @@
-"""Validated query -> SQL and bound parameters, for one anchor.
+"""Validated query -> SQL and convert_value parameters, for one anchor.
 
 Identifiers come from the catalogue and every value is a parameter, so two queries that differ
 in values only have the same SQL. The SQL reads a week's build file: dbt's marts and staging.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
-from recs_assets.queries.catalogue import CATALOGUE, KEYS, Catalogue, Table
+from recs_assets.queries.catalogue import CATALOGUE, CUSTOMER, PRODUCT, Catalogue, Table
 from recs_assets.queries.syntax import (
     Aggregate,
     And,
@@ -26,9 +26,11 @@ from recs_assets.queries.syntax import (
     Query,
     QueryError,
     Window,
+    aggregates,
+    filtered_columns,
     operands,
 )
-from recs_assets.queries.validation import bound, item_column, last_field, operand_kind, validate
+from recs_assets.queries.validation import convert_value, find_field, find_kind, item_column, validate
 
 Sql = tuple[str, dict[str, object]]
 
@@ -38,7 +40,7 @@ _NOTHING = {"COUNT": "0", "COUNT_DISTINCT": "0", "SUM": "0", "BOOL": "false"}
 
 def entities_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
     """Who is answered for at the anchor: customers (or products) known then who pass the query's WHERE and,
-    where it names ids, are among them. `everybody(query)` asks for all whom it could be asked about.
+    where it names ids, are among those. `everybody(query)` drops the ids.
 
     Returns:
         SQL with one column, customer_id (product_id), sorted; and its parameters by name.
@@ -48,7 +50,7 @@ def entities_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) ->
     """
     query = validate(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
-    return statement.finish(statement.entities() + f"\norder by {statement.entity}.{statement.key}")
+    return statement.finish(statement.write_entities() + f"\norder by {statement.entity}.{statement.key}")
 
 
 def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
@@ -67,24 +69,24 @@ def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> S
     """
     query = validate(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
-    statement.parts["eligible"] = statement.entities()
+    statement.parts["eligible"] = statement.write_entities()
     if query.mode is not None:
-        return statement.finish(statement.listed())
-    return statement.finish(statement.valued())
+        return statement.finish(statement.write_list())
+    return statement.finish(statement.write_values())
 
 
 def everybody(query: Query, catalogue: Catalogue = CATALOGUE) -> Query:
-    """The query asked about everybody whom it could be asked about: conditions on ids pick out some of them and
-    say nothing of what they are like, so nothing can be learned from them."""
+    """The query without conditions on ids: they pick out some customers and say nothing about what those are like,
+    so nothing can be learned from them."""
     query = validate(query, catalogue)
     parts = query.where.items if isinstance(query.where, And) else [query.where] if query.where else []
-    kept = tuple(one for one in parts if not any(_is_id(operand) for operand in operands(one)))
+    kept = tuple(part for part in parts if not any(_is_id(operand) for operand in operands(part)))
     where = And(kept) if len(kept) > 1 else next(iter(kept), None)
     return replace(query, where=where, only=None)
 
 
 def _is_id(operand: Column | Aggregate) -> bool:
-    return isinstance(operand, Column) and operand.parts in KEYS.items()
+    return isinstance(operand, Column) and operand.parts in (CUSTOMER, PRODUCT)
 
 
 def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalogue = CATALOGUE) -> Sql:
@@ -102,19 +104,19 @@ def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalo
     """
     query = validate(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
-    statement.relation(statement.table, ahead=False)
+    statement.add_relation(statement.table, ahead=False)
     columns, joins = "", ""
-    for number, one in enumerate(dict.fromkeys(operands(query.target))):
-        # Of the first and the last the mean: which was first in every span would need a scan each.
-        ordered = one.function in ("FIRST", "LAST")
-        kind = operand_kind(one, catalogue)
+    for number, node in enumerate(dict.fromkeys(aggregates(query.target))):
+        # The mean in place of the first and the last, each of which would need a scan per span.
+        ordered = node.function in ("FIRST", "LAST")
+        kind = find_kind(node, catalogue)
         if kind not in ("number", "boolean") or (ordered and kind == "boolean"):
-            one = replace(one, function="COUNT")
+            node = replace(node, function="COUNT")
         elif ordered:
-            one = replace(one, function="AVG")
+            node = replace(node, function="AVG")
         name, names = f"past_{number + 1}", [f"v{number * len(spans) + place}" for place in range(len(spans))]
-        nothing = _NOTHING.get(one.function, "null")
-        statement.parts[name] = statement.over_spans(one, spans, names)
+        nothing = _NOTHING.get(node.function, "null")
+        statement.parts[name] = statement.write_spans(node, spans, names)
         columns += "".join(f", coalesce({name}.{v}, cast({nothing} as double)) as {v}" for v in names)
         joins += f"\nleft join {name} on {statement.entity}.{statement.key} = {name}.{statement.key}"
     return statement.finish(
@@ -123,16 +125,16 @@ def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalo
 
 
 def seen_sql(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
-    """What an aggregation of a validated query can be over, of everything known before the anchor.
+    """How many values an aggregation of a validated query could use, of everything known before the anchor.
 
     Returns:
         SQL with one row: rows, distinct values, and of numbers least and most (otherwise null).
     """
     statement = _Statement(query, as_of, catalogue)
-    rows, where = statement.rows(replace(node, window=Window(None, 0)), ahead=False)
+    rows, where = statement.select_rows(replace(node, window=Window(None, 0)), ahead=False)
     star = node.column.parts[-1] == "*"
     column = "events." + catalogue.tables[node.column.parts[0]].key[0] if star else rows.sql(node.column)
-    number = not star and last_field(node.column, catalogue).kind == "number"
+    number = not star and find_field(node.column, catalogue).kind == "number"
     least, most = (f"cast({name}({column}) as double)" if number else "null" for name in ("min", "max"))
     return statement.finish(
         f"select count({column}) as rows, count(distinct {column}) as distinct_values, {least} as least, "
@@ -176,12 +178,13 @@ def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sq
     item = item_column(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
     table = catalogue.tables["products"]
-    required = _of_product(query.target.where)
-    rows = _Rows(statement, table, [Column(("products", item)), *operands(required)], ahead=True)
+    assert isinstance(query.target, Aggregate), "a list is made by an aggregation"
+    required = _restrict_to_product(query.target.where)
+    rows = _Rows(statement, table, [Column(("products", item)), *filtered_columns(required)], ahead=True)
     value = rows.sql(Column(("products", item)))
     where = f"{value} is not null"
     if required is not None:
-        where += f"\n    and {statement.condition(required, rows.sql)}"
+        where += f"\n    and {statement.write_condition(required, rows.sql)}"
     return statement.finish(f"select distinct {value} as item\n{rows.source}\nwhere {where}\norder by item")
 
 
@@ -205,7 +208,7 @@ def explain(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> str:
     )
 
 
-def _moment(as_of: date, count: int, window: Window) -> datetime:
+def _shift(as_of: date, count: int, window: Window) -> datetime:
     """`count` units after the anchor's midnight; months are calendar months, cut to their last day."""
     midnight = datetime.combine(as_of, time())
     if window.unit != "months":
@@ -217,24 +220,26 @@ def _moment(as_of: date, count: int, window: Window) -> datetime:
     return midnight.replace(year=years, month=month + 1, day=day)
 
 
-def _of_product(node: Condition | None) -> Condition | None:
+def _restrict_to_product(node: Condition | None) -> Condition | None:
     """What a filter of events requires of the product alone, as a condition on products; None: nothing."""
     if isinstance(node, And):
-        required = [one for one in map(_of_product, node.items) if one is not None]
+        required = [part for part in map(_restrict_to_product, node.items) if part is not None]
         return And(tuple(required)) if len(required) > 1 else next(iter(required), None)
     if isinstance(node, Or):
-        required = [_of_product(one) for one in node.items]
-        return None if None in required else Or(tuple(required))
+        either = [part for part in map(_restrict_to_product, node.items) if part is not None]
+        return Or(tuple(either)) if len(either) == len(node.items) else None
     if isinstance(node, Not):
-        return Not(_of_product(node.item)) if _is_of_product(node.item) else None
-    if node is None or not _is_of_product(node):
+        item = _restrict_to_product(node.item) if _is_about_product(node.item) else None
+        return None if item is None else Not(item)
+    if node is None or not _is_about_product(node):
         return None
-    parts = node.operand.parts[2:] or ("product_id",)
+    (column,) = filtered_columns(node)
+    parts = column.parts[2:] or ("product_id",)
     return Comparison(Column(("products", *parts)), node.operator, node.values)
 
 
-def _is_of_product(node: Condition) -> bool:
-    return all(operand.parts[1] == "product_id" for operand in operands(node))
+def _is_about_product(node: Condition) -> bool:
+    return all(column.parts[1] == "product_id" for column in filtered_columns(node))
 
 
 class _Rows:
@@ -243,23 +248,23 @@ class _Rows:
     def __init__(
         self, statement: _Statement, table: Table, columns: list[Column], ahead: bool, name: str = "events"
     ) -> None:
-        of = statement.relation(table, ahead)
+        of = statement.add_relation(table, ahead)
         self.source = f"from {of}" if name == of else f"from {of} as {name}"
         self._names: dict[tuple[str, ...], str] = {(): name}
-        tables = statement.catalogue.tables
         for column in columns:
-            owner, reached = table, ()
+            owner, reached = table, tuple[str, ...]()
             for key in column.parts[1:-1]:
-                owner, before = tables[owner.by_name[key].references], self._names[reached]
+                owner, before = statement.catalogue.follow(owner, key), self._names[reached]
                 reached = (*reached, key)
                 if reached not in self._names:
                     name = self._names[reached] = "of_" + "_".join(reached)
                     self.source += (
-                        f"\nleft join {statement.relation(owner, ahead)} as {name} "
+                        f"\nleft join {statement.add_relation(owner, ahead)} as {name} "
                         f"on {before}.{key} = {name}.{owner.key[0]}"
                     )
 
-    def sql(self, column: Column) -> str:
+    def sql(self, column: Column | Aggregate) -> str:
+        assert isinstance(column, Column), "a filter of events compares columns"
         return f"{self._names[column.parts[1:-1]]}.{column.parts[-1]}"
 
 
@@ -274,12 +279,12 @@ class _Statement:
         self.table = catalogue.tables[self.entity]
         self.parts: dict[str, str] = {}
         self.parameters: dict[str, object] = {"as_of": datetime.combine(as_of, time())}
-        ends = [(one.window.end, one.window) for one in operands(query.target)]
-        self.until = max(self.moment(end, window) for end, window in ends)
+        windows = [node.window for node in aggregates(query.target)]
+        self.until = max(self.shift(window.end, window) for window in windows)
 
-    def moment(self, count: int, window: Window) -> datetime:
+    def shift(self, count: int, window: Window) -> datetime:
         try:
-            return _moment(self.as_of, count, window)
+            return _shift(self.as_of, count, window)
         except OverflowError:
             raise QueryError(
                 f"the window leaves the calendar at the anchor {self.as_of}; shorten it.",
@@ -293,13 +298,13 @@ class _Statement:
         return f"${name}"
 
     def finish(self, body: str) -> Sql:
-        parts = ",\n".join(f"{name} as (\n{_indented(sql)}\n)" for name, sql in self.parts.items())
+        parts = ",\n".join(f"{name} as (\n{_indent(sql)}\n)" for name, sql in self.parts.items())
         sql = f"with {parts}\n{body}"
-        if "$as_of" not in sql:  # DuckDB refuses what is bound and not used
+        if "$as_of" not in sql:  # DuckDB refuses what is convert_value and not used
             del self.parameters["as_of"]
         return sql, self.parameters
 
-    def relation(self, table: Table, ahead: bool) -> str:
+    def add_relation(self, table: Table, ahead: bool) -> str:
         """The name of the part that holds a table as known at the anchor, or, ahead, at the horizon."""
         ahead = ahead and "{known}" in table.sql
         name = f"later_{table.name}" if ahead else table.name
@@ -311,28 +316,29 @@ class _Statement:
 
     # -- the bodies -------------------------------------------------------------------------
 
-    def entities(self) -> str:
-        self.relation(self.table, ahead=False)
-        conditions = [one for one in (self.query.where, self.query.only) if one is not None]
-        found = [operand for one in conditions for operand in operands(one)]
-        values, joins = self.aggregations(found, self.entity, ahead=False)
-        columns = [operand for operand in found if isinstance(operand, Column)]
+    def write_entities(self) -> str:
+        self.add_relation(self.table, ahead=False)
+        conditions = [node for node in (self.query.where, self.query.only) if node is not None]
+        compared = [operand for node in conditions for operand in operands(node)]
+        values, joins = self.add_aggregations(compared, self.entity, ahead=False)
+        columns = [operand for operand in compared if isinstance(operand, Column)]
         rows = _Rows(self, self.table, columns, ahead=False, name=self.entity)
         values |= {column: rows.sql(column) for column in columns}
-        where = " and ".join(self.condition(one, values.__getitem__) for one in conditions)
+        where = " and ".join(self.write_condition(node, values.__getitem__) for node in conditions)
         return f"select {self.entity}.{self.key}\n{rows.source}{joins}" + (
             f"\nwhere {where}" if where else ""
         )
 
-    def listed(self) -> str:
+    def write_list(self) -> str:
         target = self.query.target
+        assert isinstance(target, Aggregate), "a list is made by an aggregation"
         if self.query.picks_one:
-            values, joins = self.aggregations([target], "eligible", ahead=True)
+            values, joins = self.add_aggregations([target], "eligible", ahead=True)
             return (
                 f"select eligible.customer_id, {values[target]} as item\nfrom eligible{joins}\n"
                 f"where {values[target]} is not null\norder by eligible.customer_id"
             )
-        rows, where = self.rows(target, ahead=True)
+        rows, where = self.select_rows(target, ahead=True)
         item = rows.sql(target.column)
         return (
             f"select distinct events.customer_id, {item} as item\n{rows.source}\n"
@@ -340,35 +346,37 @@ class _Statement:
             f"where {where}\n    and {item} is not null\norder by events.customer_id, item"
         )
 
-    def valued(self) -> str:
+    def write_values(self) -> str:
         target = self.query.target
-        values, joins = self.aggregations(operands(target), "eligible", ahead=True)
+        values, joins = self.add_aggregations(operands(target), "eligible", ahead=True)
         if isinstance(target, Aggregate):
             label = values[target]
         else:
             # Where there is nothing to compare, the answer is no.
-            label = f"coalesce({self.condition(target, values.__getitem__)}, false)"
+            label = f"coalesce({self.write_condition(target, values.__getitem__)}, false)"
         return (
             f"select eligible.{self.key}, {label} as label\n"
             f"from eligible{joins}\norder by eligible.{self.key}"
         )
 
-    def aggregations(self, nodes: Iterable[Column | Aggregate], to: str, ahead: bool) -> tuple[dict, str]:
+    def add_aggregations(
+        self, nodes: Iterable[Column | Aggregate], to: str, ahead: bool
+    ) -> tuple[dict[Aggregate | Column, str], str]:
         """A part per aggregation: the SQL of each value, and the joins to `to`."""
         values: dict[Aggregate | Column, str] = {}
         joins = ""
-        for one in nodes:
-            if isinstance(one, Aggregate) and one not in values:
+        for node in nodes:
+            if isinstance(node, Aggregate) and node not in values:
                 name = f"{'target' if ahead else 'past'}_{len(values) + 1}"
-                self.parts[name] = self.aggregation(one, ahead)
-                nothing = _NOTHING.get(one.function)
-                values[one] = f"{name}.value" if nothing is None else f"coalesce({name}.value, {nothing})"
+                self.parts[name] = self.write_aggregation(node, ahead)
+                nothing = _NOTHING.get(node.function)
+                values[node] = f"{name}.value" if nothing is None else f"coalesce({name}.value, {nothing})"
                 joins += f"\nleft join {name} on {to}.{self.key} = {name}.{self.key}"
         return values, joins
 
-    def aggregation(self, node: Aggregate, ahead: bool) -> str:
+    def write_aggregation(self, node: Aggregate, ahead: bool) -> str:
         """One row per customer (product) with a row in the window: the id, value."""
-        rows, where = self.rows(node, ahead)
+        rows, where = self.select_rows(node, ahead)
         column = "*" if node.column.parts[-1] == "*" else rows.sql(node.column)
         if node.function in ("FIRST", "LAST"):
             table = self.catalogue.tables[node.column.parts[0]]
@@ -378,46 +386,46 @@ class _Statement:
                 f"select {self.key}, value\nfrom (\n"
                 f"    select events.{self.key}, {column} as value,\n"
                 f"        row_number() over (partition by events.{self.key} order by {order}) as place\n"
-                f"{_indented(rows.source)}\n    where {_indented(where).lstrip()}\n"
+                f"{_indent(rows.source)}\n    where {_indent(where).lstrip()}\n"
                 f"        and {column} is not null\n) as placed\nwhere place = 1"
             )
-        value = _value(node.function, column)
+        value = _write_function(node.function, column)
         return f"select events.{self.key}, {value} as value\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
 
-    def over_spans(self, node: Aggregate, spans: Sequence[int], names: Sequence[str]) -> str:
+    def write_spans(self, node: Aggregate, spans: Sequence[int], names: Sequence[str]) -> str:
         """One row per customer (product): the id, and the value over each of these days before the anchor."""
-        rows, where = self.rows(replace(node, window=Window(-max(spans), 0)), ahead=False)
+        rows, where = self.select_rows(replace(node, window=Window(-max(spans), 0)), ahead=False)
         moment = f"events.{self.catalogue.tables[node.column.parts[0]].time}"
         column = "*" if node.column.parts[-1] == "*" else rows.sql(node.column)
         values = []
         for days, name in zip(spans, names, strict=True):
-            since = f" filter (where {moment} >= {self.bind(self.moment(-days, Window(-days, 0)))})"
-            values.append(f"cast({_value(node.function, column, since)} as double) as {name}")
+            since = f" filter (where {moment} >= {self.bind(self.shift(-days, Window(-days, 0)))})"
+            values.append(f"cast({_write_function(node.function, column, since)} as double) as {name}")
         return f"select events.{self.key}, {', '.join(values)}\n{rows.source}\nwhere {where}\ngroup by events.{self.key}"
 
-    def rows(self, node: Aggregate, ahead: bool) -> tuple[_Rows, str]:
+    def select_rows(self, node: Aggregate, ahead: bool) -> tuple[_Rows, str]:
         """The rows an aggregation is over: its FROM clause, and its WHERE condition."""
         table = self.catalogue.tables[node.column.parts[0]]
-        rows = _Rows(self, table, [node.column, *operands(node.where)], ahead)
+        rows = _Rows(self, table, [node.column, *filtered_columns(node.where)], ahead)
         window = node.window
         tests = []
         if window.start is not None:
-            tests.append(f"events.{table.time} >= {self.bind(self.moment(window.start, window))}")
-        tests.append(f"events.{table.time} < {self.bind(self.moment(window.end, window))}")
+            tests.append(f"events.{table.time} >= {self.bind(self.shift(window.start, window))}")
+        tests.append(f"events.{table.time} < {self.bind(self.shift(window.end, window))}")
         if node.where is not None:
-            tests.append(self.condition(node.where, rows.sql))
+            tests.append(self.write_condition(node.where, rows.sql))
         return rows, "\n    and ".join(tests)
 
-    def condition(self, node: Condition, sql: Callable[[Column | Aggregate], str]) -> str:
+    def write_condition(self, node: Condition, sql: Callable[[Column | Aggregate], str]) -> str:
         """A condition in brackets, its operands written by `sql`."""
         if isinstance(node, Not):
-            return f"(not {self.condition(node.item, sql)})"
+            return f"(not {self.write_condition(node.item, sql)})"
         if isinstance(node, And | Or):
             word = " and " if isinstance(node, And) else " or "
-            return f"({word.join(self.condition(item, sql) for item in node.items)})"
-        kind = operand_kind(node.operand, self.catalogue)
+            return f"({word.join(self.write_condition(item, sql) for item in node.items)})"
+        kind = find_kind(node.operand, self.catalogue)
         left, operator = sql(node.operand), node.operator.lower()
-        values = [self.bind(bound(literal.value, kind)) for literal in node.values]
+        values = [self.bind(convert_value(literal.value, kind)) for literal in node.values]
         if operator.endswith("null"):
             return f"({left} {operator})"
         if operator.endswith("in"):
@@ -431,7 +439,7 @@ class _Statement:
         return f"({left} {'<>' if operator == '!=' else operator} {value})"
 
 
-def _value(function: str, column: str, rows: str = "") -> str:
+def _write_function(function: str, column: str, rows: str = "") -> str:
     """SQL of a function of a column (`*` for all rows) over a group, or over those `rows` of it."""
     # Fractions are summed as decimals, so that the sum does not depend on the order of the rows.
     total = f"cast(sum(cast({column} as decimal(38, 9))){rows} as double)"
@@ -446,5 +454,5 @@ def _value(function: str, column: str, rows: str = "") -> str:
     }[function]
 
 
-def _indented(sql: str) -> str:
+def _indent(sql: str) -> str:
     return "\n".join(f"    {line}" for line in sql.split("\n"))

@@ -11,7 +11,7 @@ from recs_assets.names import nearest
 from recs_assets.queries.catalogue import CATALOGUE, CUSTOMER, Catalogue
 from recs_assets.queries.compiler import Sql
 from recs_assets.queries.syntax import Aggregate, Column, Comparison, Condition, Not, Query
-from recs_assets.queries.validation import last_field, validate
+from recs_assets.queries.validation import find_field, validate
 
 # A filter by one of these takes whatever is written; LIKE and its kin are patterns.
 NAMING = ("=", "!=", "IN", "NOT IN")
@@ -34,14 +34,14 @@ def unknown_values(
     query = validate(query, catalogue)
     asked: dict[Column, list[str]] = {}
     for node in (query.target, query.where, query.only):
-        for comparison in _comparisons(node):
+        for comparison in _walk_comparisons(node):
             literals = (literal.value for literal in comparison.values)  # noqa: PD011 - no pandas here
             if comparison.operator in NAMING and isinstance(comparison.operand, Column):
                 names = asked.setdefault(comparison.operand, [])
                 names += [value for value in literals if isinstance(value, str)]
-    found = []
+    sentences = []
     for column, names in asked.items():
-        if last_field(column, catalogue).kind != "text":
+        if find_field(column, catalogue).kind != "text":
             continue
         sql, parameters = _values_sql(column, as_of, catalogue)
         have = set(answer(sql, parameters)["value"])
@@ -50,29 +50,29 @@ def unknown_values(
                 # Whose id is near is nobody's business.
                 near = None if column.parts[-1] == CUSTOMER[1] else nearest(value, have)
                 hint = "." if near is None else f"; did you mean {near!r}?"
-                found.append(f"query: no {column} is {value!r}{hint}")
-    return found
+                sentences.append(f"query: no {column} is {value!r}{hint}")
+    return sentences
 
 
-def _comparisons(node: Aggregate | Condition | None) -> Iterator[Comparison]:
+def _walk_comparisons(node: Aggregate | Condition | None) -> Iterator[Comparison]:
     if node is None:
         return
     if isinstance(node, Aggregate):
-        yield from _comparisons(node.where)
+        yield from _walk_comparisons(node.where)
     elif isinstance(node, Comparison):
         yield node
         if isinstance(node.operand, Aggregate):
-            yield from _comparisons(node.operand)
+            yield from _walk_comparisons(node.operand)
     else:
         for item in (node.item,) if isinstance(node, Not) else node.items:
-            yield from _comparisons(item)
+            yield from _walk_comparisons(item)
 
 
 def _values_sql(column: Column, as_of: date, catalogue: Catalogue) -> Sql:
     """Every text of a column as known at the anchor."""
     table = catalogue.tables[column.parts[0]]
     for name in column.parts[1:-1]:
-        table = catalogue.tables[table.by_name[name].references]
+        table = catalogue.follow(table, name)
     rows = table.sql.replace("{known}", "$as_of")
     sql = f'select distinct "{column.parts[-1]}" as value\nfrom ({rows})\nwhere value is not null order by value'
     return sql, {"as_of": as_of} if "$as_of" in rows else {}

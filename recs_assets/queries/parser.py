@@ -8,8 +8,9 @@ from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+from lark import Lark, Token, Transformer, UnexpectedInput, UnexpectedToken
 
 from recs_assets.queries.syntax import (
     FUNCTIONS,
@@ -25,6 +26,7 @@ from recs_assets.queries.syntax import (
     Query,
     QueryError,
     Window,
+    filtered_columns,
 )
 
 MAX_CHARACTERS = 10_000
@@ -65,64 +67,73 @@ class _BuildError(Exception):
         self.at = at
 
 
-def _flat(kind: type, items: list[Condition]) -> Condition:
+def _flatten(kind: type[And] | type[Or], items: list[Condition]) -> Condition:
     """One node for a chain: `a AND (b AND c)` is `a AND b AND c`."""
     if len(items) == 1:
         return items[0]
-    return kind(tuple(part for item in items for part in (item.items if isinstance(item, kind) else (item,))))
+    parts: list[Condition] = []
+    for item in items:
+        parts.extend(item.items if isinstance(item, And | Or) and isinstance(item, kind) else (item,))
+    return kind(tuple(parts))
 
 
-def _whole(token: Token) -> int:
+def _start(token: Token) -> int:
+    """The character at which a token of the query's text begins."""
+    return token.start_pos or 0
+
+
+def _read_whole_number(token: Token) -> int:
     if len(token) > MAX_DIGITS:
         raise _BuildError(
-            f"the number has more than {MAX_DIGITS} digits; write a smaller one.", token.start_pos
+            f"the number has more than {MAX_DIGITS} digits; write a smaller one.", _start(token)
         )
     return int(token)
 
 
-def _date(token: Token) -> date:
+def _read_date(token: Token) -> date:
     text = token.strip("'\"")
     try:
         if len(text) != len("2024-12-31"):  # fromisoformat also reads 2024-W01-1 and 20240101
             raise ValueError
         return date.fromisoformat(text)
     except ValueError:
-        raise _BuildError(f"{token} is not a date; write it as '2024-12-31'.", token.start_pos) from None
+        raise _BuildError(f"{token} is not a date; write it as '2024-12-31'.", _start(token)) from None
 
 
-class _Builder(Transformer):
+class _Builder(Transformer[Token, Query]):
     """Callbacks of the parser, one per rule; it calls them bottom-up, without recursion."""
 
     def literal(self, children: list[Token]) -> Literal:
         (token,) = children
+        value: str | int | float | bool | date
         if token.type == "STRING":
             quote = token[0]
             value = token[1:-1].replace(quote * 2, quote)
         elif token.type == "BOOLEAN":
             value = token.lower() == "true"
         elif token.type == "DATE":
-            value = _date(token)
+            value = _read_date(token)
         elif token.type == "INT":
-            value = _whole(token)
+            value = _read_whole_number(token)
         else:
             value = float(token)
             if value in (float("inf"), float("-inf")):
-                raise _BuildError("the number is too large; write a smaller one.", token.start_pos)
-        return Literal(value, token.start_pos)
+                raise _BuildError("the number is too large; write a smaller one.", _start(token))
+        return Literal(value, _start(token))
 
     def column(self, children: list[Token]) -> Column:
-        return Column(tuple(part.lower() for part in children), children[0].start_pos)
+        return Column(tuple(part.lower() for part in children), _start(children[0]))
 
     def test(self, children: list[Token | Literal | str]) -> tuple[str, tuple[Literal, ...], int]:
         words = [child.upper() for child in children if isinstance(child, str)]
         values = tuple(child for child in children if isinstance(child, Literal))
-        at = next(child.start_pos for child in children if isinstance(child, Token))
+        at = next(_start(child) for child in children if isinstance(child, Token))
         return " ".join(words).replace("==", "="), values, at
 
-    def negated(self, children: list) -> str:
+    def negated(self, children: list[Any]) -> str:
         return "NOT"
 
-    def comparison(self, children: list) -> Comparison:
+    def comparison(self, children: list[Any]) -> Comparison:
         operand, (operator, values, at) = children
         return Comparison(operand, operator, values, at)
 
@@ -130,57 +141,57 @@ class _Builder(Transformer):
         return Not(children[0])
 
     def all_(self, children: list[Condition]) -> Condition:
-        return _flat(And, children)
+        return _flatten(And, children)
 
     def any_(self, children: list[Condition]) -> Condition:
-        return _flat(Or, children)
+        return _flatten(Or, children)
 
-    def aggregate(self, children: list) -> Aggregate:
+    def aggregate(self, children: list[Any]) -> Aggregate:
         function, column = children[:2]
         where = next((child for child in children[2:] if not isinstance(child, Token)), None)
         words = [child for child in children[2:] if isinstance(child, Token) and child.type != "WHERE"]
-        start = None if words[0].type == "NEG_INF" else _whole(words[0])
+        start = None if words[0].type == "NEG_INF" else _read_whole_number(words[0])
         unit = words[2].lower().rstrip("s") + "s" if len(words) == 3 else "days"
-        window = Window(start, _whole(words[1]), unit, words[0].start_pos)
-        return Aggregate(function.upper(), column, where, window, function.start_pos)
+        window = Window(start, _read_whole_number(words[1]), unit, _start(words[0]))
+        return Aggregate(function.upper(), column, where, window, _start(function))
 
-    def mode(self, children: list[Token]) -> tuple[Token, dict]:
+    def mode(self, children: list[Token]) -> tuple[Token, dict[str, Any]]:
         word = children[0]
-        top = _whole(children[1]) if len(children) == 2 else None
-        return word, {"mode": word.lower(), "top": top, "mode_at": word.start_pos}
+        top = _read_whole_number(children[1]) if len(children) == 2 else None
+        return word, {"mode": word.lower(), "top": top, "mode_at": _start(word)}
 
-    def where(self, children: list) -> tuple[Token, dict]:
+    def where(self, children: list[Any]) -> tuple[Token, dict[str, Any]]:
         return children[0], {"where": children[1]}
 
-    def only(self, children: list) -> Comparison:
+    def only(self, children: list[Any]) -> Comparison:
         return self.comparison(children)
 
-    def as_of(self, children: list[Token]) -> tuple[Token, dict]:
-        return children[0], {"as_of": _date(children[1])}
+    def as_of(self, children: list[Token]) -> tuple[Token, dict[str, Any]]:
+        return children[0], {"as_of": _read_date(children[1])}
 
     def forecast(self, children: list[Token]) -> None:
         raise _BuildError(
             "FORECAST is not supported, because a campaign predicts one window; leave it out and give the "
             "target the window that is wanted.",
-            children[0].start_pos,
+            _start(children[0]),
         )
 
-    def assuming(self, children: list) -> None:
+    def assuming(self, children: list[Any]) -> None:
         raise _BuildError(
             "ASSUMING is not supported, because the shop's history does not say what would have happened; "
             "leave it out.",
-            children[0].start_pos,
+            _start(children[0]),
         )
 
-    def query(self, children: list) -> Query:
+    def query(self, children: list[Any]) -> Query:
         target, *rest = children
         entity = tuple(child for child in rest if isinstance(child, Column))
-        clauses: dict = {}
+        clauses: dict[str, Any] = {}
         for only in (child for child in rest if isinstance(child, Comparison)):
-            entity, clauses["only"] = (only.operand,), only
+            entity, clauses["only"] = tuple(filtered_columns(only)), only
         for word, values in (child for child in rest if not isinstance(child, Column | Comparison)):
             if values.keys() & clauses.keys():
-                raise _BuildError(f"{word.upper()} stands here a second time; leave one out.", word.start_pos)
+                raise _BuildError(f"{word.upper()} stands here a second time; leave one out.", _start(word))
             clauses |= values
         return Query(target, entity, **clauses)
 
@@ -212,14 +223,14 @@ def parse(text: str) -> Query:
         text.encode()
     except UnicodeEncodeError as error:
         raise QueryError("this is half a character; write it again.", text, error.start) from None
-    running = _parser().parse_interactive(text)
+    running: Any = _parser().parse_interactive(text)
     tokens: list[Token] = []
     try:
         for token in running.iter_parse():
             tokens.append(token)
-        query = running.feed_eof(running.lexer_thread.state.last_token)
+        query: Query = running.feed_eof(running.lexer_thread.state.last_token)
     except UnexpectedInput as error:
-        raise _grammar_error(error, text, _accepted(tokens, error)) from None
+        raise _make_error(error, text, _list_accepted(tokens, error)) from None
     except _BuildError as problem:
         raise QueryError(str(problem), text, problem.at) from None
     _refuse_depth(query, text)
@@ -228,13 +239,14 @@ def parse(text: str) -> Query:
 
 def _refuse_depth(query: Query, text: str) -> None:
     """Refuse conditions nested deeper than `MAX_DEPTH`, without recursion."""
-    waiting = [(query.target, 0), (query.where, 0)]
+    waiting: list[tuple[Column | Aggregate | Condition | None, int]] = [(query.target, 0), (query.where, 0)]
     while waiting:
         node, depth = waiting.pop()
         if depth > MAX_DEPTH:
             raise QueryError(
                 f"Conditions may be nested {MAX_DEPTH} deep and these are deeper; simplify them.", text
             )
+        inside: tuple[Column | Aggregate | Condition | None, ...]
         if isinstance(node, And | Or):
             inside = node.items
         elif isinstance(node, Not):
@@ -246,23 +258,24 @@ def _refuse_depth(query: Query, text: str) -> None:
         waiting.extend((child, depth + 1) for child in inside)
 
 
-def _accepted(tokens: list[Token], error: UnexpectedInput) -> set[str]:
+def _list_accepted(tokens: list[Token], error: UnexpectedInput) -> set[str]:
     """Terminals that could have stood where the error is.
 
     The parser that met the error may have closed rules for the token it then refused, and no longer
     knows what could have continued them; a second one that has read only what came before does.
     """
-    again = _parser().parse_interactive()
+    again: Any = _parser().parse_interactive()
     for token in tokens:
         if token is not getattr(error, "token", None):
             again.feed_token(token)
-    return again.accepts()
+    accepted: set[str] = again.accepts()
+    return accepted
 
 
-def _grammar_error(error: UnexpectedInput, text: str, accepted: set[str]) -> QueryError:
+def _make_error(error: UnexpectedInput, text: str, accepted: set[str]) -> QueryError:
     """What stood there, what could have stood there instead, and the nearest keyword."""
-    expected = _expected(accepted)
-    at, hint = error.pos_in_stream, ""
+    expected = _describe(accepted)
+    at, hint = error.pos_in_stream or 0, ""
     if "NAME" not in accepted and "AGGREGATION" in accepted and (attribute := _ATTRIBUTE.match(text, at)):
         return QueryError(
             f"{attribute[0]} is an attribute, and attributes are not predicted; predict what happens in a window, as "
@@ -270,25 +283,25 @@ def _grammar_error(error: UnexpectedInput, text: str, accepted: set[str]) -> Que
             text,
             at,
         )
-    if isinstance(error, UnexpectedToken) and error.token.type != "$END":
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+        at = error.token.end_pos or 0
+        found = "nothing more"
+    elif isinstance(error, UnexpectedToken):
         found = str(error.token)
-        near = difflib.get_close_matches(found.upper(), _keywords(accepted), n=1, cutoff=0.7)
+        near = difflib.get_close_matches(found.upper(), _list_keywords(accepted), n=1, cutoff=0.7)
         hint = f" (did you mean {near[0]}?)" if near else ""
-    elif isinstance(error, UnexpectedCharacters):
+    else:
         found = (text[at:].split() or [text[at]])[0]
         if found[0] in "\"'":
             hint = " (a text must end with the same quote on the same line)"
         elif found[0] in "“”„‘’‚`´":
             hint = " (write straight quotes)"
-    else:
-        at = error.token.end_pos or 0
-        found = "nothing more"
     shown = found if len(found) <= 40 else found[:40] + "..."
     wanted = expected[0] if len(expected) == 1 else ", ".join(expected[:-1]) + f" or {expected[-1]}"
     return QueryError(f"expected {wanted}, but found {shown}{hint}.", text, at, expected)
 
 
-def _expected(accepted: set[str]) -> tuple[str, ...]:
+def _describe(accepted: set[str]) -> tuple[str, ...]:
     """Terminals of the grammar in words, in one order whatever order a set has."""
     names = set()
     for terminal in accepted - {"SEMICOLON"}:
@@ -301,7 +314,7 @@ def _expected(accepted: set[str]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name.isupper(), name)))
 
 
-def _keywords(accepted: set[str]) -> list[str]:
+def _list_keywords(accepted: set[str]) -> list[str]:
     words = [terminal.lstrip("_") for terminal in accepted if terminal not in _NAMES]
     if "AGGREGATION" in accepted:
         words.extend(FUNCTIONS)

@@ -52,18 +52,18 @@ class QueryError(RecsError):
             self.line = before.count("\n") + 1
             self.column = at - (before.rfind("\n") + 1) + 1
             self.sentence = f"Query line {self.line}, column {self.column}: {message}"
-            excerpt = "\n" + _excerpt(text.split("\n")[self.line - 1], self.column)
+            excerpt = "\n" + _show_place(text.split("\n")[self.line - 1], self.column)
         super().__init__(self.sentence + excerpt)
 
 
-def _excerpt(line: str, column: int) -> str:
+def _show_place(line: str, column: int) -> str:
     """The line, cut to a readable width around `column`, over a caret below that column."""
     first = max(0, column - EXCERPT_WIDTH // 2) if len(line) > EXCERPT_WIDTH else 0
-    shown = "".join(one if one.isprintable() else " " for one in line[first : first + EXCERPT_WIDTH])
+    shown = "".join(letter if letter.isprintable() else " " for letter in line[first : first + EXCERPT_WIDTH])
     return f"    {shown}\n    {' ' * (column - 1 - first)}^"
 
 
-def _position() -> int:
+def _place() -> int:
     return field(default=0, compare=False, repr=False)
 
 
@@ -72,7 +72,7 @@ class Literal:
     """A value that somebody wrote: text, whole number, number, truth value or date."""
 
     value: str | int | float | bool | date
-    at: int = _position()
+    at: int = _place()
 
     def __str__(self) -> str:
         if isinstance(self.value, str):
@@ -90,7 +90,7 @@ class Column:
     """
 
     parts: tuple[str, ...]
-    at: int = _position()
+    at: int = _place()
 
     def __str__(self) -> str:
         return ".".join(self.parts)
@@ -103,7 +103,7 @@ class Window:
     start: int | None
     end: int
     unit: str = "days"
-    at: int = _position()
+    at: int = _place()
 
     def __str__(self) -> str:
         return f"{'-INF' if self.start is None else self.start}, {self.end}, {self.unit}"
@@ -117,7 +117,7 @@ class Aggregate:
     column: Column
     where: Condition | None
     window: Window
-    at: int = _position()
+    at: int = _place()
 
     def __str__(self) -> str:
         where = "" if self.where is None else f" WHERE {self.where}"
@@ -131,7 +131,7 @@ class Comparison:
     operand: Column | Aggregate
     operator: str
     values: tuple[Literal, ...] = ()
-    at: int = _position()
+    at: int = _place()
 
     def __str__(self) -> str:
         values = ", ".join(map(str, self.values))
@@ -147,7 +147,7 @@ class Not:
     item: Condition
 
     def __str__(self) -> str:
-        return f"NOT {_grouped(self.item, And, Or)}"
+        return f"NOT {_bracket(self.item, And, Or)}"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class And:
     items: tuple[Condition, ...]
 
     def __str__(self) -> str:
-        return " AND ".join(_grouped(item, Or) for item in self.items)
+        return " AND ".join(_bracket(item, Or) for item in self.items)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class Or:
 Condition = Comparison | Not | And | Or
 
 
-def _grouped(condition: Condition, *weaker: type) -> str:
+def _bracket(condition: Condition, *weaker: type) -> str:
     return f"({condition})" if isinstance(condition, weaker) else str(condition)
 
 
@@ -186,8 +186,8 @@ class Query:
         entity: for each of what; one column, or a customer and a product column.
         mode: "rank", "classify", or None for a number or a truth value.
         top: length of the list of a "rank".
-        where: which of them: those whom the query could be asked about.
-        only: whom of those it is asked about, by their id; None: all.
+        where: a condition that they pass; the model learns from all who pass it.
+        only: ids of those who are answered for; None: everybody who passes `where`.
         as_of: the anchor, where the query names one.
         text: what it was parsed from, for error messages.
         mode_at: character at which RANK or CLASSIFY stood.
@@ -201,7 +201,7 @@ class Query:
     as_of: date | None = None
     only: Comparison | None = None
     text: str | None = field(default=None, compare=False, repr=False)
-    mode_at: int = _position()
+    mode_at: int = _place()
 
     def __str__(self) -> str:
         lines = [f"PREDICT {self.target}", f"FOR EACH {self.only or ', '.join(map(str, self.entity))}"]
@@ -238,7 +238,17 @@ def operands(node: Aggregate | Condition | None) -> list[Column | Aggregate]:
     if isinstance(node, Comparison):
         return [node.operand]
     return [
-        found
+        operand
         for item in (node.items if isinstance(node, And | Or) else (node.item,))
-        for found in operands(item)
+        for operand in operands(item)
     ]
+
+
+def filtered_columns(condition: Condition | None) -> list[Column]:
+    """The columns that a filter of events compares; its grammar allows no aggregation there."""
+    return [operand for operand in operands(condition) if isinstance(operand, Column)]
+
+
+def aggregates(target: Aggregate | Condition) -> list[Aggregate]:
+    """The aggregations of a target, from left to right; its grammar allows nothing else there."""
+    return [operand for operand in operands(target) if isinstance(operand, Aggregate)]
