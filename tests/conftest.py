@@ -36,7 +36,7 @@ def build_known() -> Callable[..., Known]:
 
 @pytest.fixture(scope="session")
 def shop() -> Known:
-    """Six customers, eight products, fifteen orders: the literals in helpers/known.py."""
+    """The shop of helpers/known.py: few customers, products and orders, all literals."""
     return make_known(ORDERS)
 
 
@@ -63,6 +63,33 @@ def random_shop() -> Known:
     return make_known(orders, customers, products)
 
 
+def group_of(item: pytest.Item) -> str | None:
+    """The group of a test: its tests share one process, and with it what is built once for them."""
+    if item.get_closest_marker("own_week"):
+        return None
+    if item.path.parent.name == "dbt":
+        return "dbt"
+    if {"redis_server", "postgres_server"} & set(item.fixturenames):
+        return "servers"
+    return item.path.name
+
+
+def order_of(item: pytest.Item) -> int:
+    """What takes longest begins first, so that no process is left with it alone at the end."""
+    if item.path.name == "test_weekly_run.py":
+        return 0  # its process makes the weeks that others wait for
+    if "survivor" in item.fixturenames:
+        return 2
+    if item.get_closest_marker("own_week"):
+        return 3 if "weekly" in item.fixturenames else 1
+    return {"dbt": 2, "end_to_end": 4}.get(item.path.parent.name, 5)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The weeks last: one process makes the week that most of them share while the others do the rest."""
-    items.sort(key=lambda item: item.path.parent.name == "defs")
+    for item in items:
+        if item.path.parent.name in ("dbt", "end_to_end"):
+            item.add_marker("slow")
+        group = group_of(item)
+        if group and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=order_of)

@@ -1,6 +1,6 @@
 """The tiny shop's weeks, run once per session whatever the number of test processes.
 
-A full week takes some 40 CPU seconds. Nobody changes the shared home: a test that runs
+Nobody changes the shared home: a test that runs
 something in it does so in a copy.
 """
 
@@ -10,10 +10,13 @@ import fcntl
 import json
 import shutil
 from dataclasses import asdict
+from pathlib import Path
 
+import duckdb
 import pytest
 
-from helpers import shops
+from helpers import chaos, shops
+from helpers.faults import Trial, tried
 
 WEEKS = ("2025-05-05", "2025-06-30")
 
@@ -32,10 +35,10 @@ def weekly(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> shops.Ho
             shutil.copytree(home, shared / "earlier", symlinks=True)
             # The newest week is not named: it is found from the orders.
             ran.append(shops.run(home, shops.TINY))
-            done.write_text(json.dumps([asdict(one) for one in ran]))
-        ran = [shops.Ran(**one) for one in json.loads(done.read_text())]
-    for one in ran:
-        assert one.code == 0, one.err
+            done.write_text(json.dumps([asdict(week) for week in ran]))
+        ran = [shops.Ran(**week) for week in json.loads(done.read_text())]
+    for week in ran:
+        assert week.code == 0, week.err
     return shops.Home(home, dict(zip(WEEKS, ran, strict=True)))
 
 
@@ -43,3 +46,26 @@ def weekly(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> shops.Ho
 def earlier(weekly: shops.Home) -> shops.Home:
     """The home as it was between the two weeks; nobody changes it either."""
     return shops.Home(weekly.path.with_name("earlier"), {WEEKS[0]: weekly.ran[WEEKS[0]]})
+
+
+@pytest.fixture(scope="session")
+def survivor(
+    weekly: shops.Home, earlier: shops.Home, tmp_path_factory: pytest.TempPathFactory
+) -> chaos.Survivor:
+    """The newest week killed while landing and after the lists are made; then two runs of it at once, the later of
+    which has a ranker that learns the opposite, while an analyst holds the snapshot open."""
+    folder = tmp_path_factory.mktemp("survivor")
+    home, data = earlier.copy(folder / "home"), shops.copy(folder / "data")
+    trial = Trial(home, data, weekly.hashes()[-1][1])
+    kills = [tried(fault, trial) for fault in chaos.kills((3, 33))]
+    count = "select count(*), min(as_of) from recs.email_recommendations"
+    with duckdb.connect(str(home.snapshot), read_only=True) as analyst:
+        before = analyst.execute(count).fetchall()
+        usual = trial.start()
+        chaos.at(1, usual)
+        opposite = shops.start(
+            home.path, data, WEEKS[1], program=(str(Path(__file__).with_name("corrupted.py")),)
+        )
+        ran = [shops.finish(process) for process in (usual, opposite)]
+        after = analyst.execute(count).fetchall()
+    return chaos.Survivor(trial, kills, *ran, (before, after))

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
-import duckdb
 import pytest
 
 from helpers import chaos, shops
-from helpers.chaos import Trial
+from helpers.chaos import Survivor
+from helpers.faults import EARLIER, FILES, SAME, WEEK, Fault, Trial, left_over, same, tried, whole
 from helpers.shops import Home
 from recs_assets.exports.jsonl import lookup
 
@@ -22,12 +22,13 @@ def trial(weekly: Home, earlier: Home, tmp_path: Path) -> Trial:
     return Trial(earlier.copy(tmp_path / "home"), shops.copy(tmp_path / "data"), weekly.hashes()[-1][1])
 
 
-SAMPLED = [fault for fault in chaos.FILES if fault.name in ("cut off at the end of a row", "decimal comma")]
+SAMPLED = [fault for fault in FILES if fault.name in ("cut off at the end of a row", "decimal comma")]
 
 
+@pytest.mark.own_week
 @pytest.mark.parametrize("fault", SAMPLED, ids=lambda fault: fault.name)
-def test_a_broken_file(trial: Trial, fault: chaos.Fault) -> None:
-    seen = chaos.tried(fault, trial)
+def test_a_broken_file(trial: Trial, fault: Fault) -> None:
+    seen = tried(fault, trial)
     assert seen.ok, seen.observed
 
 
@@ -36,25 +37,29 @@ def test_the_cache_cut_in_the_middle(trial: Trial) -> None:
         assert seen.ok, (seen.name, seen.observed)
 
 
+@pytest.mark.own_week
+@pytest.mark.xdist_group("survivor")
 def test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was(
-    weekly: Home, trial: Trial, monkeypatch: pytest.MonkeyPatch
+    weekly: Home, survivor: Survivor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed while landing and after the lists are made; then two runs start together while an analyst
-    holds the snapshot open: one waits for the other, both end well, and every table is what it would be."""
-    for fault in chaos.kills((3, 33)):
-        seen = chaos.tried(fault, trial)
+    """One run waits for the other, both end well, and every table of the first is what it would be."""
+    for seen in survivor.kills:
         assert seen.ok, (seen.name, seen.observed)
-    home = trial.home
-    count = "select count(*), min(as_of) from recs.email_recommendations"
-    with duckdb.connect(str(home.snapshot), read_only=True) as analyst:
-        before = analyst.execute(count).fetchall()
-        ran = [shops.finish(process) for process in [trial.start() for _ in range(2)]]
-        assert [one.code for one in ran] == [0, 0], [one.err for one in ran]
-        assert analyst.execute(count).fetchall() == before
-    assert home.hashes() == [*weekly.hashes(), weekly.hashes()[1]]
-    assert lookup(home.cache, "c01") == lookup(weekly.cache, "c01")
-    assert chaos.whole(trial) == []
-    assert chaos.left_over(trial) == []
+    trial, home = survivor.trial, survivor.trial.home
+    assert (survivor.usual.code, survivor.opposite.code) == (0, 0), survivor.usual.err + survivor.opposite.err
+    before, after = survivor.analyst
+    assert before == after
+    assert home.hashes()[:-1] == weekly.hashes()
+    assert [week for week, _ in home.hashes()] == [EARLIER, WEEK, WEEK]
+    first = min(
+        (path for path in (home.cache / "versions").iterdir() if path.name.startswith(WEEK)),
+        key=lambda path: path.stat().st_mtime,
+    )
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "current").symlink_to(first)
+    assert lookup(tmp_path / "cache", "c01") == lookup(weekly.cache, "c01")
+    assert whole(trial) == []
+    assert left_over(trial) == []
     assert len(list((home.path / "published").glob("analytics-*"))) == 3
     monkeypatch.setitem(os.environ, "DAGSTER_HOME", str(home.path / "dagster"))
     with dg.DagsterInstance.get() as instance:
@@ -67,14 +72,14 @@ def test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was(
 
 def test_the_judges_can_say_no(weekly: Home, tmp_path: Path) -> None:
     trial = Trial(weekly.copy(tmp_path / "home"), shops.TINY, weekly.hashes()[-1][1])
-    assert chaos.SAME(trial) == []
-    assert chaos.whole(trial) == []
+    assert SAME(trial) == []
+    assert whole(trial) == []
     other = replace(trial, never={**trial.never, "products": "of other rows"})
-    assert chaos.SAME(other) == ["other rows in products"]
-    assert chaos.same("products")(other) == []
+    assert SAME(other) == ["other rows in products"]
+    assert same("products")(other) == []
     parquet = trial.home.cache / "current" / "recommendations.parquet"
     parquet.write_bytes(parquet.read_bytes()[:-1])
-    assert chaos.whole(trial) == [f"{parquet} is not what its manifest promises"]
+    assert whole(trial) == [f"{parquet} is not what its manifest promises"]
     (trial.home.cache / "versions" / ".aside-half").mkdir()
     (trial.home.cache / "versions" / ".aside-half" / "manifest.json").touch()
-    assert [Path(name).parent.name for name in chaos.left_over(trial)] == [".aside-half"]
+    assert [Path(name).parent.name for name in left_over(trial)] == [".aside-half"]

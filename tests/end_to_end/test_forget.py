@@ -9,6 +9,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow.parquet as pq
+import pytest
 
 from helpers import shops
 
@@ -66,6 +67,7 @@ def places(home: Path) -> set[str]:
     return found
 
 
+@pytest.mark.own_week
 def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     data, home = planted(tmp_path / "data"), tmp_path / "home"
     assert shops.run(home, data, WEEK).code == 0

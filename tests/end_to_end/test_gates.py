@@ -7,7 +7,10 @@ from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
 from helpers import shops
+from helpers.chaos import Survivor
 from helpers.shops import Home
 from recs_assets.defs.ranker import LastGood
 
@@ -35,6 +38,7 @@ def spike(data: Path, orders: int) -> None:
         )
 
 
+@pytest.mark.own_week
 def test_a_spike_blocks_the_week(weekly: Home, tmp_path: Path) -> None:
     home, data = weekly.copy(tmp_path / "home"), shops.copy(tmp_path / "data")
     before = len(in_week(data, "2025-04-28", EARLIER))
@@ -51,10 +55,12 @@ def test_a_spike_blocks_the_week(weekly: Home, tmp_path: Path) -> None:
     assert home.kept() == published
 
 
-def test_a_ranker_that_learned_the_opposite_leaves_the_last_good_one(weekly: Home, tmp_path: Path) -> None:
-    home = weekly.copy(tmp_path / "home")
-    corrupted = str(Path(__file__).with_name("corrupted.py"))
-    ran = shops.finish(shops.start(home.path, shops.TINY, WEEK, program=(corrupted,)))
+@pytest.mark.own_week
+@pytest.mark.xdist_group("survivor")
+def test_a_ranker_that_learned_the_opposite_leaves_the_last_good_one(
+    weekly: Home, survivor: Survivor
+) -> None:
+    home, ran = survivor.trial.home, survivor.opposite
     assert ran.code == 0, ran.err
     assert "Gate model refused the new ranker: ranker: MAP@12 of " in ran.out
     last, kept = (home.path / "weeks" / week / "models" / "ranker" for week in (EARLIER, WEEK))

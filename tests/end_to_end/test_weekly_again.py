@@ -69,16 +69,23 @@ def without_a_future(data: Path, day: str) -> None:
     )
 
 
-def test_what_happens_after_a_week_changes_nothing_in_it(weekly: Home, tmp_path: Path) -> None:
+@pytest.mark.own_week
+def test_what_happens_after_a_week_changes_nothing_in_it(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     data = shops.copy(tmp_path / "data")
     without_a_future(data, EARLIER)
     home = Home(tmp_path / "home", {})
     ran = shops.run(home.path, data, EARLIER)
     assert ran.code == 0, ran.err
+    weekly: Home = request.getfixturevalue("weekly")  # not before: another process makes it meanwhile
     assert home.hashes() == [weekly.hashes()[0]]
 
 
-def test_what_happens_after_an_anchor_changes_nothing_there(weekly: Home, tmp_path: Path) -> None:
+@pytest.mark.own_week
+def test_what_happens_after_an_anchor_changes_nothing_there(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """Features, candidates, and the model that is tested know nothing from the test anchor on; the
     backtest makes them as the weekly run does."""
     data = shops.copy(tmp_path / "data")
@@ -87,6 +94,7 @@ def test_what_happens_after_an_anchor_changes_nothing_there(weekly: Home, tmp_pa
     # The newest order that is left is older than the gate of freshness admits.
     ran = shops.backtest(tmp_path / "home", data, WEEK, 1, gate_override="the future is gone on purpose")
     assert ran.code == 0, ran.err
+    weekly: Home = request.getfixturevalue("weekly")
     made, there = (
         home / "weeks" / WEEK / "candidates" for home in (weekly.path, tmp_path / "home" / "backtest")
     )
@@ -142,6 +150,7 @@ def too_many_orphans(data: Path) -> None:
     )
 
 
+@pytest.mark.own_week
 @pytest.mark.parametrize(
     ("break_it", "sentence"),
     [
@@ -178,6 +187,7 @@ def test_a_failed_gate_leaves_what_was_published(
 # -- odd shops ------------------------------------------------------------------------------
 
 
+@pytest.mark.own_week
 def test_a_shop_with_one_customer_gets_its_list(tmp_path: Path) -> None:
     data = shops.copy(tmp_path / "data")
     for table in ("customers", "orders", "browsing_events", "reviews", "consents", "campaign_events"):
@@ -195,6 +205,7 @@ def test_a_shop_with_one_customer_gets_its_list(tmp_path: Path) -> None:
     assert home.query("select count(*) from recs.email_recommendations") in ([(0,)], [(12,)])
 
 
+@pytest.mark.own_week
 def test_a_shop_with_one_product_says_that_no_email_can_be_filled(tmp_path: Path) -> None:
     """Twelve slots cannot be filled with one product, and a campaign that fills nobody's is never published."""
     data = shops.copy(tmp_path / "data")
@@ -213,6 +224,7 @@ def test_a_shop_with_one_product_says_that_no_email_can_be_filled(tmp_path: Path
     assert not (tmp_path / "home" / "published" / "recs.duckdb").exists()
 
 
+@pytest.mark.own_week
 def test_a_bulk_order_and_a_till_change_nobody_elses_list(
     weekly: Home, earlier: Home, tmp_path: Path
 ) -> None:
