@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev test lint audit backtest bench chaos docs pictures setup lock clean
+.PHONY: demo dev test quick lint audit backtest bench chaos docs pictures setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -15,9 +15,12 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
 
 test: setup ## the tests
-	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) --dist worksteal
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),2)
 
-lint: setup ## ruff, layers, definitions, pins
+quick: setup ## the tests that need no whole week and no dbt
+	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) -m "not slow"
+
+lint: setup ## ruff, layers, definitions; the hooks of .pre-commit-config.yaml are the same
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports

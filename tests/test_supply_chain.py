@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -87,3 +88,15 @@ def test_an_audit_that_cannot_look_a_package_up_fails(tmp_path: Path):
     missing = subprocess.run(["bash", audit], env=environment, capture_output=True, text=True)
     assert missing.returncode == 1
     assert missing.stderr.startswith(f"Error: {tmp_path}/pip-audit is not installed: ")
+
+
+def test_the_hooks_before_a_commit_are_the_commands_of_make_lint():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    recipe = re.search(r"^lint: .*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe is not None
+    commands = [
+        line.strip().removeprefix("@").replace("$(BIN)", ".venv/bin") for line in recipe[1].splitlines()
+    ]
+    assert len(commands) >= 4
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
+    assert [hook["entry"] for hook in repository["hooks"]] == commands
