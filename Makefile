@@ -17,7 +17,7 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000
 test: setup ## the tests
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2)
 
-quick: setup ## the tests that need no whole week and no dbt
+quick: setup ## the tests that need no whole week, no dbt, no server and no generated examples
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) -m "not slow"
 
 lint: setup ## ruff, layers, definitions; the hooks of .pre-commit-config.yaml are the same

@@ -74,6 +74,15 @@ def group_of(item: pytest.Item) -> str | None:
     return item.path.name
 
 
+def is_slow(item: pytest.Item) -> bool:
+    """Whether `make quick` leaves a test out: one of whole weeks, of dbt, of servers, or of generated examples."""
+    return (
+        item.path.parent.name in ("dbt", "end_to_end")
+        or group_of(item) == "servers"
+        or getattr(item.obj, "is_hypothesis_test", False)
+    )
+
+
 def order_of(item: pytest.Item) -> int:
     """What takes longest begins first, so that no process is left with it alone at the end."""
     if item.path.name == "test_weekly_run.py":
@@ -87,7 +96,7 @@ def order_of(item: pytest.Item) -> int:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent.name in ("dbt", "end_to_end"):
+        if is_slow(item):
             item.add_marker("slow")
         group = group_of(item)
         if group and not item.get_closest_marker("xdist_group"):

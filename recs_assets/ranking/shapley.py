@@ -84,6 +84,11 @@ class Shapley:
         self.n_features = model["max_feature_idx"] + 1
         self.base = 0.0
         trees = [_leaves(tree["tree_structure"]) for tree in model["tree_info"]]
+        longest = max((len(leaf.path) for leaves in trees for leaf in leaves), default=0)
+        if longest > MOST_ON_PATH:
+            raise ValueError(
+                f"A path splits on {longest} features, at most {MOST_ON_PATH} can be attributed: fewer leaves."
+            )
         seen: dict[int, set[np.float32]] = {}
         for leaf in (leaf for leaves in trees for leaf in leaves):
             for feature, (splits, _) in leaf.path.items():
@@ -210,10 +215,6 @@ def _of_leaf(share: np.ndarray) -> np.ndarray:
         share: z of the d features; bit j of a pattern is o of feature j.
     """
     d = len(share)
-    if d > MOST_ON_PATH:
-        raise ValueError(
-            f"A path splits on {d} features, at most {MOST_ON_PATH} can be attributed: fewer leaves."
-        )
     passed = (np.arange(1 << d) >> np.arange(d)[:, None] & 1).astype(float)
     weight = np.array([factorial(s) * factorial(d - 1 - s) / factorial(d) for s in range(d)])
     phi = np.empty((d, 1 << d))

@@ -10,8 +10,8 @@ from datetime import date, datetime
 import duckdb
 import pytest
 
+from recs_assets.known.load import load_known
 from recs_assets.sources.audit import unknown_states
-from recs_assets.store.warehouse import _load_known
 
 WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 
@@ -161,7 +161,7 @@ def test_guests_count_for_products_and_for_no_customer(shop):
 
 def test_what_guests_bought_is_known_and_nobodys(shop):
     with duckdb.connect(str(shop.path), config={"access_mode": "READ_ONLY"}) as connection:
-        known = _load_known(connection, WEEK)
+        known = load_known(connection, WEEK)
     assert known.products["product_id"].iloc[known.guests.product].tolist() == ["bread", "milk", "bread"]
     assert (known.anchor_day - known.guests.day).tolist() == [32, 32, 3]
     assert len(set(known.guests.basket.tolist())) == 2

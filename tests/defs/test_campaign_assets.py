@@ -99,6 +99,7 @@ def validate(folder: Path, home: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_validate_fails_with_a_sentence_per_bad_file(folder: Path, tmp_path: Path) -> None:
     """The real command: with the four files it fails, without them it does not."""
     for name in BAD:
@@ -147,6 +148,7 @@ def test_a_bad_file_leaves_the_others_alone(folder: Path, tmp_path: Path) -> Non
     assert not result.success
 
 
+@pytest.mark.slow
 def test_the_command_names_what_is_wrong(folder: Path, tmp_path: Path) -> None:
     broken(folder, "bad_cron")
     for name, sentence in (("bad_cron", BAD["bad_cron"][2]), ("nobody", "There is no campaign nobody in ")):

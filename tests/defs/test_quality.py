@@ -7,10 +7,12 @@ from pathlib import Path
 
 import dagster as dg
 import pandas as pd
+import pytest
 
 from recs_assets.defs.quality import Gate, published_expectations
 
 
+@pytest.mark.slow  # Great Expectations alone takes seconds to import
 def test_a_short_reason_is_one_and_an_empty_one_is_none(tmp_path: Path) -> None:
     """ "Uit Tea" once stopped the week of a shop with Dutch customers."""
     rows = pd.DataFrame(

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import date
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from helpers import shops
 from helpers.chaos import Survivor
 from helpers.shops import Home
-from recs_assets.defs.ranker import LastGood
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"
 
@@ -85,15 +82,6 @@ def test_a_ranker_that_learned_the_opposite_leaves_the_last_good_one(
     best = "select value from recs.model_metrics where as_of = '{}' and recommender = 'ranker' and view = 'all' and segment = 'all' and metric = 'map' and k = 12"
     [(value,)], [(usual,)] = home.query(best.format(WEEK)), weekly.query(best.format(WEEK))
     assert value > 0.75 * usual
-
-
-def test_the_last_ranker_is_compared_on_days_that_it_has_not_seen() -> None:
-    before = SimpleNamespace(facts_={"anchors": ["2025-03-10", "2025-02-10", "2025-04-07"]})
-    last = LastGood(None, before, date(2025, 5, 5))
-    assert last.comparable(date(2025, 4, 7)) is before
-    assert last.comparable(date(2025, 6, 2)) is before
-    assert last.comparable(date(2025, 4, 6)) is None  # its own test window had begun
-    assert LastGood(None, None, date(2025, 5, 5)).comparable(date(2025, 6, 2)) is None
 
 
 def test_a_week_without_an_earlier_one_passes_and_says_so(weekly: Home) -> None:

@@ -189,14 +189,19 @@ def test_pair_rule_by_hand(shop):
     assert np.isnan(certain["conviction"])
 
 
-def owners_of(known, products):
-    """By brute force: the customers of the baskets that hold all of these products."""
+def held_by_basket(known):
+    """By brute force: the products of every (customer, basket)."""
     held = {}
     bought = known.purchased
     for customer, basket, product in zip(
         known.events.customer[bought], known.events.basket[bought], known.events.product[bought], strict=True
     ):
         held.setdefault((int(customer), int(basket)), set()).add(int(product))
+    return held
+
+
+def owners_of(held, products):
+    """The customers of the baskets that hold all of these products."""
     return {customer for (customer, _), items in held.items() if set(products) <= items}
 
 
@@ -204,13 +209,13 @@ def owners_of(known, products):
 def test_rules_count_the_people_they_rest_on(random_shop, monkeypatch, block):
     monkeypatch.setattr("recs_assets.recommenders.association.BLOCK_PRODUCTS", block)
     model = AssociationRules(min_baskets=2, min_confidence=0).fit(random_shop)
-    rules = model.pair_rules()
-    expected = [len(owners_of(random_shop, pair)) for pair in rules[["antecedent", "consequent"]].to_numpy()]
+    rules, held = model.pair_rules(), held_by_basket(random_shop)
+    expected = [len(owners_of(held, pair)) for pair in rules[["antecedent", "consequent"]].to_numpy()]
     assert model.pair_customers().tolist() == expected
     assert (np.array(expected) < rules["baskets"]).any()
     longer = model.itemset_rules(max_pairs=10**6)
     rests_on = zip(longer["antecedents"], longer["consequent"], strict=True)
-    people = [len(owners_of(random_shop, [*left, right])) for left, right in rests_on]
+    people = [len(owners_of(held, [*left, right])) for left, right in rests_on]
     assert model.itemset_customers(longer).tolist() == people
 
 
