@@ -47,10 +47,10 @@ class LandedReport:
         """One line per landed table with rows, and one that names the empty ones."""
         width = max(map(len, self._rows), default=0)
         lines = ["Landed:"]
-        for table, count in self._rows.items():
-            if count:
+        for table in RAW_TABLES:
+            if count := self._rows.get(table):
                 period = f"  {self._periods[table]}" if table in self._periods else ""
                 lines.append(f"  {table:<{width}} {count:>11,} rows{period}")
-        if empty := [table for table, count in self._rows.items() if not count]:
+        if empty := [table for table in RAW_TABLES if self._rows.get(table) == 0]:
             lines.append(f"  no rows of {', '.join(empty)}")
         return lines

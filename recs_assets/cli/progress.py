@@ -51,8 +51,8 @@ class Display(Protocol):
     def tick(self, running: Sequence[str]) -> None:
         """Some time went by; `running` are the steps at work."""
 
-    def say(self, line: str) -> None:
-        """Print a line that stays."""
+    def say(self, text: str) -> None:
+        """Print lines that stay."""
 
 
 def display(steps: Sequence[str], out: TextIO) -> Display:
@@ -117,8 +117,8 @@ class Watcher:
             elif event.event_type in STEP_ENDS:
                 seconds = moment - self._started.pop(step, moment)
                 self._display.finish(step, STEP_ENDS[event.event_type], seconds)
-            for line in self._landed.read(event):
-                self._display.say(line)
+            if lines := self._landed.read(event):
+                self._display.say("\n".join(lines))
 
 
 class PlainDisplay:
@@ -154,8 +154,8 @@ class PlainDisplay:
         seconds = time.monotonic() - self._begin
         self.say(f"[{self._done:>2}/{self._steps}] {now} ... {seconds:.0f} s, {_gigabytes():.1f} GB")
 
-    def say(self, line: str) -> None:
-        self._out.write(line + "\n")
+    def say(self, text: str) -> None:
+        self._out.write(text + "\n")
         self._out.flush()
         self._spoke = time.monotonic()
 
@@ -208,8 +208,8 @@ class LiveDisplay:
         seconds = time.monotonic() - self._begin
         self._progress.update(self._run, note=f"{seconds:.0f} s, {_gigabytes():.1f} GB")
 
-    def say(self, line: str) -> None:
-        self._progress.console.print(Text(line))
+    def say(self, text: str) -> None:
+        self._progress.console.print(Text(text))
 
     def _stage(self, step: str) -> TaskID:
         name = stage_of(step)

@@ -6,7 +6,8 @@ import dagster as dg
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
-from recs_assets.defs.quality import GATE, MIN_ROWS_JUDGED, Gate, raw_expectations
+from recs_assets.defs.quality import GATE, check_table
+from recs_assets.quality.expectations import MIN_ROWS_JUDGED, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources import some_of
 from recs_assets.store.warehouse import Warehouse
@@ -51,10 +52,10 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
                 **numbers({"seconds": landed.seconds, "files": some_of(landed.files) or "none"}),
             }
         )
-        gate = Gate(warehouse.home / "quality" / context.run.run_id)
+        folder = warehouse.home / "quality" / context.run.run_id
         # Of a table this small a single row would decide; dbt judges it by the same number.
         share = deployment.settings.max_quarantined_share if len(rows) >= MIN_ROWS_JUDGED else 1.0
         where = some_of(landed.files) or f"no file of {table.name}"
-        yield gate.check(key, f"raw_{table.name}", rows, raw_expectations(table, share), where)
+        yield check_table(key, folder, f"raw_{table.name}", rows, raw_expectations(table, share), where)
 
     return raw_table

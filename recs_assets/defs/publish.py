@@ -10,10 +10,11 @@ import dagster as dg
 from recs_assets import __version__
 from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
-from recs_assets.defs.quality import GATE, Gate, published_expectations
+from recs_assets.defs.quality import GATE, check_table
 from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.versions import publish
 from recs_assets.operations.rollback import drop_old_records, servers
+from recs_assets.quality.expectations import published_expectations
 from recs_assets.store.warehouse import Warehouse
 
 SNAPSHOT = dg.AssetKey(["published", "recs_duckdb"])
@@ -80,17 +81,21 @@ def published_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
         context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.AssetCheckResult]:
         week = deployment.week(warehouse, context)
-        keeper = Gate(warehouse.home / "quality" / context.run.run_id)
+        folder = warehouse.home / "quality" / context.run.run_id
         selected = {key.asset_key for key in context.selected_asset_check_keys}
-        emails = [one.slots.k for one in deployment.campaigns.campaigns.values() if one.lists_products]
+        slots = [
+            campaign.slots.k
+            for campaign in deployment.campaigns.campaigns.values()
+            if campaign.lists_products
+        ]
         for table in GATED:
             if recs_key(table) not in selected:
                 continue
             with week.build.read() as connection:
                 rows = connection.execute(f'select * from recs."{table}"').to_arrow_table()
-            expected = published_expectations(table, max(emails, default=0))
+            expected = published_expectations(table, max(slots, default=0))
             frame = rows.to_pandas(date_as_object=False)
-            yield keeper.check(recs_key(table), f"recs_{table}", frame, expected, f"recs.{table}")
+            yield check_table(recs_key(table), folder, f"recs_{table}", frame, expected, f"recs.{table}")
 
     return gate
 

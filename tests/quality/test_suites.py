@@ -1,0 +1,57 @@
+"""What a published table must hold, as Great Expectations judges it, and the page that says so."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+
+from recs_assets.quality.expectations import Expectation, published_expectations
+from recs_assets.quality.suites import run_suite
+
+
+def test_a_short_reason_is_one_and_an_empty_one_is_none(tmp_path: Path) -> None:
+    """ "Uit Tea" once stopped the week of a shop with Dutch customers."""
+    rows = pd.DataFrame(
+        {
+            "as_of": date(2025, 6, 30), "customer_id": "c1", "rank": [1, 2], "product_id": ["p1", "p2"], "score": 1.0,
+            "reason_text": ["Uit Tea", "De Té"],
+        }
+    )  # fmt: skip
+    expected = published_expectations("customer_recommendations", 12)
+
+    def passes(rows: pd.DataFrame) -> bool:
+        return run_suite(tmp_path, "lists", rows, expected, "lists").passed
+
+    assert passes(rows)
+    assert not passes(rows.assign(reason_text=["Uit Tea", ""]))
+
+
+def test_the_page_says_what_failed_shows_no_hidden_value_and_needs_no_other_file(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"rating": [4.0, 9.0, 8.5], "customer_id": ["c1", "c2", "<b>"]})
+    expected = [
+        Expectation("ExpectColumnValuesToBeBetween", {"column": "rating", "min_value": 1, "max_value": 5}),
+        Expectation("ExpectColumnValuesToBeInSet", {"column": "customer_id", "value_set": ["c1", "c2"]}),
+        Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}),
+    ]
+    result = run_suite(tmp_path, "raw_reviews", rows, expected, "reviews.csv", hidden={"customer_id"})
+    assert not result.passed
+    assert result.sentence == (
+        "reviews.csv: column rating is not within 1.0 to 5.0 in 2 of 3 rows; "
+        "column customer_id is none of ['c1', 'c2'] in 1 of 3 rows."
+    )
+    assert json.loads(result.json.read_text())["success"] is False
+    page = (result.page.parent / "raw_reviews.html").read_text("utf-8")
+    cells = [re.findall(r"<td>(.*?)</td>", line) for line in page.splitlines() if "<td>" in line]
+    assert [(row[0], re.sub("<.*?>", "", row[1]), row[3]) for row in cells] == [
+        ("column rating is within 1.0 to 5.0", "FAILED", "9.0, 8.5"),
+        ("column customer_id is one of [&#39;c1&#39;, &#39;c2&#39;]", "FAILED", ""),
+        ("it has at least 1 rows", "passed", ""),
+    ]
+    assert "<b>" not in page
+    assert not re.search(r"<script|<link|https?:", page)
+    index = result.page.read_text("utf-8")
+    assert re.search(r'<a href="raw_reviews\.html">raw_reviews</a> <span class="failed">FAILED', index)
