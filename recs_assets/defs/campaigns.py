@@ -7,17 +7,11 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-import pandas as pd
-from pydantic import SecretStr
 
+from recs_assets.campaigns.collect import collect_campaigns
 from recs_assets.campaigns.file import Campaign, CampaignError
-from recs_assets.campaigns.load import load_people_and_products
 from recs_assets.campaigns.make import (
-    JOINED_LATER,
     OUTCOMES,
-    SELECTED,
-    UNAVAILABLE,
-    WITHDRAWN,
     LateError,
     Made,
     check_send_time,
@@ -42,18 +36,13 @@ from recs_assets.defs.results import (
     trace_types,
     write_model_table,
 )
-from recs_assets.delivery import HOLDOUT, hash_address_column
 from recs_assets.exports.load import load_addresses
 from recs_assets.recommenders import REGISTRY
-from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
-from recs_assets.schema import ArtefactError, WarehouseError
+from recs_assets.schema import WarehouseError
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.week import Week
 
 GROUP = "campaigns"
 ANSWERED, FITTING, EARNING = "query_answered", "rules_fit", "email_earns"
-# Outcomes of customers who have rows.
-FILLED = (SELECTED, HOLDOUT)
 # Set by `dagster definitions validate`, and by nothing else (its own help says so).
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 
@@ -88,7 +77,7 @@ TESTS = {
     "ci_low": REAL, "ci_high": REAL, "customers": "bigint", "chosen": "boolean",
 }  # fmt: skip
 
-# model.<table> -> table of `campaigning.Made`, columns, description
+# model.<table> -> table of `campaigns.make.Made`, columns, description
 TABLES = {
     "email_selection": ("selection", EMAIL_SELECTION, "Every campaign's filled slots."),
     "campaign_traces": (
@@ -273,77 +262,17 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
     @model_tables(deployment, "campaign_tables", GROUP, deps, texts)
     def campaign_tables(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = deployment.week(warehouse, context)
-        found = together(week, deployment.settings.hash_key)
-        for table, (part, columns, _) in TABLES.items():
-            types = columns | (trace_types(found[part]) if part == "traces" else {})
-            metadata = write_model_table(week, table, found[part], types)
+        with week.build.read() as connection:
+            addresses = load_addresses(connection)
+        columns = {part: list(types) for part, types, _ in TABLES.values()}
+        tables = collect_campaigns(week, columns, addresses, deployment.settings.hash_key)
+        for table, (part, types, _) in TABLES.items():
+            rows = tables[part]
+            more = trace_types(rows) if part == "traces" else {}
+            metadata = write_model_table(week, table, rows, types | more)
             yield dg.MaterializeResult(asset_key=model_key(table), metadata=metadata)
 
     return campaign_tables
-
-
-def together(week: Week, hash_key: SecretStr | None = None) -> dict[str, pd.DataFrame]:
-    """Every campaign that was made of the week, as tables.
-
-    A campaign may have been made hours or days before: who withdrew since, or whose list holds a product
-    that may not be sold any more, is left out here and counted as such, as is the second of two accounts that
-    share an address by now, so that the outcomes of each
-    campaign add up to the customers of now. Erased customers, whom no other table has, are counted, too.
-    Whoever is held out keeps their rows, which dbt puts into a table of their own.
-
-    Args:
-        week: of the run.
-        hash_key: of `email_hash`; null without one.
-
-    Raises:
-        ArtefactError: a campaign was made by an earlier version of recs_assets.
-    """
-    with week.build.read() as connection:
-        customers, available, erased = load_people_and_products(connection, week.as_of)
-        emails = load_addresses(connection).set_index("customer_id")["email"]
-    parts: dict[str, list[pd.DataFrame]] = {part: [] for part, _, _ in TABLES.values()}
-    for path in sorted(path for path in folder_of(week, "").glob("*") if not path.name.startswith(".")):
-        tables = dict(Made.read(path).tables)
-        outcome = tables["outcomes"].set_index("customer_id")["outcome"].reindex(customers["customer_id"])
-        outcome = outcome.fillna(JOINED_LATER)
-        selection = tables["selection"]
-        if len(selection):
-            if "arm" not in selection:
-                raise ArtefactError(
-                    f"{path} was made by an earlier version of recs_assets and does not say who is held out: make the "
-                    f"campaign again (python -m recs_assets campaign {path.name} --as-of {week.as_of}), or run the week again."
-                )
-            eligible = customers.set_index("customer_id")["email_eligible"].fillna(False).astype(bool)
-            outcome[outcome.isin(FILLED) & ~eligible] = WITHDRAWN
-            gone = selection.loc[~selection["product_id"].isin(available), "customer_id"]
-            outcome[outcome.isin(FILLED) & outcome.index.isin(gone)] = UNAVAILABLE
-            address, last_day = (customers[name].to_numpy() for name in ("address", "last_day"))
-            filled = outcome.isin(FILLED).to_numpy()
-            outcome[filled & ~first_accounts(address, last_day, filled)] = SAME_ADDRESS
-            for name in ("selection", "traces"):
-                if len(tables[name]):
-                    keep = tables[name]["customer_id"].map(outcome).isin(FILLED)
-                    tables[name] = tables[name][keep.to_numpy()]
-            addresses = tables["selection"]["customer_id"].map(emails)
-            tables["selection"]["email_hash"] = hash_address_column(addresses, hash_key)
-        elif len(tables["predictions"]):
-            keep = tables["predictions"]["customer_id"].isin(outcome.index)
-            tables["predictions"] = tables["predictions"][keep.to_numpy()]
-        counts = outcome.value_counts().reindex(list(OUTCOMES), fill_value=0)
-        counts["erased"] += erased
-        tables["people"] = outcome.rename("outcome").reset_index()
-        tables["outcomes"] = pd.DataFrame(
-            {"step": range(1, len(OUTCOMES) + 1), "outcome": counts.index, "customers": counts.to_numpy()}
-        )
-        for part, rows in tables.items():
-            if part in parts and len(rows):
-                parts[part].append(rows.assign(campaign=path.name, as_of=week.as_of))
-    return {
-        part: pd.concat(parts[part], ignore_index=True)
-        if parts[part]
-        else pd.DataFrame(columns=list(columns))
-        for part, columns, _ in TABLES.values()
-    }
 
 
 # -- jobs and schedules -----------------------------------------------------------------------

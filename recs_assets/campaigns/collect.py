@@ -1,0 +1,135 @@
+"""All campaigns that were made of a week, as tables, reconciled with what is so when they are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+from pydantic import SecretStr
+
+from recs_assets.campaigns.load import load_people_and_products
+from recs_assets.campaigns.make import (
+    JOINED_LATER,
+    OUTCOMES,
+    SELECTED,
+    UNAVAILABLE,
+    WITHDRAWN,
+    Made,
+    folder_of,
+)
+from recs_assets.delivery import HOLDOUT, hash_address_column
+from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
+from recs_assets.schema import ArtefactError
+from recs_assets.week.week import Week
+
+# Outcomes of customers who have rows.
+FILLED = (SELECTED, HOLDOUT)
+
+
+@dataclass(frozen=True)
+class Now:
+    """What is so when the tables are put together.
+
+    Attributes:
+        customers: as `load_people_and_products` gives them.
+        available: the products that may be sold.
+        erased: how many customers were erased, whom no other table has.
+        addresses: customer_id, email.
+    """
+
+    customers: pd.DataFrame
+    available: set[str]
+    erased: int
+    addresses: pd.DataFrame
+
+
+def collect_campaigns(
+    week: Week, columns: Mapping[str, Sequence[str]], addresses: pd.DataFrame, hash_key: SecretStr | None
+) -> dict[str, pd.DataFrame]:
+    """Every campaign that was made of the week, as tables (`reconcile`)."""
+    with week.build.read() as connection:
+        now = Now(*load_people_and_products(connection, week.as_of), addresses)
+    return reconcile(folder_of(week, ""), week.as_of, now, columns, hash_key)
+
+
+def reconcile(
+    folder: Path,
+    as_of: date,
+    now: Now,
+    columns: Mapping[str, Sequence[str]],
+    hash_key: SecretStr | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Read every campaign below a folder and leave out what no longer holds.
+
+    A campaign may have been made hours or days before. Customers who withdrew since, or whose list holds a
+    product that may no longer be sold, are left out and counted as such, and so is the second of two
+    accounts that share an address by now: the outcomes of each campaign add up to the customers of now.
+    The holdout keeps its rows, which dbt puts into a table of their own.
+
+    Args:
+        folder: with one folder per campaign.
+        as_of: the week.
+        now: what is so now.
+        columns: of the tables that are returned: those of a table without rows.
+        hash_key: of `email_hash`; null without one.
+
+    Raises:
+        ArtefactError: a campaign was made by an earlier version of recs_assets.
+    """
+    parts: dict[str, list[pd.DataFrame]] = {part: [] for part in columns}
+    for path in sorted(path for path in folder.glob("*") if not path.name.startswith(".")):
+        for part, rows in _reconcile_campaign(path, as_of, now, hash_key).items():
+            if part in parts and len(rows):
+                parts[part].append(rows.assign(campaign=path.name, as_of=as_of))
+    return {
+        part: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns[part]))
+        for part, frames in parts.items()
+    }
+
+
+def _reconcile_campaign(
+    path: Path, as_of: date, now: Now, hash_key: SecretStr | None
+) -> dict[str, pd.DataFrame]:
+    """The tables of one campaign, with `people` (an outcome per customer) and the count of every outcome."""
+    tables = dict(Made.read(path).tables)
+    outcome = tables["outcomes"].set_index("customer_id")["outcome"].reindex(now.customers["customer_id"])
+    outcome = outcome.fillna(JOINED_LATER)
+    selection = tables["selection"]
+    if len(selection):
+        if "arm" not in selection:
+            raise ArtefactError(
+                f"{path} was made by an earlier version of recs_assets and does not say who is held out: make the "
+                f"campaign again (python -m recs_assets campaign {path.name} --as-of {as_of}), or run the week again."
+            )
+        _update_outcomes(outcome, selection, now)
+        for name in ("selection", "traces"):
+            if len(tables[name]):
+                keep = tables[name]["customer_id"].map(outcome).isin(FILLED)
+                tables[name] = tables[name][keep.to_numpy()]
+        emails = now.addresses.set_index("customer_id")["email"]
+        addresses = tables["selection"]["customer_id"].map(emails)
+        tables["selection"]["email_hash"] = hash_address_column(addresses, hash_key)
+    elif len(tables["predictions"]):
+        keep = tables["predictions"]["customer_id"].isin(outcome.index)
+        tables["predictions"] = tables["predictions"][keep.to_numpy()]
+    counts = outcome.value_counts().reindex(list(OUTCOMES), fill_value=0)
+    counts["erased"] += now.erased
+    tables["people"] = outcome.rename("outcome").reset_index()
+    tables["outcomes"] = pd.DataFrame(
+        {"step": range(1, len(OUTCOMES) + 1), "outcome": counts.index, "customers": counts.to_numpy()}
+    )
+    return tables
+
+
+def _update_outcomes(outcome: pd.Series, selection: pd.DataFrame, now: Now) -> None:
+    """Take out, in place, the customers with rows who may not get them any more; an earlier reason counts."""
+    eligible = now.customers.set_index("customer_id")["email_eligible"].fillna(False).astype(bool)
+    outcome[outcome.isin(FILLED) & ~eligible] = WITHDRAWN
+    gone = selection.loc[~selection["product_id"].isin(now.available), "customer_id"]
+    outcome[outcome.isin(FILLED) & outcome.index.isin(gone)] = UNAVAILABLE
+    address, last_day = (now.customers[name].to_numpy() for name in ("address", "last_day"))
+    filled = outcome.isin(FILLED).to_numpy()
+    outcome[filled & ~first_accounts(address, last_day, filled)] = SAME_ADDRESS

@@ -1,0 +1,130 @@
+"""What a week's campaigns amount to when their tables are put together."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pydantic import SecretStr
+
+from recs_assets.campaigns.collect import Now, reconcile
+from recs_assets.campaigns.make import Made
+from recs_assets.schema import ArtefactError
+
+COLUMNS = {part: ["campaign"] for part in ("selection", "predictions", "traces", "people", "outcomes")}
+
+
+def now() -> Now:
+    """Four customers, one of whom withdrew since; one product is gone."""
+    customers = pd.DataFrame(
+        {
+            "customer_id": ["ann", "bob", "cay", "new"],
+            "email_eligible": [True, False, True, True],
+            "address": [1, -1, 1, -1],
+            "last_day": [9, 10, 10, -1],
+        }
+    )
+    addresses = pd.DataFrame(
+        {"customer_id": ["ann", "bob", "cay"], "email": ["ann@mail.example", "b@x", None]}
+    )
+    return Now(customers, {"milk"}, 1, addresses)
+
+
+def reconciled(home: Path, hash_key: SecretStr | None = None) -> dict[str, pd.DataFrame]:
+    return reconcile(home / "campaigns", date(2025, 6, 30), now(), COLUMNS, hash_key)
+
+
+def made(**tables: pd.DataFrame) -> Made:
+    none = {
+        name: pd.DataFrame()
+        for name in ("selection", "predictions", "rules", "price_tags", "tests", "traces")
+    }
+    return Made({**none, **tables}, {"chosen": "query"})
+
+
+def test_outcomes_add_up_whatever_happened_since(tmp_path: Path) -> None:
+    """Bob withdrew, cay's product is gone, new was not known: ann alone keeps her slot."""
+    who = ["ann", "bob", "cay"]
+    products = ["milk", "milk", "tea"]
+    chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": products, "arm": "treatment"})
+    everybody = pd.DataFrame({"customer_id": who, "outcome": "selected"})
+    made(selection=chosen, outcomes=everybody, traces=chosen).write(tmp_path / "campaigns" / "mail")
+    predictions = pd.DataFrame({"customer_id": ["ann"], "item": ["dairy"], "rank": 1})
+    outcomes = pd.DataFrame({"customer_id": who, "outcome": ["selected", *["not_in_audience"] * 2]})
+    made(predictions=predictions, outcomes=outcomes).write(tmp_path / "campaigns" / "affinity")
+    (tmp_path / "campaigns" / ".affinity-1").mkdir()  # left by a killed run
+    found = reconciled(tmp_path)
+    assert found["selection"][["campaign", "customer_id"]].to_numpy().tolist() == [["mail", "ann"]]
+    assert found["traces"]["customer_id"].tolist() == ["ann"]
+    counts = found["outcomes"]
+    counts = counts[counts["customers"] > 0]
+    assert counts[["campaign", "outcome", "customers"]].to_numpy().tolist() == [
+        ["affinity", "selected", 1],
+        ["affinity", "erased", 1],
+        ["affinity", "not_in_audience", 2],
+        ["affinity", "not_known_then", 1],
+        ["mail", "selected", 1],
+        ["mail", "erased", 1],
+        ["mail", "withdrawn_since", 1],
+        ["mail", "product_gone_since", 1],
+        ["mail", "not_known_then", 1],
+    ]
+
+
+def test_who_is_held_out_is_an_outcome_of_its_own_and_keeps_the_rows_and_a_hash(tmp_path: Path) -> None:
+    """Bob is held out, too, but withdrew since: that comes first. One arm each."""
+    who = ["ann", "bob", "new"]
+    chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": "milk"})
+    chosen["arm"] = ["holdout", "holdout", "treatment"]
+    everybody = pd.DataFrame(
+        {"customer_id": [*who, "cay"], "outcome": ["holdout", "holdout", "selected", "not_in_audience"]}
+    )
+    made(selection=chosen, outcomes=everybody).write(tmp_path / "campaigns" / "mail")
+    found = reconciled(tmp_path, SecretStr("a secret for tests only"))
+    # echo -n ann@mail.example | openssl dgst -sha256 -hmac "a secret for tests only"
+    rows = found["selection"].astype(object)
+    shown = rows.where(rows.notna(), None)[["customer_id", "arm", "email_hash"]]
+    assert shown.to_numpy().tolist() == [
+        ["ann", "holdout", "682dbefff956aec6238a7054a0ee4181c9113a99f587bc7b4af61ff14697624f"],
+        ["new", "treatment", None],
+    ]
+    counts = found["outcomes"].set_index("outcome")["customers"]
+    assert counts[counts > 0].to_dict() == {
+        "selected": 1,
+        "erased": 1,
+        "not_in_audience": 1,
+        "withdrawn_since": 1,
+        "holdout": 1,
+    }
+
+
+def test_a_campaign_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    """It does not say who is held out, so nobody in it may be read as sent."""
+    rows = pd.DataFrame({"customer_id": ["ann"], "slot": 1, "product_id": ["milk"]})
+    outcomes = pd.DataFrame({"customer_id": ["ann"], "outcome": "selected"})
+    made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / "mail")
+    with pytest.raises(ArtefactError, match="does not say who is held out: make the campaign again"):
+        reconciled(tmp_path)
+
+
+def test_accounts_that_share_an_address_by_now_get_one_email(tmp_path: Path) -> None:
+    """Cay bought a day after ann."""
+    chosen = pd.DataFrame({"customer_id": ["ann", "cay"], "slot": 1, "product_id": "milk"})
+    chosen["arm"] = "treatment"
+    everybody = pd.DataFrame({"customer_id": ["ann", "cay"], "outcome": "selected"})
+    made(selection=chosen, outcomes=everybody).write(tmp_path / "campaigns" / "mail")
+    found = reconciled(tmp_path)
+    assert found["selection"]["customer_id"].tolist() == ["cay"]
+    counts = found["outcomes"].set_index("outcome")["customers"]
+    assert counts[["selected", "same_address"]].to_dict() == {"selected": 1, "same_address": 1}
+
+
+def test_a_campaign_made_again_replaces_its_own_rows_only(tmp_path: Path) -> None:
+    outcomes = pd.DataFrame({"customer_id": ["ann"], "outcome": "selected"})
+    for name, product in (("mail", "milk"), ("other", "milk"), ("mail", "milk")):
+        rows = pd.DataFrame({"customer_id": ["ann"], "slot": 1, "product_id": [product], "arm": "treatment"})
+        made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / name)
+    found = reconciled(tmp_path)["selection"]
+    assert found["campaign"].tolist() == ["mail", "other"]
