@@ -306,6 +306,11 @@ class Folder:
     errors: tuple[CampaignError, ...]
 
     @property
+    def exporting(self) -> list[Campaign]:
+        """The campaigns that want files."""
+        return [campaign for campaign in self.campaigns.values() if campaign.exports]
+
+    @property
     def main(self) -> Campaign | None:
         """The email whose rules the evaluation follows and of which a summary shows samples.
 

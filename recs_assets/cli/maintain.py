@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from recs_assets import __version__
+from recs_assets.schema import RecsError
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -31,20 +32,21 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def rollback(parsed: argparse.Namespace) -> int:
     """Switch back, and write the campaigns' files of that week again."""
-    from recs_assets.defs.deployment import Deployment
-    from recs_assets.defs.exports import write_again
+    from recs_assets.campaigns.file import load_folder
+    from recs_assets.operations.campaign_files import rewrite_files
     from recs_assets.operations.rollback import rollback
     from recs_assets.settings import Settings
+    from recs_assets.shop import Shop
+    from recs_assets.week.week import Week
 
     settings = Settings()
-    print(
-        rollback(
-            settings,
-            __version__,
-            parsed.to,
-            lambda *where: write_again(Deployment.from_settings(settings), *where),
-        )
-    )
+
+    def export(as_of: date, run_id: str) -> Mapping[str, str | RecsError]:
+        shop = Shop.from_settings(settings)
+        campaigns = load_folder(shop.path("campaigns")).exporting
+        return rewrite_files(Week(shop, shop.warehouse(), as_of), campaigns, run_id)
+
+    print(rollback(settings, __version__, parsed.to, export))
     return 0
 
 

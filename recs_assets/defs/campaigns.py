@@ -19,7 +19,7 @@ from recs_assets.campaigns.make import (
     make,
 )
 from recs_assets.defs.deployment import Deployment
-from recs_assets.defs.exports import export_key, exporting
+from recs_assets.defs.exports import export_key
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -284,14 +284,14 @@ def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
     others = [name for name, one in loaded.campaigns.items() if not one.schedule.is_weekly]
     return [
         *(campaign_key(name) for name in others),
-        *(export_key(one) for one in exporting(deployment) if one.name in others),
+        *(export_key(one) for one in deployment.campaigns.exporting if one.name in others),
         *(campaign_key(re.sub(r"\W", "_", error.path.stem)) for error in loaded.errors),
     ]
 
 
 def campaign_jobs(deployment: Deployment) -> list:
     """One job per campaign: its asset, the week's tables, and all that is made from them but other campaigns' files."""
-    files = {one.name: export_key(one) for one in exporting(deployment)}
+    files = {one.name: export_key(one) for one in deployment.campaigns.exporting}
     tables = dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).downstream()
     return [
         dg.define_asset_job(

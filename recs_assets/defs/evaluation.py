@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import NamedTuple
 
 import dagster as dg
 import numpy as np
@@ -66,8 +67,8 @@ BACKTEST = {
     "customers": "bigint", "value": REAL, "baseline": TEXT, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
 }  # fmt: skip
 
-# The campaign whose rules the purchases are followed through, and the rows that count where there is none.
-EMAIL, SLOTS = "weekly_email", 12
+# Rows of the ranker's lists at the test anchor whose probabilities are summed up.
+SLOTS = 12
 
 TABLES = {
     "metrics": "Every recommender, the blend and the ranker at the test anchors: what they proposed "
@@ -89,13 +90,13 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         folds = [fold_at(week, anchor) for anchor in week.test_anchors]
         decision = _decision(folds, seed)
         folds = [with_buy_it_again(week, fold, decision.chosen) for fold in folds]
-        learned, rules = load_ranker(week), _email_rules(deployment)
+        learned, email = load_ranker(week), _main_email(deployment)
         folds = [
             replace(
                 fold,
                 models={
                     **fold.models,
-                    AS_SENT: {"all": _as_sent(week, rules, fold, decision.chosen, learned)},
+                    AS_SENT: {"all": _as_sent(week, email, fold, decision.chosen, learned)},
                 },
             )
             for fold in folds
@@ -150,7 +151,7 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
             as_of=week.as_of, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
         )
         yield result("decisions", record, DECISIONS, chosen=decision.chosen)
-        yield result("waterfall", _waterfall(week, rules, latest, decision.chosen), WATERFALL)
+        yield result("waterfall", _waterfall(week, email, latest, decision.chosen), WATERFALL)
         yield result("forecasts", _forecasts(week, latest, learned), FORECASTS)
 
     return evaluation
@@ -179,16 +180,23 @@ def _decision(folds: Sequence[Fold], seed: int) -> Decision:
     return decide({name: values[:, place] for place, name in enumerate(models)}, seed=seed)
 
 
-def _email_rules(deployment: Deployment) -> Rules:
-    """Those of the weekly email, or the defaults in a shop that has none."""
-    campaign = deployment.campaigns.campaigns.get(EMAIL)
-    return Rules() if campaign is None or not campaign.lists_products else campaign.rule_set
+class Email(NamedTuple):
+    """The email whose rules the evaluation follows: name of its campaign, "" in a shop that has none, and rules."""
+
+    campaign: str
+    rules: Rules
+
+
+def _main_email(deployment: Deployment) -> Email:
+    """The main email (`Folder.main`); a shop that has none gets the rules' defaults."""
+    campaign = deployment.campaigns.main
+    return Email("", Rules()) if campaign is None else Email(campaign.name, campaign.rule_set)
 
 
 def _as_sent(
-    week: Week, rules: Rules, fold: Fold, chosen: str, learned: PublishedRanker | None
+    week: Week, email: Email, fold: Fold, chosen: str, learned: PublishedRanker | None
 ) -> pd.DataFrame:
-    """The chosen model's lists as the weekly email's rules would cut and turn them, for every customer.
+    """The chosen model's lists as the main email's rules would cut and turn them, for every customer.
 
     Without probabilities there is no floor for discovery, so it is left out.
     """
@@ -197,22 +205,23 @@ def _as_sent(
         strata = strata_of(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = learned.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
-    context = open_to_all(context_of(week, fold.known.as_of, EMAIL, rules))
-    context = rehearsed(rows, context, rules, fold.customers)
-    choice = select(rows, context, rules, fold.customers, left_out)
+    context = open_to_all(context_of(week, fold.known.as_of, email.campaign, email.rules))
+    context = rehearsed(rows, context, email.rules, fold.customers)
+    choice = select(rows, context, email.rules, fold.customers, left_out)
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
 
 
-def _waterfall(week: Week, rules: Rules, fold: Fold, chosen: str) -> pd.DataFrame:
-    """The chosen model's way through the rules of the weekly email to its slots, at the test anchor."""
+def _waterfall(week: Week, email: Email, fold: Fold, chosen: str) -> pd.DataFrame:
+    """The chosen model's way through the rules of the main email to its slots, at the test anchor."""
     anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
-    sent, removed = rules_at_test(lists, context_of(week, anchor, EMAIL, rules), rules)
+    context = context_of(week, anchor, email.campaign, email.rules)
+    sent, removed = rules_at_test(lists, context, email.rules)
     table = waterfall(
         week.all_candidates(anchor),
         sent,
         fold.known,
         fold.truth,
-        k=rules.slots.k,
+        k=email.rules.slots.k,
         customers=fold.customers,
         removed=removed,
     )
