@@ -1,7 +1,6 @@
 """The only code that imports Dagster: thin assets, checks, jobs, schedules, one sensor."""
 
 import warnings
-from collections.abc import Iterator
 
 import dagster as dg
 from dagster_dbt import DbtCliResource
@@ -13,7 +12,7 @@ from recs_assets.defs.campaigns import (
     campaign_schedules,
     refuse_bad_files,
 )
-from recs_assets.defs.dbt import dbt_build_assets, dbt_project, outwait_orphans
+from recs_assets.defs.dbt import dbt_build_assets, dbt_project
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.exports import export_assets
@@ -22,6 +21,7 @@ from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.publish import cache_assets, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
+from recs_assets.defs.resources import warehouse_resource
 from recs_assets.defs.results import result_assets
 from recs_assets.defs.schedules import (
     backtest_job,
@@ -32,8 +32,6 @@ from recs_assets.defs.schedules import (
 )
 from recs_assets.defs.search import recommender_search_asset, search_asset
 from recs_assets.settings import Settings
-from recs_assets.store.lock import writer_lock
-from recs_assets.store.warehouse import Warehouse
 
 # `backfill_policy` is marked beta; without it dbt's assets and the others would disagree on
 # how many weeks one run takes, which the version pin makes safe to rely on.
@@ -44,17 +42,6 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     """Everything Dagster loads, for one deployment."""
     deployment = Deployment.from_settings(settings or Settings())
     refuse_bad_files(deployment)
-
-    @dg.resource(
-        description="The build and snapshot files, held under the one-writer lock for the whole run."
-    )
-    def warehouse(context: dg.InitResourceContext) -> Iterator[Warehouse]:
-        house = deployment.warehouse()
-        deployment.suppression()  # a missing key is one error here and nine at the raw tables
-        wait = deployment.settings.writer_wait_seconds
-        with writer_lock(house.lock_path, wait, context.log.info):
-            outwait_orphans(house.home / "weeks", wait, context.log.info)
-            yield house
 
     return dg.Definitions(
         assets=[
@@ -82,7 +69,10 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         ],
         schedules=[weekly_schedule(deployment), *campaign_schedules(deployment)],
         sensors=[new_files_sensor(deployment)],
-        resources={"warehouse": warehouse, "dbt": DbtCliResource(project_dir=dbt_project())},
+        resources={
+            "warehouse": warehouse_resource(deployment),
+            "dbt": DbtCliResource(project_dir=dbt_project()),
+        },
         # One process is also the one writer, and 30 small assets take seconds instead of minutes.
         executor=dg.in_process_executor,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,9 @@ OWNERS = ["team:data-engineering"]
 # (dagster.yaml) keeps a second run in the queue. The lock that holds even after a kill -9
 # is the file lock in warehouse.py.
 WRITER_POOL = "duckdb_writer"
+# Whatever day RECS_SCHEDULE names, a week is made once in seven days; a run takes no longer than four hours.
+# Dagster shows what is older as stale, six hours after a run that did not happen.
+FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7, hours=6))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from recs_assets import __version__
-from recs_assets.defs.deployment import WRITER_POOL, Deployment, week_of
+from recs_assets.defs.deployment import FRESH, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import GATE, check_table
 from recs_assets.exports.load import load_published_lists
@@ -107,6 +107,7 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
         **deployment.weekly,
         group_name="publish",
         kinds={"duckdb"},
+        freshness_policy=FRESH,
         description="The read-only snapshot `recs.duckdb` that analysts open, switched in whole.",
     )
     def recs_duckdb(
@@ -182,6 +183,7 @@ def _cache_asset(
         **deployment.weekly,
         group_name="exports",
         kinds=kinds,
+        freshness_policy=FRESH,
         description=description,
     )
     def cache(

@@ -404,6 +404,24 @@ def test_dbt_is_found_in_this_environment(definitions: dg.Definitions) -> None:
     assert shutil.which("dbt") is not None
 
 
+def test_no_secret_is_part_of_a_resource_that_dagster_shows(tmp_path: Path) -> None:
+    secret = "a secret of this deployment"
+    loaded = build_definitions(settings(tmp_path, hash_key=secret))
+    shown = loaded.resources["warehouse"].model_dump()
+    assert shown["home"] == str(tmp_path)
+    assert secret not in repr(loaded.resources["warehouse"]) + repr(shown)
+
+
+def test_what_is_published_is_to_be_made_once_a_week(specs: dict) -> None:
+    policies = {
+        key: spec.freshness_policy for key, spec in specs.items() if spec.freshness_policy is not None
+    }
+    assert set(policies) == {"published/recs_duckdb", "exports/user_cache"}
+    # A run takes four hours at most.
+    for policy in policies.values():
+        assert policy.fail_window.to_timedelta() == timedelta(days=7, hours=6)
+
+
 def test_previews_show_nobody() -> None:
     import duckdb
 
