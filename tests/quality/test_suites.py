@@ -8,9 +8,13 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pytest
 
 from recs_assets.quality.expectations import Expectation, published_expectations
 from recs_assets.quality.suites import run_suite
+
+# Great Expectations alone takes seconds to import.
+pytestmark = pytest.mark.slow
 
 
 def test_a_short_reason_is_one_and_an_empty_one_is_none(tmp_path: Path) -> None:
