@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from recs_assets.campaigns.file import FOLDER, CampaignError, load, load_folder
+from recs_assets.rules.config import ItemRules
 from recs_assets.schema import RecsError
 
 GOOD = """\
