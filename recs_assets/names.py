@@ -5,8 +5,10 @@ from __future__ import annotations
 import difflib
 import unicodedata
 from collections.abc import Collection
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1 << 17)  # every context of a week asks for the same names
 def folded(name: str) -> str:
     """The name without regard to case and to blanks around and between words.
 

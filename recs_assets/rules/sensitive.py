@@ -25,9 +25,12 @@ def plain(text: str) -> str:
     >>> plain("Préservatifs/KONDOME (12 St.)"), plain("Läusekamm"), plain("LAEUSEKAMM")
     ('preservatifs kondome 12 st', 'lausekamm', 'lausekamm')
     """
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    letters = re.sub(r"([aou])e", r"\1", letters.replace("æ", "ae").replace("œ", "oe").replace("ø", "o"))
+    letters = text.casefold()
+    if not letters.isascii():  # most labels are, and to look at every letter takes seconds for a catalogue
+        letters = unicodedata.normalize("NFKD", letters)
+        letters = "".join(letter for letter in letters if not unicodedata.combining(letter))
+        letters = letters.replace("æ", "ae").replace("œ", "oe").replace("ø", "o")
+    letters = re.sub(r"([aou])e", r"\1", letters)
     return " ".join(re.sub(r"[^\w*]|_", " ", letters).split())
 
 
