@@ -23,9 +23,10 @@ from recs_assets.campaigns.make import DEPTH, FREQUENCY, QUERY, _Email, days_bet
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
-from recs_assets.rules.pipeline import Selection, select
+from recs_assets.rules.pipeline import select
 from recs_assets.rules.price_tags import price_tags
 from recs_assets.rules.rehearsal import rehearsed
+from recs_assets.rules.selection import Selection
 from recs_assets.settings import Settings
 from recs_assets.training import answer_task, prepare_query
 from recs_assets.training.plans import window_days

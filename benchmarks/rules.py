@@ -22,7 +22,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.known.interactions import EVENT_TYPES, Events, Known
-from recs_assets.rules import best_set, pipeline
+from recs_assets.rules import best_set, candidates, filling, pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
 
@@ -42,25 +42,25 @@ RULES = Rules(
 
 # What a block goes through: (owner, attribute) -> printed name. A stage does not hold another's seconds.
 STAGES = {
-    (pipeline._Ranked, "of"): "read candidates",
+    (candidates.Ranked, "of"): "read candidates",
     (pipeline, "exclusions"): "eligibility",
-    (pipeline, "product_rules"): "product rules",
-    (pipeline._Job, "_rows"): "gather rows",
-    (pipeline._Job, "_of_new_shelves"): "new categories",
-    (pipeline, "row_rules"): "pair rules",
-    (pipeline, "row_limits"): "limits",
-    (pipeline._Job, "_competing"): "order, margin boost",
-    (pipeline, "Board"): "lay out",
-    (pipeline._Job, "_fill_own"): "choose: pinned, personal",
-    (pipeline, "solve_crossing"): "choose: where limits cross",
+    (filling, "product_rules"): "product rules",
+    (filling.Filler, "_rows"): "gather rows",
+    (filling.Filler, "_of_new_shelves"): "new categories",
+    (filling, "row_rules"): "pair rules",
+    (filling, "row_limits"): "limits",
+    (filling.Filler, "_competing"): "order, margin boost",
+    (filling, "Board"): "lay out",
+    (filling.Filler, "_fill_own"): "choose: pinned, personal",
+    (filling, "solve_crossing"): "choose: where limits cross",
     (best_set, "largest_sum"): "choose: integer programmes",
-    (pipeline, "discover"): "choose: discovery",
-    (pipeline, "vary"): "choose: variety",
+    (filling, "discover"): "choose: discovery",
+    (filling, "vary"): "choose: variety",
     (best_set.Likeness, "of_all"): "similarity: to the list",
     (best_set.Likeness, "of"): "similarity: to a product more",
-    (pipeline._Job, "_climb"): "fill ladder",
-    (pipeline._Job, "_repeats"): "repeats of the result",
-    (pipeline, "_assembled"): "assemble",
+    (filling.Filler, "_climb"): "fill ladder",
+    (filling.Filler, "_repeats"): "repeats of the result",
+    (pipeline, "assemble"): "assemble",
 }
 
 
@@ -158,7 +158,7 @@ def shop(customers: int, products: int, seed: int = 0) -> Context:
     )
 
 
-def candidates(context: Context, each: int, seed: int = 1) -> pd.DataFrame:
+def make_candidates(context: Context, each: int, seed: int = 1) -> pd.DataFrame:
     """Ranked candidates: `each` per customer but for the 3 % without and the 3 % with fifteen."""
     rng = np.random.default_rng(seed)
     n_customers, n_products = context.known.n_customers, context.known.n_products
@@ -270,7 +270,7 @@ def main(arguments: list[str] | None = None) -> int:
         getattr(context, derived)
     _ = context.known.last_bought
     derived_seconds = time.perf_counter() - made
-    rows = candidates(context, parsed.candidates)
+    rows = make_candidates(context, parsed.candidates)
     before = peak_gb()
     clock = Clock()
     clock.attach()

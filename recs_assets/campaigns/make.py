@@ -47,13 +47,15 @@ from recs_assets.repeats.cadence import cadence, due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.facts import load_facts
+from recs_assets.rules.filling import Placement
 from recs_assets.rules.naming import nameable
-from recs_assets.rules.pipeline import TOO_FEW, Placement, Selection, select
+from recs_assets.rules.pipeline import select
 from recs_assets.rules.price_tags import ALL_RULES, price_tags
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.rehearsal import rehearsed
 from recs_assets.rules.review import EXCLUSION_KEYS, in_force, review, shortage, spell_rule
 from recs_assets.rules.review import unknown_names as unknown_rule_names
+from recs_assets.rules.selection import TOO_FEW, Selection
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.schema import ArtefactError, GateError, RecsError
 from recs_assets.shop import Shop
@@ -132,7 +134,7 @@ class Made:
         tables: name -> rows with ids: selection (customer_id, slot, product_id, ...), predictions
             (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
             rules (step, rule, removed, customers), price_tags, tests, traces, reserves (the selection
-            and the products after it, with their limits: `rules.pipeline.Selection.reserves`). All but
+            and the products after it, with their limits: `rules.selection.Selection.reserves`). All but
             outcomes may be empty, and then have no columns.
         facts: for people, JSON.
     """

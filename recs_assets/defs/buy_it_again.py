@@ -32,7 +32,8 @@ from recs_assets.reasons.explain import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.pipeline import Selection, select
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.selection import Selection
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.ranked import PublishedRanker, load_ranker
 from recs_assets.week.week import Week

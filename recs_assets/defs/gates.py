@@ -24,7 +24,7 @@ from recs_assets.evaluation.facts import (
 from recs_assets.evaluation.gates import Gates, Verdict
 from recs_assets.evaluation.promotion import ORDER
 from recs_assets.known.load import load_listed
-from recs_assets.rules.pipeline import TOO_FEW
+from recs_assets.rules.selection import TOO_FEW
 from recs_assets.schema import RAW_TABLES
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week

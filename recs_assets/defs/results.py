@@ -26,7 +26,8 @@ from recs_assets.recommenders.base import Recommender
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.neighbours import find_alike, kept_neighbours
-from recs_assets.rules.pipeline import Selection, select
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.selection import Selection
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.blocks import blocks
 from recs_assets.week.ranked import PublishedRanker, load_ranker

@@ -70,7 +70,7 @@ def refill(
     """Give every slot whose product is gone to the recipient's next reserve, in the order of the reserves.
 
     A reserve fits where its product is not gone itself and no limit forbids it beside the products that stay
-    (`rules.pipeline.Selection.reserves`). The slot keeps its place; the others keep theirs and their ids.
+    (`rules.selection.Selection.reserves`). The slot keeps its place; the others keep theirs and their ids.
 
     Args:
         long: a campaign's rows with the columns of `email.LONG`, by customer and slot; not changed.

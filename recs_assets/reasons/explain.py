@@ -186,7 +186,7 @@ def explain_slots(
 
     Args:
         rows: columns customer, product (codes of `known`), slot_type and fallback_level
-            (`rules.pipeline.Selection.rows`), and reason_code as `explain_by_source` gave it; any index.
+            (`rules.selection.Selection.rows`), and reason_code as `explain_by_source` gave it; any index.
         known: what the codes come from.
         citable: as `explain_by_source`.
         sentences: as `explain_by_source`.

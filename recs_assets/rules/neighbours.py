@@ -7,9 +7,9 @@ import pandas as pd
 
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.filling import BLOCK, SCRATCH
 from recs_assets.rules.items import PASSED, Rows, product_limits, product_rules
 from recs_assets.rules.naming import nameable
-from recs_assets.rules.pipeline import BLOCK, SCRATCH
 from recs_assets.rules.slots import Board, Slate, Values, choose
 
 # Below this a product of another category shares a size or a brand: batteries are no liniment (0.10), and bread

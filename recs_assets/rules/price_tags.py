@@ -11,7 +11,8 @@ from recs_assets.arrays import encode_pairs, is_stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import NAMES, ORDER
-from recs_assets.rules.pipeline import Selection, idle_rules, select
+from recs_assets.rules.pipeline import idle_rules, select
+from recs_assets.rules.selection import Selection
 
 # In place of a rule's name: all of them, against none.
 ALL_RULES = "all_rules"

@@ -12,14 +12,8 @@ from recs_assets.names import folded, matches, nearest
 from recs_assets.rules.config import Pin, Rules, SegmentRules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, product_rules
-from recs_assets.rules.pipeline import (
-    TOO_FEW,
-    Selection,
-    by_segment,
-    idle_rules,
-    limits_in_force,
-    select,
-)
+from recs_assets.rules.pipeline import by_segment, idle_rules, limits_in_force, select
+from recs_assets.rules.selection import TOO_FEW, Selection
 
 # Customers without a full list who are looked at to find what stands in their way.
 LOOKED_AT = 200

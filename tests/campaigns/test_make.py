@@ -14,8 +14,8 @@ from recs_assets.campaigns import make
 from recs_assets.campaigns.file import FOLDER, load
 from recs_assets.campaigns.make import LateError, Made, check_send_time
 from recs_assets.rules.config import Level
-from recs_assets.rules.pipeline import Selection
 from recs_assets.rules.review import in_force
+from recs_assets.rules.selection import Selection
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import ArtefactError

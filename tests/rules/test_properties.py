@@ -14,7 +14,7 @@ from scipy import sparse
 
 from helpers.known import known_of
 from recs_assets.known.interactions import EVENT_TYPES
-from recs_assets.rules import pipeline
+from recs_assets.rules import filling, pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
 from recs_assets.rules.pipeline import idle_rules, select
@@ -486,7 +486,7 @@ def test_every_list_is_the_best_set_and_then_the_ladder(seed, rules):
     candidates, context = generated(seed, n_products=25)
     shop = Shop(context)
     popular = best_sellers(shop)
-    with mock.patch.object(pipeline, "FIRST_FILL", 2):  # several rounds down every level
+    with mock.patch.object(filling, "FIRST_FILL", 2):  # several rounds down every level
         selection = select(candidates, context, rules)
     found = dict(list(selection.rows.astype({"slot_type": str}).groupby("customer")))
     rows = {
@@ -583,9 +583,9 @@ def test_rounds_of_the_ladder_change_nothing(seed, rules):
     slots = Slots(k=rules.slots.k, max_repeat=rules.slots.max_repeat, ladder=("segment", "global"))
     rules = Rules(items=items, slots=slots)
     few = candidates[candidates["customer"] % 4 == 0]
-    with mock.patch.object(pipeline, "FIRST_FILL", 1):
+    with mock.patch.object(filling, "FIRST_FILL", 1):
         rounds = select(few, context, rules)
-    with mock.patch.object(pipeline, "FIRST_FILL", 1000):
+    with mock.patch.object(filling, "FIRST_FILL", 1000):
         same(rounds, select(few, context, rules))
 
 

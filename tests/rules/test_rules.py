@@ -508,7 +508,7 @@ def test_a_shop_without_anything():
 def test_the_ladder_leaves_out_what_is_full_already(monkeypatch):
     # The first round of twelve gives c0 one of two of A, since p1 to p15 lie in her cart, and c2 both.
     # B has p34 alone.
-    monkeypatch.setattr("recs_assets.rules.pipeline.FIRST_FILL", 1)
+    monkeypatch.setattr("recs_assets.rules.filling.FIRST_FILL", 1)
     purchases = [(1, product, 1 + product) for product in range(35)]
     known = make_known(purchases, customers=3, categories=[*["A"] * 34, "B"])
     context = Context(known, carts=pairs(*range(1, 16), n=35, customers=3))
