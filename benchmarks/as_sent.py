@@ -19,7 +19,10 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import is_stored
-from recs_assets.campaigns.make import DEPTH, FREQUENCY, QUERY, _Email, days_between_sends
+from recs_assets.campaigns.email import Email
+from recs_assets.campaigns.lists import FREQUENCY, QUERY
+from recs_assets.campaigns.make import DEPTH
+from recs_assets.campaigns.sending import count_days_between_sends
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
@@ -46,7 +49,7 @@ def email_at(
     shop = Deployment.from_settings(Settings(home=home))
     week, campaign = Week(shop, shop.warehouse(), as_of), shop.campaigns.campaigns[name]
     found, task = prepare_query(campaign.target, week, campaign.view)
-    email = _Email(campaign, week, found, task, answer_task(found, task, DEPTH), DEPTH)
+    email = Email(campaign, week, found, task, answer_task(found, task, DEPTH), DEPTH)
     anchor, rules = found.test if at_test else as_of, campaign.rule_set
     known = week.known(anchor)
     with week.build.read() as connection:
@@ -57,8 +60,8 @@ def email_at(
     both = (customer >= 0) & (product >= 0)
     shape = (known.n_customers, known.n_products)
     truth = sparse.csr_matrix((np.ones(both.sum()), (customer[both], product[both])), shape=shape)
-    ranked, context = email._ranked(anchor), email._context(anchor)
-    turned = rehearsed(ranked, context, rules, every=days_between_sends(campaign, shop, anchor))
+    ranked, context = email.rank_products(anchor), email.build_context(anchor)
+    turned = rehearsed(ranked, context, rules, every=count_days_between_sends(campaign, shop, anchor))
     sent = select(ranked, context, rules)
     frequent = week.lists(FREQUENCY, anchor, "all")
     lists = {

@@ -11,14 +11,14 @@ import pandas as pd
 from pydantic import SecretStr
 
 from recs_assets.campaigns.load import load_people_and_products
-from recs_assets.campaigns.make import (
+from recs_assets.campaigns.made import (
     JOINED_LATER,
     OUTCOMES,
     SELECTED,
     UNAVAILABLE,
     WITHDRAWN,
     Made,
-    folder_of,
+    find_folder,
 )
 from recs_assets.delivery import HOLDOUT, hash_address_column
 from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
@@ -52,7 +52,7 @@ def collect_campaigns(
     """Every campaign that was made of the week, as tables (`reconcile`)."""
     with week.build.read() as connection:
         now = Now(*load_people_and_products(connection, week.as_of), addresses)
-    return reconcile(folder_of(week, ""), week.as_of, now, columns, hash_key)
+    return reconcile(find_folder(week, ""), week.as_of, now, columns, hash_key)
 
 
 def reconcile(

@@ -7,13 +7,9 @@ from datetime import date
 
 import pandas as pd
 
-from recs_assets.campaigns.make import (
-    attention,
-    facts_of,
-    folder_of,
-    list_unknown_storefront_names,
-    said,
-)
+from recs_assets.campaigns.context import list_unknown_storefront_names
+from recs_assets.campaigns.made import find_folder, read_facts
+from recs_assets.campaigns.messages import list_messages, list_warnings
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.evaluate import summary_markdown
 from recs_assets.evaluation.facts import load_consent_sentences
@@ -113,9 +109,11 @@ def print_summary(evaluation: bool = False) -> None:
         ).fetchall()
 
     this_week = Week(deployment, warehouse, week)
-    folders = {name: folder_of(this_week, name) for name, _ in campaigns}
-    facts = {name: facts_of(folder) for name, folder in folders.items() if folder.exists()}
-    warnings = [f"Campaign {name}: {text}" for name, of_one in facts.items() for text in attention(of_one)]
+    folders = {name: find_folder(this_week, name) for name, _ in campaigns}
+    facts = {name: read_facts(folder) for name, folder in folders.items() if folder.exists()}
+    warnings = [
+        f"Campaign {name}: {text}" for name, of_one in facts.items() for text in list_warnings(of_one)
+    ]
     warnings += [_describe_gate(*gate) for gate in failed]
     warnings += [unexplained] if unexplained else []
 
@@ -129,8 +127,8 @@ def print_summary(evaluation: bool = False) -> None:
     for text in warnings:
         print(text)
     for name, of_one in facts.items():
-        for text in said(of_one):
-            if text not in attention(of_one):
+        for text in list_messages(of_one):
+            if text not in list_warnings(of_one):
                 print(f"Campaign {name}: {text}")
     for text in [*list_unknown_storefront_names(this_week), *notes]:
         print(text)

@@ -64,7 +64,9 @@ def run_campaign(name: str, as_of: date | None) -> int:
         WarehouseError: nothing is published yet, or the week has no build.
     """
     settings = _announce()
-    from recs_assets.campaigns.make import check_send_time, facts_of, folder_of, rules_said, said
+    from recs_assets.campaigns.made import find_folder, read_facts
+    from recs_assets.campaigns.messages import list_messages, list_rules
+    from recs_assets.campaigns.sending import check_send_time
     from recs_assets.cli.job import run_job
     from recs_assets.defs.deployment import Deployment
     from recs_assets.evaluation.facts import load_consent_sentences
@@ -98,8 +100,8 @@ def run_campaign(name: str, as_of: date | None) -> int:
             [name, done],
         ).fetchall()
     print(f"Campaign {name} of {done}: " + ", ".join(f"{count} {what}" for what, count in outcomes) + ".")
-    facts = facts_of(folder_of(Week(deployment, warehouse, done), name))
-    for text in (*rules_said(facts), *said(facts)):
+    facts = read_facts(find_folder(Week(deployment, warehouse, done), name))
+    for text in (*list_rules(facts), *list_messages(facts)):
         print(text)
     with warehouse.snapshot() as connection:
         sentences = load_consent_sentences(connection, done)

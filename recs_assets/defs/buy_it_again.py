@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import is_stored, rank_within
-from recs_assets.campaigns.make import citable_of, due_list, storefront_context
+from recs_assets.campaigns.context import build_storefront_context, find_citable, list_due
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.ranker import RANKER_KEY
@@ -61,8 +61,8 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         week = deployment.week(warehouse, context)
         known = week.known()
         rules = deployment.storefront.rule_set(LENGTH)
-        facts = storefront_context(week, week.as_of, rules)
-        rows, removed = due_list(deployment, known)
+        facts = build_storefront_context(week, week.as_of, rules)
+        rows, removed = list_due(deployment, known)
         rows, choice = _apply_rules(rows, facts, rules)
         ranker = load_ranker(week)
         learned = ranker is not None and chosen_model(week) == "ranker"
@@ -71,7 +71,7 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         rows["p_purchase"] = _probability(week, known, ranker, rows)
         rows["score"] = rows["p_purchase"] if learned else rows["p_repeat"]
         rows = explain_again(
-            _ordered(rows, -rows["score"].to_numpy()), known, citable_of(facts, rules), deployment.sentences
+            _ordered(rows, -rows["score"].to_numpy()), known, find_citable(facts, rules), deployment.sentences
         )
         return dg.MaterializeResult(
             metadata={
@@ -96,8 +96,8 @@ def with_buy_it_again(week: Week, fold: Fold, chosen: str) -> Fold:
     Where the ranker was chosen its list gives the order (`in_order`).
     """
     rules = week.shop.storefront.rule_set(LENGTH)
-    facts = storefront_context(week, fold.known.as_of, rules)
-    rows, _ = _apply_rules(due_list(week.shop, fold.known)[0], facts, rules)
+    facts = build_storefront_context(week, fold.known.as_of, rules)
+    rows, _ = _apply_rules(list_due(week.shop, fold.known)[0], facts, rules)
     rows = in_order(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
     return dataclasses.replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
 
@@ -137,7 +137,7 @@ def _calibrated(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
     of it; as it is where that anchor has too little to learn from."""
     anchor = week.test_anchors[0]
     before = week.known(anchor)
-    tested, _ = due_list(week.shop, before)
+    tested, _ = list_due(week.shop, before)
     truth = week.truth(anchor)
     customer, product = tested["customer"].to_numpy(), tested["product"].to_numpy()
     try:

@@ -10,14 +10,9 @@ import dagster as dg
 
 from recs_assets.campaigns.collect import collect_campaigns
 from recs_assets.campaigns.file import Campaign, CampaignError
-from recs_assets.campaigns.make import (
-    OUTCOMES,
-    LateError,
-    Made,
-    check_send_time,
-    folder_of,
-    make,
-)
+from recs_assets.campaigns.made import OUTCOMES, Made, find_folder
+from recs_assets.campaigns.make import make
+from recs_assets.campaigns.sending import LateError, check_send_time
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.exports import export_key
 from recs_assets.defs.metadata import markdown_table, numbers
@@ -176,7 +171,7 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
     ) -> Iterable[dg.MaterializeResult | dg.AssetCheckResult]:
         week = deployment.week(warehouse, context)
         result = make(campaign, week, context.log.info)
-        folder = folder_of(week, campaign.name)
+        folder = find_folder(week, campaign.name)
         result.write(folder)
         yield dg.MaterializeResult(metadata=_shown(result, str(folder)))
         problem = result.facts["problem"]

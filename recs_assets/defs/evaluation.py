@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import is_stored
+from recs_assets.campaigns.context import build_context
+from recs_assets.campaigns.lists import AS_SENT
 from recs_assets.campaigns.load import load_past_forecasts
-from recs_assets.campaigns.make import AS_SENT, context_of, rules_at_test
+from recs_assets.campaigns.measure import apply_rules_at_test
 from recs_assets.defs.buy_it_again import with_buy_it_again
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import inline_png, markdown_table
@@ -205,7 +207,7 @@ def _as_sent(
         strata = strata_of(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = learned.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
-    context = open_to_all(context_of(week, fold.known.as_of, email.campaign, email.rules))
+    context = open_to_all(build_context(week, fold.known.as_of, email.campaign, email.rules))
     context = rehearsed(rows, context, email.rules, fold.customers)
     choice = select(rows, context, email.rules, fold.customers, left_out)
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
@@ -214,8 +216,8 @@ def _as_sent(
 def _waterfall(week: Week, email: Email, fold: Fold, chosen: str) -> pd.DataFrame:
     """The chosen model's way through the rules of the main email to its slots, at the test anchor."""
     anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
-    context = context_of(week, anchor, email.campaign, email.rules)
-    sent, removed = rules_at_test(lists, context, email.rules)
+    context = build_context(week, anchor, email.campaign, email.rules)
+    sent, removed = apply_rules_at_test(lists, context, email.rules)
     table = waterfall(
         week.all_candidates(anchor),
         sent,

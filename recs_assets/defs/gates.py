@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 import pandas as pd
 
-from recs_assets.campaigns.make import NOTHING, SELECTED, facts_of, folder_of
+from recs_assets.campaigns.made import NOTHING, SELECTED, find_folder, read_facts
 from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
@@ -204,7 +204,7 @@ def _of_campaign(
     counts = mine.set_index("outcome")["customers"]
     full = int(counts.get(SELECTED, 0))
     wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
-    facts = facts_of(folder_of(week, name))
+    facts = read_facts(find_folder(week, name))
     why, personal = facts.get("shortage"), personal and facts.get("chosen") != IMPERSONAL
     return [
         gates.finite(lists["score"].to_numpy(), name),

@@ -2,13 +2,18 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 
-from recs_assets.campaigns.make import citable_of, list_unknown_storefront_names, storefront_context
+from recs_assets.campaigns.context import (
+    build_storefront_context,
+    find_citable,
+    list_unknown_storefront_names,
+)
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
@@ -16,11 +21,10 @@ from recs_assets.defs.recommenders import recommender_key
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.blend import blend, load_config
 from recs_assets.reasons.attribution import TOP_FEATURES
-from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_neighbours
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.sentences import Sentences
-from recs_assets.reasons.traces import explained, explained_by_source, pairs_of, with_ids
+from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import Recommender
 from recs_assets.rules.config import Rules
@@ -30,7 +34,7 @@ from recs_assets.rules.pipeline import select
 from recs_assets.rules.selection import Selection
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.blocks import blocks
-from recs_assets.week.ranked import PublishedRanker, load_ranker
+from recs_assets.week.ranked import load_ranker
 from recs_assets.week.week import Week
 
 BLEND = load_config()
@@ -137,7 +141,7 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         ranker, chosen = load_ranker(week), chosen_model(week)
         context.log.info(f"This week's lists are made by {chosen}.")
         rules = deployment.storefront.rule_set(LIST_LENGTH)
-        facts = storefront_context(week, week.as_of, rules)
+        facts = build_storefront_context(week, week.as_of, rules)
         for problem in list_unknown_storefront_names(week):
             context.log.warning(problem)
         choices = [
@@ -146,15 +150,18 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         ]
         lists = [rows for rows, _ in choices]
         listed = pd.concat([rows for rows in lists if len(rows)] or lists[:1], ignore_index=True)
-        fitted = week.models()
         ends = week.as_of + timedelta(days=deployment.horizon_days)
         with week.build.read() as connection:
             kinds = deployment.source.words.price_promotions
             offers = load_offers(connection, week.as_of, week.as_of, ends, kinds)
-        said = (citable_of(facts, rules), offers, deployment.sentences)
-        rows, traces = _explained(week, known, ranker, chosen, listed, fitted, said)
-        merged = listed.merge(rows.drop(columns="source"), on=["customer", "product"], how="left")
-        table = with_ids(merged, known, week.as_of)
+        wording = Wording(find_citable(facts, rules), offers, deployment.sentences)
+        scorer = None
+        if ranker is not None:
+            frames = partial(week.published_frames, names=ranker.ranker.features_)
+            scorer = Scorer(ranker.ranker, ranker.calibrator, frames, chosen == "ranker")
+        rows, traces = explain_rows(listed, known, week.models(), scorer, wording)
+        traces = traces if len(traces.columns) else pd.DataFrame(columns=list(TRACE))
+        table = add_ids(rows, known)
         yield dg.MaterializeResult(
             asset_key=model_key("recommendations"),
             metadata={
@@ -216,28 +223,6 @@ def taken_out(choices: Iterable[Selection]) -> dict[str, dg.MetadataValue]:
     return numbers({f"without_{rule}": int(count) for rule, count in total.items() if count})
 
 
-def _explained(
-    week: Week,
-    known: Known,
-    ranker: PublishedRanker | None,
-    chosen: str,
-    listed: pd.DataFrame,
-    fitted: dict[str, Recommender],
-    said: tuple[Citable, Offers, Sentences],
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each (customer, product) of the lists with probability and reason; and their traces, with ids."""
-    pairs = pairs_of(listed)
-    if ranker is None or pairs.empty:
-        rows = explained_by_source(pairs, known, fitted, *said).assign(p_purchase=np.nan)
-        return rows, pd.DataFrame(columns=list(TRACE))
-    features = ranker.ranker.features_
-    frames = ((found, X) for _, found, X in week.published_frames(pairs, features))
-    rows, traces = explained(
-        pairs, known, fitted, ranker.ranker, ranker.calibrator, frames, chosen == "ranker", *said
-    )
-    return rows, with_ids(traces, known, week.as_of)
-
-
 # -- products next to products ----------------------------------------------------------------
 
 
@@ -257,7 +242,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
         known = week.known()
         parts = []
         rules, threads = deployment.storefront.rule_set(NEIGHBOURS), deployment.settings.threads
-        facts = storefront_context(week, week.as_of, rules)
+        facts = build_storefront_context(week, week.as_of, rules)
         # More than are shown, for what the rules take out: of a product with variants mostly those.
         most = NEIGHBOURS * (2 if facts.parent is None or (facts.parent < 0).all() else 4)
         for kind, name, more in (

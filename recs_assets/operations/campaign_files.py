@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.make import Made, folder_of
+from recs_assets.campaigns.made import Made, find_folder
 from recs_assets.exports.email import LONG, framed, in_time, withdrawn, withheld
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
@@ -123,7 +123,7 @@ def _write_email(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
         last_look=looked,
         keep=week.settings.retention_weeks,
     )
-    preview, path = preview_html(kept), folder_of(week, campaign.name) / "preview.html"
+    preview, path = preview_html(kept), find_folder(week, campaign.name) / "preview.html"
     path.write_text(preview, encoding="utf-8")
     gone = {f"withdrawn_{name}": int(count) for name, count in removed["reason"].value_counts().items()}
     return CampaignFiles(folder, manifest, preview, path, {"over_when_sent": late, **looked, **gone})
@@ -139,7 +139,7 @@ def _look_again(week: Week, campaign: Campaign, rows: pd.DataFrame) -> tuple[pd.
         shelf = load_shelf(connection, week.shop.land, now)
     with week.warehouse.snapshot() as connection:
         products = load_shown_products(connection)
-    reserves = Made.read(folder_of(week, campaign.name)).tables.get("reserves", pd.DataFrame())
+    reserves = Made.read(find_folder(week, campaign.name)).tables.get("reserves", pd.DataFrame())
     return refill(rows, reserves, shelf, products, timezone, campaign.utm_source)
 
 

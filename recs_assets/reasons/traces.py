@@ -1,9 +1,10 @@
-"""Listed products with probability, reason and trace: how a ranker came to each score."""
+"""Listed rows with probability, reason and trace: why a row is there, and how a ranker came to its score."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import date
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,64 +21,96 @@ from recs_assets.reasons.sentences import Sentences
 from recs_assets.recommenders.base import Recommender
 
 
-def pairs_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """customer, product and source of listed rows, as `explained` takes them."""
-    pairs = rows[["customer", "product", "source"]].astype({"source": object})
-    return pairs.sort_values(["customer", "product"], ignore_index=True)
+@dataclass(frozen=True)
+class Scorer:
+    """A ranker, and what it takes to explain its scores.
 
-
-def explained_by_source(
-    pairs: pd.DataFrame,
-    known: Known,
-    fitted: Mapping[str, Recommender],
-    citable: Citable | None = None,
-    offers: Offers | None = None,
-    sentences: Sentences | None = None,
-) -> pd.DataFrame:
-    """Each pair with the reason of its source alone, where no ranker's contributions speak; columns as
-    `explain.explain_by_family`."""
-    rows = explain_by_source(pairs, known, fitted, citable, offers, sentences)
-    return rows.assign(reason_family="", support=np.nan, confidence=np.nan)
-
-
-def explained(
-    pairs: pd.DataFrame,
-    known: Known,
-    fitted: Mapping[str, Recommender],
-    ranker: Ranker,
-    calibrator: Calibrator,
-    frames: Iterable[tuple[Candidates, np.ndarray]],
-    by_families: bool,
-    citable: Citable | None = None,
-    offers: Offers | None = None,
-    sentences: Sentences | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Each (customer, product) with probability and reason, and its trace.
-
-    Args:
-        pairs: customer, product (codes), source; unique, sorted by customer, product; at least one.
-        known: of the week.
-        fitted: recommenders, for evidence.
-        ranker: what scored, or would score, the pairs.
+    Attributes:
+        ranker: fitted.
         calibrator: its own.
-        frames: the pairs as candidates with their features (`ranker.features_`), in blocks, in order.
-        by_families: the reason comes from the ranker's contributions, because it made the list;
-            otherwise from the row's source.
+        build_frames: pairs of customer and product -> the same as candidates with the ranker's features, in blocks,
+            in order.
+        made_lists: whether the rows are its list: their reasons then come from its contributions, otherwise from their
+            sources.
+    """
+
+    ranker: Ranker
+    calibrator: Calibrator
+    build_frames: Callable[[pd.DataFrame], Iterable[tuple[Any, Candidates, np.ndarray]]]
+    made_lists: bool
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What sentences may say, and in which words.
+
+    Attributes:
         citable: what may be named; None: everything.
         offers: price advantages within the window; None: nothing is called an offer.
         sentences: of the shop; None: the shipped ones.
+    """
+
+    citable: Citable | None = None
+    offers: Offers | None = None
+    sentences: Sentences | None = None
+
+
+def explain_rows(
+    rows: pd.DataFrame,
+    known: Known,
+    fitted: Mapping[str, Recommender],
+    scorer: Scorer | None,
+    wording: Wording,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Listed rows with probability and reason, and their traces with ids.
+
+    Args:
+        rows: customer, product (codes of `known`), source; unique pairs; others but p_purchase are kept.
+        known: of the week.
+        fitted: recommenders, for evidence.
+        scorer: what scored, or would score, the rows, also where another list or a rule put them there; None where
+            nothing was learned: there is no probability, and the reason is that of the row's source.
+        wording: what may be said.
 
     Returns:
-        The pairs as `explain.explain_by_family` returns them, with p_purchase; and per pair customer,
-        product, ranker_score, base_score, p_purchase, rank_<recommender>, family_<family>, feature_<n>
-        and feature_contribution_<n>.
+        The rows with p_purchase and the columns that `explain.explain_by_family` adds; and per row as_of, customer_id,
+        product_id, ranker_score, base_score, p_purchase, rank_<recommender>, family_<family>, feature_<n> and
+        feature_contribution_<n>, by customer and product, or no columns without a scorer.
     """
+    pairs = rows[["customer", "product", "source"]].astype({"source": object})
+    pairs = pairs.sort_values(["customer", "product"], ignore_index=True)
+    if scorer is None or pairs.empty:
+        found, traces = (
+            _explain_by_source(pairs, known, fitted, wording).assign(p_purchase=np.nan),
+            pd.DataFrame(),
+        )
+    else:
+        found, traces = _explain_scores(pairs, known, fitted, scorer, wording)
+        traces = add_ids(traces, known)
+    merged = rows.drop(columns="p_purchase", errors="ignore").merge(
+        found.drop(columns="source"), on=["customer", "product"], how="left"
+    )
+    return merged, traces
+
+
+def _explain_by_source(
+    pairs: pd.DataFrame, known: Known, fitted: Mapping[str, Recommender], wording: Wording
+) -> pd.DataFrame:
+    """Each pair with the reason of its source alone; columns as `explain.explain_by_family`."""
+    rows = explain_by_source(pairs, known, fitted, wording.citable, wording.offers, wording.sentences)
+    return rows.assign(reason_family="", support=np.nan, confidence=np.nan)
+
+
+def _explain_scores(
+    pairs: pd.DataFrame, known: Known, fitted: Mapping[str, Recommender], scorer: Scorer, wording: Wording
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Each pair (at least one) with probability and reason, and its trace."""
     parts, places = [], []
-    for found, X in frames:
-        parts.append(attribute(ranker, X))
-        places.append(found.source_ranks())
+    for _, candidates, X in scorer.build_frames(pairs):
+        parts.append(attribute(scorer.ranker, X))
+        places.append(candidates.source_ranks())
     pulled = Attribution.concat(parts)
-    if by_families:
+    if scorer.made_lists:
         rows = explain_by_family(
             pairs,
             known,
@@ -85,15 +118,15 @@ def explained(
             pulled.order,
             pulled.contribution,
             FAMILY_NAMES,
-            citable,
-            offers,
-            sentences,
+            wording.citable,
+            wording.offers,
+            wording.sentences,
         )
     else:
-        rows = explained_by_source(pairs, known, fitted, citable, offers, sentences)
+        rows = _explain_by_source(pairs, known, fitted, wording)
     strata = strata_of(known, pairs["customer"].to_numpy(), pairs["product"].to_numpy())
-    rows["p_purchase"] = calibrator.probability(pulled.score, strata)
-    names = np.array([*ranker.features_, None], dtype=object)
+    rows["p_purchase"] = scorer.calibrator.probability(pulled.score, strata)
+    names = np.array([*scorer.ranker.features_, None], dtype=object)
     traces = pd.DataFrame(
         {
             "customer": pairs["customer"],
@@ -115,11 +148,11 @@ def explained(
     return rows, traces
 
 
-def with_ids(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
-    """Rows with as_of, and ids in place of codes, dates in place of day numbers, nothing in place of ""."""
+def add_ids(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
+    """Rows with as_of, ids in place of codes, dates in place of day numbers, nothing in place of ""."""
     products = known.products["product_id"].to_numpy()
     named = rows.drop(columns=["customer", "product", "because_product", "because_day"], errors="ignore")
-    named.insert(0, "as_of", week)
+    named.insert(0, "as_of", known.as_of)
     named.insert(1, "customer_id", known.customers["customer_id"].to_numpy()[rows["customer"].to_numpy()])
     named.insert(2, "product_id", products[rows["product"].to_numpy()])
     if "because_product" in rows:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from recs_assets.campaigns.collect import Now, reconcile
-from recs_assets.campaigns.make import Made
+from recs_assets.campaigns.made import Made
 from recs_assets.schema import ArtefactError
 
 COLUMNS = {part: ["campaign"] for part in ("selection", "predictions", "traces", "people", "outcomes")}

@@ -10,9 +10,15 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from recs_assets.campaigns import make
+from recs_assets.campaigns.context import list_unknown_storefront_names
+from recs_assets.campaigns.email import Email
 from recs_assets.campaigns.file import FOLDER, load
-from recs_assets.campaigns.make import LateError, Made, check_send_time
+from recs_assets.campaigns.lists import choose_model
+from recs_assets.campaigns.made import Made
+from recs_assets.campaigns.measure import describe_worth, measure_slots
+from recs_assets.campaigns.messages import list_messages, list_rules, list_warnings
+from recs_assets.campaigns.predictions import _close_ranks, admit_predictions
+from recs_assets.campaigns.sending import LateError, check_send_time, count_days_between_sends
 from recs_assets.rules.config import Level
 from recs_assets.rules.review import in_force
 from recs_assets.rules.selection import Selection
@@ -43,14 +49,14 @@ def test_campaigns_take_the_simplest_model_that_no_other_is_proven_to_beat(value
         name: SPREAD + more + (noise if name == "query" and more < 0.25 else 0)
         for name, more in values.items()
     }
-    found, sentence = make._decided(compared, 1)
+    found, sentence = choose_model(compared, 1)
     assert found == chosen
     assert said in sentence
 
 
 @pytest.mark.parametrize("compared", [{}, {"query": np.zeros(3), "popularity": np.zeros(3)}])
 def test_without_a_hit_in_the_test_the_query_makes_the_lists(compared):
-    found, sentence = make._decided(compared, 1)
+    found, sentence = choose_model(compared, 1)
     assert found == "query"
     assert "nobody bought anything" in sentence
 
@@ -68,29 +74,29 @@ def test_an_email_that_earns_nothing_names_the_rule_that_costs_most():
         [("as_sent", 0.15, np.nan, np.nan, np.nan), ("as_sent less repurchase", 0.2, -0.05, -0.07, -0.03)],
         columns=["model", "value", "difference", "ci_low", "ci_high"],
     )
-    assert make._worth(sent, tags) == (
+    assert describe_worth(sent, tags) == (
         "The email as sent is worse than a list of what each customer bought often and lately: MAP@12 0.1500 "
         "against 0.2000, difference -0.0500 (-0.0700 to -0.0300); its rules change 50 purchases by -10 (-20.0%). The rule "
         "that costs most is slots.discovery_share: without it 8 purchases more than 40.",
         False,
     )
-    text, proven = make._worth(sent.assign(ci_high=0.01), tags)
+    text, proven = describe_worth(sent.assign(ci_high=0.01), tags)
     assert text.startswith("The email as sent is not proven to beat a list of what each")
     assert not proven
     better = sent.assign(difference=0.05, ci_low=0.01, ci_high=0.09)
-    assert make._worth(better, tags) == (
+    assert describe_worth(better, tags) == (
         "The email as sent beats a list of what each customer bought often and lately: MAP@12 0.2500 against 0.2000, "
         "difference 0.0500 (0.0100 to 0.0900); its rules change 50 purchases by -10 (-20.0%).",
         True,
     )
-    assert "None of its rules costs purchases" in make._worth(sent, tags.assign(purchases_gained=1.0))[0]
-    assert make._worth(sent[:1], tags) == ("", True)
+    assert "None of its rules costs purchases" in describe_worth(sent, tags.assign(purchases_gained=1.0))[0]
+    assert describe_worth(sent[:1], tags) == ("", True)
 
 
 def test_days_between_sends():
     shop = SimpleNamespace(timezone="UTC")
     found = {
-        name: make.days_between_sends(load(FOLDER / f"{name}.yaml"), shop, date(2025, 6, 2))
+        name: count_days_between_sends(load(FOLDER / f"{name}.yaml"), shop, date(2025, 6, 2))
         for name in ("weekly_email", "try_something_new", "win_back")
     }
     assert found == {"weekly_email": 7, "try_something_new": 7, "win_back": 31}  # 1 July to 1 August
@@ -110,7 +116,7 @@ def test_slots_at_the_test_anchor_by_hand():
     truth = sparse.csr_matrix(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32))
     factors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     choice = Selection(rows, pd.DataFrame(), pd.Series(dtype=int), None)
-    table, measured = make._slots_tested(choice, truth, factors, seed=1)
+    table, measured = measure_slots(choice, truth, factors, seed=1)
     assert measured == {
         "precision_all": 0.5, "hit_rate_all": 1.0,
         "precision_discovery": 0.5, "hit_rate_discovery": 0.5,
@@ -191,7 +197,7 @@ def test_what_is_no_longer_sold_when_the_email_goes_out_is_not_admitted():
             )
         ),
     )
-    admitted = make._Email._admit_products(email, week)
+    admitted = Email._admit_products(email, week)
     assert dict(zip(ids, admitted.tolist(), strict=True)) == {
         "over": False,
         "over at the send": False,
@@ -200,7 +206,7 @@ def test_what_is_no_longer_sold_when_the_email_goes_out_is_not_admitted():
         "no end": True,
         "filtered out": False,
     }
-    admitted = make._Email._admit_products(email, test)
+    admitted = Email._admit_products(email, test)
     assert dict(zip(ids[:0:-1], admitted.tolist(), strict=True)) == {
         "filtered out": False,
         "no end": True,
@@ -262,7 +268,7 @@ def test_predictions_leave_out_what_lists_leave_out(build_known):
     def admit(item, values):
         rows = [(customer, value) for customer in ("c1", "c2") for value in values]
         table = pd.DataFrame(rows, columns=["customer_id", item])
-        return table[make.admit_predictions(table, item, known, goods)].groupby("customer_id")[item].agg(list)
+        return table[admit_predictions(table, item, known, goods)].groupby("customer_id")[item].agg(list)
 
     categories = ["CIGARETTES", "OTHER TOBACCO", "GROCERY", "BEER", "DRINKS", "TOYS"]
     assert admit("category", categories).to_dict() == {
@@ -275,7 +281,7 @@ def test_predictions_leave_out_what_lists_leave_out(build_known):
 
 def test_ranks_close_up():
     table = pd.DataFrame({"customer_id": ["c1", "c1", "c2"], "rank": [2, 5, 3]})
-    assert make._close_ranks(table)["rank"].tolist() == [1, 2, 1]
+    assert _close_ranks(table)["rank"].tolist() == [1, 2, 1]
 
 
 def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, tmp_path):
@@ -288,9 +294,9 @@ def test_names_in_the_rules_of_pages_that_the_shop_lacks_are_said(build_known, t
     )
     build = tmp_path / "build.duckdb"
     week = SimpleNamespace(known=lambda: known, build=SimpleNamespace(path=build), shop=shop)
-    assert make.list_unknown_storefront_names(week) == []
+    assert list_unknown_storefront_names(week) == []
     build.touch()
-    assert make.list_unknown_storefront_names(week) == [
+    assert list_unknown_storefront_names(week) == [
         "pages.yaml: excluded_categories: the shop has no 'Cofee'; did you mean 'Coffee'?",
         "pages.yaml: excluded_brands: the shop has no 'ACME'; 'Acme' is taken for it.",
     ]
@@ -302,29 +308,29 @@ def test_what_a_run_says_of_a_campaign():
         "notes": ["rules.max_per_category: 4 is raised to 12, because ..."],
         "shortage": "without rules.min_stock 3 of 4 that were looked at would have one",
     }
-    assert make.said(facts) == [
+    assert list_messages(facts) == [
         "excluded_categories: the shop has no 'cofee'; did you mean 'Coffee'?",
         "Without rules.min_stock 3 of 4 that were looked at would have one.",
         "rules.max_per_category: 4 is raised to 12, because ...",
     ]
     # A note needs no attention, nor does an email that earns what it should.
-    assert make.attention(facts) == make.said(facts)[:2]
-    assert make.attention({"earns": True, "worth": "It beats."}) == []
-    assert make.attention({"earns": False, "worth": "It does not."}) == ["It does not."]
-    assert make.said({"problem": "", "shortage": None}) == []
+    assert list_warnings(facts) == list_messages(facts)[:2]
+    assert list_warnings({"earns": True, "worth": "It beats."}) == []
+    assert list_warnings({"earns": False, "worth": "It does not."}) == ["It does not."]
+    assert list_messages({"problem": "", "shortage": None}) == []
     # A shop of one category has none to predict: nobody gets a prediction, and the run says why.
     problem = (
         "Query line 1, column 59: category has 1 value here; a list takes 2 to 5000, so use another column."
     )
-    assert make.said({"problem": problem, "problems": []}) == [f"Its query cannot be answered. {problem}"]
+    assert list_messages({"problem": problem, "problems": []}) == [f"Its query cannot be answered. {problem}"]
 
 
 def test_the_campaign_command_says_every_rule_in_force_and_which_are_defaults():
     rules = load(FOLDER / "try_something_new.yaml").rule_set
-    lines = make.rules_said({"rules": in_force(rules)})
+    lines = list_rules({"rules": in_force(rules)})
     assert lines[0] == "Rules in force (* is a default):"
     assert {
         "  slots.mmr_lambda: 0.8", "  slots.discovery_share: 0.35", "  rules.max_per_category: 2", "  slots.max_repeat: 4 *",
         "  rules.one_per_title: true *", "  rules.min_price: null *",
     } <= set(lines)  # fmt: skip
-    assert make.rules_said({"problem": ""}) == []
+    assert list_rules({"problem": ""}) == []

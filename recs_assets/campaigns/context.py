@@ -1,0 +1,126 @@
+"""What the rules of a campaign, or of the shop's own pages, look at in a week."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from recs_assets.known.interactions import Known
+from recs_assets.reasons.evidence import Citable
+from recs_assets.recommenders.item_knn import find_similar_products
+from recs_assets.repeats.cadence import cadence, due_again
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.facts import load_facts
+from recs_assets.rules.filling import Placement
+from recs_assets.rules.naming import nameable
+from recs_assets.rules.review import EXCLUSION_KEYS
+from recs_assets.rules.review import unknown_names as unknown_rule_names
+from recs_assets.shop import Shop
+from recs_assets.week.week import Week
+
+# Similar products by co-purchase that diversity looks at.
+COPURCHASED = 50
+# In place of a campaign's name: pages are not sent.
+STOREFRONT = ""
+
+
+def build_context(
+    week: Week,
+    anchor: date,
+    name: str,
+    rules: Rules,
+    audience: np.ndarray | None = None,
+    admitted: np.ndarray | None = None,
+    placement: Placement = "email",
+) -> Context:
+    """What the rules of a campaign look at, as known at an anchor of the week.
+
+    Content vectors and sensitive goods are the week's at every anchor: products and their texts have no date.
+
+    Args:
+        week: of the run.
+        anchor: what is dated on it or later stays out.
+        name: of the campaign, for its sends.
+        rules: the campaign's; what none of them asks for is not worked out.
+        audience: bool[n_customers], who passes the query's WHERE; None: everybody.
+        admitted: bool[n_products], what passes the target's filter; the others count as not available.
+        placement: a page needs to know neither what was sent nor which products are alike.
+    """
+    known = week.known(anchor)
+    if admitted is not None and not admitted.all():
+        known = replace(known, products=known.products.assign(available=known.available & admitted))
+    settings, likeness = week.settings, {}
+    frames = None if placement == "email" else {"products", "customers", "carts", "rejected"}
+    if placement == "email":
+        content = week.model("content")
+        likeness = {
+            "factors": content.vectors_,
+            "copurchase": find_similar_products(
+                known.history, COPURCHASED, "cosine", threads=settings.threads
+            ),
+        }
+    with week.read_with_snapshot() as connection:
+        facts = load_facts(connection, anchor, name, frames)
+    context = Context.of_frames(
+        known,
+        **facts,
+        audience=audience,
+        sensitive=week.shop.sensitive.among(known.products),
+        **likeness,
+    )
+    parts = [rules, *(rules.of_segment(segment) for segment in rules.segments)]
+    if any(
+        part.items.only_due or part.items.bought_within_days is not None or part.slots.max_repeat is not None
+        for part in parts
+    ):
+        rows, _ = list_due(week.shop, known)
+        own, soon = rows[rows["replaces"] < 0], rules.items.due_within_days
+        context = replace(context, due=_pair_matrix(own, known))
+        if soon is not None:
+            near = own["expected_next_day"] <= known.anchor_day + soon
+            context = replace(context, due_soon=_pair_matrix(own[near], known))
+    return context
+
+
+def _pair_matrix(rows: pd.DataFrame, known: Known) -> sparse.csr_matrix:
+    """int8 csr[n_customers, n_products] with a 1 per row."""
+    pairs = (rows["customer"].to_numpy(), rows["product"].to_numpy())
+    return sparse.csr_matrix(
+        (np.ones(len(rows), dtype=np.int8), pairs), shape=(known.n_customers, known.n_products)
+    )
+
+
+def build_storefront_context(week: Week, anchor: date, rules: Rules) -> Context:
+    """What the rules of the shop's own pages look at, as known at an anchor of the week."""
+    return build_context(week, anchor, STOREFRONT, rules, placement="page")
+
+
+def find_citable(context: Context, rules: Rules) -> Citable:
+    """What the sentences of lists made under these rules may name."""
+    return Citable(*nameable(context, rules))
+
+
+def list_unknown_storefront_names(week: Week) -> list[str]:
+    """One sentence per name in the storefront's rules that the shop does not have; none where the week's build is gone."""
+    rules = Rules(items=week.shop.storefront.rules)
+    if not any(getattr(rules.items, key) for key in EXCLUSION_KEYS) or not week.build.path.exists():
+        return []
+    context = Context(week.known())
+    return [f"{week.shop.path('storefront').name}: {text}" for text in unknown_rule_names(rules, context)]
+
+
+def list_due(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `rules.cadence.due_again` with the shop's thresholds, and what they took out."""
+    settings = shop.settings
+    return due_again(
+        known,
+        cadence(known, shop.horizon_days),
+        due_ratio=settings.buy_again_due_ratio,
+        repeat_share=settings.buy_again_repeat_share,
+        limit=limit,
+    )

@@ -1,0 +1,248 @@
+"""A campaign that ranks products and fills slots."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import date, timedelta
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+
+from recs_assets import __version__
+from recs_assets.arrays import is_stored
+from recs_assets.campaigns.context import build_context, find_citable
+from recs_assets.campaigns.file import Campaign
+from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
+from recs_assets.campaigns.load import load_pages_and_ends
+from recs_assets.campaigns.made import SELECTED, Made, tabulate_outcomes
+from recs_assets.campaigns.measure import measure
+from recs_assets.campaigns.sending import check_send_time
+from recs_assets.delivery import (
+    HOLDOUT,
+    assign_arms,
+    derive_recommendation_ids,
+    find_expiry,
+    tag_urls,
+)
+from recs_assets.ranking.candidates import Candidates
+from recs_assets.reasons.evidence import Citable, Offers
+from recs_assets.reasons.explain import explain_slots
+from recs_assets.reasons.offers import load_offers
+from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
+from recs_assets.rules.context import Context
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.review import in_force, review, shortage
+from recs_assets.rules.selection import Selection
+from recs_assets.training import Plan, Prediction
+from recs_assets.training.plans import midnight, window_days
+from recs_assets.training.products import Products
+from recs_assets.week.blocks import blocks
+from recs_assets.week.week import Week
+
+# Products kept per recipient beyond the slots, for those that are gone when the files are written.
+RESERVES = 4
+
+
+class Email:
+    """A campaign that ranks products and fills slots."""
+
+    def __init__(
+        self,
+        campaign: Campaign,
+        week: Week,
+        plan: Plan,
+        task: Products,
+        predicted: Prediction | None,
+        depth: int,
+    ) -> None:
+        self.campaign, self.week, self.shop = campaign, week, week.shop
+        self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
+        self.as_of, self.seed = plan.as_of, week.settings.seed
+        self.known = self.week.known()
+        self.sent_at = check_send_time(campaign, self.shop, self.as_of, plan.query)
+        local = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).replace(tzinfo=None)
+        self.delay = local - midnight(self.as_of)
+        with week.build.read() as connection:
+            self.products = load_pages_and_ends(connection, self.as_of, local).set_index("product_id")
+        self.chosen, self.verdict = (
+            (FUSED, "") if predicted is None else choose_model(predicted.compared, self.seed)
+        )
+
+    def make(self, facts: dict[str, Any]) -> Made:
+        context, ranked = self.build_context(self.as_of), self.rank_products(self.as_of)
+        choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES)
+        citable = find_citable(context, self.campaign.rule_set)
+        rows, traces = self._explain(choice.reserves, citable)
+        rows["bought_before"] = is_stored(
+            self.known.history, rows["customer"].to_numpy(), rows["product"].to_numpy()
+        )
+        named = add_ids(rows, self.known).drop(columns="as_of")
+        for name in ("slot_type", "fallback_level", "sent_before"):
+            named[name] = named[name].astype(str)
+        named = self._add_recipients(named)
+        filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
+        limits = {*choice.reserves} - {*choice.rows}
+        selection = named.loc[filled, [name for name in named if name not in limits]].reset_index(drop=True)
+        rows = rows[filled]
+        if len(traces):
+            traces = traces.merge(selection[["customer_id", "product_id"]], on=["customer_id", "product_id"])
+        outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
+        outcome[choice.suppressed["customer"].to_numpy()] = choice.suppressed["reason"].to_numpy()
+        held = (selection["arm"] == HOLDOUT).to_numpy()
+        outcome[self.known.customers["customer_id"].isin(selection.loc[held, "customer_id"]).to_numpy()] = (
+            HOLDOUT
+        )
+        tests, tags, tested, (worth, proven) = measure(self)
+        rules, found = self.campaign.rule_set, review(self.campaign.rule_set, context, ranked, choice)
+        facts |= {
+            "chosen": self.chosen,
+            "verdict": self.verdict,
+            "customers": int((outcome == SELECTED).sum()),
+            "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
+            "test": tested,
+            "rules": in_force(rules),
+            "problems": [*facts["problems"], *found.problems],
+            "notes": list(found.notes),
+            "worth": worth,
+            "earns": proven,
+            "shortage": shortage(rules, context, ranked, choice),
+        }
+        tables = {
+            "selection": selection,
+            "reserves": named,
+            "predictions": pd.DataFrame(),
+            "outcomes": tabulate_outcomes(self.known.customers, outcome),
+            "rules": _tabulate_rules(choice),
+            "price_tags": tags,
+            "tests": tests,
+            "traces": traces,
+        }
+        return Made(tables, facts)
+
+    def _add_recipients(self, selection: pd.DataFrame) -> pd.DataFrame:
+        """The selection with what an email carries beside its products (`exports.email.LONG`)."""
+        campaign, as_of = self.campaign, self.as_of
+        days = math.ceil(window_days(self.plan.query, as_of))
+        product = self.products.reindex(selection["product_id"]).set_axis(selection.index)
+        rows = selection.assign(campaign=campaign.name, as_of=as_of, window_days=days, url=product["url"])
+        rows["arm"] = assign_arms(rows["customer_id"], campaign.name, campaign.arms)
+        rows["recommendation_id"] = derive_recommendation_ids(rows)
+        rows["url"] = tag_urls(rows, campaign.utm_source)
+        rows["send_at"] = pd.Timestamp(self.sent_at).as_unit("us")
+        rows["expires_at"] = find_expiry(as_of, days, self.shop.timezone, product[["sale_end", "offer_end"]])
+        rows["model_version"] = f"{self.chosen} {__version__}"
+        return rows.drop(columns=["campaign", "as_of"])
+
+    def _admit_products(self, anchor: date) -> np.ndarray:
+        """bool[n_products]: what passes the target's filter and is still sold when the email goes out, so long
+        after the anchor as after the week."""
+        known = self.week.known(anchor)
+        ends = pd.to_datetime(self.products["sale_end"].reindex(known.products["product_id"]))
+        over = (ends <= midnight(anchor) + self.delay).to_numpy()
+        return self.task.admitted(anchor) & ~over
+
+    def build_context(self, anchor: date) -> Context:
+        task = self.task
+        return build_context(
+            self.week,
+            anchor,
+            self.campaign.name,
+            self.campaign.rule_set,
+            task.eligible(anchor),
+            self._admit_products(anchor),
+        )
+
+    def rank_products(self, anchor: date) -> pd.DataFrame:
+        """What the rules choose from, at the week or the test anchor: the rows of the model that was chosen, and for
+        discovery the best that the query's model says of products that the customer never bought."""
+        if self.chosen == FUSED:
+            parts = []
+            for pool in self._pools(anchor):
+                rows = pool.ranked(pool.rrf, self.depth)
+                parts.append(rows.assign(source=pool.best_source()[rows["row"].to_numpy()]))
+            return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
+        predicted = self.predicted.rows if anchor == self.as_of else self.predicted.tested
+        predicted = predicted.rename(columns={"probability": "p_purchase"})
+        if self.chosen == QUERY:
+            return predicted
+        known = self.week.known(anchor)
+        rows = self.read_list(self.chosen, anchor).assign(source=self.chosen)
+        rows = rows.merge(
+            predicted[["customer", "product", "p_purchase"]], how="left", on=["customer", "product"]
+        )
+        least = predicted.groupby("customer")["p_purchase"].min()
+        rows["p_purchase"] = (
+            rows["p_purchase"].fillna(rows["customer"].map(least)).fillna(0).astype(np.float32)
+        )
+        new = predicted[
+            ~is_stored(known.history, predicted["customer"].to_numpy(), predicted["product"].to_numpy())
+        ]
+        # A probability is less than the score of any row of the list.
+        new = new.assign(score=new["p_purchase"] / 2, source=new["source"].astype(str))
+        both = pd.concat([rows, new], ignore_index=True)
+        both = both[~both.duplicated(["customer", "product"])]
+        return both[["customer", "product", "score", "p_purchase", "source"]]
+
+    def read_list(self, name: str, anchor: date) -> pd.DataFrame:
+        """A recommender's list among the query's candidates: customer, product, rank, and score, which falls by 1."""
+        parts = []
+        for pool in self._pools(anchor):
+            rank = pool.sources[f"{name}:new" if self.campaign.view == "new" else name][0]
+            listed = np.isfinite(rank)
+            parts.append(pool.ranked(np.where(listed, LONGEST - rank, 0), self.depth, listed))
+        return pd.concat(parts, ignore_index=True)[["customer", "product", "rank", "score"]]
+
+    def _pools(self, anchor: date) -> Iterator[Candidates]:
+        for first, last in blocks(self.week.known(anchor)):
+            yield self.task.pool(anchor, first, last)
+
+    def _explain(self, rows: pd.DataFrame, citable: Citable) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """The selected rows with probability and reason, and their traces with ids.
+
+        Every row gets the probability of the query's own ranker, also where another list or a rule
+        put it there.
+        """
+        week, scorer, fitted = self.week, None, self.week.models()
+        wording = Wording(citable, self._load_offers(), self.shop.sentences)
+        if self.predicted is not None:
+            ranker = self.predicted.learned.ranker
+            frames = partial(
+                week.published_frames, names=ranker.features_, pool=partial(self.task.pool, self.as_of)
+            )
+            scorer = Scorer(ranker, self.predicted.learned.calibrator, frames, self.chosen == QUERY)
+        merged, traces = explain_rows(rows, self.known, fitted, scorer, wording)
+        merged = merged.astype({"reason_code": object, "reason_text": object, "reason_family": object})
+        by_slot = explain_slots(merged, self.known, citable, wording.sentences, fitted)
+        ruled = (by_slot["reason_code"] != "").to_numpy()
+        for name in ("reason_code", "reason_text", "because_product", "because_day"):
+            merged.loc[ruled, name] = by_slot.loc[ruled, name]
+        for name, value in {
+            "reason_family": "", "support": np.nan, "confidence": np.nan,
+        }.items():  # fmt: skip
+            merged.loc[ruled, name] = value
+        return merged, traces.drop(columns="as_of", errors="ignore")
+
+    def _load_offers(self) -> Offers:
+        """Price advantages from the day of sending to the end of the campaign's window."""
+        sent = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).date()
+        end = self.as_of + timedelta(days=math.ceil(window_days(self.plan.query, self.as_of)))
+        with self.week.build.read() as connection:
+            kinds = self.shop.source.words.price_promotions
+            return load_offers(connection, self.as_of, sent, end, kinds)
+
+
+def _tabulate_rules(choice: Selection) -> pd.DataFrame:
+    customers = choice.traced.groupby("rule")["customer"].nunique()
+    rules = choice.removed.index
+    return pd.DataFrame(
+        {
+            "step": range(1, len(rules) + 1),
+            "rule": rules,
+            "removed": choice.removed.to_numpy(),
+            "customers": customers.reindex(rules, fill_value=0).to_numpy(),
+        }
+    )

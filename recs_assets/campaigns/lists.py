@@ -1,0 +1,37 @@
+"""Which model makes a campaign's lists."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from recs_assets.evaluation.promotion import ORDER, decide, decision_sentence
+
+# Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
+FUSED = "fused_lists"
+# The query's own model.
+QUERY = "query"
+# Of the personal frequency that an email must beat: what the customer bought, the often and lately bought first.
+FREQUENCY = "repurchase"
+# The lists as the rules fill them, among the models of a test.
+AS_SENT = "as_sent"
+# Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
+LONGEST = 1001
+
+
+def choose_model(compared: Mapping[str, np.ndarray], seed: int) -> tuple[str, str]:
+    """Who makes the lists, and one sentence why: by the rule of the week's own lists (`promotion.decide`) the simplest
+    model that no other is proven to beat, the query's own being the most complex."""
+    models = [name for name, values in compared.items() if name == QUERY or values.any()]
+    if not any(values.any() for values in compared.values()):
+        return (
+            QUERY,
+            "The query's model makes the lists: nobody bought anything that a list held in the test's window.",
+        )
+    order = [name for name in ORDER if name in models]
+    order += [name for name in models if name not in (*order, QUERY)]
+    decision = decide({name: compared[name] for name in models}, (*order, QUERY), seed=seed)
+    return decision.chosen, decision_sentence(
+        decision.comparisons, decision.chosen, "The campaign's lists are"
+    )

@@ -1,0 +1,90 @@
+"""What a campaign made of a week: tables and facts, and the folder that keeps them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.delivery import (
+    HOLDOUT,
+)
+from recs_assets.files import replaced
+from recs_assets.rules.recipients import REASONS
+from recs_assets.rules.selection import TOO_FEW
+from recs_assets.schema import ArtefactError
+from recs_assets.week.week import Week
+
+# What may become of a customer. The last three are found when the week's tables are put together.
+SELECTED, NOTHING, NOT_ANSWERED = "selected", "nothing_predicted", "query_not_answered"
+WITHDRAWN, UNAVAILABLE, JOINED_LATER = "withdrawn_since", "product_gone_since", "not_known_then"
+OUTCOMES = (
+    SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
+)  # fmt: skip
+FACTS = "campaign.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a campaign made of a week.
+
+    Attributes:
+        tables: name -> rows with ids: selection (customer_id, slot, product_id, ...), predictions
+            (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
+            rules (step, rule, removed, customers), price_tags, tests, traces, reserves (the selection
+            and the products after it, with their limits: `rules.selection.Selection.reserves`). All but
+            outcomes may be empty, and then have no columns.
+        facts: for people, JSON.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    facts: dict[str, Any]
+
+    def write(self, folder: Path) -> None:
+        """One Parquet file per table and `campaign.json`, under `folder`, replaced in whole."""
+        with replaced(folder) as aside:
+            for name, rows in self.tables.items():
+                rows.to_parquet(aside / f"{name}.parquet", index=False)
+            facts = json.dumps(self.facts, indent=1, sort_keys=True)
+            (aside / FACTS).write_text(facts, encoding="utf-8")
+
+    @classmethod
+    def read(cls, folder: Path) -> Made:
+        """What `write` wrote.
+
+        Raises:
+            ArtefactError: a file is missing or broken.
+        """
+        try:
+            tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+        except (OSError, ValueError) as error:
+            raise _unreadable(folder, error) from error
+        return cls(tables, read_facts(folder))
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """`Made.facts` of what lies under `folder`.
+
+    Raises:
+        ArtefactError: the file is missing or broken.
+    """
+    try:
+        return json.loads((folder / FACTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> ArtefactError:
+    return ArtefactError(f"{folder} cannot be read ({error}): materialise the campaign again.")
+
+
+def find_folder(week: Week, name: str) -> Path:
+    return week.build.folder / "campaigns" / name
+
+
+def tabulate_outcomes(customers: pd.DataFrame, outcome: np.ndarray) -> pd.DataFrame:
+    return pd.DataFrame({"customer_id": customers["customer_id"].to_numpy(), "outcome": outcome})

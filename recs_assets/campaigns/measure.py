@@ -1,0 +1,206 @@
+"""What a campaign and its rules are worth, measured at the test anchor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.arrays import is_stored
+from recs_assets.campaigns.lists import AS_SENT, FREQUENCY, QUERY
+from recs_assets.campaigns.sending import count_days_between_sends
+from recs_assets.evaluation.bootstrap import paired_difference
+from recs_assets.evaluation.metrics import per_customer
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.price_tags import ALL_RULES, price_tags
+from recs_assets.rules.rehearsal import rehearsed
+from recs_assets.rules.review import spell_rule
+from recs_assets.rules.selection import Selection
+from recs_assets.training import Plan, Prediction
+
+if TYPE_CHECKING:
+    from recs_assets.campaigns.email import Email
+
+
+def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float], tuple[str, bool]]:
+    """The test's metrics, the rules' price tags, the filled slots against what was bought, and what the email as it
+    is sent is worth (`describe_worth`)."""
+    if email.predicted is None:
+        return pd.DataFrame(), pd.DataFrame(), {}, ("", True)
+    test, rules, truth = email.plan.test, email.campaign.rule_set, email.predicted.truth
+    ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
+    days = count_days_between_sends(email.campaign, email.shop, test)
+    context = rehearsed(ranked, email.build_context(test), rules, asked, days)
+    choice = select(ranked, context, rules, asked)
+    margin = None if context.cost is None else context.price - context.cost
+    if margin is not None and not np.isfinite(margin).any():
+        margin = None
+    tags = price_tags(ranked, context, rules, truth, margin, asked)
+    tags = tags.assign(anchor=test, step=range(1, len(tags) + 1))
+    listed, measured = measure_slots(choice, truth, context.factors, email.seed)
+    sent, worth = _measure_as_sent(email, choice)
+    tests = pd.concat(
+        [
+            tabulate_tests(email.predicted, email.chosen),
+            _as_test_rows(pd.concat([sent, listed]).assign(chosen=True), email.plan),
+        ],
+        ignore_index=True,
+    )
+    return tests, tags, measured | worth, describe_worth(sent, tags)
+
+
+def _measure_as_sent(email: Email, choice: Selection) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The lists as they are sent beside those of every model that was tested, for the customers who get one and
+    bought something at the test anchor.
+
+    Returns:
+        Rows of metric map@12: model "as_sent", and model "as_sent less <model>", whose value is that model's and
+        whose difference is what the email has more, with its paired interval. And the figures as a dictionary.
+    """
+    rows = choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
+    some = np.unique(rows["customer"].to_numpy())
+    some = some[np.diff(email.predicted.truth.indptr)[some] > 0]
+    if len(some) == 0:
+        return pd.DataFrame(columns=["metric", "model", "item", "value"]), {}
+    truth, test = email.predicted.truth, email.plan.test
+    lists = {QUERY: email.predicted.tested, FREQUENCY: email.read_list(FREQUENCY, test)}
+    if email.chosen not in lists:
+        lists[email.chosen] = email.read_list(email.chosen, test)
+    mine = per_customer(rows, truth, some, [12])["map", 12]
+    lines = [{"model": AS_SENT, "value": mine.mean()}]
+    for name, other in lists.items():
+        if other.empty:
+            continue
+        theirs = per_customer(other, truth, some, [12])["map", 12]
+        difference, low, high = paired_difference(mine, theirs, email.seed)
+        lines.append(
+            {"model": f"{AS_SENT} less {name}", "value": theirs.mean(), "difference": difference, "ci_low": low, "ci_high": high}
+        )  # fmt: skip
+    found = pd.DataFrame(lines).assign(metric="map@12", item="all", customers=len(some))
+    return found, {f"map@12 {line['model']}": round(float(line["value"]), 6) for line in lines}
+
+
+def describe_worth(sent: pd.DataFrame, tags: pd.DataFrame) -> tuple[str, bool]:
+    """What the email as sent is worth beside the customers' own frequent products and its raw list, in one sentence; of
+    one that is not proven to beat them, the rule that costs most. And whether it is proven; "" and True where there is
+    nothing to compare."""
+    against = sent[sent["model"] == f"{AS_SENT} less {FREQUENCY}"] if len(sent) else sent
+    if against.empty:
+        return "", True
+    row, joint = against.iloc[0], tags[tags["rule"] == ALL_RULES].iloc[0]
+    proven = bool(row.ci_low > 0)
+    verb = "beats" if proven else "is worse than" if row.ci_high < 0 else "is not proven to beat"
+    gained, before = joint["purchases_gained"], joint["purchases_without"]
+    text = (
+        f"The email as sent {verb} a list of what each customer bought often "
+        f"and lately: MAP@12 {row.value + row.difference:.4f} against {row.value:.4f}, difference {row.difference:.4f} "
+        f"({row.ci_low:.4f} to {row.ci_high:.4f}); its rules change {before:.0f} purchases by {gained:+.0f}"
+        f"{f' ({gained / before:+.1%})' if before else ''}."
+    )
+    rules = tags[tags["rule"] != ALL_RULES]
+    if proven or rules.empty:
+        return text, proven
+    dearest = rules.loc[rules["purchases_gained"].idxmin()]
+    if dearest["purchases_gained"] >= 0:
+        return f"{text} None of its rules costs purchases; the lists themselves are no better.", False
+    return (
+        f"{text} The rule that costs most is {spell_rule(dearest['rule'])}: without it {-dearest['purchases_gained']:.0f} "
+        f"purchases more than {dearest['purchases']:.0f}.",
+        False,
+    )
+
+
+def tabulate_tests(predicted: Prediction, chosen: str) -> pd.DataFrame:
+    """The test's metrics, and those of every category, brand or vertical."""
+    parts = [predicted.metrics.assign(item="all")]
+    if predicted.by_value is not None and len(predicted.by_value):
+        for metric, short in (("auroc", "auroc"), ("average_precision", "ap")):
+            for model in ("query", "own_frequency", "popularity"):
+                parts.append(
+                    pd.DataFrame(
+                        {
+                            "metric": metric,
+                            "model": model,
+                            "item": predicted.by_value["value"],
+                            "value": predicted.by_value[f"{short}_{model}"],
+                            "customers": predicted.by_value["customers"],
+                        }
+                    )
+                )
+    table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
+    return _as_test_rows(table.assign(chosen=table["model"] == chosen), predicted.plan)
+
+
+def _as_test_rows(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    names = ["metric", "model", "item", "value", "difference", "ci_low", "ci_high", "customers", "chosen"]
+    return table.reindex(columns=names).assign(anchor=plan.test)
+
+
+def measure_slots(
+    choice: Selection, truth: Any, factors: np.ndarray | None, seed: int
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """The lists as the rules fill them, at the test anchor.
+
+    Returns:
+        Rows metric, model "list", item, value, and of discovery slots the difference to the personal
+        ones of the same customers with its paired interval. precision: share of slots that were
+        bought, mean over customers; hit_rate: customers with a hit; by slot type, and "all".
+        diversity: 1 less the mean cosine of the contents of two products of a list.
+        The same as a dictionary.
+    """
+    rows = choice.rows
+    if rows.empty:
+        return pd.DataFrame(columns=["metric", "model", "item", "value"]), {}
+    hit = is_stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    frame = pd.DataFrame({"customer": rows["customer"], "type": rows["slot_type"].astype(str), "hit": hit})
+    by_type = frame.groupby(["type", "customer"])["hit"].mean()
+    lines, measured = [], {}
+    kinds = ["all", *by_type.index.unique(level="type")]
+    for kind in kinds:
+        share = frame.groupby("customer")["hit"].mean() if kind == "all" else by_type[kind]
+        lines.append({"metric": "precision", "item": kind, "value": share.mean(), "customers": len(share)})
+        lines.append(
+            {"metric": "hit_rate", "item": kind, "value": (share > 0).mean(), "customers": len(share)}
+        )
+    if {"discovery", "personal"} <= set(kinds):
+        both = pd.concat([by_type["discovery"], by_type["personal"]], axis=1, join="inner").to_numpy(float)
+        if len(both):
+            difference, low, high = paired_difference(both[:, 0], both[:, 1], seed)
+            at = next(line for line in lines if line["metric"] == "precision" and line["item"] == "discovery")
+            at |= {"difference": difference, "ci_low": low, "ci_high": high}
+    k = int(rows["slot"].max())
+    if factors is not None and k > 1:
+        vectors = factors[rows["product"].to_numpy()].reshape(-1, k, factors.shape[1]).astype(np.float64)
+        own = np.square(vectors).sum(axis=(1, 2))
+        alike = (np.square(vectors.sum(axis=1)).sum(axis=1) - own) / (k * (k - 1))
+        lines.append(
+            {"metric": "diversity", "item": "all", "value": 1 - alike.mean(), "customers": len(alike)}
+        )
+    for line in lines:
+        measured[f"{line['metric']}_{line['item']}"] = round(float(line["value"]), 6)
+    return pd.DataFrame(lines).assign(model="list"), measured
+
+
+def apply_rules_at_test(
+    candidates: pd.DataFrame, context: Context, rules: Rules
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Lists as a campaign's rules would cut them: for following purchases through the rules.
+
+    Args:
+        candidates: customer, product, score.
+        context: of their anchor.
+        rules: the campaign's.
+
+    Returns:
+        The lists: customer, product, rank. And what was taken out: customer, product, rule, which for
+        customers who may not be written to is the reason.
+    """
+    # The boost multiplies probabilities, which other models' lists lack.
+    choice = select(candidates, context, rules, without=("margin_boost",), trace=True)
+    refused = candidates[["customer", "product"]].merge(choice.suppressed, on="customer")
+    return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]], pd.concat(
+        [choice.traced, refused.rename(columns={"reason": "rule"})], ignore_index=True
+    )
