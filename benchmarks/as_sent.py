@@ -27,8 +27,8 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.bootstrap import paired_difference
 from recs_assets.evaluation.metrics import per_customer
 from recs_assets.rules.pipeline import select
-from recs_assets.rules.price_tags import price_tags
-from recs_assets.rules.rehearsal import rehearsed
+from recs_assets.rules.price_tags import price_rules
+from recs_assets.rules.rehearsal import rehearse
 from recs_assets.rules.selection import Selection
 from recs_assets.settings import Settings
 from recs_assets.training import answer_task, prepare_query
@@ -61,7 +61,7 @@ def email_at(
     shape = (known.n_customers, known.n_products)
     truth = sparse.csr_matrix((np.ones(both.sum()), (customer[both], product[both])), shape=shape)
     ranked, context = email.rank_products(anchor), email.build_context(anchor)
-    turned = rehearsed(ranked, context, rules, every=count_days_between_sends(campaign, shop, anchor))
+    turned = rehearse(ranked, context, rules, every=count_days_between_sends(campaign, shop, anchor))
     sent = select(ranked, context, rules)
     frequent = week.lists(FREQUENCY, anchor, "all")
     lists = {
@@ -87,7 +87,7 @@ def email_at(
     table["against_raw"] = table["hits"] / int(table.loc[table["list"] == "raw ranker", "hits"].iloc[0]) - 1
     ids = known.customers["customer_id"].to_numpy(dtype=object)[some]
     table["made_by"] = email.chosen if email.chosen != QUERY else "ranker"
-    tags = price_tags(ranked, turned, rules, truth) if prices else pd.DataFrame()
+    tags = price_rules(ranked, turned, rules, truth) if prices else pd.DataFrame()
     return table, tags, {label: (ids, v) for label, v in values.items()}
 
 

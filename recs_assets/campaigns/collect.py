@@ -21,7 +21,7 @@ from recs_assets.campaigns.made import (
     find_folder,
 )
 from recs_assets.delivery import HOLDOUT, hash_address_column
-from recs_assets.rules.recipients import SAME_ADDRESS, first_accounts
+from recs_assets.rules.recipients import SAME_ADDRESS, choose_accounts
 from recs_assets.schema import ArtefactError
 from recs_assets.week.week import Week
 
@@ -132,4 +132,4 @@ def _update_outcomes(outcome: pd.Series, selection: pd.DataFrame, now: Now) -> N
     outcome[outcome.isin(FILLED) & outcome.index.isin(gone)] = UNAVAILABLE
     address, last_day = (now.customers[name].to_numpy() for name in ("address", "last_day"))
     filled = outcome.isin(FILLED).to_numpy()
-    outcome[filled & ~first_accounts(address, last_day, filled)] = SAME_ADDRESS
+    outcome[filled & ~choose_accounts(address, last_day, filled)] = SAME_ADDRESS

@@ -12,14 +12,15 @@ from scipy import sparse
 from recs_assets.known.interactions import Known
 from recs_assets.reasons.evidence import Citable
 from recs_assets.recommenders.item_knn import find_similar_products
-from recs_assets.repeats.cadence import cadence, due_again
+from recs_assets.repeats.cadence import fit_cadence, list_due_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.facts import load_facts
 from recs_assets.rules.filling import Placement
-from recs_assets.rules.naming import nameable
+from recs_assets.rules.frames import assemble_context
+from recs_assets.rules.naming import find_nameable
 from recs_assets.rules.review import EXCLUSION_KEYS
-from recs_assets.rules.review import unknown_names as unknown_rule_names
+from recs_assets.rules.review import list_unknown_names as list_unknown_rule_names
 from recs_assets.shop import Shop
 from recs_assets.week.week import Week
 
@@ -66,7 +67,7 @@ def build_context(
         }
     with week.read_with_snapshot() as connection:
         facts = load_facts(connection, anchor, name, frames)
-    context = Context.of_frames(
+    context = assemble_context(
         known,
         **facts,
         audience=audience,
@@ -102,7 +103,7 @@ def build_storefront_context(week: Week, anchor: date, rules: Rules) -> Context:
 
 def find_citable(context: Context, rules: Rules) -> Citable:
     """What the sentences of lists made under these rules may name."""
-    return Citable(*nameable(context, rules))
+    return Citable(*find_nameable(context, rules))
 
 
 def list_unknown_storefront_names(week: Week) -> list[str]:
@@ -111,15 +112,17 @@ def list_unknown_storefront_names(week: Week) -> list[str]:
     if not any(getattr(rules.items, key) for key in EXCLUSION_KEYS) or not week.build.path.exists():
         return []
     context = Context(week.known())
-    return [f"{week.shop.path('storefront').name}: {text}" for text in unknown_rule_names(rules, context)]
+    return [
+        f"{week.shop.path('storefront').name}: {text}" for text in list_unknown_rule_names(rules, context)
+    ]
 
 
 def list_due(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows of `rules.cadence.due_again` with the shop's thresholds, and what they took out."""
     settings = shop.settings
-    return due_again(
+    return list_due_again(
         known,
-        cadence(known, shop.horizon_days),
+        fit_cadence(known, shop.horizon_days),
         due_ratio=settings.buy_again_due_ratio,
         repeat_share=settings.buy_again_repeat_share,
         limit=limit,

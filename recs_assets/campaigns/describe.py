@@ -12,7 +12,7 @@ from typing import Any
 
 from recs_assets.queries.catalogue import CATALOGUE, Table
 from recs_assets.rules.config import Eligibility, ItemRules, Slots
-from recs_assets.rules.review import written
+from recs_assets.rules.review import write_value
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 DOC = DOCS / "queries.md"
@@ -48,7 +48,9 @@ def rule_tables() -> str:
         schema = model.model_json_schema()
         for name, field in model.model_fields.items():
             kind = _kind(schema["properties"][name], schema.get("$defs", {}))
-            lines.append(f"| `{name}` | {kind} | `{written(field.get_default())}` | {field.description} |")
+            lines.append(
+                f"| `{name}` | {kind} | `{write_value(field.get_default())}` | {field.description} |"
+            )
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
 

@@ -35,7 +35,7 @@ from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
-from recs_assets.rules.review import in_force, review, shortage
+from recs_assets.rules.review import explain_shortage, list_rules_in_force, review
 from recs_assets.rules.selection import Selection
 from recs_assets.training import Plan, Prediction
 from recs_assets.training.plans import midnight, window_days
@@ -104,12 +104,12 @@ class Email:
             "customers": int((outcome == SELECTED).sum()),
             "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
             "test": tested,
-            "rules": in_force(rules),
+            "rules": list_rules_in_force(rules),
             "problems": [*facts["problems"], *found.problems],
             "notes": list(found.notes),
             "worth": worth,
             "earns": proven,
-            "shortage": shortage(rules, context, ranked, choice),
+            "shortage": explain_shortage(rules, context, ranked, choice),
         }
         tables = {
             "selection": selection,

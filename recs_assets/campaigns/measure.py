@@ -15,8 +15,8 @@ from recs_assets.evaluation.metrics import per_customer
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
-from recs_assets.rules.price_tags import ALL_RULES, price_tags
-from recs_assets.rules.rehearsal import rehearsed
+from recs_assets.rules.price_tags import ALL_RULES, price_rules
+from recs_assets.rules.rehearsal import rehearse
 from recs_assets.rules.review import spell_rule
 from recs_assets.rules.selection import Selection
 from recs_assets.training import Plan, Prediction
@@ -33,12 +33,12 @@ def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float],
     test, rules, truth = email.plan.test, email.campaign.rule_set, email.predicted.truth
     ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
     days = count_days_between_sends(email.campaign, email.shop, test)
-    context = rehearsed(ranked, email.build_context(test), rules, asked, days)
+    context = rehearse(ranked, email.build_context(test), rules, asked, days)
     choice = select(ranked, context, rules, asked)
     margin = None if context.cost is None else context.price - context.cost
     if margin is not None and not np.isfinite(margin).any():
         margin = None
-    tags = price_tags(ranked, context, rules, truth, margin, asked)
+    tags = price_rules(ranked, context, rules, truth, margin, asked)
     tags = tags.assign(anchor=test, step=range(1, len(tags) + 1))
     listed, measured = measure_slots(choice, truth, context.factors, email.seed)
     sent, worth = _measure_as_sent(email, choice)

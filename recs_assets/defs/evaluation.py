@@ -41,7 +41,7 @@ from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.rules.config import Rules
 from recs_assets.rules.pipeline import select
-from recs_assets.rules.rehearsal import open_to_all, rehearsed
+from recs_assets.rules.rehearsal import admit_everybody, rehearse
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.ranked import PublishedRanker, load_ranker
 from recs_assets.week.week import Week
@@ -207,8 +207,8 @@ def _as_sent(
         strata = strata_of(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = learned.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
-    context = open_to_all(build_context(week, fold.known.as_of, email.campaign, email.rules))
-    context = rehearsed(rows, context, email.rules, fold.customers)
+    context = admit_everybody(build_context(week, fold.known.as_of, email.campaign, email.rules))
+    context = rehearse(rows, context, email.rules, fold.customers)
     choice = select(rows, context, email.rules, fold.customers, left_out)
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
 

@@ -29,7 +29,7 @@ from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import Recommender
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.neighbours import find_alike, kept_neighbours
+from recs_assets.rules.neighbours import find_alike, keep_neighbours
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.selection import Selection
 from recs_assets.store.warehouse import Warehouse
@@ -251,7 +251,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
         ):
             model: Recommender = week.model(name)
             found = model.neighbours(most, **more)
-            found = kept_neighbours(find_alike(found, facts) if kind == "similar" else found, facts, rules)
+            found = keep_neighbours(find_alike(found, facts) if kind == "similar" else found, facts, rules)
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
             parts.append(_name_neighbours(found, kind, known, week.as_of, deployment.sentences))
         table = pd.concat(parts, ignore_index=True)

@@ -88,7 +88,7 @@ class Cadence:
         return self.last_day + np.rint(self.expected_gap).astype(np.int64)
 
 
-def cadence(known: Known, horizon_days: int) -> Cadence:
+def fit_cadence(known: Known, horizon_days: int) -> Cadence:
     """Fit the model on everything known and predict every pair.
 
     Memory: some 20 arrays of the number of pairs.
@@ -98,14 +98,14 @@ def cadence(known: Known, horizon_days: int) -> Cadence:
     """
     if horizon_days < 1:
         raise ValueError(f"The horizon is {horizon_days} days; it must be 1 or more.")
-    customer, product, order_days, first, last = _pairs(known)
+    customer, product, order_days, first, last = _summarise_pairs(known)
     gaps, span = order_days - 1.0, (last - first).astype(np.float64)
     silence = (known.anchor_day - last).astype(np.float64)
-    category = _categories(known)
+    category = _number_categories(known)
     mean, shape, drop = _fit(gaps, span, silence, product, category)
     gap, alive, p_repeat = predict(gaps, span, silence, mean[product], shape, drop[product], horizon_days)
     settled = known.anchor_day - first >= horizon_days
-    share = shrunk_share(
+    share = shrink_share(
         np.bincount(product[settled], gaps[settled] > 0, known.n_products),
         np.bincount(product[settled], minlength=known.n_products).astype(np.float64),
         category,
@@ -155,7 +155,7 @@ def predict(
     return gap, alive, alive * some
 
 
-def shrunk_share(successes: np.ndarray, trials: np.ndarray, category: np.ndarray) -> np.ndarray:
+def shrink_share(successes: np.ndarray, trials: np.ndarray, category: np.ndarray) -> np.ndarray:
     """Shares per product, beta-binomial: shrunk to the category's, which is shrunk to the shop's.
 
     How many trials a prior counts for follows from moments (overdispersion against a binomial) and
@@ -176,16 +176,16 @@ def shrunk_share(successes: np.ndarray, trials: np.ndarray, category: np.ndarray
         return np.bincount(category, values, n_categories)
 
     rough = (grouped(successes) + shop) / (grouped(trials) + 1)
-    strength = _strength(successes, trials, rough[category])
+    strength = _estimate_strength(successes, trials, rough[category])
     # Customers of one product resemble each other: to the category they are fewer than they are.
     weight = (strength + 1) / (strength + np.maximum(trials, 1))
     inside, count = grouped(weight * successes), grouped(weight * trials)
-    above = _strength(inside, count, np.full(n_categories, shop))
+    above = _estimate_strength(inside, count, np.full(n_categories, shop))
     middle = (inside + above * shop) / (count + above)
     return (successes + strength * middle[category]) / (trials + strength)
 
 
-def _strength(successes: np.ndarray, trials: np.ndarray, share: np.ndarray) -> float:
+def _estimate_strength(successes: np.ndarray, trials: np.ndarray, share: np.ndarray) -> float:
     """Trials that the prior counts for, from the overdispersion rho: strength = 1 / rho - 1."""
     binomial = share * (1 - share)
     some = trials > 1
@@ -195,7 +195,7 @@ def _strength(successes: np.ndarray, trials: np.ndarray, share: np.ndarray) -> f
     return float(np.clip(1 / rho - 1, *STRENGTHS)) if rho > 0 else STRENGTHS[1]
 
 
-def _pairs(known: Known) -> tuple[np.ndarray, ...]:
+def _summarise_pairs(known: Known) -> tuple[np.ndarray, ...]:
     """customer, product, distinct days, first day and last day per pair; int32 each."""
     bought = known.purchased
     key = encode_pairs(known.events.customer[bought], known.events.product[bought], max(1, known.n_products))
@@ -211,7 +211,7 @@ def _pairs(known: Known) -> tuple[np.ndarray, ...]:
     return tuple(values.astype(np.int32) for values in found)
 
 
-def _categories(known: Known) -> np.ndarray:
+def _number_categories(known: Known) -> np.ndarray:
     """int64[n_products]; products without a category are one."""
     return pd.factorize(known.products["category"], use_na_sentinel=False)[0].astype(np.int64)
 
@@ -241,19 +241,19 @@ def _fit(
         n_c, t_c = (np.bincount(category, weight * one, n_categories) for one in (n_p, t_p))
         weight = 1 / (1 + shop * t_c / category_shape)
         shop = ((weight * n_c).sum() + 0.5) / ((weight * t_c).sum() + 0.5 / start)
-        category_shape = _shape(n_c, shop * t_c)
+        category_shape = _estimate_shape(n_c, shop * t_c)
         middle = (n_c + category_shape) / (t_c + category_shape / shop)
-        product_shape = _shape(n_p, middle[category] * t_p)
+        product_shape = _estimate_shape(n_p, middle[category] * t_p)
         mean = (n_p + product_shape) / (t_p + product_shape / middle[category])
-        shape = _shape(gaps, mean[product] * days)
+        shape = _estimate_shape(gaps, mean[product] * days)
         if number:
-            drop = shrunk_share(np.bincount(product, 1 - alive, n_products), tries, category)
+            drop = shrink_share(np.bincount(product, 1 - alive, n_products), tries, category)
         scale = shape / mean[product] + span
         alive = expit(-logit(drop[product]) - (shape + gaps) * np.log1p(silence / scale))
     return mean, shape, drop
 
 
-def _shape(counts: np.ndarray, expected: np.ndarray) -> float:
+def _estimate_shape(counts: np.ndarray, expected: np.ndarray) -> float:
     """Shape of the Gamma that counts with these means lie around: variance = mean + mean^2 / shape."""
     excess = (np.square(counts - expected) - expected).sum()
     return float(np.clip(np.square(expected).sum() / excess, *SHAPES)) if excess > 0 else SHAPES[1]
@@ -262,7 +262,7 @@ def _shape(counts: np.ndarray, expected: np.ndarray) -> float:
 # -- what is shown ----------------------------------------------------------------------------
 
 
-def due_again(
+def list_due_again(
     known: Known,
     found: Cadence,
     *,
@@ -274,11 +274,11 @@ def due_again(
 
     A pair drops out, in this order, where the product is a durable (fewer than `repeat_share` of its
     buyers came back); where it is not due by the end of the horizon; where it cannot be had and has
-    no replacement (`replacements`); where its replacement stands in the list anyway.
+    no replacement (`find_replacements`); where its replacement stands in the list anyway.
 
     Args:
         known: what `found` was made from.
-        found: `cadence(known, ...)`.
+        found: `fit_cadence(known, ...)`.
         due_ratio: smallest `Cadence.due_ratio`.
         repeat_share: smallest `Cadence.repeat_share`.
         limit: at most so many rows per customer, the most probable ones; None for all.
@@ -292,10 +292,10 @@ def due_again(
     """
     bought_again = found.repeat_share[found.product] >= repeat_share
     due = found.due_ratio >= due_ratio
-    instead, same_parent = replacements(known)
+    instead, same_parent = find_replacements(known)
     shown = np.where(known.available, np.arange(known.n_products), instead)[found.product]
     keep = np.flatnonzero(bought_again & due & (shown >= 0))
-    single = _shown_once(found, keep, shown[keep])
+    single = _show_once(found, keep, shown[keep])
     removed = {
         "durable": int((~bought_again).sum()),
         "not_due": int((bought_again & ~due).sum()),
@@ -328,7 +328,7 @@ def due_again(
     return rows, removed
 
 
-def _shown_once(found: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarray:
+def _show_once(found: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """`keep` without second rows of a (customer, shown product): her own purchase of it stays, otherwise
     the most probable of those it would stand for."""
     other = shown != found.product[keep]
@@ -341,7 +341,7 @@ def _shown_once(found: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarr
     return keep[np.sort(np.r_[np.flatnonzero(~other), replaced])]
 
 
-def replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
+def find_replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
     """For products that cannot be had at the anchor: what can be offered in their place.
 
     First another variant (same parent): one that came later, a successor, before one that did not; then

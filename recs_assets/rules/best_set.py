@@ -28,7 +28,7 @@ def solve_crossing(slate: Slate, board: Board, values: Values, worth: np.ndarray
     """Replace the personal products of customers for whom limits cross by the set of the largest sum.
 
     First the groups that cross a wider limit's are split along it, which allows more: the best set then is found by
-    taking the best product each time, a limit of a single group (repeats) by its price (`_priced`). Where that set
+    taking the best product each time, a limit of a single group (repeats) by its price (`_solve_priced`). Where that set
     keeps the limits as they are, it is the best one; where not, an integer programme finds it.
 
     Args:
@@ -64,7 +64,7 @@ def solve_crossing(slate: Slate, board: Board, values: Values, worth: np.ndarray
     dear = room[single[0]][0] == 0 if single else np.zeros(there.shape, dtype=bool)
     most = room[single[0]][1] if single else np.zeros(there.shape, dtype=np.int64)
     rest = [limit for number, limit in enumerate(room) if number not in single]
-    sets = _priced(worth[who], there, _nested(rest), dear, most, size)
+    sets = _solve_priced(worth[who], there, _nest_limits(rest), dear, most, size)
     broken = np.zeros(len(who), dtype=bool)
     for group, most in rest:
         who_, cell = np.nonzero(sets & (group >= 0))
@@ -82,14 +82,14 @@ def solve_crossing(slate: Slate, board: Board, values: Values, worth: np.ndarray
             if of >= 0
         ]
         sets[number] = False
-        sets[number, some[largest_sum(worth[who[number], some], limits, int(size[number]))]] = True
+        sets[number, some[find_largest_sum(worth[who[number], some], limits, int(size[number]))]] = True
     for number in range(len(who)):
         slate.clear(int(who[number]), ~pinned[who[number]])
         slate.append(board, values, int(who[number]), np.flatnonzero(sets[number]), "personal")
     board.taken_out[who[:, None].repeat(sets.shape[1], axis=1)[sets], np.nonzero(sets)[1]] = PASSED
 
 
-def _nested(limits: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
+def _nest_limits(limits: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """The limits with groups split where they cross a wider one: they nest, and allow at least as much."""
     found: list[tuple[np.ndarray, np.ndarray]] = []
     for group, most in sorted(
@@ -103,7 +103,7 @@ def _nested(limits: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarra
     return found
 
 
-def _greedy(
+def _solve_greedily(
     worth: np.ndarray, there: np.ndarray, limits: list[tuple[np.ndarray, np.ndarray]], size: np.ndarray
 ) -> np.ndarray:
     """bool[n, cells]: the best cell each time, while its worth is not below 0 and the limits have room."""
@@ -124,7 +124,7 @@ def _greedy(
     return chosen
 
 
-def _priced(
+def _solve_priced(
     worth: np.ndarray,
     there: np.ndarray,
     limits: list[tuple[np.ndarray, np.ndarray]],
@@ -141,18 +141,18 @@ def _priced(
     value = worth.astype(float) + TIE * np.arange(worth.shape[1], 0, -1) / worth.shape[1]
     room = np.where(dear & there, most, 0).max(axis=1)
     low, high = np.zeros(len(worth)), np.full(len(worth), float(value.max(initial=0)) + 1)
-    best = _greedy(np.where(dear, -1.0, value), there, limits, size)
+    best = _solve_greedily(np.where(dear, -1.0, value), there, limits, size)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        found = _greedy(value - middle[:, None] * dear, there, limits, size)
+        found = _solve_greedily(value - middle[:, None] * dear, there, limits, size)
         fits = (found & dear).sum(axis=1) <= room
         best[fits] = found[fits]
         low, high = np.where(fits, low, middle), np.where(fits, middle, high)
     every = [*limits, (np.where(dear, 0, -1), np.where(dear, room[:, None], worth.shape[1]))]
-    return _exchanged(value, there, best, every, size)
+    return _exchange_singly(value, there, best, every, size)
 
 
-def _exchanged(
+def _exchange_singly(
     value: np.ndarray,
     there: np.ndarray,
     chosen: np.ndarray,
@@ -187,7 +187,7 @@ def _exchanged(
     return chosen
 
 
-def largest_sum(worth: np.ndarray, limits: list[tuple[np.ndarray, int]], size: int) -> np.ndarray:
+def find_largest_sum(worth: np.ndarray, limits: list[tuple[np.ndarray, int]], size: int) -> np.ndarray:
     """Positions, ascending, of at most `size` items with the largest sum; of equal sums the one that takes the
     earlier items.
 
@@ -197,7 +197,7 @@ def largest_sum(worth: np.ndarray, limits: list[tuple[np.ndarray, int]], size: i
         size: how many at most.
 
     >>> crossing = [(np.array([1, 1, 0, 0], bool), 1), (np.array([1, 0, 1, 0], bool), 1)]
-    >>> largest_sum(np.array([0.5, 0.45, 0.4, 0.05]), crossing, 2)
+    >>> find_largest_sum(np.array([0.5, 0.45, 0.4, 0.05]), crossing, 2)
     array([1, 2])
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
@@ -216,7 +216,7 @@ def largest_sum(worth: np.ndarray, limits: list[tuple[np.ndarray, int]], size: i
     return np.flatnonzero(found.x > 0.5)
 
 
-def allowed(slate: Slate, board: Board, who: np.ndarray, cells: np.ndarray) -> np.ndarray:
+def find_allowed(slate: Slate, board: Board, who: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """bool[who, cells, k]: which cell may stand in the place of which filled slot, pins and discovery kept."""
     column = slate.cells["column"][who]
     free = (column >= 0) & (slate.cells["type"][who] == SLOT_TYPES.index("personal"))
@@ -271,7 +271,7 @@ def discover(
         other = new[who] & ~(shelf[who][:, :, None] == mine[who][:, None, :]).any(axis=2)
         cells = np.zeros_like(new)
         cells[who] = other
-        may = allowed(slate, board, who, cells)
+        may = find_allowed(slate, board, who, cells)
         may &= (mine[who] < 0)[:, None, :]
         at = np.maximum(column[who], 0)
         if chance is not None:
@@ -310,7 +310,7 @@ def vary(
     for _ in range(4 * k):
         if len(active) == 0:
             return
-        may = allowed(slate, board, active, cells)
+        may = find_allowed(slate, board, active, cells)
         near, column = alike[active], slate.cells["column"][active]
         at = np.maximum(column, 0)
         total = near.sum(axis=2)

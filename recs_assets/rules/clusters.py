@@ -9,7 +9,7 @@ from recs_assets.arrays import one_blas_thread
 MOST, ROUNDS = 100, 20
 
 
-def clusters(vectors: np.ndarray) -> np.ndarray:
+def find_clusters(vectors: np.ndarray) -> np.ndarray:
     """Spherical k-means (Dhillon and Modha 2001): about sqrt(n / 2) groups of n vectors, at most `MOST`.
 
     The centres start at vectors far from each other, the first at the one nearest the mean, so nothing is

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Self
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
-from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known, parents
+from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known
 from recs_assets.names import folded
-from recs_assets.rules.clusters import clusters
+from recs_assets.rules.clusters import find_clusters
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
 
@@ -22,7 +21,7 @@ POPULARITY_HALF_LIFE_DAYS = 28.0
 
 # What may lie between a send and a repeat, the stronger evidence last; 0 is none.
 EVIDENCE = ("none", "due", "view", "price_drop", "purchase")
-VIEWS = tuple(EVENT_TYPES.index(name) for name in ("view", "add_to_cart", "add_to_wishlist"))
+BROWSING = tuple(EVENT_TYPES.index(name) for name in ("view", "add_to_cart", "add_to_wishlist"))
 
 
 class RulesError(RecsError):
@@ -180,17 +179,17 @@ class Context:
     @cached_property
     def category(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_products], -1 none, and the names."""
-        return _coded(self.known.products["category"])
+        return number_names(self.known.products["category"])
 
     @cached_property
     def brand(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_products], -1 none, and the names."""
-        return _coded(self.known.products["brand"])
+        return number_names(self.known.products["brand"])
 
     @cached_property
     def title(self) -> np.ndarray:
         """int64[n_products]: products whose names differ in case and blanks alone share a number; -1 none."""
-        names = _text(self.known.products["name"])
+        names = read_text(self.known.products["name"])
         return pd.factorize(names.map(folded, na_action="ignore"))[0].astype(np.int64)
 
     @cached_property
@@ -244,7 +243,7 @@ class Context:
     @cached_property
     def segment(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_customers], -1 none, and the names."""
-        return _coded(self.known.customers["segment"])
+        return number_names(self.known.customers["segment"])
 
     @cached_property
     def last_purchase_day(self) -> np.ndarray:
@@ -304,7 +303,7 @@ class Context:
         if names or self.grid is None:
             return code
         whole, scale = self.grid
-        return clusters(whole * scale[:, None])
+        return find_clusters(whole * scale[:, None])
 
     @cached_property
     def shelves_bought(self) -> sparse.csr_matrix:
@@ -360,7 +359,7 @@ class Context:
         place = find_sorted(key, encode_pairs(events.customer[recent], group[events.product[recent]], width))
         since = (place >= 0) & (events.day[recent] >= day[place])
         kind = events.kind[recent]
-        found[place[since & np.isin(kind, VIEWS)]] = EVIDENCE.index("view")
+        found[place[since & np.isin(kind, BROWSING)]] = EVIDENCE.index("view")
         if self.price_drop_day is not None:
             dropped = np.full(width, -1, dtype=np.int64)
             np.maximum.at(dropped, group, self.price_drop_day)
@@ -389,118 +388,13 @@ class Context:
         length = np.sqrt(np.square(whole.astype(np.float64)).sum(axis=1))
         return whole, np.divide(1, length, out=np.zeros(len(whole)), where=length > 0).astype(np.float32)
 
-    @classmethod
-    def of_frames(
-        cls,
-        known: Known,
-        products: pd.DataFrame | None = None,
-        customers: pd.DataFrame | None = None,
-        carts: pd.DataFrame | None = None,
-        rejected: pd.DataFrame | None = None,
-        sends: pd.DataFrame | None = None,
-        contacts: pd.DataFrame | None = None,
-        price_drops: pd.DataFrame | None = None,
-        **rest: object,
-    ) -> Self:
-        """A context from tables as a warehouse returns them; rows of unknown ids are left out.
 
-        Args:
-            known: gives the codes.
-            products: product_id and any of name, url, image_url, stock, cost, parent_id, countries
-                (ISO codes separated by blanks or commas, where alone it may be sold; empty: everywhere).
-            customers: customer_id and any of consent_state, no_address, unusable_address, address,
-                bounced, test_account, wholesale.
-            carts: customer_id, product_id.
-            rejected: customer_id, product_id: returned, or rated 2 or lower.
-            sends: customer_id, product_id, day (date or days since 1970-01-01): this campaign's.
-            contacts: customer_id, day: one row per send of any campaign.
-            price_drops: product_id, day.
-            rest: other attributes, as arrays.
-
-        Raises:
-            RulesError: as the constructor.
-        """
-        parts: dict[str, object] = dict(rest)
-        who, what = pd.Index(known.customers["customer_id"]), pd.Index(known.products["product_id"])
-        own, people = (
-            _joined(known.products, products, "product_id"),
-            _joined(known.customers, customers, "customer_id"),
-        )
-        for name in ("stock", "cost"):
-            if name in own:
-                parts[name] = own[name].to_numpy(dtype=float, na_value=np.nan)
-        parts["present"] = {
-            name: _text(own[name]).notna().to_numpy() for name in ("name", "url", "image_url") if name in own
-        }
-        if "parent_id" in own:
-            parts["parent"] = parents(own)
-        if "countries" in own and _text(own["countries"]).notna().any():
-            parts["country"], parts["sellable"] = _countries(_text(own["countries"]), people["country"])
-        if "consent_state" in people:
-            parts["consent_state"] = _text(people["consent_state"]).fillna("").to_numpy(dtype=object)
-        for name in ("no_address", "unusable_address", "bounced", "test_account", "wholesale"):
-            if name in people:
-                parts[name] = people[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
-        if "address" in people:
-            parts["address"] = people["address"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
-        for name, frame in (("carts", carts), ("rejected", rejected)):
-            if frame is not None:
-                customer, product = (
-                    who.get_indexer(frame["customer_id"]),
-                    what.get_indexer(frame["product_id"]),
-                )
-                both = (customer >= 0) & (product >= 0)
-                parts[name] = sparse.csr_matrix(
-                    (np.ones(both.sum(), dtype=np.float32), (customer[both], product[both])),
-                    shape=(known.n_customers, known.n_products),
-                )
-        if sends is not None:
-            customer, product = who.get_indexer(sends["customer_id"]), what.get_indexer(sends["product_id"])
-            both = (customer >= 0) & (product >= 0)
-            parts["sends"] = Sends(customer[both], product[both], _days(sends["day"])[both])
-        if contacts is not None:
-            customer = who.get_indexer(contacts["customer_id"])
-            parts["contacts"] = Contacts(customer[customer >= 0], _days(contacts["day"])[customer >= 0])
-        if price_drops is not None:
-            product = what.get_indexer(price_drops["product_id"])
-            latest = np.full(known.n_products, -1, dtype=np.int64)
-            np.maximum.at(latest, product[product >= 0], _days(price_drops["day"])[product >= 0])
-            parts["price_drop_day"] = latest
-        return cls(known, **parts)
-
-
-def _joined(own: pd.DataFrame, more: pd.DataFrame | None, key: str) -> pd.DataFrame:
-    """The rows of `own` with the columns of `more`, which win where both have one."""
-    if more is None:
-        return own
-    found = more.set_index(key).reindex(own[key])
-    return own.assign(**{name: found[name].to_numpy() for name in found})
-
-
-def _text(column: pd.Series) -> pd.Series:
+def read_text(column: pd.Series) -> pd.Series:
     """Stripped, empty ones missing."""
     text = column.astype("string").str.strip()
     return text.mask(text == "")
 
 
-def _coded(column: pd.Series) -> tuple[np.ndarray, list[str]]:
-    codes, names = pd.factorize(_text(column), sort=True)
+def number_names(column: pd.Series) -> tuple[np.ndarray, list[str]]:
+    codes, names = pd.factorize(read_text(column), sort=True)
     return codes.astype(np.int64), list(names)
-
-
-def _days(column: pd.Series) -> np.ndarray:
-    if pd.api.types.is_integer_dtype(column):
-        return column.to_numpy(dtype=np.int64)
-    return pd.to_datetime(column).to_numpy(dtype="datetime64[D]").astype(np.int64)
-
-
-def _countries(allowed: pd.Series, country: pd.Series) -> tuple[np.ndarray, np.ndarray]:
-    code, names = _coded(country.str.upper() if len(country.dropna()) else country)
-    lists = allowed.str.upper().str.split(r"[\s,]+", regex=True)
-    row = {name: number for number, name in enumerate(names)}
-    sellable = np.tile(allowed.isna().to_numpy(), (len(names) + 1, 1))
-    for product, some in lists.dropna().items():
-        for name in some:
-            if name in row:
-                sellable[row[name], product] = True
-    return code, sellable

@@ -18,13 +18,13 @@ from recs_assets.rules.items import (
     PASSED,
     Limit,
     Rows,
-    apart,
-    product_limits,
-    product_rules,
-    raised,
-    repeats_met,
-    row_limits,
-    row_rules,
+    apply_product_rules,
+    apply_row_rules,
+    find_compatible,
+    find_product_limits,
+    find_row_limits,
+    raise_limits,
+    raise_max_repeat,
 )
 from recs_assets.rules.pools import Pools
 from recs_assets.rules.selection import CELLS, Part
@@ -68,47 +68,47 @@ class Filler:
         self.without, self.scratch, self.trace, self.reserves = without, scratch, trace, reserves
         slots = rules.slots
         self.fewest = slots.k if placement == "email" else 1
-        self.by_product = product_rules(context, rules, without)
+        self.by_product = apply_product_rules(context, rules, without)
         passed = self.by_product == PASSED
         self.pools = Pools(context, passed)
-        self.limits, self.most_repeats = product_limits(context, rules, without), slots.max_repeat
+        self.limits, self.most_repeats = find_product_limits(context, rules, without), slots.max_repeat
         if placement == "email":
             reachable = passed & ranked.listed
             if slots.ladder:
                 reachable[self.pools.everywhere] = True
-            products = apart(self.limits, reachable)
-            self.limits = raised(self.limits, products, slots.k)
-            self.most_repeats = repeats_met(context, rules, products)
+            products = find_compatible(self.limits, reachable)
+            self.limits = raise_limits(self.limits, products, slots.k)
+            self.most_repeats = raise_max_repeat(context, rules, products)
         pins = [] if "pinned" in without else sorted(slots.pinned, key=lambda pin: pin.slot)
         ids = context.product_codes
         self.pins = [(ids[own[0]], pin.slot) for pin in pins if len(own := matches(pin.product, ids)) == 1]
         self.quota = 0 if "discovery" in without else min(slots.discovery_slots, slots.k - len(self.pins))
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
-        self.boost = None if "margin_boost" in without else _boost(context, slots.margin_strength)
+        self.boost = None if "margin_boost" in without else _compute_boost(context, slots.margin_strength)
         if self.boost is not None:
-            _can_be_boosted(ranked)
+            _check_boost(ranked)
 
     def run(self, customers: np.ndarray) -> Part:
         """Fill the slots of one block."""
-        local, product, values, n_ranked = self._rows(customers)
+        local, product, values, n_ranked = self._gather_rows(customers)
         with self._open(customers, local, product) as rows:
             if not rows.unique:
                 raise RulesError("The candidates hold a product twice for one customer.")
-            first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
-            held = self._held(rows)
+            first = apply_row_rules(rows, self.context, self.rules, self.by_product, self.without)
+            held = self._find_limits(rows)
             slate = Slate(len(customers), self.rules.slots.k, held)
-            new = self._of_new_shelves(rows) if self.quota else np.zeros(len(rows), dtype=bool)
-            kept, values, relevance = self._competing(rows, first, values, n_ranked, new)
+            new = self._find_new_shelves(rows) if self.quota else np.zeros(len(rows), dtype=bool)
+            kept, values, relevance = self._choose_competing(rows, first, values, n_ranked, new)
             board = Board(rows, kept, held)
-            self._fill_own(slate, board, rows, values, relevance, n_ranked, new)
+            self._fill_steps(slate, board, rows, values, relevance, n_ranked, new)
             on = (board.taken_out < PASSED) & (board.row < n_ranked)
             first[board.row[on]] = board.taken_out[on]
         gone = np.flatnonzero(first[:n_ranked] < PASSED)
         self._climb(slate, customers)
         complete = np.flatnonzero(slate.count >= self.fewest)
-        cells = _in_slots(slate.table(complete))
-        cells["sent_before"] = self._repeats(customers[complete], cells["product"])
+        cells = _order_by_slot(slate.table(complete))
+        cells["sent_before"] = self._find_repeats(customers[complete], cells["product"])
         reserves = {}
         if self.reserves and len(complete):
             cells_of = (board.row >= 0) & (board.row < n_ranked)
@@ -149,7 +149,7 @@ class Filler:
         slate.widen(self.reserves)
         for spare in (0, self.reserves):
             board.reopen(spare)
-            slate.lay(board)
+            slate.close_taken(board)
             need = np.zeros(len(customers), dtype=np.int64)
             need[complete] = slate.k - slate.count[complete]
             if not need.any():
@@ -160,7 +160,7 @@ class Filler:
             slate.put(complete, part)
         after = {name: values[:, k:] for name, values in slate.table(complete).items()}
         there = after["product"] >= 0
-        after["sent_before"] = self._repeats(customers[complete], after["product"])
+        after["sent_before"] = self._find_repeats(customers[complete], after["product"])
         both = {name: np.concatenate([chosen[name], after[name]], axis=1) for name in after}
         there = np.concatenate([np.ones((len(complete), k), dtype=bool), there], axis=1)
         who, column = np.nonzero(there)
@@ -178,9 +178,9 @@ class Filler:
             },
         }
 
-    def _held(self, rows: Rows, spare: int = 0) -> dict[int, Limit]:
+    def _find_limits(self, rows: Rows, spare: int = 0) -> dict[int, Limit]:
         """Every limit that is on, for these rows, each `spare` wider than the rules say."""
-        held = row_limits(rows, self.context, self.rules, self.limits, self.without)
+        held = find_row_limits(rows, self.context, self.rules, self.limits, self.without)
         return {
             number: (group, (self.most_repeats if NAMES[number] == "max_repeat" else most) + spare)
             for number, (group, most) in held.items()
@@ -189,7 +189,7 @@ class Filler:
     def _open(self, customers: np.ndarray, local: np.ndarray, product: np.ndarray) -> Rows:
         return Rows(customers, local, product, self.context.known.n_products, self.scratch)
 
-    def _rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray, Values, int]:
+    def _gather_rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray, Values, int]:
         """The block's rows, candidates first: position of the customer, product, values, and how many are
         candidates."""
         ranked = self.ranked
@@ -211,10 +211,10 @@ class Filler:
             with self._open(customers, local, product) as rows:
                 absent = rows.find(who, what) < 0
             local, product = np.r_[local, who[absent]], np.r_[product, what[absent]].astype(np.int32)
-            values = values.then(Values.unscored(absent.sum(), ranked.sources.index(source), level))
+            values = values.concat(Values.unscored(absent.sum(), ranked.sources.index(source), level))
         return local, product, values, n_ranked
 
-    def _of_new_shelves(self, rows: Rows) -> np.ndarray:
+    def _find_new_shelves(self, rows: Rows) -> np.ndarray:
         """bool[len(rows)]: of a category, or cluster, from which the customer, who bought something, bought
         nothing yet; a product that was sent before without an effect is none."""
         context = self.context
@@ -227,7 +227,7 @@ class Filler:
             found &= ~((ago > 0) & (ago <= self.rules.slots.repeat_sends) & (evidence == 1))
         return found
 
-    def _competing(
+    def _choose_competing(
         self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int, new: np.ndarray
     ) -> tuple[np.ndarray, Values, np.ndarray]:
         """Rows that passed, customers adjacent, best first, additions last; the values with what rows
@@ -246,7 +246,7 @@ class Filler:
         elif self.ranked.has_p:
             value = np.nan_to_num(values.p_purchase[kept])
         within = rank_within(rows.local[kept]) <= max(DEPTH, 2 * self.rules.slots.k)
-        within |= self._first_of_new(rows, kept, new)
+        within |= self._find_first_of_new(rows, kept, new)
         kept, value, local = kept[within], value[within], rows.local[kept][within]
         relevance = np.zeros(len(rows), dtype=np.float32)
         if len(kept):
@@ -260,7 +260,7 @@ class Filler:
         kept = np.concatenate([kept, added])
         return kept[np.argsort(rows.local[kept], kind="stable")], values, relevance
 
-    def _first_of_new(self, rows: Rows, kept: np.ndarray, new: np.ndarray) -> np.ndarray:
+    def _find_first_of_new(self, rows: Rows, kept: np.ndarray, new: np.ndarray) -> np.ndarray:
         """bool[len(kept)]: the first row of each new category, in the first `NEW_DEPTH` of them."""
         found = np.zeros(len(kept), dtype=bool)
         at = np.flatnonzero(new[kept])
@@ -270,7 +270,7 @@ class Filler:
         found[at[first[rank_within(local[first]) <= NEW_DEPTH]]] = True
         return found
 
-    def _fill_own(
+    def _fill_steps(
         self,
         slate: Slate,
         board: Board,
@@ -341,7 +341,7 @@ class Filler:
             if len(short) and len(order):
                 # Whose categories or brands are full need not see the rest of the catalogue.
                 limits = {number: (group, most + spare) for number, (group, most) in self.limits.items()}
-                room = slate.part(short).room(order, limits)
+                room = slate.part(short).find_room(order, limits)
                 short, order = short[room.any(axis=1)], order[room.any(axis=0)]
             size = min(2 * size, MOST_FILL)
 
@@ -359,16 +359,16 @@ class Filler:
         ascending) that pass and that the limits allow."""
         part = slate.part(short)
         with self._open(customers[short], local, product.astype(np.int32)) as rows:
-            first = row_rules(rows, self.context, self.rules, self.by_product, self.without)
-            board = Board(rows, np.flatnonzero(first == PASSED), self._held(rows, spare))
-        part.lay(board)
+            first = apply_row_rules(rows, self.context, self.rules, self.by_product, self.without)
+            board = Board(rows, np.flatnonzero(first == PASSED), self._find_limits(rows, spare))
+        part.close_taken(board)
         values = Values.unscored(len(local), self.ranked.sources.index(FILL), level)
         order = np.broadcast_to(-np.arange(board.row.shape[1], dtype=np.float32), board.row.shape)
         choose(part, board, values, "fill", part.k - part.count, order, board.row >= 0)
         slate.put(short, part)
 
-    def _repeats(self, customers: np.ndarray, product: np.ndarray) -> np.ndarray:
-        """int8 like `product` [customers, k]: position in `REPEATS`."""
+    def _find_repeats(self, customers: np.ndarray, product: np.ndarray) -> np.ndarray:
+        """int8 like `product` [customers, k]: position in `SENT_BEFORE`."""
         repeats, filled = np.zeros(product.shape, dtype=np.int8), product >= 0
         if self.context.sends is None:
             return repeats
@@ -378,7 +378,7 @@ class Filler:
         return repeats
 
 
-def _boost(context: Context, strength: float) -> np.ndarray | None:
+def _compute_boost(context: Context, strength: float) -> np.ndarray | None:
     """float64[n_products]: margin ** strength; an unknown margin counts as the median one."""
     if strength == 0 or context.margin is None:
         return None
@@ -386,14 +386,14 @@ def _boost(context: Context, strength: float) -> np.ndarray | None:
     return np.maximum(margin, SMALLEST_MARGIN) ** strength
 
 
-def _can_be_boosted(ranked: Ranked) -> None:
+def _check_boost(ranked: Ranked) -> None:
     if ranked.has_p and np.isnan(ranked.p_purchase).any():
         raise RulesError("margin_strength needs p_purchase for every candidate or for none; some lack it.")
     if not ranked.has_p and (ranked.score < 0).any():
         raise RulesError("margin_strength needs p_purchase or scores of at least 0 to multiply with margins.")
 
 
-def _in_slots(cells: dict[str | int, np.ndarray]) -> dict[str | int, np.ndarray]:
+def _order_by_slot(cells: dict[str | int, np.ndarray]) -> dict[str | int, np.ndarray]:
     """Slates from the order of choice into the order of slots."""
     size, k = cells["product"].shape
     if size == 0:

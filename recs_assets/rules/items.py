@@ -13,7 +13,7 @@ setting is off or the shop lacks what it looks at. Three kinds are functions her
 Rules of kind "slots" are how slots are filled (`pipeline`); they stand here for their place in the order.
 
 A limit that the shop as a whole cannot meet, because it has too few categories or brands to fill the
-slots, is raised to the smallest number that fills them (`met`): else nobody would get an email.
+slots, is raised to the smallest number that fills them (`find_reachable`): else nobody would get an email.
 
 To add a rule, write the function, give it a key in `config.ItemRules` and its line in `ORDER`.
 """
@@ -169,7 +169,7 @@ def rejected(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
 
 
 def due(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
-    """No variant ever bought by the customer, or one due again (`cadence.due_again`)."""
+    """No variant ever bought by the customer, or one due again (`cadence.list_due_again`)."""
     if not rules.items.only_due or context.due is None:
         return None
     return (rows.lookup(*context.last_bought) == 0) | (rows.lookup(*context.due_again) > 0)
@@ -306,7 +306,7 @@ NAMES = tuple(rule.name for rule in ORDER)
 PASSED = len(ORDER)
 
 
-def idle(rule: Rule, context: Context, rules: Rules) -> bool:
+def is_idle(rule: Rule, context: Context, rules: Rules) -> bool:
     """Whether an item rule's setting is off, or the shop lacks what it looks at."""
     if rule.kind in ("product", "limit"):
         return rule.apply(context, rules) is None
@@ -315,7 +315,7 @@ def idle(rule: Rule, context: Context, rules: Rules) -> bool:
     return rule.apply(nobody, context, rules) is None
 
 
-def product_rules(context: Context, rules: Rules, without: frozenset[str]) -> np.ndarray:
+def apply_product_rules(context: Context, rules: Rules, without: frozenset[str]) -> np.ndarray:
     """int8[n_products]: position in `ORDER` of the first product rule that refuses it, or PASSED."""
     first = np.full(context.known.n_products, PASSED, dtype=np.int8)
     for number, rule in reversed(list(enumerate(ORDER))):
@@ -326,11 +326,11 @@ def product_rules(context: Context, rules: Rules, without: frozenset[str]) -> np
     return first
 
 
-def row_rules(
+def apply_row_rules(
     rows: Rows, context: Context, rules: Rules, by_product: np.ndarray, without: frozenset[str]
 ) -> np.ndarray:
     """int8[len(rows)]: position in `ORDER` of the first product or pair rule that refuses the row,
-    or PASSED; `by_product` from `product_rules`."""
+    or PASSED; `by_product` from `apply_product_rules`."""
     first = by_product[rows.product]
     for number, rule in enumerate(ORDER):
         if rule.kind == "pair" and rule.name not in without:
@@ -340,20 +340,20 @@ def row_rules(
     return first
 
 
-def product_limits(context: Context, rules: Rules, without: frozenset[str]) -> dict[int, Limit]:
+def find_product_limits(context: Context, rules: Rules, without: frozenset[str]) -> dict[int, Limit]:
     """Position in `ORDER` -> groups of the products and most, of every limit that is on."""
-    return _on("limit", without, context, rules)
+    return _find_on("limit", without, context, rules)
 
 
-def raised(limits: dict[int, Limit], products: np.ndarray, k: int) -> dict[int, Limit]:
-    """The limits (`product_limits`), raised where these products (`apart`) cannot fill k slots with them."""
+def raise_limits(limits: dict[int, Limit], products: np.ndarray, k: int) -> dict[int, Limit]:
+    """The limits (`find_product_limits`), raised where these products (`find_compatible`) cannot fill k slots with them."""
     return {
-        number: (group, met(group[products], most, k) if NAMES[number] in RAISED else most)
+        number: (group, find_reachable(group[products], most, k) if NAMES[number] in RAISED else most)
         for number, (group, most) in limits.items()
     }
 
 
-def apart(limits: dict[int, Limit], reachable: np.ndarray) -> np.ndarray:
+def find_compatible(limits: dict[int, Limit], reachable: np.ndarray) -> np.ndarray:
     """int[]: of the reachable products one per parent and per title, those that a list may hold together."""
     products = np.flatnonzero(reachable)
     for number, (group, most) in limits.items():
@@ -364,7 +364,7 @@ def apart(limits: dict[int, Limit], reachable: np.ndarray) -> np.ndarray:
     return products
 
 
-def met(group: np.ndarray, most: int, k: int) -> int:
+def find_reachable(group: np.ndarray, most: int, k: int) -> int:
     """The smallest number from `most` on that lets k products stand in one list; `most` where none does.
 
     Args:
@@ -372,7 +372,7 @@ def met(group: np.ndarray, most: int, k: int) -> int:
         most: products of one group in a list.
         k: slots.
 
-    >>> met(np.array([0] * 20), 4, 12), met(np.array([0, 1, 2] * 20), 4, 12), met(np.array([0, 1, 1, 1]), 1, 12)
+    >>> find_reachable(np.array([0] * 20), 4, 12), find_reachable(np.array([0, 1, 2] * 20), 4, 12), find_reachable(np.array([0, 1, 1, 1]), 1, 12)
     (12, 4, 1)
     """
     free, size = int((group < 0).sum()), np.bincount(group[group >= 0])
@@ -383,14 +383,14 @@ def met(group: np.ndarray, most: int, k: int) -> int:
     return most
 
 
-def repeats_met(context: Context, rules: Rules, products: np.ndarray) -> int:
+def raise_max_repeat(context: Context, rules: Rules, products: np.ndarray) -> int:
     """`max_repeat`, raised where more than half of the customers written to before could not get a list
     with it: then to what all of them need.
 
     Args:
         context: of the shop.
         rules: the campaign's.
-        products: int[], codes that a list may hold together (`apart`).
+        products: int[], codes that a list may hold together (`find_compatible`).
     """
     most, k = rules.slots.max_repeat, rules.slots.k
     if most is None or context.sends is None or len(products) < k:
@@ -405,16 +405,16 @@ def repeats_met(context: Context, rules: Rules, products: np.ndarray) -> int:
     return most if len(need) == 0 or np.median(need) <= most else int(need.max())
 
 
-def row_limits(
+def find_row_limits(
     rows: Rows, context: Context, rules: Rules, by_product: dict[int, Limit], without: frozenset[str]
 ) -> dict[int, Limit]:
     """Position in `ORDER` -> groups of the rows and most, of every limit and pair limit that is on;
-    `by_product` from `product_limits`."""
+    `by_product` from `find_product_limits`."""
     found = {number: (group[rows.product], most) for number, (group, most) in by_product.items()}
-    return found | _on("pair limit", without, rows, context, rules)
+    return found | _find_on("pair limit", without, rows, context, rules)
 
 
-def _on(kind: str, without: frozenset[str], *arguments: object) -> dict[int, Limit]:
+def _find_on(kind: str, without: frozenset[str], *arguments: object) -> dict[int, Limit]:
     found = {
         number: rule.apply(*arguments)
         for number, rule in enumerate(ORDER)

@@ -8,10 +8,10 @@ from scipy import sparse
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import ORDER
-from recs_assets.rules.pipeline import by_segment
+from recs_assets.rules.pipeline import split_by_segment
 
 
-def nameable(context: Context, rules: Rules) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix | None]:
+def find_nameable(context: Context, rules: Rules) -> tuple[np.ndarray, np.ndarray, sparse.csr_matrix | None]:
     """What the reasons of lists made under these rules may speak of.
 
     Args:
@@ -25,7 +25,7 @@ def nameable(context: Context, rules: Rules) -> tuple[np.ndarray, np.ndarray, sp
         rated it 2 or lower, or because it is kept out of their segment's lists; None: nothing.
     """
     everyone = np.arange(context.known.n_customers)
-    parts = [(own, members) for _, own, members in by_segment(context, rules, everyone) if len(members)]
+    parts = [(own, members) for _, own, members in split_by_segment(context, rules, everyone) if len(members)]
     named = [_find_nameable(context, own) for own, _ in parts] or [_find_nameable(context, rules)]
     product = np.logical_or.reduce(named)
     customers, products = context.known.events.customer, context.known.events.product

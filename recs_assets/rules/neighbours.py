@@ -8,8 +8,8 @@ import pandas as pd
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.filling import BLOCK, SCRATCH
-from recs_assets.rules.items import PASSED, Rows, product_limits, product_rules
-from recs_assets.rules.naming import nameable
+from recs_assets.rules.items import PASSED, Rows, apply_product_rules, find_product_limits
+from recs_assets.rules.naming import find_nameable
 from recs_assets.rules.slots import Board, Slate, Values, choose
 
 # Below this a product of another category shares a size or a brand: batteries are no liniment (0.10), and bread
@@ -31,7 +31,7 @@ def find_alike(found: pd.DataFrame, context: Context) -> pd.DataFrame:
     return found[~apart | (found["score"] >= LEAST_ALIKE).to_numpy()]
 
 
-def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
+def keep_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
     """What the rules let stand next to each product; whoever looks at the page is not known.
 
     A neighbour passes every product rule, may be sold wherever the product may, is no variant of it and has another
@@ -49,10 +49,10 @@ def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
         The rows that are left, in their order, with ranks from 1.
     """
     nobody = frozenset()
-    citable, _, _ = nameable(context, rules)
+    citable, _, _ = find_nameable(context, rules)
     if rules.items.sensitive and context.sensitive is not None:
         citable = citable & ~context.sensitive.never_discover
-    passed = (product_rules(context, rules, nobody) == PASSED) & citable
+    passed = (apply_product_rules(context, rules, nobody) == PASSED) & citable
     product, neighbour = (found[name].to_numpy() for name in ("product", "neighbour"))
     keep = citable[product] & passed[neighbour]
     if context.sellable is not None:
@@ -63,7 +63,7 @@ def kept_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
         keep &= (context.title[product] != context.title[neighbour]) | (context.title[product] < 0)
     found = found[keep]
     product, neighbour = product[keep], neighbour[keep]
-    k, limits = rules.slots.k, product_limits(context, rules, nobody)
+    k, limits = rules.slots.k, find_product_limits(context, rules, nobody)
     n_products = context.known.n_products
     block = max(1, min(BLOCK, SCRATCH // max(1, n_products)))
     scratch = np.full(block * n_products, -1, dtype=np.int32)

@@ -37,8 +37,8 @@ from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.filling import BLOCK, DEPTH, EXCHANGES, NEW_DEPTH, SCRATCH, Filler, Placement
-from recs_assets.rules.items import NAMES, ORDER, idle
-from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, exclusions, second_accounts
+from recs_assets.rules.items import NAMES, ORDER, is_idle
+from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, find_exclusions, find_second_accounts
 from recs_assets.rules.selection import Part, Selection, assemble
 
 
@@ -87,14 +87,14 @@ def select(
 
     reason = np.full(context.known.n_customers, -1, dtype=np.int8)
     if placement == "email":
-        reason = _reasons(context, rules)
+        reason = _find_reasons(context, rules)
     parts: list[Part] = []
     k = rules.slots.k
     most = EXCHANGES // ((max(DEPTH, 2 * k) + NEW_DEPTH) * k)
     block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products), most))
     scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
     with one_blas_thread():
-        for _, own, members in by_segment(context, rules, customers):
+        for _, own, members in split_by_segment(context, rules, customers):
             eligible = members[reason[members] < 0]
             # Neighbours of one segment share the ladder's first step.
             eligible = eligible[np.argsort(context.segment[0][eligible], kind="stable")]
@@ -104,16 +104,16 @@ def select(
     return assemble(parts, ranked.sources, reason, customers, trace, reserves)
 
 
-def _reasons(context: Context, rules: Rules) -> np.ndarray:
+def _find_reasons(context: Context, rules: Rules) -> np.ndarray:
     """int8[n_customers]: position in `REASONS` of why a customer is not written to, -1 eligible."""
     reason = np.full(context.known.n_customers, -1, dtype=np.int8)
-    for _, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
-        reason[members] = exclusions(context, own.eligibility)[members]
-    reason[second_accounts(context, reason < 0)] = REASONS.index(SAME_ADDRESS)
+    for _, own, members in split_by_segment(context, rules, np.arange(context.known.n_customers)):
+        reason[members] = find_exclusions(context, own.eligibility)[members]
+    reason[find_second_accounts(context, reason < 0)] = REASONS.index(SAME_ADDRESS)
     return reason
 
 
-def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[str]:
+def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[str]:
     """Rules that are off for everybody, or for which the shop lacks what they look at: without one of
     them a selection is the same.
 
@@ -121,7 +121,7 @@ def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[
         RulesError: as `select`.
     """
     found, ranked = set(NAMES), Ranked.of(candidates, context)
-    for _, own, _ in by_segment(context, rules, np.empty(0, dtype=np.int64)):
+    for _, own, _ in split_by_segment(context, rules, np.empty(0, dtype=np.int64)):
         job = Filler(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), trace=False)
         slots = {
             "pinned": bool(job.pins),
@@ -130,14 +130,14 @@ def idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) -> set[
             "diversity": job.weight < 1,
         }
         for rule in ORDER:
-            if slots[rule.name] if rule.kind == "slots" else not idle(rule, context, own):
+            if slots[rule.name] if rule.kind == "slots" else not is_idle(rule, context, own):
                 found.discard(rule.name)
     return found
 
 
-def limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rules) -> dict[str, int]:
+def find_limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rules) -> dict[str, int]:
     """Limit -> products of one group that a list may hold: what the rules say, or more where the shop
-    cannot meet that (`items.met`). Segments' own rules aside."""
+    cannot meet that (`items.find_reachable`). Segments' own rules aside."""
     job = Filler(
         context, rules, Ranked.of(candidates, context), frozenset(), np.empty(0, np.int32), trace=False
     )
@@ -147,7 +147,7 @@ def limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rules) ->
     return found
 
 
-def by_segment(
+def split_by_segment(
     context: Context, rules: Rules, customers: np.ndarray
 ) -> Iterator[tuple[str | None, Rules, np.ndarray]]:
     """The rules that hold for which of the customers: those of every segment that has its own, by its

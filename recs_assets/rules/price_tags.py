@@ -11,7 +11,7 @@ from recs_assets.arrays import encode_pairs, is_stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import NAMES, ORDER
-from recs_assets.rules.pipeline import idle_rules, select
+from recs_assets.rules.pipeline import find_idle_rules, select
 from recs_assets.rules.selection import Selection
 
 # In place of a rule's name: all of them, against none.
@@ -20,7 +20,7 @@ ALL_RULES = "all_rules"
 Z = 1.96
 
 
-def price_tags(
+def price_rules(
     candidates: pd.DataFrame,
     context: Context,
     rules: Rules,
@@ -69,14 +69,16 @@ def price_tags(
     bought = truth.astype(bool).tocsr()
     bought.sum_duplicates()
     bought.eliminate_zeros()
-    whole, idle = select(candidates, context, rules, customers), idle_rules(candidates, context, rules)
+    whole, idle = select(candidates, context, rules, customers), find_idle_rules(candidates, context, rules)
     eligible = whole.counts["selected"] + whole.counts["too_few_products"]
     none = whole if idle == set(NAMES) else select(candidates, context, rules, customers, without=NAMES)
-    with_all, with_none = _hits(whole, bought, margin), _hits(none, bought, margin)
+    with_all, with_none = _count_hits(whole, bought, margin), _count_hits(none, bought, margin)
 
     def line(name: str, kind: str, other: Selection, alone: Selection) -> dict[str, object]:
         changed = np.setxor1d(
-            _keys(whole, known.n_products), _keys(other, known.n_products), assume_unique=True
+            _encode_selected(whole, known.n_products),
+            _encode_selected(other, known.n_products),
+            assume_unique=True,
         )
         found: dict[str, object] = {
             "rule": name,
@@ -84,13 +86,13 @@ def price_tags(
             "customers": eligible,
             "customers_changed": len(np.unique(changed // known.n_products)),
         }
-        purchases, earned = _hits(other, bought, margin)
-        found |= _compared("purchases", with_all[0], purchases, eligible)
-        only = _hits(alone, bought, margin)[0]
-        gained = _compared("alone", only, with_none[0], eligible)
+        purchases, earned = _count_hits(other, bought, margin)
+        found |= _compare("purchases", with_all[0], purchases, eligible)
+        only = _count_hits(alone, bought, margin)[0]
+        gained = _compare("alone", only, with_none[0], eligible)
         found |= {"purchases_alone": only.sum()}
         found |= {name: gained[name] for name in ("alone_gained", "alone_low", "alone_high")}
-        return found | _compared("margin", with_all[1], earned, eligible)
+        return found | _compare("margin", with_all[1], earned, eligible)
 
     lines = [line(ALL_RULES, "joint", none, whole)]
     for rule in ORDER:
@@ -104,7 +106,7 @@ def price_tags(
     return pd.DataFrame(lines)
 
 
-def _compared(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) -> dict[str, float]:
+def _compare(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) -> dict[str, float]:
     """Sums over customers, their difference and its interval."""
     gain = mine - theirs
     # Of a sum over independent customers; those not eligible hit nothing on either side.
@@ -118,13 +120,13 @@ def _compared(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) ->
     }
 
 
-def _keys(selection: Selection, n_products: int) -> np.ndarray:
+def _encode_selected(selection: Selection, n_products: int) -> np.ndarray:
     """int64, one per (customer, product) selected."""
     rows = selection.rows
     return encode_pairs(rows["customer"].to_numpy(), rows["product"].to_numpy(), n_products)
 
 
-def _hits(
+def _count_hits(
     selection: Selection, bought: sparse.csr_matrix, margin: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Purchases hit int64[n_customers], and what they earn float64[n_customers]."""

@@ -102,12 +102,12 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     frequency_cap,
     not_in_audience,
 )
-# Of accounts with one address whom nothing else excludes, one is written to (`second_accounts`).
+# Of accounts with one address whom nothing else excludes, one is written to (`find_second_accounts`).
 SAME_ADDRESS = "same_address"
 REASONS = (*(rule.__name__ for rule in EXCLUSIONS), SAME_ADDRESS)
 
 
-def exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
+def find_exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
     """int8[n_customers]: position in `REASONS` of the first that excludes the customer, -1 eligible."""
     first = np.full(context.known.n_customers, -1, dtype=np.int8)
     for number in reversed(range(len(EXCLUSIONS))):
@@ -117,15 +117,15 @@ def exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
     return first
 
 
-def second_accounts(context: Context, eligible: np.ndarray) -> np.ndarray:
+def find_second_accounts(context: Context, eligible: np.ndarray) -> np.ndarray:
     """bool[n_customers]: eligible, and another eligible account has the address and is kept: the one that
     bought last (by day), then the one of the smallest id."""
     if context.address is None:
         return np.zeros(context.known.n_customers, dtype=bool)
-    return eligible & ~first_accounts(context.address, context.last_purchase_day, eligible)
+    return eligible & ~choose_accounts(context.address, context.last_purchase_day, eligible)
 
 
-def first_accounts(address: np.ndarray, last_day: np.ndarray, eligible: np.ndarray) -> np.ndarray:
+def choose_accounts(address: np.ndarray, last_day: np.ndarray, eligible: np.ndarray) -> np.ndarray:
     """bool[n]: eligible, and of the eligible accounts with its address the one to write to.
 
     Args:

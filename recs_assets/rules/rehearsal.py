@@ -12,7 +12,7 @@ from recs_assets.rules.context import Context, Sends
 from recs_assets.rules.pipeline import select
 
 
-def open_to_all(context: Context) -> Context:
+def admit_everybody(context: Context) -> Context:
     """The context as if everybody could be written to: for comparing lists over all customers."""
     known = context.known
     return replace(
@@ -25,7 +25,7 @@ def open_to_all(context: Context) -> Context:
     )  # fmt: skip
 
 
-def rehearsed(
+def rehearse(
     candidates: pd.DataFrame,
     context: Context,
     rules: Rules,

@@ -11,8 +11,8 @@ import pandas as pd
 from recs_assets.names import folded, matches, nearest
 from recs_assets.rules.config import Pin, Rules, SegmentRules
 from recs_assets.rules.context import Context
-from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, product_rules
-from recs_assets.rules.pipeline import by_segment, idle_rules, limits_in_force, select
+from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, apply_product_rules
+from recs_assets.rules.pipeline import find_idle_rules, find_limits_in_force, select, split_by_segment
 from recs_assets.rules.selection import TOO_FEW, Selection
 
 # Customers without a full list who are looked at to find what stands in their way.
@@ -46,19 +46,19 @@ def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: 
         candidates: the same.
         selection: what `select` made of them.
     """
-    problems, notes = unknown_names(rules, context), [*_compare_exclusions(rules)]
-    for name, own, members in by_segment(context, rules, np.arange(context.known.n_customers)):
+    problems, notes = list_unknown_names(rules, context), [*_compare_exclusions(rules)]
+    for name, own, members in split_by_segment(context, rules, np.arange(context.known.n_customers)):
         where = f"segments.{name}." if name else ""
         given = rules if not name else rules.segments[name]
         problems += [f"{where}{text}" for text in _find_impossible_rules(own, context)]
-        problems += [f"{where}{text}" for text in _without_effect(own, given, context)]
-        problems += [f"{where}{text}" for text in _pins(own, context, selection, members)]
+        problems += [f"{where}{text}" for text in _find_idle_settings(own, given, context)]
+        problems += [f"{where}{text}" for text in _explain_pins(own, context, selection, members)]
         notes += [f"{where}{text}" for text in _explain_limits(own, context, candidates)]
-        notes += [f"{where}{text}" for text in _no_discovery(own, context, selection, members)]
+        notes += [f"{where}{text}" for text in _explain_missing_discovery(own, context, selection, members)]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
 
 
-def unknown_names(rules: Rules, context: Context) -> list[str]:
+def list_unknown_names(rules: Rules, context: Context) -> list[str]:
     """One sentence per name in the rules that the shop does not have as it is written: what was taken
     for it, or the nearest one."""
     have: dict[str, Collection[str]] = {
@@ -80,7 +80,7 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
     sentences = []
     for key, names in lacking.items():
         sentences += [
-            f"{key}: the shop has no {name!r}{_name_of_vertical(key, name, context) or _instead(key, name, have[key])}"
+            f"{key}: the shop has no {name!r}{_suggest_categories(key, name, context) or _suggest_name(key, name, have[key])}"
             for name in names[:NAMES_SHOWN]
         ]
         # A list kept for years names a thousand products that are gone.
@@ -91,7 +91,7 @@ def unknown_names(rules: Rules, context: Context) -> list[str]:
     return sentences
 
 
-def _name_of_vertical(key: str, name: str, context: Context) -> str | None:
+def _suggest_categories(key: str, name: str, context: Context) -> str | None:
     """The rest of the sentence where a vertical stands for its categories; None where it is something else."""
     if key != "excluded_categories" or matches(name, context.category[1]):
         return None
@@ -108,7 +108,7 @@ def _name_of_vertical(key: str, name: str, context: Context) -> str | None:
     return f"; it is a vertical, so name its categories: {shown}."
 
 
-def _instead(key: str, name: str, have: Collection[str]) -> str:
+def _suggest_name(key: str, name: str, have: Collection[str]) -> str:
     """The rest of the sentence: what is taken for the name, or the nearest one."""
     own = matches(name, have)
     shown = " and ".join(repr(other) for other in own)
@@ -146,7 +146,7 @@ def spell_rule(name: str) -> str:
     return keys[0] if len(keys) == 1 or name in ("discovery", "max_repeat") else name
 
 
-def _lacks(context: Context) -> dict[str, str]:
+def _find_lacking(context: Context) -> dict[str, str]:
     """Key -> why it does nothing in this shop."""
     stock, parent = context.stock, context.parent
     missing = {
@@ -161,15 +161,15 @@ def _lacks(context: Context) -> dict[str, str]:
     return {key: why for key, (lacks, why) in missing.items() if lacks}
 
 
-def _without_effect(rules: Rules, given: Rules | SegmentRules, context: Context) -> Iterator[str]:
+def _find_idle_settings(rules: Rules, given: Rules | SegmentRules, context: Context) -> Iterator[str]:
     """Settings that the file names and for which the shop lacks what they look at."""
     parts = {"rules": (rules.items, given.items), "slots": (rules.slots, given.slots)}
-    for key, why in _lacks(context).items():
+    for key, why in _find_lacking(context).items():
         group, name = key.split(".")
         own, named = parts[group]
         value = getattr(own, name)
         if name in named.model_fields_set and value not in (None, False, 0):
-            yield f"{key}: {why}, so {written(value)} does nothing."
+            yield f"{key}: {why}, so {write_value(value)} does nothing."
     for part in given.items.complete if "complete" in given.items.model_fields_set else ():
         if part not in context.has:
             yield f"rules.complete: no product has {part}, so it is not asked for."
@@ -182,14 +182,14 @@ def _without_effect(rules: Rules, given: Rules | SegmentRules, context: Context)
         yield f"slots.discovery_share: {slots.discovery_share:g} of {slots.k} slots is less than half of one, so none."
 
 
-def _pins(rules: Rules, context: Context, selection: Selection, members: np.ndarray) -> Iterator[str]:
+def _explain_pins(rules: Rules, context: Context, selection: Selection, members: np.ndarray) -> Iterator[str]:
     """Pinned products that nobody gets, and why."""
     rows = selection.rows
     rows = rows[rows["customer"].isin(members)]
     if rows.empty:
         return
     pinned = set(rows.loc[(rows["slot_type"] == "pinned").to_numpy(), "product"])
-    first = product_rules(context, rules, frozenset())
+    first = apply_product_rules(context, rules, frozenset())
     for pin in rules.slots.pinned:
         own = matches(pin.product, context.product_codes)
         if len(own) != 1 or (code := context.product_codes[own[0]]) in pinned:
@@ -204,7 +204,7 @@ def _pins(rules: Rules, context: Context, selection: Selection, members: np.ndar
 
 def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
     """Limits that the shop cannot meet."""
-    most, k = limits_in_force(candidates, context, rules), rules.slots.k
+    most, k = find_limits_in_force(candidates, context, rules), rules.slots.k
     asked = {
         "max_per_category": rules.items.max_per_category,
         "max_per_brand": rules.items.max_per_brand,
@@ -223,7 +223,9 @@ def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) ->
             )
 
 
-def _no_discovery(rules: Rules, context: Context, selection: Selection, members: np.ndarray) -> Iterator[str]:
+def _explain_missing_discovery(
+    rules: Rules, context: Context, selection: Selection, members: np.ndarray
+) -> Iterator[str]:
     """Discovery that nobody gets."""
     rows, slots = selection.rows, rules.slots
     rows = rows[rows["customer"].isin(members)]
@@ -246,7 +248,9 @@ def _no_discovery(rules: Rules, context: Context, selection: Selection, members:
     )
 
 
-def shortage(rules: Rules, context: Context, candidates: pd.DataFrame, selection: Selection) -> str | None:
+def explain_shortage(
+    rules: Rules, context: Context, candidates: pd.DataFrame, selection: Selection
+) -> str | None:
     """Which rule stands between customers and a full list, in words; None where nobody is short of one.
 
     Each rule is left out on its own, for at most `LOOKED_AT` of the customers who are short.
@@ -255,7 +259,7 @@ def shortage(rules: Rules, context: Context, candidates: pd.DataFrame, selection
     short = suppressed.loc[(suppressed["reason"] == TOO_FEW).to_numpy(), "customer"].to_numpy()[:LOOKED_AT]
     if len(short) == 0:
         return None
-    idle = idle_rules(candidates, context, rules)
+    idle = find_idle_rules(candidates, context, rules)
     full = {
         rule.name: int(select(candidates, context, rules, short, (rule.name,)).counts["selected"])
         for rule in ORDER
@@ -266,14 +270,14 @@ def shortage(rules: Rules, context: Context, candidates: pd.DataFrame, selection
         return (
             f"without {spell_rule(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
         )
-    passed = int((product_rules(context, rules, frozenset()) == PASSED).sum())
+    passed = int((apply_product_rules(context, rules, frozenset()) == PASSED).sum())
     return (
         f"no rule alone stands in the way: {passed:,} of the shop's {context.known.n_products:,} products pass "
         f"the rules about products, for {rules.slots.k} slots"
     )
 
 
-def in_force(rules: Rules) -> list[tuple[str, str, bool]]:
+def list_rules_in_force(rules: Rules) -> list[tuple[str, str, bool]]:
     """Every key with its value and whether that is the default; of segments, what they name."""
     parts = [("eligibility", rules.eligibility), ("rules", rules.items), ("slots", rules.slots)]
     lines = [
@@ -289,19 +293,19 @@ def in_force(rules: Rules) -> list[tuple[str, str, bool]]:
                 for name in type(part).model_fields
                 if name in part.model_fields_set
             ]
-    return [(key, written(value), default) for key, value, default in lines]
+    return [(key, write_value(value), default) for key, value, default in lines]
 
 
-def written(value: object) -> str:
+def write_value(value: object) -> str:
     """A value as a campaign file has it.
 
-    >>> written(None), written(True), written(0.9), written(("name", "url"))
+    >>> write_value(None), write_value(True), write_value(0.9), write_value(("name", "url"))
     ('null', 'true', '0.9', '[name, url]')
     """
     if isinstance(value, Pin):
         return f"{{product: {value.product}, slot: {value.slot}}}"
     if isinstance(value, tuple):
-        return f"[{', '.join(map(written, value))}]"
+        return f"[{', '.join(map(write_value, value))}]"
     if isinstance(value, float):
         return f"{value:g}"
     if value is None:

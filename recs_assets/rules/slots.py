@@ -39,7 +39,7 @@ class Values:
             np.zeros(n, np.float32),
         )
 
-    def then(self, other: Values) -> Values:
+    def concat(self, other: Values) -> Values:
         """These rows, then the other's."""
         both = ((getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
         return Values(*(np.concatenate(pair) for pair in both))
@@ -64,7 +64,7 @@ class Board:
     Args:
         rows: of the block.
         kept: int[], the rows that passed, customers adjacent and ascending, best first.
-        limits: as `items.row_limits` returns them.
+        limits: as `items.find_row_limits` returns them.
     """
 
     def __init__(self, rows: Rows, kept: np.ndarray, limits: Mapping[int, Limit]) -> None:
@@ -164,16 +164,16 @@ class Slate:
         self.cells = {name: wider(self.cells[name], empty) for name, _, empty in self.CELLS}
         self.groups = {number: wider(values, -1) for number, values in self.groups.items()}
 
-    def lay(self, board: Board) -> None:
+    def close_taken(self, board: Board) -> None:
         """Close the cells of a new board that what is chosen already rules out."""
         for position in range(int(self.count.max(initial=0))):
             board.open &= board.product != self.cells["product"][:, position, None]
             for number, group, most in board.limits:
                 self._hold(board, number, group, most, np.arange(len(self.count)), position)
 
-    def room(self, products: np.ndarray, limits: Mapping[int, Limit]) -> np.ndarray:
+    def find_room(self, products: np.ndarray, limits: Mapping[int, Limit]) -> np.ndarray:
         """bool[customers, len(products)]: which products no limit forbids beside what is chosen;
-        `limits` as `items.product_limits` returns them."""
+        `limits` as `items.find_product_limits` returns them."""
         room = np.ones((len(self.count), len(products)), dtype=bool)
         for number, (group, most) in limits.items():
             chosen = self.groups[number]

@@ -20,7 +20,7 @@ from recs_assets.campaigns.messages import list_messages, list_rules, list_warni
 from recs_assets.campaigns.predictions import _close_ranks, admit_predictions
 from recs_assets.campaigns.sending import LateError, check_send_time, count_days_between_sends
 from recs_assets.rules.config import Level
-from recs_assets.rules.review import in_force
+from recs_assets.rules.review import list_rules_in_force
 from recs_assets.rules.selection import Selection
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
@@ -327,7 +327,7 @@ def test_what_a_run_says_of_a_campaign():
 
 def test_the_campaign_command_says_every_rule_in_force_and_which_are_defaults():
     rules = load(FOLDER / "try_something_new.yaml").rule_set
-    lines = list_rules({"rules": in_force(rules)})
+    lines = list_rules({"rules": list_rules_in_force(rules)})
     assert lines[0] == "Rules in force (* is a default):"
     assert {
         "  slots.mmr_lambda: 0.8", "  slots.discovery_share: 0.35", "  rules.max_per_category: 2", "  slots.max_repeat: 4 *",

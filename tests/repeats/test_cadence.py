@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from helpers.known import make_known
 from recs_assets.repeats.cadence import (
     LONGEST_GAP_DAYS,
-    cadence,
-    due_again,
+    find_replacements,
+    fit_cadence,
+    list_due_again,
     predict,
-    replacements,
-    shrunk_share,
+    shrink_share,
 )
 
 ONE = [("c1", None, None)]
@@ -94,16 +94,16 @@ def test_a_longer_silence_makes_a_purchase_less_likely(silence, more):
 
 
 def test_a_share_without_trials_is_half_and_without_overdispersion_the_shop_s():
-    assert shrunk_share(np.zeros(2), np.zeros(2), np.zeros(2, dtype=int)).tolist() == [0.5, 0.5]
+    assert shrink_share(np.zeros(2), np.zeros(2), np.zeros(2, dtype=int)).tolist() == [0.5, 0.5]
     # 0.5 of 10 twice: no overdispersion, so each prior counts for 1,000 trials.
-    assert shrunk_share(np.full(2, 5.0), np.full(2, 10.0), np.zeros(2, dtype=int)).tolist() == [0.5, 0.5]
+    assert shrink_share(np.full(2, 5.0), np.full(2, 10.0), np.zeros(2, dtype=int)).tolist() == [0.5, 0.5]
 
 
 def test_a_rare_product_lies_nearer_to_its_category_than_a_common_one():
     # Milk-like and lamp-like categories; the last product of each has one buyer, who did the opposite.
     successes = np.array([80.0, 70.0, 0.0, 2.0, 4.0, 1.0])
     trials = np.array([100.0, 100.0, 1.0, 100.0, 100.0, 1.0])
-    found = shrunk_share(successes, trials, np.array([0, 0, 0, 1, 1, 1]))
+    found = shrink_share(successes, trials, np.array([0, 0, 0, 1, 1, 1]))
     assert found[2] > 0.5 > found[5]
     assert np.abs(found - successes / np.maximum(trials, 1))[[0, 1, 3, 4]].max() < 0.06
 
@@ -117,7 +117,7 @@ def test_pairs_count_distinct_days():
         customers=ONE,
         products=[product("p1"), product("p2")],
     )
-    found = cadence(known, 28)
+    found = fit_cadence(known, 28)
     anchor = known.anchor_day
     assert found.product.tolist() == [0, 1]
     assert found.order_days.tolist() == [2, 1]
@@ -127,7 +127,7 @@ def test_pairs_count_distinct_days():
 
 
 def test_pairs_are_those_of_the_history(shop):
-    found = cadence(shop, 28)
+    found = fit_cadence(shop, 28)
     assert found.product.tolist() == shop.history.indices.tolist()
     assert found.order_days.tolist() == shop.history.data.tolist()
     assert found.last_day.tolist() == shop.last_bought.data.tolist()
@@ -141,7 +141,7 @@ def test_rates_that_made_the_data_are_found():
         for customer, rate in enumerate(generator.gamma(2.0, 1 / (2.0 * gap), 300)):
             days = np.cumsum(np.r_[generator.uniform(1, 60), generator.exponential(1 / rate, 400)])
             lines.append((f"c{customer:03d}", name, sorted({400 - int(day) for day in days if day < 399})))
-    found = cadence(known_of(lines), 28)
+    found = fit_cadence(known_of(lines), 28)
     for code, gap in ((0, 7.0), (1, 70.0)):
         here = found.product == code
         exposure = (found.last_day[here] - found.first_day[here]).sum()
@@ -153,14 +153,14 @@ def test_rates_that_made_the_data_are_found():
 def test_regular_purchases_are_due_when_the_gap_is_over():
     lines = [(f"c{number}", "milk", range(7, 350, 7)) for number in range(20)]
     lines += [(f"c{number}", "lamp", [100 + number]) for number in range(20)]
-    found = cadence(known_of(lines), 28)
+    found = fit_cadence(known_of(lines), 28)
     milk, lamp = found.product == 1, found.product == 0
     assert found.expected_gap[milk] == pytest.approx(np.full(20, 7.0), rel=0.02)
     assert found.due_ratio[milk] == pytest.approx(np.full(20, 5.0), rel=0.02)  # (7 + 28) / 7
     assert found.p_repeat[milk].min() > 0.9
     assert found.p_repeat[lamp].max() < 0.1
     assert found.repeat_share[1] > 0.8 > 0.2 > found.repeat_share[0]
-    rows, removed = due_again(known_of(lines), found)
+    rows, removed = list_due_again(known_of(lines), found)
     assert set(rows["product"]) == {1}
     assert removed == {"durable": 20, "not_due": 0, "unavailable": 0, "doubled": 0}
 
@@ -174,7 +174,7 @@ def test_regular_purchases_are_due_when_the_gap_is_over():
     ],
 )
 def test_little_data_gives_finite_figures(lines):
-    found = cadence(known_of(lines), 28)
+    found = fit_cadence(known_of(lines), 28)
     for values in (found.expected_gap, found.alive, found.due_ratio, found.p_repeat, found.repeat_share):
         assert np.isfinite(values).all()
         assert (values > 0).all()
@@ -183,22 +183,22 @@ def test_little_data_gives_finite_figures(lines):
 
 def test_nobody_came_back():
     lines = [(f"c{number:02d}", f"p{number % 5}", [30 + number]) for number in range(50)]
-    found = cadence(known_of(lines), 28)
+    found = fit_cadence(known_of(lines), 28)
     assert found.repeat_share.max() < 0.1
-    rows, removed = due_again(known_of(lines), found)
+    rows, removed = list_due_again(known_of(lines), found)
     assert rows.empty
     assert removed["durable"] == 50
 
 
 def test_no_purchase_at_all():
     known = make_known([], customers=ONE, products=[product("p1")])
-    found = cadence(known, 28)
+    found = fit_cadence(known, 28)
     assert len(found) == 0
-    rows, removed = due_again(known, found)
+    rows, removed = list_due_again(known, found)
     assert rows.empty
     assert removed == {"durable": 0, "not_due": 0, "unavailable": 0, "doubled": 0}
     with pytest.raises(ValueError, match="horizon is 0 days"):
-        cadence(known, 0)
+        fit_cadence(known, 0)
 
 
 # What is shown
@@ -209,14 +209,14 @@ def test_a_product_that_is_not_due_by_the_end_of_the_horizon_is_left_out():
     lines = [(f"c{number}", "tea", [1, 101, 201, 301]) for number in range(9)]
     lines += [("c9", "tea", [60, 160, 260, 360])]
     known = known_of(lines)
-    found = cadence(known, 28)
+    found = fit_cadence(known, 28)
     assert found.due_ratio[0] == pytest.approx(0.29, rel=0.1)
-    rows, removed = due_again(known, found)
+    rows, removed = list_due_again(known, found)
     assert rows["customer"].tolist() == [9]
     assert rows["usual_gap"].tolist() == [100.0]
     assert removed["not_due"] == 9
-    assert len(due_again(known, found, due_ratio=0.0)[0]) == 10
-    assert due_again(known, found, due_ratio=0.0, limit=1)[0]["customer"].tolist() == list(range(10))
+    assert len(list_due_again(known, found, due_ratio=0.0)[0]) == 10
+    assert list_due_again(known, found, due_ratio=0.0, limit=1)[0]["customer"].tolist() == list(range(10))
 
 
 def test_replacements():
@@ -240,7 +240,7 @@ def test_replacements():
     known.products["start_at"] = pd.to_datetime(
         [start, start - timedelta(days=9), start + timedelta(days=9), start + timedelta(days=9)] + [start] * 7
     )
-    instead, same_parent = replacements(known)
+    instead, same_parent = find_replacements(known)
     # c came later and is nearer in price than d; f3 is nearer to f by ratio (1.33) than f2 (1.5).
     assert instead.tolist() == [2, -1, -1, -1, 7, -1, -1, -1, -1, -1, -1]
     assert same_parent.tolist() == [True] + [False] * 10
@@ -257,7 +257,7 @@ def test_what_cannot_be_had_is_shown_as_its_replacement_once():
     lines = [("c1", "old1", ages), ("c1", "old2", ages[:9]), ("c1", "lost", ages)]
     lines += [("c2", "old1", ages), ("c2", "new", ages[:5])]
     known = known_of(lines, products=rows)
-    shown, removed = due_again(known, cadence(known, 28))
+    shown, removed = list_due_again(known, fit_cadence(known, 28))
     assert shown[["customer", "product", "replaces", "kind"]].to_numpy().tolist() == [
         [0, 1, 2, "same_brand"],
         [1, 1, -1, "own"],

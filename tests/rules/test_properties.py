@@ -17,7 +17,7 @@ from recs_assets.known.interactions import EVENT_TYPES
 from recs_assets.rules import filling, pipeline
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
-from recs_assets.rules.pipeline import idle_rules, select
+from recs_assets.rules.pipeline import find_idle_rules, select
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.sensitive import Sensitive
 
@@ -594,7 +594,7 @@ def test_rounds_of_the_ladder_change_nothing(seed, rules):
 def test_a_selection_without_an_idle_rule_is_the_same(seed, rules):
     candidates, context = generated(seed)
     whole = select(candidates, context, rules)
-    for name in sorted(idle_rules(candidates, context, rules)):
+    for name in sorted(find_idle_rules(candidates, context, rules)):
         same(select(candidates, context, rules, without=[name]), whole)
 
 

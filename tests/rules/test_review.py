@@ -5,8 +5,8 @@ import pytest
 from helpers.rules import N, floats, make_known, make_rules, ranked, sent
 from recs_assets.rules.config import ItemRules, Pin, SegmentRules, Slots
 from recs_assets.rules.context import Context
-from recs_assets.rules.pipeline import limits_in_force, select
-from recs_assets.rules.review import in_force, review, shortage, unknown_names
+from recs_assets.rules.pipeline import find_limits_in_force, select
+from recs_assets.rules.review import explain_shortage, list_rules_in_force, list_unknown_names, review
 
 
 def reviewed(rules, context, candidates=None):
@@ -21,7 +21,7 @@ def test_unknown_names():
         pinned=(Pin(product="p9", slot=1),),
         segments={"vip": SegmentRules(items=ItemRules(excluded_brands=("X",)))},
     )
-    assert unknown_names(rules, Context(make_known(categories=["A"] * N))) == [
+    assert list_unknown_names(rules, Context(make_known(categories=["A"] * N))) == [
         "segments: the shop has no 'vip'.",
         "pinned: the shop has no 'p9'.",
         "excluded_categories: the shop has no 'FUEL'.",
@@ -46,13 +46,13 @@ def test_a_name_in_another_case_is_taken_and_said_and_the_nearest_is_named(key, 
     shop = make_known(
         categories=["Coffee", "Tea", None, None, None, None], brands=["Acme", "ACME", *[None] * 4]
     )
-    found = unknown_names(make_rules(**{key: (name,)}), Context(shop))
+    found = list_unknown_names(make_rules(**{key: (name,)}), Context(shop))
     assert found == [f"{key}: the shop has no {name!r}{rest}"]
 
 
 def test_of_many_names_that_the_shop_lacks_some_are_named():
     gone = tuple(f"gone-{number:04}" for number in range(1500))
-    found = unknown_names(make_rules(excluded_products=(*gone, "p001")), Context(make_known()))
+    found = list_unknown_names(make_rules(excluded_products=(*gone, "p001")), Context(make_known()))
     assert len(found) == 21
     assert found[-1] == "excluded_products: 1,480 more names are not written as the shop has them."
 
@@ -60,7 +60,7 @@ def test_of_many_names_that_the_shop_lacks_some_are_named():
 def test_a_vertical_in_place_of_its_categories_is_said():
     shop = make_known(categories=["Tea", "Coffee", "Bread", None, None, None])
     shop.products["vertical"] = ["Drinks", "Drinks", "Food", None, None, None]
-    assert unknown_names(make_rules(excluded_categories=("drinks",)), Context(shop)) == [
+    assert list_unknown_names(make_rules(excluded_categories=("drinks",)), Context(shop)) == [
         "excluded_categories: the shop has no 'drinks'; it is a vertical, so name its categories: 'Coffee', 'Tea'."
     ]
 
@@ -70,7 +70,7 @@ def test_segments_are_named_without_regard_to_case():
     rules = make_rules(segments={"gold": SegmentRules(items=ItemRules(min_price=3))})
     rows = select(ranked(dict.fromkeys(range(2), range(5))), Context(shop), rules).rows
     assert rows["product"].tolist() == [2, 3, 0, 1]
-    assert unknown_names(rules, Context(shop)) == [
+    assert list_unknown_names(rules, Context(shop)) == [
         "segments: the shop has no 'gold'; 'Gold' is taken for it."
     ]
 
@@ -84,7 +84,7 @@ def test_a_segment_is_meant_in_every_spelling():
         rules = make_rules(segments={name: SegmentRules(items=ItemRules(min_price=3))})
         rows = select(ranked(dict.fromkeys(range(3), range(5))), Context(shop), rules).rows
         assert rows["product"].tolist() == [2, 3, 2, 3, 0, 1]
-        assert unknown_names(rules, Context(shop)) == said
+        assert list_unknown_names(rules, Context(shop)) == said
 
 
 def test_a_shop_that_has_everything_is_told_nothing():
@@ -171,11 +171,11 @@ def test_a_shop_of_one_category_fills_every_slot():
     shop = make_known(categories=["Coffee"] * 14)
     rules = make_rules(k=12, max_per_category=4)
     candidates = ranked({0: range(14)})
-    assert limits_in_force(candidates, Context(shop), rules)["max_per_category"] == 12
+    assert find_limits_in_force(candidates, Context(shop), rules)["max_per_category"] == 12
     assert select(candidates, Context(shop), rules).rows["product"].tolist() == list(range(12))
     # Three categories fill twelve slots with four of each: nothing is raised.
     shop = make_known(categories=["Coffee", "Tea", "Cocoa"] * 6)
-    assert limits_in_force(ranked({0: range(18)}), Context(shop), rules)["max_per_category"] == 4
+    assert find_limits_in_force(ranked({0: range(18)}), Context(shop), rules)["max_per_category"] == 4
 
 
 def test_who_is_short_of_a_list_is_told_the_rule():
@@ -184,22 +184,22 @@ def test_who_is_short_of_a_list_is_told_the_rule():
     candidates, rules = ranked({0: range(6)}), make_rules(k=3, min_stock=1)
     choice = select(candidates, context, rules)
     assert choice.counts["too_few_products"] == 1
-    assert shortage(rules, context, candidates, choice) == (
+    assert explain_shortage(rules, context, candidates, choice) == (
         "without rules.min_stock 1 of 1 that were looked at would have one"
     )
     few = make_rules(k=7)
-    assert shortage(few, context, candidates, select(candidates, context, few)) == (
+    assert explain_shortage(few, context, candidates, select(candidates, context, few)) == (
         "no rule alone stands in the way: 6 of the shop's 6 products pass the rules about products, for 7 slots"
     )
     enough = make_rules(k=2)
-    assert shortage(enough, context, candidates, select(candidates, context, enough)) is None
+    assert explain_shortage(enough, context, candidates, select(candidates, context, enough)) is None
 
 
 def test_rules_in_force_say_what_is_a_default():
     rules = make_rules(
         min_price=5, segments={"vip": SegmentRules(slots=Slots(pinned=(Pin(product="p1", slot=2),)))}
     )
-    found = {key: (value, default) for key, value, default in in_force(rules)}
+    found = {key: (value, default) for key, value, default in list_rules_in_force(rules)}
     assert found["rules.min_price"] == ("5", False)
     assert found["rules.one_per_parent"] == ("false", False)
     assert found["slots.max_repeat"] == ("null", False)
@@ -207,4 +207,4 @@ def test_rules_in_force_say_what_is_a_default():
     assert found["eligibility.max_sends"] == ("null", True)
     assert found["rules.excluded_brands"] == ("[]", True)
     assert found["segments.vip.slots.pinned"] == ("[{product: p1, slot: 2}]", False)
-    assert len(found) == len(in_force(rules))
+    assert len(found) == len(list_rules_in_force(rules))

@@ -13,13 +13,14 @@ from helpers.rules import ANCHOR, N, flags, floats, lists, make_known, make_rule
 from recs_assets.config import read_yaml
 from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, RulesError
+from recs_assets.rules.frames import assemble_context
 from recs_assets.rules.items import NAMES
-from recs_assets.rules.naming import nameable
-from recs_assets.rules.neighbours import find_alike, kept_neighbours
-from recs_assets.rules.pipeline import idle_rules, select
-from recs_assets.rules.price_tags import price_tags
-from recs_assets.rules.recipients import REASONS, exclusions
-from recs_assets.rules.rehearsal import open_to_all, rehearsed
+from recs_assets.rules.naming import find_nameable
+from recs_assets.rules.neighbours import find_alike, keep_neighbours
+from recs_assets.rules.pipeline import find_idle_rules, select
+from recs_assets.rules.price_tags import price_rules
+from recs_assets.rules.recipients import REASONS, find_exclusions
+from recs_assets.rules.rehearsal import admit_everybody, rehearse
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.rules.storefront import Storefront
 from recs_assets.settings import PROJECT_ROOT
@@ -499,7 +500,7 @@ def test_p_purchase_is_what_margins_multiply():
 
 def test_a_shop_without_anything():
     # The default rules: no category, brand, url, cost, stock, sends or similarity.
-    context = Context.of_frames(make_known(purchases=[(0, 3, 30), (0, 4, 30)], customers=2))
+    context = assemble_context(make_known(purchases=[(0, 3, 30), (0, 4, 30)], customers=2))
     selection = select(ranked({0: [0, 1], 1: []}), context, Rules(slots=Slots(k=2)))
     assert lists(selection) == {0: [0, 1], 1: [3, 4]}
     assert selection.removed.sum() == 0
@@ -583,32 +584,32 @@ def test_frequency_cap(ages, capped):
     # With today's send the week holds three where two of the last six days hold one each.
     contacts = Contacts(np.zeros(len(ages), int), ANCHOR - np.array(ages))
     context = Context(make_known(), contacts=contacts)
-    found = exclusions(context, Eligibility(max_sends=2, within_days=7))
+    found = find_exclusions(context, Eligibility(max_sends=2, within_days=7))
     assert found.tolist() == [REASONS.index("frequency_cap") if capped else -1]
-    assert exclusions(context, Eligibility()).tolist() == [-1]
+    assert find_exclusions(context, Eligibility()).tolist() == [-1]
 
 
 def test_without_sends_those_before_the_anchor_are_rehearsed():
     """Two slots, one of which may repeat: the two sends before the anchor hold p0 and p1, then p0 and p2."""
     context, candidates = Context(make_known(customers=2)), ranked({0: range(N)})
     rules = make_rules(max_repeat=1, repeat_sends=2)
-    found = rehearsed(candidates, context, rules, every=14)
+    found = rehearse(candidates, context, rules, every=14)
     assert list(zip(found.sends.customer, found.sends.product, ANCHOR - found.sends.day, strict=True)) == [
         (0, 0, 28), (0, 1, 28), (0, 0, 14), (0, 2, 14),
     ]  # fmt: skip
     assert lists(select(candidates, found, rules)) == {0: [0, 3]}
-    tags = price_tags(candidates, found, rules, pairs(0, 1, customers=2)).set_index("rule")
+    tags = price_rules(candidates, found, rules, pairs(0, 1, customers=2)).set_index("rule")
     assert tags.loc["max_repeat", ["purchases", "purchases_without", "alone_gained"]].tolist() == [1, 2, -1]
     # What was really sent stands, and without a rule that looks at sends there is nothing to rehearse.
     real = Context(make_known(customers=2), sends=sent((0, 5, 7)))
-    assert rehearsed(candidates, real, rules) is real
-    assert rehearsed(candidates, context, make_rules()) is context
+    assert rehearse(candidates, real, rules) is real
+    assert rehearse(candidates, context, make_rules()) is context
 
 
 def test_a_comparison_of_lists_is_open_to_all():
     known = make_known(customers=2)
     known.customers["email_eligible"] = False
-    context = open_to_all(Context(known, consent_state=np.array(["erased", ""], dtype=object)))
+    context = admit_everybody(Context(known, consent_state=np.array(["erased", ""], dtype=object)))
     assert sorted(lists(select(ranked({0: [0, 1], 1: [0, 1]}), context, make_rules()))) == [0, 1]
 
 
@@ -620,8 +621,8 @@ def test_price_tags():
     margin = np.array([5.0, 2.0, 3.0, 1.0, 1.0, np.nan])
     candidates = ranked({0: [0, 1, 2], 1: [0, 1, 2], 2: [2]})
     rules = make_rules(not_in_cart=True)
-    assert set(NAMES) - idle_rules(candidates, context, rules) == {"available", "in_cart"}
-    tags = price_tags(candidates, context, rules, truth, margin).set_index("rule")
+    assert set(NAMES) - find_idle_rules(candidates, context, rules) == {"available", "in_cart"}
+    tags = price_rules(candidates, context, rules, truth, margin).set_index("rule")
     assert tags.index.tolist() == ["all_rules", *NAMES]
     # c0 gets p1, p2 and hits p1; without the rule p0, p1 and hits both. c1: p0, p1 and hits nothing. c2 has one only.
     line = tags.loc["in_cart"]
@@ -643,13 +644,13 @@ def test_price_tags():
     ]
     others = tags.drop(["in_cart", "all_rules"])
     assert (others[["customers_changed", "purchases_gained", "margin_gained"]] == 0).all(axis=None)
-    assert price_tags(candidates, context, rules, truth)["margin_gained"].isna().all()
+    assert price_rules(candidates, context, rules, truth)["margin_gained"].isna().all()
 
 
-def test_of_frames():
+def test_assemble_context():
     known = make_known(customers=2)
     known.customers["country"] = ["de", None]
-    context = Context.of_frames(
+    context = assemble_context(
         known,
         products=pd.DataFrame(
             {
@@ -682,7 +683,7 @@ def test_of_frames():
     assert context.sends.day.tolist() == [ANCHOR - 7]
     assert context.contacts.day.tolist() == [ANCHOR - 1, ANCHOR - 2]
     assert context.price_drop_day.tolist() == [-1, ANCHOR - 3, -1, -1, -1, -1]
-    assert Context.of_frames(make_known()).sellable is None
+    assert assemble_context(make_known()).sellable is None
 
 
 @pytest.mark.parametrize(
@@ -845,17 +846,17 @@ def test_what_a_rule_keeps_out_is_not_named() -> None:
     rules = make_rules(
         excluded_categories=("Coffee",), excluded_brands=("X",), sensitive=True, not_rejected=True
     )
-    product, counted, refused = nameable(context, rules)
+    product, counted, refused = find_nameable(context, rules)
     assert product.tolist() == [False, True, False, True, False, False]
     assert counted.tolist() == [True, False, True, True, True, True]
     assert refused.toarray().nonzero()[1].tolist() == [3]
     # Everything off: everything may be named.
-    product, counted, refused = nameable(context, make_rules())
+    product, counted, refused = find_nameable(context, make_rules())
     assert (product.all(), counted.all(), refused) == (True, True, None)
 
 
 def test_a_sold_out_product_may_be_named() -> None:
-    product, _, _ = nameable(
+    product, _, _ = find_nameable(
         Context(make_known(unavailable={0}), stock=floats(1, 0)), make_rules(min_stock=1)
     )
     assert product.all()
@@ -869,7 +870,7 @@ def test_what_is_kept_from_one_segment_is_not_named_to_it() -> None:
     rules = make_rules(
         {"other": SegmentRules(items=ItemRules(excluded_categories=("B",)))}, excluded_categories=("A",)
     )
-    product, _, refused = nameable(Context(known), rules)
+    product, _, refused = find_nameable(Context(known), rules)
     # The segment's own list replaces the one of all: A may be named there, and only there.
     assert product.tolist() == [True] * N
     assert list(zip(*(codes.tolist() for codes in refused.nonzero()), strict=True)) == [(1, 1)]
@@ -911,7 +912,7 @@ NEIGHBOURS = {
 def test_products_next_to_products(case: str) -> None:
     shop, facts, changes, expected = NEIGHBOURS[case]
     found = neighbours((0, 1), (0, 2), (0, 3), (1, 0))
-    kept = kept_neighbours(found, Context(make_known(**shop), **facts), make_rules(**changes))
+    kept = keep_neighbours(found, Context(make_known(**shop), **facts), make_rules(**changes))
     assert kept.groupby("product")["neighbour"].apply(list).to_dict() == expected
     assert kept["rank"].tolist() == [rank for some in expected.values() for rank in range(1, len(some) + 1)]
     assert kept.columns.tolist() == found.columns.tolist()

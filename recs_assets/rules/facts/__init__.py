@@ -31,7 +31,7 @@ def load_facts(
         names: of the frames that are wanted; all if None.
 
     Returns:
-        Arguments of `Context.of_frames`.
+        Arguments of `frames.assemble_context`.
 
         products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
         customers: customer_id, consent_state, bounced (after the last sign of life),
