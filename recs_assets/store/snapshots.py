@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -24,6 +24,17 @@ import duckdb
 
 from recs_assets.files import point, sync
 from recs_assets.schema import WarehouseError
+from recs_assets.store.tables import (
+    LOG,
+    LogEntry,
+    copy_table,
+    describe_tables,
+    is_customer_still,
+    list_columns,
+    list_tables,
+    write_log,
+)
+from recs_assets.store.text import quoted
 
 # Clients from 0.10 on can open the snapshot; newer storage features would lock them out.
 STORAGE_VERSION = "v1.0.0"
@@ -51,26 +62,6 @@ OLD_NAMES = {
     ("email_recommendations", "sent_before"): "repeat",
 }
 SNAPSHOT_LINK = "recs.duckdb"
-LOG = "publish_log"
-LOG_COLUMNS = {
-    "published_at": ("timestamp", "Wall-clock time of the switch, in UTC."),
-    "action": (
-        "varchar",
-        "publish (newest week), backfill (an older week), rollback (a copy of an older version) or forget "
-        "(this version without a customer's rows).",
-    ),
-    "as_of": ("date", "Monday of the week that was published."),
-    "run_id": ("varchar", "Dagster run that made the tables."),
-    "version": ("varchar", "Version of recs_assets."),
-    "snapshot_file": ("varchar", "File that held these tables from then on."),
-    "row_counts": ("varchar", "Rows per table, JSON."),
-    "content_hashes": (
-        "varchar",
-        "Content hash per table, JSON; equal hashes of one version of DuckDB mean equal rows.",
-    ),
-    "from_file": ("varchar", "File that was current, or was written again, before."),
-    "copy_of": ("varchar", "File whose tables a rollback brought back."),
-}
 
 
 @dataclass(frozen=True)
@@ -109,19 +100,6 @@ class Version:
     path: Path
     week: date
     run_id: str
-
-
-@dataclass(frozen=True)
-class _Entry:
-    """One row of recs.publish_log, without its counts and hashes."""
-
-    now: datetime
-    action: str
-    week: date
-    run_id: str
-    version: str
-    from_file: str | None
-    copy_of: str | None = None
 
 
 class Snapshots:
@@ -191,7 +169,7 @@ class Snapshots:
         """
         started = time.monotonic()
         with self._open(build) as check:
-            tables = _tables(check, None)
+            tables = list_tables(check, None)
         if not tables:
             raise WarehouseError(
                 f"The build file of {week} has no tables in schema recs: run dbt's published models first."
@@ -206,7 +184,7 @@ class Snapshots:
             content, old_tables, older = None, set(), []
             if previous is not None:
                 connection.execute(f"attach '{quoted(previous)}' as previous (read_only)")
-                old_tables = set(_tables(connection, "previous"))
+                old_tables = set(list_tables(connection, "previous"))
                 content = connection.execute(_CONTENT.format(log="previous.recs.publish_log")).fetchone()
                 older = self._attach_older(connection, previous)
             newest = content is None or week >= content[0]
@@ -217,15 +195,17 @@ class Snapshots:
             for table in tables:
                 weekly = table in WEEKLY_TABLES
                 origin = "build" if newest or weekly or table not in old_tables else "previous"
-                _copy_table(connection, origin, table, _still(customers) if customers and weekly else None)
+                copy_table(
+                    connection, origin, table, is_customer_still(customers) if customers and weekly else None
+                )
                 if weekly and previous is not None:
                     # A backfilled week comes on top: it must not push a newer one out.
                     others = self.retention - 1 if newest else self.retention
                     last = week if newest or content is None else content[0]
                     self._carry_over(connection, table, week, last, others, customers, older)
-            rows, hashes = _describe(connection, "snapshot", tables)
+            rows, hashes = describe_tables(connection, "snapshot", tables)
             target = unfinished.with_suffix(".duckdb")
-            entry = _Entry(
+            entry = LogEntry(
                 now,
                 "publish" if newest else "backfill",
                 week,
@@ -233,7 +213,7 @@ class Snapshots:
                 version,
                 None if previous is None else previous.name,
             )
-            _log(connection, entry, target.name, rows, hashes, "previous" if previous else None)
+            write_log(connection, entry, target.name, rows, hashes, "previous" if previous else None)
         self._finish(unfinished, target, rows)
         self._switch(target)
         self._prune(target)
@@ -266,7 +246,7 @@ class Snapshots:
         the weeks before `last` what only a version in `older` does."""
         found: dict[date, str] = {}
         for origin in ("previous", *older):
-            if table not in _tables(connection, origin):
+            if table not in list_tables(connection, origin):
                 continue
             for (one,) in connection.execute(
                 f'select distinct as_of from {origin}.recs."{table}" where as_of <> ?', [week]
@@ -275,15 +255,15 @@ class Snapshots:
                     found.setdefault(one, origin)
         kept = sorted(found, reverse=True)[:others]
         for origin in dict.fromkeys(found[one] for one in sorted(kept)):
-            there = _columns(connection, origin, table)
+            there = list_columns(connection, origin, table)
             selected = []
-            for name in _columns(connection, "snapshot", table):
+            for name in list_columns(connection, "snapshot", table):
                 old = OLD_NAMES.get((table, name))
                 if name in there:
                     selected.append(f'"{name}"')
                 elif old in there:
                     selected.append(f'"{old}" as "{name}"')
-            still = f"and {_still(customers)}" if customers and "customer_id" in there else ""
+            still = f"and {is_customer_still(customers)}" if customers and "customer_id" in there else ""
             connection.execute(
                 f"""
                 insert into snapshot.recs."{table}" by name
@@ -341,10 +321,10 @@ class Snapshots:
                 ).fetchall()[0],
             )
             connection.execute("drop table snapshot.recs.publish_log")
-            entry = _Entry(
+            entry = LogEntry(
                 now, "rollback", origin.week, origin.run_id, version, current.path.name, origin.path.name
             )
-            _log(connection, entry, target.name, rows, hashes, "previous")
+            write_log(connection, entry, target.name, rows, hashes, "previous")
         self._finish(unfinished, target, rows)
         self._switch(target)
         self._prune(target)
@@ -382,14 +362,14 @@ class Snapshots:
                 )
                 connection.execute(f"attach '{quoted(one.path)}' as previous (read_only)")
                 connection.execute("create schema snapshot.recs")
-                tables = [name for name in _tables(connection, "previous") if name != LOG]
+                tables = [name for name in list_tables(connection, "previous") if name != LOG]
                 for table in tables:
                     where = f"customer_id is distinct from '{quoted(customer_id)}'"
                     others = f"not ({rejected})" if table == "quarantine" else None
-                    _copy_table(connection, "previous", table, where, others)
-                rows, hashes = _describe(connection, "snapshot", tables)
-                entry = _Entry(now, "forget", one.week, one.run_id, version, one.path.name)
-                _log(connection, entry, target.name, rows, hashes, "previous")
+                    copy_table(connection, "previous", table, where, others)
+                rows, hashes = describe_tables(connection, "snapshot", tables)
+                entry = LogEntry(now, "forget", one.week, one.run_id, version, one.path.name)
+                write_log(connection, entry, target.name, rows, hashes, "previous")
             self._finish(unfinished, target, rows)
             written = one.path.stat()
             os.utime(target, ns=(written.st_atime_ns, written.st_mtime_ns))
@@ -463,160 +443,3 @@ class Snapshots:
         for path in self._paths()[: -self.retention]:
             if path != current:
                 path.unlink()
-
-
-def _tables(connection: duckdb.DuckDBPyConnection, database: str | None) -> list[str]:
-    """Names in schema `recs` of an attached database (None: the one that is open), sorted."""
-    return [
-        name
-        for (name,) in connection.execute(
-            "select table_name from duckdb_tables() where schema_name = 'recs' "
-            "and database_name = coalesce(?, current_database()) order by 1",
-            [database],
-        ).fetchall()
-    ]
-
-
-def _columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> list[str]:
-    """Names of a table of schema `recs` in an attached database."""
-    return [
-        name
-        for (name,) in connection.execute(
-            "select column_name from duckdb_columns() where schema_name = 'recs' and table_name = ? "
-            "and database_name = ? order by column_index",
-            [table, database],
-        ).fetchall()
-    ]
-
-
-def _log(
-    connection: duckdb.DuckDBPyConnection,
-    entry: _Entry,
-    file: str,
-    rows: Mapping[str, int],
-    hashes: Mapping[str, str],
-    before: str | None,
-) -> None:
-    """Write snapshot.recs.publish_log: the log of the attached database `before`, and one more row."""
-    connection.execute(
-        f"create table snapshot.recs.{LOG} ("
-        + ", ".join(f"{name} {type_}" for name, (type_, _) in LOG_COLUMNS.items())
-        + ")"
-    )
-    if before is not None:
-        connection.execute(f"insert into snapshot.recs.{LOG} by name from {before}.recs.{LOG}")
-    connection.execute(
-        f"insert into snapshot.recs.{LOG} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            entry.now,
-            entry.action,
-            entry.week,
-            entry.run_id,
-            entry.version,
-            file,
-            json.dumps(dict(rows), sort_keys=True),
-            json.dumps(dict(hashes), sort_keys=True),
-            entry.from_file,
-            entry.copy_of,
-        ],
-    )
-    connection.execute(
-        f"comment on table snapshot.recs.{LOG} is 'One row per switch of the published snapshot: what was "
-        "published, when and by which run.'"
-    )
-    for name, (_, text) in LOG_COLUMNS.items():
-        connection.execute(f"comment on column snapshot.recs.{LOG}.{name} is '{quoted(text)}'")
-
-
-def _copy_table(
-    connection: duckdb.DuckDBPyConnection,
-    origin: str,
-    table: str,
-    personal: str | None,
-    other: str | None = None,
-) -> None:
-    """Copy one table of schema recs into the snapshot with its comments.
-
-    Rows that fail `personal` (a condition, for tables with a customer_id) or `other` stay behind: they
-    are never written, since a row that is deleted afterwards may survive in the file's free blocks.
-    """
-    keyed = connection.execute(
-        """
-        select count(*) from duckdb_columns()
-        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
-        """,
-        [origin, table],
-    ).fetchall()[0][0]
-    conditions = [condition for condition in (personal if keyed else None, other) if condition]
-    where = f"where {' and '.join(conditions)}" if conditions else ""
-    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
-    comments = connection.execute(
-        """
-        select null, comment from duckdb_tables()
-        where database_name = $origin and schema_name = 'recs' and table_name = $table
-        union all
-        select column_name, comment from duckdb_columns()
-        where database_name = $origin and schema_name = 'recs' and table_name = $table
-        """,
-        {"origin": origin, "table": table},
-    ).fetchall()
-    for column, text in comments:
-        if text:
-            place = (
-                f'table snapshot.recs."{table}"'
-                if column is None
-                else f'column snapshot.recs."{table}"."{column}"'
-            )
-            connection.execute(f"comment on {place} is '{quoted(text)}'")
-
-
-def _describe(
-    connection: duckdb.DuckDBPyConnection, database: str, tables: list[str]
-) -> tuple[dict[str, int], dict[str, str]]:
-    """Row count and content hash per table.
-
-    The hash is the row count and the sum of each row's 64 bits from DuckDB's `hash`, so it does not
-    depend on row order and notices a row that is there twice. MD5 of the row as text took twenty times
-    as long; what it gave beyond this, equal hashes across versions of DuckDB, nobody compares.
-    """
-    rows: dict[str, int] = {}
-    hashes: dict[str, str] = {}
-    for table in tables:
-        count, total = connection.execute(
-            f'select count(*), sum(hash(t)::hugeint) from {database}.recs."{table}" as t'
-        ).fetchall()[0]
-        rows[table] = count
-        hashes[table] = f"{count}:{total if total is not None else 0:x}"
-    return rows, hashes
-
-
-def _still(customers: str) -> str:
-    """Condition that a row's customer has not been erased since the row's own week."""
-    return f"customer_id in (select customer_id from {customers})"
-
-
-def rejected_rows(customer_id: str, orders: Iterable[str], words: str | None) -> str:
-    """SQL condition of a customer's rows of the quarantine: never null.
-
-    Args:
-        customer_id: whose rows, by the id that a row has.
-        orders: ids of the customer's orders, by which their lines and returns are found.
-        words: RE2 expression of what else is theirs, anywhere in a row; None: nothing else.
-    """
-    conditions = [
-        f"trim(json_extract_string(row_json, '$.customer_id')) = '{quoted(customer_id)}'",
-        f"json_extract_string(row_json, '$.order_id') in ({_list(sorted(orders))})",
-    ]
-    if words is not None:
-        conditions.append(f"regexp_matches(row_json || ' ' || row_key, '{quoted(words)}')")
-    return " or ".join(f"coalesce({condition}, false)" for condition in conditions)
-
-
-def _list(values: Sequence[str]) -> str:
-    """Texts as the inside of an SQL `in (...)`; never empty."""
-    return ", ".join(f"'{quoted(value)}'" for value in values) or "null"
-
-
-def quoted(text: object) -> str:
-    """Text for use between single quotes in SQL."""
-    return str(text).replace("'", "''")

@@ -19,7 +19,8 @@ import duckdb
 from recs_assets.schema import WarehouseError
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect
-from recs_assets.store.snapshots import Published, Snapshots, quoted
+from recs_assets.store.snapshots import Published, Snapshots
+from recs_assets.store.text import quoted
 
 
 class Warehouse:

@@ -1,0 +1,176 @@
+"""Tables of schema `recs`: copied with their comments, counted and hashed, and the log of what was published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import duckdb
+
+from recs_assets.store.text import quoted
+
+LOG = "publish_log"
+LOG_COLUMNS = {
+    "published_at": ("timestamp", "Wall-clock time of the switch, in UTC."),
+    "action": (
+        "varchar",
+        "publish (newest week), backfill (an older week), rollback (a copy of an older version) or forget "
+        "(this version without a customer's rows).",
+    ),
+    "as_of": ("date", "Monday of the week that was published."),
+    "run_id": ("varchar", "Dagster run that made the tables."),
+    "version": ("varchar", "Version of recs_assets."),
+    "snapshot_file": ("varchar", "File that held these tables from then on."),
+    "row_counts": ("varchar", "Rows per table, JSON."),
+    "content_hashes": (
+        "varchar",
+        "Content hash per table, JSON; equal hashes of one version of DuckDB mean equal rows.",
+    ),
+    "from_file": ("varchar", "File that was current, or was written again, before."),
+    "copy_of": ("varchar", "File whose tables a rollback brought back."),
+}
+
+
+@dataclass(frozen=True)
+class LogEntry:
+    """One row of recs.publish_log, without its counts and hashes."""
+
+    now: datetime
+    action: str
+    week: date
+    run_id: str
+    version: str
+    from_file: str | None
+    copy_of: str | None = None
+
+
+def list_tables(connection: duckdb.DuckDBPyConnection, database: str | None) -> list[str]:
+    """Names in schema `recs` of an attached database (None: the one that is open), sorted."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "select table_name from duckdb_tables() where schema_name = 'recs' "
+            "and database_name = coalesce(?, current_database()) order by 1",
+            [database],
+        ).fetchall()
+    ]
+
+
+def list_columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> list[str]:
+    """Names of a table of schema `recs` in an attached database."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "select column_name from duckdb_columns() where schema_name = 'recs' and table_name = ? "
+            "and database_name = ? order by column_index",
+            [table, database],
+        ).fetchall()
+    ]
+
+
+def write_log(
+    connection: duckdb.DuckDBPyConnection,
+    entry: LogEntry,
+    file: str,
+    rows: Mapping[str, int],
+    hashes: Mapping[str, str],
+    before: str | None,
+) -> None:
+    """Write snapshot.recs.publish_log: the log of the attached database `before`, and one more row."""
+    connection.execute(
+        f"create table snapshot.recs.{LOG} ("
+        + ", ".join(f"{name} {type_}" for name, (type_, _) in LOG_COLUMNS.items())
+        + ")"
+    )
+    if before is not None:
+        connection.execute(f"insert into snapshot.recs.{LOG} by name from {before}.recs.{LOG}")
+    connection.execute(
+        f"insert into snapshot.recs.{LOG} values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            entry.now,
+            entry.action,
+            entry.week,
+            entry.run_id,
+            entry.version,
+            file,
+            json.dumps(dict(rows), sort_keys=True),
+            json.dumps(dict(hashes), sort_keys=True),
+            entry.from_file,
+            entry.copy_of,
+        ],
+    )
+    connection.execute(
+        f"comment on table snapshot.recs.{LOG} is 'One row per switch of the published snapshot: what was "
+        "published, when and by which run.'"
+    )
+    for name, (_, text) in LOG_COLUMNS.items():
+        connection.execute(f"comment on column snapshot.recs.{LOG}.{name} is '{quoted(text)}'")
+
+
+def copy_table(
+    connection: duckdb.DuckDBPyConnection,
+    origin: str,
+    table: str,
+    personal: str | None,
+    other: str | None = None,
+) -> None:
+    """Copy one table of schema recs into the snapshot with its comments.
+
+    Rows that fail `personal` (a condition, for tables with a customer_id) or `other` stay behind: they
+    are never written, since a row that is deleted afterwards may survive in the file's free blocks.
+    """
+    keyed = connection.execute(
+        """
+        select count(*) from duckdb_columns()
+        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
+        """,
+        [origin, table],
+    ).fetchall()[0][0]
+    conditions = [condition for condition in (personal if keyed else None, other) if condition]
+    where = f"where {' and '.join(conditions)}" if conditions else ""
+    connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
+    comments = connection.execute(
+        """
+        select null, comment from duckdb_tables()
+        where database_name = $origin and schema_name = 'recs' and table_name = $table
+        union all
+        select column_name, comment from duckdb_columns()
+        where database_name = $origin and schema_name = 'recs' and table_name = $table
+        """,
+        {"origin": origin, "table": table},
+    ).fetchall()
+    for column, text in comments:
+        if text:
+            place = (
+                f'table snapshot.recs."{table}"'
+                if column is None
+                else f'column snapshot.recs."{table}"."{column}"'
+            )
+            connection.execute(f"comment on {place} is '{quoted(text)}'")
+
+
+def describe_tables(
+    connection: duckdb.DuckDBPyConnection, database: str, tables: list[str]
+) -> tuple[dict[str, int], dict[str, str]]:
+    """Row count and content hash per table.
+
+    The hash is the row count and the sum of each row's 64 bits from DuckDB's `hash`, so it does not
+    depend on row order and notices a row that is there twice. MD5 of the row as text took twenty times
+    as long; what it gave beyond this, equal hashes across versions of DuckDB, nobody compares.
+    """
+    rows: dict[str, int] = {}
+    hashes: dict[str, str] = {}
+    for table in tables:
+        count, total = connection.execute(
+            f'select count(*), sum(hash(t)::hugeint) from {database}.recs."{table}" as t'
+        ).fetchall()[0]
+        rows[table] = count
+        hashes[table] = f"{count}:{total if total is not None else 0:x}"
+    return rows, hashes
+
+
+def is_customer_still(customers: str) -> str:
+    """Condition that a row's customer has not been erased since the row's own week."""
+    return f"customer_id in (select customer_id from {customers})"

@@ -1,0 +1,8 @@
+"""Text inside SQL."""
+
+from __future__ import annotations
+
+
+def quoted(text: object) -> str:
+    """Text for use between single quotes in SQL."""
+    return str(text).replace("'", "''")
