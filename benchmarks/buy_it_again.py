@@ -21,7 +21,7 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation import bootstrap
 from recs_assets.evaluation.promotion import customer_values
 from recs_assets.known.interactions import Known
-from recs_assets.repeats.cadence import Cadence, cadence, due_again
+from recs_assets.repeats.cadence import Cadence, fit_cadence, list_due_again
 from recs_assets.settings import Settings
 from recs_assets.week.week import Week
 
@@ -31,7 +31,7 @@ BASELINE = "repurchase"
 def variants(
     known: Known, found: Cadence, ranked: pd.DataFrame | None, repeat_share: float
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Name and list of each gate, ordered by the cadence and by the ranker."""
+    """Name and list of each threshold, ordered by the cadence and by the ranker."""
     today = Cadence(
         **{
             **vars(found),
@@ -40,7 +40,7 @@ def variants(
     )
     for measured, one in (("by the end of the horizon", found), ("today", today)):
         for threshold in (0.0, 0.25, 0.5, 0.75, 1.0):
-            rows, _ = due_again(
+            rows, _ = list_due_again(
                 known, one, due_ratio=threshold, repeat_share=repeat_share if threshold else 0.0, limit=LENGTH
             )
             name = f"due {measured} >= {threshold}" if threshold else "no gate"
@@ -64,7 +64,7 @@ def main() -> None:
     lists = {BASELINE: week.lists(BASELINE, anchor, "repeat")}
     if path.exists():
         lists["ranker, its own list"] = ranked = week.lists("ranker", anchor, "repeat")
-    found = cadence(known, deployment.horizon_days)
+    found = fit_cadence(known, deployment.horizon_days)
     lists |= dict(variants(known, found, ranked, settings.buy_again_repeat_share))
     values = customer_values(lists, known, truth, np.arange(known.n_customers), view="repeat")
     lines = [

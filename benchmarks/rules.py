@@ -4,7 +4,7 @@
 
 Every rule is on. Of the customers, 3 % have no candidates and 3 % have fifteen, so that the ladder
 fills; 100 candidates each otherwise. Products follow a Zipf popularity, half of a customer's
-candidates come from the five categories she buys. One thread; the arrays are seeded.
+candidates come from the five categories they buy. One thread; the arrays are seeded.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def make_candidates(context: Context, each: int, seed: int = 1) -> pd.DataFrame:
     n_customers, n_products = context.known.n_customers, context.known.n_products
     own = context.tastes
     favourite = np.zeros((n_customers, 5), dtype=np.int64)
-    for place in range(5):  # any five of the categories she bought
+    for place in range(5):  # any five of the categories they bought
         length = np.maximum(np.diff(own.indptr), 1)
         favourite[:, place] = own.indices[np.minimum(own.indptr[:-1] + place % length, own.nnz - 1)]
     category = context.category[0]
@@ -208,7 +208,7 @@ def _drawn(
     start: np.ndarray,
     weight: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`each` products per customer, half of them from her own categories; may repeat."""
+    """`each` products per customer, half of them from their own categories; may repeat."""
     customer = np.repeat(who, each)
     cumulated = np.cumsum(weight) / weight.sum()
     product = np.searchsorted(cumulated, rng.random(len(customer)))

@@ -6,7 +6,7 @@ import dagster as dg
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
-from recs_assets.defs.quality import GATE, check_table
+from recs_assets.defs.quality import SUITE, check_table
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED, raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources import some_of
@@ -32,7 +32,7 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
         kinds={"duckdb"},
         check_specs=[
             dg.AssetCheckSpec(
-                GATE, asset=key, blocking=True, description="Great Expectations suite of the raw table."
+                SUITE, asset=key, blocking=True, description="Great Expectations suite of the raw table."
             )
         ],
     )

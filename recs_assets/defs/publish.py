@@ -10,7 +10,7 @@ import dagster as dg
 from recs_assets import __version__
 from recs_assets.defs.deployment import FRESH, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
-from recs_assets.defs.quality import GATE, check_table
+from recs_assets.defs.quality import SUITE, check_table
 from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.versions import publish
 from recs_assets.operations.rollback import drop_old_records, servers
@@ -67,7 +67,7 @@ def published_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
         name="published_gate",
         specs=[
             dg.AssetCheckSpec(
-                GATE,
+                SUITE,
                 asset=recs_key(table),
                 blocking=True,
                 description=f"Great Expectations suite of recs.{table}.",

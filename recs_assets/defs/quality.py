@@ -11,7 +11,7 @@ from recs_assets.defs.metadata import HIDDEN_COLUMNS
 from recs_assets.quality.expectations import Expectation
 from recs_assets.quality.suites import run_suite
 
-GATE = "great_expectations"
+SUITE = "great_expectations"
 
 
 def check_table(
@@ -21,7 +21,7 @@ def check_table(
     result = run_suite(folder, name, rows, expectations, where, HIDDEN_COLUMNS)
     return dg.AssetCheckResult(
         asset_key=key,
-        check_name=GATE,
+        check_name=SUITE,
         passed=result.passed,
         severity=dg.AssetCheckSeverity.ERROR,
         description=result.sentence,

@@ -52,7 +52,7 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
         metadata: dict[str, float | int | str] = {}
         anchors, choice = week.anchors_of(name), choose_parameters(week)
         if choice.stale and name == next(iter(REGISTRY)):  # once, not for every recommender
-            context.log.warning(f"Gate search: {choice.stale}.")
+            context.log.warning(f"Parameter search: {choice.stale}.")
         for anchor in anchors:
             week.known(anchor)  # read one after the other; the threads find them cached
 

@@ -1,4 +1,4 @@
-"""From the recommenders' lists to the tables dbt publishes: the storefront's, neighbours, rules."""
+"""From the recommenders' lists to the tables dbt publishes: the storefront's, neighbours, association rules."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
@@ -55,7 +55,7 @@ PRODUCT_NEIGHBOURS = {
     "as_of": DATE, "kind": TEXT, "product_id": ID, "neighbour_id": ID, "rank": WHOLE, "score": REAL,
     "baskets": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "reason_text": TEXT,
 }  # fmt: skip
-RULES = {
+ASSOCIATION_RULES = {
     "as_of": DATE, "antecedent_product_ids": "varchar[]", "consequent_product_id": ID,
     "baskets": "bigint", "antecedent_baskets": "bigint", "consequent_baskets": "bigint", "total_baskets": "bigint",
     "customers": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "lift_shrunk": REAL, "leverage": REAL,
@@ -105,7 +105,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
         _hybrid(deployment),
         _neighbours(deployment),
-        _rules(deployment),
+        _association_rules(deployment),
     ]
 
 
@@ -283,7 +283,7 @@ def _name_neighbours(
     return table
 
 
-def _rules(deployment: Deployment) -> dg.AssetsDefinition:
+def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
         **_asset(
             deployment,
@@ -300,7 +300,9 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
         model = week.model("rules")
         ids = known.products["product_id"].to_numpy()
         measures = [
-            name for name in RULES if name not in ("as_of", "antecedent_product_ids", "consequent_product_id")
+            name
+            for name in ASSOCIATION_RULES
+            if name not in ("as_of", "antecedent_product_ids", "consequent_product_id")
         ]
         parts = []
         pairs, longer = model.pair_rules(), model.itemset_rules()
@@ -322,7 +324,7 @@ def _rules(deployment: Deployment) -> dg.AssetsDefinition:
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
             metadata={
-                **write_model_table(week, "association_rules", table, RULES),
+                **write_model_table(week, "association_rules", table, ASSOCIATION_RULES),
                 **numbers({"pair_rules": len(parts[0]), "longer_rules": len(parts[1])}),
             }
         )

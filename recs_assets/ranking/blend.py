@@ -38,7 +38,7 @@ class _Model(BaseModel):
 
 
 class Level(_Model):
-    """Family weights of customers with at least so many known orders."""
+    """Group weights of customers with at least so many known orders."""
 
     from_orders: Annotated[int, Field(ge=0)]
     weights: Weights
@@ -47,7 +47,7 @@ class Level(_Model):
 class BlendConfig(_Model):
     """The blend's weights; `blend.yaml` documents each key and holds the defaults."""
 
-    families: dict[str, Weights]
+    groups: dict[str, Weights]
     levels: Annotated[tuple[Level, ...], Field(min_length=1)]
     without_cf: Weights
     fill: str
@@ -57,17 +57,17 @@ class BlendConfig(_Model):
         orders = [level.from_orders for level in self.levels]
         if orders[0] != 0 or orders != sorted(set(orders)):
             raise ValueError("levels must start at from_orders 0 and rise")
-        members = [name for family in self.families.values() for name in family]
+        members = [name for group in self.groups.values() for name in group]
         if len(members) != len(set(members)):
-            raise ValueError("a recommender may stand in one family only")
-        sets = {f"families.{name}": weights for name, weights in self.families.items()}
+            raise ValueError("a recommender may stand in one group only")
+        sets = {f"groups.{name}": weights for name, weights in self.groups.items()}
         sets |= {f"levels from_orders {level.from_orders}": level.weights for level in self.levels}
         sets["without_cf"] = self.without_cf
         for place, weights in sets.items():
             if sum(weights.values()) == 0:
                 raise ValueError(f"{place}: at least one weight must be above 0")
-            if not place.startswith("families.") and (unknown := set(weights) - set(self.families)):
-                raise ValueError(f"{place}: unknown family {sorted(unknown)}")
+            if not place.startswith("groups.") and (unknown := set(weights) - set(self.groups)):
+                raise ValueError(f"{place}: unknown group {sorted(unknown)}")
         if self.without_cf.get("cf", 0) > 0:
             raise ValueError("without_cf cannot give weight to cf")
         return self
@@ -76,32 +76,32 @@ class BlendConfig(_Model):
     def needed(self) -> tuple[str, ...]:
         """Recommenders whose lists `blend` must get, in the order of the file, the fill last."""
         used = {
-            family
+            group
             for weights in (*(level.weights for level in self.levels), self.without_cf)
-            for family, weight in weights.items()
+            for group, weight in weights.items()
             if weight > 0
         }
         names = [
             name
-            for family, members in self.families.items()
+            for group, members in self.groups.items()
             for name, weight in members.items()
-            if family in used and weight > 0
+            if group in used and weight > 0
         ]
         return (*names, *([] if self.fill in names else [self.fill]))
 
     def weight_table(self) -> tuple[np.ndarray, np.ndarray]:
-        """float64[levels, needed] of final weights (family x member, each set divided by its
+        """float64[levels, needed] of final weights (group x member, each set divided by its
         sum), and the same float64[needed] for customers without cf."""
-        family_of = {name: family for family, members in self.families.items() for name in members}
+        group_of = {name: group for group, members in self.groups.items() for name in members}
 
         def row(weights: Mapping[str, float]) -> list[float]:
             total = sum(weights.values())
             return [
-                weights.get(family_of[name], 0.0)
+                weights.get(group_of[name], 0.0)
                 / total
-                * self.families[family_of[name]][name]
-                / sum(self.families[family_of[name]].values())
-                if name in family_of
+                * self.groups[group_of[name]][name]
+                / sum(self.groups[group_of[name]].values())
+                if name in group_of
                 else 0.0
                 for name in self.needed
             ]
@@ -158,7 +158,7 @@ def blend(lists: Mapping[str, pd.DataFrame], depth: np.ndarray, config: BlendCon
     by_level, without_cf = config.weight_table()
     level = np.searchsorted([one.from_orders for one in config.levels], depth, side="right") - 1
     uses_cf = np.array([one.weights.get("cf", 0) > 0 for one in config.levels])
-    is_cf = np.array([name in config.families.get("cf", {}) for name in names])
+    is_cf = np.array([name in config.groups.get("cf", {}) for name in names])
 
     n_customers = len(depth)
     n_products = 1 + max((int(one.product.max()) for one in sources if len(one.product)), default=0)

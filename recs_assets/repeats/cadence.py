@@ -1,8 +1,8 @@
-"""When a customer will buy a product again, and what of her history is worth showing.
+"""When a customer will buy a product again, and what of their history is worth showing.
 
 **The model.** Purchases are distinct order-days, returns subtracted. After every purchase, the first
-included, a customer drops the product with a probability of the product's; while she keeps it she
-buys at a constant rate. Rates differ: a customer-product's is Gamma-distributed around its
+included, a customer drops the product with a probability of the product's; while they keep it they
+buy at a constant rate. Rates differ: a customer-product's is Gamma-distributed around its
 product's, a product's around its category's, a category's around the shop's. That is the Gamma-Poisson
 (negative binomial) model of Bhagat, Muralidharan, Lobzhanidze and Vishwanath, Buy It Again: Modeling
 Repeat Purchase Recommendations, KDD 2018, with the dropout of Fader, Hardie and Lee, "Counting Your
@@ -10,7 +10,7 @@ Customers" the Easy Way: An Alternative to the Pareto/NBD Model, 2005, allowed a
 too (Batislam, Denizel and Filiztekin, 2007) and equally likely for all customers of a product.
 
 **The time since the last purchase** enters three times. A silence that is long beside the usual gap
-speaks for a drop, so it lowers the probability that she buys at all (`alive`); as time without a
+speaks for a drop, so it lowers the probability that they buy at all (`alive`); as time without a
 purchase it lowers the rate; and it is the numerator of `due_ratio`. It does not enter the expected gap,
 which rests on gaps that have ended: a silence would otherwise lengthen the gap it is measured with,
 and nothing bought once could ever become due.
@@ -329,7 +329,7 @@ def list_due_again(
 
 
 def _show_once(found: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarray:
-    """`keep` without second rows of a (customer, shown product): her own purchase of it stays, otherwise
+    """`keep` without second rows of a (customer, shown product): their own purchase of it stays, otherwise
     the most probable of those it would stand for."""
     other = shown != found.product[keep]
     key = encode_pairs(found.customer[keep], shown, int(shown.max(initial=0)) + 1)
@@ -359,10 +359,10 @@ def find_replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
     instead, same_parent = np.full(len(products), -1, dtype=np.int64), np.zeros(len(products), dtype=bool)
     if "parent_id" in products:
         start = pd.to_datetime(products["start_at"]) if "start_at" in products else pd.NaT
-        family = frame.assign(parent=parents(products), start=start)
-        family = family[family["parent"] >= 0]
-        both = family[~known.available[family["code"]]].merge(
-            family[good[family["code"]]], on="parent", suffixes=("", "_other")
+        variants = frame.assign(parent=parents(products), start=start)
+        variants = variants[variants["parent"] >= 0]
+        both = variants[~known.available[variants["code"]]].merge(
+            variants[good[variants["code"]]], on="parent", suffixes=("", "_other")
         )
         both["later"] = both["start_other"] > both["start"]
         both["distance"] = (both["price_other"] - both["price"]).abs()

@@ -271,7 +271,7 @@ class Context:
 
     @cached_property
     def tastes(self) -> sparse.csr_matrix:
-        """float32 csr[n_customers, n_categories]: share of her purchase days; sorted indices."""
+        """float32 csr[n_customers, n_categories]: share of the customer's purchase days; sorted indices."""
         code, names = self.category
         coded = np.flatnonzero(code >= 0)
         member = sparse.csr_matrix(

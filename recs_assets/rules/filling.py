@@ -355,7 +355,7 @@ class Filler:
         level: str,
         spare: int,
     ) -> None:
-        """Give every customer at `short` the first of her products (`local`: her position in `short`,
+        """Give every customer at `short` the first of their products (`local`: the position in `short`,
         ascending) that pass and that the limits allow."""
         part = slate.part(short)
         with self._open(customers[short], local, product.astype(np.int32)) as rows:

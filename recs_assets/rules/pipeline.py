@@ -9,7 +9,7 @@ For every block: eligible customers' candidates, with pinned products added; the
    products is exchanged for the likeliest of such a category, where the two differ least and the likelier is
    not much likelier (`discovery_floor`);
 4. variety: exchanges that make the list less alike than they make it worth less (`mmr_lambda`);
-5. fill, down the ladder: her segment's, her categories', everybody's most popular products.
+5. fill, down the ladder: the most popular products of the customer's segment, of their categories, of everybody.
 
 Limits (variants, titles, categories, brands, repeats) hold over all five. In the list, personal slots come
 first, then discovery, both from the largest score down, then fill, the most popular first; pinned products

@@ -51,7 +51,7 @@ class Pools:
 
     def of_own_categories(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Position in `customers` and product, ascending by position, best first: popular products of
-        the categories she buys most, by her share of the category times the product's share of
+        the categories that the customer buys most, by their share of the category times the product's share of
         its sales (as `CategoryPopularity`)."""
         context = self._context
         code, names = context.category

@@ -84,7 +84,7 @@ def frequency_cap(context: Context, eligibility: Eligibility) -> np.ndarray | No
 
 
 def not_in_audience(context: Context, eligibility: Eligibility) -> np.ndarray | None:
-    """The query's FOR EACH ... WHERE leaves her out."""
+    """The query's FOR EACH ... WHERE leaves the customer out."""
     return None if context.audience is None else ~context.audience
 
 

@@ -19,7 +19,7 @@ def frame(rows):
 
 def config(**changes):
     content = {
-        "families": {
+        "groups": {
             "cf": {"als": 3, "knn": 1},
             "content": {"content": 1},
             "rules": {"rules": 1},
@@ -152,12 +152,12 @@ def loop(made, depth, setup, k):
                     for product, score in zip(mine["product"], mine["score"].astype(float), strict=True)
                 }
         weights = [one.weights for one in setup.levels if one.from_orders <= orders][-1]
-        if weights.get("cf") and not any(name in norm for name in setup.families["cf"]):
+        if weights.get("cf") and not any(name in norm for name in setup.groups["cf"]):
             weights = setup.without_cf
         parts = {}
-        for family, weight in weights.items():
-            for name, inner in setup.families[family].items():
-                share = weight / sum(weights.values()) * inner / sum(setup.families[family].values())
+        for group, weight in weights.items():
+            for name, inner in setup.groups[group].items():
+                share = weight / sum(weights.values()) * inner / sum(setup.groups[group].values())
                 for product, value in norm.get(name, {}).items():
                     if share > 0:
                         parts.setdefault(product, {})[name] = share * value
@@ -214,7 +214,7 @@ def test_refused_lists():
 
 def test_a_weight_of_zero_needs_no_list():
     setup = config(
-        families={
+        groups={
             "cf": {"als": 1, "knn": 0},
             "content": {"content": 1},
             "rules": {"rules": 1},
@@ -233,12 +233,12 @@ def test_a_weight_of_zero_needs_no_list():
         ({"without_cf": {"content": float("inf")}}, "finite number"),
         ({"without_cf": {"content": 0, "rules": 0}}, "without_cf: at least one weight"),
         ({"without_cf": {"cf": 1}}, "cannot give weight to cf"),
-        ({"without_cf": {"magic": 1}}, "unknown family"),
+        ({"without_cf": {"magic": 1}}, "unknown group"),
         ({"levels": []}, "at least 1 item"),
         ({"levels": [{"from_orders": 1, "weights": {"cf": 1}}]}, "start at from_orders 0"),
         ({"levels": [{"from_orders": 0, "weights": {"cf": 0}}]}, "from_orders 0: at least one"),
-        ({"families": {"cf": {"als": 1}, "content": {"als": 1}, "rules": {"r": 1}}}, "one family only"),
-        ({"families": {"cf": {"als": 0}, "content": {"c": 1}, "rules": {"r": 1}}}, "families.cf: at least"),
+        ({"groups": {"cf": {"als": 1}, "content": {"als": 1}, "rules": {"r": 1}}}, "one group only"),
+        ({"groups": {"cf": {"als": 0}, "content": {"c": 1}, "rules": {"r": 1}}}, "groups.cf: at least"),
     ],
 )
 def test_refused_weights(tmp_path, changes, message):
