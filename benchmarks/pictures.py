@@ -170,7 +170,7 @@ def picture_dagster(home: Path, folder: Path) -> None:
             left, top, right, bottom = browser.evaluate(_GROUPS)
             browser.save("graph.png", left - 20, top - 30, right + 20, bottom + 30)
             browser.open(
-                f"{address}/runs/{newest_run(address)}", "document.body.innerText.includes('Succeeded')"
+                f"{address}/runs/{newest_run(address)}", r"/Succeeded \([1-9]/.test(document.body.innerText)"
             )
             browser.evaluate(_CLICK.replace("at(-1)", "at(0)") % "expand_arrows")
             time.sleep(3)
