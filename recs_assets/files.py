@@ -16,7 +16,7 @@ SEAL = "description_sha256"
 
 
 @contextmanager
-def replaced(folder: Path) -> Iterator[Path]:
+def replace_folder(folder: Path) -> Iterator[Path]:
     """An empty folder to fill, which takes the place of `folder` at the end.
 
     A killed process leaves the old folder, the new one or none, never half of one; an error leaves the old one.

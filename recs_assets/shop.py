@@ -177,7 +177,7 @@ class Shop:
         """Every date at which features and recommenders are computed: predict, test, train; latest first."""
         tests = self.test_anchors(week)
         return sorted(
-            {week, *tests, *(one for test in tests for one in self.train_anchors(test))}, reverse=True
+            {week, *tests, *(anchor for test in tests for anchor in self.train_anchors(test))}, reverse=True
         )
 
     def warehouse(self) -> Warehouse:

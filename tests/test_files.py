@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from recs_assets.files import point, replaced, seal, unseal, write_whole
+from recs_assets.files import point, replace_folder, seal, unseal, write_whole
 
 
 def test_a_folder_is_replaced_in_whole(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "model"
     for text in ("old", "new"):
-        with replaced(folder) as aside:
+        with replace_folder(folder) as aside:
             assert list(aside.iterdir()) == []
             (aside / f"{text}.txt").write_text(text)
             assert [path.name for path in folder.glob("*")] == (["old.txt"] if text == "new" else [])
@@ -22,11 +22,11 @@ def test_a_folder_is_replaced_in_whole(tmp_path: Path) -> None:
 
 
 def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None:
-    with replaced(tmp_path / "model") as aside:
+    with replace_folder(tmp_path / "model") as aside:
         (aside / "a.txt").write_text("old")
 
     def fill() -> None:
-        with replaced(tmp_path / "model") as aside:
+        with replace_folder(tmp_path / "model") as aside:
             (aside / "b.txt").write_text("new")
             raise OSError("the disk is full")
 
@@ -41,7 +41,7 @@ def test_an_error_leaves_the_old_folder_and_nothing_else(tmp_path: Path) -> None
 def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
     (tmp_path / ".model.next").mkdir()
     (tmp_path / ".model.next" / "half").touch()
-    with replaced(tmp_path / "model") as aside:
+    with replace_folder(tmp_path / "model") as aside:
         assert list(aside.iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 

@@ -143,7 +143,7 @@ class Email:
         known = self.week.known(anchor)
         ends = pd.to_datetime(self.products["sale_end"].reindex(known.products["product_id"]))
         over = (ends <= midnight(anchor) + self.delay).to_numpy()
-        return self.task.admitted(anchor) & ~over
+        return self.task.admit_products(anchor) & ~over
 
     def build_context(self, anchor: date) -> Context:
         task = self.task

@@ -13,7 +13,7 @@ import pandas as pd
 from recs_assets.delivery import (
     HOLDOUT,
 )
-from recs_assets.files import replaced
+from recs_assets.files import replace_folder
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.selection import TOO_FEW
 from recs_assets.schema import ArtefactError
@@ -46,7 +46,7 @@ class Made:
 
     def write(self, folder: Path) -> None:
         """One Parquet file per table and `campaign.json`, under `folder`, replaced in whole."""
-        with replaced(folder) as aside:
+        with replace_folder(folder) as aside:
             for name, rows in self.tables.items():
                 rows.to_parquet(aside / f"{name}.parquet", index=False)
             facts = json.dumps(self.facts, indent=1, sort_keys=True)

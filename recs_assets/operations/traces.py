@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from recs_assets.delivery import hash_addresses
 from recs_assets.operations.search import count_rows, load_personal
 from recs_assets.schema import WarehouseError
-from recs_assets.store.text import quoted
+from recs_assets.store.text import quote
 from recs_assets.store.warehouse import Warehouse
 
 # A shorter id occurs by chance: some 3 bytes long ones are in any file of 16 MB.
@@ -224,11 +224,11 @@ def rejected_rows(customer_id: str, orders: Iterable[str], words: str | None) ->
         orders: ids of the customer's orders, by which their lines and returns are found.
         words: RE2 expression of what else is theirs, anywhere in a row; None: nothing else.
     """
-    ids = ", ".join(f"'{quoted(order)}'" for order in sorted(orders)) or "null"
+    ids = ", ".join(f"'{quote(order)}'" for order in sorted(orders)) or "null"
     conditions = [
-        f"trim(json_extract_string(row_json, '$.customer_id')) = '{quoted(customer_id)}'",
+        f"trim(json_extract_string(row_json, '$.customer_id')) = '{quote(customer_id)}'",
         f"json_extract_string(row_json, '$.order_id') in ({ids})",
     ]
     if words is not None:
-        conditions.append(f"regexp_matches(row_json || ' ' || row_key, '{quoted(words)}')")
+        conditions.append(f"regexp_matches(row_json || ' ' || row_key, '{quote(words)}')")
     return " or ".join(f"coalesce({condition}, false)" for condition in conditions)

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from recs_assets.arrays import find_runs, hash_strings, mix_bits
 from recs_assets.config import read_yaml
-from recs_assets.files import replaced, seal, unseal
+from recs_assets.files import replace_folder, seal, unseal
 from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.shapley import Shapley
 from recs_assets.schema import ArtefactError, NotFittedError
@@ -378,7 +378,7 @@ class Ranker:
     def save(self, folder: Path, **facts: object) -> str:
         """Write LightGBM's text and a description to `folder`; returns the sha256 of the text.
 
-        Replaced in whole (`files.replaced`).
+        Replaced in whole (`files.replace_folder`).
 
         Args:
             folder: replaced if it exists.
@@ -396,7 +396,7 @@ class Ranker:
             "facts": facts,
             "sha256": digest,
         }
-        with replaced(folder) as aside:
+        with replace_folder(folder) as aside:
             (aside / "model.txt").write_bytes(text)
             (aside / "ranker.json").write_text(seal(description))
         return digest

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy import sparse
 
-from recs_assets.files import replaced, seal, sha256, unseal
+from recs_assets.files import replace_folder, seal, sha256, unseal
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
@@ -26,7 +26,7 @@ FORMAT = 1
 def save_model(recommender: Recommender, folder: Path) -> str:
     """Write every fitted array (attributes ending in `_`) to `folder`; returns the sha256.
 
-    Replaced in whole (`files.replaced`).
+    Replaced in whole (`files.replace_folder`).
     """
     arrays: dict[str, np.ndarray] = {}
     shapes: dict[str, list[int]] = {}
@@ -52,7 +52,7 @@ def save_model(recommender: Recommender, folder: Path) -> str:
                 f"{recommender.name}.{name} holds Python objects, which cannot be stored safely."
             )
     known = recommender.known_
-    with replaced(folder) as aside:
+    with replace_folder(folder) as aside:
         np.savez(aside / "arrays.npz", allow_pickle=False, **arrays)
         digest = sha256(aside / "arrays.npz")
         description = {

@@ -34,7 +34,7 @@ from recs_assets.store.tables import (
     list_tables,
     write_log,
 )
-from recs_assets.store.text import quoted
+from recs_assets.store.text import quote
 
 # Clients from 0.10 on can open the snapshot; newer storage features would lock them out.
 STORAGE_VERSION = "v1.0.0"
@@ -176,14 +176,14 @@ class Snapshots:
             )
         previous = self.link.resolve() if self.link.exists() else None
         unfinished = self._aside(f"analytics-{week.isoformat()}-{run_id[:8]}")
-        with self._writing(f"The snapshot of {week}") as connection:
+        with self._write_aside(f"The snapshot of {week}") as connection:
             connection.execute(
-                f"attach '{quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
+                f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
             )
-            connection.execute(f"attach '{quoted(build)}' as build (read_only)")
+            connection.execute(f"attach '{quote(build)}' as build (read_only)")
             content, old_tables, older = None, set(), []
             if previous is not None:
-                connection.execute(f"attach '{quoted(previous)}' as previous (read_only)")
+                connection.execute(f"attach '{quote(previous)}' as previous (read_only)")
                 old_tables = set(list_tables(connection, "previous"))
                 content = connection.execute(_CONTENT.format(log="previous.recs.publish_log")).fetchone()
                 older = self._attach_older(connection, previous)
@@ -228,7 +228,7 @@ class Snapshots:
         older = []
         for number, path in enumerate(reversed(self._paths()) if went_back else ()):
             if path != previous:
-                connection.execute(f"attach '{quoted(path)}' as older_{number} (read_only)")
+                connection.execute(f"attach '{quote(path)}' as older_{number} (read_only)")
                 older.append(f"older_{number}")
         return older
 
@@ -254,7 +254,7 @@ class Snapshots:
                 if origin == "previous" or one < last:
                     found.setdefault(one, origin)
         kept = sorted(found, reverse=True)[:others]
-        for origin in dict.fromkeys(found[one] for one in sorted(kept)):
+        for origin in dict.fromkeys(found[week] for week in sorted(kept)):
             there = list_columns(connection, origin, table)
             selected = []
             for name in list_columns(connection, "snapshot", table):
@@ -269,7 +269,7 @@ class Snapshots:
                 insert into snapshot.recs."{table}" by name
                 select {", ".join(selected)} from {origin}.recs."{table}" where list_contains(?, as_of) {still}
                 """,
-                [[one for one in kept if found[one] == origin]],
+                [[week for week in kept if found[week] == origin]],
             )
 
     # -- going back -----------------------------------------------------------------------
@@ -293,27 +293,27 @@ class Snapshots:
             WarehouseError: no such version is kept, or the disk refuses.
         """
         current = self.current()
-        others = [one for one in self.versions() if one.path != current.path]
-        week = to or max((one.week for one in others if one.week < current.week), default=None)
-        fitting = [one for one in others if one.week == week]
-        if not fitting:
+        others = [kept for kept in self.versions() if kept.path != current.path]
+        week = to or max((kept.week for kept in others if kept.week < current.week), default=None)
+        same_week = [kept for kept in others if kept.week == week]
+        if not same_week:
             raise WarehouseError(
                 f"There is nothing to go back to: week {current.week} is published ({current.path.name}) and "
                 f"{self.folder} keeps no other version of {f'week {to}' if to else 'an earlier week'}; run the "
                 "week you want again with --as-of."
             )
-        origin = fitting[-1]
+        origin = same_week[-1]
         unfinished = self._aside(f"analytics-{origin.week.isoformat()}-{origin.run_id[:8]}")
         target = self._free(unfinished.stem)
-        with self._writing(f"The copy of {origin.path.name}") as connection:
+        with self._write_aside(f"The copy of {origin.path.name}") as connection:
             try:
                 shutil.copyfile(origin.path, unfinished)
             except OSError as error:
                 raise duckdb.IOException(str(error)) from error
             connection.execute(
-                f"attach '{quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
+                f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
             )
-            connection.execute(f"attach '{quoted(current.path)}' as previous (read_only)")
+            connection.execute(f"attach '{quote(current.path)}' as previous (read_only)")
             rows, hashes = map(
                 json.loads,
                 connection.execute(
@@ -351,32 +351,32 @@ class Snapshots:
         """
         renamed = {}
         current = self.link.resolve() if self.link.exists() else None
-        for one in self.versions():
-            if one.path not in paths:
+        for kept in self.versions():
+            if kept.path not in paths:
                 continue
-            unfinished = self._aside(f"analytics-{one.week.isoformat()}-{one.run_id[:8]}")
+            unfinished = self._aside(f"analytics-{kept.week.isoformat()}-{kept.run_id[:8]}")
             target = self._free(unfinished.stem)
-            with self._writing(f"{one.path.name} without the customer") as connection:
+            with self._write_aside(f"{kept.path.name} without the customer") as connection:
                 connection.execute(
-                    f"attach '{quoted(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
+                    f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
                 )
-                connection.execute(f"attach '{quoted(one.path)}' as previous (read_only)")
+                connection.execute(f"attach '{quote(kept.path)}' as previous (read_only)")
                 connection.execute("create schema snapshot.recs")
                 tables = [name for name in list_tables(connection, "previous") if name != LOG]
                 for table in tables:
-                    where = f"customer_id is distinct from '{quoted(customer_id)}'"
+                    where = f"customer_id is distinct from '{quote(customer_id)}'"
                     others = f"not ({rejected})" if table == "quarantine" else None
                     copy_table(connection, "previous", table, where, others)
                 rows, hashes = describe_tables(connection, "snapshot", tables)
-                entry = LogEntry(now, "forget", one.week, one.run_id, version, one.path.name)
+                entry = LogEntry(now, "forget", kept.week, kept.run_id, version, kept.path.name)
                 write_log(connection, entry, target.name, rows, hashes, "previous")
             self._finish(unfinished, target, rows)
-            written = one.path.stat()
+            written = kept.path.stat()
             os.utime(target, ns=(written.st_atime_ns, written.st_mtime_ns))
-            if one.path == current:
+            if kept.path == current:
                 self._switch(target)
-            one.path.unlink()
-            renamed[one.path.name] = target.name
+            kept.path.unlink()
+            renamed[kept.path.name] = target.name
         return renamed
 
     # -- files ----------------------------------------------------------------------------
@@ -397,7 +397,7 @@ class Snapshots:
         return self.folder / (f"{stem}-{max(taken) + 1}.duckdb" if taken else f"{stem}.duckdb")
 
     @contextmanager
-    def _writing(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _write_aside(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
         """A connection whose database `snapshot` is checkpointed and detached at the end."""
         connection = self._connect(":memory:", False)
         try:

@@ -9,7 +9,7 @@ from datetime import date, datetime
 
 import duckdb
 
-from recs_assets.store.text import quoted
+from recs_assets.store.text import quote
 
 LOG = "publish_log"
 LOG_COLUMNS = {
@@ -106,7 +106,7 @@ def write_log(
         "published, when and by which run.'"
     )
     for name, (_, text) in LOG_COLUMNS.items():
-        connection.execute(f"comment on column snapshot.recs.{LOG}.{name} is '{quoted(text)}'")
+        connection.execute(f"comment on column snapshot.recs.{LOG}.{name} is '{quote(text)}'")
 
 
 def copy_table(
@@ -148,7 +148,7 @@ def copy_table(
                 if column is None
                 else f'column snapshot.recs."{table}"."{column}"'
             )
-            connection.execute(f"comment on {place} is '{quoted(text)}'")
+            connection.execute(f"comment on {place} is '{quote(text)}'")
 
 
 def describe_tables(

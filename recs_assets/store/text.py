@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def quoted(text: object) -> str:
+def quote(text: object) -> str:
     """Text for use between single quotes in SQL."""
     return str(text).replace("'", "''")

@@ -20,7 +20,7 @@ from recs_assets.schema import WarehouseError
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect
 from recs_assets.store.snapshots import Published, Snapshots
-from recs_assets.store.text import quoted
+from recs_assets.store.text import quote
 
 
 class Warehouse:
@@ -84,7 +84,7 @@ class Warehouse:
     def attach_snapshot(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the published snapshot the database `published` of a connection, where there is one."""
         if self.snapshot_path.exists():
-            connection.execute(f"attach '{quoted(self.snapshot_path.resolve())}' as published (read_only)")
+            connection.execute(f"attach '{quote(self.snapshot_path.resolve())}' as published (read_only)")
 
     @contextmanager
     def scratch(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -110,27 +110,27 @@ class Activity:
         code, age, amount = self.code[there], (now - self.day[there]).astype(np.float64), self.amount[there]
         lines = self.lines[there]
 
-        def summed(keep: np.ndarray, values: np.ndarray) -> np.ndarray:
+        def sum_by_code(keep: np.ndarray, values: np.ndarray) -> np.ndarray:
             return np.bincount(code[keep], weights=values[keep], minlength=self.size)
 
         ones, every = np.ones(len(code)), np.ones(len(code), dtype=bool)
         last, first = np.full(self.size, np.nan), np.full(self.size, np.nan)
         np.fmin.at(last, code, age)
         np.fmax.at(first, code, age)
-        days, total = summed(every, ones), summed(every, amount)
+        days, total = sum_by_code(every, ones), sum_by_code(every, amount)
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = np.where(days > 1, (first - last) / (days - 1), np.nan)
             due, each = last / np.maximum(gap, 0.5), np.where(days > 0, total / days, np.nan)
         columns = [
             last,
             first,
-            *(summed(age <= window, ones) for window in WINDOWS),
-            *(summed(age <= window, amount) for window in WINDOWS),
-            *(summed(every, 0.5 ** (age / half)) for half in HALF_LIVES),
-            *(summed(every, amount * 0.5 ** (age / half)) for half in HALF_LIVES),
-            *(summed((age > lag) & (age <= lag + 28), ones) for lag in LAGS),
-            *(summed((age > lag) & (age <= lag + 28), amount) for lag in LAGS),
-            summed(age <= 91, lines),
+            *(sum_by_code(age <= window, ones) for window in WINDOWS),
+            *(sum_by_code(age <= window, amount) for window in WINDOWS),
+            *(sum_by_code(every, 0.5 ** (age / half)) for half in HALF_LIVES),
+            *(sum_by_code(every, amount * 0.5 ** (age / half)) for half in HALF_LIVES),
+            *(sum_by_code((age > lag) & (age <= lag + 28), ones) for lag in LAGS),
+            *(sum_by_code((age > lag) & (age <= lag + 28), amount) for lag in LAGS),
+            sum_by_code(age <= 91, lines),
             gap,
             due,
             each,

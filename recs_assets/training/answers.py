@@ -192,7 +192,7 @@ def answer_task(
         task=task,
         learned=outcome.learned,
         chosen=outcome.chosen,
-        notes=tuple(one for one in (note, *notes, outcome.why) if one),
+        notes=tuple(sentence for sentence in (note, *notes, outcome.why) if sentence),
         **{"tested": None, "truth": None, "compared": {}, **more},
     )
 

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets import __version__
-from recs_assets.files import replaced, seal, sha256, unseal
+from recs_assets.files import replace_folder, seal, sha256, unseal
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.schema import ArtefactError
@@ -114,7 +114,7 @@ def write(folder: Path, outcome: Outcome, weekly: Ranker | None = None) -> None:
             "calibrated_on": learned.calibrated_on,
             "used": list(learned.used),
         }
-    with replaced(folder) as aside:
+    with replace_folder(folder) as aside:
         if isinstance(model, Linear | Mean):
             linear = model.linear if isinstance(model, Mean) else model
             description["linear"] = {
@@ -135,7 +135,7 @@ def write(folder: Path, outcome: Outcome, weekly: Ranker | None = None) -> None:
             model.save(aside / OWN_RANKER)
             description["ranker"] = OWN_RANKER
         (aside / DESCRIPTION).write_text(seal(description), "utf-8")
-    written = [(one.stat().st_mtime, one) for one in folder.parent.iterdir() if one != folder]
+    written = [(path.stat().st_mtime, path) for path in folder.parent.iterdir() if path != folder]
     for _, old in sorted(written, reverse=True)[MOST_KEPT - 1 :]:
         shutil.rmtree(old, ignore_errors=True)
 
@@ -209,7 +209,7 @@ def _model(
 def _written(table: pd.DataFrame) -> list[list[Any]]:
     """Name, type and values of each column, as JSON; NaN is null there."""
     return [
-        [name, str(values.dtype), [None if one != one else one for one in values.tolist()]]
+        [name, str(values.dtype), [None if value != value else value for value in values.tolist()]]
         for name, values in table.items()
     ]
 

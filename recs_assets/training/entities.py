@@ -30,7 +30,7 @@ class Entities(Dated):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        aggregates = [one for one in operands(self.query.target) if isinstance(one, Aggregate)]
+        aggregates = [node for node in operands(self.query.target) if isinstance(node, Aggregate)]
         many = len(dict.fromkeys(aggregates))
         return (
             *(
@@ -56,7 +56,7 @@ class Entities(Dated):
         label = np.full(len(entity), np.nan)
         if anchor != self.as_of:
             rows = self.week.build.query(*labels_sql(self.wide_query, anchor))
-            label = self._placed(anchor, rows.iloc[:, 0], rows["label"])[entity]
+            label = self._place_values(anchor, rows.iloc[:, 0], rows["label"])[entity]
         return Sheet(
             entity.astype(np.int32),
             np.zeros(len(entity), dtype=np.int32),
@@ -64,7 +64,7 @@ class Entities(Dated):
             lambda rows: iter((X[rows],)),
         )
 
-    def _placed(self, anchor: date, ids: pd.Series, values: pd.Series) -> np.ndarray:
+    def _place_values(self, anchor: date, ids: pd.Series, values: pd.Series) -> np.ndarray:
         """float64[n]: values by code; NaN where there is none."""
         found = np.full(len(self.ids(anchor)), np.nan)
         place = self.codes(anchor, ids)
@@ -76,7 +76,9 @@ class Entities(Dated):
         with self._making:
             if anchor not in self._spans_at:
                 rows = self.week.build.query(*spans_sql(self.wide_query, anchor, self._spans))
-                columns = [self._placed(anchor, rows.iloc[:, 0], rows[name]) for name in rows.columns[1:]]
+                columns = [
+                    self._place_values(anchor, rows.iloc[:, 0], rows[name]) for name in rows.columns[1:]
+                ]
                 self._spans_at = {anchor: np.column_stack(columns)}
             return self._spans_at[anchor]
 
@@ -88,7 +90,9 @@ class Entities(Dated):
             before = anchor - timedelta(days=self._spans[0])
             rows = self.week.build.query(*labels_sql(replace(self.wide_query, where=None), before))
             return {
-                PREVIOUS: np.nan_to_num(self._placed(anchor, rows.iloc[:, 0], rows["label"])[sheet.customer])
+                PREVIOUS: np.nan_to_num(
+                    self._place_values(anchor, rows.iloc[:, 0], rows["label"])[sheet.customer]
+                )
             }
         share = self._spans[0] / QUARTER if target.function in ("SUM", "COUNT") else 1.0
         quarter = spans[:, self._spans.index(QUARTER)]

@@ -62,17 +62,17 @@ class History:
         self.keys = key[starts]
         age = (now - day).astype(np.float64)
 
-        def summed(values: np.ndarray) -> np.ndarray:
+        def sum_by_pair(values: np.ndarray) -> np.ndarray:
             return sum_runs(values, starts)
 
-        self.days = summed(np.ones(len(age)))
-        self.recent = [summed((age <= days).astype(np.float64)) for days in (28, 91)]
-        self.decayed = [summed(0.5 ** (age / half)) for half in HALF_LIVES]
+        self.days = sum_by_pair(np.ones(len(age)))
+        self.recent = [sum_by_pair((age <= days).astype(np.float64)) for days in (28, 91)]
+        self.decayed = [sum_by_pair(0.5 ** (age / half)) for half in HALF_LIVES]
         self.since_first, self.since_last = age[starts], age[starts + length - 1]
         owner, of = self.keys // count, self.keys % count
         self.total = np.bincount(owner, weights=self.decayed[2], minlength=customers)
         self.width = np.bincount(owner, minlength=customers)
-        now_ = summed(0.5 ** (age / POPULARITY_HALF_LIFE))
+        now_ = sum_by_pair(0.5 ** (age / POPULARITY_HALF_LIFE))
         self.popularity = np.bincount(of, weights=now_, minlength=count)
         buyers = max(1, int((self.width > 0).sum()))
         self.buyer_share = np.bincount(of, minlength=count) / buyers
@@ -105,7 +105,7 @@ class History:
         some, place = np.unique(customer, return_inverse=True)
         return (self._taste[some] @ self._alike)[place, value]
 
-    def taken(
+    def take(
         self, customer: np.ndarray, value: np.ndarray, values: np.ndarray, otherwise: float
     ) -> np.ndarray:
         """float64[n]: a value per own pair (`keys`) at these pairs; `otherwise` where nothing was bought."""
@@ -117,17 +117,17 @@ class History:
     def features(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:
         """float32[n, len(PAIR_FEATURES)]; 0 days and NaN recency where they never bought from the value."""
 
-        def taken(values: np.ndarray, otherwise: float) -> np.ndarray:
-            return self.taken(customer, value, values, otherwise)
+        def take(values: np.ndarray, otherwise: float) -> np.ndarray:
+            return self.take(customer, value, values, otherwise)
 
-        days, decayed = taken(self.days, 0), [taken(one, 0) for one in self.decayed]
-        last, first = taken(self.since_last, np.nan), taken(self.since_first, np.nan)
+        days, decayed = take(self.days, 0), [take(values, 0) for values in self.decayed]
+        last, first = take(self.since_last, np.nan), take(self.since_first, np.nan)
         with np.errstate(divide="ignore", invalid="ignore"):
             gap = np.where(days > 1, (first - last) / (days - 1), np.nan)
             share = np.where(self.total[customer] > 0, decayed[2] / self.total[customer], np.nan)
             due = last / gap
         columns = [
-            days, *(taken(one, 0) for one in self.recent), *decayed, share, last, first, gap, due,
+            days, *(take(values, 0) for values in self.recent), *decayed, share, last, first, gap, due,
             self.popularity[value], self.buyer_share[value], self.recent_share[value], self.width[customer],
             self.total[customer], self.alike(customer, value),
         ]  # fmt: skip

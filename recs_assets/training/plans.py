@@ -66,11 +66,11 @@ def plan_at(
     Raises:
         QueryError: no such anchors: the window is too long for the build.
     """
-    earlier = sorted((one for one in anchors if one < as_of), reverse=True)
+    earlier = sorted((anchor for anchor in anchors if anchor < as_of), reverse=True)
     for test in earlier:
         if horizon(query, test) > midnight(as_of):
             continue
-        train = [one for one in earlier if one < test and horizon(query, one) <= midnight(test)]
+        train = [anchor for anchor in earlier if anchor < test and horizon(query, anchor) <= midnight(test)]
         if len(train) >= 2:
             train = train[:train_anchors]
             return Plan(query, as_of, test, tuple(train), again=(test, *train))
@@ -106,8 +106,8 @@ def plan_weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
         as_of - timedelta(weeks=number)
         for number in range(1, max(1, (as_of - first - back) // timedelta(weeks=1)) + 1)
     ]
-    known = [one for one in dates if horizon(query, one) <= midnight(as_of)]
-    train = [one for one in known[1:] if horizon(query, one) <= midnight(known[0])]
+    known = [anchor for anchor in dates if horizon(query, anchor) <= midnight(as_of)]
+    train = [anchor for anchor in known[1:] if horizon(query, anchor) <= midnight(known[0])]
     if len(train) < 2:
         days = math.ceil(window_days(query, as_of))
         raise QueryError(
@@ -134,18 +134,20 @@ def _cut(query: Query, days: int) -> Query:
     """The query with no target window that ends after so many days."""
     per_day = {"days": 1, "hours": 24, "minutes": 1440}
 
-    def window(one: Window) -> Window:
-        if one.unit in per_day:
-            return replace(one, end=min(one.end, days * per_day[one.unit]))
-        return replace(one, end=days, unit="days") if one.start == 0 else one
+    def cut_window(window: Window) -> Window:
+        if window.unit in per_day:
+            return replace(window, end=min(window.end, days * per_day[window.unit]))
+        return replace(window, end=days, unit="days") if window.start == 0 else window
 
-    def node(one: Aggregate | Condition) -> Aggregate | Condition:
-        if isinstance(one, Aggregate):
-            return replace(one, window=window(one.window))
-        if isinstance(one, Comparison):
-            return replace(one, operand=node(one.operand))
-        if isinstance(one, Not):
-            return Not(node(one.item))
-        return type(one)(tuple(node(item) for item in one.items)) if isinstance(one, And | Or) else one
+    def cut_node(node: Aggregate | Condition) -> Aggregate | Condition:
+        if isinstance(node, Aggregate):
+            return replace(node, window=cut_window(node.window))
+        if isinstance(node, Comparison):
+            return replace(node, operand=cut_node(node.operand))
+        if isinstance(node, Not):
+            return Not(cut_node(node.item))
+        return (
+            type(node)(tuple(cut_node(item) for item in node.items)) if isinstance(node, And | Or) else node
+        )
 
-    return replace(query, target=node(query.target))
+    return replace(query, target=cut_node(query.target))

@@ -163,7 +163,7 @@ def find_limits(plan: Plan, task: Dated) -> tuple[tuple[float, float], list[str]
         table = node.column.parts[0]
         if seen(replace(node, column=Column((table, "*")), where=None))["rows"] > 0:
             continue
-        if any(node is one for one in ahead):
+        if any(node is other for other in ahead):
             raise QueryError(
                 f"{table} holds no rows before {plan.as_of}, so there is nothing to learn from; ask about another table.",
                 query.text,

@@ -44,7 +44,7 @@ class Products(Task):
     def item_ids(self, anchor: date) -> np.ndarray:
         return self.known(anchor).products["product_id"].to_numpy(dtype=object)
 
-    def admitted(self, anchor: date) -> np.ndarray:
+    def admit_products(self, anchor: date) -> np.ndarray:
         """bool[n_products]: pass the target's filter."""
         with self._making:
             if anchor not in self._admitted:
@@ -54,11 +54,11 @@ class Products(Task):
                 self._admitted[anchor] = mask
             return self._admitted[anchor]
 
-    def refitted(self, anchor: date) -> dict[str, Recommender]:
+    def refit_recommenders(self, anchor: date) -> dict[str, Recommender]:
         """The recommenders whose lists are made again, fitted where only admitted products are available."""
         with self._making:
             if anchor not in self._refitted:
-                known, admitted = self.known(anchor), self.admitted(anchor)
+                known, admitted = self.known(anchor), self.admit_products(anchor)
                 names = ("repurchase",) if self.view == "repeat" else () if admitted.all() else REFITTED
                 narrow = replace(known, products=known.products.assign(available=known.available & admitted))
                 self._refitted = {
@@ -78,7 +78,7 @@ class Products(Task):
             if self.view != "all":
                 keep &= found.own == (self.view == "repeat")
             return found.take(np.flatnonzero(keep))
-        admitted, refitted = self.admitted(anchor), self.refitted(anchor)
+        admitted, refitted = self.admit_products(anchor), self.refit_recommenders(anchor)
         lists = {}
         for name in SOURCES:
             views = ("all",) if self.view == "repeat" else ("all", "new")
@@ -92,8 +92,8 @@ class Products(Task):
                 if self.view == "repeat":
                     lists[name] = refitted[name].recommend(customers, OWN_LIMIT, "repeat")
                     continue
-                made = refitted[name].recommend_views(customers, self.week.settings.candidates, views)
-                lists |= {name if view == "all" else f"{name}:new": rows for view, rows in made.items()}
+                new_lists = refitted[name].recommend_views(customers, self.week.settings.candidates, views)
+                lists |= {name if view == "all" else f"{name}:new": rows for view, rows in new_lists.items()}
         own, new = RANKER.pool.own, RANKER.pool.new
         limits = {"all": (own, new), "new": (0, own + new), "repeat": (OWN_LIMIT, 0)}
         return merge(lists, known, *limits[self.view])

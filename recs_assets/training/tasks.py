@@ -100,7 +100,7 @@ class Task(ABC):
     def widen(self, anchors: Sequence[date]) -> str:
         """Learn from everybody where fewer than `LEAST_ELIGIBLE` are eligible at one of the anchors; a sentence if so."""
         if self.wide_query.where is None or all(
-            self.eligible(one).sum() >= LEAST_ELIGIBLE for one in anchors
+            self.eligible(anchor).sum() >= LEAST_ELIGIBLE for anchor in anchors
         ):
             return ""
         self.__dict__["wide_query"] = replace(self.wide_query, where=None)

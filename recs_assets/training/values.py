@@ -133,5 +133,5 @@ class Values(Dated):
 
     def formulas(self, sheet: Sheet, anchor: date) -> dict[str, np.ndarray]:
         history = self.history(anchor)
-        own = history.taken(sheet.customer, sheet.item, history.decayed[HALF_LIVES.index(90.0)], 0)
+        own = history.take(sheet.customer, sheet.item, history.decayed[HALF_LIVES.index(90.0)], 0)
         return {"own_frequency": own, "popularity": history.popularity[sheet.item]}

@@ -68,7 +68,7 @@ def _by_score(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return order, np.flatnonzero(mark_ends(score[order]))
 
 
-def explained(label: np.ndarray, prediction: np.ndarray) -> Measure:
+def measure_r2(label: np.ndarray, prediction: np.ndarray) -> Measure:
     """R2: 1 - squared error / variance."""
     error, square = (label - prediction) ** 2, label**2
 
@@ -140,7 +140,7 @@ class Verdict:
                         name,
                         f"{name} answers: the simplest model, and no other is proven better ({shown}).",
                     )
-                worse = ", ".join(f"{one} ({value[one]:.4f})" for one in beaten)
+                worse = ", ".join(f"{name} ({value[name]:.4f})" for name in beaten)
                 return (
                     name,
                     f"{name} answers: {shown}, proven better than {worse}; no other is proven better than it.",
@@ -269,7 +269,7 @@ def judge_values(
         across["pooled_auroc", name] = area(flat["label"], flat[name])
         across["pooled_average_precision", name] = precision(flat["label"], flat[name])
     both = [_verdict(within, len(table), seed), _verdict(across, len(flat["label"]), seed)]
-    verdict = Verdict(pd.concat([one.table for one in both], ignore_index=True), both[0].resampled)
+    verdict = Verdict(pd.concat([part.table for part in both], ignore_index=True), both[0].resampled)
     return verdict, table.sort_values("customers", ascending=False, ignore_index=True)
 
 
@@ -324,5 +324,5 @@ def judge_number(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) ->
     for name, score in scores.items():
         measures["mae", name] = mean_of(np.abs(label - score))
         if np.ptp(label) > 0:
-            measures["r2", name] = explained(label, score)
+            measures["r2", name] = measure_r2(label, score)
     return _verdict(measures, len(label), seed)

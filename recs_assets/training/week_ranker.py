@@ -38,18 +38,18 @@ def use_week_ranker(
         """Scores, labels, customers and strata of the ranker's list at an anchor."""
         rows, known = load_week_lists(task, "ranker", anchor), task.known(anchor)
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
-        bought = is_stored(happened[anchor], customer, product)
+        bought = is_stored(truth_at[anchor], customer, product)
         score = rows["score"].to_numpy(dtype=float)
         return score, bought.astype(np.int8), customer, strata_of(known, customer, product)
 
     anchors = (plan.train[0], plan.test)
-    happened = {one: task.truth(one, task.known(one).products["product_id"]) for one in anchors}
+    truth_at = {anchor: task.truth(anchor, task.known(anchor).products["product_id"]) for anchor in anchors}
     kept, tested = map(lesson, anchors)
     require_both(kept[1], query, plan.train[0])
     both = [np.concatenate(parts) for parts in zip(kept, tested, strict=True)]
     published = Learned(ranker, calibrate(*both)[0], ranker.used_)
     lists = {name: load_week_lists(task, name, plan.test) for name in SOURCES}
-    truth = truths(happened[plan.test], task.known(plan.test).history)[task.view]
+    truth = truths(truth_at[plan.test], task.known(plan.test).history)[task.view]
     customers = np.flatnonzero(task.eligible(plan.test))
     lists = {"query": load_week_lists(task, "ranker", plan.test), **lists}
     verdict = judge_products(lists, truth, customers, query.top, seed)

@@ -192,7 +192,7 @@ def test_what_is_no_longer_sold_when_the_email_goes_out_is_not_admitted():
             )
         ),
         task=SimpleNamespace(
-            admitted=lambda anchor: np.array(
+            admit_products=lambda anchor: np.array(
                 [name != "filtered out" for name in (ids if anchor == week else ids[:0:-1])]
             )
         ),
