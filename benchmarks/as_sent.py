@@ -24,8 +24,8 @@ from recs_assets.campaigns.lists import FREQUENCY, QUERY
 from recs_assets.campaigns.make import DEPTH
 from recs_assets.campaigns.sending import count_days_between_sends
 from recs_assets.defs.deployment import Deployment
-from recs_assets.evaluation.bootstrap import paired_difference
-from recs_assets.evaluation.metrics import per_customer
+from recs_assets.evaluation.bootstrap import compare_pairs
+from recs_assets.evaluation.metrics import measure_customers
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.price_tags import price_rules
 from recs_assets.rules.rehearsal import rehearse
@@ -77,12 +77,12 @@ def email_at(
     values, lines = {}, []
     for label, rows in lists.items():
         rows = rows[(rows["rank"] <= k).to_numpy() & np.isin(rows["customer"].to_numpy(), reached)]
-        values[label] = per_customer(rows[["customer", "product", "rank"]], truth, some, [k])["map", k]
+        values[label] = measure_customers(rows[["customer", "product", "rank"]], truth, some, [k])["map", k]
         hits = int(is_stored(truth, rows["customer"].to_numpy(), rows["product"].to_numpy()).sum())
         lines.append((anchor, label, hits, values[label].mean()))
     table = pd.DataFrame(lines, columns=["anchor", "list", "hits", "map@12"])
     for label in ("as sent", "as sent, turned"):
-        against = paired_difference(values[label], values["personal frequency"], shop.settings.seed)
+        against = compare_pairs(values[label], values["personal frequency"], shop.settings.seed)
         table.loc[table["list"] == label, ["less_frequency", "low", "high"]] = against
     table["against_raw"] = table["hits"] / int(table.loc[table["list"] == "raw ranker", "hits"].iloc[0]) - 1
     ids = known.customers["customer_id"].to_numpy(dtype=object)[some]
@@ -99,7 +99,7 @@ def pooled(weeks: list[dict], label: str, other: str, seed: int = 0) -> tuple[fl
     """The mean difference of two lists over all weeks, every customer's mean counted once, with its interval."""
     frames = [pd.DataFrame({"id": week[label][0], "gain": week[label][1] - week[other][1]}) for week in weeks]
     mean = pd.concat(frames).groupby("id")["gain"].mean().to_numpy()
-    return paired_difference(mean, np.zeros(len(mean)), seed)
+    return compare_pairs(mean, np.zeros(len(mean)), seed)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -19,7 +19,7 @@ import pandas as pd
 from recs_assets.defs.buy_it_again import LENGTH, in_order
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation import bootstrap
-from recs_assets.evaluation.promotion import customer_values
+from recs_assets.evaluation.promotion import measure_models
 from recs_assets.known.interactions import Known
 from recs_assets.repeats.cadence import Cadence, fit_cadence, list_due_again
 from recs_assets.settings import Settings
@@ -66,14 +66,14 @@ def main() -> None:
         lists["ranker, its own list"] = ranked = week.lists("ranker", anchor, "repeat")
     found = fit_cadence(known, deployment.horizon_days)
     lists |= dict(variants(known, found, ranked, settings.buy_again_repeat_share))
-    values = customer_values(lists, known, truth, np.arange(known.n_customers), view="repeat")
+    values = measure_models(lists, known, truth, np.arange(known.n_customers), view="repeat")
     lines = [
         f"{anchor}, {deployment.horizon_days} days, {len(values[BASELINE]):,} customers",
         "| list | MAP@12 | difference | interval |",
         "|---|---:|---:|---|",
     ]
     for name, one in values.items():
-        difference, low, high = bootstrap.paired_difference(one, values[BASELINE], settings.seed)
+        difference, low, high = bootstrap.compare_pairs(one, values[BASELINE], settings.seed)
         lines.append(f"| {name} | {one.mean():.4f} | {difference:+.4f} | {low:+.4f} to {high:+.4f} |")
     sys.stdout.write("\n".join(lines) + "\n")
 

@@ -307,7 +307,7 @@ def regrown_lists(
         for name, fits in models.items():
             scores[name].append(np.mean([model.score(X) for model in fits], axis=0))
     return {
-        name: tested.candidates.ranked(np.concatenate(parts), max(KS))[["customer", "product", "rank"]]
+        name: tested.candidates.rank(np.concatenate(parts), max(KS))[["customer", "product", "rank"]]
         for name, parts in scores.items()
     }
 
@@ -324,7 +324,7 @@ def score(
     Returns:
         One row per customer in the order asked, columns `COLUMNS`.
     """
-    found = metrics.per_customer(lists, truth, customers, ks)
+    found = metrics.measure_customers(lists, truth, customers, ks)
     size = np.diff(truth[customers].indptr)
     ideal = np.r_[0.0, np.cumsum(1 / np.log2(np.arange(2, max(size.max(initial=1), max(ks)) + 2)))]
     columns = {}
@@ -482,7 +482,7 @@ def summary(results: Mapping[str, pd.DataFrame], seed: int = 0) -> pd.DataFrame:
     ).T
     for metric in ("recall@10", "ndcg@10"):
         total = pd.DataFrame({name: rows.groupby("user")[metric].sum() for name, rows in results.items()})
-        means = pd.DataFrame(bootstrap.resampled_means(total.to_numpy(), seed), columns=total.columns)
+        means = pd.DataFrame(bootstrap.resample_means(total.to_numpy(), seed), columns=total.columns)
         ratio = means.div(means[BASELINE], axis=0)
         table[f"ratio {metric}"] = table[metric] / table.loc[BASELINE, metric]
         table[f"ratio {metric} low"], table[f"ratio {metric} high"] = (

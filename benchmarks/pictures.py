@@ -24,7 +24,7 @@ import duckdb
 import pandas as pd
 from websockets.sync.client import connect
 
-from recs_assets.evaluation.evaluate import plot
+from recs_assets.evaluation.evaluate import plot_metrics
 from recs_assets.exports.email_preview import preview_html
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs/images"
@@ -198,7 +198,7 @@ def picture_evaluation(home: Path) -> None:
     query = "select * from recs.model_metrics where as_of = (select max(as_of) from recs.model_metrics)"
     with duckdb.connect(str(home / "published/recs.duckdb"), read_only=True) as connection:
         table = connection.execute(query).df()
-    (IMAGES / "evaluation.png").write_bytes(plot(table))
+    (IMAGES / "evaluation.png").write_bytes(plot_metrics(table))
 
 
 if __name__ == "__main__":

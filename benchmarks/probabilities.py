@@ -19,7 +19,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 
-from recs_assets.evaluation.bootstrap import resampled_means
+from recs_assets.evaluation.bootstrap import resample_means
 from recs_assets.ranking.calibration import expected_calibration_error
 
 ROWS = {
@@ -101,7 +101,7 @@ def classes(rows: pd.DataFrame, at_least: int) -> pd.DataFrame:
 def ratio_of_sums(rows: pd.DataFrame, seed: int = 0) -> tuple[float, float, float]:
     """What came true per purchase promised, with its 95 % interval over customers drawn anew."""
     sums = rows.groupby("customer_id")[["p", "bought"]].sum().to_numpy(float)
-    promised, true = resampled_means(sums, seed).T
+    promised, true = resample_means(sums, seed).T
     low, high = np.quantile(true / promised, [0.025, 0.975])
     return sums[:, 1].sum() / sums[:, 0].sum(), low, high
 

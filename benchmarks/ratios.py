@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     from recs_assets.defs.deployment import Deployment
     from recs_assets.defs.evaluation import fold_at
     from recs_assets.evaluation import bootstrap
-    from recs_assets.evaluation.backtest import pooled
+    from recs_assets.evaluation.backtest import pool_folds
     from recs_assets.evaluation.evaluate import BOOTSTRAPPED
     from recs_assets.recommenders.base import VIEWS
     from recs_assets.settings import Settings
@@ -53,8 +53,8 @@ def main(arguments: list[str] | None = None) -> int:
     for some in [folds[:1], folds] if len(folds) > 1 else [folds]:
         label = str(some[0].known.as_of) if len(some) == 1 else f"{len(some)}, from {some[-1].known.as_of}"
         for view in VIEWS:
-            values = pooled(some, view, names)[:, :, map_at_12]
-            drawn = bootstrap.resampled_means(values, deployment.settings.seed)
+            values = pool_folds(some, view, names)[:, :, map_at_12]
+            drawn = bootstrap.resample_means(values, deployment.settings.seed)
             for place, name in enumerate(BASELINES, 1):
                 low, high = np.quantile(drawn[:, 0] / drawn[:, place], [0.025, 0.975])
                 mean = values.mean(axis=0)

@@ -164,7 +164,7 @@ def run(
         parts: dict[tuple[str, int], list[np.ndarray]] = {("recall", K): [], ("ndcg", K): []}
         for start in range(0, len(users), BLOCK):
             some = users[start : start + BLOCK]
-            found = metrics.per_customer(model.recommend(some, K, "new"), truth, some, (K,))
+            found = metrics.measure_customers(model.recommend(some, K, "new"), truth, some, (K,))
             for key, values in parts.items():
                 values.append(found[key])
         rows[name] = {

@@ -12,7 +12,7 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from recs_assets.config import read_yaml
-from recs_assets.evaluation.gates import Gates
+from recs_assets.evaluation.thresholds import Gates
 from recs_assets.files import write_whole
 from recs_assets.ranking.ranker import load_config
 from recs_assets.reasons.sentences import Sentences

@@ -162,8 +162,8 @@ class Email:
         if self.chosen == FUSED:
             parts = []
             for pool in self._pools(anchor):
-                rows = pool.ranked(pool.rrf, self.depth)
-                parts.append(rows.assign(source=pool.best_source()[rows["row"].to_numpy()]))
+                rows = pool.rank(pool.rrf, self.depth)
+                parts.append(rows.assign(source=pool.find_best_source()[rows["row"].to_numpy()]))
             return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
         predicted = self.predicted.rows if anchor == self.as_of else self.predicted.tested
         predicted = predicted.rename(columns={"probability": "p_purchase"})
@@ -193,7 +193,7 @@ class Email:
         for pool in self._pools(anchor):
             rank = pool.sources[f"{name}:new" if self.campaign.view == "new" else name][0]
             listed = np.isfinite(rank)
-            parts.append(pool.ranked(np.where(listed, LONGEST - rank, 0), self.depth, listed))
+            parts.append(pool.rank(np.where(listed, LONGEST - rank, 0), self.depth, listed))
         return pd.concat(parts, ignore_index=True)[["customer", "product", "rank", "score"]]
 
     def _pools(self, anchor: date) -> Iterator[Candidates]:

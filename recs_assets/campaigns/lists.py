@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from recs_assets.evaluation.promotion import ORDER, decide, decision_sentence
+from recs_assets.evaluation.promotion import ORDER, decide, explain_decision
 
 # Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
 FUSED = "fused_lists"
@@ -32,6 +32,6 @@ def choose_model(compared: Mapping[str, np.ndarray], seed: int) -> tuple[str, st
     order = [name for name in ORDER if name in models]
     order += [name for name in models if name not in (*order, QUERY)]
     decision = decide({name: compared[name] for name in models}, (*order, QUERY), seed=seed)
-    return decision.chosen, decision_sentence(
+    return decision.chosen, explain_decision(
         decision.comparisons, decision.chosen, "The campaign's lists are"
     )

@@ -10,8 +10,8 @@ import pandas as pd
 from recs_assets.arrays import is_stored
 from recs_assets.campaigns.lists import AS_SENT, FREQUENCY, QUERY
 from recs_assets.campaigns.sending import count_days_between_sends
-from recs_assets.evaluation.bootstrap import paired_difference
-from recs_assets.evaluation.metrics import per_customer
+from recs_assets.evaluation.bootstrap import compare_pairs
+from recs_assets.evaluation.metrics import measure_customers
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
@@ -69,13 +69,13 @@ def _measure_as_sent(email: Email, choice: Selection) -> tuple[pd.DataFrame, dic
     lists = {QUERY: email.predicted.tested, FREQUENCY: email.read_list(FREQUENCY, test)}
     if email.chosen not in lists:
         lists[email.chosen] = email.read_list(email.chosen, test)
-    mine = per_customer(rows, truth, some, [12])["map", 12]
+    mine = measure_customers(rows, truth, some, [12])["map", 12]
     lines = [{"model": AS_SENT, "value": mine.mean()}]
     for name, other in lists.items():
         if other.empty:
             continue
-        theirs = per_customer(other, truth, some, [12])["map", 12]
-        difference, low, high = paired_difference(mine, theirs, email.seed)
+        theirs = measure_customers(other, truth, some, [12])["map", 12]
+        difference, low, high = compare_pairs(mine, theirs, email.seed)
         lines.append(
             {"model": f"{AS_SENT} less {name}", "value": theirs.mean(), "difference": difference, "ci_low": low, "ci_high": high}
         )  # fmt: skip
@@ -168,7 +168,7 @@ def measure_slots(
     if {"discovery", "personal"} <= set(kinds):
         both = pd.concat([by_type["discovery"], by_type["personal"]], axis=1, join="inner").to_numpy(float)
         if len(both):
-            difference, low, high = paired_difference(both[:, 0], both[:, 1], seed)
+            difference, low, high = compare_pairs(both[:, 0], both[:, 1], seed)
             at = next(line for line in lines if line["metric"] == "precision" and line["item"] == "discovery")
             at |= {"difference": difference, "ci_low": low, "ci_high": high}
     k = int(rows["slot"].max())

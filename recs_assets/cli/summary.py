@@ -11,10 +11,10 @@ from recs_assets.campaigns.context import list_unknown_storefront_names
 from recs_assets.campaigns.made import find_folder, read_facts
 from recs_assets.campaigns.messages import list_messages, list_warnings
 from recs_assets.defs.deployment import Deployment
-from recs_assets.evaluation.evaluate import summary_markdown
+from recs_assets.evaluation.evaluate import summarise
 from recs_assets.evaluation.facts import load_consent_sentences
-from recs_assets.evaluation.forecasts import changes_of_demand, interval
-from recs_assets.evaluation.promotion import decision_sentence
+from recs_assets.evaluation.forecasts import interval, measure_demand_changes
+from recs_assets.evaluation.promotion import explain_decision
 from recs_assets.exports.email import VARIES, money
 from recs_assets.settings import Settings
 from recs_assets.sources.audit import (
@@ -73,7 +73,7 @@ def print_summary(evaluation: bool = False) -> None:
         ).fetchall()
         ratios = {
             name: [ratio for (ratio,) in kept]
-            + changes_of_demand(connection, week, days, deployment.horizon_days)
+            + measure_demand_changes(connection, week, days, deployment.horizon_days)
             for name, days, *_ in promised
         }
         decisions = connection.execute(
@@ -137,7 +137,7 @@ def print_summary(evaluation: bool = False) -> None:
     for sentence in sentences:
         print(f"Consent:   {sentence}")
     if evaluation:
-        print(f"\n{summary_markdown(metrics)}")
+        print(f"\n{summarise(metrics)}")
     print("\nThree recommendations, and why:")
     for sample in samples:  # for whom, no log needs to know
         print(f"  {_describe_sample(*sample)}")
@@ -190,7 +190,7 @@ def verdict(decisions: pd.DataFrame) -> str:
     Args:
         decisions: one week of recs.model_decisions, by step; at least one row.
     """
-    return decision_sentence(decisions, decisions["chosen"].iloc[0])
+    return explain_decision(decisions, decisions["chosen"].iloc[0])
 
 
 def _describe_gate(gate: str, sentence: str, reason: str | None) -> str:

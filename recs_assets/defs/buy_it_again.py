@@ -27,7 +27,7 @@ from recs_assets.defs.results import (
 from recs_assets.evaluation.backtest import Fold
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.calibration import calibrate, log_odds
-from recs_assets.ranking.strata import strata_of
+from recs_assets.ranking.strata import find_strata
 from recs_assets.reasons.explain import explain_again
 from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.config import Rules
@@ -145,11 +145,11 @@ def _calibrated(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
             log_odds(tested["p_repeat"].to_numpy()),
             is_stored(truth, customer, product),
             customer,
-            strata_of(before, customer, product),
+            find_strata(before, customer, product),
         )
     except ValueError:
         return rows["p_repeat"].to_numpy()
-    strata = strata_of(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    strata = find_strata(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
     return model.probability(log_odds(rows["p_repeat"].to_numpy()), strata)
 
 
@@ -166,7 +166,7 @@ def _probability(week: Week, known: Known, ranker: PublishedRanker | None, rows:
     missing, features = np.flatnonzero(np.isnan(score)), ranker.ranker.features_
     for part, _, X in week.published_frames(rows.iloc[missing], features):
         score[missing[part]] = ranker.ranker.score(X)
-    strata = strata_of(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+    strata = find_strata(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
     return ranker.calibrator.probability(score, strata)
 
 

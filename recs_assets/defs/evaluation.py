@@ -30,13 +30,13 @@ from recs_assets.defs.results import (
     model_tables,
     write_model_table,
 )
-from recs_assets.evaluation.backtest import Fold, backtest, pooled
-from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot, summary_markdown
+from recs_assets.evaluation.backtest import Fold, backtest, pool_folds
+from recs_assets.evaluation.evaluate import BOOTSTRAPPED, evaluate, plot_metrics, summarise
 from recs_assets.evaluation.gates import TEST_ANCHOR
 from recs_assets.evaluation.promotion import Decision, decide
-from recs_assets.evaluation.waterfall import waterfall
+from recs_assets.evaluation.waterfall import trace_purchases
 from recs_assets.ranking.blend import blend
-from recs_assets.ranking.strata import strata_of
+from recs_assets.ranking.strata import find_strata
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.rules.config import Rules
@@ -120,14 +120,14 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
         newest = table[table["anchor"] == latest.known.as_of]
         picture = week.build.folder / "evaluation.png"
-        picture.write_bytes(plot(newest))
+        picture.write_bytes(plot_metrics(newest))
         end = latest.known.as_of + timedelta(days=deployment.horizon_days)
         yield result(
             "metrics",
             table,
             METRICS,
             evaluation=dg.MetadataValue.md(
-                f"Label window [{latest.known.as_of}, {end}).\n\n{summary_markdown(newest)}"
+                f"Label window [{latest.known.as_of}, {end}).\n\n{summarise(newest)}"
             ),
             plot=dg.MetadataValue.md(inline_png(picture.read_bytes(), "MAP@12 by recommender")),
             plot_file=dg.MetadataValue.path(str(picture)),
@@ -178,7 +178,7 @@ def fold_at(week: Week, anchor: date) -> Fold:
 def _decision(folds: Sequence[Fold], seed: int) -> Decision:
     """The simplest model that no other is proven to beat over the folds, by MAP@12."""
     models = sorted(set.intersection(*(set(fold.models) for fold in folds)))
-    values = pooled(folds, "all", models)[:, :, BOOTSTRAPPED.index(("map", 12))]
+    values = pool_folds(folds, "all", models)[:, :, BOOTSTRAPPED.index(("map", 12))]
     return decide({name: values[:, place] for place, name in enumerate(models)}, seed=seed)
 
 
@@ -204,7 +204,7 @@ def _as_sent(
     """
     rows, left_out = fold.models[chosen]["all"], ("margin_boost", "discovery")
     if chosen == "ranker" and learned is not None:
-        strata = strata_of(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+        strata = find_strata(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = learned.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
     context = admit_everybody(build_context(week, fold.known.as_of, email.campaign, email.rules))
@@ -218,7 +218,7 @@ def _waterfall(week: Week, email: Email, fold: Fold, chosen: str) -> pd.DataFram
     anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
     context = build_context(week, anchor, email.campaign, email.rules)
     sent, removed = apply_rules_at_test(lists, context, email.rules)
-    table = waterfall(
+    table = trace_purchases(
         week.all_candidates(anchor),
         sent,
         fold.known,
@@ -241,7 +241,7 @@ def _forecasts(week: Week, fold: Fold, learned: PublishedRanker | None) -> pd.Da
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
         # Calibrated without the test anchor, which the published calibration has seen.
         likely = learned.before_test.probability(
-            rows["score"].to_numpy(dtype=float), strata_of(fold.known, customer, product)
+            rows["score"].to_numpy(dtype=float), find_strata(fold.known, customer, product)
         )
         price = fold.known.products["price"].to_numpy(dtype=float, na_value=0.0)[product]
         bought = is_stored(fold.truth, customer, product)

@@ -21,8 +21,9 @@ from recs_assets.evaluation.facts import (
     load_unknown_event_types,
     load_withdrawal_counts,
 )
-from recs_assets.evaluation.gates import Gates, Verdict
 from recs_assets.evaluation.promotion import ORDER
+from recs_assets.evaluation.thresholds import Gates
+from recs_assets.evaluation.verdict import COLUMNS, Verdict, explain_refusals, overrule, tabulate
 from recs_assets.known.load import load_listed
 from recs_assets.rules.selection import TOO_FEW
 from recs_assets.schema import RAW_TABLES
@@ -32,7 +33,7 @@ from recs_assets.week.week import Week
 # Name of the step that judges what was landed, and of the table that keeps its verdicts.
 LANDING_GATE = "landing_gate"
 LANDING_GATES = "gates_landing"
-VERDICTS = {"as_of": DATE, **gates.COLUMNS, "previous_value": REAL}
+VERDICTS = {"as_of": DATE, **COLUMNS, "previous_value": REAL}
 ENTRY = {
     "volume": "Rows of the raw tables against the newest earlier published week.",
     "freshness": "Age of the newest order.",
@@ -76,19 +77,19 @@ def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
             volumes = load_raw_volumes(connection, week.as_of)
             newest, orders = load_newest_order(connection, week.as_of)
         counted = earlier[(earlier["gate"] == "volume").to_numpy()]
-        verdicts = gates.overrule(
+        verdicts = overrule(
             [
-                *gates.volume(
+                *gates.judge_volume(
                     volumes,
                     dict(zip(counted["subject"], counted["value"], strict=True)),
                     before,
                     limits.volume,
                 ),
-                gates.freshness(newest, orders, week.as_of, limits.freshness),
+                gates.judge_freshness(newest, orders, week.as_of, limits.freshness),
             ],
             deployment.settings.gate_override,
         )
-        week.replace_table(LANDING_GATES, gates.table(verdicts), gates.COLUMNS)
+        week.replace_table(LANDING_GATES, tabulate(verdicts), COLUMNS)
         yield from _results(context, raw_key("orders"), ENTRY, verdicts)
 
     return gate
@@ -135,10 +136,10 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
             unknown_types = load_unknown_event_types(connection, week.as_of)
         codes, scores = (lists[name].to_numpy() for name in ("customer", "score"))
         verdicts = [
-            gates.finite(scores, STOREFRONT),
-            *gates.spread(codes, lists["product"].to_numpy(), scores, STOREFRONT, limits),
-            gates.coverage(lists, available, STOREFRONT, limits, personal),
-            gates.sameness(lists, available, STOREFRONT, limits, personal),
+            gates.judge_finite(scores, STOREFRONT),
+            *gates.judge_spread(codes, lists["product"].to_numpy(), scores, STOREFRONT, limits),
+            gates.judge_coverage(lists, available, STOREFRONT, limits, personal),
+            gates.judge_sameness(lists, available, STOREFRONT, limits, personal),
         ]
         outcomes = week.table("campaign_outcomes")
         for name in sorted(set(outcomes["campaign"])):
@@ -146,15 +147,15 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
             campaign = deployment.campaigns.campaigns.get(name)
             if campaign is None or campaign.lists_products:
                 verdicts += _of_campaign(week, name, outcomes, available, limits, personal)
-        verdicts = gates.overrule(verdicts, deployment.settings.gate_override)
-        consent = gates.consent(withdrawals, unknown_types)
-        forecasts = gates.forecasts(week.table("forecasts"), limits.forecast)
+        verdicts = overrule(verdicts, deployment.settings.gate_override)
+        consent = gates.judge_consent(withdrawals, unknown_types)
+        forecasts = gates.judge_forecasts(week.table("forecasts"), limits.forecast)
         _, earlier = week.load_earlier_verdicts()
         judged = pd.concat(
             [
                 week.table(LANDING_GATES),
                 week.table(RANKER_GATES),
-                gates.table([gates.baselines(decisions), *consent, *forecasts, *verdicts]),
+                tabulate([gates.record_baselines(decisions), *consent, *forecasts, *verdicts]),
             ],
             ignore_index=True,
         )
@@ -207,9 +208,9 @@ def _of_campaign(
     facts = read_facts(find_folder(week, name))
     why, personal = facts.get("shortage"), personal and facts.get("chosen") != IMPERSONAL
     return [
-        gates.finite(lists["score"].to_numpy(), name),
-        gates.fill(full, wanted, name, limits, why),
-        gates.sameness(lists, available, name, limits, personal),
+        gates.judge_finite(lists["score"].to_numpy(), name),
+        gates.judge_fill(full, wanted, name, limits, why),
+        gates.judge_sameness(lists, available, name, limits, personal),
     ]
 
 
@@ -220,7 +221,7 @@ def _results(
     verdicts: Sequence[Verdict],
 ) -> Iterator[dg.AssetCheckResult]:
     """One check per gate; what was let through is logged with its reason."""
-    refused = gates.refusals(verdicts)
+    refused = explain_refusals(verdicts)
     for one in verdicts:
         if one.overridden:
             context.log.warning(f"Gate {one.gate} is overridden ({one.reason}): {one.sentence}")

@@ -7,6 +7,7 @@ from recs_assets.defs.metadata import inline_png, markdown_table, numbers
 from recs_assets.defs.recommenders import FEATURES as MARTS
 from recs_assets.defs.recommenders import recommender_key
 from recs_assets.evaluation import gates
+from recs_assets.evaluation.verdict import COLUMNS, tabulate
 from recs_assets.ranking.calibration import reliability_plot
 from recs_assets.ranking.features import TABLES
 from recs_assets.store.warehouse import Warehouse
@@ -44,8 +45,8 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
         last, tested = find_last_good(week), None
         for test in reversed(week.test_anchors):
             tested = train_ranker(week, test, last, log.info)
-        verdicts = [gates.incomparable(NOTHING_LEARNED)] if tested is None else tested.verdicts
-        week.replace_table(RANKER_GATES, gates.table(verdicts), gates.COLUMNS)
+        verdicts = [gates.skip_successor(NOTHING_LEARNED)] if tested is None else tested.verdicts
+        week.replace_table(RANKER_GATES, tabulate(verdicts), COLUMNS)
         for verdict in verdicts:
             if not verdict.passed:
                 way = f"is overridden ({verdict.reason})" if verdict.overridden else "refuses the new ranker"

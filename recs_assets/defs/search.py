@@ -11,8 +11,8 @@ from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import FEATURES
 from recs_assets.evaluation import metrics
-from recs_assets.evaluation.evaluate import sample_customers, truths
-from recs_assets.evaluation.promotion import with_purchases
+from recs_assets.evaluation.evaluate import sample_customers, split_views
+from recs_assets.evaluation.promotion import select_buyers
 from recs_assets.evaluation.tuning import search
 from recs_assets.files import write_whole
 from recs_assets.ranking.ranker import Ranker, RankerConfig
@@ -63,15 +63,15 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
         lessons = load_lessons(Products(week, week.as_of, week_query(week), "all"), anchors, context.log.info)
         known = week.known(anchors[0])
         kept = lessons.kept
-        true = truths(week.truth(anchors[0]), known.history)["all"]
-        some = with_purchases(true, np.arange(known.n_customers))
+        true = split_views(week.truth(anchors[0]), known.history)["all"]
+        some = select_buyers(true, np.arange(known.n_customers))
 
         def value(trees: dict[str, float]) -> float:
             model = Ranker(with_trees(trees), settings.seed, settings.threads).fit(
                 **join_lessons(lessons.earlier), valid=(kept.frame, kept.label, kept.group)
             )
-            lists = lessons.sheet.candidates.ranked(model.score(kept.frame), 12)
-            return float(metrics.per_customer(lists, true, some, (12,))["map", 12].mean())
+            lists = lessons.sheet.candidates.rank(model.score(kept.frame), 12)
+            return float(metrics.measure_customers(lists, true, some, (12,))["map", 12].mean())
 
         def trial(study: optuna.Trial) -> float:
             found = value(

@@ -10,8 +10,8 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.evaluation.evaluate import BOOTSTRAPPED, VIEWS, truths
-from recs_assets.evaluation.promotion import with_purchases
+from recs_assets.evaluation.evaluate import BOOTSTRAPPED, VIEWS, split_views
+from recs_assets.evaluation.promotion import select_buyers
 from recs_assets.known.interactions import Known
 
 COLUMNS = (
@@ -37,22 +37,22 @@ class Fold:
     models: Mapping[str, Mapping[str, pd.DataFrame]]
 
 
-def pooled(folds: Sequence[Fold], view: str, models: Sequence[str]) -> np.ndarray:
+def pool_folds(folds: Sequence[Fold], view: str, models: Sequence[str]) -> np.ndarray:
     """float64[customers, models, metrics of `BOOTSTRAPPED`]: each customer's mean over the folds in
-    which she bought something of the view; customers by id, so that a resample draws people, not
+    which they bought something of the view; customers by id, so that a resample draws people, not
     (person, fold) pairs that resemble each other."""
     parts = []
     for fold in folds:
-        true = truths(fold.truth, fold.known.history)[view]
-        some = with_purchases(true, fold.customers)
+        true = split_views(fold.truth, fold.known.history)[view]
+        some = select_buyers(true, fold.customers)
         ks = sorted({k for _, k in BOOTSTRAPPED})
         values = np.empty((len(some), len(models), len(BOOTSTRAPPED)))
         for place, name in enumerate(models):
-            found = metrics.per_customer(fold.models[name][view], true, some, ks)
-            values[:, place] = np.column_stack([found[one] for one in BOOTSTRAPPED])
+            measured = metrics.measure_customers(fold.models[name][view], true, some, ks)
+            values[:, place] = np.column_stack([measured[metric] for metric in BOOTSTRAPPED])
         ids = fold.known.customers["customer_id"].to_numpy(dtype=object)[some]
         parts.append((ids, values))
-    ids, number = np.unique(np.concatenate([one for one, _ in parts]), return_inverse=True)
+    ids, number = np.unique(np.concatenate([part for part, _ in parts]), return_inverse=True)
     total = np.zeros((len(ids), len(models), len(BOOTSTRAPPED)))
     np.add.at(total, number, np.concatenate([values for _, values in parts]))
     return total / np.bincount(number, minlength=len(ids))[:, None, None]
@@ -83,7 +83,7 @@ def backtest(
         models = sorted(
             set.intersection(*({name for name in fold.models if view in fold.models[name]} for fold in folds))
         )
-        values = pooled(folds, view, models)
+        values = pool_folds(folds, view, models)
         if not len(values):
             continue
         for number, (metric, k) in enumerate(BOOTSTRAPPED):
@@ -93,7 +93,7 @@ def backtest(
                 key=lambda place: (mean[place], -place),
             )
             difference = values[:, :, number] - values[:, baseline, number][:, None]
-            low, high = bootstrap.interval(difference, seed, resamples)
+            low, high = bootstrap.find_interval(difference, seed, resamples)
             rows += [
                 (
                     view, name, metric, k, len(folds), len(values), mean[place], models[baseline],

@@ -16,7 +16,7 @@ LEVEL = 0.95
 BLOCK_VALUES = 4_000_000
 
 
-def resampled_means(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
+def resample_means(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -> np.ndarray:
     """Means of `values` over resampled customers.
 
     Args:
@@ -49,30 +49,30 @@ def resampled_means(values: np.ndarray, seed: int, resamples: int = RESAMPLES) -
     return means
 
 
-def interval(
+def find_interval(
     values: np.ndarray, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper end of the percentile interval of the mean.
 
     Args:
         values: float64[customers] or float64[customers, columns].
-        seed: see `resampled_means`.
-        resamples: see `resampled_means`.
+        seed: see `resample_means`.
+        resamples: see `resample_means`.
         level: coverage of the interval, within 0..1.
 
     Returns:
         Two float64 scalars, or two float64[columns].
 
     Raises:
-        ValueError: see `resampled_means`.
+        ValueError: see `resample_means`.
     """
     low, high = np.quantile(
-        resampled_means(values, seed, resamples), [(1 - level) / 2, (1 + level) / 2], axis=0
+        resample_means(values, seed, resamples), [(1 - level) / 2, (1 + level) / 2], axis=0
     )
     return low, high
 
 
-def paired_difference(
+def compare_pairs(
     a: np.ndarray, b: np.ndarray, seed: int, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> tuple[float, float, float]:
     """Mean of a - b over the same customers, and its percentile interval.
@@ -80,18 +80,18 @@ def paired_difference(
     Args:
         a: float64[customers].
         b: float64[customers], the same customers in the same order.
-        seed: see `interval`.
-        resamples: see `interval`.
-        level: see `interval`.
+        seed: see `find_interval`.
+        resamples: see `find_interval`.
+        level: see `find_interval`.
 
     Returns:
         (difference, low, high); an interval without 0 says the two differ.
 
     Raises:
-        ValueError: different lengths, or see `resampled_means`.
+        ValueError: different lengths, or see `resample_means`.
     """
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"Paired values need equal lengths, got shapes {a.shape} and {b.shape}.")
-    low, high = interval(a - b, seed, resamples, level)
+    low, high = find_interval(a - b, seed, resamples, level)
     return float(np.mean(a - b)), float(low), float(high)

@@ -71,19 +71,19 @@ def sample_customers(customer_ids: Sequence[str], limit: int, seed: int) -> np.n
     return np.sort(np.argsort(hashes, kind="stable")[:limit])
 
 
-def depth_segments(order_counts: np.ndarray) -> np.ndarray:
+def segment_by_depth(order_counts: np.ndarray) -> np.ndarray:
     """int8 position in `DEPTHS` per customer: 0, 1-2, 3-9 or 10+ known orders."""
     return np.searchsorted([1, 3, 10], order_counts, side="right").astype(np.int8)
 
 
-def age_segments(known: Known) -> np.ndarray:
+def segment_by_age(known: Known) -> np.ndarray:
     """int8 position in `AGES` per product: never sold before the anchor, or weeks since first sold."""
     first = known.first_sold
     weeks = (known.anchor_day - first) // 7
     return np.where(first < 0, 0, 1 + np.searchsorted([4, 13], weeks, side="right")).astype(np.int8)
 
 
-def facet_vectors(products: pd.DataFrame) -> sparse.csr_matrix | None:
+def vectorise_facets(products: pd.DataFrame) -> sparse.csr_matrix | None:
     """csr[n_products, brands + categories + verticals], rows of length 1 (empty where nothing is
     known); None where no product has any. The cosine of two full rows is their share of equal facets."""
     blocks = [encode_one_hot(products[name]) for name in FACETS if name in products]
@@ -111,7 +111,7 @@ def evaluate(
     """Score lists made from `known` against the purchases of the label window after it.
 
     In a view only customers with at least one true product of that view count: "new" are
-    products the customer had never bought before the anchor, "repeat" those she had.
+    products the customer had never bought before the anchor, "repeat" those they had.
 
     Args:
         models: recommender -> view ("all", "new", "repeat") -> list frame (customer, product,
@@ -144,17 +144,17 @@ def evaluate(
     unknown = {view for views in models.values() for view in views} - set(VIEWS)
     if unknown:
         raise ValueError(f"Unknown view {sorted(unknown)}; views are {VIEWS}.")
-    asked = np.arange(known.n_customers) if customers is None else np.sort(np.asarray(customers))
+    asked: np.ndarray = np.arange(known.n_customers) if customers is None else np.sort(customers)
     information = metrics.self_information(known.history)
-    facets = facet_vectors(known.products)
-    depth, age = depth_segments(known.order_counts), age_segments(known)
+    facets = vectorise_facets(known.products)
+    depth, age = segment_by_depth(known.order_counts), segment_by_age(known)
     parts = []
-    for view, true in truths(truth, known.history).items():
+    for view, true in split_views(truth, known.history).items():
         some = asked[np.diff(true.indptr)[asked] > 0]
         if len(some) == 0:
             continue
         names = [name for name in models if view in models[name]]
-        values = {name: metrics.per_customer(models[name][view], true, some, ks) for name in names}
+        values = {name: metrics.measure_customers(models[name][view], true, some, ks) for name in names}
         low, high = _intervals(values, seed, resamples)
         segments = {"all": np.ones(len(some), dtype=bool)}
         segments |= {f"depth:{label}": depth[some] == number for number, label in enumerate(DEPTHS)}
@@ -227,7 +227,7 @@ def _by_age(
     name: str,
 ) -> list[pd.DataFrame]:
     """Recall and hit rate of the true products of each age."""
-    found = metrics.by_product_class(lists, true, customers, age, len(AGES), ks)
+    found = metrics.measure_product_classes(lists, true, customers, age, len(AGES), ks)
     parts = []
     for number, label in enumerate(AGES):
         rows = [
@@ -241,7 +241,7 @@ def _by_age(
     return parts
 
 
-def truths(truth: sparse.csr_matrix, history: sparse.csr_matrix) -> dict[str, sparse.csr_matrix]:
+def split_views(truth: sparse.csr_matrix, history: sparse.csr_matrix) -> dict[str, sparse.csr_matrix]:
     """The true products of each view: all, never bought before, bought before."""
     true, had = truth.astype(bool), history.astype(bool)
     repeat = true.multiply(had).tocsr()
@@ -259,7 +259,7 @@ def _intervals(
     if not keys:
         return {}, {}
     stacked = np.column_stack([values[name][metric, k] for name, metric, k in keys])
-    low, high = bootstrap.interval(stacked, seed, resamples)
+    low, high = bootstrap.find_interval(stacked, seed, resamples)
     return dict(zip(keys, low.tolist(), strict=True)), dict(zip(keys, high.tolist(), strict=True))
 
 
@@ -279,7 +279,7 @@ def _best_first(table: pd.DataFrame, view: str, k: int) -> pd.DataFrame:
     return wide.loc[order]
 
 
-def summary_markdown(table: pd.DataFrame, k: int = 12) -> str:
+def summarise(table: pd.DataFrame, k: int = 12) -> str:
     """The table of `evaluate` as markdown: one table per view at k, best MAP first.
 
     Intervals are 95 % percentile bootstrap intervals over customers. "-" marks what was not
@@ -318,7 +318,7 @@ def _cell(row: pd.Series, metric: str, digits: int) -> str:
     return f"{value:.{digits}f}{ends}"
 
 
-def plot(table: pd.DataFrame, metric: str = "map", k: int = 12) -> bytes:
+def plot_metrics(table: pd.DataFrame, metric: str = "map", k: int = 12) -> bytes:
     """Horizontal bars with intervals, one panel per view, best first; PNG.
 
     The same table gives the same bytes on the same machine: no date or version is written in.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import pandas as pd
 
@@ -45,18 +45,32 @@ def load_newest_order(connection: duckdb.DuckDBPyConnection, week: date) -> tupl
     ).fetchall()[0]
 
 
-def load_withdrawal_counts(connection: duckdb.DuckDBPyConnection) -> dict[str, int | None]:
-    """Of the week: withdrawals, those that match no customer (unmatched), those of erased people who
+class WithdrawalCounts(TypedDict):
+    """Of a week: withdrawals, those that match no customer (unmatched), those of erased people who
     are in no file any more (gone), as many as may be unmatched (allowed); and customers with a usable
     address, None where the shop keeps no addresses in its files (addresses)."""
-    counts = connection.execute(
+
+    withdrawals: int
+    unmatched: int
+    gone: int
+    allowed: int
+    addresses: int | None
+
+
+def load_withdrawal_counts(connection: duckdb.DuckDBPyConnection) -> WithdrawalCounts:
+    """What became of everybody who said no in a week's build file."""
+    withdrawals, unmatched, gone, allowed = connection.execute(
         "select withdrawals, unmatched, gone, allowed from staging.stg_withdrawals_counted"
-    ).df()
+    ).fetchall()[0]
     usable, customers = connection.execute(
         "select count(*) filter (where address_kind = 'usable'), count(*) from intermediate.int_customer_addresses"
     ).fetchall()[0]
-    return {name: int(count) for name, count in counts.iloc[0].items()} | {
-        "addresses": usable if customers else None
+    return {
+        "withdrawals": withdrawals,
+        "unmatched": unmatched,
+        "gone": gone,
+        "allowed": int(allowed),
+        "addresses": usable if customers else None,
     }
 
 

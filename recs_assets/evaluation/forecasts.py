@@ -22,7 +22,7 @@ def interval(promised: float, variance: float, ratios: Iterable[float]) -> tuple
     Args:
         promised: sum of the probabilities, above 0.
         variance: sum of p * (1 - p).
-        ratios: purchases made divided by purchases promised, of windows that are over, and `changes_of_demand`; none
+        ratios: purchases made divided by purchases promised, of windows that are over, and `measure_demand_changes`; none
             is no doubt.
 
     >>> [round(end) for end in interval(100.0, 100.0, [])]
@@ -35,7 +35,7 @@ def interval(promised: float, variance: float, ratios: Iterable[float]) -> tuple
     return promised * math.exp(-Z95 * spread), promised * math.exp(Z95 * spread)
 
 
-def changes_of_demand(
+def measure_demand_changes(
     connection: Any, week: date, days: int, horizon_days: int, most: int = 12
 ) -> list[float]:
     """Products bought per window of so many days, divided by those one anchor before: the ratios of the last `most`

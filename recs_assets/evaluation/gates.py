@@ -8,248 +8,29 @@ or too little to judge by, its sentence says so. `docs/gates.md` has every gate 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
-from typing import Annotated, Self
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from recs_assets.arrays import find_runs
 from recs_assets.evaluation import bootstrap
-from recs_assets.schema import RAW_TABLES
+from recs_assets.evaluation.facts import WithdrawalCounts
+from recs_assets.evaluation.thresholds import Forecast, Freshness, Gates, Volume
+from recs_assets.evaluation.verdict import Verdict, format_number, format_percent, judge, pass_unjudged
 
 # Of a list, the places whose products make the set that `sameness` compares.
 SET_OF = 12
 # The campaign of recs.forecasts that is none: the ranker's first rows at the week's test anchor.
 TEST_ANCHOR = "test_anchor"
 
-# What a reader of a refusal can do about it, per gate that blocks.
-ADVICE = {
-    "volume": "look at the export, or set RECS_GATE_OVERRIDE to the reason why this is right",
-    "freshness": "deliver the newest orders, or set RECS_GATE_OVERRIDE to the reason why this is right",
-    "finite": "find the model that gave these scores; no override lets them pass",
-    "spread": "find out why the model scores alike, or set RECS_GATE_OVERRIDE to the reason why this is right",
-    "coverage": "look at the lists, or set RECS_GATE_OVERRIDE to the reason why this is right",
-    "fill": "look at stock, sale dates and rules, or set RECS_GATE_OVERRIDE to the reason why this is right",
-    "sameness": "look at the lists, or set RECS_GATE_OVERRIDE to the reason why this is right",
-}
-# No reason makes a score right that is not a number.
-NEVER_OVERRIDDEN = frozenset({"finite"})
-
-# Columns of `table`, with DuckDB's types.
-COLUMNS = {
-    "gate": "varchar", "subject": "varchar", "value": "double", "limit_low": "double", "limit_high": "double",
-    "passed": "boolean", "overridden": "boolean", "reason": "varchar", "sentence": "varchar",
-}  # fmt: skip
-
-
-# -- thresholds -------------------------------------------------------------------------------
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class Change(_Model):
-    """How far a count may move in one direction."""
-
-    factor: Annotated[float, Field(gt=1)]
-    min_change: Annotated[int, Field(ge=1)]
-
-
-class Volume(_Model):
-    """Rows of the raw tables from one published week to the next."""
-
-    drop: Change
-    spike: Change
-    bursts: tuple[str, ...]
-
-    @field_validator("bursts")
-    @classmethod
-    def _tables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in value if name not in RAW_TABLES]:
-            raise ValueError(f"no such raw table: {', '.join(unknown)}")
-        return value
-
-
-class Freshness(_Model):
-    """How old the newest order may be."""
-
-    max_age_days: Annotated[float, Field(gt=0)]
-    min_orders: Annotated[int, Field(ge=1)]
-
-
-class Range(_Model):
-    """A share that must lie between two others."""
-
-    low: Share
-    high: Share
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low {self.low} is above high {self.high}")
-        return self
-
-
-class Lists(_Model):
-    """What the lists must look like as a whole."""
-
-    max_flat_share: Share
-    min_distinct_scores: Annotated[int, Field(ge=2)]
-    coverage: Range
-    fill: Range
-    max_same_share: Share
-
-
-class Successor(_Model):
-    """What a new ranker owes to the last one."""
-
-    tolerance: Annotated[float, Field(ge=0)]
-    min_customers: Annotated[int, Field(ge=2)]
-
-
-class Forecast(_Model):
-    """How far what was promised may lie from what was bought, as a ratio."""
-
-    low: Annotated[float, Field(gt=0, le=1)]
-    high: Annotated[float, Field(ge=1)]
-    min_purchases: Annotated[int, Field(ge=1)]
-
-
-class Gates(_Model):
-    """Every threshold (recs_assets/gates.yaml)."""
-
-    min_customers: Annotated[int, Field(ge=1)]
-    volume: Volume
-    freshness: Freshness
-    lists: Lists
-    model: Successor
-    forecast: Forecast
-
-
-# -- verdicts ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one gate says of one subject.
-
-    Attributes:
-        gate: its name.
-        subject: a table, a list or a model.
-        value: the figure that was judged; None where there was nothing to judge.
-        limit_low: smallest value that passes; None for any.
-        limit_high: largest value that passes; None for any.
-        passed: the value is finite and within the limits, or could not be judged.
-        finding: the sentence about it, without its full stop.
-        overridden: failed, and let through by somebody.
-        reason: theirs.
-    """
-
-    gate: str
-    subject: str
-    value: float | None
-    limit_low: float | None
-    limit_high: float | None
-    passed: bool
-    finding: str
-    overridden: bool = False
-    reason: str | None = None
-
-    @property
-    def sentence(self) -> str:
-        return f"{self.finding}."
-
-    @property
-    def blocks(self) -> bool:
-        return not (self.passed or self.overridden)
-
-
-def _verdict(
-    gate: str,
-    subject: str,
-    value: float,
-    finding: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-    unjudged: str | None = None,
-    share: bool = False,
-) -> Verdict:
-    """A finite value within its limits passes; with `unjudged`, the reason, any finite value does. The
-    finding names value and limit as percentages where they are shares."""
-    limits = [limit for limit in (low, high) if limit is not None]
-    sound = bool(np.isfinite([value, *limits]).all())
-    within = (low is None or value >= low) and (high is None or value <= high)
-    if sound and unjudged is not None:
-        finding = f"{finding} (not judged: {unjudged})"
-    elif sound and not within:
-        shown = _percent if share else _number
-        below = low is not None and value < low
-        bound = f"at least {shown(low)} must be" if below else f"at most {shown(high)} may be"
-        finding = f"{finding}{f' ({shown(value)})' if share else ''}, where {bound}"
-    elif not sound:
-        finding = f"{finding}, which is no number to judge by"
-    return Verdict(
-        gate, subject, float(value), low, high, sound and (unjudged is not None or within), finding
-    )
-
-
-def _nothing(gate: str, subject: str, why: str) -> Verdict:
-    return Verdict(gate, subject, None, None, None, True, why)
-
-
-def _number(value: float | None) -> str:
-    """1,234 for a count, three significant digits for anything else."""
-    if value is None or not math.isfinite(value):
-        return str(value)
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3g}"
-
-
-def _percent(value: float | None) -> str:
-    return f"{_number(None if value is None else 100 * value)} %"
-
-
-def overrule(verdicts: Iterable[Verdict], reason: str | None) -> list[Verdict]:
-    """The verdicts, those that failed marked as let through for a reason; None changes nothing.
-
-    What is not finite stays refused.
-    """
-    return [
-        replace(one, overridden=True, reason=reason)
-        if reason is not None and not one.passed and one.gate not in NEVER_OVERRIDDEN
-        else one
-        for one in verdicts
-    ]
-
-
-def refusals(verdicts: Iterable[Verdict]) -> dict[str, str]:
-    """Gate -> the one sentence of why it blocks, with what to do, in the order of the verdicts."""
-    found: dict[str, list[str]] = {}
-    for one in verdicts:
-        if one.blocks:
-            found.setdefault(one.gate, []).append(one.finding)
-    return {gate: f"Gate {gate}: {'; '.join(texts)}: {ADVICE[gate]}." for gate, texts in found.items()}
-
-
-def table(verdicts: Sequence[Verdict]) -> pd.DataFrame:
-    """One row per verdict, columns `COLUMNS`."""
-    return pd.DataFrame(
-        [tuple(getattr(one, name) for name in COLUMNS) for one in verdicts], columns=list(COLUMNS)
-    ).astype({"value": float, "limit_low": float, "limit_high": float, "reason": object})
-
 
 # -- what came in -----------------------------------------------------------------------------
 
 
-def volume(
+def judge_volume(
     rows: Mapping[str, float], before: Mapping[str, float], week: date | None, limits: Volume
 ) -> list[Verdict]:
     """Counts of raw rows against those of an earlier published week.
@@ -269,31 +50,31 @@ def volume(
         what = f"{name} {'in the last 7 days' if recent else 'in all'}: {_rows(new)}"
         if week is None:
             text = f"{what}; no earlier week is published to compare with"
-            verdicts.append(_verdict("volume", subject, new, text))
+            verdicts.append(judge("volume", subject, new, text))
             continue
         if subject not in before:
             text = f"{what}; week {week} has no count of them"
-            verdicts.append(_verdict("volume", subject, new, text))
+            verdicts.append(judge("volume", subject, new, text))
             continue
         old = before[subject]
-        text = f"{what} after {_number(old)} in week {week}"
+        text = f"{what} after {format_number(old)} in week {week}"
         if not math.isfinite(old):
-            verdicts.append(_verdict("volume", subject, new, text, low=old))
+            verdicts.append(judge("volume", subject, new, text, low=old))
             continue
         drop, spike = limits.drop, limits.spike
         # The smallest and the largest count that pass.
         low = max(0, math.floor(min(old / drop.factor, old - drop.min_change)) + 1)
         high = math.ceil(max(old * spike.factor, old + spike.min_change)) - 1
         burst = f"{name} comes in bursts" if recent and name in limits.bursts else None
-        verdicts.append(_verdict("volume", subject, new, text, low=low, high=high, unjudged=burst))
+        verdicts.append(judge("volume", subject, new, text, low=low, high=high, unjudged=burst))
     return verdicts
 
 
 def _rows(count: float) -> str:
-    return f"{_number(count)} {'row' if count == 1 else 'rows'}"
+    return f"{format_number(count)} {'row' if count == 1 else 'rows'}"
 
 
-def freshness(newest: datetime | None, orders: int, as_of: date, limits: Freshness) -> Verdict:
+def judge_freshness(newest: datetime | None, orders: int, as_of: date, limits: Freshness) -> Verdict:
     """How many days before the week's midnight the newest order was placed.
 
     Args:
@@ -308,13 +89,13 @@ def freshness(newest: datetime | None, orders: int, as_of: date, limits: Freshne
     age = (datetime.combine(as_of, datetime.min.time()) - newest).total_seconds() / 86_400
     few = f"{orders} orders are fewer than {limits.min_orders}" if orders < limits.min_orders else None
     text = f"The newest order is {age:.1f} days old at {as_of}"
-    return _verdict("freshness", "orders", age, text, high=limits.max_age_days, unjudged=few)
+    return judge("freshness", "orders", age, text, high=limits.max_age_days, unjudged=few)
 
 
 # -- what goes out ----------------------------------------------------------------------------
 
 
-def finite(scores: np.ndarray, subject: str) -> Verdict:
+def judge_finite(scores: np.ndarray, subject: str) -> Verdict:
     """Whether every score is a finite number; an empty list holds none that is not.
 
     Args:
@@ -323,10 +104,10 @@ def finite(scores: np.ndarray, subject: str) -> Verdict:
     """
     bad = int((~np.isfinite(np.asarray(scores, dtype=float))).sum())
     text = f"{subject}: {bad:,} of {len(scores):,} scores are not finite"
-    return _verdict("finite", subject, bad, text, high=0)
+    return judge("finite", subject, bad, text, high=0)
 
 
-def spread(
+def judge_spread(
     customer: np.ndarray, product: np.ndarray, scores: np.ndarray, subject: str, limits: Gates
 ) -> list[Verdict]:
     """Whether the scores tell products apart: within the lists, and at all.
@@ -347,15 +128,15 @@ def spread(
     verdicts = []
     if (longer := int((length > 1).sum())) == 0:
         verdicts.append(
-            _nothing("spread", f"{subject}, flat lists", f"{subject}: no list has a second row")
+            pass_unjudged("spread", f"{subject}, flat lists", f"{subject}: no list has a second row")
             if sound
-            else _verdict("spread", f"{subject}, flat lists", math.nan, f"{subject}: flat lists")
+            else judge("spread", f"{subject}, flat lists", math.nan, f"{subject}: flat lists")
         )
     else:
         same = np.maximum.reduceat(scores, start) == np.minimum.reduceat(scores, start)
         flat = int((same & (length > 1)).sum())
         verdicts.append(
-            _verdict(
+            judge(
                 "spread",
                 f"{subject}, flat lists",
                 flat / longer if sound else math.nan,
@@ -367,7 +148,7 @@ def spread(
         )
     distinct, products = len(np.unique(scores)), len(np.unique(product))
     verdicts.append(
-        _verdict(
+        judge(
             "spread",
             f"{subject}, distinct scores",
             distinct if sound else math.nan,
@@ -379,7 +160,9 @@ def spread(
     return verdicts
 
 
-def coverage(lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool) -> Verdict:
+def judge_coverage(
+    lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool
+) -> Verdict:
     """Products on the lists, of as many as they could show: those that may be sold, or the rows.
 
     Args:
@@ -391,19 +174,19 @@ def coverage(lists: pd.DataFrame, available: int, subject: str, limits: Gates, p
     """
     possible = min(available, len(lists))
     if possible == 0:
-        return _nothing("coverage", subject, f"{subject}: there is nothing to show")
+        return pass_unjudged("coverage", subject, f"{subject}: there is nothing to show")
     shown = lists["product"].nunique()
     text = f"{subject}: {shown:,} products shown of the {possible:,} that could be"
     bounds = limits.lists.coverage
     unjudged = _few(lists["customer"].nunique(), limits, personal)
     # A product that may no longer be sold is another gate's business.
     value = min(1.0, shown / possible)
-    return _verdict(
+    return judge(
         "coverage", subject, value, text, low=bounds.low, high=bounds.high, unjudged=unjudged, share=True
     )
 
 
-def fill(full: int, eligible: int, subject: str, limits: Gates, why: str | None = None) -> Verdict:
+def judge_fill(full: int, eligible: int, subject: str, limits: Gates, why: str | None = None) -> Verdict:
     """Eligible customers with a full list.
 
     Args:
@@ -414,17 +197,19 @@ def fill(full: int, eligible: int, subject: str, limits: Gates, why: str | None 
         why: what stands between the others and a list, for the finding of a refusal.
     """
     if eligible == 0:
-        return _nothing("fill", subject, f"{subject}: nobody may get a list")
+        return pass_unjudged("fill", subject, f"{subject}: nobody may get a list")
     text = f"{subject}: {full:,} of {eligible:,} eligible customers have a full list"
     bounds = limits.lists.fill
-    verdict = _verdict(
+    verdict = judge(
         "fill", subject, full / eligible, text,
         low=bounds.low, high=bounds.high, unjudged=_few(eligible, limits), share=True,
     )  # fmt: skip
     return verdict if verdict.passed or not why else replace(verdict, finding=f"{verdict.finding}, and {why}")
 
 
-def sameness(lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool) -> Verdict:
+def judge_sameness(
+    lists: pd.DataFrame, available: int, subject: str, limits: Gates, personal: bool
+) -> Verdict:
     """The largest share of customers whose first twelve products are the same set.
 
     Args:
@@ -435,7 +220,7 @@ def sameness(lists: pd.DataFrame, available: int, subject: str, limits: Gates, p
         personal: False where the model gives everybody the same on purpose.
     """
     if lists.empty:
-        return _nothing("sameness", subject, f"{subject}: there are no lists")
+        return pass_unjudged("sameness", subject, f"{subject}: there are no lists")
     first = lists[(lists["rank"] <= SET_OF).to_numpy()].sort_values(["customer", "product"])
     customers, row = np.unique(first["customer"].to_numpy(), return_inverse=True)
     place = first.groupby("customer", sort=False).cumcount().to_numpy()
@@ -448,7 +233,7 @@ def sameness(lists: pd.DataFrame, available: int, subject: str, limits: Gates, p
         if available <= SET_OF
         else _few(len(customers), limits, personal)
     )
-    return _verdict(
+    return judge(
         "sameness", subject, most / len(customers), text,
         high=limits.lists.max_same_share, unjudged=unjudged, share=True,
     )  # fmt: skip
@@ -466,7 +251,7 @@ def _few(customers: int, limits: Gates, personal: bool = True) -> str | None:
 # -- which model ------------------------------------------------------------------------------
 
 
-def successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, seed: int) -> Verdict:
+def judge_successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, seed: int) -> Verdict:
     """A newly trained ranker against the last published week's, on the same test candidates.
 
     Refused where the paired bootstrap interval of new - old lies wholly below -tolerance. The interval
@@ -482,23 +267,23 @@ def successor(new: np.ndarray, old: np.ndarray, old_week: date, limits: Gates, s
     """
     new, old = np.asarray(new, dtype=float), np.asarray(old, dtype=float)
     if len(new) == 0:
-        return _nothing("model", "ranker", "ranker: nobody bought in the test's label window")
+        return pass_unjudged("model", "ranker", "ranker: nobody bought in the test's label window")
     text = f"ranker: MAP@12 of {np.mean(new):.4f} against {np.mean(old):.4f} of week {old_week}'s"
     if not (np.isfinite(new).all() and np.isfinite(old).all()):
-        return _verdict("model", "ranker", math.nan, text)
-    difference, low, high = bootstrap.paired_difference(new, old, seed)
+        return judge("model", "ranker", math.nan, text)
+    difference, low, high = bootstrap.compare_pairs(new, old, seed)
     text = f"{text}, difference {difference:.4f} ({low:.4f} to {high:.4f})"
     least = limits.model.min_customers
     few = f"{len(new)} customers are fewer than {least}" if len(new) < least else None
-    return _verdict("model", "ranker", high, text, low=-limits.model.tolerance, unjudged=few)
+    return judge("model", "ranker", high, text, low=-limits.model.tolerance, unjudged=few)
 
 
-def incomparable(why: str) -> Verdict:
+def skip_successor(why: str) -> Verdict:
     """The verdict where there is no earlier ranker to compare with, or no new one: it says why."""
-    return _nothing("model", "ranker", why)
+    return pass_unjudged("model", "ranker", why)
 
 
-def baselines(decisions: pd.DataFrame) -> Verdict:
+def record_baselines(decisions: pd.DataFrame) -> Verdict:
     """The record of whether the ranker beats the simplest model that held (`promotion.decide`).
 
     It blocks nothing: where it fails, the simpler model makes the lists.
@@ -509,7 +294,7 @@ def baselines(decisions: pd.DataFrame) -> Verdict:
     """
     rows = decisions[(decisions["candidate"] == "ranker").to_numpy()]
     if rows.empty:
-        return _nothing("baselines", "ranker", "ranker: none was compared with the simpler models")
+        return pass_unjudged("baselines", "ranker", "ranker: none was compared with the simpler models")
     row = rows.iloc[-1]
     text = (
         f"ranker: {row['metric']} of {row['candidate_value']:.4f} against {row['incumbent']}'s "
@@ -523,7 +308,7 @@ def baselines(decisions: pd.DataFrame) -> Verdict:
 # -- what was promised ------------------------------------------------------------------------
 
 
-def forecasts(sums: pd.DataFrame, limits: Forecast) -> list[Verdict]:
+def judge_forecasts(sums: pd.DataFrame, limits: Forecast) -> list[Verdict]:
     """Purchases promised against purchases made, of every campaign's newest window that is over.
 
     It blocks nothing, since no week can mend what an earlier one promised; it says which way it was wrong.
@@ -534,22 +319,23 @@ def forecasts(sums: pd.DataFrame, limits: Forecast) -> list[Verdict]:
     """
     newest = sums.sort_values("forecast_as_of").groupby("campaign", sort=True).tail(1).sort_values("campaign")
     verdicts = []
-    for row in newest.itertuples(index=False):
-        promised, bought = float(row.forecast_purchases), int(row.actual_purchases)
-        when = "the test anchor's" if row.campaign == TEST_ANCHOR else f"{row.campaign}'s"
+    columns = (
+        newest[name] for name in ("campaign", "forecast_as_of", "forecast_purchases", "actual_purchases")
+    )
+    for campaign, made, forecast, actual in zip(*columns, strict=True):
+        promised, bought = float(forecast), int(actual)
+        whose = "the test anchor's" if campaign == TEST_ANCHOR else f"{campaign}'s"
         text = (
-            f"{when} forecast of {pd.Timestamp(row.forecast_as_of).date()} promised {_number(round(promised))} "
-            f"purchases, {_number(bought)} were made"
+            f"{whose} forecast of {pd.Timestamp(made).date()} promised {format_number(round(promised))} "
+            f"purchases, {format_number(bought)} were made"
         )
         few = max(promised, bought) < limits.min_purchases
         unjudged = f"fewer than {limits.min_purchases} purchases" if few else None
         ratio = promised / max(bought, 1)
         if not few:
-            text += f", {_percent(round(abs(ratio - 1), 3))} too {'many' if ratio > 1 else 'few'}: a ratio of {ratio:.3g}"
+            text += f", {format_percent(round(abs(ratio - 1), 3))} too {'many' if ratio > 1 else 'few'}: a ratio of {ratio:.3g}"
         verdicts.append(
-            _verdict(
-                "forecast", row.campaign, ratio, text, low=limits.low, high=limits.high, unjudged=unjudged
-            )
+            judge("forecast", campaign, ratio, text, low=limits.low, high=limits.high, unjudged=unjudged)
         )
     return verdicts
 
@@ -557,7 +343,7 @@ def forecasts(sums: pd.DataFrame, limits: Forecast) -> list[Verdict]:
 # -- who said no ------------------------------------------------------------------------------
 
 
-def consent(counts: Mapping[str, int | None], unknown_types: Mapping[str, int]) -> list[Verdict]:
+def judge_consent(counts: WithdrawalCounts, unknown_types: Mapping[str, int]) -> list[Verdict]:
     """What became of everybody who said no, and whether anybody can be reached.
 
     dbt has stopped the run by now where more withdrawals match no customer than may.
@@ -568,18 +354,18 @@ def consent(counts: Mapping[str, int | None], unknown_types: Mapping[str, int]) 
     """
     matched = counts["withdrawals"] - counts["unmatched"] - counts["gone"]
     found = [
-        _verdict(
+        judge(
             "consent",
             "unmatched_withdrawals",
             counts["unmatched"],
-            f"Of {_number(counts['withdrawals'])} withdrawals {_number(matched)} match a customer, "
-            f"{_number(counts['gone'])} are of people who are gone, {_number(counts['unmatched'])} match no customer",
+            f"Of {format_number(counts['withdrawals'])} withdrawals {format_number(matched)} match a customer, "
+            f"{format_number(counts['gone'])} are of people who are gone, {format_number(counts['unmatched'])} match no customer",
             high=counts["allowed"],
         )
     ]
     if counts["addresses"] is None:
         found.append(
-            _nothing(
+            pass_unjudged(
                 "consent",
                 "addresses",
                 "No customer has an address, so they are kept elsewhere: nobody is left out for want of one, and "
@@ -588,7 +374,7 @@ def consent(counts: Mapping[str, int | None], unknown_types: Mapping[str, int]) 
         )
     if unknown_types:
         rows = sum(unknown_types.values())
-        listed = ", ".join(f"{name} ({_number(count)})" for name, count in unknown_types.items())
+        listed = ", ".join(f"{name} ({format_number(count)})" for name, count in unknown_types.items())
         text = f"campaign_events: rows of types that are not known: {listed}"
         found.append(Verdict("consent", "unknown_event_types", float(rows), None, None, True, text))
     return found

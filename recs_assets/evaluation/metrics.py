@@ -20,7 +20,7 @@ PER_CUSTOMER = ("precision", "recall", "ndcg", "map", "hit_rate")
 Values = dict[tuple[str, int], np.ndarray]
 
 
-def per_customer(
+def measure_customers(
     lists: pd.DataFrame, truth: sparse.csr_matrix, customers: np.ndarray, ks: Sequence[int] = KS
 ) -> Values:
     """Accuracy of every customer's list.
@@ -54,13 +54,13 @@ def per_customer(
     longest = max(ks)
     if min(ks) < 1:
         raise ValueError(f"ks is {tuple(ks)}; every list length must be at least 1.")
-    wanted = _stored(truth[customers])
+    wanted = _clean(truth[customers])
     size = np.diff(wanted.indptr).astype(np.int64)
     if len(size) and size.min() == 0:
         raise ValueError(
             f"Customer {customers[size.argmin()]} has no true product: evaluate only customers that have."
         )
-    rows, ranks, products = _rows_of(lists, customers, truth.shape[0], longest)
+    rows, ranks, products = _place_rows(lists, customers, truth.shape[0], longest)
     hits = np.zeros((len(customers), longest), dtype=np.float64)
     hits[rows, ranks - 1] = is_stored(wanted, rows, products)
 
@@ -136,7 +136,7 @@ def novelty(
     """
     customers = np.asarray(customers, dtype=np.int64)
     highest = int(max(customers.max(initial=-1), lists["customer"].max() if len(lists) else -1)) + 1
-    rows, ranks, products = _rows_of(lists, customers, highest, max(ks))
+    rows, ranks, products = _place_rows(lists, customers, highest, max(ks))
     result = {}
     for k in ks:
         keep = ranks <= k
@@ -146,7 +146,7 @@ def novelty(
     return result
 
 
-def best_sellers(history: sparse.csr_matrix, available: np.ndarray, k: int) -> np.ndarray:
+def list_best_sellers(history: sparse.csr_matrix, available: np.ndarray, k: int) -> np.ndarray:
     """int64 codes of the `k` available products that most customers bought; ties to the smaller code."""
     buyers = np.bincount(history.indices, minlength=history.shape[1])
     sold = np.flatnonzero((buyers > 0) & available)
@@ -179,11 +179,11 @@ def serendipity(
         k -> float64[len(customers)].
     """
     customers = np.asarray(customers, dtype=np.int64)
-    rows, ranks, products = _rows_of(lists, customers, truth.shape[0], max(ks))
-    useful = is_stored(_stored(truth[customers]), rows, products)
-    useful &= ~is_stored(_stored(history[customers]), rows, products)
+    rows, ranks, products = _place_rows(lists, customers, truth.shape[0], max(ks))
+    useful = is_stored(_clean(truth[customers]), rows, products)
+    useful &= ~is_stored(_clean(history[customers]), rows, products)
     place = np.full(truth.shape[1], np.iinfo(np.int64).max)
-    best = best_sellers(history, available, max(ks))
+    best = list_best_sellers(history, available, max(ks))
     place[best] = np.arange(1, len(best) + 1)
     return {
         k: np.bincount(rows[useful & (ranks <= k) & (place[products] > k)], minlength=len(customers)) / k
@@ -212,7 +212,7 @@ def diversity(
     """
     customers = np.asarray(customers, dtype=np.int64)
     highest = int(max(customers.max(initial=-1), lists["customer"].max() if len(lists) else -1)) + 1
-    rows, ranks, products = _rows_of(lists, customers, highest, max(ks))
+    rows, ranks, products = _place_rows(lists, customers, highest, max(ks))
     described = np.diff(vectors.indptr) > 0
     result = {}
     for k in ks:
@@ -260,7 +260,7 @@ def popularity(
     return novelty(lists, share, customers, ks), own
 
 
-def by_product_class(
+def measure_product_classes(
     lists: pd.DataFrame,
     truth: sparse.csr_matrix,
     customers: np.ndarray,
@@ -285,8 +285,8 @@ def by_product_class(
         the class, and their values float64.
     """
     customers = np.asarray(customers, dtype=np.int64)
-    wanted = _stored(truth[customers])
-    rows, ranks, products = _rows_of(lists, customers, truth.shape[0], max(ks))
+    wanted = _clean(truth[customers])
+    rows, ranks, products = _place_rows(lists, customers, truth.shape[0], max(ks))
     hit = is_stored(wanted, rows, products)
     cell = rows[hit] * count + classes[products[hit]]
     owner = number_rows(wanted)
@@ -302,7 +302,7 @@ def by_product_class(
     return result
 
 
-def _rows_of(
+def _place_rows(
     lists: pd.DataFrame, customers: np.ndarray, n_customers: int, longest: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Position in `customers`, rank and product of the list rows that count."""
@@ -318,7 +318,7 @@ def _rows_of(
     return row[keep], rank[keep], lists["product"].to_numpy()[keep].astype(np.int64)
 
 
-def _stored(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+def _clean(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     """A copy that stores true entries only, sorted."""
     matrix = matrix.tocsr().astype(bool)
     matrix.eliminate_zeros()

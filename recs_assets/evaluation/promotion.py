@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.evaluation.evaluate import truths
+from recs_assets.evaluation.evaluate import split_views
 from recs_assets.known.interactions import Known
 
 # Simplest first: fewer parts, nothing learned, a reason that everybody understands.
@@ -61,7 +61,7 @@ def decide(
 
     Args:
         values: model -> float64[customers], the metric of every customer, the same customers in the
-            same order (`customer_values`).
+            same order (`measure_models`).
         order: simplest first; names without values are passed over.
         metric: what the values are, for the record.
         seed: of the bootstrap; the same customers are drawn in every comparison.
@@ -69,7 +69,7 @@ def decide(
         level: coverage of the interval.
 
     Raises:
-        ValueError: no model of `order` has values, lengths differ, or see `bootstrap.interval`.
+        ValueError: no model of `order` has values, lengths differ, or see `bootstrap.find_interval`.
     """
     present = [name for name in order if name in values]
     if not present:
@@ -83,7 +83,7 @@ def decide(
         # A simpler one was beaten itself, and can only beat this one with a larger mean.
         others = [*present[place + 1 :], *(name for name in present[:place] if mean[name] > mean[holds])]
         for name in others:
-            difference, low, high = bootstrap.paired_difference(
+            difference, low, high = bootstrap.compare_pairs(
                 values[name], values[holds], seed, resamples, level
             )
             rows.append(
@@ -110,7 +110,7 @@ def decide(
     return Decision(holds, table.astype({"customers": np.int64, "promoted": bool}))
 
 
-def decision_sentence(comparisons: pd.DataFrame, chosen: str, what: str = "Lists") -> str:
+def explain_decision(comparisons: pd.DataFrame, chosen: str, what: str = "Lists") -> str:
     """Which model was chosen, and what the data say for it.
 
     Args:
@@ -135,7 +135,7 @@ def decision_sentence(comparisons: pd.DataFrame, chosen: str, what: str = "Lists
     )
 
 
-def customer_values(
+def measure_models(
     lists: Mapping[str, pd.DataFrame],
     known: Known,
     truth: sparse.csr_matrix,
@@ -156,12 +156,14 @@ def customer_values(
         metric: one of `metrics.PER_CUSTOMER`.
         k: list length.
     """
-    true = truths(truth, known.history)[view]
-    some = with_purchases(true, customers)
-    return {name: metrics.per_customer(frame, true, some, (k,))[metric, k] for name, frame in lists.items()}
+    true = split_views(truth, known.history)[view]
+    some = select_buyers(true, customers)
+    return {
+        name: metrics.measure_customers(frame, true, some, (k,))[metric, k] for name, frame in lists.items()
+    }
 
 
-def with_purchases(true: sparse.csr_matrix, customers: np.ndarray) -> np.ndarray:
+def select_buyers(true: sparse.csr_matrix, customers: np.ndarray) -> np.ndarray:
     """int64: those of the customer codes that have a true product, ascending."""
     asked = np.sort(np.asarray(customers, dtype=np.int64))
     return asked[np.diff(true.indptr)[asked] > 0]

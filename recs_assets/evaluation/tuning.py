@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.evaluation.evaluate import truths
+from recs_assets.evaluation.evaluate import split_views
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, View
 from recs_assets.recommenders.shape import Parameters, Shape
@@ -169,7 +169,7 @@ def search(
         spaces: what is tried of which recommender.
         say: told what came out, a sentence per recommender.
     """
-    true = truths(truth, known.history)
+    true = split_views(truth, known.history)
     mixed = np.random.default_rng(seed).permutation(np.sort(np.asarray(customers)))
     halves = [np.sort(mixed[part::2]) for part in range(2)]
     found, record = {name: dict(parameters) for name, parameters in held.items()}, []
@@ -211,7 +211,7 @@ def _values(
     lists = model.fit(known).recommend_views(np.sort(np.concatenate(halves)), MAP_AT, views)
     return [
         {
-            one: metrics.per_customer(
+            one: metrics.measure_customers(
                 lists[one], true[one], half[np.diff(true[one].indptr)[half] > 0], (MAP_AT,)
             )["map", MAP_AT]
             for one in views
@@ -223,6 +223,6 @@ def _values(
 def _proven(new: dict[View, np.ndarray], old: dict[View, np.ndarray], view: View, seed: int) -> bool:
     if len(new[view]) == 0:
         return False
-    _, low, _ = bootstrap.paired_difference(new[view], old[view], seed)
-    _, _, high = bootstrap.paired_difference(new["all"], old["all"], seed)
+    _, low, _ = bootstrap.compare_pairs(new[view], old[view], seed)
+    _, _, high = bootstrap.compare_pairs(new["all"], old["all"], seed)
     return low > 0 and high >= 0

@@ -10,21 +10,21 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, find_sorted
-from recs_assets.evaluation.evaluate import DEPTHS, depth_segments, truths
+from recs_assets.evaluation.evaluate import DEPTHS, segment_by_depth, split_views
 from recs_assets.known.interactions import Known
 
 COLUMNS = ("anchor", "view", "segment", "k", "source", "stage", "purchases", "share")
 
 
 class CandidateSet(Protocol):
-    """What `waterfall` reads of `ranking.candidates.Candidates`."""
+    """What `trace_purchases` reads of `ranking.candidates.Candidates`."""
 
     customer: np.ndarray
     product: np.ndarray
     sources: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def waterfall(
+def trace_purchases(
     candidates: CandidateSet,
     lists: pd.DataFrame,
     known: Known,
@@ -62,7 +62,7 @@ def waterfall(
         raise ValueError(f"truth is {truth.shape}, not {(known.n_customers, known.n_products)}.")
     asked = np.zeros(known.n_customers, dtype=bool)
     asked[slice(None) if customers is None else np.asarray(customers)] = True
-    depth = depth_segments(known.order_counts)
+    depth = segment_by_depth(known.order_counts)
     width = known.n_products
     pool = encode_pairs(candidates.customer, candidates.product, width)
     order = np.argsort(pool, kind="stable")
@@ -83,7 +83,7 @@ def waterfall(
         rules = list(found)
 
     rows = []
-    for view, true in truths(truth, known.history).items():
+    for view, true in split_views(truth, known.history).items():
         pair = true.tocoo()
         keep = asked[pair.row] & (pair.data != 0)
         owner, wanted = pair.row[keep], encode_pairs(pair.row[keep], pair.col[keep], width)

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from recs_assets.arrays import find_runs, rank_within, split_blocks
+from recs_assets.arrays import encode_pairs, find_runs, rank_within, split_blocks
 from recs_assets.config import read_yaml
 from recs_assets.schema import RecsError
 
@@ -123,7 +123,7 @@ def blend(lists: Mapping[str, pd.DataFrame], depth: np.ndarray, config: BlendCon
     (the repurchase list beyond the customer's own products) stays far below what it means, as
     its scores are; by rank it would count nearly as much. Weights depend on the customer's number
     of orders (`BlendConfig`); who gets no row from any recommender of cf gets the weights
-    `without_cf`, unless her level gives cf no weight anyway. Lists that stay short are filled
+    `without_cf`, unless their level gives cf no weight anyway. Lists that stay short are filled
     with `config.fill`, scored below half of the customer's lowest score.
 
     Works in blocks of customers: about 500 MB beside the lists and the result.
@@ -156,24 +156,24 @@ def blend(lists: Mapping[str, pd.DataFrame], depth: np.ndarray, config: BlendCon
         )
     sources = [_Source.of(name, lists[name]) for name in names]
     by_level, without_cf = config.weight_table()
-    level = np.searchsorted([one.from_orders for one in config.levels], depth, side="right") - 1
-    uses_cf = np.array([one.weights.get("cf", 0) > 0 for one in config.levels])
+    level = np.searchsorted([level.from_orders for level in config.levels], depth, side="right") - 1
+    uses_cf = np.array([level.weights.get("cf", 0) > 0 for level in config.levels])
     is_cf = np.array([name in config.groups.get("cf", {}) for name in names])
 
     n_customers = len(depth)
-    n_products = 1 + max((int(one.product.max()) for one in sources if len(one.product)), default=0)
+    n_products = 1 + max((int(source.product.max()) for source in sources if len(source.product)), default=0)
     counts = np.zeros(n_customers, dtype=np.int64)
-    for one in sources:
-        counts += np.bincount(one.customer, minlength=n_customers)
+    for source in sources:
+        counts += np.bincount(source.customer, minlength=n_customers)
     parts = []
     for start, stop in split_blocks(counts, BLOCK_ROWS):
         with_cf = np.zeros(stop - start, dtype=bool)
-        for one in (one for one, cf in zip(sources, is_cf, strict=True) if cf):
-            local = one.customer[one.between(start, stop)] - start
+        for source in (source for source, cf in zip(sources, is_cf, strict=True) if cf):
+            local = source.customer[source.between(start, stop)] - start
             with_cf |= np.bincount(local, minlength=stop - start) > 0
         weights = by_level[level[start:stop]]
         weights[uses_cf[level[start:stop]] & ~with_cf] = without_cf
-        parts.append(_block(sources, weights, start, stop, n_products, names.index(config.fill), k))
+        parts.append(_blend_block(sources, weights, start, stop, n_products, names.index(config.fill), k))
     customer, product, score, rank, source = (
         np.concatenate([part[number] for part in parts]) if parts else np.empty(0, dtype)
         for number, dtype in enumerate((np.int32, np.int32, np.float32, np.int16, np.int8))
@@ -209,7 +209,7 @@ class _Source:
         return slice(*np.searchsorted(self.customer, [start, stop]))
 
 
-def _normalised(local: np.ndarray, score: np.ndarray) -> np.ndarray:
+def _normalise(local: np.ndarray, score: np.ndarray) -> np.ndarray:
     """Min-max to [FLOOR, 1] within each run of equal customers."""
     if len(local) == 0:
         return np.empty(0)
@@ -223,7 +223,7 @@ def _normalised(local: np.ndarray, score: np.ndarray) -> np.ndarray:
     return np.repeat(base, length) + (value - np.repeat(low, length)) * np.repeat(scale, length)
 
 
-def _block(
+def _blend_block(
     sources: list[_Source], weights: np.ndarray, start: int, stop: int, n_products: int, fill: int, k: int
 ) -> tuple[np.ndarray, ...]:
     """`blend` for the customers start..stop-1; arrays of the columns, source as a number."""
@@ -231,11 +231,11 @@ def _block(
     # (customer, product, source) in one integer: unique, so that any sort gives the same sums.
     keys, values = [], []
     filler: tuple[np.ndarray, np.ndarray] | None = None
-    for number, one in enumerate(sources):
-        rows = one.between(start, stop)
-        local = one.customer[rows].astype(np.int64) - start
-        norm = _normalised(local, one.score[rows])
-        pair = local * n_products + one.product[rows]
+    for number, source_rows in enumerate(sources):
+        rows = source_rows.between(start, stop)
+        local = source_rows.customer[rows].astype(np.int64) - start
+        norm = _normalise(local, source_rows.score[rows])
+        pair = encode_pairs(local, source_rows.product[rows], n_products)
         if number == fill:
             filler = pair, norm
         part = weights[local, number] * norm
@@ -255,7 +255,7 @@ def _block(
         pair = pair[starts]
     else:
         score, source = np.empty(0), np.empty(0, dtype=np.int64)
-    pair, score, source = _filled(pair, score, source, filler, fill, size, n_products, k)
+    pair, score, source = _fill_short(pair, score, source, filler, fill, size, n_products, k)
     local, product = pair // n_products, pair % n_products
     rounded = score.astype(np.float32)
     # Non-negative float32 sort like their bits; pairs are sorted, so a stable sort breaks ties by product.
@@ -272,7 +272,7 @@ def _block(
     )
 
 
-def _filled(
+def _fill_short(
     pair: np.ndarray,
     score: np.ndarray,
     source: np.ndarray,

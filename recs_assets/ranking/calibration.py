@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -62,36 +62,36 @@ class Calibrator:
 
         Args:
             score: float[n] raw scores.
-            strata: int[n, strata] of `strata_of`; needed where there are shifts.
+            strata: int[n, strata] of `find_strata`; needed where there are shifts.
 
         Raises:
             ValueError: a score is not finite, or strata are missing.
         """
-        if self.shifts and strata is None:
-            raise ValueError("This calibration shifts by stratum: give the strata of the rows.")
-        found = self._whole(score)
+        probability = self._map(score)
         if self.shifts:
-            found = sigmoid(log_odds(found) + _indicators(strata) @ np.asarray(self.shifts))
-        return np.clip(found, SMALLEST, self.highest)
+            if strata is None:
+                raise ValueError("This calibration shifts by stratum: give the strata of the rows.")
+            probability = sigmoid(log_odds(probability) + _encode_strata(strata) @ np.asarray(self.shifts))
+        return np.clip(probability, SMALLEST, self.highest)
 
-    def _whole(self, score: np.ndarray) -> np.ndarray:
+    def _map(self, score: np.ndarray) -> np.ndarray:
         """float64[n]: before shifts and bound."""
-        score = _finite(score)
+        score = _check_finite(score)
         if self.kind == "isotonic":
-            found = np.interp(score, self.x, self.y)
+            probability = np.interp(score, self.x, self.y)
         else:
             a, b, c = self.y
-            found = sigmoid(a * _log_sigmoid(score) - b * _log_sigmoid(-score) + c)
-        return np.clip(found, SMALLEST, 1 - SMALLEST)
+            probability = sigmoid(a * _log_sigmoid(score) - b * _log_sigmoid(-score) + c)
+        return np.clip(probability, SMALLEST, 1 - SMALLEST)
 
-    def to_json(self) -> dict[str, object]:
+    def to_json(self) -> dict[str, Any]:
         return {
             "kind": self.kind, "x": list(self.x), "y": list(self.y), "highest": self.highest,
             "shifts": list(self.shifts),
         }  # fmt: skip
 
     @classmethod
-    def from_json(cls, stored: dict[str, object]) -> Self:
+    def from_json(cls, stored: dict[str, Any]) -> Self:
         """Read what `to_json` wrote.
 
         Raises:
@@ -124,7 +124,7 @@ def fit_isotonic(score: np.ndarray, label: np.ndarray) -> Calibrator:
     """
     from sklearn.isotonic import IsotonicRegression
 
-    score, label = _pair(score, label)
+    score, label = _check_pair(score, label)
     model = IsotonicRegression(y_min=0.0, y_max=1.0, out_of_bounds="clip").fit(score, label)
     x, y = (np.asarray(part, dtype=np.float64) for part in (model.X_thresholds_, model.y_thresholds_))
     # sklearn keeps thresholds in float; equal neighbours would make the interpolation ambiguous.
@@ -141,19 +141,19 @@ def fit_beta(score: np.ndarray, label: np.ndarray) -> Calibrator:
     Raises:
         ValueError: see `calibrate`.
     """
-    score, label = _pair(score, label)
+    score, label = _check_pair(score, label)
     columns = np.column_stack([_log_sigmoid(score), -_log_sigmoid(-score), np.ones(len(score))])
     free = [0, 1, 2]
     while True:
-        found = np.zeros(3)
-        found[free] = _logistic(columns[:, free], label)
-        falling = [number for number in (0, 1) if found[number] < 0]
+        slopes = np.zeros(3)
+        slopes[free] = _fit_logistic(columns[:, free], label)
+        falling = [number for number in (0, 1) if slopes[number] < 0]
         if not falling:
-            return Calibrator("beta", (), tuple(found.tolist()))
-        free.remove(min(falling, key=lambda number: found[number]))
+            return Calibrator("beta", (), tuple(slopes.tolist()))
+        free.remove(min(falling, key=lambda number: slopes[number]))
 
 
-def _logistic(
+def _fit_logistic(
     columns: np.ndarray,
     share: np.ndarray,
     weight: np.ndarray | float = 1.0,
@@ -190,13 +190,13 @@ def _logistic(
 
 def _fit_shifts(model: Calibrator, score: np.ndarray, label: np.ndarray, strata: np.ndarray) -> Calibrator:
     """The model with shifts that bring the sums of the strata near what was bought."""
-    odds = np.round(log_odds(model._whole(score)) * PER_UNIT).astype(np.int64)
+    odds = np.round(log_odds(model._map(score)) * PER_UNIT).astype(np.int64)
     key = odds - odds.min()
     for place, size in enumerate(SIZES):
         key = key * size + strata[:, place]
     _, first, row, rows = np.unique(key, return_index=True, return_inverse=True, return_counts=True)
     share = np.bincount(row, weights=label) / rows
-    shifts = _logistic(_indicators(strata[first]), share, rows, odds[first] / PER_UNIT, RIDGE)
+    shifts = _fit_logistic(_encode_strata(strata[first]), share, rows, odds[first] / PER_UNIT, RIDGE)
     return replace(model, shifts=tuple(shifts.tolist()))
 
 
@@ -209,14 +209,14 @@ def _bound(model: Calibrator, score: np.ndarray, label: np.ndarray, strata: np.n
     return replace(model, highest=float(np.clip(highest, SMALLEST, 1 - SMALLEST)))
 
 
-def _indicators(strata: np.ndarray) -> np.ndarray:
+def _encode_strata(strata: np.ndarray) -> np.ndarray:
     """float64[n, sum(SIZES)]: one column per class."""
-    found = np.zeros((len(strata), sum(SIZES)))
+    indicators = np.zeros((len(strata), sum(SIZES)))
     start = 0
     for place, size in enumerate(SIZES):
-        found[np.arange(len(strata)), start + strata[:, place]] = 1.0
+        indicators[np.arange(len(strata)), start + strata[:, place]] = 1.0
         start += size
-    return found
+    return indicators
 
 
 def log_odds(probability: np.ndarray) -> np.ndarray:
@@ -235,7 +235,7 @@ def calibrate(
         score: float[n] raw scores of candidates that the ranker was not fitted on, not sampled.
         label: int[n], 1 where bought.
         group: int[n], the customer: all candidates of one stay on one side.
-        strata: int[n, strata] of `strata_of`; none for no shifts.
+        strata: int[n, strata] of `find_strata`; none for no shifts.
 
     Returns:
         The calibrator and, for "raw" (the sigmoid of the score), "isotonic", "beta" and "strata", brier_* and
@@ -246,7 +246,7 @@ def calibrate(
         ValueError: no rows, a score that is not finite, only one kind of label, or fewer than two
             groups.
     """
-    score, label = _pair(score, label)
+    score, label = _check_pair(score, label)
     numbers, place = np.unique(np.asarray(group), return_inverse=True)
     if len(numbers) < 2:
         raise ValueError("Calibration needs at least two customers: one side fits, the other judges.")
@@ -283,7 +283,7 @@ def brier(probability: np.ndarray, label: np.ndarray) -> float:
     >>> brier(np.array([0.5, 1.0]), np.array([1, 1]))
     0.125
     """
-    probability, label = _pair(probability, label, both=False)
+    probability, label = _check_pair(probability, label, both=False)
     return float(np.mean((probability - label) ** 2))
 
 
@@ -295,7 +295,7 @@ def reliability(probability: np.ndarray, label: np.ndarray, bins: int = 10) -> d
         rows int64, predicted, actual float64 (means) per bin that holds rows, by rising
         probability. Equal probabilities share a bin.
     """
-    probability, label = _pair(probability, label, both=False)
+    probability, label = _check_pair(probability, label, both=False)
     order = np.argsort(probability, kind="stable")
     edges = probability[order][np.linspace(0, len(order), bins + 1).astype(int)[1:-1]]
     place = np.searchsorted(np.unique(edges), probability, side="right")
@@ -346,16 +346,16 @@ def _log_sigmoid(score: np.ndarray) -> np.ndarray:
     return -np.logaddexp(0.0, -np.asarray(score, dtype=np.float64))
 
 
-def _finite(values: np.ndarray) -> np.ndarray:
+def _check_finite(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, dtype=np.float64)
     if not np.isfinite(values).all():
         raise ValueError("A score to calibrate is not finite.")
     return values
 
 
-def _pair(score: np.ndarray, label: np.ndarray, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def _check_pair(score: np.ndarray, label: np.ndarray, both: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Both as float64, checked."""
-    score, label = _finite(score), np.asarray(label, dtype=np.float64)
+    score, label = _check_finite(score), np.asarray(label, dtype=np.float64)
     if score.shape != label.shape or score.ndim != 1 or len(score) == 0:
         raise ValueError(
             f"Scores are {score.shape} and labels {label.shape}; both must be as long, not empty."

@@ -53,11 +53,7 @@ class Candidates:
     rrf: np.ndarray
     own: np.ndarray
     sources: dict[str, tuple[np.ndarray, np.ndarray]]
-    rrf_rank: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        if self.rrf_rank is None:
-            object.__setattr__(self, "rrf_rank", rank_within(self.customer).astype(np.float32))
+    rrf_rank: np.ndarray
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -77,7 +73,7 @@ class Candidates:
         """int8[n]: 1 where `truth` (csr[n_customers, n_products]) stores the pair."""
         return is_stored(truth, self.customer, self.product).astype(np.int8)
 
-    def ranked(self, score: np.ndarray, k: int, keep: np.ndarray | None = None) -> pd.DataFrame:
+    def rank(self, score: np.ndarray, k: int, keep: np.ndarray | None = None) -> pd.DataFrame:
         """The best `k` per customer by `score`.
 
         Args:
@@ -112,7 +108,7 @@ class Candidates:
             }
         )
 
-    def at(self, customer: np.ndarray, product: np.ndarray, known: Known) -> Self:
+    def look_up(self, customer: np.ndarray, product: np.ndarray, known: Known) -> Self:
         """These pairs as candidates, in this order: what the lists say of them, NaN where they say nothing.
 
         Args:
@@ -128,9 +124,9 @@ class Candidates:
         rows = order[place[here]]
 
         def take(values: np.ndarray, otherwise: float) -> np.ndarray:
-            found = np.full(len(place), otherwise, dtype=np.float32)
-            found[here] = values[rows]
-            return found
+            result = np.full(len(place), otherwise, dtype=np.float32)
+            result[here] = values[rows]
+            return result
 
         return type(self)(
             np.asarray(customer, dtype=np.int32),
@@ -141,23 +137,23 @@ class Candidates:
             take(self.rrf_rank, np.nan),
         )
 
-    def best_source(self) -> np.ndarray:
+    def find_best_source(self) -> np.ndarray:
         """object[n]: the recommender that ranks the candidate highest, "" where none lists it; ties to
         the first in the order of the lists."""
         names = [name.partition(":")[0] for name in self.sources]
         ranks = np.column_stack([rank for rank, _ in self.sources.values()])
-        best = np.where(np.isnan(ranks), np.inf, ranks)
-        found = np.asarray(names, dtype=object)[best.argmin(axis=1)] if len(self) else np.empty(0, object)
-        found[~np.isfinite(best).any(axis=1)] = ""
-        return found
+        rank = np.where(np.isnan(ranks), np.inf, ranks)
+        best = np.asarray(names, dtype=object)[rank.argmin(axis=1)] if len(self) else np.empty(0, object)
+        best[~np.isfinite(rank).any(axis=1)] = ""
+        return best
 
-    def source_ranks(self) -> dict[str, np.ndarray]:
+    def rank_by_source(self) -> dict[str, np.ndarray]:
         """Recommender -> float32[n], its rank of the candidate in the better of its lists; NaN in none."""
-        found: dict[str, np.ndarray] = {}
-        for listed, (rank, _) in self.sources.items():
-            name = listed.partition(":")[0]
-            found[name] = np.fmin(found[name], rank) if name in found else rank
-        return found
+        ranks: dict[str, np.ndarray] = {}
+        for source, (rank, _) in self.sources.items():
+            name = source.partition(":")[0]
+            ranks[name] = np.fmin(ranks[name], rank) if name in ranks else rank
+        return ranks
 
     @classmethod
     def concat(cls, parts: list[Self]) -> Self:
@@ -177,7 +173,10 @@ class Candidates:
                 for name in ("customer", "product", "rrf", "own")
             ),
             {
-                name: tuple(np.concatenate([part.sources[name][side] for part in parts]) for side in (0, 1))
+                name: (
+                    np.concatenate([part.sources[name][0] for part in parts]),
+                    np.concatenate([part.sources[name][1] for part in parts]),
+                )
                 for name in names
             },
             np.concatenate([part.rrf_rank for part in parts]),
@@ -213,16 +212,21 @@ def merge(lists: Mapping[str, pd.DataFrame], known: Known, own_limit: int, new_l
         raise ValueError("There are no lists to merge.")
     sources = [_Source.of(name, rows) for name, rows in lists.items()]
     counts = np.zeros(known.n_customers, dtype=np.int64)
-    for one in sources:
-        counts += np.bincount(one.customer, minlength=known.n_customers)
+    for source in sources:
+        counts += np.bincount(source.customer, minlength=known.n_customers)
     parts = [
-        _block(sources, known, start, stop, (new_limit, own_limit))
+        _merge_block(sources, known, start, stop, (new_limit, own_limit))
         for start, stop in split_blocks(counts, BLOCK_ROWS)
     ]
     if not parts:
         none, nothing = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
         return Candidates(
-            none, none, nothing, np.empty(0, dtype=bool), {one.name: (nothing, nothing) for one in sources}
+            none,
+            none,
+            nothing,
+            np.empty(0, dtype=bool),
+            {source.name: (nothing, nothing) for source in sources},
+            nothing,
         )
     return Candidates.concat(parts)
 
@@ -254,18 +258,19 @@ class _Source:
         return slice(*np.searchsorted(self.customer, [start, stop]))
 
 
-def _block(
+def _merge_block(
     sources: list[_Source], known: Known, start: int, stop: int, limits: tuple[int, int]
 ) -> Candidates:
     """`merge` for the customers start..stop-1."""
     width = known.n_products
-    blocks = [one.between(start, stop) for one in sources]
+    blocks = [source.between(start, stop) for source in sources]
     keys = [
-        encode_pairs(one.customer[block] - start, one.product[block], width)
-        for one, block in zip(sources, blocks, strict=True)
+        encode_pairs(source.customer[block] - start, source.product[block], width)
+        for source, block in zip(sources, blocks, strict=True)
     ]
     votes = [
-        1.0 / (RRF_K + one.rank[block].astype(np.float64)) for one, block in zip(sources, blocks, strict=True)
+        1.0 / (RRF_K + source.rank[block].astype(np.float64))
+        for source, block in zip(sources, blocks, strict=True)
     ]
     every, vote = np.concatenate(keys), np.concatenate(votes)
     # A stable sort keeps a pair's votes in the order of the lists: the same sum, bit for bit.
@@ -279,18 +284,24 @@ def _block(
     allowed = np.where(own[best], limits[1], limits[0])
     kept = best[rank_within(local[best] * 2 + own[best]) <= allowed]
     kept = kept[argsort_best_first(local[kept], product[kept], rrf[kept])]
-    # Where every entry of the lists went, -1 for those that did not stay.
+    # Which candidate every row of the lists became, -1 for those that did not stay.
     place = np.full(len(pair), -1, dtype=np.int32)
     place[kept] = np.arange(len(kept), dtype=np.int32)
-    went = np.empty(len(every), dtype=np.int32)
-    went[order] = np.repeat(place, times)
+    became = np.empty(len(every), dtype=np.int32)
+    became[order] = np.repeat(place, times)
     ends = np.cumsum([len(key) for key in keys])
-    found = {}
-    for one, block, there in zip(sources, blocks, np.split(went, ends[:-1]), strict=True):
+    ranks_and_scores = {}
+    for source, block, row in zip(sources, blocks, np.split(became, ends[:-1]), strict=True):
         rank, score = np.full((2, len(kept)), np.nan, dtype=np.float32)
-        stays = there >= 0
-        rank[there[stays]], score[there[stays]] = one.rank[block][stays], one.score[block][stays]
-        found[one.name] = (rank, score)
+        stays = row >= 0
+        rank[row[stays]], score[row[stays]] = source.rank[block][stays], source.score[block][stays]
+        ranks_and_scores[source.name] = (rank, score)
+    customer = (local[kept] + start).astype(np.int32)
     return Candidates(
-        (local[kept] + start).astype(np.int32), product[kept].astype(np.int32), rrf[kept], own[kept], found
+        customer,
+        product[kept].astype(np.int32),
+        rrf[kept],
+        own[kept],
+        ranks_and_scores,
+        rank_within(customer).astype(np.float32),
     )

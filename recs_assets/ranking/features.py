@@ -70,7 +70,7 @@ def family_of_source(name: str) -> str:
     return entry.family if entry and entry.family else "context"
 
 
-def source_features(sources: Iterable[str]) -> tuple[Feature, ...]:
+def list_source_features(sources: Iterable[str]) -> tuple[Feature, ...]:
     """Features of the lists: rank and score of each recommender, and what the fusion says."""
     found = []
     for name in sources:
@@ -281,7 +281,7 @@ WAREHOUSE_FEATURES: tuple[Feature, ...] = (
 )
 
 FEATURES: tuple[Feature, ...] = (
-    *source_features(name for name in REGISTRY if REGISTRY[name].family),
+    *list_source_features(name for name in REGISTRY if REGISTRY[name].family),
     *WAREHOUSE_FEATURES,
 )
 # Rows of a frame that are written at once: 165 columns of them are 1.4 MB.
@@ -290,7 +290,7 @@ CACHED_ROWS = 2_048
 BY_NAME = {feature.name: feature for feature in FEATURES}
 
 
-def selected(sources: Iterable[str], without: Sequence[str] = ()) -> tuple[Feature, ...]:
+def select_features(sources: Iterable[str], without: Sequence[str] = ()) -> tuple[Feature, ...]:
     """The features of a ranker that gets the lists `sources`, less those named in `without`.
 
     Raises:
@@ -311,7 +311,7 @@ def selected(sources: Iterable[str], without: Sequence[str] = ()) -> tuple[Featu
     )
 
 
-def source_frame(candidates: Candidates, features: Sequence[Feature]) -> np.ndarray:
+def build_source_frame(candidates: Candidates, features: Sequence[Feature]) -> np.ndarray:
     """float32[n, len(features)] of the features of table "source"; NaN where a list lacks the row.
 
     A product that only the list of new products holds takes its score from there.
@@ -346,7 +346,10 @@ def source_frame(candidates: Candidates, features: Sequence[Feature]) -> np.ndar
 
 
 def put_columns(
-    X: np.ndarray, columns: Sequence[int], values: Sequence[np.ndarray], rows: np.ndarray | None = None
+    X: np.ndarray,
+    columns: Sequence[int],
+    values: Sequence[np.ndarray] | np.ndarray,
+    rows: np.ndarray | None = None,
 ) -> None:
     """Write whole columns into a frame that lies row by row in memory.
 
@@ -363,8 +366,8 @@ def put_columns(
         here = slice(start, start + CACHED_ROWS)
         place = here if rows is None else rows[here]
         block = X[place]
-        for column, one in zip(columns, values, strict=True):
-            block[:, column] = one[here]
+        for column, column_values in zip(columns, values, strict=True):
+            block[:, column] = column_values[here]
         X[place] = block
 
 
@@ -391,7 +394,7 @@ def markdown() -> str:
         rows = [feature for feature in FEATURES if feature.table == table]
         if rows:
             text += [f"## {title}", "", "| feature | from | family | meaning |", "|---|---|---|---|"]
-            text += [f"| `{one.name}` | `{one.column}` | {one.family} | {one.description} |" for one in rows]
+            text += [f"| `{row.name}` | `{row.column}` | {row.family} | {row.description} |" for row in rows]
             text.append("")
     return "\n".join(text)
 

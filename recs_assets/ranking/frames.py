@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.features import BY_NAME, TABLES, Feature, put_columns, source_frame
+from recs_assets.ranking.features import BY_NAME, TABLES, Feature, build_source_frame, put_columns
 from recs_assets.schema import WarehouseError
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ def load_frame(
     wanted = [BY_NAME[name] for name in names]
     X = np.empty((len(candidates), len(names)), dtype=np.float32)
     listed = [column for column, feature in enumerate(wanted) if feature.table == "source"]
-    put_columns(X, listed, source_frame(candidates, [wanted[column] for column in listed]).T)
+    put_columns(X, listed, build_source_frame(candidates, [wanted[column] for column in listed]).T)
     joined = [column for column, feature in enumerate(wanted) if feature.table != "source"]
     if joined and len(candidates):
         _join_features(connection, anchor, candidates, [wanted[column] for column in joined], X, joined)
-    if infinite := [name for name, bad in zip(names, np.isinf(X).any(axis=0), strict=True) if bad]:
+    if infinite := [names[column] for column in np.flatnonzero(np.isinf(X).any(axis=0))]:
         raise WarehouseError(
             f"Infinite values in {', '.join(infinite)} at {anchor}: refusing to rank by them."
         )

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -135,14 +135,14 @@ def sample_negatives(
     return rows, np.where(positive[rows], 1.0, 1.0 / rate).astype(np.float32)
 
 
-def negative_rate(positives: int, negatives: int, rows: int) -> float:
+def choose_negative_rate(positives: int, negatives: int, rows: int) -> float:
     """The share of negatives that brings the training rows to about `rows`; never below 0.01."""
     if negatives == 0:
         return 1.0
     return float(min(1.0, max(0.01, (rows - positives) / negatives)))
 
 
-def threads_for(rows: int, threads: int) -> int:
+def choose_threads(rows: int, threads: int) -> int:
     """How many of the threads LightGBM gets for so many rows; the bits are the same.
 
     Threads that wait for each other at every split cost more than few rows do: on a busy machine of two cores, 60
@@ -169,6 +169,7 @@ class Ranker:
         self.config = config
         self.seed = seed
         self.threads = threads
+        self.facts_: dict[str, Any] = {}
 
     def parameters(self, rows: int) -> dict[str, object]:
         """What LightGBM is given for so many training rows."""
@@ -182,7 +183,7 @@ class Ranker:
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": threads_for(rows, self.threads),
+            "num_threads": choose_threads(rows, self.threads),
             "feature_pre_filter": False,
             "verbosity": -1,
         }
@@ -330,15 +331,14 @@ class Ranker:
         """float64[n] raw scores: log-odds of a purchase for "binary", ranks' utility for "lambdarank"."""
         booster = self._fitted()
         columns = self._columns(X)
+        threads = choose_threads(len(X), self.threads)
         parts = [
-            booster.predict(
-                X[start : start + BLOCK_ROWS, columns],
-                raw_score=True,
-                num_threads=threads_for(len(X), self.threads),
+            np.asarray(
+                booster.predict(X[start : start + BLOCK_ROWS, columns], raw_score=True, num_threads=threads)
             )
             for start in range(0, len(X), BLOCK_ROWS)
         ]
-        return np.concatenate(parts) if parts else np.empty(0)
+        return np.concatenate([np.empty(0), *parts])
 
     def contributions(self, X: np.ndarray) -> np.ndarray:
         """SHAP values (Lundberg et al. 2020, TreeSHAP): float64[n, f + 1], the last column the base.
@@ -347,13 +347,13 @@ class Ranker:
         `shapley`, a second or so; then a row costs some ten times what scoring does.
         """
         columns = self._columns(X)
-        found = np.zeros((len(X), X.shape[1] + 1))
+        contributions = np.zeros((len(X), X.shape[1] + 1))
         # What the trees never saw contributes nothing.
         for start in range(0, len(X), BLOCK_ROWS):
             block = slice(start, start + BLOCK_ROWS)
-            found[block, columns] = self._shapley.contributions(X[block, columns], self.threads)
-        found[:, -1] = self._shapley.base
-        return found
+            contributions[block, columns] = self._shapley.contributions(X[block, columns], self.threads)
+        contributions[:, -1] = self._shapley.base
+        return contributions
 
     @cached_property
     def _shapley(self) -> Shapley:

@@ -19,7 +19,7 @@ NEVER = {"days_since_order", "days_since_bought"}
 SIZES = tuple(len(ends) + (name in NEVER) for name, ends in STRATA.items())
 
 
-def strata_of(known: Known, customer: np.ndarray, product: np.ndarray) -> np.ndarray:
+def find_strata(known: Known, customer: np.ndarray, product: np.ndarray) -> np.ndarray:
     """int8[n, len(STRATA)]: the classes of pairs, known at the anchor.
 
     Args:

@@ -13,7 +13,7 @@ from recs_assets.known.interactions import Known
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.ranking.strata import strata_of
+from recs_assets.ranking.strata import find_strata
 from recs_assets.reasons.attribution import FAMILY_NAMES, TOP_FEATURES, Attribution, attribute
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_by_family, explain_by_source
@@ -108,7 +108,7 @@ def _explain_scores(
     parts, places = [], []
     for _, candidates, X in scorer.build_frames(pairs):
         parts.append(attribute(scorer.ranker, X))
-        places.append(candidates.source_ranks())
+        places.append(candidates.rank_by_source())
     pulled = Attribution.concat(parts)
     if scorer.made_lists:
         rows = explain_by_family(
@@ -124,7 +124,7 @@ def _explain_scores(
         )
     else:
         rows = _explain_by_source(pairs, known, fitted, wording)
-    strata = strata_of(known, pairs["customer"].to_numpy(), pairs["product"].to_numpy())
+    strata = find_strata(known, pairs["customer"].to_numpy(), pairs["product"].to_numpy())
     rows["p_purchase"] = scorer.calibrator.probability(pulled.score, strata)
     names = np.array([*scorer.ranker.features_, None], dtype=object)
     traces = pd.DataFrame(

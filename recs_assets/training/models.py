@@ -11,7 +11,7 @@ import numpy as np
 
 from recs_assets.arrays import one_blas_thread
 from recs_assets.ranking.calibration import Calibrator, calibrate, fit_beta
-from recs_assets.ranking.ranker import LEAVES, Ranker, threads_for
+from recs_assets.ranking.ranker import LEAVES, Ranker, choose_threads
 from recs_assets.shop import RANKER
 from recs_assets.week.lessons import Lesson, join_lessons
 
@@ -170,7 +170,7 @@ class Trees:
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": threads_for(len(y), self.threads),
+            "num_threads": choose_threads(len(y), self.threads),
             "verbosity": -1,
         }
         dataset = lgb.Dataset(X, y, weight=weight, params=parameters)
@@ -188,7 +188,7 @@ class Trees:
             X,
             raw_score=self.objective == "binary",
             num_iteration=self.rounds_,
-            num_threads=threads_for(len(X), self.threads),
+            num_threads=choose_threads(len(X), self.threads),
         )
 
     def used(self, names: Sequence[str]) -> list[str]:

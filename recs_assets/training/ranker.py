@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.evaluation import gates
-from recs_assets.evaluation.gates import Verdict
-from recs_assets.evaluation.promotion import customer_values
+from recs_assets.evaluation.promotion import measure_models
+from recs_assets.evaluation.verdict import Verdict, overrule
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query
 from recs_assets.queries.validation import validate
 from recs_assets.ranking.calibration import Calibrator, brier, calibrate, expected_calibration_error
 from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.ranking.strata import strata_of
+from recs_assets.ranking.strata import find_strata
 from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError
 from recs_assets.training.models import fit_ranker, refit_ranker
@@ -174,7 +174,7 @@ def train_ranker(week: Week, test: date, last: LastGood, say: Callable[[str], No
     _write_lists(week, anchors[0], kept_sheet, kept_scores)
     _write_lists(week, test, sheet, scores)
     strata = [
-        strata_of(week.known(anchor), rows.customer, rows.item)
+        find_strata(week.known(anchor), rows.customer, rows.item)
         for anchor, rows in ((anchors[0], kept_sheet), (test, sheet))
     ]
     calibrator, quality = calibrate(kept_scores, kept.label, kept.group, strata[0])
@@ -213,23 +213,25 @@ def _judge(
 ) -> list[Verdict]:
     """The gates' verdicts on a new ranker: its scores, and the last one's test (`before`)."""
     limits = week.shop.gates
-    finite = gates.finite(np.concatenate([kept_scores, scores]), "ranker")
-    verdicts = [finite, *gates.spread(sheet.customer, sheet.item, scores, "ranker", limits)]
+    finite = gates.judge_finite(np.concatenate([kept_scores, scores]), "ranker")
+    verdicts = [finite, *gates.judge_spread(sheet.customer, sheet.item, scores, "ranker", limits)]
     if before is None:
         why = last.why or f"ranker: that of week {last.week} was tested after {test} and has seen its days"
-        verdicts.append(gates.incomparable(why))
+        verdicts.append(gates.skip_successor(why))
     elif not finite.passed:
-        verdicts.append(gates.incomparable("ranker: scores that are not finite cannot be compared"))
+        verdicts.append(gates.skip_successor("ranker: scores that are not finite cannot be compared"))
     else:
         candidates = sheet.candidates
         lists = {
-            "new": candidates.ranked(scores, MAP_AT),
-            "old": candidates.ranked(_score(week, test, sheet, before), MAP_AT),
+            "new": candidates.rank(scores, MAP_AT),
+            "old": candidates.rank(_score(week, test, sheet, before), MAP_AT),
         }
         listed = week.listed_customers(test)
-        values = customer_values(lists, week.known(test), week.truth(test), listed, k=MAP_AT)
-        verdicts.append(gates.successor(values["new"], values["old"], last.week, limits, week.settings.seed))
-    return gates.overrule(verdicts, week.settings.gate_override)
+        values = measure_models(lists, week.known(test), week.truth(test), listed, k=MAP_AT)
+        verdicts.append(
+            gates.judge_successor(values["new"], values["old"], last.week, limits, week.settings.seed)
+        )
+    return overrule(verdicts, week.settings.gate_override)
 
 
 def _score(week: Week, anchor: date, sheet: Sheet, ranker: Ranker) -> np.ndarray:

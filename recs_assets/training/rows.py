@@ -55,7 +55,7 @@ def list_sheet(
         }
     )
     if sheet.candidates is not None:
-        rows["source"] = pd.Categorical(sheet.candidates.take(order).best_source())
+        rows["source"] = pd.Categorical(sheet.candidates.take(order).find_best_source())
     return rows
 
 

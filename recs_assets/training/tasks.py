@@ -18,7 +18,7 @@ from recs_assets.known.interactions import Known
 from recs_assets.queries.compiler import entities_sql, everybody, ids_sql, labels_sql
 from recs_assets.queries.syntax import Query
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.ranker import negative_rate, sample_negatives
+from recs_assets.ranking.ranker import choose_negative_rate, sample_negatives
 from recs_assets.recommenders.base import View
 from recs_assets.shop import RANKER
 from recs_assets.training.activity import Activity
@@ -160,7 +160,7 @@ class Task(ABC):
         """Positions of the rows that one of so many anchors gives to the trees, and their weights: every
         positive, and as many negatives as there is room for."""
         positives = int(sheet.label.sum())
-        rate = negative_rate(positives, len(sheet) - positives, self.most_rows // anchors)
+        rate = choose_negative_rate(positives, len(sheet) - positives, self.most_rows // anchors)
         return sample_negatives(
             sheet.label,
             self.ids(anchor)[sheet.customer],

@@ -9,7 +9,7 @@ from datetime import date
 import numpy as np
 from scipy import sparse
 
-from recs_assets.evaluation.evaluate import truths
+from recs_assets.evaluation.evaluate import split_views
 from recs_assets.queries.compiler import horizon
 from recs_assets.queries.syntax import Query, QueryError, operands
 from recs_assets.training.cache import Outcome
@@ -112,11 +112,11 @@ def learn_own_ranker(
         raise explain_unlearnable(query, plan.test, "no rows")
     score, tested = score_and_sample(task, model.score, sheet, plan.test, len(anchors))
     known = task.known(plan.test)
-    truth = truths(task.truth(plan.test, known.products["product_id"]), known.history)[task.view]
-    lists = {"query": sheet.candidates.ranked(score, max(12, query.top))}
+    truth = split_views(task.truth(plan.test, known.products["product_id"]), known.history)[task.view]
+    lists = {"query": sheet.candidates.rank(score, max(12, query.top))}
     for name, baseline in task.formulas(sheet, plan.test).items():
         there = np.isfinite(baseline)
-        lists[name] = sheet.candidates.ranked(np.where(there, baseline, 0), max(12, query.top), there)
+        lists[name] = sheet.candidates.rank(np.where(there, baseline, 0), max(12, query.top), there)
     customers = np.flatnonzero(task.eligible(plan.test))
     verdict = judge_products(lists, truth, customers, query.top, settings.seed)
     more = {}

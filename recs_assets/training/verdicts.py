@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recs_assets.arrays import mark_ends
 from recs_assets.evaluation.bootstrap import BLOCK_VALUES, LEVEL, RESAMPLES
-from recs_assets.evaluation.metrics import per_customer
+from recs_assets.evaluation.metrics import measure_customers
 
 # AUROC of a value needs so many customers with it and so many without.
 LEAST_EVENTS = 10
@@ -204,7 +204,7 @@ def judge_products(
         return _verdict({}, 0, seed)
     measures = {}
     for name, rows in lists.items():
-        found = per_customer(rows, truth, some, sorted({12, top}))
+        found = measure_customers(rows, truth, some, sorted({12, top}))
         for metric, k in dict.fromkeys([("map", 12), ("recall", 12), ("recall", top)]):
             measures[f"{metric}@{k}", name] = mean_of(found[metric, k])
     return _verdict(measures, len(some), seed)
@@ -215,7 +215,7 @@ def compare_products(
 ) -> dict[str, np.ndarray]:
     """Name -> float64[customers with something true]: MAP@12 of each; arguments as `judge_products`."""
     some = customers[np.diff(truth.indptr)[customers] > 0]
-    return {name: per_customer(rows, truth, some, [12])["map", 12] for name, rows in lists.items()}
+    return {name: measure_customers(rows, truth, some, [12])["map", 12] for name, rows in lists.items()}
 
 
 def judge_values(

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import is_stored
-from recs_assets.evaluation.evaluate import truths
+from recs_assets.evaluation.evaluate import split_views
 from recs_assets.ranking.calibration import calibrate
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.ranking.strata import strata_of
+from recs_assets.ranking.strata import find_strata
 from recs_assets.recommenders.base import View
 from recs_assets.training.cache import Outcome
 from recs_assets.training.models import Learned
@@ -40,7 +40,7 @@ def use_week_ranker(
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
         bought = is_stored(truth_at[anchor], customer, product)
         score = rows["score"].to_numpy(dtype=float)
-        return score, bought.astype(np.int8), customer, strata_of(known, customer, product)
+        return score, bought.astype(np.int8), customer, find_strata(known, customer, product)
 
     anchors = (plan.train[0], plan.test)
     truth_at = {anchor: task.truth(anchor, task.known(anchor).products["product_id"]) for anchor in anchors}
@@ -49,7 +49,7 @@ def use_week_ranker(
     both = [np.concatenate(parts) for parts in zip(kept, tested, strict=True)]
     published = Learned(ranker, calibrate(*both)[0], ranker.used_)
     lists = {name: load_week_lists(task, name, plan.test) for name in SOURCES}
-    truth = truths(truth_at[plan.test], task.known(plan.test).history)[task.view]
+    truth = split_views(truth_at[plan.test], task.known(plan.test).history)[task.view]
     customers = np.flatnonzero(task.eligible(plan.test))
     lists = {"query": load_week_lists(task, "ranker", plan.test), **lists}
     verdict = judge_products(lists, truth, customers, query.top, seed)
@@ -72,7 +72,7 @@ def list_week_ranker(
     rows = rows[(rows["rank"] <= (depth or plan.query.top)).to_numpy()].reset_index(drop=True)
     if depth and task.view == "all":
         rows = add_new(rows, load_week_lists(task, "ranker", anchor, "new"), depth)
-    strata = strata_of(task.known(anchor), rows["customer"].to_numpy(), rows["product"].to_numpy())
+    strata = find_strata(task.known(anchor), rows["customer"].to_numpy(), rows["product"].to_numpy())
     probability = model.probability(rows["score"].to_numpy(dtype=float), strata).astype(np.float32)
     return rows.assign(rank=rows["rank"].astype(np.int32), probability=probability)[
         ["customer", "product", "rank", "score", "probability", "source"]

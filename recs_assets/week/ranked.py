@@ -59,11 +59,11 @@ def score_candidates(week: Week, ranker: Ranker, anchor: date, candidates: Candi
 def rank_candidates(candidates: Candidates, scores: np.ndarray, k: int) -> dict[View, pd.DataFrame]:
     """The best `k` per customer of each view: customer, product, score, rank, source (the recommender
     that ranks it highest)."""
-    source = pd.Categorical(candidates.best_source(), categories=(*SOURCES, ""))
+    source = pd.Categorical(candidates.find_best_source(), categories=(*SOURCES, ""))
     lists = {}
     for view in VIEWS:
         keep = None if view == "all" else candidates.own == (view == "repeat")
-        rows = candidates.ranked(scores, k, keep)
+        rows = candidates.rank(scores, k, keep)
         lists[view] = rows.assign(source=source[rows["row"].to_numpy()]).drop(columns="row")
     return lists
 

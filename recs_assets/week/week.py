@@ -17,7 +17,7 @@ from recs_assets.evaluation.facts import NO_VERDICTS, load_earlier_verdicts
 from recs_assets.known.interactions import Known
 from recs_assets.known.load import load_known, load_truth
 from recs_assets.ranking.candidates import Candidates, merge
-from recs_assets.ranking.features import selected
+from recs_assets.ranking.features import select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import load_model, read_lists, read_parameters
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # The recommenders whose lists the ranker ranks.
 SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
-FEATURES = selected(SOURCES, RANKER.without_features)
+FEATURES = select_features(SOURCES, RANKER.without_features)
 NAMES = tuple(feature.name for feature in FEATURES)
 
 
@@ -210,7 +210,7 @@ class Week:
         def load_block(block: tuple[int, int]) -> tuple[slice, Candidates, np.ndarray]:
             part = slice(*np.searchsorted(customer, block))
             candidates = pool(*block) if pool else self.candidates(self.as_of, *block)
-            pairs = candidates.at(customer[part], product[part], known)
+            pairs = candidates.look_up(customer[part], product[part], known)
             return part, pairs, self.frame(self.as_of, pairs, names)
 
         there = [block for block in blocks(known) if np.diff(np.searchsorted(customer, block))[0]]

@@ -17,7 +17,7 @@ from dagster._utils.schedules import schedule_execution_time_iterator
 from helpers import shops
 from recs_assets.defs import build_definitions
 from recs_assets.defs.deployment import Deployment, week_of
-from recs_assets.evaluation.gates import ADVICE
+from recs_assets.evaluation.verdict import ADVICE
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import RAW_TABLES, SettingsError

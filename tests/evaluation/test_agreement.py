@@ -46,7 +46,7 @@ def test_agrees_with_trec_eval():
             for c, products in enumerate(shown)
         }
     )
-    ours = metrics.per_customer(lists, truth, np.arange(60), KS)
+    ours = metrics.measure_customers(lists, truth, np.arange(60), KS)
     size = np.diff(truth.indptr)
     for name, metric in names.items():
         for k in KS:

@@ -10,7 +10,7 @@ import pytest
 from scipy import sparse
 
 from helpers.known import known_of
-from recs_assets.evaluation.backtest import Fold, backtest, pooled
+from recs_assets.evaluation.backtest import Fold, backtest, pool_folds
 from recs_assets.evaluation.evaluate import BOOTSTRAPPED
 from recs_assets.known.interactions import Known
 
@@ -48,7 +48,7 @@ def folds() -> list[Fold]:
 
 
 def test_a_customer_counts_once_with_the_mean_of_her_folds(folds: list[Fold]) -> None:
-    values = pooled(folds, "all", ["right", "second"])[:, :, MAP]
+    values = pool_folds(folds, "all", ["right", "second"])[:, :, MAP]
     # ann: right 1 and 0, second 1/2 and 1; bob: right 1, second 0.
     assert values.tolist() == [[0.5, 0.75], [1.0, 0.0]]
 

@@ -150,7 +150,7 @@ def test_product_ages():
     products = pd.DataFrame({"product_id": list("abcde"), "available": True})
     sold = [(0, product, age, "purchase") for product, age in enumerate(ages)]
     known = known_of(ANCHOR, shop().customers, products, sold)
-    named = [evaluation.AGES[number] for number in evaluation.age_segments(known)]
+    named = [evaluation.AGES[number] for number in evaluation.segment_by_age(known)]
     assert named == ["0-3w", "4-12w", "4-12w", "13w+", "unsold"]
 
 
@@ -171,8 +171,8 @@ def test_no_truth_gives_an_empty_table():
     nothing = sparse.csr_matrix((5, 4), dtype=bool)
     table = evaluation.evaluate({"popularity": {"all": same_for_all([0])}}, shop(), nothing, as_of=AS_OF)
     assert (len(table), tuple(table.columns)) == (0, evaluation.COLUMNS)
-    assert evaluation.summary_markdown(table) == ""
-    assert evaluation.plot(table)[:4] == b"\x89PNG"
+    assert evaluation.summarise(table) == ""
+    assert evaluation.plot_metrics(table)[:4] == b"\x89PNG"
 
 
 def test_refused():
@@ -194,7 +194,7 @@ def test_sample_is_stable_under_other_customers():
 
 
 def test_markdown(table):
-    lines = evaluation.summary_markdown(table).splitlines()
+    lines = evaluation.summarise(table).splitlines()
     assert lines[0] == "### All products (top 12, 4 customers)"
     assert lines[2].startswith("| recommender | MAP@12 | NDCG@12 |")
     # Best first: popularity 0.75; blend: hits at rank 2, 2, 2 and 1.
@@ -209,7 +209,7 @@ def test_markdown(table):
 
 
 def test_plot_is_a_png_and_repeats(table):
-    picture = evaluation.plot(table)
+    picture = evaluation.plot_metrics(table)
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
-    assert picture == evaluation.plot(table)
+    assert picture == evaluation.plot_metrics(table)
     assert b"Matplotlib" not in picture

@@ -4,7 +4,7 @@ from datetime import date
 import duckdb
 import pytest
 
-from recs_assets.evaluation.forecasts import changes_of_demand, interval
+from recs_assets.evaluation.forecasts import interval, measure_demand_changes
 
 
 def test_without_forecasts_that_are_over_only_the_pairs_themselves_are_in_doubt():
@@ -49,6 +49,6 @@ def test_demand_changes_from_one_anchor_to_the_next():
                 connection.execute(
                     "insert into recs.order_lines values ('till', ?, ?, false)", [f"{number}", day]
                 )
-        found = changes_of_demand(connection, date(2024, 3, 5), 2, 4)
-        assert changes_of_demand(connection, date(2024, 3, 5), 2, 4, most=1) == [3 / 2]
+        found = measure_demand_changes(connection, date(2024, 3, 5), 2, 4)
+        assert measure_demand_changes(connection, date(2024, 3, 5), 2, 4, most=1) == [3 / 2]
     assert found == [3 / 2, 2 / 4]

@@ -16,7 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 from recs_assets.config import read_yaml
 from recs_assets.evaluation import gates, metrics
-from recs_assets.evaluation.gates import Gates
+from recs_assets.evaluation.thresholds import Change, Gates, Range, Volume
+from recs_assets.evaluation.verdict import ADVICE, Verdict, explain_refusals, overrule, tabulate
 from recs_assets.schema import SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,9 +44,9 @@ DIFFERENT = [list(range(customer, customer + 12)) for customer in range(20)]
 SAME = [list(range(12)) for _ in range(20)]
 
 
-def spread(lists: pd.DataFrame, limits: Gates = LIMITS) -> list[gates.Verdict]:
+def spread(lists: pd.DataFrame, limits: Gates = LIMITS) -> list[Verdict]:
     columns = (lists[name].to_numpy() for name in ("customer", "product", "score"))
-    return gates.spread(*columns, "lists", limits)
+    return gates.judge_spread(*columns, "lists", limits)
 
 
 # -- volume -----------------------------------------------------------------------------------
@@ -72,27 +73,25 @@ def spread(lists: pd.DataFrame, limits: Gates = LIMITS) -> list[gates.Verdict]:
     ],
 )
 def test_a_count_may_neither_fall_to_a_tenth_nor_rise_tenfold(old: int, new: int, passed: bool) -> None:
-    [verdict] = gates.volume({"orders": new}, {"orders": old}, EARLIER, LIMITS.volume)
+    [verdict] = gates.judge_volume({"orders": new}, {"orders": old}, EARLIER, LIMITS.volume)
     assert verdict.passed is passed
     assert (verdict.gate, verdict.subject, verdict.value) == ("volume", "orders", new)
 
 
 def test_the_refusal_of_a_spike_has_both_counts() -> None:
     before = {"orders": 310, "orders, last 7 days": 8}
-    verdicts = gates.volume({"orders": 382, "orders, last 7 days": 80}, before, EARLIER, LIMITS.volume)
+    verdicts = gates.judge_volume({"orders": 382, "orders, last 7 days": 80}, before, EARLIER, LIMITS.volume)
     assert [(one.limit_low, one.limit_high) for one in verdicts] == [(32, 3099), (0, 79)]
-    assert gates.refusals(verdicts) == {
+    assert explain_refusals(verdicts) == {
         "volume": "Gate volume: orders in the last 7 days: 80 rows after 8 in week 2025-06-23, where at "
         "most 79 may be: look at the export, or set RECS_GATE_OVERRIDE to the reason why this is right."
     }
 
 
 def test_directions_have_limits_of_their_own() -> None:
-    limits = gates.Volume(
-        drop=gates.Change(factor=2, min_change=1), spike=gates.Change(factor=4, min_change=10), bursts=()
-    )
+    limits = Volume(drop=Change(factor=2, min_change=1), spike=Change(factor=4, min_change=10), bursts=())
     passed = {
-        new: gates.volume({"orders": new}, {"orders": 20}, EARLIER, limits)[0].passed
+        new: gates.judge_volume({"orders": new}, {"orders": 20}, EARLIER, limits)[0].passed
         for new in (10, 11, 79, 80)
     }
     assert passed == {10: False, 11: True, 79: True, 80: False}
@@ -100,7 +99,9 @@ def test_directions_have_limits_of_their_own() -> None:
 
 def test_what_comes_in_bursts_is_counted_by_week_and_judged_in_all() -> None:
     subjects = ("promotions", "promotions, last 7 days")
-    verdicts = gates.volume(dict.fromkeys(subjects, 900), dict.fromkeys(subjects, 9), EARLIER, LIMITS.volume)
+    verdicts = gates.judge_volume(
+        dict.fromkeys(subjects, 900), dict.fromkeys(subjects, 9), EARLIER, LIMITS.volume
+    )
     assert [one.passed for one in verdicts] == [False, True]
     assert verdicts[1].sentence == (
         "promotions in the last 7 days: 900 rows after 9 in week 2025-06-23 (not judged: promotions comes in "
@@ -109,7 +110,7 @@ def test_what_comes_in_bursts_is_counted_by_week_and_judged_in_all() -> None:
 
 
 def test_a_first_week_passes_and_says_so() -> None:
-    [verdict] = gates.volume({"orders": 1}, {}, None, LIMITS.volume)
+    [verdict] = gates.judge_volume({"orders": 1}, {}, None, LIMITS.volume)
     assert verdict.passed
     assert verdict.sentence == "orders in all: 1 row; no earlier week is published to compare with."
 
@@ -127,17 +128,17 @@ def test_a_first_week_passes_and_says_so() -> None:
     ],
 )
 def test_orders_older_than_a_week_are_stale(newest: datetime, orders: int, age: float, passed: bool) -> None:
-    verdict = gates.freshness(newest, orders, WEEK, LIMITS.freshness)
+    verdict = gates.judge_freshness(newest, orders, WEEK, LIMITS.freshness)
     assert (verdict.value, verdict.passed) == (age, passed)
 
 
 def test_the_refusal_of_stale_orders_says_how_old_they_are() -> None:
-    stale = gates.freshness(datetime(2025, 6, 20), 310, WEEK, LIMITS.freshness)
-    assert gates.refusals([stale]) == {
+    stale = gates.judge_freshness(datetime(2025, 6, 20), 310, WEEK, LIMITS.freshness)
+    assert explain_refusals([stale]) == {
         "freshness": "Gate freshness: The newest order is 10.0 days old at 2025-06-30, where at most 7 may "
         "be: deliver the newest orders, or set RECS_GATE_OVERRIDE to the reason why this is right."
     }
-    assert not gates.freshness(None, 0, WEEK, LIMITS.freshness).passed
+    assert not gates.judge_freshness(None, 0, WEEK, LIMITS.freshness).passed
 
 
 # -- lists ------------------------------------------------------------------------------------
@@ -146,21 +147,21 @@ def test_the_refusal_of_stale_orders_says_how_old_they_are() -> None:
 def test_sound_lists_pass() -> None:
     lists = rows(DIFFERENT)
     verdicts = [
-        gates.finite(lists["score"].to_numpy(), "lists"),
+        gates.judge_finite(lists["score"].to_numpy(), "lists"),
         *spread(lists),
-        gates.coverage(lists, 31, "lists", LIMITS, personal=True),
-        gates.fill(20, 20, "lists", LIMITS),
-        gates.sameness(lists, 31, "lists", LIMITS, personal=True),
+        gates.judge_coverage(lists, 31, "lists", LIMITS, personal=True),
+        gates.judge_fill(20, 20, "lists", LIMITS),
+        gates.judge_sameness(lists, 31, "lists", LIMITS, personal=True),
     ]
     assert [one.passed for one in verdicts] == [True] * 6
     assert [one.value for one in verdicts] == [0, 0, 240, 1.0, 1.0, 0.05]
 
 
 def test_scores_that_are_not_finite_are_refused_and_never_let_through() -> None:
-    verdict = gates.finite(np.array([1.0, math.nan, math.inf, 2.0]), "lists")
+    verdict = gates.judge_finite(np.array([1.0, math.nan, math.inf, 2.0]), "lists")
     assert (verdict.value, verdict.passed) == (2, False)
-    assert gates.overrule([verdict], "I know") == [verdict]
-    assert gates.refusals([verdict])["finite"].startswith(
+    assert overrule([verdict], "I know") == [verdict]
+    assert explain_refusals([verdict])["finite"].startswith(
         "Gate finite: lists: 2 of 4 scores are not finite, where at most 0 may be: "
     )
 
@@ -187,61 +188,61 @@ def test_a_list_of_one_row_is_not_flat_and_one_product_needs_one_score() -> None
 
 def test_everybody_with_the_same_set_is_refused_whatever_its_order() -> None:
     turned = rows([products[::-1] if customer % 2 else products for customer, products in enumerate(SAME)])
-    verdict = gates.sameness(turned, 31, "emails", LIMITS, personal=True)
+    verdict = gates.judge_sameness(turned, 31, "emails", LIMITS, personal=True)
     assert (verdict.value, verdict.passed) == (1.0, False)
     assert verdict.sentence == (
         "emails: 20 of 20 customers get the same set of 12 (100 %), where at most 70 % may be."
     )
-    by_popularity = gates.sameness(turned, 31, "emails", LIMITS, personal=False)
+    by_popularity = gates.judge_sameness(turned, 31, "emails", LIMITS, personal=False)
     assert by_popularity.passed
     assert "gives everybody the same on purpose" in by_popularity.sentence
-    assert not gates.sameness(turned, 13, "emails", LIMITS, personal=True).passed
-    assert gates.sameness(turned, 12, "emails", LIMITS, personal=True).passed  # nothing to choose from
+    assert not gates.judge_sameness(turned, 13, "emails", LIMITS, personal=True).passed
+    assert gates.judge_sameness(turned, 12, "emails", LIMITS, personal=True).passed  # nothing to choose from
 
 
 def test_sameness_looks_at_the_first_twelve_and_at_short_lists() -> None:
     tails = rows([[*range(12), 100 + customer] for customer in range(20)])
-    assert gates.sameness(tails, 31, "lists", LIMITS, personal=True).value == 1.0
+    assert gates.judge_sameness(tails, 31, "lists", LIMITS, personal=True).value == 1.0
     short = rows([[0]] * 5 + [[0, 1]] * 8 + [[1]] * 7)
-    assert gates.sameness(short, 31, "lists", LIMITS, personal=True).value == 0.4
+    assert gates.judge_sameness(short, 31, "lists", LIMITS, personal=True).value == 0.4
 
 
 def test_coverage_is_held_against_what_the_lists_could_show() -> None:
     limits = LIMITS.model_copy(
-        update={"lists": LIMITS.lists.model_copy(update={"coverage": gates.Range(low=0.1, high=0.8)})}
+        update={"lists": LIMITS.lists.model_copy(update={"coverage": Range(low=0.1, high=0.8)})}
     )
     verdicts = [
-        gates.coverage(rows(SAME), 24, "lists", limits, personal=True),  # 12 of 24
-        gates.coverage(rows(SAME), 1000, "lists", limits, personal=True),  # 12 of 240 rows
-        gates.coverage(rows(DIFFERENT), 31, "lists", limits, personal=True),  # 31 of 31
+        gates.judge_coverage(rows(SAME), 24, "lists", limits, personal=True),  # 12 of 24
+        gates.judge_coverage(rows(SAME), 1000, "lists", limits, personal=True),  # 12 of 240 rows
+        gates.judge_coverage(rows(DIFFERENT), 31, "lists", limits, personal=True),  # 31 of 31
     ]
     assert [one.value for one in verdicts] == [0.5, 0.05, 1.0]
     assert [one.passed for one in verdicts] == [True, False, False]
 
 
 def test_half_of_the_eligible_must_have_a_full_list() -> None:
-    ten, nine = (gates.fill(full, 20, "weekly_email", LIMITS) for full in (10, 9))
+    ten, nine = (gates.judge_fill(full, 20, "weekly_email", LIMITS) for full in (10, 9))
     assert (ten.value, ten.passed, nine.value, nine.passed) == (0.5, True, 0.45, False)
-    assert gates.fill(0, 20, "weekly_email", LIMITS).sentence == (
+    assert gates.judge_fill(0, 20, "weekly_email", LIMITS).sentence == (
         "weekly_email: 0 of 20 eligible customers have a full list (0 %), where at least 50 % must be."
     )
-    assert gates.fill(0, 0, "weekly_email", LIMITS).value is None
+    assert gates.judge_fill(0, 0, "weekly_email", LIMITS).value is None
     # A refusal names the rule that stands in the way; what passes needs no excuse.
     why = "without rules.max_per_brand 15 of 20 that were looked at would have one"
-    assert gates.refusals([gates.fill(5, 20, "weekly_email", LIMITS, why)])["fill"] == (
+    assert explain_refusals([gates.judge_fill(5, 20, "weekly_email", LIMITS, why)])["fill"] == (
         "Gate fill: weekly_email: 5 of 20 eligible customers have a full list (25 %), where at least 50 % must be, and "
         "without rules.max_per_brand 15 of 20 that were looked at would have one: look at stock, sale dates and rules, or set "
         "RECS_GATE_OVERRIDE to the reason why this is right."
     )
-    assert why not in gates.fill(19, 20, "weekly_email", LIMITS, why).sentence
+    assert why not in gates.judge_fill(19, 20, "weekly_email", LIMITS, why).sentence
 
 
 def test_nineteen_customers_are_too_few_to_judge_a_share() -> None:
     lists = rows(SAME[:19], score=0.5)
     verdicts = [
         *spread(lists),
-        gates.fill(0, 19, "emails", LIMITS),
-        gates.sameness(lists, 31, "lists", LIMITS, personal=True),
+        gates.judge_fill(0, 19, "emails", LIMITS),
+        gates.judge_sameness(lists, 31, "lists", LIMITS, personal=True),
     ]
     assert all(one.passed for one in verdicts)
     assert [one.value for one in verdicts] == [1.0, 1, 0.0, 1.0]
@@ -253,18 +254,18 @@ def test_nineteen_customers_are_too_few_to_judge_a_share() -> None:
 
 def test_a_new_ranker_must_not_be_proven_worse() -> None:
     old = np.tile([0.5, 0.3], 20)
-    worse = gates.successor(old - 0.1, old, EARLIER, LIMITS, seed=1)
+    worse = gates.judge_successor(old - 0.1, old, EARLIER, LIMITS, seed=1)
     assert (round(worse.value, 6), worse.limit_low, worse.passed) == (-0.1, -0.002, False)
     assert worse.sentence == (
         "ranker: MAP@12 of 0.3000 against 0.4000 of week 2025-06-23's, difference -0.1000 (-0.1000 to -0.1000)"
         ", where at least -0.002 must be."
     )
-    assert gates.successor(old - 0.001, old, EARLIER, LIMITS, seed=1).passed  # within the tolerance
-    assert gates.successor(old, old, EARLIER, LIMITS, seed=1).passed
+    assert gates.judge_successor(old - 0.001, old, EARLIER, LIMITS, seed=1).passed  # within the tolerance
+    assert gates.judge_successor(old, old, EARLIER, LIMITS, seed=1).passed
     doubtful = old + np.tile([0.4, -0.5], 20)  # worse on average, and the interval holds 0
-    assert gates.successor(doubtful, old, EARLIER, LIMITS, seed=1).passed
-    assert not gates.successor(old[:10] - 0.1, old[:10], EARLIER, LIMITS, seed=1).passed
-    assert gates.successor(old[:9] - 0.1, old[:9], EARLIER, LIMITS, seed=1).passed  # too few to say
+    assert gates.judge_successor(doubtful, old, EARLIER, LIMITS, seed=1).passed
+    assert not gates.judge_successor(old[:10] - 0.1, old[:10], EARLIER, LIMITS, seed=1).passed
+    assert gates.judge_successor(old[:9] - 0.1, old[:9], EARLIER, LIMITS, seed=1).passed  # too few to say
 
 
 def test_lists_learned_from_shuffled_interactions_are_refused() -> None:
@@ -275,9 +276,9 @@ def test_lists_learned_from_shuffled_interactions_are_refused() -> None:
     own = rows([list(range(12 * one, 12 * one + 12)) for one in customers])
     shuffled = rows([list(range(12 * (39 - one), 12 * (39 - one) + 12)) for one in customers])
     truth = sparse.csr_matrix((np.ones(480), (own["customer"], own["product"])), shape=(40, 480))
-    old, new = (metrics.per_customer(one, truth, customers, (12,))["map", 12] for one in (own, shuffled))
+    old, new = (metrics.measure_customers(one, truth, customers, (12,))["map", 12] for one in (own, shuffled))
     assert (old.mean(), new.mean()) == (1.0, 0.0)
-    assert not gates.successor(new, old, EARLIER, LIMITS, seed=1).passed
+    assert not gates.judge_successor(new, old, EARLIER, LIMITS, seed=1).passed
 
 
 def test_a_forecast_says_which_way_it_was_wrong() -> None:
@@ -293,7 +294,7 @@ def test_a_forecast_says_which_way_it_was_wrong() -> None:
         ],
         columns=["campaign", "forecast_as_of", "forecast_purchases", "actual_purchases"],
     )
-    found = {one.subject: one for one in gates.forecasts(sums, LIMITS.forecast)}
+    found = {one.subject: one for one in gates.judge_forecasts(sums, LIMITS.forecast)}
     assert {name: one.passed for name, one in found.items()} == {
         "nothing": False, "shy": True, "shyer": False, "small": True, "test_anchor": True, "weekly_email": False,
     }  # fmt: skip
@@ -313,7 +314,7 @@ def test_a_forecast_says_which_way_it_was_wrong() -> None:
         "1.03."
     )
     assert found["nothing"].value == 120.0
-    assert gates.forecasts(sums.iloc[:0], LIMITS.forecast) == []
+    assert gates.judge_forecasts(sums.iloc[:0], LIMITS.forecast) == []
 
 
 def test_the_decision_against_the_baselines_is_recorded() -> None:
@@ -327,12 +328,12 @@ def test_the_decision_against_the_baselines_is_recorded() -> None:
             "ci_high", "promoted",
         ],
     )  # fmt: skip
-    verdict = gates.baselines(decisions)
+    verdict = gates.record_baselines(decisions)
     assert (verdict.value, verdict.limit_low, verdict.passed) == (-0.01, 0.0, False)
     assert verdict.sentence == (
         "ranker: map@12 of 0.2600 against repurchase's 0.2500, difference 0.0100 (-0.0100 to 0.0300)."
     )
-    assert gates.baselines(decisions.iloc[:1]).value is None
+    assert gates.record_baselines(decisions.iloc[:1]).value is None
 
 
 # -- all of them ------------------------------------------------------------------------------
@@ -349,14 +350,14 @@ def test_no_gate_passes_what_is_not_a_number(bad: float, place: int, customers: 
     broken = values.copy()
     broken[place % 40] = bad
     verdicts = [
-        gates.finite(lists["score"].to_numpy(), "lists"),
+        gates.judge_finite(lists["score"].to_numpy(), "lists"),
         *spread(lists),
-        gates.successor(broken, values, EARLIER, LIMITS, seed=1),
-        gates.successor(values, broken, EARLIER, LIMITS, seed=1),
-        *gates.volume({"orders": bad}, {"orders": 10}, EARLIER, LIMITS.volume),
-        *gates.volume({"orders": 10}, {"orders": bad}, EARLIER, LIMITS.volume),
-        *gates.volume({"orders": bad}, {}, None, LIMITS.volume),
-        *gates.volume(
+        gates.judge_successor(broken, values, EARLIER, LIMITS, seed=1),
+        gates.judge_successor(values, broken, EARLIER, LIMITS, seed=1),
+        *gates.judge_volume({"orders": bad}, {"orders": 10}, EARLIER, LIMITS.volume),
+        *gates.judge_volume({"orders": 10}, {"orders": bad}, EARLIER, LIMITS.volume),
+        *gates.judge_volume({"orders": bad}, {}, None, LIMITS.volume),
+        *gates.judge_volume(
             {"promotions, last 7 days": bad}, {"promotions, last 7 days": 1}, EARLIER, LIMITS.volume
         ),
     ]
@@ -373,23 +374,23 @@ def test_no_gate_passes_what_is_not_a_number(bad: float, place: int, customers: 
 def test_a_change_blocks_where_both_the_factor_and_the_minimum_are_reached(
     new: int, old: int, factor: float, least: int
 ) -> None:
-    change = gates.Change(factor=factor, min_change=least)
-    limits = gates.Volume(drop=change, spike=change, bursts=())
-    [verdict] = gates.volume({"orders": new}, {"orders": old}, EARLIER, limits)
+    change = Change(factor=factor, min_change=least)
+    limits = Volume(drop=change, spike=change, bursts=())
+    [verdict] = gates.judge_volume({"orders": new}, {"orders": old}, EARLIER, limits)
     beyond = new >= old * factor or new <= old / factor
     assert verdict.passed is not (beyond and abs(new - old) >= least)
 
 
 def test_an_override_marks_what_failed_and_nothing_else() -> None:
-    verdicts = gates.volume(
+    verdicts = gates.judge_volume(
         {"orders": 500, "reviews": 5}, {"orders": 5, "reviews": 5}, EARLIER, LIMITS.volume
     )
-    assert gates.overrule(verdicts, None) == verdicts
-    first, second = gates.overrule(verdicts, "new shop")
+    assert overrule(verdicts, None) == verdicts
+    first, second = overrule(verdicts, "new shop")
     assert (first.passed, first.overridden, first.reason, first.blocks) == (False, True, "new shop", False)
     assert second == verdicts[1]
-    assert gates.refusals([first, second]) == {}
-    assert gates.table([first, second])[["passed", "overridden", "reason"]].to_numpy(
+    assert explain_refusals([first, second]) == {}
+    assert tabulate([first, second])[["passed", "overridden", "reason"]].to_numpy(
         dtype=object, na_value=None
     ).tolist() == [[False, True, "new shop"], [True, False, None]]
 
@@ -424,7 +425,7 @@ def test_the_page_lists_every_key_with_its_default() -> None:
 def test_every_gate_is_on_the_page() -> None:
     page = (ROOT / "docs" / "gates.md").read_text("utf-8").partition("## Thresholds")[0]
     assert set(re.findall(r"^\| `([a-z]+)` \|", page, re.M)) == {
-        *gates.ADVICE,
+        *ADVICE,
         "model",
         "baselines",
         "consent",
@@ -457,14 +458,14 @@ def test_an_unknown_key_is_refused() -> None:
 
 def test_what_a_run_says_of_those_who_said_no() -> None:
     counts = {"withdrawals": 1204, "unmatched": 2, "gone": 1, "allowed": 5, "addresses": 900}
-    found = gates.consent(counts, {})
+    found = gates.judge_consent(counts, {})
     assert [(one.subject, one.value, one.limit_high, one.passed) for one in found] == [
         ("unmatched_withdrawals", 2.0, 5.0, True)
     ]
     assert found[0].sentence == (
         "Of 1,204 withdrawals 1,201 match a customer, 1 are of people who are gone, 2 match no customer."
     )
-    elsewhere = gates.consent({**counts, "addresses": None}, {"delivered": 120, "soft_bounce": 1})
+    elsewhere = gates.judge_consent({**counts, "addresses": None}, {"delivered": 120, "soft_bounce": 1})
     assert [one.subject for one in elsewhere] == ["unmatched_withdrawals", "addresses", "unknown_event_types"]
     assert elsewhere[1].sentence.startswith("No customer has an address, so they are kept elsewhere")
     assert elsewhere[2].sentence == (

@@ -35,7 +35,7 @@ TRUTH = truth_of({0: [0, 2, 9], 1: [6], 2: [0], 3: [7]}, 5, 10)
 
 
 def test_literals():
-    values = metrics.per_customer(LISTS, TRUTH, np.array([0, 1, 3]), ks=(1, 2, 5))
+    values = metrics.measure_customers(LISTS, TRUTH, np.array([0, 1, 3]), ks=(1, 2, 5))
     expected = {
         ("precision", 1): [1, 0, 0],
         ("precision", 2): [1 / 2, 1 / 2, 0],
@@ -57,8 +57,8 @@ def test_literals():
 
 def test_order_of_customers_and_rows_does_not_matter():
     shuffled = LISTS.sample(frac=1, random_state=1)
-    one = metrics.per_customer(LISTS, TRUTH, np.array([0, 1, 3]))
-    other = metrics.per_customer(shuffled, TRUTH, np.array([3, 0, 1]))
+    one = metrics.measure_customers(LISTS, TRUTH, np.array([0, 1, 3]))
+    other = metrics.measure_customers(shuffled, TRUTH, np.array([3, 0, 1]))
     for key in one:
         np.testing.assert_array_equal(one[key][[2, 0, 1]], other[key])
 
@@ -66,7 +66,7 @@ def test_order_of_customers_and_rows_does_not_matter():
 def test_stored_zeros_are_not_true():
     truth = TRUTH.copy()
     truth.data[truth.indices == 2] = 0
-    values = metrics.per_customer(LISTS, truth, np.array([0]), ks=(5,))
+    values = metrics.measure_customers(LISTS, truth, np.array([0]), ks=(5,))
     assert values["recall", 5].tolist() == [0.5]
 
 
@@ -76,12 +76,12 @@ def test_stored_zeros_are_not_true():
 )
 def test_refused(customers, ks, message):
     with pytest.raises(ValueError, match=message):
-        metrics.per_customer(LISTS, TRUTH, np.array(customers), ks=ks)
+        metrics.measure_customers(LISTS, TRUTH, np.array(customers), ks=ks)
 
 
 def test_rank_zero_is_refused():
     with pytest.raises(ValueError, match="ranks start at 1"):
-        metrics.per_customer(LISTS.assign(rank=LISTS["rank"] - 1), TRUTH, np.array([0]))
+        metrics.measure_customers(LISTS.assign(rank=LISTS["rank"] - 1), TRUTH, np.array([0]))
 
 
 def loop(shown, true, k):
@@ -109,7 +109,7 @@ one_truth = st.sets(st.integers(0, N_PRODUCTS - 1), min_size=1)
 def test_equals_the_loop(people):
     lists = lists_of({customer: shown for customer, (shown, _) in enumerate(people)})
     truth = truth_of({customer: true for customer, (_, true) in enumerate(people)}, len(people), N_PRODUCTS)
-    values = metrics.per_customer(lists, truth, np.arange(len(people)))
+    values = metrics.measure_customers(lists, truth, np.arange(len(people)))
     for k in metrics.KS:
         for customer, (shown, true) in enumerate(people):
             for metric, number in loop(shown, true, k).items():
@@ -142,8 +142,8 @@ HISTORY = sparse.csr_matrix(
 
 
 def test_best_sellers_are_sold_and_available():
-    assert metrics.best_sellers(HISTORY, np.array([True] * 4), 5).tolist() == [0, 1, 2]
-    assert metrics.best_sellers(HISTORY, np.array([False, True, True, True]), 1).tolist() == [1]
+    assert metrics.list_best_sellers(HISTORY, np.array([True] * 4), 5).tolist() == [0, 1, 2]
+    assert metrics.list_best_sellers(HISTORY, np.array([False, True, True, True]), 1).tolist() == [1]
 
 
 def test_serendipity_is_a_hit_that_nobody_would_have_guessed():
@@ -176,7 +176,7 @@ def test_popularity_of_lists_and_profiles():
 
 def test_by_product_class():
     classes = np.array([0, 1, 0, 1, 0, 0, 1, 0, 0, 1])
-    found = metrics.by_product_class(LISTS, TRUTH, np.array([0, 1, 3]), classes, 3, ks=(1, 5))
+    found = metrics.measure_product_classes(LISTS, TRUTH, np.array([0, 1, 3]), classes, 3, ks=(1, 5))
     # Class 0: customer 0 bought 0 and 2, customer 3 bought 7. Class 1: customer 0 bought 9, customer 1 bought 6.
     at, values = found[0, "recall", 1]
     assert (at.tolist(), values.tolist()) == ([0, 2], [1 / 2, 0])

@@ -53,7 +53,7 @@ def test_a_model_that_no_other_is_proven_to_beat_is_kept_though_it_is_not_proven
         ["ranker", "repurchase", True],
         ["ranker", "user_knn", False],
     ]
-    assert promotion.decision_sentence(decision.comparisons, decision.chosen) == (
+    assert promotion.explain_decision(decision.comparisons, decision.chosen) == (
         "Lists made by user_knn, the simplest model that no other is proven to beat: of the simpler ones, repurchase is "
         "beaten by ranker, whose map@12 of 0.5050 beats repurchase's 0.5000 by 0.0050 (0.0050 to 0.0050)."
     )
@@ -106,15 +106,15 @@ def test_shuffled_customers_leave_the_simplest(build_known, shuffled, chosen):
     everybody = np.arange(known.n_customers)
     models = {model.name: model.fit(known) for model in (Popularity(), Repurchase(), UserKNN())}
     lists: dict[str, pd.DataFrame] = {name: model.recommend(everybody, 12) for name, model in models.items()}
-    values = promotion.customer_values(lists, known, truth, everybody)
+    values = promotion.measure_models(lists, known, truth, everybody)
     assert promotion.decide(values, seed=3).chosen == chosen
 
 
-def test_customer_values_drop_who_has_no_truth(build_known):
+def test_measured_models_drop_who_has_no_truth(build_known):
     known = build_known([("o1", "c1", 3, ["p1"]), ("o2", "c2", 3, ["p2"])])
     truth = sparse.csr_matrix((np.ones(2), ([0, 1], [0, 0])), shape=(6, 8))  # c1 again, c2 for the first time
     lists = {"popularity": Popularity().fit(known).recommend(np.arange(6), 5)}
     everybody = np.arange(6)
-    assert promotion.customer_values(lists, known, truth, everybody)["popularity"].tolist() == [1, 1]
-    new = promotion.customer_values(lists, known, truth, everybody, view="new", metric="hit_rate", k=1)
+    assert promotion.measure_models(lists, known, truth, everybody)["popularity"].tolist() == [1, 1]
+    new = promotion.measure_models(lists, known, truth, everybody, view="new", metric="hit_rate", k=1)
     assert new["popularity"].tolist() == [1]

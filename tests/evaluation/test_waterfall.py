@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from recs_assets.evaluation.waterfall import COLUMNS, waterfall
+from recs_assets.evaluation.waterfall import COLUMNS, trace_purchases
 
 NAN = np.nan
 
@@ -45,7 +45,7 @@ def counts(table, view, segment, source):
 
 
 def test_every_purchase_is_accounted_for(known):
-    table = waterfall(POOL, LISTS, known, TRUTH, k=2, customers=np.array([0, 1]))
+    table = trace_purchases(POOL, LISTS, known, TRUTH, k=2, customers=np.array([0, 1]))
     assert tuple(table.columns) == COLUMNS
     assert set(table["anchor"]) == {known.as_of}
     # p1 to c1 and p2 to c2 stand in the first two; p2 to c1 is third, p4 to c2 nowhere; p3 no source had.
@@ -60,7 +60,7 @@ def test_every_purchase_is_accounted_for(known):
 
 
 def test_recall_of_each_source(known):
-    table = waterfall(POOL, LISTS, known, TRUTH, k=2, customers=np.array([0, 1]))
+    table = trace_purchases(POOL, LISTS, known, TRUTH, k=2, customers=np.array([0, 1]))
     assert counts(table, "all", "all", "repurchase") == {"retrieved": 2, "retrieved_alone": 1}
     assert counts(table, "all", "all", "popularity") == {"retrieved": 3, "retrieved_alone": 2}
     row = table[(table["source"] == "popularity") & (table["view"] == "new") & (table["segment"] == "all")]
@@ -71,7 +71,7 @@ def test_removed_by_a_rule(known):
     removed = pd.DataFrame(
         {"customer": [1, 1, 0, 0], "product": [3, 3, 2, 0], "rule": ["brand cap", "stock", "stock", "stock"]}
     )
-    table = waterfall(POOL, LISTS, known, TRUTH, k=2, customers=np.array([0, 1]), removed=removed)
+    table = trace_purchases(POOL, LISTS, known, TRUTH, k=2, customers=np.array([0, 1]), removed=removed)
     # p4 to c2 fell to the first of two rules, p3 to c1 to stock; p1 to c1 stands in the list all the same.
     assert counts(table, "all", "all", "all") == {
         "listed": 2,
@@ -84,8 +84,8 @@ def test_removed_by_a_rule(known):
 
 def test_empty_pool_and_all_customers(known):
     nothing = Pool(np.empty(0, int), np.empty(0, int), {"popularity": (np.empty(0), np.empty(0))})
-    table = waterfall(nothing, LISTS.iloc[:0], known, TRUTH)
+    table = trace_purchases(nothing, LISTS.iloc[:0], known, TRUTH)
     assert counts(table, "all", "all", "all") == {"listed": 0, "outranked": 0, "not_retrieved": 6}
     assert counts(table, "all", "depth:0", "popularity") == {"retrieved": 0, "retrieved_alone": 0}
     with pytest.raises(ValueError, match="truth is"):
-        waterfall(nothing, LISTS, known, TRUTH[:, :3])
+        trace_purchases(nothing, LISTS, known, TRUTH[:, :3])

@@ -4,6 +4,7 @@ import pytest
 from scipy import sparse
 
 from helpers.ranking import LISTS, rows
+from recs_assets.arrays import rank_within
 from recs_assets.ranking import candidates
 from recs_assets.ranking.candidates import Candidates, merge
 
@@ -98,23 +99,24 @@ def made(customer, product, own=None):
         np.ones(size, dtype=np.float32),
         np.zeros(size, dtype=bool) if own is None else np.array(own),
         {},
+        rank_within(np.array(customer)).astype(np.float32),
     )
 
 
 def test_ranked_lists_by_score_then_product_within_a_view():
     some = made([0, 0, 0, 2], [7, 5, 6, 1], own=[True, False, False, True])
-    lists = some.ranked(np.array([0.5, 0.5, 0.9, 0.1]), k=2)
+    lists = some.rank(np.array([0.5, 0.5, 0.9, 0.1]), k=2)
     assert lists[["customer", "product", "rank", "row"]].to_numpy().tolist() == [
         [0, 6, 1, 2],
         [0, 5, 2, 1],
         [2, 1, 1, 3],
     ]
-    new = some.ranked(np.array([0.5, 0.5, 0.9, 0.1]), k=5, keep=~some.own)
+    new = some.rank(np.array([0.5, 0.5, 0.9, 0.1]), k=5, keep=~some.own)
     assert new["product"].tolist() == [6, 5]
     with pytest.raises(ValueError, match="not finite"):
-        some.ranked(np.array([np.nan, 0, 0, 0]), k=2)
+        some.rank(np.array([np.nan, 0, 0, 0]), k=2)
     with pytest.raises(ValueError, match="k is 0"):
-        some.ranked(np.zeros(4), k=0)
+        some.rank(np.zeros(4), k=0)
 
 
 def test_take_and_concat_give_the_whole_back(shop):

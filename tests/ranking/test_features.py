@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from helpers.ranking import LISTS, rows
+from recs_assets.arrays import rank_within
 from recs_assets.ranking import features
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import (
@@ -13,9 +14,9 @@ from recs_assets.ranking.features import (
     FAMILIES,
     FEATURES,
     TABLES,
+    build_source_frame,
     put_columns,
-    selected,
-    source_frame,
+    select_features,
 )
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
@@ -74,11 +75,11 @@ def test_every_recommender_that_may_be_a_source_has_its_features():
 
 
 def test_selected_follows_the_sources_and_the_exclusions():
-    names = {one.name for one in selected(["als"], ["als_rank", "product_price"])}
+    names = {one.name for one in select_features(["als"], ["als_rank", "product_price"])}
     assert {"als_score", "als_new_rank", "rrf", "product_buyers"} <= names
     assert not {"als_rank", "product_price", "rules_rank"} & names
     with pytest.raises(ValueError, match="No such feature: prize"):
-        selected(["als"], ["prize"])
+        select_features(["als"], ["prize"])
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 7])
@@ -97,14 +98,14 @@ def test_source_frame_by_hand(shop):
         zip(zip(some.customer.tolist(), some.product.tolist(), strict=True), range(9), strict=False)
     )
     names = ["als_rank", "als_score", "als_new_rank", "rules_rank", "lists", "rrf_rank", "content_rank"]
-    found = source_frame(some, [BY_NAME[name] for name in names])
+    found = build_source_frame(some, [BY_NAME[name] for name in names])
     nan = np.nan
     # p2 was bought: second in rules; p5 stands in the list of new products and in that of rules.
     np.testing.assert_array_equal(found[by_pair[0, 1]], np.float32([1, 9, nan, 3, 2, 3, nan]))
     np.testing.assert_array_equal(found[by_pair[0, 4]], np.float32([nan, 6, 1, 2, 2, 2, nan]))
     np.testing.assert_array_equal(found[by_pair[5, 4]], np.float32([1, 7, nan, nan, 1, 1, nan]))
     with pytest.raises(ValueError, match="not from the lists"):
-        source_frame(some, [BY_NAME["product_price"]])
+        build_source_frame(some, [BY_NAME["product_price"]])
 
 
 # -- the join ------------------------------------------------------------------------------------
@@ -150,7 +151,12 @@ def chosen(*pairs):
     customer, product = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
     size = len(customer)
     return Candidates(
-        customer, product, np.linspace(1, 0.5, size, dtype=np.float32), np.zeros(size, dtype=bool), {}
+        customer,
+        product,
+        np.linspace(1, 0.5, size, dtype=np.float32),
+        np.zeros(size, dtype=bool),
+        {},
+        rank_within(customer).astype(np.float32),
     )
 
 

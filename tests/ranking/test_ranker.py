@@ -9,8 +9,8 @@ from helpers.ranking import FEATURES, config, market
 from recs_assets.files import seal, unseal
 from recs_assets.ranking.ranker import (
     Ranker,
+    choose_negative_rate,
     load_config,
-    negative_rate,
     sample_negatives,
 )
 from recs_assets.schema import ArtefactError, NotFittedError, SettingsError
@@ -173,7 +173,7 @@ def test_sampling_depends_on_ids_only():
     [(100, 1000, 600, 0.5), (100, 100, 600, 1.0), (0, 0, 10, 1.0), (500, 10_000, 100, 0.01)],
 )
 def test_negative_rate(positives, negatives, rows, rate):
-    assert negative_rate(positives, negatives, rows) == rate
+    assert choose_negative_rate(positives, negatives, rows) == rate
 
 
 def test_refusals(fitted):

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from helpers.ranking import FEATURES, config, market
 from recs_assets.ranking.candidates import merge
-from recs_assets.ranking.features import selected, source_frame
+from recs_assets.ranking.features import build_source_frame, select_features
 from recs_assets.ranking.ranker import Ranker, RankerConfig, load_config
 from recs_assets.reasons.attribution import (
     FAMILY_NAMES,
@@ -135,8 +135,8 @@ def scored(known, ranker=None, truth=None):
         for suffix, view in VIEWS.items()
     }
     some = merge(lists, known, 20, 20)
-    used = [one for one in selected(SOURCES) if one.table == "source"]
-    X = source_frame(some, used)
+    used = [one for one in select_features(SOURCES) if one.table == "source"]
+    X = build_source_frame(some, used)
     if ranker is None:
         trees = {**load_config().trees.model_dump(), "min_data_in_leaf": 5, "lambda_l2": 1.0}
         settings = RankerConfig.model_validate({**load_config().model_dump(), "trees": trees})
@@ -154,7 +154,7 @@ def test_without_the_cited_evidence_the_score_drops(build_known):
     for number in range(1, 120, 2):
         truth[number, favourite(number)] = 1
     some, X, fitted, ranker = scored(known, truth=truth.tocsr())
-    best = some.ranked(ranker.score(X), 1)
+    best = some.rank(ranker.score(X), 1)
     # The best of a poor list is no recommendation: only rows more likely bought than not.
     best = best[best["score"] > 0]
     why = attribute(ranker, X[best["row"].to_numpy()])

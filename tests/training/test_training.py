@@ -15,7 +15,7 @@ from scipy import sparse
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import QueryError
 from recs_assets.queries.validation import validate
-from recs_assets.ranking.ranker import threads_for
+from recs_assets.ranking.ranker import choose_threads
 from recs_assets.schema import ArtefactError
 from recs_assets.training import Plan, cache, models, plans, prepare, verdicts, week_ranker
 from recs_assets.training.history import PAIR_FEATURES, History
@@ -180,7 +180,7 @@ def test_a_linear_model_takes_the_unknown_for_the_longest_ago():
 
 @pytest.mark.parametrize(("rows", "threads"), [(2_452, 1), (299_999, 1), (600_000, 2), (5_000_000, 2)])
 def test_few_rows_are_the_work_of_one_thread(rows, threads):
-    assert threads_for(rows, 2) == threads
+    assert choose_threads(rows, 2) == threads
 
 
 # -- the cache -----------------------------------------------------------------------------------
