@@ -3,7 +3,6 @@
 import warnings
 
 import dagster as dg
-from dagster_dbt import DbtCliResource
 
 from recs_assets.defs.buy_it_again import buy_it_again_asset
 from recs_assets.defs.campaigns import (
@@ -12,7 +11,7 @@ from recs_assets.defs.campaigns import (
     campaign_schedules,
     refuse_bad_files,
 )
-from recs_assets.defs.dbt import dbt_build_assets, dbt_project
+from recs_assets.defs.dbt import dbt_build_assets, dbt_resource
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.exports import export_assets
@@ -69,10 +68,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         ],
         schedules=[weekly_schedule(deployment), *campaign_schedules(deployment)],
         sensors=[new_files_sensor(deployment)],
-        resources={
-            "warehouse": warehouse_resource(deployment),
-            "dbt": DbtCliResource(project_dir=dbt_project()),
-        },
+        resources={"warehouse": warehouse_resource(deployment), "dbt": dbt_resource},
         # One process is also the one writer, and 30 small assets take seconds instead of minutes.
         executor=dg.in_process_executor,
     )

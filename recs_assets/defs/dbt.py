@@ -3,17 +3,18 @@
 import json
 import os
 import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 import psutil
-from dagster_dbt import DagsterDbtTranslator, DbtCliInvocation, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
+from recs_assets.dbt_process import DbtProcess, Result
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import table_metadata
 from recs_assets.schema import GateError, WarehouseError
@@ -76,6 +77,21 @@ def dbt_build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     ]
 
 
+@cache
+def shared_dbt() -> DbtProcess:
+    """The dbt of this Python process; every run in it uses the same."""
+    return DbtProcess(DBT_DIR)
+
+
+@dg.resource(
+    description="dbt in a process of its own, which reads the project while the raw tables are landed."
+)
+def dbt_resource() -> DbtProcess:
+    dbt = shared_dbt()
+    dbt.start()
+    return dbt
+
+
 def _dbt_step(
     deployment: Deployment, project: DbtProject, name: str, select: str, exclude: str
 ) -> dg.AssetsDefinition:
@@ -91,27 +107,25 @@ def _dbt_step(
         pool=WRITER_POOL,
     )
     def dbt_step(
-        context: dg.AssetExecutionContext, dbt: DbtCliResource, warehouse: dg.ResourceParam[Warehouse]
+        context: dg.AssetExecutionContext,
+        dbt: dg.ResourceParam[DbtProcess],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[Any]:
         week = deployment.week(warehouse, context)
-        os.environ.update(dbt_environment(warehouse, week_path=week.build.path))
-        arguments = [
-            "build",
-            "--exclude-resource-type",
-            "unit_test",
-            "--vars",
-            dbt_vars(week),
-        ]
-        # dbt runs as a subprocess and is read to its end before this process opens the
-        # build file again: DuckDB admits one process at a time.
-        # One target folder per home lets dbt's second half reuse the first half's parsed project.
-        target = warehouse.home / "dbt"
-        (target / "run_results.json").unlink(missing_ok=True)  # of the dbt run before
-        with warnings.catch_warnings():
-            # dagster-dbt's own calls; the pin keeps them working, a reader of the run cannot act on them.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            invocation = dbt.cli(arguments, context=context, target_path=target, raise_on_error=False)
-        events = list(invocation.stream())
+        arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(week)]
+        if context.is_subset:
+            arguments += ["--select", *_selected_nodes(context, project), "--indirect-selection", "empty"]
+        else:
+            arguments += ["--select", select, *(["--exclude", exclude] if exclude else [])]
+        try:
+            # Ends before this process opens the build file again: DuckDB admits one process at a time.
+            succeeded, results = dbt.run(
+                arguments,
+                dbt_environment(warehouse, week_path=week.build.path),
+                target=warehouse.home / "dbt",
+            )
+        except RuntimeError as error:
+            raise GateError(f"dbt stopped before its first model: {error}") from error
         week.build.forget_cached()
         with week.build.read() as connection:
             tables = set(
@@ -124,15 +138,22 @@ def _dbt_step(
                 context.log.info(text)
             for text in audit[1:]:
                 context.log.warning(text)
-            for event in events:
-                if isinstance(event, dg.Output):
-                    key = context.asset_key_for_output(event.output_name)
-                    if tuple(key.path) in tables:
-                        metadata = table_metadata(connection, *key.path)
-                        if tuple(key.path) == QUARANTINE_SHARES and audit:
-                            metadata[AUDIT] = dg.MetadataValue.json(audit)
-                        context.add_output_metadata(metadata, output_name=event.output_name)
-                yield event
+            checks = {key.name: key for key in context.selected_asset_check_keys}
+            for result in results:
+                if result.kind == "model" and result.status == "success":
+                    key = dg.AssetKey(result.relation.split("."))
+                    metadata = {"Execution Duration": result.seconds, **table_metadata(connection, *key.path)}
+                    if tuple(key.path) == QUARANTINE_SHARES and audit:
+                        metadata[AUDIT] = dg.MetadataValue.json(audit)
+                    yield dg.MaterializeResult(asset_key=key, metadata=metadata)
+                elif result.name in checks and result.status != "skipped":
+                    yield dg.AssetCheckResult(
+                        asset_key=checks[result.name].asset_key,
+                        check_name=result.name,
+                        passed=result.status == "pass",
+                        description=result.message or None,
+                        metadata={"Execution Duration": result.seconds},
+                    )
             if ("recs", "not_products") in tables and name == "prepare_published":
                 for text in money_sentences(connection, deployment.source):
                     context.log.info(text)
@@ -142,27 +163,37 @@ def _dbt_step(
                 ]:
                     context.log.warning(text)
         # Raised last, so that Dagster shows which models were built and which tests failed.
-        if not invocation.is_successful():
-            raise GateError(_failures(invocation)) from invocation.get_error()
+        if not succeeded:
+            raise GateError(_failures(results))
 
     return dbt_step
 
 
-def _failures(invocation: DbtCliInvocation) -> str:
+def _selected_nodes(context: dg.AssetExecutionContext, project: DbtProject) -> list[str]:
+    """dbt's names of the models and tests that somebody chose by hand."""
+    nodes = json.loads(project.manifest_path.read_text("utf-8"))["nodes"].values()
+    translator = Translator()
+    return [
+        *(
+            node["name"]
+            for node in nodes
+            if node["resource_type"] == "model"
+            and translator.get_asset_key(node) in context.selected_asset_keys
+        ),
+        *(key.name for key in context.selected_asset_check_keys),
+    ]
+
+
+def _failures(results: list[Result]) -> str:
     """One sentence: what dbt says of every model and test that failed."""
-    log = invocation.target_path / "dbt.log"
-    try:
-        results = invocation.get_artifact("run_results.json")["results"]
-    except OSError:
-        return f"dbt stopped before its first model: {log} says why."
     failed = []
     for result in results:
-        if result["status"] in ("error", "fail", "runtime error"):
-            lines = [line.strip() for line in (result["message"] or "failed").splitlines() if line.strip()]
+        if result.failed:
+            lines = [line.strip() for line in (result.message or "failed").splitlines() if line.strip()]
             # dbt's first line repeats the name and DuckDB's starts with its kind of error.
-            said = lines[min(1, len(lines) - 1)].removeprefix("Invalid Input Error: ")
-            failed.append(f"{result['unique_id'].split('.')[2]}: {said}")
-    return "; ".join(failed) or f"dbt failed without saying where: {log} says more."
+            sentence = lines[min(1, len(lines) - 1)].removeprefix("Invalid Input Error: ")
+            failed.append(f"{result.name}: {sentence}")
+    return "; ".join(failed) or "dbt failed without saying where."
 
 
 def outwait_orphans(weeks: Path, seconds: float, say: Callable[[str], None] = lambda message: None) -> None:
@@ -181,12 +212,11 @@ def outwait_orphans(weeks: Path, seconds: float, say: Callable[[str], None] = la
     orphans = []
     for process in psutil.process_iter():
         try:
-            command, target = process.cmdline(), process.environ().get("RECS_BUILD_DB", "")
+            is_dbt = any("dbt_process" in word for word in process.cmdline())
+            opened = [Path(file.path) for file in process.open_files()] if is_dbt else []
         except psutil.Error:  # gone, or somebody else's
             continue
-        if process.pid == os.getpid() or "build" not in command or not target:
-            continue
-        if Path(target).resolve().is_relative_to(weeks.resolve()):
+        if any(path.is_relative_to(weeks.resolve()) for path in opened):
             orphans.append(process)
     if not orphans:
         return

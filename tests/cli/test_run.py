@@ -24,6 +24,13 @@ print("held", flush=True)
 input()
 """
 
+OPENER = """
+import sys
+file = open(sys.argv[1], "w")
+print("at work", flush=True)
+input()
+"""
+
 
 def test_a_killed_run_is_marked_failed_and_a_living_one_is_not(tmp_path: Path) -> None:
     logs = tmp_path / "logs"
@@ -86,11 +93,11 @@ def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
 
 def test_a_dbt_that_outlived_its_run_is_waited_for(tmp_path: Path) -> None:
     weeks, said = tmp_path / "weeks", []
+    weeks.mkdir()
     outwait_orphans(weeks, 0, said.append)
     assert said == []
     at_work = subprocess.Popen(
-        [sys.executable, "-c", "print('at work', flush=True); input()", "build"],
-        env={"RECS_BUILD_DB": str(weeks / "2025-06-30" / "build.duckdb")},
+        [sys.executable, "-c", OPENER, str(weeks / "build.duckdb"), "recs_assets.dbt_process"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
