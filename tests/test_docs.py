@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
+from helpers.dbt_build import properties
 from recs_assets import __version__
 from recs_assets.recommenders import REGISTRY
 from recs_assets.settings import describe
@@ -22,8 +22,8 @@ PUBLISH_LOG = "publish_log"  # written by the warehouse, not by dbt
 
 
 def published_tables() -> set[str]:
-    models = yaml.safe_load((ROOT / "dbt_project/models/published/_published__models.yml").read_text("utf-8"))
-    names = {model.get("config", {}).get("alias", model["name"]) for model in models["models"]}
+    models = properties("models", "published")
+    names = {model.get("config", {}).get("alias", model["name"]) for model in models}
     return names | {PUBLISH_LOG}
 
 

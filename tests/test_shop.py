@@ -12,7 +12,7 @@ from recs_assets.campaigns.file import load_folder
 from recs_assets.schema import SettingsError
 from recs_assets.settings import Settings
 from recs_assets.shop import SHIPPED, Shop
-from recs_assets.sources.landing import OWN_FILES, SHOPS, load_source
+from recs_assets.sources.source import OWN_FILES, SHOPS, load_source
 
 TINY = Path(__file__).resolve().parents[1] / "examples" / "tiny_shop"
 

@@ -151,6 +151,9 @@ def _dbt_step(
                         asset_key=checks[result.name].asset_key,
                         check_name=result.name,
                         passed=result.status == "pass",
+                        severity=dg.AssetCheckSeverity.WARN
+                        if result.status == "warn"
+                        else dg.AssetCheckSeverity.ERROR,
                         description=result.message or None,
                         metadata={"Execution Duration": result.seconds},
                     )

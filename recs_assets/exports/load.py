@@ -20,8 +20,15 @@ LISTED = (
     "customer_id", "rank", "product_id", "product_name", "category", "price", "price_kind", "price_from",
     "currency", "score", "p_purchase", "source", "reason_code", "reason_text", "because_product_id",
 )  # fmt: skip
-# Views of the week's build file that decide who may be written to.
-CONSENT_VIEWS = ("stg_consent_changes", "stg_customer_consents", "stg_withdrawals_counted")
+# Views of the week's build file that decide who may be written to; each reads those before it.
+CONSENT_VIEWS = (
+    "base.base_customers",
+    "base.base_consent_changes",
+    "base.base_consent_matches",
+    "staging.stg_consent_changes",
+    "staging.stg_customer_consents",
+    "staging.stg_withdrawals_counted",
+)
 
 
 def load_published_lists(snapshot: duckdb.DuckDBPyConnection, week: date) -> pa.Table:
@@ -124,17 +131,17 @@ def load_withdrawn_now(
     """
     views = dict(
         connection.execute(
-            "select view_name, sql from duckdb_views() where schema_name = 'staging'"
+            "select schema_name || '.' || view_name, sql from duckdb_views() where not internal"
         ).fetchall()
     )
     if missing := [name for name in CONSENT_VIEWS if name not in views]:
-        raise WarehouseError(f"The week's build file has no view staging.{missing[0]}: run the week again.")
+        raise WarehouseError(f"The week's build file has no view {missing[0]}: run the week again.")
     of_the_week = connection.execute(
         "select customer_id, joined_at, email, email_eligible from staging.stg_customers"
     ).to_arrow_table()
     # The views name their tables with the build file's own name.
     scratch.execute("attach ':memory:' as build")
-    scratch.execute("create schema build.raw; create schema build.staging")
+    scratch.execute("create schema build.raw; create schema build.base; create schema build.staging")
     for table in ("customers", "consents", "campaign_events"):
         land(scratch, table)
         scratch.execute(f"create table build.raw.{table} as from raw.{table}")

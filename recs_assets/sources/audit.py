@@ -9,8 +9,8 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recs_assets.sources.landing import Source
-from recs_assets.sources.reader import some_of
+from recs_assets.sources.declared import some_of
+from recs_assets.sources.source import Source
 
 if TYPE_CHECKING:
     import duckdb

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
-from recs_assets.sources.reader import FORMATS, DeclaredFile, file_format
+from recs_assets.sources.declared import FORMATS, DeclaredFile, file_format
 
 # Names, in any case, of what explains files or was left by the program that wrote them.
 HARMLESS = (

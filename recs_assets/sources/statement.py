@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import duckdb
 
 from recs_assets.schema import SettingsError
-from recs_assets.sources.reader import some_of
+from recs_assets.sources.declared import some_of
 
 # Files of a source are read into a database of their own that is attached under this name, so
 # that nothing of them stays behind in the build file.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from helpers.dbt_build import PROJECT
+from helpers.dbt_build import properties
 
 
 def _outcomes(output: str, outcome: str) -> list[str]:
@@ -12,11 +12,7 @@ def _outcomes(output: str, outcome: str) -> list[str]:
 
 
 def test_every_unit_test_passes(tested):
-    written = [
-        name
-        for path in (PROJECT / "models").glob("**/*__unit_tests.yml")
-        for name in re.findall(r"^  - name: (\w+)$", path.read_text(), re.M)
-    ]
+    written = [test["name"] for test in properties("unit_tests")]
     passed = [name.split("::")[1] for name in _outcomes(tested, "PASS") if "::" in name]
     assert sorted(passed) == sorted(written)
 
@@ -44,8 +40,16 @@ def test_each_fault_fails_its_test(tested):
         "assert_waterfall_adds_up",
         "assert_withdrawals_matched",
         "assert_withdrawn_customers_absent",
-        "contiguous_from_one_email_recommendations_slot__campaign__as_of__customer_id",
+        "email_recommendations_expectations",
     }
+
+
+def test_what_columns_break_is_named(tested):
+    """Bob's first slot is missing, and most columns of his second."""
+    (sentence,) = re.findall(r"Invalid Input Error: (email_recommendations: .*)", tested)
+    assert "slot has gaps within campaign, as_of, customer_id (1)" in sentence
+    assert "score is null (1)" in sentence
+    assert "window_days is null (1)" in sentence
 
 
 def test_quarantine_gate_names_table_count_and_share(tested):

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import yaml
 
 from helpers.dbt_rows import DYNAMIC, MODEL, RAW
+from recs_assets.dbt_process import LOG, DbtProcess
 from recs_assets.schema import RAW_TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,6 +24,13 @@ VARS = {
     "horizon_days": 28,
     "loaded_at": "2024-03-05 10:00:00",
 }
+DBT = DbtProcess(PROJECT)
+
+
+def properties(kind: str, layer: str = "**") -> Iterator[dict[str, Any]]:
+    """What the properties files beside the models of a layer say: `kind` is models, unit_tests, sources, exposures."""
+    for path in sorted(PROJECT.glob(f"models/{layer}/*.yml")):
+        yield from yaml.safe_load(path.read_text("utf-8")).get(kind, [])
 
 
 @dataclass(frozen=True)
@@ -42,28 +50,14 @@ class Warehouse:
                 connection.execute(statement)
 
     def dbt(self, *arguments: str, fails: bool = False, **more: object) -> str:
-        """Run dbt in a subprocess, as the weekly run does, with `more` vars; its output."""
-        environment = {
-            **os.environ,
-            "RECS_BUILD_DB": str(self.path),
-            "RECS_MEMORY_LIMIT": "1GB",
-            "DBT_TARGET_PATH": str(self.target),
-            "DBT_LOG_PATH": str(self.target / "logs"),
-        }
-        command = [str(Path(sys.executable).with_name("dbt")), "--no-use-colors", *arguments]
-        command += [
-            "--project-dir",
-            str(PROJECT),
-            "--profiles-dir",
-            str(PROJECT),
-            "--vars",
-            yaml.safe_dump(VARS | more),
-        ]
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=300, check=False
-        )
-        output = done.stdout + done.stderr
-        assert (done.returncode != 0) == fails, output
+        """Run dbt as the weekly run does, with `more` vars; what it printed."""
+        log = self.target / LOG
+        log.unlink(missing_ok=True)
+        environment = {"RECS_BUILD_DB": str(self.path), "RECS_MEMORY_LIMIT": "1GB"}
+        options = ["--no-use-colors", "--vars", json.dumps(VARS | more)]
+        succeeded, _ = DBT.run([*arguments, *options], environment, self.target)
+        output = log.read_text("utf-8")
+        assert succeeded != fails, output
         return output
 
     def copied_to(self, folder: Path) -> Warehouse:

@@ -7,8 +7,8 @@ from datetime import date, datetime
 from pathlib import Path
 
 import pytest
-import yaml
 
+from helpers.dbt_build import properties
 from recs_assets.campaigns.describe import DOC, DOCS, GENERATED, rule_tables, updated
 from recs_assets.queries.catalogue import ALIASES, CATALOGUE, KINDS, TABLES
 from recs_assets.queries.compiler import labels_sql
@@ -43,8 +43,7 @@ def dbt_models() -> dict[str, dict]:
     return {
         f"{schema}.{model['name']}": {one["name"]: one.get("data_type") for one in model["columns"]}
         for schema in ("staging", "intermediate", "marts")
-        for path in (MODELS / schema).glob("_*__models.yml")
-        for model in yaml.safe_load(path.read_text("utf-8"))["models"]
+        for model in properties("models", schema)
     }
 
 

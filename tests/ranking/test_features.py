@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
+from helpers.dbt_build import properties
 from helpers.ranking import LISTS, rows
 from recs_assets.arrays import rank_within
 from recs_assets.ranking import features
@@ -27,8 +27,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def dbt_columns():
-    path = ROOT / "dbt_project" / "models" / "features" / "_features__models.yml"
-    models = yaml.safe_load(path.read_text(encoding="utf-8"))["models"]
+    models = properties("models", "features")
     return {model["name"]: {column["name"] for column in model["columns"]} for model in models}
 
 

@@ -28,7 +28,7 @@ from recs_assets.sources import (
     source_names,
     spellings,
 )
-from recs_assets.sources.landing import FORGOTTEN
+from recs_assets.sources.forgotten import FORGOTTEN
 from recs_assets.sources.spellings import WORDS_BEFORE_IDS
 from recs_assets.sources.suppression import Suppression
 

@@ -14,8 +14,10 @@ import pytest
 
 from helpers.broken_files import CSV_FAILURES, HEADER, ITEMS, JSON_FAILURES, ROW
 from recs_assets.schema import RAW_TABLES, Column, SourceError
+from recs_assets.sources.cells import ADDRESS
+from recs_assets.sources.declared import DeclaredFile, some_of
 from recs_assets.sources.describe import DOC
-from recs_assets.sources.reader import ADDRESS, DeclaredFile, read_file, some_of
+from recs_assets.sources.reader import read_file
 
 
 @pytest.fixture

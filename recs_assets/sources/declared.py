@@ -1,0 +1,112 @@
+"""What a file is declared to hold, and the words in which errors speak of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+from recs_assets.schema import Column
+
+# The endings that the documents name first; `file_format` knows them all.
+FORMATS = (".csv", ".parquet", ".json", ".jsonl", ".ndjson")
+
+_FORMAT_OF = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".txt": "txt",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".parq": "parquet",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+TYPES = ("VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
+
+MEANING = {
+    "BIGINT": "a whole number",
+    "DOUBLE": "a number",
+    "BOOLEAN": "true or false",
+    "DATE": "a date like 2024-12-31",
+    "TIMESTAMP": "a time like 2024-12-31 23:59:59",
+    "TIMESTAMPTZ": "a time like 2024-12-31 23:59:59 or 2024-12-31T23:59:59+01:00",
+}
+
+
+@dataclass(frozen=True)
+class DeclaredFile:
+    """One table that a source reads: the file, its columns, and whether it may hold no rows.
+
+    `name` is a file, a folder of parts, or a pattern of several files. `alias` is the table's name where it
+    is not that of the file. `ignored` are columns that may be there and are not read, as names or patterns.
+    `alike` asks every part for the same columns. `identifiers` are columns that may hold no address. `telling`
+    are patterns of columns that say what a row is about, and so cannot be ignored.
+    """
+
+    name: str
+    columns: tuple[Column, ...]
+    may_be_empty: bool = False
+    alias: str | None = None
+    ignored: tuple[str, ...] = ()
+    alike: bool = False
+    identifiers: tuple[str, ...] = ()
+    telling: tuple[str, ...] = ()
+
+    @property
+    def stem(self) -> str:
+        """The table's name: of a file without its ending, of a pattern what stands before the first wildcard."""
+        if self.alias is not None:
+            return self.alias
+        path = PurePosixPath(self.name)
+        if not self.is_pattern:
+            return file_format(path.name)[0]
+        before = re.split(r"[*?\[]", path.name)[0].rstrip("_-. ")
+        return before or path.parent.name
+
+    @property
+    def is_pattern(self) -> bool:
+        return bool(re.search(r"[*?\[]", self.name))
+
+    def ignores(self, column: str) -> bool:
+        return any(fnmatchcase(column, pattern) for pattern in self.ignored)
+
+
+def file_format(name: str) -> tuple[str, str | None, bool]:
+    """Of a file's name: what stands before its endings, its format, and whether it is a gzip file.
+
+    The format is csv, tsv, txt, parquet, json or jsonl; None where such a file cannot be read.
+    """
+    path = PurePosixPath(name)
+    zipped = path.suffix.lower() == ".gz"
+    plain_name = PurePosixPath(path.stem) if zipped else path
+    kind = _FORMAT_OF.get(plain_name.suffix.lower())
+    if kind is None or (zipped and kind == "parquet"):
+        return path.name, None, zipped
+    return plain_name.stem, kind, zipped
+
+
+def some_of(names: Iterable[str], most: int = 5) -> str:
+    """`a, b, c`, and of a longer list the first few and how many more there are."""
+    names = list(names)
+    more = "" if len(names) <= most else f" and {len(names) - most} more"
+    return ", ".join(names[:most]) + more
+
+
+def quote(identifier: str) -> str:
+    """An SQL identifier."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """An SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def plain(error: Exception) -> str:
+    """First sentence of a DuckDB message, unless it quotes what could be an address."""
+    first = str(error).strip().splitlines()[0].rstrip(".")
+    return "DuckDB's message quotes data and is left out" if "@" in first else first

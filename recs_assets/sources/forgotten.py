@@ -1,0 +1,169 @@
+"""Rows of people who were forgotten: they are not landed, whatever spelling they come under."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import duckdb
+
+from recs_assets.schema import Table
+from recs_assets.sources.session import attach_files, explain_unreadable, open_session, strip_semicolon
+from recs_assets.sources.source import Source, list_files_now
+from recs_assets.sources.spellings import keys_of_person, keys_of_spelling
+
+# In place of whoever was forgotten in `consents`: that somebody said no is counted, who is not kept.
+FORGOTTEN = "\u2205"
+
+
+class Erased(Protocol):
+    """Who was forgotten; of their ids and addresses only hashes are left."""
+
+    def among(self, customer_ids: Iterable[str]) -> list[str]:
+        """Those of the ids that were forgotten."""
+
+    def known_by(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys (`spellings.keys_of_person`) that somebody forgotten had."""
+
+    def addresses_of(self, customer_id: str, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that the forgotten customer had."""
+
+
+def find_erased_rows(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table: Table,
+    sql: str,
+    erased: Erased,
+    data_dir: Path,
+    root: Path | None,
+) -> tuple[str, list[str]] | None:
+    """The column by which a table's rows belong to a customer, and its values of the erased ones."""
+    if "customer_id" in table.column_names:
+        column, name = "customer_id", table.name
+    elif "order_id" in table.column_names:
+        column, name = "order_id", "orders"
+    else:
+        return None
+    people = sql if column == "customer_id" else source.sql("orders")
+    if people is None:
+        return None
+    with attach_files(session, source, people, f"{name}.sql", data_dir, root):
+        try:
+            rows = f"(select distinct customer_id::varchar as customer_id, {column}::varchar as value from (\n{strip_semicolon(people)}\n))"
+            ids = session.execute(
+                f"select distinct customer_id from {rows} where customer_id is not null"
+            ).fetchall()
+            found = erased.among(one for (one,) in ids)
+            values = session.execute(
+                f"select distinct value from {rows} where list_contains(?, customer_id) order by 1", [found]
+            ).fetchall()
+        except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise explain_unreadable(f"source {source.name!r} ({name})", error) from None
+    return column, [value for (value,) in values]
+
+
+def rename_forgotten(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table: Table,
+    sql: str,
+    erased: Erased,
+    exact: list[str],
+    data_dir: Path,
+    root: Path | None,
+) -> dict[str, str]:
+    """Of the spellings in a table that mean somebody forgotten: the account that has their address by now, or FORGOTTEN.
+
+    A spelling that may mean somebody else as well is left to dbt, but for the exact id of the forgotten.
+    """
+    with attach_files(session, source, sql, f"{table.name}.sql", data_dir, root):
+        spelled = _rows(
+            session,
+            source,
+            table.name,
+            f"select distinct customer_id::varchar from (\n{strip_semicolon(sql)}\n)",
+        )
+    spellings = {name for (name,) in spelled if name is not None}
+    people = source.sql("customers")
+    accounts: list[tuple[str, str | None]] = []
+    if people is not None:
+        with attach_files(session, source, people, "customers.sql", data_dir, root):
+            columns = {
+                row[0] for row in _rows(session, source, "customers", f"describe {strip_semicolon(people)}")
+            }
+            email = "email::varchar" if "email" in columns else "null::varchar"
+            accounts = _rows(
+                session,
+                source,
+                "customers",
+                f"select distinct customer_id::varchar, {email} from (\n{strip_semicolon(people)}\n) where customer_id is not null",
+            )
+    gone = set(erased.among(name for name, _ in accounts))
+    theirs: dict[str, set[str]] = {}  # of the forgotten who stand in the file still
+    living: dict[str, str] = {}  # key -> the first account that has it
+    for name, email in sorted(accounts, key=lambda account: account[0]):
+        keys = keys_of_person(name, email)
+        if name in gone:
+            theirs.setdefault(name, set()).update(keys)
+        else:
+            for key in keys:
+                living.setdefault(key, name)
+    known = set().union(*theirs.values()) if theirs else set()
+    addresses = [key for key in living if "@" in key]
+    renamed = {}
+    for name in sorted(spellings):
+        keys = keys_of_spelling(name)
+        if name in exact:
+            shared = [key for key in theirs.get(name, ()) if "@" in key and key in living]
+            shared += sorted(erased.addresses_of(name, addresses))
+            renamed[name] = living[min(shared)] if shared else FORGOTTEN
+        elif not any(key in living for key in keys) and (keys & known or erased.known_by(keys)):
+            renamed[name] = FORGOTTEN
+    return renamed
+
+
+def _rows(session: duckdb.DuckDBPyConnection, source: Source, table_name: str, sql: str) -> list[tuple]:
+    try:
+        return session.execute(sql).fetchall()
+    except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+        raise explain_unreadable(f"source {source.name!r} ({table_name})", error) from None
+
+
+def customers_in(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    table_name: str,
+    data_dir: Path,
+    timezone: str | None = None,
+    root: Path | None = None,
+) -> dict[str, int]:
+    """Rows per customer id, trimmed, that a table of the shop's files holds at this moment; nothing is landed.
+
+    Args:
+        con: any connection.
+        source: where the rows come from.
+        table_name: one of `schema.RAW_TABLES` that has a column customer_id.
+        data_dir: folder with the files.
+        timezone: see `land`.
+        root: see `land`.
+
+    Raises:
+        SourceError, SettingsError: as `land`.
+    """
+    source = list_files_now(source, data_dir)
+    sql = source.sql(table_name)
+    if sql is None:
+        return {}
+    with (
+        open_session(con, timezone or source.timezone) as session,
+        attach_files(session, source, sql, f"{table_name}.sql", data_dir, root),
+    ):
+        try:
+            rows = session.execute(
+                f"select trim(customer_id::varchar), count(*) from (\n{strip_semicolon(sql)}\n) where customer_id is not null group by 1"
+            ).fetchall()
+        except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
+            raise explain_unreadable(f"source {source.name!r} ({table_name})", error) from None
+    return dict(rows)

@@ -1,0 +1,234 @@
+"""Rows of a CSV file, as declared."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from recs_assets.schema import SourceError
+from recs_assets.sources.cells import cast_sql, check_columns, explain_value, refuse_addresses
+from recs_assets.sources.declared import DeclaredFile, literal, plain
+
+# How files begin that were renamed and not unpacked.
+_PACKED = {
+    b"\x1f\x8b": "a gzip file (.gz)",
+    b"PK\x03\x04": "a zip file or a spreadsheet",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"PAR1": "a Parquet file",
+}
+
+
+def check_encoding(path: Path, name: str) -> None:
+    """Refuse UTF-16 by its byte order mark and anything else that is not UTF-8, by line."""
+    line = 1
+    rest = b""
+    with path.open("rb") as file:
+        start = file.read(4)
+        for magic, what in _PACKED.items():
+            if start.startswith(magic):
+                raise SourceError(
+                    f"{name}: it is {what}, not text; unpack or export it, or correct its name."
+                )
+        # By its byte order mark, or by every other byte being zero.
+        unmarked = len(start) == 4 and 0 in (start[0], start[1]) and start[2:].count(0)
+        if start[:2] in (b"\xff\xfe", b"\xfe\xff") or start == b"\x00\x00\xfe\xff" or unmarked:
+            raise SourceError(f"{name}: it is written in UTF-16 or UTF-32; save it as UTF-8.")
+        file.seek(0)
+        offset = 0
+        while block := file.read(1 << 22):
+            data = rest + block
+            try:
+                data.decode("utf-8")
+                rest = b""
+            except UnicodeDecodeError as error:
+                # A character may straddle two blocks: only that is carried over.
+                if error.reason != "unexpected end of data" or error.end != len(data):
+                    bad = error.start
+                    bad_line = line + data[:bad].count(b"\n")
+                    raise SourceError(
+                        f"{name} line {bad_line}: byte {offset - len(rest) + bad + 1} of the "
+                        f"file (0x{data[bad]:02x}) is not UTF-8; save the file as UTF-8 (it may be Latin-1)."
+                    ) from None
+                rest = data[error.start :]
+                data = data[: error.start]
+            line += data.count(b"\n")
+            offset += len(block)
+    if rest:
+        raise SourceError(
+            f"{name} line {line}: the file ends inside a character; it was cut off, copy it again."
+        )
+
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+
+
+def _csv_layout(path: Path, name: str, kind: str) -> tuple[str, int, list[str]]:
+    """Delimiter, lines before the header, and the header.
+
+    Excel may write `sep=;` above the header, which says the delimiter; else the file's ending does, and a
+    .txt file is one or the other by its header.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        line = file.readline()
+    declared = re.fullmatch(r'"?sep=(.)"?\r?\n?', line, re.IGNORECASE)
+    skip = 1 if declared else 0
+    if declared:
+        delimiter = declared.group(1)
+        if delimiter not in _DELIMITERS:
+            raise SourceError(
+                f"{name} line 1: it declares {delimiter!r} as the separator; save the file with commas."
+            )
+    elif kind == "txt":
+        found = [mark for mark in (",", "\t") if mark in line]
+        if len(found) != 1:
+            raise SourceError(
+                f"{name} line 1: it cannot be told whether commas or tabs separate the columns of a .txt file; "
+                "save it as .csv or .tsv."
+            )
+        delimiter = found[0]
+    else:
+        delimiter = "\t" if kind == "tsv" else ","
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for _ in range(skip):
+            file.readline()
+        header = next(csv.reader(file, delimiter=delimiter), [])
+    if len(header) == 1:
+        for mark, word in _DELIMITERS.items():
+            if mark != delimiter and mark in header[0]:
+                raise SourceError(
+                    f"{name} line {skip + 1}: the columns are separated by {word}; save the file with "
+                    f"{_DELIMITERS[delimiter]}."
+                )
+    return delimiter, skip, header
+
+
+def read_csv(
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    name: str,
+    kind: str,
+    declared: DeclaredFile,
+    target: str,
+    vouched: bool,
+) -> tuple[int, list[str]]:
+    delimiter, skip, header = _csv_layout(path, name, kind)
+    check_columns(name, f" line {skip + 1}", header, declared)
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        ended = file.read(1) in (b"\n", b"\r")
+    if not ended and not vouched and path.stat().st_size > len(",".join(header)) + 3:
+        raise SourceError(
+            f"{name}: its last line has no line break, so it may be cut off; export it again, or end "
+            f"the line, or vouch for the file in manifest.json."
+        )
+    text = f"{target.split('.')[0]}._text"
+    known = {column.name for column in declared.columns}
+    # What is ignored may have any name, a known one in capitals or the same one twice too.
+    names = [column if column in known else f"_ignored_{place}" for place, column in enumerate(header)]
+    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in names)
+    # DuckDB creates the two reject tables in the temporary schema, under these names.
+    con.execute("drop table if exists temp._rejects; drop table if exists temp._scans")
+    try:
+        con.execute(
+            f"create or replace table {text} as select * from read_csv({literal(str(path))}, "
+            f"auto_detect=false, "
+            f"header=true, skip={skip}, columns={{{columns}}}, delim={literal(delimiter)}, quote='\"', escape='\"', "
+            "nullstr='', "
+            f"strict_mode=true, encoding='utf-8', compression='uncompressed', hive_partitioning=false, "
+            "store_rejects=true, rejects_limit=1000, rejects_table='_rejects', rejects_scan='_scans')"
+        )
+    except duckdb.InvalidInputException as error:
+        mixed = _first_other_line_end(path)
+        if mixed:
+            raise SourceError(
+                f"{name} line {mixed}: it ends differently from the first line (Windows and Unix line "
+                f"breaks are mixed); save the file with one kind."
+            ) from None
+        raise SourceError(
+            f"{name}: it is not a regular CSV file ({plain(error)}); export it again."
+        ) from None
+    try:
+        rejected = con.execute(
+            "select line, column_name, error_type, error_message from _rejects order by line, "
+            "column_idx limit 1"
+        ).fetchone()
+        if rejected is not None:
+            number, column, problem, message = rejected
+            column = header[names.index(column)] if column in names else column
+            raise _csv_error(name, header, number, column, problem, message, _DELIMITERS[delimiter])
+        present = [column for column in header if column in known]
+        result = cast_sql(con, text, declared.columns, present, target)
+
+        def line(row: int) -> str:
+            return f"line {_csv_line(path, row, delimiter, skip)}"
+
+        if not isinstance(result, int):
+            row, column, count, value = result
+            raise explain_value(name, line(row), column, count, value)
+        refuse_addresses(con, target, name, declared, line)
+        return result, present
+    finally:
+        con.execute(f"drop table if exists {text}")
+        con.execute("drop table if exists temp._rejects; drop table if exists temp._scans")
+
+
+def _csv_error(
+    name: str, header: Sequence[str], line: int, column: str, kind: str, message: str, delimiters: str
+) -> SourceError:
+    if kind in ("MISSING COLUMNS", "TOO MANY COLUMNS"):
+        found = re.search(r"Found: (\d+)", message)
+        fields = found.group(1) if found else "another number of"
+        if kind == "MISSING COLUMNS":
+            return SourceError(
+                f"{name} line {line}: it has {fields} fields where the header has {len(header)} "
+                f"(column {column!r} "
+                "and what follows are not there); the line is cut off, export the file again."
+            )
+        comma, point = (
+            (" (decimal commas too)", ", or write decimals with a point")
+            if delimiters == "commas"
+            else ("", "")
+        )
+        return SourceError(
+            f"{name} line {line}: it has {fields} fields where the header has {len(header)}; put values that "
+            f"hold {delimiters}{comma} in double quotes{point}."
+        )
+    if kind == "UNQUOTED VALUE":
+        return SourceError(
+            f"{name} line {line}: a double quote in column {column!r} is not closed; the file is cut "
+            f"off there, or a quote inside a value is not doubled."
+        )
+    return SourceError(
+        f"{name} line {line}: column {column!r} cannot be read ({kind.lower()}); export it again."
+    )
+
+
+def _first_other_line_end(path: Path) -> int | None:
+    """Number of the first line whose line break is of another kind than the first line's."""
+    with path.open("rb") as file:
+        first = file.readline().endswith(b"\r\n")
+        for number, line in enumerate(file, start=2):
+            if line.endswith(b"\n") and line.endswith(b"\r\n") != first:
+                return number
+    return None
+
+
+def _csv_line(path: Path, row: int, delimiter: str, skip: int) -> int:
+    """Line on which data row `row` (from 1) begins: values may hold line breaks."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        for _ in range(skip):
+            file.readline()
+        reader = csv.reader(file, delimiter=delimiter)
+        next(reader)
+        start, seen = reader.line_num + 1 + skip, 0
+        for record in reader:
+            if record:
+                seen += 1
+            if seen == row:
+                return start
+            start = reader.line_num + 1 + skip
+    return row + 1 + skip

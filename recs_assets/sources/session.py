@@ -1,0 +1,100 @@
+"""A DuckDB session in which the files of a source can be read, and nothing else."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from recs_assets.schema import Column, SettingsError, SourceError
+from recs_assets.sources.declared import literal, plain, quote
+from recs_assets.sources.folder import (
+    parts_of,
+)
+from recs_assets.sources.reader import promised_files, read_files
+from recs_assets.sources.source import Source, check_zone
+from recs_assets.sources.statement import FILES, tables_read
+
+# The name under which a source's files are attached belongs to the whole DuckDB instance.
+_FILES_LOCK = threading.Lock()
+
+
+def stored_type(column: Column) -> str:
+    """Type in the raw table: times are stored local to the shop."""
+    return "TIMESTAMP" if column.type == "TIMESTAMPTZ" else column.type
+
+
+@contextmanager
+def open_session(con: duckdb.DuckDBPyConnection, timezone: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A cursor of `con` whose times are the shop's, whatever the operating system's zone is."""
+    session = con.cursor()
+    try:
+        session.execute(f"set TimeZone = {literal(check_zone(timezone))}")
+        yield session
+    finally:
+        session.close()
+
+
+@contextmanager
+def attach_files(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    sql: str,
+    sql_name: str,
+    data_dir: Path,
+    root: Path | None,
+) -> Iterator[tuple[str, ...]]:
+    """Read the files that `sql` names as `files.<stem>`; yields their names."""
+    by_stem = {file.stem: file for file in source.files}
+    columns = {stem: [column.name for column in file.columns] for stem, file in by_stem.items()}
+    where = f"source {source.name!r} ({sql_name})"
+    stems = sorted(tables_read(session, where, sql, columns))
+    promised = promised_files(data_dir)
+    read: list[str] = []
+    with _FILES_LOCK:
+        session.execute(f"attach ':memory:' as {FILES}")
+        try:
+            for stem in stems:
+                names = parts_of(data_dir, by_stem[stem])
+                paths = {name: _inside(data_dir / name, root or data_dir) for name in names}
+                read_files(session, paths, by_stem[stem], f"{FILES}.{quote(stem)}", promised)
+                read += names
+            yield tuple(read)
+        finally:
+            session.execute(f"detach {FILES}")
+
+
+def _inside(path: Path, root: Path) -> Path:
+    """Follow links and refuse what leaves the root; DuckDB reads `*?[` in a path as a pattern."""
+    real, top = path.resolve(), root.resolve()
+    if not real.is_relative_to(top):
+        raise SettingsError(
+            f"{path.name}: it lies outside {top} (it is a link to {real}); copy the file there, or "
+            f"set RECS_DATA_ROOT."
+        )
+    if re.search(r"[*?\[]", str(real)):
+        raise SettingsError(f"{real}: a path with *, ? or [ cannot be read; rename the folder.")
+    return real
+
+
+def strip_semicolon(sql: str) -> str:
+    return sql.strip().rstrip(";")
+
+
+@contextmanager
+def run_in_transaction(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    session.execute("begin")
+    try:
+        yield
+    except BaseException:
+        session.execute("rollback")
+        raise
+    session.execute("commit")
+
+
+def explain_unreadable(where: str, error: duckdb.Error) -> SourceError:
+    return SourceError(f"{where}: it cannot be read ({plain(error)}); correct it or export again.")

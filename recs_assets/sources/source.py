@@ -1,0 +1,477 @@
+"""From a shop's files to the canonical raw tables.
+
+A shop is a folder `recs_assets/shops/<name>/`, or one of the deployment's own (RECS_SHOPS): a `source.toml`
+that declares the shop's files, one `<table>.sql` for each canonical table that those files fill (a plain
+SELECT over `files.<stem>`), and what the shop wants otherwise than the code does (`OWN_FILES`). A shop whose
+files are the canonical tables declares no files and has no SQL; it needs a folder only for the rest.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError, Table
+from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
+from recs_assets.sources.declared import FORMATS, TYPES, DeclaredFile, quote
+from recs_assets.sources.folder import (
+    canonical_names,
+    is_pattern_name,
+    parts_of,
+    refuse_others,
+    refuse_undeclared,
+)
+from recs_assets.sources.reader import promised_files
+from recs_assets.sources.statement import FILES
+
+SHOPS = Path(__file__).resolve().parents[1] / "shops"
+
+# What may lie in a shop's folder beside source.toml and SQL, named after the setting that it stands for.
+OWN_FILES = ("campaigns", "texts", "gates.yaml", "sensitive.yaml", "storefront.yaml")
+
+CANONICAL = "canonical"
+
+AUTO = "auto"
+
+# Texts for people. Those that are published are freed of addresses by staging; everything else that is text
+# is an identifier or a code, and is published as it is.
+_FREE_TEXT = {
+    "email", "name", "brand", "category", "vertical", "url", "image_url", "description", "attributes", "title",
+    "body", "query", "reason", "referrer",
+}  # fmt: skip
+
+# A withdrawal or a complaint may name a person by their address: dbt finds whose it is, and publishes neither.
+BY_ADDRESS = {("consents", "customer_id"), ("campaign_events", "customer_id")}
+
+# Ignored, such a column would let a subscription to text messages take an unsubscribe from email back.
+_TELLING = {
+    "consents": (
+        "*channel*", "*kanal*", "*canal*", "*kanaal*", "*medium*", "*topic*", "*purpose*", "*zweck*", "*newsletter*",
+        "list", "list_*", "*_list", "*subscription*",
+    )
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Source:
+    """How one shop's files become the canonical raw tables.
+
+    `folder` is the shop's; None where there is only the data. Of the canonical source the files are the tables
+    themselves, of any other the folder holds the SQL that makes them. `timezone` and `horizon_days` are the
+    shop's defaults, which settings override.
+    """
+
+    name: str
+    description: str
+    folder: Path | None
+    timezone: str
+    horizon_days: int
+    currency: str | None
+    files: tuple[DeclaredFile, ...]
+    words: ShopWords = field(default_factory=ShopWords)
+    canonical: bool = False
+
+    def sql(self, table_name: str) -> str | None:
+        """The SELECT that fills a table; None where it stays empty."""
+        if self.canonical:
+            file = next((file for file in self.files if file.stem == table_name), None)
+            return None if file is None else f"select * from {FILES}.{quote(table_name)}"
+        assert self.folder is not None, "a source that is not canonical has a folder"
+        path = self.folder / f"{table_name}.sql"
+        return _text(path, f"source {self.name!r} ({path.name})") if path.is_file() else None
+
+
+def load_source(folder: Path) -> Source:
+    """Read `source.toml` of one shop's folder with SQL.
+
+    Raises:
+        SettingsError: the file is missing, is not TOML, or declares something unknown, or a file in the folder
+            is none that is read.
+    """
+    where, declared = _declared(folder)
+    needed = {"description", "timezone", "horizon_days", "currency", "files"}
+    if set(declared) - KEYS != needed:
+        raise SettingsError(
+            f"{where}: it must declare {', '.join(sorted(needed))}, may declare {', '.join(sorted(KEYS))}, "
+            "and nothing else."
+        )
+    if not isinstance(declared["files"], dict) or not declared["files"]:
+        raise SettingsError(f'{where}: files must be tables like [files."orders.csv"].')
+    files = [_read_declaration(where, name, entry) for name, entry in declared["files"].items()]
+    words = shop_words(declared, where)
+    if words.ignored_columns:
+        raise SettingsError(f"{where}: ignored_columns is for canonical tables; say ignored at the file.")
+    stray = sorted({sql.stem for sql in folder.glob("*.sql")} - set(RAW_TABLES))
+    if stray:
+        raise SettingsError(
+            f"source {folder.name!r}: {stray[0]}.sql names no canonical table; rename it to one of "
+            f"{', '.join(RAW_TABLES)}."
+        )
+    _refuse_stray_yaml(folder)
+    texts = " ".join(
+        _text(sql, f"source {folder.name!r} ({sql.name})").lower() for sql in folder.glob("*.sql")
+    )
+    for file in files:
+        stem = file.stem.lower()
+        if stem in RAW_TABLES and not re.search(rf'\b{FILES}"?\s*\.\s*"?{stem}\b', texts):
+            raise SettingsError(
+                f"{where}: file {file.name!r} is declared and no SQL reads it, so {stem} would be empty; write "
+                f"{stem}.sql, or name the file in ignored_files instead."
+            )
+    stems = [file.stem for file in files]
+    doubled = [stem for stem in stems if stems.count(stem) > 1]
+    if doubled:
+        raise SettingsError(
+            f"{where}: two files are called {doubled[0]!r} apart from their ending; give one of them another "
+            "name with as."
+        )
+    return Source(
+        name=folder.name,
+        description=str(declared["description"]),
+        folder=folder,
+        timezone=check_zone(declared["timezone"]),
+        horizon_days=_horizon(declared["horizon_days"], where),
+        currency=_currency(declared["currency"], where),
+        files=tuple(files),
+        words=words,
+    )
+
+
+def _declared(folder: Path) -> tuple[str, dict[str, Any]]:
+    """What errors call a shop's `source.toml`, and what it holds."""
+    where = f"source {folder.name!r} (source.toml)"
+    if not (folder / "source.toml").is_file():
+        raise SettingsError(f"{where}: the file is missing in {folder}.")
+    return where, _toml(folder / "source.toml", where)
+
+
+def _refuse_stray_yaml(folder: Path) -> None:
+    """Refuse a shop's folder with YAML that nobody reads: a misspelt name would leave the shipped values in force."""
+    found = {
+        path.relative_to(folder).parts[0] for kind in ("*.y*ml", "*/*.y*ml") for path in folder.glob(kind)
+    }
+    if stray := sorted(found - set(OWN_FILES)):
+        raise SettingsError(
+            f"source {folder.name!r}: {stray[0]} is not read; rename it to one of {', '.join(OWN_FILES)}, or remove it."
+        )
+
+
+def _toml(path: Path, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(_text(path, where))
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{where}: it is not TOML: {error}.") from None
+
+
+def _text(path: Path, where: str) -> str:
+    try:
+        return path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{where}: it is not UTF-8; save it as UTF-8.") from None
+
+
+def _horizon(value: object, where: str) -> int:
+    """The label window, as RECS_HORIZON_DAYS has it."""
+    if not isinstance(value, int) or value % 7 or not 7 <= value <= 364:
+        raise SettingsError(f"{where}: horizon_days is {value!r}; write whole weeks in days, from 7 to 364.")
+    return value
+
+
+def _currency(value: object, where: str) -> str:
+    if not isinstance(value, str) or re.fullmatch("[A-Z]{3}", value) is None:
+        raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
+    return value
+
+
+_FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as"}
+
+
+def _read_declaration(where: str, name: str, entry: object) -> DeclaredFile:
+    """One `[files."<name>"]` of a `source.toml`."""
+    if not is_pattern_name(name) or not isinstance(entry, dict) or set(entry) - _FILE_KEYS:
+        raise SettingsError(
+            f"{where}: file {name!r} must be a plain name ending in {', '.join(FORMATS)}, or a pattern of "
+            "such names (orders_*.csv, orders/*.csv), with columns and, if need be, may_be_empty, optional, "
+            "ignored, as."
+        )
+    columns = entry.get("columns", {})
+    if not isinstance(columns, dict) or not isinstance(entry.get("may_be_empty", False), bool):
+        raise SettingsError(
+            f"{where}: file {name!r}: columns must be a table of names and types, may_be_empty true or false."
+        )
+    wrong = [column for column, type_ in columns.items() if type_ not in TYPES]
+    if wrong or not columns:
+        raise SettingsError(
+            f"{where}: file {name!r} needs columns of the types {', '.join(TYPES)}"
+            + (f" (column {wrong[0]!r} is not)." if wrong else ".")
+        )
+    optional = _names(where, f"file {name!r}: optional", entry.get("optional", []))
+    ignored = _names(where, f"file {name!r}: ignored", entry.get("ignored", []))
+    if unknown := [column for column in optional if column not in columns]:
+        raise SettingsError(
+            f"{where}: file {name!r}: optional names {unknown[0]!r}, which is none of its columns; declare it there too."
+        )
+    if both := [column for column in ignored if column in columns]:
+        raise SettingsError(
+            f"{where}: file {name!r}: column {both[0]!r} is declared and ignored; remove one of the two."
+        )
+    alias = entry.get("as")
+    if alias is not None and (not isinstance(alias, str) or not alias):
+        raise SettingsError(f'{where}: file {name!r}: as must be a name, like "orders".')
+    file = DeclaredFile(
+        name,
+        tuple(
+            Column(column, type_, "", required=column not in optional) for column, type_ in columns.items()
+        ),
+        entry.get("may_be_empty", False),
+        alias=alias,
+        ignored=ignored,
+    )
+    if not file.stem:
+        raise SettingsError(
+            f'{where}: file {name!r} begins with a wildcard; say what the SQL calls it (as = "orders").'
+        )
+    return file
+
+
+def _names(where: str, what: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise SettingsError(f'{where}: {what} must be a list of names, like ["Notes", "Tags"].')
+    return tuple(value)
+
+
+def source_folders(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> dict[str, Path]:
+    """Folders of shops by name: those that come with the code, and the deployment's own.
+
+    Raises:
+        SettingsError: `shops_dir` is no folder, or a name in it cannot be used.
+    """
+    found = {path.parent.name: path.parent for path in sorted(sources_dir.glob("*/source.toml"))}
+    if shops_dir is None:
+        return found
+    if not shops_dir.is_dir() or (shops_dir / "source.toml").exists():
+        raise SettingsError(
+            f"RECS_SHOPS {shops_dir} must be a folder with one folder per shop, <name>/source.toml: point it there."
+        )
+    for folder in sorted(
+        {path.parent for kind in ("source.toml", "*.sql", *OWN_FILES) for path in shops_dir.glob(f"*/{kind}")}
+    ):
+        name = folder.name
+        if name in found or name in (CANONICAL, AUTO):
+            raise SettingsError(
+                f"RECS_SHOPS: {folder} has the name of a source that comes with the code; rename it."
+            )
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            raise SettingsError(
+                f"RECS_SHOPS: {folder}: the name of a source is lower-case letters, digits and _; rename it."
+            )
+        found[name] = folder
+    return found
+
+
+def source_names(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> list[str]:
+    """Names that the setting `source` accepts, beside `auto`."""
+    return sorted([CANONICAL, *source_folders(sources_dir, shops_dir)])
+
+
+def resolve_source(
+    name: str, data_dir: Path, sources_dir: Path = SHOPS, shops_dir: Path | None = None
+) -> Source:
+    """Find the source for a data folder.
+
+    Args:
+        name: a folder of `sources_dir` or `shops_dir`, `canonical`, or `auto`: the source whose declared
+            files are all there, else canonical, of the one shop that declares no files where there is one.
+        data_dir: folder with the shop's files.
+        sources_dir: folder of the shops that come with the code.
+        shops_dir: the deployment's own folder of shops.
+
+    Returns:
+        The source. Canonical files are resolved to the formats found in `data_dir`.
+
+    Raises:
+        SettingsError: no such source, or two sources fit equally well.
+        SourceError: a canonical folder lacks a required table or holds one twice, or something lies in
+            the folder that is not read.
+    """
+    folders = source_folders(sources_dir, shops_dir)
+    if name == CANONICAL:
+        return _canonical(data_dir)
+    if name != AUTO:
+        if name not in folders:
+            names = ", ".join(source_names(sources_dir, shops_dir))
+            raise SettingsError(f"RECS_SOURCE {name!r} is no source: use auto or one of {names}.")
+        if _declares_no_files(folders[name]):
+            return _canonical(data_dir, folders[name])
+        source = load_source(folders[name])
+    else:
+        canonical = {name: folder for name, folder in folders.items() if _declares_no_files(folder)}
+        required = {table.name for table in RAW_TABLES.values() if table.required}
+        # Complete canonical folders come first: another shop's files may share the names.
+        if required <= set(canonical_names(data_dir)):
+            return _canonical(data_dir, _only(canonical, data_dir))
+        known = {name: load_source(folder) for name, folder in folders.items() if name not in canonical}
+        fitting = {
+            name: source
+            for name, source in known.items()
+            if all(_is_there(data_dir, file) for file in source.files)
+        }
+        fit = _only(fitting, data_dir)
+        if fit is None:
+            return _canonical(data_dir)
+        source = fit
+    refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
+    _refuse_missing(data_dir)
+    return source
+
+
+_Fit = TypeVar("_Fit")
+
+
+def _only(found: Mapping[str, _Fit], data_dir: Path) -> _Fit | None:
+    """The one shop that fits; None: there is none.
+
+    Raises:
+        SettingsError: several shops fit.
+    """
+    if len(found) > 1:
+        raise SettingsError(
+            f"{data_dir} holds the files of {' and '.join(sorted(found))}: say which in RECS_SOURCE."
+        )
+    return next(iter(found.values()), None)
+
+
+def _declares_no_files(folder: Path) -> bool:
+    """Whether a shop's folder has nothing to say of files: they are the canonical tables."""
+    return "files" not in _declared(folder)[1] and not any(folder.glob("*.sql"))
+
+
+def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
+    try:
+        return all((data_dir / name).is_file() for name in parts_of(data_dir, file))
+    except SourceError:
+        return False
+
+
+def _canonical(data_dir: Path, folder: Path | None = None) -> Source:
+    where, declared = _canonical_words(data_dir) if folder is None else _declared(folder)
+    may = {"timezone", "horizon_days", "currency", *KEYS}
+    if folder is not None:
+        may.add("description")
+        _refuse_stray_yaml(folder)
+        if (data_dir / "source.toml").is_file():
+            raise SettingsError(
+                f"source.toml: there is one in {folder} and one in {data_dir}; keep the first, and remove the other."
+            )
+    if stray := sorted(set(declared) - may):
+        raise SettingsError(
+            f"{where}: it declares {stray[0]!r}; beside canonical tables it may declare {', '.join(sorted(may))}."
+        )
+    words = shop_words(declared, where)
+    source = Source(
+        name=CANONICAL if folder is None else folder.name,
+        description=str(
+            declared.get("description", "The shop's own files in the canonical layout, one per table.")
+        ),
+        folder=folder,
+        timezone=check_zone(declared.get("timezone", "UTC")),
+        horizon_days=_horizon(declared.get("horizon_days", 28), where),
+        currency=_currency(declared["currency"], where) if "currency" in declared else None,
+        files=_canonical_files(data_dir, words),
+        words=words,
+        canonical=True,
+    )
+    for table in RAW_TABLES.values():
+        if table.required and table.name not in {file.stem for file in source.files}:
+            raise SourceError(
+                f"{table.name}.csv (or {', '.join(FORMATS[1:])}): this required table is missing in "
+                f"{data_dir}, and "
+                "the folder is not that of another source; put it there, or point RECS_DATA at the "
+                "right folder."
+            )
+    return source
+
+
+def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ...]:
+    """The tables as they lie in a canonical folder now.
+
+    Raises:
+        SourceError: something lies there that is not read, a table twice, or not what the manifest promises.
+    """
+    refuse_others(data_dir, words.ignored_files)
+    _refuse_missing(data_dir)
+    files = []
+    found = canonical_names(data_dir)
+    for table in RAW_TABLES.values():
+        names = found.get(table.name, [])
+        if len(names) > 1:
+            raise SourceError(f"{' and '.join(names)}: both hold the table {table.name}; keep one of them.")
+        files += [
+            DeclaredFile(
+                name,
+                table.columns,
+                may_be_empty=not table.required,
+                alias=table.name,
+                ignored=words.ignored_columns.get(table.name, ()),
+                alike=True,
+                identifiers=identifiers_of(table),
+                telling=_TELLING.get(table.name, ()),
+            )
+            for name in names
+        ]
+    return tuple(files)
+
+
+def _refuse_missing(data_dir: Path) -> None:
+    """Refuse a folder that lacks a file which its manifest lists."""
+    for name in promised_files(data_dir):
+        if not (data_dir / name).exists():
+            raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
+
+
+def identifiers_of(table: Table) -> tuple[str, ...]:
+    """Columns of a table that are published as they are, and so may hold no address."""
+    return tuple(
+        column.name
+        for column in table.columns
+        if column.type == "VARCHAR"
+        and column.name not in _FREE_TEXT
+        and (table.name, column.name) not in BY_ADDRESS
+    )
+
+
+def list_files_now(source: Source, data_dir: Path) -> Source:
+    """The source with the files that are there now: it was resolved when the code was loaded, perhaps weeks ago.
+
+    Raises:
+        SourceError: something lies in the folder that is not read.
+    """
+    if source.canonical:
+        now = _canonical_files(data_dir, source.words)
+        # A table that was there and is gone is missing, not empty.
+        gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
+        return replace(source, files=(*now, *gone))
+    refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
+    _refuse_missing(data_dir)
+    return source
+
+
+def _canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:
+    """What errors call the `source.toml` beside the tables, and what it holds: nothing where there is none."""
+    path = data_dir / "source.toml"
+    return path.name, _toml(path, path.name) if path.is_file() else {}
+
+
+def check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError, TypeError):
+        raise SettingsError(
+            f"time zone {name!r} is not known; use an IANA name like Europe/Berlin."
+        ) from None
+    return name
