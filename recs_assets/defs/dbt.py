@@ -29,6 +29,7 @@ from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
 
 DBT_DIR = PROJECT_ROOT / "dbt_project"
+PROJECT_FILES = ("*.yml", "models/**/*", "macros/*", "tests/**/*")
 PUBLISHED = "fqn:recs.published"
 QUARANTINE_SHARES = ("intermediate", "int_quarantine_shares")
 # The models that tell how the landed rows were judged.
@@ -38,18 +39,15 @@ AUDIT = "audit"
 
 
 def dbt_project() -> DbtProject:
-    """The dbt project with its manifest.
-
-    The manifest is written by `make setup` (a clean checkout has none); under
-    `dagster dev` it is refreshed when the code loads.
-    """
+    """The dbt project with its manifest, which is written anew where a file of the project is newer."""
     # The dbt of this environment, also where nobody activated it (`.venv/bin/python -m ...`).
     own = str(Path(sys.executable).parent)
     if own not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([own, os.environ["PATH"]])
     project = DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR)
-    project.prepare_if_dev()
-    if not project.manifest_path.exists():
+    written = project.manifest_path.stat().st_mtime if project.manifest_path.exists() else 0.0
+    files = (path for pattern in PROJECT_FILES for path in DBT_DIR.glob(pattern))
+    if any(path.stat().st_mtime > written for path in files):
         project.preparer.prepare(project)
     return project
 
