@@ -24,7 +24,7 @@ lint: setup ## ruff, layers, definitions; the hooks of .pre-commit-config.yaml a
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@$(BIN)/dagster definitions validate -w workspace.yaml
+	@$(BIN)/dg check defs
 
 audit: .venv-audit/.ready ## known vulnerabilities of every locked dependency; sbom.json
 	@bash .ci/audit

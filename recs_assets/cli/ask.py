@@ -72,15 +72,15 @@ def answer_query(parsed: argparse.Namespace) -> int:
     if parsed.explain:
         print(training.explain_query(query, week, parsed.view), end="")
         return 0
-    found = training.answer(
+    answer = training.answer(
         query, week, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
     if parsed.output is None:
-        print(found.shown())
+        print(answer.shown())
         return 0
-    write_table(found.table, parsed.output)
-    print(f"{len(found.table):,} rows are in {parsed.output}.")
-    print(found.shown(most=0))
+    write_table(answer.table, parsed.output)
+    print(f"{len(answer.table):,} rows are in {parsed.output}.")
+    print(answer.shown(most=0))
     return 0
 
 
@@ -131,8 +131,8 @@ def list_sensitive(parsed: argparse.Namespace) -> int:
     shop = Shop.from_settings(Settings())
     warehouse = shop.warehouse()
     week = Week(shop, warehouse, parsed.as_of or warehouse.newest_published())
-    found = shop.sensitive.table(week.known().products)
-    print(markdown_table(list(found), list(found.itertuples(index=False, name=None))))
+    goods = shop.sensitive.table(week.known().products)
+    print(markdown_table(list(goods), list(goods.itertuples(index=False, name=None))))
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What a run has landed and what its audit found, told as soon as Dagster knows it."""
+"""What a run has landed and what its audit found, as soon as Dagster knows it."""
 
 from __future__ import annotations
 

@@ -106,9 +106,9 @@ class Watcher:
     def _read(self) -> None:
         if not self._instance.has_run(self._run_id):
             return
-        found = self._instance.get_records_for_run(self._run_id, self._cursor, EVENTS)
-        self._cursor = found.cursor
-        for record in found.records:
+        page = self._instance.get_records_for_run(self._run_id, self._cursor, EVENTS)
+        self._cursor = page.cursor
+        for record in page.records:
             event, moment = record.event_log_entry.dagster_event, record.event_log_entry.timestamp
             step = event.step_key or ""
             if event.event_type == dg.DagsterEventType.STEP_START:

@@ -38,7 +38,7 @@ from recs_assets.store.warehouse import Warehouse
 
 GROUP = "campaigns"
 ANSWERED, FITTING, EARNING = "query_answered", "rules_fit", "email_earns"
-# Set by `dagster definitions validate`, and by nothing else (its own help says so).
+# Set by `dg check defs` and `dagster definitions validate`, and by nothing else (their own help says so).
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 
 MOMENT = "timestamptz"
@@ -100,7 +100,7 @@ def campaign_key(name: str) -> dg.AssetKey:
 
 
 def refuse_bad_files(deployment: Deployment) -> None:
-    """Under `dagster definitions validate` a bad campaign file is an error of the code location.
+    """Under `dg check defs` a bad campaign file is an error of the code location.
 
     Anywhere else it is not: the weekly run and the other campaigns go on without it.
 
@@ -120,7 +120,7 @@ def refuse_bad_files(deployment: Deployment) -> None:
 
 def campaign_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
-        *(_campaign_asset(deployment, one) for one in deployment.campaigns.campaigns.values()),
+        *(_campaign_asset(deployment, campaign) for campaign in deployment.campaigns.campaigns.values()),
         *(_bad_asset(deployment, error) for error in deployment.campaigns.errors),
         _tables(deployment),
     ]
@@ -166,14 +166,14 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
             ),
         ],
     )  # fmt: skip
-    def made(
+    def campaign_asset(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterable[dg.MaterializeResult | dg.AssetCheckResult]:
         week = deployment.week(warehouse, context)
         result = make(campaign, week, context.log.info)
         folder = find_folder(week, campaign.name)
         result.write(folder)
-        yield dg.MaterializeResult(metadata=_shown(result, str(folder)))
+        yield dg.MaterializeResult(metadata=_describe(result, str(folder)))
         problem = result.facts["problem"]
         yield dg.AssetCheckResult(
             asset_key=key,
@@ -203,10 +203,10 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
             description=" ".join(problems) or "The shop has what the campaign's file names.",
         )
 
-    return made
+    return campaign_asset
 
 
-def _shown(made: Made, folder: str) -> dict[str, object]:
+def _describe(made: Made, folder: str) -> dict[str, object]:
     """The metadata of a campaign: counts, forecast, test, price tags, first rows."""
     tables, facts = made.tables, made.facts
     counts = tables["outcomes"]["outcome"].value_counts()
@@ -276,17 +276,17 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
 def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
     """What the weekly run does not make: campaigns of other days with their files, and files that are no campaign."""
     loaded = deployment.campaigns
-    others = [name for name, one in loaded.campaigns.items() if not one.schedule.is_weekly]
+    others = [name for name, campaign in loaded.campaigns.items() if not campaign.schedule.is_weekly]
     return [
         *(campaign_key(name) for name in others),
-        *(export_key(one) for one in deployment.campaigns.exporting if one.name in others),
+        *(export_key(campaign) for campaign in loaded.exporting if campaign.name in others),
         *(campaign_key(re.sub(r"\W", "_", error.path.stem)) for error in loaded.errors),
     ]
 
 
 def campaign_jobs(deployment: Deployment) -> list:
     """One job per campaign: its asset, the week's tables, and all that is made from them but other campaigns' files."""
-    files = {one.name: export_key(one) for one in deployment.campaigns.exporting}
+    files = {campaign.name: export_key(campaign) for campaign in deployment.campaigns.exporting}
     tables = dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).downstream()
     return [
         dg.define_asset_job(
@@ -304,9 +304,9 @@ def campaign_jobs(deployment: Deployment) -> list:
 def campaign_schedules(deployment: Deployment) -> list[dg.ScheduleDefinition]:
     """Those of campaigns that the weekly run does not make."""
     return [
-        _schedule(deployment, one)
-        for one in deployment.campaigns.campaigns.values()
-        if not one.schedule.is_weekly
+        _schedule(deployment, campaign)
+        for campaign in deployment.campaigns.campaigns.values()
+        if not campaign.schedule.is_weekly
     ]
 
 

@@ -172,15 +172,15 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
             }
         )
         yield from _results(context, key, EXIT, verdicts)
-        for one in forecasts:
-            if not one.passed:
-                context.log.warning(f"Gate {one.gate} warns: {one.sentence}")
+        for verdict in forecasts:
+            if not verdict.passed:
+                context.log.warning(f"Gate {verdict.gate} warns: {verdict.sentence}")
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name="forecast",
-            passed=all(one.passed for one in forecasts),
+            passed=all(verdict.passed for verdict in forecasts),
             severity=dg.AssetCheckSeverity.WARN,
-            description=" ".join(one.sentence for one in forecasts),
+            description=" ".join(verdict.sentence for verdict in forecasts),
         )
 
     return verdicts_of_the_week
@@ -201,8 +201,8 @@ def _of_campaign(
     """
     with week.build.read() as connection:
         lists = load_listed(connection, week.as_of, "email_selection", "slot", name)
-    mine = outcomes[(outcomes["campaign"] == name).to_numpy()]
-    counts = mine.set_index("outcome")["customers"]
+    of_campaign = outcomes[(outcomes["campaign"] == name).to_numpy()]
+    counts = of_campaign.set_index("outcome")["customers"]
     full = int(counts.get(SELECTED, 0))
     wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
     facts = read_facts(find_folder(week, name))
@@ -222,21 +222,21 @@ def _results(
 ) -> Iterator[dg.AssetCheckResult]:
     """One check per gate; what was let through is logged with its reason."""
     refused = explain_refusals(verdicts)
-    for one in verdicts:
-        if one.overridden:
-            context.log.warning(f"Gate {one.gate} is overridden ({one.reason}): {one.sentence}")
+    for verdict in verdicts:
+        if verdict.overridden:
+            context.log.warning(f"Gate {verdict.gate} is overridden ({verdict.reason}): {verdict.sentence}")
     for name in names:
-        mine = [one for one in verdicts if one.gate == name]
+        of_gate = [verdict for verdict in verdicts if verdict.gate == name]
         yield dg.AssetCheckResult(
             asset_key=key,
             check_name=name,
             passed=name not in refused,
             severity=dg.AssetCheckSeverity.ERROR,
-            description=refused.get(name, " ".join(one.sentence for one in mine)),
+            description=refused.get(name, " ".join(verdict.sentence for verdict in of_gate)),
             metadata={
-                "overridden": any(one.overridden for one in mine),
+                "overridden": any(verdict.overridden for verdict in of_gate),
                 "figures": dg.MetadataValue.json(
-                    {one.subject: one.value for one in mine if one.value is not None}
+                    {verdict.subject: verdict.value for verdict in of_gate if verdict.value is not None}
                 ),
             },
         )

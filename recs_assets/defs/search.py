@@ -99,7 +99,7 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
                 sort_keys=True,
             )
         )
-        ranked = sorted(study.trials, key=lambda one: (-one.value, one.number))[:10]
+        ranked = sorted(study.trials, key=lambda trial: (-trial.value, trial.number))[:10]
         return dg.MaterializeResult(
             metadata={
                 **numbers({"map_at_12": study.best_value, "map_at_12_of_ranker_yaml": today}),
@@ -107,7 +107,7 @@ def search_asset(deployment: Deployment) -> dg.AssetsDefinition:
                 "trials": dg.MetadataValue.md(
                     markdown_table(
                         ["MAP@12", *ranked[0].params],
-                        [(one.value, *one.params.values()) for one in ranked],
+                        [(trial.value, *trial.params.values()) for trial in ranked],
                     )
                 ),
                 "file": dg.MetadataValue.path(str(path)),
@@ -159,8 +159,8 @@ def recommender_search_asset(deployment: Deployment) -> dg.AssetsDefinition:
                     markdown_table(
                         ["recommender", "settings", "MAP@12, half that chooses", "half that confirms"],
                         [
-                            (one.recommender, json.dumps(one.parameters), one.chooses, one.confirms)
-                            for one in found.trials
+                            (trial.recommender, json.dumps(trial.parameters), trial.chooses, trial.confirms)
+                            for trial in found.trials
                         ],
                     )
                 ),

@@ -190,8 +190,8 @@ def typed(long: pd.DataFrame | pa.Table) -> pa.Table:
     if table.num_rows > 1:
         same = [pc.equal(table[name].slice(1), table[name].slice(0, table.num_rows - 1)) for name in KEY]
         twice = same[0]
-        for one in same[1:]:
-            twice = pc.and_(twice, one)
+        for equal in same[1:]:
+            twice = pc.and_(twice, equal)
         if pc.any(twice).as_py():
             at = pc.index(twice, True).as_py()
             where = ", ".join(f"{name} {table[name][at].as_py()}" for name in KEY if name != "customer_id")
@@ -235,7 +235,7 @@ def wide(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
     largest there is, item_<slot>_ with each of `ITEM`, null where the recipient has no such slot.
 
     Raises:
-        ExportError: as `typed`; or what belongs to a recipient differs between his slots.
+        ExportError: as `typed`; or what belongs to a recipient differs between their slots.
     """
     return framed(wide_table(typed(long)))
 
@@ -349,9 +349,9 @@ def addresses(long: pd.DataFrame | pa.Table, emails: pd.DataFrame) -> pd.DataFra
     recipients = framed(
         table.filter(pa.array(_first_of(table, KEY[:-1]))).select(["customer_id", "email_hash"])
     )
-    found = recipients.merge(emails[["customer_id", "email"]], on="customer_id", validate="one_to_one")
-    found = found[found["email"].astype("string").str.strip().fillna("") != ""]
-    return found[["customer_id", "email", "email_hash"]].reset_index(drop=True)
+    listed = recipients.merge(emails[["customer_id", "email"]], on="customer_id", validate="one_to_one")
+    listed = listed[listed["email"].astype("string").str.strip().fillna("") != ""]
+    return listed[["customer_id", "email", "email_hash"]].reset_index(drop=True)
 
 
 def sent(table: pa.Table) -> pa.Table:

@@ -76,7 +76,7 @@ def write_exports(
         raise ExportError("The export addresses needs the customers' emails: give them, or leave it out.")
     table = sent(typed(long))
     for name, value in (("as_of", as_of), ("run_id", run_id)):
-        if others := [one for one in table[name].unique().to_pylist() if one != value]:
+        if others := [other for other in table[name].unique().to_pylist() if other != value]:
             raise ExportError(f"Rows of {name} {others[0]} are among those of {value}: export them apart.")
     if len(campaigns := table["campaign"].unique().to_pylist()) > 1:
         raise ExportError(f"Rows of {' and '.join(campaigns)} are together: export each campaign apart.")

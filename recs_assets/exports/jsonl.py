@@ -4,7 +4,7 @@
 
     {"customer_id": "17", "recommendations": [{"rank": 1, "product_id": "A", ...}, ...]}
 
-A customer's hash is the first 8 bytes of SHA-256 of her id (UTF-8), big-endian; her shard is the
+A customer's hash is the first 8 bytes of SHA-256 of their id (UTF-8), big-endian; their shard is the
 hash modulo the number of shards. `shards/<number>.index` holds one record per line, sorted by
 hash: hash uint64, offset uint64, length uint32, big-endian (20 bytes). A reader in any language
 needs a binary search and one read.
@@ -81,7 +81,7 @@ def write(rows: pa.Table, folder: Path, shards: int = SHARDS) -> dict[str, int]:
 
 
 def texts(rows: pa.Table) -> Iterator[list[tuple[str, str, int]]]:
-    """Blocks of customers, each with her recommendations as a JSON array and their number.
+    """Blocks of customers, each with their recommendations as a JSON array and their number.
 
     Args:
         rows: from `rows.checked`.

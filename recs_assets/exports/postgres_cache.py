@@ -83,8 +83,8 @@ def publish(
                     copy.write_row((key, as_of, text))
                 facts["customers"] += len(block)
         run(connection, "alter table {next} add primary key (customer_id)")
-        said = ", ".join(f"{name} {value}" for name, value in facts.items())
-        run(connection, "comment on table {next} is {said}", said=sql.Literal(said))
+        comment = ", ".join(f"{name} {value}" for name, value in facts.items())
+        run(connection, "comment on table {next} is {comment}", comment=sql.Literal(comment))
         for (reader,) in connection.execute(
             "select distinct grantee from information_schema.role_table_grants "
             "where table_schema = %s and table_name = %s and privilege_type = 'SELECT' and grantee <> current_user",
@@ -105,7 +105,7 @@ def publish(
 
 
 def purge(customer_id: str, url: str, schema: str = SCHEMA) -> int:
-    """Delete a customer from the table; 1 where she was in it.
+    """Delete a customer from the table; 1 where they were in it.
 
     Raises:
         ExportError: as `publish`.
@@ -153,11 +153,11 @@ def _connected(url: str) -> Iterator[Any]:
     except (psycopg.Error, OSError) as error:
         # Its first line only: what Postgres adds may quote the row it was at.
         first = getattr(getattr(error, "diag", None), "message_primary", None) or str(error)
-        said = " ".join(first.split()).rstrip(".") or type(error).__name__
+        reason = " ".join(first.split()).rstrip(".") or type(error).__name__
         if password:
-            said = said.replace(str(password), "***")
+            reason = reason.replace(str(password), "***")
         raise ExportError(
-            f"{where} refused or went away ({said}); its readers keep the table they had: repair it, then "
+            f"{where} refused or went away ({reason}); its readers keep the table they had: repair it, then "
             "materialise exports/postgres_cache again."
         ) from error
 

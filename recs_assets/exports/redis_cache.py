@@ -91,7 +91,7 @@ def publish(
 
 
 def purge(customer_id: str, url: str, prefix: str = PREFIX) -> int:
-    """Delete a customer from every version; in how many she was.
+    """Delete a customer from every version; in how many they were.
 
     Raises:
         ExportError: as `publish`.

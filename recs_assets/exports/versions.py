@@ -199,7 +199,7 @@ def kept(cache_dir: Path) -> list[tuple[Path, dict]]:
             found.append(((path / "manifest.json").stat().st_mtime_ns, path.resolve(), json.loads(text)))
         except (OSError, ValueError) as error:
             raise ExportError(f"{path} is no whole version of the cache ({error}): delete it.") from error
-    return [(path, manifest) for _, path, manifest in sorted(found, key=lambda one: one[:2])]
+    return [(path, manifest) for _, path, manifest in sorted(found, key=lambda version: version[:2])]
 
 
 def _write(

@@ -23,7 +23,7 @@ RECORDS = ("logs", "quality")
 def servers(settings: Settings) -> dict[str, ServerCache]:
     """The caches in servers that the settings name, by asset."""
     addresses = (settings.redis_url, settings.postgres_url)
-    return server_caches(*(one and one.get_secret_value() for one in addresses))
+    return server_caches(*(address and address.get_secret_value() for address in addresses))
 
 
 # Writes the files of every campaign that was made of a week: week, run -> per campaign its new version, or why
@@ -93,13 +93,13 @@ def rollback(settings: Settings, version: str, to: date | None = None, export: E
 
 def _withdraw(exports: Path, week: date) -> list[str]:
     """Take away `current` of every campaign whose files are of this week or a later one; the campaigns."""
-    found = []
+    withdrawn = []
     for link in sorted(exports.glob("*/current")):
         # versions/<as_of>-<run_id>
         if link.is_symlink() and link.readlink().name[:10] >= week.isoformat():
             link.unlink()
-            found.append(link.parent.name)
-    return found
+            withdrawn.append(link.parent.name)
+    return withdrawn
 
 
 def drop_old_records(home: Path, weeks: int, now: float | None = None) -> list[Path]:
