@@ -42,7 +42,7 @@ BAD = {
         "bad_cron.yaml, line 9: schedule.cron: hour is 25, but goes from 0 to 23",
     ),
     "bad_query": (
-        "users.email_eligible", "users.email_elligible",
+        "customers.email_eligible", "customers.email_elligible",
         "bad_query.yaml, line 7: query: Query line 3, column 7: customers has no column email_elligible; "
         "did you mean email_eligible?",
     ),
