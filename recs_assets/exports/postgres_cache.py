@@ -137,7 +137,7 @@ def _of(customer_id: str, url: str, schema: str, query: str) -> int:
 @contextmanager
 def _connected(url: str) -> Iterator[Any]:
     """One transaction, committed at the end."""
-    import psycopg
+    import psycopg.conninfo
 
     where, password = "Postgres", None
     try:

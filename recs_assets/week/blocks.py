@@ -9,7 +9,8 @@ from typing import TypeVar
 
 from recs_assets.known.interactions import Known
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 # Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
 BLOCK = 4_000
 

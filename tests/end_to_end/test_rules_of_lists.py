@@ -17,6 +17,7 @@ from recs_assets.campaigns.make import make
 from recs_assets.schema import SettingsError
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
+from recs_assets.week.week import Week
 
 WEEK = date(2025, 6, 30)
 LISTS = ("email_recommendations", "customer_recommendations", "buy_it_again")
@@ -80,7 +81,7 @@ def made(weekly: Home, folder: Path, rules: dict[str, Any], goods: dict[str, Any
     shop = Shop.from_settings(
         Settings(data=shops.TINY, home=weekly.path, sensitive=folder / "sensitive.yaml")
     )
-    found = make(load(folder / "weekly_email.yaml"), shop, shop.warehouse(), WEEK)
+    found = make(load(folder / "weekly_email.yaml"), Week(shop, shop.warehouse(), WEEK))
     assert found.facts["problem"] == ""
     return found.tables["selection"].assign(category=lambda rows: rows["product_id"].str.split("-").str[0])
 

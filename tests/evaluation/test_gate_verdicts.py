@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from recs_assets.config import read_yaml
 from recs_assets.evaluation import gates, metrics
+from recs_assets.evaluation.facts import WithdrawalCounts
 from recs_assets.evaluation.thresholds import Change, Gates, Range, Volume
 from recs_assets.evaluation.verdict import ADVICE, Verdict, explain_refusals, overrule, tabulate
 from recs_assets.schema import SettingsError
@@ -457,7 +458,9 @@ def test_an_unknown_key_is_refused() -> None:
 
 
 def test_what_a_run_says_of_those_who_said_no() -> None:
-    counts = {"withdrawals": 1204, "unmatched": 2, "gone": 1, "allowed": 5, "addresses": 900}
+    counts: WithdrawalCounts = {
+        "withdrawals": 1204, "unmatched": 2, "gone": 1, "allowed": 5, "addresses": 900,
+    }  # fmt: skip
     found = gates.judge_consent(counts, {})
     assert [(one.subject, one.value, one.limit_high, one.passed) for one in found] == [
         ("unmatched_withdrawals", 2.0, 5.0, True)
@@ -465,7 +468,8 @@ def test_what_a_run_says_of_those_who_said_no() -> None:
     assert found[0].sentence == (
         "Of 1,204 withdrawals 1,201 match a customer, 1 are of people who are gone, 2 match no customer."
     )
-    elsewhere = gates.judge_consent({**counts, "addresses": None}, {"delivered": 120, "soft_bounce": 1})
+    counts["addresses"] = None
+    elsewhere = gates.judge_consent(counts, {"delivered": 120, "soft_bounce": 1})
     assert [one.subject for one in elsewhere] == ["unmatched_withdrawals", "addresses", "unknown_event_types"]
     assert elsewhere[1].sentence.startswith("No customer has an address, so they are kept elsewhere")
     assert elsewhere[2].sentence == (

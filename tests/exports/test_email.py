@@ -596,10 +596,10 @@ class Seen(HTMLParser):
         self.feed(page)
         self.close()
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag, attrs):
         self.tags[tag] += 1
-        self.attributes |= {name for name, _ in attributes}
-        self.links += [value for name, value in attributes if name in ("href", "src")]
+        self.attributes |= {name for name, _ in attrs}
+        self.links += [value for name, value in attrs if name in ("href", "src")]
 
     def handle_data(self, data):
         self.texts.append(data)
