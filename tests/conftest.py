@@ -63,13 +63,20 @@ def random_shop() -> Known:
     return make_known(orders, customers, products)
 
 
+SERVERS = {"redis_server", "postgres_server"}
+
+
+def runs_dbt(item: pytest.Item) -> bool:
+    return item.path.parent.name == "dbt" and "raw" in item.fixturenames
+
+
 def group_of(item: pytest.Item) -> str | None:
     """The group of a test: its tests share one process, and with it what is built once for them."""
     if item.get_closest_marker("own_week"):
         return None
-    if item.path.parent.name == "dbt":
+    if runs_dbt(item):
         return "dbt"
-    if {"redis_server", "postgres_server"} & set(item.fixturenames):
+    if SERVERS & set(item.fixturenames):
         return "servers"
     return item.path.name
 
@@ -77,8 +84,9 @@ def group_of(item: pytest.Item) -> str | None:
 def is_slow(item: pytest.Item) -> bool:
     """Whether `make quick` leaves a test out: one of whole weeks, of dbt, of servers, or of generated examples."""
     return (
-        item.path.parent.name in ("dbt", "end_to_end")
-        or group_of(item) == "servers"
+        bool({"weekly", *SERVERS} & set(item.fixturenames))
+        or item.get_closest_marker("own_week") is not None
+        or runs_dbt(item)
         or getattr(item.obj, "is_hypothesis_test", False)
     )
 
@@ -91,7 +99,9 @@ def order_of(item: pytest.Item) -> int:
         return 2
     if item.get_closest_marker("own_week"):
         return 3 if "weekly" in item.fixturenames else 1
-    return {"dbt": 2, "end_to_end": 4}.get(item.path.parent.name, 5)
+    if runs_dbt(item):
+        return 2
+    return 4 if "weekly" in item.fixturenames else 5
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
