@@ -94,17 +94,20 @@ def _reconcile_campaign(
     path: Path, as_of: date, now: Now, hash_key: SecretStr | None
 ) -> dict[str, pd.DataFrame]:
     """The tables of one campaign, with `people` (an outcome per customer) and the count of every outcome."""
-    tables = dict(Made.read(path).tables)
+    made = Made.read(path)
+    tables = dict(made.tables)
     outcome = tables["outcomes"].set_index("customer_id")["outcome"].reindex(now.customers["customer_id"])
     outcome = outcome.fillna(JOINED_LATER)
     selection = tables["selection"]
     if len(selection):
-        if "arm" not in selection:
+        if not {"arm", "reserve"} <= set(selection):
+            lacking = "which rows are reserves" if "arm" in selection else "who is held out"
             raise ArtefactError(
-                f"{path} was made by an earlier version of recs_assets and does not say who is held out: make the "
+                f"{path} was made by an earlier version of recs_assets and does not say {lacking}: make the "
                 f"campaign again (python -m recs_assets campaign {path.name} --as-of {as_of}), or run the week again."
             )
-        _update_outcomes(outcome, selection, now)
+        tables["selection"] = made.filled
+        _update_outcomes(outcome, tables["selection"], now)
         for name in ("selection", "traces"):
             if len(tables[name]):
                 keep = tables[name]["customer_id"].map(outcome).isin(FILLED)

@@ -85,9 +85,8 @@ class Email:
             named[name] = named[name].astype(str)
         named = self._add_recipients(named)
         filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
-        limits = {*choice.reserves} - {*choice.rows}
-        selection = named.loc[filled, [name for name in named if name not in limits]].reset_index(drop=True)
-        rows = rows[filled]
+        named["reserve"] = ~filled
+        selection = named[filled]
         if len(traces):
             traces = traces.merge(selection[["customer_id", "product_id"]], on=["customer_id", "product_id"])
         outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
@@ -112,8 +111,7 @@ class Email:
             "shortage": explain_shortage(rules, context, ranked, choice),
         }
         tables = {
-            "selection": selection,
-            "reserves": named,
+            "selection": named,
             "predictions": pd.DataFrame(),
             "outcomes": tabulate_outcomes(self.known.customers, outcome),
             "rules": _tabulate_rules(choice),

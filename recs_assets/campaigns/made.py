@@ -33,16 +33,22 @@ class Made:
     """What a campaign made of a week.
 
     Attributes:
-        tables: name -> rows with ids: selection (customer_id, slot, product_id, ...), predictions
+        tables: name -> rows with ids: selection (customer_id, slot, product_id, ..., reserve: whether the row stands
+            by for a slot, and its limits: `rules.selection.Selection.reserves`), predictions
             (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
-            rules (step, rule, removed, customers), price_tags, tests, traces, reserves (the selection
-            and the products after it, with their limits: `rules.selection.Selection.reserves`). All but
+            rules (step, rule, removed, customers), price_tags, tests, traces (of filled slots). All but
             outcomes may be empty, and then have no columns.
         facts: for people, JSON.
     """
 
     tables: dict[str, pd.DataFrame]
     facts: dict[str, Any]
+
+    @property
+    def filled(self) -> pd.DataFrame:
+        """The rows of the selection that fill a slot."""
+        rows = self.tables["selection"]
+        return rows[~rows["reserve"]].reset_index(drop=True) if len(rows) else rows
 
     def write(self, folder: Path) -> None:
         """One Parquet file per table and `campaign.json`, under `folder`, replaced in whole."""

@@ -31,10 +31,7 @@ def make_predictions(
     outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
     if task is not None and predicted is not None:
         outcome = np.where(task.eligible(week.as_of), NOTHING, "not_in_audience").astype(object)
-    tables = {
-        name: pd.DataFrame()
-        for name in ("selection", "reserves", "predictions", "rules", "price_tags", "traces")
-    }
+    tables = {name: pd.DataFrame() for name in ("selection", "predictions", "rules", "price_tags", "traces")}
     tests = pd.DataFrame()
     if predicted is not None:
         table = predicted.table

@@ -236,7 +236,7 @@ def _describe(made: Made, folder: str) -> dict[str, object]:
         "predictions": ["customer_id", "item", "rank", "probability", "prediction"],
     }  # fmt: skip
     for name, wanted in columns.items():
-        if len(rows := tables[name]):
+        if len(rows := made.filled if name == "selection" else tables[name]):
             # Of a test, the figures over all; the table holds those of every category.
             rows = (
                 rows[rows["item"].isin(["all", "personal", "discovery", "fill"])] if name == "tests" else rows

@@ -139,8 +139,8 @@ def _look_again(week: Week, campaign: Campaign, rows: pd.DataFrame) -> tuple[pd.
         shelf = load_shelf(connection, week.shop.land, now)
     with week.warehouse.snapshot() as connection:
         products = load_shown_products(connection)
-    reserves = Made.read(find_folder(week, campaign.name)).tables.get("reserves", pd.DataFrame())
-    return refill(rows, reserves, shelf, products, timezone, campaign.utm_source)
+    selection = Made.read(find_folder(week, campaign.name)).tables["selection"]
+    return refill(rows, selection, shelf, products, timezone, campaign.utm_source)
 
 
 def _load_withdrawn_now(week: Week) -> pd.DataFrame:

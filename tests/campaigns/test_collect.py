@@ -41,6 +41,8 @@ def made(**tables: pd.DataFrame) -> Made:
         name: pd.DataFrame()
         for name in ("selection", "predictions", "rules", "price_tags", "tests", "traces")
     }
+    if "selection" in tables:
+        tables["selection"] = tables["selection"].assign(reserve=False)
     return Made({**none, **tables}, {"chosen": "query"})
 
 

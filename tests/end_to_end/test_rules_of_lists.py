@@ -83,7 +83,7 @@ def made(weekly: Home, folder: Path, rules: dict[str, Any], goods: dict[str, Any
     )
     found = make(load(folder / "weekly_email.yaml"), Week(shop, shop.warehouse(), WEEK))
     assert found.facts["problem"] == ""
-    return found.tables["selection"].assign(category=lambda rows: rows["product_id"].str.split("-").str[0])
+    return found.filled.assign(category=lambda rows: rows["product_id"].str.split("-").str[0])
 
 
 def test_what_is_excluded_is_not_named_either(weekly: Home, tmp_path: Path) -> None:
