@@ -74,7 +74,9 @@ def assign_arms(
     customer_ids = list(customer_ids)
     if not arms:
         return np.full(len(customer_ids), TREATMENT, dtype=object)
-    heads = b"".join(hashlib.sha256(join_parts((campaign, one))).digest()[:8] for one in customer_ids)
+    heads = b"".join(
+        hashlib.sha256(join_parts((campaign, customer))).digest()[:8] for customer in customer_ids
+    )
     place = np.frombuffer(heads, dtype=">u8") / 2.0**64
     ends = np.cumsum(list(arms.values()))[:-1]
     return np.array(list(arms), dtype=object)[np.searchsorted(ends, place, side="right")]
@@ -100,10 +102,10 @@ def hash_addresses(values: Iterable[str | None], key: bytes) -> np.ndarray:
     if not key:
         raise SettingsError("The key of the hashes is empty: set RECS_HASH_KEY to 32 random bytes as text.")
     trimmed = [value.strip().lower() if isinstance(value, str) else "" for value in values]
-    hashes = [hmac.digest(key, one.encode(), "sha256").hex() if one else None for one in trimmed]
-    found = np.empty(len(hashes), dtype=object)
-    found[:] = hashes
-    return found
+    hashes = [hmac.digest(key, address.encode(), "sha256").hex() if address else None for address in trimmed]
+    values = np.empty(len(hashes), dtype=object)
+    values[:] = hashes
+    return values
 
 
 def hash_address_column(addresses: pd.Series, key: SecretStr | None) -> np.ndarray:
@@ -117,8 +119,8 @@ def hash_address_column(addresses: pd.Series, key: SecretStr | None) -> np.ndarr
         return np.full(len(addresses), None, dtype=object)
     secret = key.get_secret_value().encode()
     unique = addresses.drop_duplicates()
-    found = dict(zip(unique, hash_addresses(unique, secret), strict=True))
-    return np.array([found.get(one) for one in addresses], dtype=object)
+    by_address = dict(zip(unique, hash_addresses(unique, secret), strict=True))
+    return np.array([by_address.get(address) for address in addresses], dtype=object)
 
 
 def find_send_time(campaign: Any, as_of: date, shop_timezone: str) -> datetime:
@@ -207,7 +209,9 @@ def strip_tracking(url: str) -> tuple[str, str] | None:
         return None
     whole, mark, fragment = url.partition("#")
     path, _, query = whole.partition("?")
-    kept = [one for one in query.split("&") if one and unquote_plus(one.partition("=")[0]) not in _TRACKING]
+    kept = [
+        pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in _TRACKING
+    ]
     return path + ("?" + "&".join(kept) if kept else ""), mark + fragment
 
 

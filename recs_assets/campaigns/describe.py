@@ -21,8 +21,8 @@ BEGIN, END = "<!-- catalogue: begin -->", "<!-- catalogue: end -->"
 
 def _columns(table: Table) -> str:
     return ", ".join(
-        f"`{one.name}` ({one.kind}{f', refers to {one.references}' if one.references else ''})"
-        for one in table.fields
+        f"`{field.name}` ({field.kind}{f', refers to {field.references}' if field.references else ''})"
+        for field in table.fields
     )
 
 

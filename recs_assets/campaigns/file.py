@@ -123,7 +123,8 @@ class Campaign(_Model):
     )
     query: str = Field(description="What is predicted, and for whom (docs/queries.md).")
     view: View = Field(
-        "all", description="Rank every product, or only those new to, or had by, the customer."
+        "all",
+        description="Rank every product, or only those that the customer never bought, or only those that they bought before.",
     )
     schedule: Schedule
     eligibility: Eligibility = Field(Eligibility(), description="Who may be written to, beyond consent.")
@@ -274,28 +275,29 @@ class Campaign(_Model):
 
     @cached_property
     def rule_set(self) -> Rules:
-        """The rules of the file, held to the view: what fills a slot is new, or had, as the rest is."""
+        """The rules of the file, with what the view fixes: of the view `new` every slot is filled with products that the
+        customer never bought, of `repeat` with products that they bought before."""
         rules = Rules(
             eligibility=self.eligibility,
             items=self.rules,
             slots=self.slots,
             segments={
-                name: SegmentRules(eligibility=one.eligibility, items=one.rules, slots=one.slots)
-                for name, one in self.segments.items()
+                name: SegmentRules(eligibility=part.eligibility, items=part.rules, slots=part.slots)
+                for name, part in self.segments.items()
             },
         )
-        held = {
+        fixed = {
             "all": {},
             "new": {"items": {"bought_within_days": EVER, "due_within_days": None}},
             "repeat": {"slots": {"ladder": (), "discovery_share": 0.0}},
         }[self.view]
 
-        def kept(part: Any) -> Any:
-            changed = {name: getattr(part, name).model_copy(update=values) for name, values in held.items()}
+        def fix(part: Any) -> Any:
+            changed = {name: getattr(part, name).model_copy(update=values) for name, values in fixed.items()}
             return part.model_copy(update=changed)
 
-        segments = {name: kept(part) for name, part in rules.segments.items()}
-        return kept(rules).model_copy(update={"segments": segments})
+        segments = {name: fix(part) for name, part in rules.segments.items()}
+        return fix(rules).model_copy(update={"segments": segments})
 
 
 @dataclass(frozen=True)
@@ -337,8 +339,8 @@ def load_folder(folder: Path = FOLDER) -> Folder:
         try:
             if not path.resolve().is_relative_to(folder.resolve()):
                 raise CampaignError(path, 1, f"it is a link that leads out of {folder}; copy the file there.")
-            one = load(path)
-            campaigns[one.name] = one
+            campaign = load(path)
+            campaigns[campaign.name] = campaign
         except CampaignError as error:
             errors.append(error)
     return Folder(campaigns, tuple(errors))
@@ -366,26 +368,26 @@ def load(path: Path) -> Campaign:
         line = 1 if mark is None else mark.line + 1
         raise CampaignError(path, line, f"this is not YAML ({error.problem}); correct it.") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise CampaignError(path, 1, f"the file cannot be read ({said}); repair it.") from error
+        reason = " ".join(str(error).split())
+        raise CampaignError(path, 1, f"the file cannot be read ({reason}); repair it.") from error
     if not isinstance(data, Mapping):
         raise CampaignError(
             path, 1, "a campaign is a list of keys and values (docs/campaigns.md); write name: first."
         )
     try:
-        found = Campaign.model_validate(data)
+        campaign = Campaign.model_validate(data)
     except QueryError as error:
         raise CampaignError(path, lines.of_query(error.line), f"query: {error.sentence}") from error
     except ValidationError as error:
-        place, message = _first(error)
+        place, message = _find_first(error)
         raise CampaignError(path, lines.of(place), message) from error
-    if found.name != path.stem:
+    if campaign.name != path.stem:
         raise CampaignError(
             path,
             lines.of(("name",)),
-            f"name: {found.name} is in {path.name}; call both {path.stem} or both {found.name}.",
+            f"name: {campaign.name} is in {path.name}; call both {path.stem} or both {campaign.name}.",
         )
-    return found
+    return campaign
 
 
 class _Lines:
@@ -430,29 +432,29 @@ class _Lines:
         return node.start_mark.line + line + (1 if node.style in ("|", ">") else 0)
 
 
-def _first(error: ValidationError) -> tuple[tuple[str, ...], str]:
+def _find_first(error: ValidationError) -> tuple[tuple[str, ...], str]:
     """Place and sentence of the first error; an unknown key comes before what it may have caused."""
     every = error.errors()
-    one = next((each for each in every if each["type"] == "extra_forbidden"), every[0])
-    place = tuple(str(part) for part in one["loc"])
+    first = next((detail for detail in every if detail["type"] == "extra_forbidden"), every[0])
+    place = tuple(str(part) for part in first["loc"])
     name = ".".join(place)
-    if one["type"] == "extra_forbidden":
+    if first["type"] == "extra_forbidden":
         *around, key = place
         known = _keys(around)
         near = difflib.get_close_matches(key, known, n=1)
         what = "rule" if around and around[-1] == "rules" else "key"
         hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(known)}."
         return place, f"there is no {what} {name}; {hint}"
-    if one["type"] == "missing":
+    if first["type"] == "missing":
         return place, f"the key {name} is missing; add it."
-    if one["type"] == "string_pattern_mismatch" and one["ctx"]["pattern"] == r"\S":
+    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == r"\S":
         return place, f"{name}: it is empty; write a name, or remove it."
-    message = PLAIN.get(one["type"]) or one["msg"].replace("Value error, ", "")
+    message = PLAIN.get(first["type"]) or first["msg"].replace("Value error, ", "")
     if not place:
         # A check of the whole says its key first.
         key, _, message = message.partition(": ")
         place, name = tuple(key.split(".")), key
-    shown = "" if isinstance(one["input"], Mapping | BaseModel | list) else f" (it is {one['input']!r})"
+    shown = "" if isinstance(first["input"], Mapping | BaseModel | list) else f" (it is {first['input']!r})"
     return place, f"{name}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}; correct it."
 
 
@@ -467,6 +469,6 @@ def _keys(place: list[str]) -> list[str]:
         elif part.isdigit():
             continue
         else:
-            found = model.model_fields[part].annotation
-            model = found if isinstance(found, type) else found.__args__[0]
+            annotation = model.model_fields[part].annotation
+            model = annotation if isinstance(annotation, type) else annotation.__args__[0]
     return list(model.model_fields)

@@ -44,10 +44,10 @@ def make(
     """
     check_send_time(campaign, week.shop, week.as_of)  # before anything is learnt
     depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
-    found, task, predicted, problem = None, None, None, ""
+    plan, task, predicted, problem = None, None, None, ""
     try:
-        found, task = prepare_query(campaign.target, week, campaign.view)
-        predicted = answer_task(found, task, depth, say)
+        plan, task = prepare_query(campaign.target, week, campaign.view)
+        predicted = answer_task(plan, task, depth, say)
     except QueryError as error:
         problem = error.sentence
         say(f"The query cannot be answered: {problem}")
@@ -55,16 +55,16 @@ def make(
         "campaign": campaign.name,
         "as_of": week.as_of.isoformat(),
         "problem": problem,
-        "note": "" if found is None else found.note,
+        "note": "" if plan is None else plan.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),
         "problems": list_unknown_names(campaign.target, week),
     }
-    check_send_time(campaign, week.shop, week.as_of, None if found is None else found.query)
+    check_send_time(campaign, week.shop, week.as_of, None if plan is None else plan.query)
     if not campaign.lists_products or task is None:
         made = make_predictions(campaign, week, task, predicted, facts)
     else:
-        made = Email(campaign, week, found, task, predicted, depth).make(facts)
+        made = Email(campaign, week, plan, task, predicted, depth).make(facts)
     outcomes, customers = made.tables["outcomes"], week.known().customers["customer_id"]
     if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
         raise GateError(

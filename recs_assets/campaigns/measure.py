@@ -79,8 +79,8 @@ def _measure_as_sent(email: Email, choice: Selection) -> tuple[pd.DataFrame, dic
         lines.append(
             {"model": f"{AS_SENT} less {name}", "value": theirs.mean(), "difference": difference, "ci_low": low, "ci_high": high}
         )  # fmt: skip
-    found = pd.DataFrame(lines).assign(metric="map@12", item="all", customers=len(some))
-    return found, {f"map@12 {line['model']}": round(float(line["value"]), 6) for line in lines}
+    table = pd.DataFrame(lines).assign(metric="map@12", item="all", customers=len(some))
+    return table, {f"map@12 {line['model']}": round(float(line["value"]), 6) for line in lines}
 
 
 def describe_worth(sent: pd.DataFrame, tags: pd.DataFrame) -> tuple[str, bool]:

@@ -16,17 +16,17 @@ def list_messages(facts: Mapping[str, Any]) -> list[str]:
     """What a run says of a campaign beside its counts: why its query has no answer, who makes its lists and what
     they are worth, what its file asks for and the shop does not have, what was done otherwise than the defaults say,
     which rule leaves customers without a list."""
-    found = list_warnings(facts)
-    told = [*(facts.get(name) for name in ("verdict", "worth")), *facts.get("notes", ())]
-    return [*found, *(text for text in told if text and text not in found)]
+    warnings = list_warnings(facts)
+    others = [*(facts.get(name) for name in ("verdict", "worth")), *facts.get("notes", ())]
+    return [*warnings, *(text for text in others if text and text not in warnings)]
 
 
 def list_warnings(facts: Mapping[str, Any]) -> list[str]:
     """Of what a run says of a campaign, what somebody should look at."""
-    found = [f"Its query cannot be answered. {facts['problem']}"] if facts.get("problem") else []
+    warnings = [f"Its query cannot be answered. {facts['problem']}"] if facts.get("problem") else []
     if not facts.get("earns", True) and facts.get("worth"):
-        found.append(facts["worth"])
-    found += facts.get("problems", ())
+        warnings.append(facts["worth"])
+    warnings += facts.get("problems", ())
     if facts.get("shortage"):
-        found.append(f"{facts['shortage'][:1].upper()}{facts['shortage'][1:]}.")
-    return found
+        warnings.append(f"{facts['shortage'][:1].upper()}{facts['shortage'][1:]}.")
+    return warnings

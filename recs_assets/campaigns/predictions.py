@@ -62,7 +62,7 @@ def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: Sensi
         goods: of the shop.
     """
     group, values = pd.factorize(known.products[item])
-    found = goods.among(known.products)
+    sensitive = goods.among(known.products)
 
     def members(chosen: np.ndarray) -> sparse.csr_matrix:
         """bool csr[n_products, n_values] of the chosen products."""
@@ -74,12 +74,12 @@ def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: Sensi
     own = goods.among(pd.DataFrame({"name": None, "brand": None, "category": None, label: values}))
 
     def of_values(level: str) -> np.ndarray:
-        whole = members(~getattr(found, level)).getnnz(axis=0) == 0
+        whole = members(~getattr(sensitive, level)).getnnz(axis=0) == 0
         # An id says nothing of what it stands for.
         return whole if item == "product_id" else whole | getattr(own, level)
 
     never, quiet = of_values("never_offer"), of_values("never_discover")
-    bought = known.history.astype(bool) @ members(found.never_discover)
+    bought = known.history.astype(bool) @ members(sensitive.never_discover)
     bought.sort_indices()
     value = pd.Index(values).get_indexer(table[item])
     customer = pd.Index(known.customers["customer_id"]).get_indexer(table["customer_id"])

@@ -211,8 +211,8 @@ class Evidence:
         """int32[n]: day of the latest event of this kind per pair, -1 without one."""
         pairs, day = self._events(kind)
         at = pairs.find(customers, products)
-        found = np.where(at >= 0, day[at], -1) if len(day) else np.full(len(at), -1)
-        return found.astype(np.int32)
+        latest = np.where(at >= 0, day[at], -1) if len(day) else np.full(len(at), -1)
+        return latest.astype(np.int32)
 
     def _events(self, kind: str) -> tuple[PairIndex, np.ndarray]:
         """Pairs with an event of this kind, and the day of the latest one."""
@@ -240,9 +240,9 @@ class Evidence:
         has a title, and another one than the product, and is no variant of it."""
         cause, (title, _) = np.maximum(led, 0), self.title
         variant = (self.parent[cause] == self.parent[products]) & (self.parent[cause] >= 0)
-        found = (led >= 0) & (led != products) & ~variant
-        found &= (title[cause] >= 0) & (title[cause] != title[products])
-        return found & self.may_date(customers, cause)
+        leads = (led >= 0) & (led != products) & ~variant
+        leads &= (title[cause] >= 0) & (title[cause] != title[products])
+        return leads & self.may_date(customers, cause)
 
     def buys_from(self, group: str, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """bool[n]: the customer bought something of the product's "shelf" or "label" that may be named."""
@@ -269,9 +269,9 @@ class Evidence:
             (history.data[kept], (history.row[kept], history.col[kept])), shape=history.shape
         )
 
-    def buyers_of_both(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    def buyers_of_both(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """int64[n]: customers who bought both products of a pair."""
-        key, place = np.unique(encode_pairs(one, other, self.known.n_products), return_inverse=True)
+        key, place = np.unique(encode_pairs(left, right, self.known.n_products), return_inverse=True)
         first, second = np.divmod(key, max(1, self.known.n_products))
         count = np.zeros(len(key), dtype=np.int64)
         for start in range(0, len(key), PAIRS_AT_ONCE):

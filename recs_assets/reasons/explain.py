@@ -62,7 +62,7 @@ def explain_by_source(
     families = [family_of_source(name) for name in source.cat.categories] or [""]
     # A row without a source has none of the families' reasons.
     number = source.cat.codes.to_numpy(dtype=np.int64)[:, None]
-    found = explain_by_family(
+    explained = explain_by_family(
         rows,
         known,
         recommenders,
@@ -73,7 +73,7 @@ def explain_by_source(
         offers,
         sentences,
     )
-    return found.drop(columns=["reason_family", "support", "confidence"])
+    return explained.drop(columns=["reason_family", "support", "confidence"])
 
 
 def explain_by_family(

@@ -80,15 +80,15 @@ def explain_rows(
     pairs = rows[["customer", "product", "source"]].astype({"source": object})
     pairs = pairs.sort_values(["customer", "product"], ignore_index=True)
     if scorer is None or pairs.empty:
-        found, traces = (
+        explained, traces = (
             _explain_by_source(pairs, known, fitted, wording).assign(p_purchase=np.nan),
             pd.DataFrame(),
         )
     else:
-        found, traces = _explain_scores(pairs, known, fitted, scorer, wording)
+        explained, traces = _explain_scores(pairs, known, fitted, scorer, wording)
         traces = add_ids(traces, known)
     merged = rows.drop(columns="p_purchase", errors="ignore").merge(
-        found.drop(columns="source"), on=["customer", "product"], how="left"
+        explained.drop(columns="source"), on=["customer", "product"], how="left"
     )
     return merged, traces
 

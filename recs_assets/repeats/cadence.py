@@ -207,8 +207,8 @@ def _summarise_pairs(known: Known) -> tuple[np.ndarray, ...]:
     key, day = key[first], day[first]
     start, length = find_runs(key)
     customer, product = np.divmod(key[start], max(1, known.n_products))
-    found = (customer, product, length, day[start], day[start + length - 1])
-    return tuple(values.astype(np.int32) for values in found)
+    pairs = (customer, product, length, day[start], day[start + length - 1])
+    return tuple(values.astype(np.int32) for values in pairs)
 
 
 def _number_categories(known: Known) -> np.ndarray:
@@ -236,9 +236,9 @@ def _fit(
         # Each level hands up counts that weigh what they tell of the mean above them
         # (quasi-likelihood): the variance of the weighted count is then its mean again.
         weight = 1 / (1 + mean[product] * days / shape)
-        n_p, t_p = (np.bincount(product, weight * one, n_products) for one in (gaps, days))
+        n_p, t_p = (np.bincount(product, weight * values, n_products) for values in (gaps, days))
         weight = 1 / (1 + middle[category] * t_p / product_shape)
-        n_c, t_c = (np.bincount(category, weight * one, n_categories) for one in (n_p, t_p))
+        n_c, t_c = (np.bincount(category, weight * values, n_categories) for values in (n_p, t_p))
         weight = 1 / (1 + shop * t_c / category_shape)
         shop = ((weight * n_c).sum() + 0.5) / ((weight * t_c).sum() + 0.5 / start)
         category_shape = _estimate_shape(n_c, shop * t_c)
@@ -264,7 +264,7 @@ def _estimate_shape(counts: np.ndarray, expected: np.ndarray) -> float:
 
 def list_due_again(
     known: Known,
-    found: Cadence,
+    cadence: Cadence,
     *,
     due_ratio: float = 0.5,
     repeat_share: float = 0.1,
@@ -278,7 +278,7 @@ def list_due_again(
 
     Args:
         known: what `found` was made from.
-        found: `fit_cadence(known, ...)`.
+        cadence: `fit_cadence(known, ...)`.
         due_ratio: smallest `Cadence.due_ratio`.
         repeat_share: smallest `Cadence.repeat_share`.
         limit: at most so many rows per customer, the most probable ones; None for all.
@@ -290,12 +290,12 @@ def list_due_again(
         gap, NaN below `REGULAR_GAPS` gaps), expected_gap, expected_next_day, due_ratio, p_repeat. And
         how many pairs each step took out: durable, not_due, unavailable, doubled.
     """
-    bought_again = found.repeat_share[found.product] >= repeat_share
-    due = found.due_ratio >= due_ratio
+    bought_again = cadence.repeat_share[cadence.product] >= repeat_share
+    due = cadence.due_ratio >= due_ratio
     instead, same_parent = find_replacements(known)
-    shown = np.where(known.available, np.arange(known.n_products), instead)[found.product]
+    shown = np.where(known.available, np.arange(known.n_products), instead)[cadence.product]
     keep = np.flatnonzero(bought_again & due & (shown >= 0))
-    single = _show_once(found, keep, shown[keep])
+    single = _show_once(cadence, keep, shown[keep])
     removed = {
         "durable": int((~bought_again).sum()),
         "not_due": int((bought_again & ~due).sum()),
@@ -303,38 +303,38 @@ def list_due_again(
         "doubled": len(keep) - len(single),
     }
     keep = single
-    keep = keep[np.lexsort((shown[keep], -found.p_repeat[keep], found.customer[keep]))]
+    keep = keep[np.lexsort((shown[keep], -cadence.p_repeat[keep], cadence.customer[keep]))]
     if limit is not None:
-        keep = keep[rank_within(found.customer[keep]) <= limit]
-    own = shown[keep] == found.product[keep]
-    kind = np.where(own, 0, np.where(same_parent[found.product[keep]], 1, 2))
-    gaps = found.order_days[keep] - 1
-    span = (found.last_day[keep] - found.first_day[keep]).astype(np.float64)
+        keep = keep[rank_within(cadence.customer[keep]) <= limit]
+    own = shown[keep] == cadence.product[keep]
+    kind = np.where(own, 0, np.where(same_parent[cadence.product[keep]], 1, 2))
+    gaps = cadence.order_days[keep] - 1
+    span = (cadence.last_day[keep] - cadence.first_day[keep]).astype(np.float64)
     rows = pd.DataFrame(
         {
-            "customer": found.customer[keep],
+            "customer": cadence.customer[keep],
             "product": shown[keep].astype(np.int32),
-            "replaces": np.where(own, -1, found.product[keep]).astype(np.int32),
+            "replaces": np.where(own, -1, cadence.product[keep]).astype(np.int32),
             "kind": pd.Categorical.from_codes(kind, [OWN, VARIANT, SAME_BRAND]),
-            "order_days": found.order_days[keep],
-            "last_day": found.last_day[keep],
+            "order_days": cadence.order_days[keep],
+            "last_day": cadence.last_day[keep],
             "usual_gap": np.where(gaps >= REGULAR_GAPS, span / np.maximum(gaps, 1), np.nan),
-            "expected_gap": found.expected_gap[keep],
-            "expected_next_day": found.expected_next_day[keep],
-            "due_ratio": found.due_ratio[keep],
-            "p_repeat": found.p_repeat[keep],
+            "expected_gap": cadence.expected_gap[keep],
+            "expected_next_day": cadence.expected_next_day[keep],
+            "due_ratio": cadence.due_ratio[keep],
+            "p_repeat": cadence.p_repeat[keep],
         }
     )
     return rows, removed
 
 
-def _show_once(found: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarray:
+def _show_once(cadence: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndarray:
     """`keep` without second rows of a (customer, shown product): their own purchase of it stays, otherwise
     the most probable of those it would stand for."""
-    other = shown != found.product[keep]
-    key = encode_pairs(found.customer[keep], shown, int(shown.max(initial=0)) + 1)
+    other = shown != cadence.product[keep]
+    key = encode_pairs(cadence.customer[keep], shown, int(shown.max(initial=0)) + 1)
     replaced = np.flatnonzero(other)
-    replaced = replaced[np.lexsort((-found.p_repeat[keep[replaced]], key[replaced]))]
+    replaced = replaced[np.lexsort((-cadence.p_repeat[keep[replaced]], key[replaced]))]
     first = mark_starts(key[replaced])
     own = key[~other]  # ascending, as the pairs are
     replaced = replaced[first & (find_sorted(own, key[replaced]) < 0)]

@@ -91,16 +91,16 @@ def solve_crossing(slate: Slate, board: Board, values: Values, worth: np.ndarray
 
 def _nest_limits(limits: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
     """The limits with groups split where they cross a wider one: they nest, and allow at least as much."""
-    found: list[tuple[np.ndarray, np.ndarray]] = []
+    nested: list[tuple[np.ndarray, np.ndarray]] = []
     for group, most in sorted(
         limits, key=lambda limit: -int(np.where(limit[0] >= 0, limit[1], 0).max(initial=0))
     ):
         own = group
-        for other, _ in found:
+        for other, _ in nested:
             key = encode_pairs(own, other + 1, int(other.max(initial=0)) + 2)
             own = np.where(own >= 0, np.unique(key, return_inverse=True)[1].reshape(key.shape), -1)
-        found.append((own, most))
-    return found
+        nested.append((own, most))
+    return nested
 
 
 def _solve_greedily(
@@ -144,9 +144,9 @@ def _solve_priced(
     best = _solve_greedily(np.where(dear, -1.0, value), there, limits, size)
     for _ in range(HALVINGS):
         middle = (low + high) / 2
-        found = _solve_greedily(value - middle[:, None] * dear, there, limits, size)
-        fits = (found & dear).sum(axis=1) <= room
-        best[fits] = found[fits]
+        chosen = _solve_greedily(value - middle[:, None] * dear, there, limits, size)
+        fits = (chosen & dear).sum(axis=1) <= room
+        best[fits] = chosen[fits]
         low, high = np.where(fits, low, middle), np.where(fits, middle, high)
     every = [*limits, (np.where(dear, 0, -1), np.where(dear, room[:, None], worth.shape[1]))]
     return _exchange_singly(value, there, best, every, size)
@@ -206,14 +206,14 @@ def find_largest_sum(worth: np.ndarray, limits: list[tuple[np.ndarray, int]], si
     rows = np.array([np.ones(len(worth)), *(members.astype(float) for members, _ in binding)])
     most = np.array([size, *(max(most, 0) for _, most in binding)], dtype=float)
     value = worth.astype(float) + TIE * np.arange(len(worth), 0, -1) / len(worth)
-    found = milp(
+    solution = milp(
         -value,
         integrality=np.ones(len(worth)),
         bounds=Bounds(0, 1),
         constraints=LinearConstraint(rows, ub=most),
         options={"mip_rel_gap": 0},
     )
-    return np.flatnonzero(found.x > 0.5)
+    return np.flatnonzero(solution.x > 0.5)
 
 
 def find_allowed(slate: Slate, board: Board, who: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -368,31 +368,31 @@ class Likeness:
 
     def of_all(self, products: np.ndarray) -> np.ndarray:
         """float32[customers, cells, k] to products[customers, k] (-1: none, 0)."""
-        found = np.zeros((*self._board.row.shape, products.shape[1]), dtype=np.float32)
+        alike = np.zeros((*self._board.row.shape, products.shape[1]), dtype=np.float32)
         if self._context.grid is not None:
             whole, scale = self._context.grid
             there = products >= 0
             given = np.where(there[:, :, None], whole[products], 0).transpose(0, 2, 1)
-            np.matmul(self._whole, given, out=found)
-            found *= self._scale[:, :, None]
-            found *= np.where(there, scale[products], 0)[:, None, :]
-            np.maximum(found, 0, out=found)
+            np.matmul(self._whole, given, out=alike)
+            alike *= self._scale[:, :, None]
+            alike *= np.where(there, scale[products], 0)[:, None, :]
+            np.maximum(alike, 0, out=alike)
         every = np.arange(len(products))
         for place in range(products.shape[1]):
-            self._by_purchase(found[:, :, place], every, products[:, place])
-        return found
+            self._by_purchase(alike[:, :, place], every, products[:, place])
+        return alike
 
     def of(self, who: np.ndarray, product: np.ndarray) -> np.ndarray:
         """float32[who, cells] to one product of each."""
-        found = np.zeros((len(who), self._board.row.shape[1]), dtype=np.float32)
+        alike = np.zeros((len(who), self._board.row.shape[1]), dtype=np.float32)
         if self._context.grid is not None:
             whole, scale = self._context.grid
             cosine = np.matmul(self._whole[who], whole[product][:, :, None])[:, :, 0] * self._scale[who]
-            np.maximum(found, cosine * scale[product][:, None], out=found)
-        self._by_purchase(found, who, product)
-        return found
+            np.maximum(alike, cosine * scale[product][:, None], out=alike)
+        self._by_purchase(alike, who, product)
+        return alike
 
-    def _by_purchase(self, found: np.ndarray, who: np.ndarray, product: np.ndarray) -> None:
+    def _by_purchase(self, alike: np.ndarray, who: np.ndarray, product: np.ndarray) -> None:
         if self._context.copurchase is None:
             return
         some = np.flatnonzero(product >= 0)
@@ -403,4 +403,4 @@ class Likeness:
         column = self._board.column[row[row >= 0]]
         on = column >= 0
         at = local[on], column[on]
-        found[at] = np.maximum(found[at], data[on])
+        alike[at] = np.maximum(alike[at], data[on])

@@ -349,23 +349,23 @@ class Context:
 
     def _evidence(self, key: np.ndarray, day: np.ndarray, group: np.ndarray, width: int) -> np.ndarray:
         """int8 per pair sent (sorted key, day of its latest send): the strongest evidence since."""
-        found = np.zeros(len(key), dtype=np.int8)
+        strongest = np.zeros(len(key), dtype=np.int8)
         if self.due_soon is not None:
             # It is time for it, whatever the earlier email did.
             customer, variant = list_entries(self.due_again_soon[0])
-            found[np.isin(key, encode_pairs(customer, variant, width))] = EVIDENCE.index("due")
+            strongest[np.isin(key, encode_pairs(customer, variant, width))] = EVIDENCE.index("due")
         events = self.known.events
         recent = np.flatnonzero(events.day >= day.min())
         place = find_sorted(key, encode_pairs(events.customer[recent], group[events.product[recent]], width))
         since = (place >= 0) & (events.day[recent] >= day[place])
         kind = events.kind[recent]
-        found[place[since & np.isin(kind, BROWSING)]] = EVIDENCE.index("view")
+        strongest[place[since & np.isin(kind, BROWSING)]] = EVIDENCE.index("view")
         if self.price_drop_day is not None:
             dropped = np.full(width, -1, dtype=np.int64)
             np.maximum.at(dropped, group, self.price_drop_day)
-            found[dropped[key % width] >= day] = EVIDENCE.index("price_drop")
-        found[place[since & (kind == PURCHASE)]] = EVIDENCE.index("purchase")
-        return found
+            strongest[dropped[key % width] >= day] = EVIDENCE.index("price_drop")
+        strongest[place[since & (kind == PURCHASE)]] = EVIDENCE.index("purchase")
+        return strongest
 
     @cached_property
     def alike(self) -> sparse.csr_matrix:

@@ -220,12 +220,12 @@ class Filler:
         context = self.context
         bought = context.shelves_bought[rows.customers].toarray()
         shelf = context.shelf[rows.product]
-        found = (shelf >= 0) & bought.any(axis=1)[rows.local]
-        found[found] = ~bought[rows.local[found], shelf[found]]
+        new = (shelf >= 0) & bought.any(axis=1)[rows.local]
+        new[new] = ~bought[rows.local[new], shelf[new]]
         if context.sends is not None:
             ago, evidence = (rows.lookup(matrix, context.variants) for matrix in context.sent)
-            found &= ~((ago > 0) & (ago <= self.rules.slots.repeat_sends) & (evidence == 1))
-        return found
+            new &= ~((ago > 0) & (ago <= self.rules.slots.repeat_sends) & (evidence == 1))
+        return new
 
     def _choose_competing(
         self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int, new: np.ndarray
@@ -262,13 +262,13 @@ class Filler:
 
     def _find_first_of_new(self, rows: Rows, kept: np.ndarray, new: np.ndarray) -> np.ndarray:
         """bool[len(kept)]: the first row of each new category, in the first `NEW_DEPTH` of them."""
-        found = np.zeros(len(kept), dtype=bool)
+        chosen = np.zeros(len(kept), dtype=bool)
         at = np.flatnonzero(new[kept])
         local, shelf = rows.local[kept[at]], self.context.shelf[rows.product[kept[at]]]
         _, first = np.unique(local * (self.context.shelf.max(initial=0) + 1) + shelf, return_index=True)
         first = np.sort(first)
-        found[at[first[rank_within(local[first]) <= NEW_DEPTH]]] = True
-        return found
+        chosen[at[first[rank_within(local[first]) <= NEW_DEPTH]]] = True
+        return chosen
 
     def _fill_steps(
         self,

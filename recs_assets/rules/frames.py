@@ -92,8 +92,8 @@ def _join(own: pd.DataFrame, more: pd.DataFrame | None, key: str) -> pd.DataFram
     """The rows of `own` with the columns of `more`, which win where both have one."""
     if more is None:
         return own
-    found = more.set_index(key).reindex(own[key])
-    return own.assign(**{name: found[name].to_numpy() for name in found})
+    matched = more.set_index(key).reindex(own[key])
+    return own.assign(**{name: matched[name].to_numpy() for name in matched})
 
 
 def _number_days(column: pd.Series) -> np.ndarray:

@@ -410,14 +410,14 @@ def find_row_limits(
 ) -> dict[int, Limit]:
     """Position in `ORDER` -> groups of the rows and most, of every limit and pair limit that is on;
     `by_product` from `find_product_limits`."""
-    found = {number: (group[rows.product], most) for number, (group, most) in by_product.items()}
-    return found | _find_on("pair limit", without, rows, context, rules)
+    limits = {number: (group[rows.product], most) for number, (group, most) in by_product.items()}
+    return limits | _find_on("pair limit", without, rows, context, rules)
 
 
 def _find_on(kind: str, without: frozenset[str], *arguments: object) -> dict[int, Limit]:
-    found = {
+    limits = {
         number: rule.apply(*arguments)
         for number, rule in enumerate(ORDER)
         if rule.kind == kind and rule.name not in without
     }
-    return {number: limit for number, limit in found.items() if limit is not None}
+    return {number: limit for number, limit in limits.items() if limit is not None}

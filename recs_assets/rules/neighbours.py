@@ -17,21 +17,21 @@ from recs_assets.rules.slots import Board, Slate, Values, choose
 LEAST_ALIKE = 0.5
 
 
-def find_alike(found: pd.DataFrame, context: Context) -> pd.DataFrame:
+def find_alike(neighbours: pd.DataFrame, context: Context) -> pd.DataFrame:
     """Of similar products those that may be called so: of the same category, or alike by half at least; where a
     category is not known, all.
 
     Args:
-        found: columns product, neighbour (codes) and score (cosine).
+        neighbours: columns product, neighbour (codes) and score (cosine).
         context: with the categories.
     """
     code = context.category[0]
-    one, other = (code[found[name].to_numpy()] for name in ("product", "neighbour"))
-    apart = (one != other) & (one >= 0) & (other >= 0)
-    return found[~apart | (found["score"] >= LEAST_ALIKE).to_numpy()]
+    own, other = (code[neighbours[name].to_numpy()] for name in ("product", "neighbour"))
+    apart = (own != other) & (own >= 0) & (other >= 0)
+    return neighbours[~apart | (neighbours["score"] >= LEAST_ALIKE).to_numpy()]
 
 
-def keep_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
+def keep_neighbours(neighbours: pd.DataFrame, context: Context, rules: Rules) -> pd.DataFrame:
     """What the rules let stand next to each product; whoever looks at the page is not known.
 
     A neighbour passes every product rule, may be sold wherever the product may, is no variant of it and has another
@@ -40,7 +40,7 @@ def keep_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
     limits hold within each list.
 
     Args:
-        found: columns product, neighbour (codes), rank from 1 per product; others are kept. Sorted by
+        neighbours: columns product, neighbour (codes), rank from 1 per product; others are kept. Sorted by
             product, rank; unique.
         context: what the rules look at.
         rules: `slots.k` is the length of a list.
@@ -53,7 +53,7 @@ def keep_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
     if rules.items.sensitive and context.sensitive is not None:
         citable = citable & ~context.sensitive.never_discover
     passed = (apply_product_rules(context, rules, nobody) == PASSED) & citable
-    product, neighbour = (found[name].to_numpy() for name in ("product", "neighbour"))
+    product, neighbour = (neighbours[name].to_numpy() for name in ("product", "neighbour"))
     keep = citable[product] & passed[neighbour]
     if context.sellable is not None:
         keep &= ~(context.sellable[:, product] & ~context.sellable[:, neighbour]).any(axis=0)
@@ -61,14 +61,14 @@ def keep_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
         keep &= (context.parent[product] != context.parent[neighbour]) | (context.parent[product] < 0)
     if rules.items.one_per_title:
         keep &= (context.title[product] != context.title[neighbour]) | (context.title[product] < 0)
-    found = found[keep]
+    neighbours = neighbours[keep]
     product, neighbour = product[keep], neighbour[keep]
     k, limits = rules.slots.k, find_product_limits(context, rules, nobody)
     n_products = context.known.n_products
     block = max(1, min(BLOCK, SCRATCH // max(1, n_products)))
     scratch = np.full(block * n_products, -1, dtype=np.int32)
     pages, local = np.unique(product, return_inverse=True)
-    chosen = np.zeros(len(found), dtype=bool)
+    chosen = np.zeros(len(neighbours), dtype=bool)
     for first in range(0, len(pages), block):
         start, stop = np.searchsorted(local, [first, first + block])
         some = pages[first : first + block]
@@ -80,7 +80,7 @@ def keep_neighbours(found: pd.DataFrame, context: Context, rules: Rules) -> pd.D
             choose(slate, board, values, "personal", np.full(len(some), k), order, board.row >= 0)
             who, place = np.nonzero(slate.cells["product"] >= 0)
             chosen[start + rows.find(who, slate.cells["product"][who, place])] = True
-    found = found[chosen].reset_index(drop=True)
-    return found.assign(
-        rank=(found.groupby("product", sort=False).cumcount() + 1).astype(found["rank"].dtype)
+    neighbours = neighbours[chosen].reset_index(drop=True)
+    return neighbours.assign(
+        rank=(neighbours.groupby("product", sort=False).cumcount() + 1).astype(neighbours["rank"].dtype)
     )

@@ -120,7 +120,7 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
     Raises:
         RulesError: as `select`.
     """
-    found, ranked = set(NAMES), Ranked.of(candidates, context)
+    idle, ranked = set(NAMES), Ranked.of(candidates, context)
     for _, own, _ in split_by_segment(context, rules, np.empty(0, dtype=np.int64)):
         job = Filler(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), trace=False)
         slots = {
@@ -131,8 +131,8 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
         }
         for rule in ORDER:
             if slots[rule.name] if rule.kind == "slots" else not is_idle(rule, context, own):
-                found.discard(rule.name)
-    return found
+                idle.discard(rule.name)
+    return idle
 
 
 def find_limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rules) -> dict[str, int]:
@@ -141,10 +141,10 @@ def find_limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rule
     job = Filler(
         context, rules, Ranked.of(candidates, context), frozenset(), np.empty(0, np.int32), trace=False
     )
-    found = {NAMES[number]: most for number, (_, most) in job.limits.items()}
+    in_force = {NAMES[number]: most for number, (_, most) in job.limits.items()}
     if rules.slots.max_repeat is not None and context.sends is not None:
-        found["max_repeat"] = job.most_repeats
-    return found
+        in_force["max_repeat"] = job.most_repeats
+    return in_force
 
 
 def split_by_segment(

@@ -80,19 +80,19 @@ def price_rules(
             _encode_selected(other, known.n_products),
             assume_unique=True,
         )
-        found: dict[str, object] = {
+        figures: dict[str, object] = {
             "rule": name,
             "kind": kind,
             "customers": eligible,
             "customers_changed": len(np.unique(changed // known.n_products)),
         }
         purchases, earned = _count_hits(other, bought, margin)
-        found |= _compare("purchases", with_all[0], purchases, eligible)
+        figures |= _compare("purchases", with_all[0], purchases, eligible)
         only = _count_hits(alone, bought, margin)[0]
         gained = _compare("alone", only, with_none[0], eligible)
-        found |= {"purchases_alone": only.sum()}
-        found |= {name: gained[name] for name in ("alone_gained", "alone_low", "alone_high")}
-        return found | _compare("margin", with_all[1], earned, eligible)
+        figures |= {"purchases_alone": only.sum()}
+        figures |= {name: gained[name] for name in ("alone_gained", "alone_low", "alone_high")}
+        return figures | _compare("margin", with_all[1], earned, eligible)
 
     lines = [line(ALL_RULES, "joint", none, whole)]
     for rule in ORDER:

@@ -69,6 +69,7 @@ def rehearse(
 
 def _with_sends(context: Context, sent: list[Sends]) -> Context:
     parts = {
-        name: np.concatenate([getattr(one, name) for one in sent]) for name in ("customer", "product", "day")
+        name: np.concatenate([getattr(send, name) for send in sent])
+        for name in ("customer", "product", "day")
     }
     return context.with_sends(Sends(**parts))

@@ -68,13 +68,13 @@ def list_unknown_names(rules: Rules, context: Context) -> list[str]:
         "pinned": context.product_codes,
         "segments": context.segment[1],
     }
-    found = [("segments", name) for name in rules.segments]
+    named = [("segments", name) for name in rules.segments]
     for part in (rules, *rules.segments.values()):
-        found += [("pinned", pin.product) for pin in part.slots.pinned]
+        named += [("pinned", pin.product) for pin in part.slots.pinned]
         for key in EXCLUSION_KEYS:
-            found += [(key, name) for name in getattr(part.items, key)]
+            named += [(key, name) for name in getattr(part.items, key)]
     lacking: dict[str, list[str]] = {}
-    for key, name in dict.fromkeys(found):
+    for key, name in dict.fromkeys(named):
         if name not in have[key]:
             lacking.setdefault(key, []).append(name)
     sentences = []

@@ -131,10 +131,10 @@ class SensitiveGoods(BaseModel):
         read = [(plain(shelf), plain(label)) for shelf, label in unique]
         topic = np.full(len(read), -1, dtype=np.int64)
         levels = {level: np.zeros(len(read), dtype=bool) for level in get_args(Level)}
-        for place, one in enumerate(self.topics.values()):
-            covered = one.covers(read)
+        for place, words in enumerate(self.topics.values()):
+            covered = words.covers(read)
             topic[covered & (topic < 0)] = place
-            for level in one.levels:
+            for level in words.levels:
                 levels[level] |= covered
         return Sensitive(
             tuple(self.topics), topic[code], **{name: values[code] for name, values in levels.items()}
@@ -166,5 +166,7 @@ def _search(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
     """One expression for patterns in `plain` text, whose words are separated by blanks."""
     if not patterns:
         return None
-    parts = "|".join(re.escape(one).replace(r"\*", r"[^\s|]*").replace(r"\ ", " ") for one in patterns)
+    parts = "|".join(
+        re.escape(pattern).replace(r"\*", r"[^\s|]*").replace(r"\ ", " ") for pattern in patterns
+    )
     return re.compile(rf"(?<![^\s|])(?:{parts})(?![^\s|])")

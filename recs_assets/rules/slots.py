@@ -41,12 +41,12 @@ class Values:
 
     def concat(self, other: Values) -> Values:
         """These rows, then the other's."""
-        both = ((getattr(self, one.name), getattr(other, one.name)) for one in fields(self))
+        both = ((getattr(self, field.name), getattr(other, field.name)) for field in fields(self))
         return Values(*(np.concatenate(pair) for pair in both))
 
     def take(self, rows: np.ndarray) -> Values:
         """The rows at these positions."""
-        return Values(*(getattr(self, one.name)[rows] for one in fields(self)))
+        return Values(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 class Board:
@@ -179,8 +179,8 @@ class Slate:
             chosen = self.groups[number]
             full = np.zeros((len(self.count), int(group.max(initial=-1)) + 2), dtype=bool)  # the last: -1
             for position in range(self.k):
-                one = chosen[:, position]
-                full[np.arange(len(one)), one] |= (chosen == one[:, None]).sum(axis=1) >= most
+                group_of = chosen[:, position]
+                full[np.arange(len(group_of)), group_of] |= (chosen == group_of[:, None]).sum(axis=1) >= most
             full[:, -1] = False
             room &= ~full[:, group[products]]
         return room
@@ -215,8 +215,8 @@ class Slate:
         """Put the cell `column` into the place `at` of each customer, whatever stood there."""
         row = board.row[who, column]
         self.cells["product"][who, at] = board.product[who, column]
-        for one in fields(values):
-            self.cells[one.name][who, at] = getattr(values, one.name)[row]
+        for field in fields(values):
+            self.cells[field.name][who, at] = getattr(values, field.name)[row]
         self.cells["type"][who, at] = SLOT_TYPES.index(slot_type)
         self.cells["slot"][who, at] = slot
         self.cells["column"][who, at] = column
