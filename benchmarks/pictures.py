@@ -174,7 +174,7 @@ def picture_dagster(home: Path, folder: Path) -> None:
             )
             browser.evaluate(_CLICK.replace("at(-1)", "at(0)") % "expand_arrows")
             time.sleep(3)
-            browser.save("run.png", 0, 0, 1400, 1050)
+            browser.save("run.png", 0, 0, 1400, 1010)
         finally:
             browser.close()
 
