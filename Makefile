@@ -20,11 +20,12 @@ test: setup ## the tests
 quick: setup ## the tests that need no whole week, no dbt, no server and no generated examples
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2) -m "not slow"
 
-lint: setup ## ruff, layers, types, definitions; the hooks of .pre-commit-config.yaml are the same
+lint: setup ## ruff, layers, types, SQL, definitions; the hooks of .pre-commit-config.yaml are the same
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
 	@$(BIN)/ty check
+	@$(BIN)/sqlfluff lint dbt_project
 	@$(BIN)/dg check defs
 
 audit: .venv-audit/.ready ## known vulnerabilities of every locked dependency; sbom.json

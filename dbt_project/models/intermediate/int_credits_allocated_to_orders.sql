@@ -75,7 +75,8 @@ sales as (
     inner join piles
         on
             lines.product_id = piles.product_id
-            and coalesce(lines.customer_id, lines.order_id) = coalesce(piles.customer_id, piles.guest_order_id)
+            and coalesce(lines.customer_id, lines.order_id)
+            = coalesce(piles.customer_id, piles.guest_order_id)
             and (lines.customer_id is null) = (piles.customer_id is null)
     group by lines.order_id, piles.customer_id, piles.guest_order_id, lines.product_id, lines.ordered_at
 
@@ -83,9 +84,19 @@ sales as (
 
 events as (
 
-    select *, 0 as is_credit from sales
+    select
+        *,
+        0 as is_credit
+    from sales
     union all
-    select order_id, customer_id, guest_order_id, product_id, ordered_at, -units as units, 1 as is_credit
+    select
+        order_id,
+        customer_id,
+        guest_order_id,
+        product_id,
+        ordered_at,
+        -units as units,
+        1 as is_credit
     from credits
 
 ),
@@ -138,9 +149,19 @@ moved as (
 
 edges as (
 
-    select customer_id, guest_order_id, product_id, level from moved
+    select
+        customer_id,
+        guest_order_id,
+        product_id,
+        level
+    from moved
     union
-    select customer_id, guest_order_id, product_id, level_before as level from moved
+    select
+        customer_id,
+        guest_order_id,
+        product_id,
+        level_before as level
+    from moved
 
 ),
 

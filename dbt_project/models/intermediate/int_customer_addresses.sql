@@ -6,7 +6,9 @@ with customers as (
         stg_customers.customer_id,
         {{ address_key('stg_customers.email') }} as address
     from {{ ref('stg_customers') }} as stg_customers
-    left join {{ ref('int_consents_resolved') }} as consents on stg_customers.customer_id = consents.customer_id
+    left join
+        {{ ref('int_consents_resolved') }} as consents
+        on stg_customers.customer_id = consents.customer_id
     where coalesce(consents.consent_state, 'subscribed') <> 'erased'
 
 ),
@@ -28,7 +30,7 @@ known as (
         -- Numbered by the first account, so that the number says nothing of the address.
         min(customer_id) over (partition by kind, address) as first_account
     from kinds
-    where exists (select 1 from kinds where kind = 'usable')
+    where exists (select 1 from kinds as others where others.kind = 'usable')
 
 ),
 
@@ -37,7 +39,8 @@ final as (
     select
         customer_id,
         kind as address_kind,
-        cast(case when kind = 'usable' then dense_rank() over (order by first_account) end as integer) as address_group
+        cast(case when kind = 'usable' then dense_rank() over (order by first_account) end as integer)
+            as address_group
     from known
 
 )

@@ -64,7 +64,8 @@ sales as (
         as_of,
         product_id,
         {{ count_where('is_recent') }} >= {{ var('min_price_lines') }}
-        or count(distinct case when is_recent then buyer end) >= {{ var('min_price_buyers') }} as recent_suffices,
+        or count(distinct case when is_recent then buyer end)
+        >= {{ var('min_price_buyers') }} as recent_suffices,
         count(*) >= {{ var('min_price_lines') }}
         or count(distinct buyer) >= {{ var('min_price_buyers') }} as suffices
     from known
@@ -131,7 +132,8 @@ judged as (
         middles.price,
         middles.price_from,
         middles.votes,
-        sum(case when abs(votes.price - middles.price) <= 0.25 * middles.price then votes.votes end) as votes_near
+        sum(case when abs(votes.price - middles.price) <= 0.25 * middles.price then votes.votes end)
+            as votes_near
     from middles
     inner join votes on middles.as_of = votes.as_of and middles.product_id = votes.product_id
     group by middles.as_of, middles.product_id, middles.price, middles.price_from, middles.votes
@@ -164,9 +166,12 @@ final as (
             case when kinds.price_kind is not null then kinds.price end,
             case when catalogue.is_zero then 0 end
         ) as price,
-        case when catalogue.price is null and kinds.price_kind = 'varies' then kinds.price_from end as price_from,
+        case when catalogue.price is null and kinds.price_kind = 'varies' then kinds.price_from end
+            as price_from,
         case
-            when catalogue.price is not null or (catalogue.is_zero and kinds.price_kind is null) then 'catalogue'
+            when
+                catalogue.price is not null or (catalogue.is_zero and kinds.price_kind is null)
+                then 'catalogue'
             else kinds.price_kind
         end as price_kind
     from catalogue

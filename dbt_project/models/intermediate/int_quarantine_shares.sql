@@ -31,9 +31,10 @@ totals as (
         tables.source_table,
         'any' as reason,
         coalesce(sum(judged.row_count), 0) as row_count,
-        -- Withdrawals that match nobody have a limit of their own (assert_withdrawals_matched). Events that mail
-        -- services send beside those that count (processed, deferred), a subscription of somebody who left and
-        -- earlier states of an order are no fault of the file: they are reported by name, and no share of them stops a week.
+        -- Withdrawals that match nobody have a limit of their own (assert_withdrawals_matched). Events that
+        -- mail services send beside those that count (processed, deferred), a subscription of somebody who
+        -- left and earlier states of an order are no fault of the file: they are reported by name, and no
+        -- share of them stops a week.
         coalesce(sum(case
             when judged.reason in ('unmatched_withdrawal', 'superseded') then 0
             when tables.source_table = 'campaign_events' and judged.reason = 'unknown_event_type' then 0

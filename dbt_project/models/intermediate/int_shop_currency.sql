@@ -1,4 +1,5 @@
--- The currency of every price: as declared, else the only one that the orders name, else unknown; `$` is no code.
+-- The currency of every price: as declared, else the only one that the orders name, else unknown;
+-- `$` is no code.
 with named as (
 
     select distinct currency from {{ ref('stg_orders') }} where currency is not null

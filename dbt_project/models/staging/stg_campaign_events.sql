@@ -1,6 +1,8 @@
 with accepted as (
 
-    select * from {{ ref('base_campaign_events') }} where reject_reason is null and {{ is_known('occurred_at') }}
+    select *
+    from {{ ref('base_campaign_events') }}
+    where reject_reason is null and {{ is_known('occurred_at') }}
 
 ),
 

@@ -54,7 +54,10 @@ final as (
     select
         matched.source_table,
         matched.spelling,
-        case when matched.state = 'erased' then coalesce(matched.customer_id, matched.spelling) else matched.customer_id end
+        case
+            when matched.state = 'erased' then coalesce(matched.customer_id, matched.spelling)
+            else matched.customer_id
+        end
             as customer_id,
         matched.matched_by,
         matched.state,

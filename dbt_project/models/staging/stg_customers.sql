@@ -1,6 +1,8 @@
 with accepted as (
 
-    select * from {{ ref('base_customers') }} where reject_reason is null and (joined_at is null or {{ is_known('joined_at') }})
+    select *
+    from {{ ref('base_customers') }}
+    where reject_reason is null and (joined_at is null or {{ is_known('joined_at') }})
 
 ),
 

@@ -1,6 +1,8 @@
 with accepted as (
 
-    select * from {{ ref('base_order_items') }} where reject_reason is null and not is_credit and {{ is_known('ordered_at') }}
+    select *
+    from {{ ref('base_order_items') }}
+    where reject_reason is null and not is_credit and {{ is_known('ordered_at') }}
 
 ),
 

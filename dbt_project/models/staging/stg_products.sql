@@ -1,4 +1,5 @@
--- A table: what reads it again and again should not clean the texts anew, and no reader outside dbt has the function.
+-- A table: what reads it again and again should not clean the texts anew, and no reader outside dbt has
+-- the function.
 {{ config(materialized='table') }}
 
 with accepted as (

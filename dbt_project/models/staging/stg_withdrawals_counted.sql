@@ -25,7 +25,9 @@ unmatched as (
             else '4 by an id that no customer has'
         end as kind,
         case
-            when {{ matches_pattern('spelling', '^[A-Za-z0-9 ._:/#-]{1,40}$') }} and {{ matches_pattern('spelling', '[0-9]') }}
+            when
+                {{ matches_pattern('spelling', '^[A-Za-z0-9 ._:/#-]{1,40}$') }}
+                and {{ matches_pattern('spelling', '[0-9]') }}
                 then spelling
         end as shown
     from withdrawals
@@ -77,10 +79,21 @@ final as (
         cast(counts.unmatched as bigint) as unmatched,
         cast(counts.gone as bigint) as gone,
         cast({{ unmatched_allowed() }} as bigint) as allowed,
-        'Withdrawals that match no customer: ' || counts.unmatched || ', and ' || {{ unmatched_allowed() }} || ' may. '
-        || (select string_agg('Table ' || source_table || ': ' || finding, '; ' order by source_table) from tables)
-        || '. Whoever they are would be written to: correct the ids in the file, or raise unmatched_withdrawals in '
-        || 'source.toml.' as sentence
+        'Withdrawals that match no customer: '
+        || counts.unmatched
+        || ', and '
+        || {{ unmatched_allowed() }}
+        || ' may. '
+        || (
+            select
+                string_agg(
+                    'Table ' || tables.source_table || ': ' || tables.finding, '; '
+                    order by tables.source_table
+                )
+            from tables
+        )
+        || '. Whoever they are would be written to: correct the ids in the file, or raise '
+        || 'unmatched_withdrawals in source.toml.' as sentence
     from counts
 
 )

@@ -4,7 +4,7 @@ with totals as (
 
     select
         count(case when counts_as = 'purchase' then 1 end) as purchase_states,
-        string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status) as states
+        string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status asc) as states
     from {{ ref('int_order_states') }}
 
 ),
@@ -12,8 +12,12 @@ with totals as (
 message as (
 
     select
-        'No order before ' || {{ as_of_date() }} || ' counts as a purchase. The states of the orders are: ' || states
-        || '. Say in source.toml which of them are purchases: order_statuses = { "a state" = "purchase" }.' as sentence
+        'No order before '
+        || {{ as_of_date() }}
+        || ' counts as a purchase. The states of the orders are: '
+        || states
+        || '. Say in source.toml which of them are purchases: order_statuses = { "a state" = "purchase" }.'
+            as sentence
     from totals
     where purchase_states = 0 and states is not null
 

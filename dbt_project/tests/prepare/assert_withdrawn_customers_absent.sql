@@ -8,17 +8,35 @@ with consents as (
 
 present as (
 
-    select 'customers' as found_in, customer_id from {{ ref('customers') }}
+    select
+        'customers' as found_in,
+        customer_id
+    from {{ ref('customers') }}
     union
-    select 'order_lines' as found_in, customer_id from {{ ref('order_lines') }}
+    select
+        'order_lines' as found_in,
+        customer_id
+    from {{ ref('order_lines') }}
     union
-    select 'baskets' as found_in, customer_id from {{ ref('baskets') }}
+    select
+        'baskets' as found_in,
+        customer_id
+    from {{ ref('baskets') }}
     union
-    select 'interactions' as found_in, customer_id from {{ ref('interactions') }}
+    select
+        'interactions' as found_in,
+        customer_id
+    from {{ ref('interactions') }}
     union
-    select 'customer_features' as found_in, customer_id from {{ ref('customer_features') }}
+    select
+        'customer_features' as found_in,
+        customer_id
+    from {{ ref('customer_features') }}
     union
-    select 'customer_product_features' as found_in, customer_id from {{ ref('customer_product_features') }}
+    select
+        'customer_product_features' as found_in,
+        customer_id
+    from {{ ref('customer_product_features') }}
 
 )
 

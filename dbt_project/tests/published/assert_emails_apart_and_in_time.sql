@@ -1,6 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'email_recommendations'}}}) }}
--- What must not be sent cannot be read as if it should: nobody who is held out stands in the email table, nobody
--- in both tables, and no row is over when its email goes out.
+-- What must not be sent cannot be read as if it should: nobody who is held out stands in the email table,
+-- nobody in both tables, and no row is over when its email goes out.
 with placed as (
 
     select

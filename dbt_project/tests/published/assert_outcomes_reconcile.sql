@@ -87,4 +87,4 @@ where
     or outcomes.customers - outcomes.erased <> people.known
     or outcomes.selected <> coalesce(listed.customers, 0)
     or outcomes.held_out <> coalesce(held.customers, 0)
-    or outcomes.campaign in (select campaign from miscounted)
+    or outcomes.campaign in (select miscounted.campaign from miscounted)

@@ -2,17 +2,35 @@
 -- Nothing that cannot be bought at as_of is put in front of a customer.
 with recommended as (
 
-    select 'email_recommendations' as list, product_id from {{ ref('email_recommendations') }}
+    select
+        'email_recommendations' as list,
+        product_id
+    from {{ ref('email_recommendations') }}
     union all
-    select 'email_holdout' as list, product_id from {{ ref('email_holdout') }}
+    select
+        'email_holdout' as list,
+        product_id
+    from {{ ref('email_holdout') }}
     union all
-    select 'customer_recommendations' as list, product_id from {{ ref('customer_recommendations') }}
+    select
+        'customer_recommendations' as list,
+        product_id
+    from {{ ref('customer_recommendations') }}
     union all
-    select 'buy_it_again' as list, product_id from {{ ref('buy_it_again') }}
+    select
+        'buy_it_again' as list,
+        product_id
+    from {{ ref('buy_it_again') }}
     union all
-    select 'frequently_bought_together' as list, neighbour_id as product_id from {{ ref('frequently_bought_together') }}
+    select
+        'frequently_bought_together' as list,
+        neighbour_id as product_id
+    from {{ ref('frequently_bought_together') }}
     union all
-    select 'similar_products' as list, neighbour_id as product_id from {{ ref('similar_products') }}
+    select
+        'similar_products' as list,
+        neighbour_id as product_id
+    from {{ ref('similar_products') }}
 
 ),
 

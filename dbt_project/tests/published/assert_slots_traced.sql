@@ -21,4 +21,4 @@ left join traces
         listed.campaign = traces.campaign
         and listed.customer_id = traces.customer_id
         and listed.product_id = traces.product_id
-where traces.product_id is null and listed.campaign in (select campaign from traces)
+where traces.product_id is null and listed.campaign in (select others.campaign from traces as others)

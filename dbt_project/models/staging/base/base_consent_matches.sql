@@ -258,7 +258,8 @@ final as (
 
     select distinct
         spellings.spelling,
-        case when counted.matched_by = 'address' or counted.customers = 1 then counted.customer_id end as customer_id,
+        case when counted.matched_by = 'address' or counted.customers = 1 then counted.customer_id end
+            as customer_id,
         case
             when counted.matched_by is null then 'nothing'
             when counted.matched_by <> 'address' and counted.customers > 1 then 'several'
