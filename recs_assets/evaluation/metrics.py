@@ -15,7 +15,6 @@ from scipy import sparse
 from recs_assets.arrays import is_stored, number_rows
 
 KS = (5, 10, 12, 20, 50)
-PER_CUSTOMER = ("precision", "recall", "ndcg", "map", "hit_rate")
 
 Values = dict[tuple[str, int], np.ndarray]
 

@@ -153,7 +153,7 @@ def measure_models(
         truth: csr[n_customers, n_products]: bought within the label window.
         customers: codes that were given lists; those without a true product of the view drop out.
         view: "all", "new" or "repeat".
-        metric: one of `metrics.PER_CUSTOMER`.
+        metric: one of those that `metrics.measure_customers` gives.
         k: list length.
     """
     true = split_views(truth, known.history)[view]

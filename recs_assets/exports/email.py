@@ -2,7 +2,7 @@
 
 `recs.email_recommendations`, `recs.email_holdout` and the export `long` have the columns of `LONG`. A
 campaign's rows are filled with `delivery`: when it is made, and `email_hash` when the week's tables are put
-together. The export adds `EXPORTED` and takes out with `withheld` who withdrew meanwhile, with `in_time` what is
+together. The export adds `run_id` and `suppression_checked_at`, and takes out with `withheld` who withdrew meanwhile, with `in_time` what is
 over. `wide`, `feed` and `addresses` are views of
 the result; `email_files.write_exports` writes them, `email_preview.preview_html` shows them.
 docs/email.md says what each column means and where it is filled.
@@ -75,8 +75,6 @@ LONG: dict[str, str] = {
     "confidence": "DOUBLE",
     "suppression_checked_at": "TIMESTAMPTZ",
 }
-# What the export fills at its last look; null in the published tables, where no look was the last.
-EXPORTED = ("run_id", "suppression_checked_at")
 _ARROW = {
     "VARCHAR": pa.string(),
     "DATE": pa.date32(),

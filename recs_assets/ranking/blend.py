@@ -16,9 +16,6 @@ from recs_assets.schema import RecsError
 
 DEFAULT = Path(__file__).with_name("blend.yaml")
 
-# What any ranker returns, sorted by customer, rank; `source` is a category of recommender names.
-RANKED = ("customer", "product", "score", "rank", "source")
-
 # A product that a recommender proposes last still counts more than one it does not propose.
 FLOOR = 0.01
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-import pandas as pd
 
 from recs_assets.ranking.features import BY_NAME, FAMILIES
 from recs_assets.ranking.ranker import BLOCK_ROWS, Ranker
@@ -33,8 +32,6 @@ class Attribution:
         score: float64[n], the ranker's raw score.
         base: float64[n], the score of a row of which nothing is known.
         contribution: float64[n, families], columns as in `FAMILY_NAMES`; base + sum = score.
-        share: float64[n, families]: each family's part of the positive contributions; a row sums
-            to 1, or to 0 where nothing pulled it up.
         order: int8[n, families]: columns by contribution, largest first, ties by column.
         feature: int16[n, TOP_FEATURES]: the ranker's features with the largest contributions by
             size of either sign, -1 where there are fewer.
@@ -44,34 +41,12 @@ class Attribution:
     score: np.ndarray
     base: np.ndarray
     contribution: np.ndarray
-    share: np.ndarray
     order: np.ndarray
     feature: np.ndarray
     feature_contribution: np.ndarray
 
     def __len__(self) -> int:
         return len(self.score)
-
-    @property
-    def main(self) -> np.ndarray:
-        """object[n]: the family with the largest contribution."""
-        return np.array(FAMILY_NAMES, dtype=object)[self.order[:, 0]]
-
-    def shares(self) -> pd.DataFrame:
-        """One row per row and family that pulled it up: row int64, family str, contribution,
-        share float64; by row, largest first."""
-        row, place = np.nonzero(
-            np.take_along_axis(self.contribution, self.order.astype(np.int64), axis=1) > 0
-        )
-        family = self.order[row, place]
-        return pd.DataFrame(
-            {
-                "row": row,
-                "family": np.array(FAMILY_NAMES, dtype=object)[family],
-                "contribution": self.contribution[row, family],
-                "share": self.share[row, family],
-            }
-        )
 
     @classmethod
     def concat(cls, parts: list[Self]) -> Self:
@@ -128,9 +103,6 @@ def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray) -> Attribution:
     contribution = np.zeros((len(X), len(FAMILY_NAMES)))
     for column, family in enumerate(member):
         contribution[:, family] += values[:, column]
-    positive = np.maximum(contribution, 0)
-    total = positive.sum(axis=1, keepdims=True)
-    share = np.divide(positive, total, out=np.zeros_like(positive), where=total > 0)
     kept = min(TOP_FEATURES, values.shape[1])
     feature = np.full((len(X), TOP_FEATURES), -1, dtype=np.int16)
     largest = np.zeros((len(X), TOP_FEATURES))
@@ -138,4 +110,4 @@ def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray) -> Attribution:
         feature[:, :kept] = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :kept]
         largest[:, :kept] = np.take_along_axis(values, feature[:, :kept].astype(np.int64), axis=1)
     order = np.argsort(-contribution, axis=1, kind="stable").astype(np.int8)
-    return Attribution(score, base, contribution, share, order, feature, largest)
+    return Attribution(score, base, contribution, order, feature, largest)

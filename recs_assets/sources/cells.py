@@ -210,7 +210,7 @@ def refuse_addresses(
                 f"select min(n) from (select row_number() over () as n, {quote(column)} from {target}) "
                 f"where {holds_address(column)}"
             ).fetchone()
-            raise SourceError(f"{name} {where(row[0])}: {address_error(column, count)}")  # type: ignore[index]
+            raise SourceError(f"{name} {where(row[0])}: {address_error(column, count)}")
 
 
 def holds_address(column: str) -> str:

@@ -183,7 +183,7 @@ def _order_date(
             ).fetchone()
         except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise explain_unreadable(f"source {source.name!r} (orders)", error) from None
-    return found[0]  # type: ignore[index]
+    return found[0]
 
 
 def fingerprint(source: Source, data_dir: Path) -> str:
@@ -273,7 +273,7 @@ def _land_select(
                 for name in identifiers_of(table):
                     count = session.execute(
                         f"select count(*) from {target} where {holds_address(name)}"
-                    ).fetchone()[0]  # type: ignore[index]
+                    ).fetchone()[0]
                     if count:
                         raise SourceError(f"{where}, from {some_of(names)}: {address_error(name, count)}")
             # Read by the dbt tests, so that what they say of rows names the files.

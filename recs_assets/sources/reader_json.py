@@ -31,7 +31,7 @@ def read_json(
                     f"from read_json_objects({options})) group by k order by k"
                 ).fetchall()
             )
-            total = con.execute(f"select count(*) from read_json_objects({options})").fetchone()[0]  # type: ignore[index]
+            total = con.execute(f"select count(*) from read_json_objects({options})").fetchone()[0]
         except duckdb.InvalidInputException:
             raise _json_error(path, name, lines) from None
         known = {column.name for column in declared.columns}
@@ -44,7 +44,7 @@ def read_json(
                 f"select min(n) from (select row_number() over () as n, "
                 f"coalesce(list_contains(json_keys(json), {literal(key)}), false) as has "
                 f"from read_json_objects({options})) where not has"
-            ).fetchone()[0]  # type: ignore[index]
+            ).fetchone()[0]
             raise SourceError(
                 f"{name} {place(number)}: {key!r} is missing "
                 f"({total - keys.get(key, 0)} of {total} records lack it); write it in every record, "

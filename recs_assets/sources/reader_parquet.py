@@ -33,7 +33,7 @@ def read_parquet(
         if found is None or is_safe(found, column.type):
             continue
         # A column without any value carries no usable type (pandas writes an all-None column as integers).
-        filled = con.execute(f"select count({quote(column.name)}) from {scan}").fetchone()[0]  # type: ignore[index]
+        filled = con.execute(f"select count({quote(column.name)}) from {scan}").fetchone()[0]
         if filled:
             hint = "write it as declared"
             if column.type == "VARCHAR" and found in ("DOUBLE", "FLOAT"):
@@ -62,7 +62,7 @@ def read_parquet(
             row = con.execute(
                 f"select min(n) from (select row_number() over () as n, {quote(column.name)} as v "
                 f"from {target}) where not isfinite(v)"
-            ).fetchone()[0]  # type: ignore[index]
+            ).fetchone()[0]
             raise SourceError(
                 f"{name} row {row}: column {column.name!r} holds NaN or Infinity in {count} rows, "
                 f"which is not {MEANING[column.type]}; write null where the value is unknown."

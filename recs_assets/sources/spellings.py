@@ -99,4 +99,4 @@ def keys_of_spelling(spelling: str) -> set[str]:
 
 def _letters_and_number(core: str) -> tuple[str, str]:
     parts = re.fullmatch(r"([^\W\d_]*)(\d+)", core)
-    return parts.groups() if parts else ("", "")  # type: ignore[return-value]
+    return parts.groups() if parts else ("", "")

@@ -56,7 +56,7 @@ def tables_read(
         SettingsError: it is not one such SELECT.
     """
     serialized = session.execute("select json_serialize_sql(?)", [sql]).fetchone()
-    tree = json.loads(serialized[0])  # type: ignore[index]
+    tree = json.loads(serialized[0])
     if tree["error"]:
         raise SettingsError(
             f"{where}: it must be one plain SELECT ({tree['error_message'].splitlines()[0]})."

@@ -10,6 +10,8 @@ from recs_assets.ranking.blend import BlendConfig, BlendError, blend, load_confi
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import SettingsError
 
+RANKED = ("customer", "product", "score", "rank", "source")
+
 
 def frame(rows):
     """(customer, product, score) rows, sorted by customer, score as a recommender returns them."""
@@ -66,8 +68,8 @@ def test_weighted_sum_of_normalised_scores():
         rtol=1e-6,
     )
     assert result["rank"].tolist() == [1, 2, 3, 4]
-    assert tuple(result.columns) == blending.RANKED
-    assert [str(result[name].dtype) for name in blending.RANKED[:4]] == ["int32", "int32", "float32", "int16"]
+    assert tuple(result.columns) == RANKED
+    assert [str(result[name].dtype) for name in RANKED[:4]] == ["int32", "int32", "float32", "int16"]
 
 
 def test_weights_follow_the_number_of_orders():
@@ -116,7 +118,7 @@ def test_short_lists_are_filled_below_every_other_row():
 
 def test_nothing_in_nothing_out():
     result = blend(lists(), np.array([0, 3]), config(), k=3)
-    assert (len(result), tuple(result.columns)) == (0, blending.RANKED)
+    assert (len(result), tuple(result.columns)) == (0, RANKED)
 
 
 def test_equal_scores_count_fully():

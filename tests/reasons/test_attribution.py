@@ -41,17 +41,6 @@ def test_contributions_and_base_are_the_score(fitted, explained):
     assert explained.score.tobytes() == score.tobytes()
 
 
-def test_shares_are_the_positive_parts_and_sum_to_one(explained):
-    total = explained.share.sum(axis=1)
-    pulled = (explained.contribution > 0).any(axis=1)
-    np.testing.assert_allclose(total[pulled], 1, atol=1e-12)
-    assert (total[~pulled] == 0).all()
-    assert (explained.share[explained.contribution <= 0] == 0).all()
-    table = explained.shares()
-    assert table.groupby("row")["share"].sum().to_numpy() == pytest.approx(1)
-    assert (table.groupby("row")["contribution"].is_monotonic_decreasing).all()
-
-
 def test_features_are_summed_by_family(fitted, explained):
     # product_price is of family price, als_score of customers_like_you, rrf of context.
     values = fitted.contributions(market(3)[0])
@@ -63,7 +52,7 @@ def test_features_are_summed_by_family(fitted, explained):
     np.testing.assert_array_equal(explained.feature[:, 0], largest)
     assert (explained.feature[:, 3:] == -1).all()
     best = explained.contribution.argmax(axis=1)
-    assert explained.main.tolist() == [FAMILY_NAMES[column] for column in best]
+    assert explained.order[:, 0].tolist() == best.tolist()
 
 
 def test_blocks_change_nothing(fitted, explained, monkeypatch):
