@@ -1,12 +1,22 @@
-"""Write the column tables of `docs/raw_tables.md` from the schema: `python -m recs_assets.sources.describe`."""
+"""Write what the schema says of raw tables where others read it: `python -m recs_assets.sources.describe`.
+
+The column tables of `docs/raw_tables.md`, dbt's sources and the macro `raw_tables`.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from recs_assets.schema import RAW_TABLES
 
-DOC = Path(__file__).resolve().parents[2] / "docs" / "raw_tables.md"
+ROOT = Path(__file__).resolve().parents[2]
+DOC = ROOT / "docs" / "raw_tables.md"
+SOURCES = ROOT / "dbt_project" / "models" / "staging" / "_raw__sources.yml"
+MACRO = ROOT / "dbt_project" / "macros" / "raw_tables.sql"
+COLUMN_DOCS = ROOT / "dbt_project" / "models" / "column_docs.md"
+# Where the base model dates a row by a column of its own.
+DATED_BY = {"orders": "changed_at", "order_items": "seen_at"}
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 
@@ -33,5 +43,53 @@ def updated(text: str) -> str:
     return f"{head}{BEGIN}\n\n{column_tables()}\n\n{END}{rest.split(END)[1]}"
 
 
+def dbt_sources() -> str:
+    """`_raw__sources.yml`; a description that is a block of column_docs.md is named rather than repeated."""
+    blocks = re.findall(r"{% docs (\w+) %}\n(.*?)\n{% enddocs %}", COLUMN_DOCS.read_text("utf-8"), re.S)
+    named = {text: f"{{{{ doc('{name}') }}}}" for name, text in reversed(blocks)}
+    lines = [
+        "# Written by `python -m recs_assets.sources.describe`.",
+        "version: 2",
+        "",
+        "sources:",
+        "  - name: raw",
+        "    schema: raw",
+        '    description: "The week\'s raw tables, exactly as declared in recs_assets/schema.py; times are shop-local."',
+        "    tables:",
+    ]
+    for table in RAW_TABLES.values():
+        lines += [
+            f"      - name: {table.name}",
+            f'        description: "{table.description}"',
+            "        columns:",
+        ]
+        for column in table.columns:
+            described = named.get(column.description, column.description)
+            lines += [
+                f"          - name: {column.name}",
+                f"            data_type: {column.type.replace('TIMESTAMPTZ', 'TIMESTAMP').lower()}",
+                f'            description: "{described}"',
+            ]
+    return "\n".join(lines) + "\n"
+
+
+def dbt_macro() -> str:
+    """`raw_tables.sql`: what the quarantine says about each raw table."""
+    entries = []
+    for table in RAW_TABLES.values():
+        dated_by = DATED_BY.get(table.name, table.event_at)
+        person = {"customer_id", "order_id"} & set(table.column_names)
+        shown = [name for name in table.column_names if name != "email"]
+        entries += [
+            f"        {{'name': '{table.name}', 'key': {list(table.key)},",
+            f"            'event_at': {repr(dated_by) if dated_by else 'none'}, 'person': {str(bool(person)).lower()},",
+            f"            'columns': {shown}}},",
+        ]
+    head, rest = MACRO.read_text("utf-8").split("    {{ return([\n")
+    return head + "    {{ return([\n" + "\n".join(entries) + "\n    ]) }}" + rest.split("    ]) }}")[1]
+
+
 if __name__ == "__main__":
     DOC.write_text(updated(DOC.read_text("utf-8")), "utf-8")
+    SOURCES.write_text(dbt_sources(), "utf-8")
+    MACRO.write_text(dbt_macro(), "utf-8")

@@ -4,7 +4,7 @@ import tomllib
 
 from recs_assets.sources import load_source
 from recs_assets.sources.declaration import shop_words
-from recs_assets.sources.describe import DOC, updated
+from recs_assets.sources.describe import DOC, MACRO, SOURCES, dbt_macro, dbt_sources, updated
 
 GUIDE = DOC.with_name("sources.md")
 
@@ -12,6 +12,11 @@ GUIDE = DOC.with_name("sources.md")
 def test_column_tables_are_those_of_the_schema():
     text = DOC.read_text("utf-8")
     assert text == updated(text), "run: python -m recs_assets.sources.describe"
+
+
+def test_what_dbt_reads_of_raw_tables_is_the_schema():
+    assert SOURCES.read_text("utf-8") == dbt_sources(), "run: python -m recs_assets.sources.describe"
+    assert MACRO.read_text("utf-8") == dbt_macro(), "run: python -m recs_assets.sources.describe"
 
 
 def test_the_examples_of_source_toml_are_read(tmp_path):
