@@ -253,7 +253,7 @@ class Campaign(_Model):
             if key in named.model_fields_set and getattr(holds, other) == off:
                 shown = "null" if off is None else off
                 raise ValueError(
-                    f"{place}{group}.{key}: it says nothing while {group}.{other} is {shown}; set {other}, or remove "
+                    f"{place}{group}.{key}: it has no effect while {group}.{other} is {shown}; set {other}, or remove "
                     "the key"
                 )
 
@@ -302,7 +302,7 @@ class Campaign(_Model):
 
 @dataclass(frozen=True)
 class Folder:
-    """The campaigns of a folder: name -> campaign, and the errors of the files that are none."""
+    """The campaigns of a folder: name -> campaign, and the errors of the files that are not valid."""
 
     campaigns: dict[str, Campaign]
     errors: tuple[CampaignError, ...]
@@ -391,7 +391,7 @@ def load(path: Path) -> Campaign:
 
 
 class _Lines:
-    """Lines of keys by their path, out of YAML's own marks; refuses a key that stands twice."""
+    """Lines of keys by their path, out of YAML's own marks; refuses a key that is there twice."""
 
     def __init__(self, path: Path, root: yaml.Node | None) -> None:
         self._path = path
@@ -406,7 +406,7 @@ class _Lines:
                 here = (*place, str(key.value))
                 line = key.start_mark.line + 1
                 if here in self._at:
-                    raise CampaignError(self._path, line, f"{'.'.join(here)} stands twice; keep one.")
+                    raise CampaignError(self._path, line, f"{'.'.join(here)} is there twice; keep one.")
                 self._at[here] = line
                 self._walk(value, here)
         elif isinstance(node, yaml.SequenceNode):

@@ -134,7 +134,7 @@ def _bad_asset(deployment: Deployment, error: CampaignError) -> dg.AssetsDefinit
         **deployment.weekly,
         group_name=GROUP,
         kinds={"yaml"},
-        description=f"This file is no campaign, and cannot be made: {error}",
+        description=f"This file is not a valid campaign and cannot be made: {error}",
     )
     def bad(context: dg.AssetExecutionContext) -> None:
         raise error

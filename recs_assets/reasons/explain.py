@@ -133,7 +133,7 @@ def explain_again(
 ) -> pd.DataFrame:
     """Add the reason to rows of `repeats.cadence.due_again`.
 
-    "About every n days" is the customer's own mean gap. It is said from two gaps on, where it is two days or
+    "About every n days" is the customer's own mean gap. It is given from two gaps on, where it is two days or
     more and the last purchase is no more than two of them ago. A product that stands for another one
     says so, and names it. What may not be counted, or a cause that may not be named, leaves "You bought
     this before", or what is true of the product for anybody.

@@ -270,11 +270,11 @@ def list_due_again(
     repeat_share: float = 0.1,
     limit: int | None = None,
 ) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The pairs that are due, of products that are bought again, each as a product that can be had.
+    """The pairs that are due, of products that are bought again, each as a product that is available.
 
     A pair drops out, in this order, where the product is a durable (fewer than `repeat_share` of its
-    buyers came back); where it is not due by the end of the horizon; where it cannot be had and has
-    no replacement (`find_replacements`); where its replacement stands in the list anyway.
+    buyers came back); where it is not due by the end of the horizon; where it is not available and has
+    no replacement (`find_replacements`); where its replacement is in the list anyway.
 
     Args:
         known: what `found` was made from.
@@ -342,7 +342,7 @@ def _show_once(cadence: Cadence, keep: np.ndarray, shown: np.ndarray) -> np.ndar
 
 
 def find_replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
-    """For products that cannot be had at the anchor: what can be offered in their place.
+    """For products that are not available at the anchor: what can be offered in their place.
 
     First another variant (same parent): one that came later, a successor, before one that did not; then
     the nearest price; then the smaller id. Otherwise the product of the same brand and category whose

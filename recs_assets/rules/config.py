@@ -187,7 +187,7 @@ class Rules(_Model):
         unwanted = {folded(name) for name in self.items.excluded_products}
         for pin in self.slots.pinned:
             if folded(pin.product) in unwanted:
-                raise ValueError(f"slots.pinned: the product {pin.product} stands in excluded_products, too")
+                raise ValueError(f"slots.pinned: the product {pin.product} is in excluded_products, too")
         return self
 
     @model_validator(mode="after")

@@ -75,7 +75,7 @@ class Rows:
 
     @property
     def unique(self) -> bool:
-        """No pair stands twice."""
+        """No pair is there twice."""
         return bool((self._scratch[self._keys] == np.arange(len(self))).all())
 
     def find(self, local: np.ndarray, product: np.ndarray) -> np.ndarray:

@@ -41,7 +41,7 @@ def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: 
     """Compare what the rules say with what the shop has and with what they chose.
 
     Args:
-        rules: the campaign's; what its file names is told from defaults by `model_fields_set`.
+        rules: the campaign's; `model_fields_set` tells what its file names from defaults.
         context: as for `select`.
         candidates: the same.
         selection: what `select` made of them.
@@ -135,8 +135,8 @@ def _compare_exclusions(rules: Rules) -> Iterator[str]:
             lost = [value for value in getattr(rules.items, key) if folded(value) not in own]
             if key in part.items.model_fields_set and lost:
                 yield (
-                    f"segments.{name}.rules.{key}: the list stands in place of the one for everybody, so "
-                    f"{', '.join(map(repr, lost))} may be offered there; name it there, too, if it must not."
+                    f"segments.{name}.rules.{key}: this list replaces the one for everybody, so "
+                    f"{', '.join(map(repr, lost))} may be offered to this segment; add it here, too, if it must not be."
                 )
 
 
@@ -199,7 +199,7 @@ def _explain_pins(rules: Rules, context: Context, selection: Selection, members:
             if first[code] < PASSED
             else "every customer's own rules, or the limits beside the other pins, refuse it"
         )
-        yield f"slots.pinned: {own[0]} stands in no list: {why}."
+        yield f"slots.pinned: {own[0]} is in no list: {why}."
 
 
 def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:

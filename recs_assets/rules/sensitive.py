@@ -148,7 +148,7 @@ class Sensitive:
     Attributes:
         topics: names.
         topic: int64[n_products], position in `topics` of the first that covers it, -1 none.
-        never_offer: bool[n_products], stands in no list.
+        never_offer: bool[n_products], is in no list.
         never_discover: bool[n_products], only in lists of who bought of its topic and category before.
         never_cite: bool[n_products], is no reason for another product.
         no_counts: bool[n_products], its purchases are neither counted nor dated in a sentence.

@@ -143,7 +143,7 @@ def test_a_classification_has_no_slots(tmp_path):
         ("owner: team:crm\n", "", "mailing.yaml, line 1: the key owner is missing; add it."),
         ("team:crm", "somebody", "mailing.yaml, line 3: owner: string should match pattern"),
         ("name: mailing", "name: letter", "mailing.yaml, line 1: name: letter is in mailing.yaml; call both"),
-        ("owner:", "name: twice\nowner:", "mailing.yaml, line 3: name stands twice; keep one."),
+        ("owner:", "name: twice\nowner:", "mailing.yaml, line 3: name is there twice; keep one."),
         ("\nrules:\n", "\nrules: [\n", "mailing.yaml, line 13: this is not YAML"),
         (
             "discovery_share: 0.2",
@@ -178,11 +178,11 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
     [
         (
             "  excluded_brands: [Acme]\nslots:\n", "  excluded_products: [p1]\nslots:\n  pinned: [{product: P1, slot: 1}]\n",
-            "mailing.yaml, line 15: slots.pinned: the product P1 stands in excluded_products, too; correct it.",
+            "mailing.yaml, line 15: slots.pinned: the product P1 is in excluded_products, too; correct it.",
         ),
         (
             "    rules:\n      min_price: 50\n", "    rules:\n      excluded_products: [p9]\n    slots: {pinned: [{product: p9, slot: 1}]}\n",
-            "mailing.yaml, line 17: segments.gold: slots.pinned: the product p9 stands in excluded_products, too; correct it.",
+            "mailing.yaml, line 17: segments.gold: slots.pinned: the product p9 is in excluded_products, too; correct it.",
         ),
         (
             "  gold:\n", "  Gold: {}\n  gold:\n",
@@ -216,22 +216,22 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
         # What says something of a key that is off says nothing.
         (
             "rules:\n  min_stock: 3", "eligibility: {within_days: 14}\nrules:\n  min_stock: 3",
-            "mailing.yaml, line 11: eligibility.within_days: it says nothing while eligibility.max_sends is null; set max_sends, "
+            "mailing.yaml, line 11: eligibility.within_days: it has no effect while eligibility.max_sends is null; set max_sends, "
             "or remove the key; correct it.",
         ),
         (
             "  discovery_share: 0.2", "  max_repeat: null\n  repeat_sends: 3",
-            "mailing.yaml, line 16: slots.repeat_sends: it says nothing while slots.max_repeat is null; set max_repeat, or remove "
+            "mailing.yaml, line 16: slots.repeat_sends: it has no effect while slots.max_repeat is null; set max_repeat, or remove "
             "the key; correct it.",
         ),
         (
             "  discovery_share: 0.2", "  discovery_share: 0\n  discovery_floor: 0.3",
-            "mailing.yaml, line 16: slots.discovery_floor: it says nothing while slots.discovery_share is 0; set "
+            "mailing.yaml, line 16: slots.discovery_floor: it has no effect while slots.discovery_share is 0; set "
             "discovery_share, or remove the key; correct it.",
         ),
         (
             "    rules:\n      min_price: 50\n", "    eligibility: {within_days: 3}\n",
-            "mailing.yaml, line 18: segments.gold.eligibility.within_days: it says nothing while eligibility.max_sends is null; "
+            "mailing.yaml, line 18: segments.gold.eligibility.within_days: it has no effect while eligibility.max_sends is null; "
             "set max_sends, or remove the key; correct it.",
         ),
     ],

@@ -97,11 +97,11 @@ def test_a_shop_that_has_everything_is_told_nothing():
         (
             {"categories": ["A", "B", "B", "B", "B", "B"]}, {},
             {"excluded_categories": ("A",), "pinned": (Pin(product="p000", slot=1),)},
-            "slots.pinned: p000 stands in no list: excluded refuses it.",
+            "slots.pinned: p000 is in no list: excluded refuses it.",
         ),
         (
             {"unavailable": {4}}, {}, {"pinned": (Pin(product="p004", slot=1),)},
-            "slots.pinned: p004 stands in no list: available refuses it.",
+            "slots.pinned: p004 is in no list: available refuses it.",
         ),
         (
             {"prices": [1, 2, 3, 4, 5, 6]}, {}, {"min_price": 100},
@@ -161,8 +161,8 @@ def test_a_segments_list_in_place_of_the_one_for_everybody_is_said():
     own = SegmentRules(items=ItemRules(excluded_categories=("tea",)))
     rules = make_rules(segments={"vip": own}, excluded_categories=("Tea", "Wine"))
     assert reviewed(rules, Context(shop))[1] == [
-        "segments.vip.rules.excluded_categories: the list stands in place of the one for everybody, so 'Wine' may be "
-        "offered there; name it there, too, if it must not."
+        "segments.vip.rules.excluded_categories: this list replaces the one for everybody, so 'Wine' may be "
+        "offered to this segment; add it here, too, if it must not be."
     ]
 
 

@@ -709,14 +709,14 @@ def test_assemble_context():
         ({"items": {"max_per_category": 0}}, "items.max_per_category"),
         (
             {"items": {"excluded_products": ["p1 "]}, "slots": {"pinned": [{"product": "P1", "slot": 1}]}},
-            "slots.pinned: the product P1 stands in excluded_products, too",
+            "slots.pinned: the product P1 is in excluded_products, too",
         ),
         (
             {
                 "items": {"excluded_products": ["p1"]},
                 "segments": {"vip": {"slots": {"pinned": [{"product": "p1", "slot": 1}]}}},
             },
-            "segments.vip: Value error, slots.pinned: the product p1 stands in excluded_products, too",
+            "segments.vip: Value error, slots.pinned: the product p1 is in excluded_products, too",
         ),
         (
             {"segments": {"VIP": {}, "vip ": {}}},
