@@ -44,13 +44,13 @@ def pool_folds(folds: Sequence[Fold], view: str, models: Sequence[str]) -> np.nd
     parts = []
     for fold in folds:
         true = split_views(fold.truth, fold.known.history)[view]
-        some = select_buyers(true, fold.customers)
+        buyers = select_buyers(true, fold.customers)
         ks = sorted({k for _, k in BOOTSTRAPPED})
-        values = np.empty((len(some), len(models), len(BOOTSTRAPPED)))
+        values = np.empty((len(buyers), len(models), len(BOOTSTRAPPED)))
         for place, name in enumerate(models):
-            measured = metrics.measure_customers(fold.models[name][view], true, some, ks)
+            measured = metrics.measure_customers(fold.models[name][view], true, buyers, ks)
             values[:, place] = np.column_stack([measured[metric] for metric in BOOTSTRAPPED])
-        ids = fold.known.customers["customer_id"].to_numpy(dtype=object)[some]
+        ids = fold.known.customers["customer_id"].to_numpy(dtype=object)[buyers]
         parts.append((ids, values))
     ids, number = np.unique(np.concatenate([part for part, _ in parts]), return_inverse=True)
     total = np.zeros((len(ids), len(models), len(BOOTSTRAPPED)))

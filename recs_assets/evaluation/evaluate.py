@@ -144,32 +144,34 @@ def evaluate(
     unknown = {view for views in models.values() for view in views} - set(VIEWS)
     if unknown:
         raise ValueError(f"Unknown view {sorted(unknown)}; views are {VIEWS}.")
-    asked: np.ndarray = np.arange(known.n_customers) if customers is None else np.sort(customers)
+    evaluated: np.ndarray = np.arange(known.n_customers) if customers is None else np.sort(customers)
     information = metrics.self_information(known.history)
     facets = vectorise_facets(known.products)
     depth, age = segment_by_depth(known.order_counts), segment_by_age(known)
     parts = []
     for view, true in split_views(truth, known.history).items():
-        some = asked[np.diff(true.indptr)[asked] > 0]
-        if len(some) == 0:
+        buyers = evaluated[np.diff(true.indptr)[evaluated] > 0]
+        if len(buyers) == 0:
             continue
         names = [name for name in models if view in models[name]]
-        values = {name: metrics.measure_customers(models[name][view], true, some, ks) for name in names}
+        values = {name: metrics.measure_customers(models[name][view], true, buyers, ks) for name in names}
         low, high = _intervals(values, seed, resamples)
-        segments = {"all": np.ones(len(some), dtype=bool)}
-        segments |= {f"depth:{label}": depth[some] == number for number, label in enumerate(DEPTHS)}
+        segments = {"all": np.ones(len(buyers), dtype=bool)}
+        segments |= {f"depth:{label}": depth[buyers] == number for number, label in enumerate(DEPTHS)}
         for name in names:
             lists = models[name][view]
             lists = lists[(lists["rank"] <= max(ks)).to_numpy()]
-            means = {("novelty", k): v for k, v in metrics.novelty(lists, information, some, ks).items()}
+            means = {("novelty", k): v for k, v in metrics.novelty(lists, information, buyers, ks).items()}
             if facets is not None:
-                means |= {("diversity", k): v for k, v in metrics.diversity(lists, facets, some, ks).items()}
+                means |= {
+                    ("diversity", k): v for k, v in metrics.diversity(lists, facets, buyers, ks).items()
+                }
             if view != "repeat":
-                found = metrics.serendipity(lists, true, known.history, known.available, some, ks)
+                found = metrics.serendipity(lists, true, known.history, known.available, buyers, ks)
                 means |= {("serendipity", k): v for k, v in found.items()}
-            shown_popularity, own_popularity = metrics.popularity(lists, known.history, some, ks)
+            shown_popularity, own_popularity = metrics.popularity(lists, known.history, buyers, ks)
             inside = np.zeros(known.n_customers, dtype=np.int8) - 1
-            inside[some] = depth[some]
+            inside[buyers] = depth[buyers]
             member = inside[lists["customer"].to_numpy()]
             for number, (segment, mask) in enumerate(segments.items()):
                 if not mask.any():
@@ -196,7 +198,7 @@ def evaluate(
                 ]
                 parts.append(_rows(rows, ends, view, segment, name, int(mask.sum())))
             if view != "repeat":
-                parts += _by_age(lists, true, some, age, ks, view, name)
+                parts += _by_age(lists, true, buyers, age, ks, view, name)
     result = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
     result["as_of"], result["anchor"] = as_of, known.as_of
     return result[list(COLUMNS)].astype({"k": np.int32, "customers": np.int64})

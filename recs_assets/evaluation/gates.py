@@ -353,7 +353,7 @@ def judge_consent(counts: WithdrawalCounts, unknown_types: Mapping[str, int]) ->
         unknown_types: type of campaign event that the platform does not know -> rows.
     """
     matched = counts["withdrawals"] - counts["unmatched"] - counts["gone"]
-    found = [
+    verdicts = [
         judge(
             "consent",
             "unmatched_withdrawals",
@@ -364,7 +364,7 @@ def judge_consent(counts: WithdrawalCounts, unknown_types: Mapping[str, int]) ->
         )
     ]
     if counts["addresses"] is None:
-        found.append(
+        verdicts.append(
             pass_unjudged(
                 "consent",
                 "addresses",
@@ -376,5 +376,5 @@ def judge_consent(counts: WithdrawalCounts, unknown_types: Mapping[str, int]) ->
         rows = sum(unknown_types.values())
         listed = ", ".join(f"{name} ({format_number(count)})" for name, count in unknown_types.items())
         text = f"campaign_events: rows of types that are not known: {listed}"
-        found.append(Verdict("consent", "unknown_event_types", float(rows), None, None, True, text))
-    return found
+        verdicts.append(Verdict("consent", "unknown_event_types", float(rows), None, None, True, text))
+    return verdicts

@@ -65,19 +65,19 @@ def measure_customers(
 
     position = np.arange(1, longest + 1, dtype=np.float64)
     discount = 1.0 / np.log2(position + 1.0)
-    found = np.cumsum(hits, axis=1)
+    hits_so_far = np.cumsum(hits, axis=1)
     gain = np.cumsum(hits * discount, axis=1)
     ideal = np.cumsum(discount)
-    precision_at_hits = np.cumsum(hits * found / position, axis=1)
+    precision_at_hits = np.cumsum(hits * hits_so_far / position, axis=1)
 
     values: Values = {}
     for k in ks:
         best = np.minimum(k, size)
-        values["precision", k] = found[:, k - 1] / k
-        values["recall", k] = found[:, k - 1] / size
+        values["precision", k] = hits_so_far[:, k - 1] / k
+        values["recall", k] = hits_so_far[:, k - 1] / size
         values["ndcg", k] = gain[:, k - 1] / ideal[best - 1]
         values["map", k] = precision_at_hits[:, k - 1] / best
-        values["hit_rate", k] = (found[:, k - 1] > 0).astype(np.float64)
+        values["hit_rate", k] = (hits_so_far[:, k - 1] > 0).astype(np.float64)
     return values
 
 
@@ -232,7 +232,7 @@ def diversity(
 def popularity(
     lists: pd.DataFrame, history: sparse.csr_matrix, customers: np.ndarray, ks: Sequence[int] = KS
 ) -> tuple[dict[int, np.ndarray], np.ndarray]:
-    """Mean popularity of a customer's list, and of what she bought herself.
+    """Mean popularity of a customer's list, and of what they bought themselves.
 
     Popularity of a product: share of the buying customers that bought it. The relative difference
     of the two means over customers is the popularity bias "delta GAP" of Abdollahpouri, Mansoury,
@@ -293,11 +293,11 @@ def measure_product_classes(
     size = size.reshape(len(customers), count)
     result = {}
     for k in ks:
-        found = np.bincount(cell[ranks[hit] <= k], minlength=size.size).reshape(size.shape)
+        hits = np.bincount(cell[ranks[hit] <= k], minlength=size.size).reshape(size.shape)
         for number in range(count):
-            some = np.flatnonzero(size[:, number])
-            result[number, "recall", k] = some, found[some, number] / size[some, number]
-            result[number, "hit_rate", k] = some, (found[some, number] > 0).astype(np.float64)
+            buyers = np.flatnonzero(size[:, number])
+            result[number, "recall", k] = buyers, hits[buyers, number] / size[buyers, number]
+            result[number, "hit_rate", k] = buyers, (hits[buyers, number] > 0).astype(np.float64)
     return result
 
 

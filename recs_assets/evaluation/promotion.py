@@ -157,13 +157,13 @@ def measure_models(
         k: list length.
     """
     true = split_views(truth, known.history)[view]
-    some = select_buyers(true, customers)
+    buyers = select_buyers(true, customers)
     return {
-        name: metrics.measure_customers(frame, true, some, (k,))[metric, k] for name, frame in lists.items()
+        name: metrics.measure_customers(frame, true, buyers, (k,))[metric, k] for name, frame in lists.items()
     }
 
 
 def select_buyers(true: sparse.csr_matrix, customers: np.ndarray) -> np.ndarray:
     """int64: those of the customer codes that have a true product, ascending."""
-    asked = np.sort(np.asarray(customers, dtype=np.int64))
-    return asked[np.diff(true.indptr)[asked] > 0]
+    codes = np.sort(np.asarray(customers, dtype=np.int64))
+    return codes[np.diff(true.indptr)[codes] > 0]

@@ -72,10 +72,10 @@ def family_of_source(name: str) -> str:
 
 def list_source_features(sources: Iterable[str]) -> tuple[Feature, ...]:
     """Features of the lists: rank and score of each recommender, and what the fusion says."""
-    found = []
+    features = []
     for name in sources:
         family = family_of_source(name)
-        found += [
+        features += [
             Feature(f"{name}_rank", "source", f"{name}.rank", family, f"Rank in the list of {name}."),
             Feature(f"{name}_score", "source", f"{name}.score", family, f"Score given by {name}."),
             Feature(
@@ -84,7 +84,7 @@ def list_source_features(sources: Iterable[str]) -> tuple[Feature, ...]:
             ),
         ]  # fmt: skip
     return (
-        *found,
+        *features,
         Feature("rrf", "source", "rrf", "context", "Sum over lists of 1 / (60 + rank)."),
         Feature("rrf_rank", "source", "rrf_rank", "context", "Place among the customer's candidates by rrf."),
         Feature("lists", "source", "lists", "context", "Number of lists that hold the product."),

@@ -89,7 +89,8 @@ def _join_features(
         """
     )
     expressions = " ".join(
-        f"{one.table}.{one.column}" if one.table in TABLES else one.column for one in wanted
+        f"{feature.table}.{feature.column}" if feature.table in TABLES else feature.column
+        for feature in wanted
     )
     joins = []
     for table, (model, keys) in TABLES.items():
@@ -153,7 +154,7 @@ def _join_features(
     for batch in joined.to_arrow_table().to_batches():
         rows = batch.column(0).to_numpy()
         seen += len(rows)
-        values = [one.to_numpy(zero_copy_only=False) for one in batch.columns[1:]]
+        values = [column.to_numpy(zero_copy_only=False) for column in batch.columns[1:]]
         put_columns(X, columns, values, rows)
     if seen != len(candidates):
         raise WarehouseError(

@@ -83,7 +83,7 @@ class Shapley:
         model = booster.dump_model()
         self.n_features = model["max_feature_idx"] + 1
         self.base = 0.0
-        trees = [_leaves(tree["tree_structure"]) for tree in model["tree_info"]]
+        trees = [_list_leaves(tree["tree_structure"]) for tree in model["tree_info"]]
         longest = max((len(leaf.path) for leaves in trees for leaf in leaves), default=0)
         if longest > MOST_ON_PATH:
             raise ValueError(
@@ -99,7 +99,7 @@ class Shapley:
         self._pieces = []
         for leaves in trees:
             self.base += sum(leaf.value * prod(share for _, share in leaf.path.values()) for leaf in leaves)
-            self._pieces += [self._piece(group) for group in self._grouped(leaves)]
+            self._pieces += [self._build_piece(group) for group in self._group_leaves(leaves)]
 
     def contributions(self, X: np.ndarray, threads: int = 1) -> np.ndarray:
         """float64[n, n_features]: with `base` they add up to the raw score of each row.
@@ -108,17 +108,17 @@ class Shapley:
             X: float32[n, n_features], NaN where unknown.
             threads: rows are shared among so many; the result does not depend on it.
         """
-        found = np.empty((len(X), self.n_features))
+        result = np.empty((len(X), self.n_features))
         with ThreadPoolExecutor(threads) as pool:
             for _ in pool.map(
-                lambda start: self._chunk(X[start : start + CHUNK], found[start : start + CHUNK]),
+                lambda start: self._chunk(X[start : start + CHUNK], result[start : start + CHUNK]),
                 range(0, len(X), CHUNK),
             ):
                 pass
-        return found
+        return result
 
-    def _chunk(self, X: np.ndarray, found: np.ndarray) -> None:
-        bins = {column: self._bins(column, X[:, column]) for column in self._thresholds}
+    def _chunk(self, X: np.ndarray, result: np.ndarray) -> None:
+        bins = {column: self._find_bins(column, X[:, column]) for column in self._thresholds}
         values = np.zeros((self.n_features, len(X)))
         row, step, value = np.empty(len(X), np.intp), np.empty(len(X), np.intp), np.empty(len(X))
         for piece in self._pieces:
@@ -130,9 +130,9 @@ class Shapley:
             for column, contribution in zip(piece.columns, piece.table, strict=True):
                 np.take(contribution, row, out=value, mode="clip")
                 values[column] += value
-        found[:] = values.T
+        result[:] = values.T
 
-    def _bins(self, column: int, values: np.ndarray) -> np.ndarray:
+    def _find_bins(self, column: int, values: np.ndarray) -> np.ndarray:
         """intp[n]: how many thresholds of the feature lie below each value; NaN after the last."""
         thresholds = self._thresholds[column]
         bins = np.searchsorted(thresholds, values, side="left")
@@ -149,7 +149,7 @@ class Shapley:
             passes &= goes_left == left
         return passes
 
-    def _states(self, leaves: list[_Leaf]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+    def _find_states(self, leaves: list[_Leaf]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
         """Feature -> (intp[bins], bool[states, leaves]): bins that all the leaves treat alike are one state.
 
         A leaf whose path does not split on a feature lets every state of it pass.
@@ -161,27 +161,29 @@ class Shapley:
             states[feature] = (state.ravel().astype(np.intp), ways)
         return states
 
-    def _grouped(self, leaves: list[_Leaf]) -> Iterator[list[_Leaf]]:
+    def _group_leaves(self, leaves: list[_Leaf]) -> Iterator[list[_Leaf]]:
         """Neighbouring leaves whose common table stays small."""
         group: list[_Leaf] = []
         splits: dict[int, set[_Split]] = {}
         for leaf in leaves:
             if not leaf.path:
                 continue  # a tree without a split: all of it is base
-            grown = {feature: set(found) for feature, found in splits.items()}
-            for feature, (found, _) in leaf.path.items():
-                grown.setdefault(feature, set()).update(split for split, _ in found)
-            if group and prod(_most_states(found) for found in grown.values()) > TABLE_ROWS:
+            grown = {feature: set(passed) for feature, passed in splits.items()}
+            for feature, (passed, _) in leaf.path.items():
+                grown.setdefault(feature, set()).update(split for split, _ in passed)
+            if group and prod(_count_states(passed) for passed in grown.values()) > TABLE_ROWS:
                 yield group
                 group = []
-                grown = {feature: {split for split, _ in found} for feature, (found, _) in leaf.path.items()}
+                grown = {
+                    feature: {split for split, _ in passed} for feature, (passed, _) in leaf.path.items()
+                }
             group.append(leaf)
             splits = grown
         if group:
             yield group
 
-    def _piece(self, leaves: list[_Leaf]) -> _Piece:
-        states = self._states(leaves)
+    def _build_piece(self, leaves: list[_Leaf]) -> _Piece:
+        states = self._find_states(leaves)
         columns, sizes = list(states), [len(ways) for _, ways in states.values()]
         strides = [prod(sizes[place + 1 :]) for place in range(len(sizes))]
         table = np.zeros((len(columns), prod(sizes)))
@@ -193,14 +195,14 @@ class Shapley:
                 shape = [1] * len(sizes)
                 shape[place] = sizes[place]
                 pattern += states[columns[place]][1][:, number].reshape(shape).astype(np.intp) << bit
-            phi = leaf.value * _of_leaf(np.array([share for _, share in leaf.path.values()]))
+            phi = leaf.value * _attribute_leaf(np.array([share for _, share in leaf.path.values()]))
             for bit, place in enumerate(own):
                 table[place] += phi[bit, pattern.ravel()]
         steps = [states[column][0] * np.intp(stride) for column, stride in zip(columns, strides, strict=True)]
         return _Piece(columns, steps, table)
 
 
-def _most_states(splits: set[_Split]) -> int:
+def _count_states(splits: set[_Split]) -> int:
     """At most so many ways in which values, and NaN, pass these splits of one feature."""
     nan_is_outside = (
         len({split.threshold for split in splits}) > 1 or len({split.nan_left for split in splits}) > 1
@@ -208,7 +210,7 @@ def _most_states(splits: set[_Split]) -> int:
     return len({split.threshold for split in splits}) + 1 + nan_is_outside
 
 
-def _of_leaf(share: np.ndarray) -> np.ndarray:
+def _attribute_leaf(share: np.ndarray) -> np.ndarray:
     """float64[d, 2^d]: the contributions to a leaf of value 1 for every pattern of passed features.
 
     Args:
@@ -231,13 +233,13 @@ def _of_leaf(share: np.ndarray) -> np.ndarray:
     return phi
 
 
-def _leaves(root: dict) -> list[_Leaf]:
+def _list_leaves(root: dict) -> list[_Leaf]:
     """The leaves of LightGBM's dumped tree, from left to right."""
-    found: list[_Leaf] = []
+    leaves: list[_Leaf] = []
 
     def walk(node: dict, path: dict[int, tuple[list[tuple[_Split, bool]], float]]) -> None:
         if "leaf_value" in node:
-            found.append(_Leaf(node["leaf_value"], path))
+            leaves.append(_Leaf(node["leaf_value"], path))
             return
         if node["decision_type"] != "<=" or node["missing_type"] == "Zero":
             raise ValueError(
@@ -260,4 +262,4 @@ def _leaves(root: dict) -> list[_Leaf]:
             walk(child, {**path, split.feature: step})
 
     walk(root, {})
-    return found
+    return leaves

@@ -37,9 +37,9 @@ def find_strata(known: Known, customer: np.ndarray, product: np.ndarray) -> np.n
         "days_bought": days,
         "days_since_bought": np.where(days == 0, -1, known.anchor_day - last),
     }
-    found = np.empty((len(customer), len(STRATA)), dtype=np.int8)
+    strata = np.empty((len(customer), len(STRATA)), dtype=np.int8)
     for place, (name, ends) in enumerate(STRATA.items()):
-        found[:, place] = np.searchsorted(ends, figures[name], side="right") - 1
+        strata[:, place] = np.searchsorted(ends, figures[name], side="right") - 1
         if name in NEVER:
-            found[figures[name] < 0, place] = len(ends)
-    return found
+            strata[figures[name] < 0, place] = len(ends)
+    return strata
