@@ -1,5 +1,4 @@
-{# The email table's rows of one side of the experiment: the columns of recs_assets.exports.email.LONG, in order.
-   run_id and suppression_checked_at are the export's to fill. #}
+{# The email table's rows of one side of the experiment. run_id and suppression_checked_at are the export's to fill. #}
 {% macro email_rows(condition) -%}
 with chosen as (
 
@@ -34,23 +33,12 @@ stocks as (
 final as (
 
     select
-        chosen.campaign,
-        chosen.as_of,
-        chosen.customer_id,
-        chosen.slot,
-        chosen.email_hash,
+        {{ written_columns('email_recommendations', 'chosen') }},
         recipients.locale,
         products.currency,
         recipients.timezone,
-        chosen.send_at,
-        chosen.expires_at,
         cast(null as {{ dbt.type_string() }}) as run_id,
-        chosen.model_version,
-        chosen.arm,
-        chosen.recommendation_id,
-        chosen.product_id,
         products.product_name as title,
-        chosen.url,
         products.image_url,
         products.price,
         products.list_price,
@@ -60,21 +48,6 @@ final as (
         stocks.stock,
         products.category,
         products.brand,
-        chosen.score,
-        chosen.p_purchase,
-        chosen.window_days,
-        chosen.source,
-        chosen.slot_type,
-        chosen.fallback_level,
-        chosen.sent_before,
-        chosen.bought_before,
-        chosen.reason_code,
-        chosen.reason_text,
-        chosen.reason_family,
-        chosen.because_product_id,
-        chosen.because_at,
-        chosen.support,
-        chosen.confidence,
         cast(null as timestamp with time zone) as suppression_checked_at
     from chosen
     inner join recipients on chosen.customer_id = recipients.customer_id
@@ -83,6 +56,8 @@ final as (
 
 )
 
-select * from final
+select
+    {{ declared_columns('email_recommendations') }}
+from final
 order by campaign, as_of, customer_id, slot
 {%- endmacro %}

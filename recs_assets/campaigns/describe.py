@@ -1,7 +1,7 @@
 """Write what documents say of the code: `python -m recs_assets.campaigns.describe`.
 
 The tables of `docs/queries.md` come from the catalogue, those of a campaign's rules in
-`docs/rules.md` from `rules.config`.
+`docs/rules.md` from `rules.config`, that of `docs/email.md` from its declaration (`contracts`).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from recs_assets import contracts
 from recs_assets.queries.catalogue import CATALOGUE, Table
 from recs_assets.rules.config import Eligibility, ItemRules, Slots
 from recs_assets.rules.review import write_value
@@ -37,6 +38,17 @@ def catalogue_tables() -> str:
     lines += [f"- `{table.name}`: {_columns(table)}." for table in CATALOGUE.tables.values()]
     lines += ["", "| alias | stands for |", "|---|---|"]
     lines += [f"| `{alias}` | `{name}` |" for alias, name in CATALOGUE.aliases.items()]
+    return "\n".join(lines)
+
+
+def email_table() -> str:
+    """Markdown of every column of the email table: type, meaning, who fills it."""
+    meanings, fillers = contracts.descriptions(contracts.EMAIL), contracts.filled_by(contracts.EMAIL)
+    lines = ["| column | type | meaning | filled |", "|---|---|---|---|"]
+    lines += [
+        f"| `{name}` | {type_} | {meanings[name]} | {fillers[name]} |"
+        for name, type_ in contracts.short_columns(contracts.EMAIL).items()
+    ]
     return "\n".join(lines)
 
 
@@ -81,6 +93,7 @@ def _kind(schema: Mapping[str, Any], models: Mapping[str, Any]) -> str:
 GENERATED: dict[str, tuple[str, str, Callable[[], str]]] = {
     "queries.md": (BEGIN, END, catalogue_tables),
     "rules.md": ("<!-- rules: begin -->", "<!-- rules: end -->", rule_tables),
+    "email.md": ("<!-- columns: begin -->", "<!-- columns: end -->", email_table),
 }
 
 

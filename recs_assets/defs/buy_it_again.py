@@ -9,16 +9,12 @@ import pandas as pd
 
 from recs_assets.arrays import is_stored, rank_within
 from recs_assets.campaigns.context import build_storefront_context, find_citable, list_due
+from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
 from recs_assets.defs.results import (
-    DATE,
-    ID,
-    REAL,
-    TEXT,
-    WHOLE,
     chosen_model,
     model_key,
     taken_out,
@@ -39,11 +35,6 @@ from recs_assets.week.ranked import PublishedRanker, load_ranker
 from recs_assets.week.week import Week
 
 LENGTH = 50
-COLUMNS = {
-    "as_of": DATE, "customer_id": ID, "rank": WHOLE, "product_id": ID, "score": REAL, "p_purchase": REAL,
-    "p_repeat": REAL, "expected_gap_days": REAL, "expected_next_date": DATE, "due_ratio": REAL,
-    "reason_code": TEXT, "reason_text": TEXT, "replaces_product_id": ID,
-}  # fmt: skip
 
 
 def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
@@ -51,7 +42,7 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         key=model_key("buy_it_again"),
         deps=[*(recommender_key(name) for name in REGISTRY), RANKER_KEY, model_key("decisions")],
         **deployment.weekly,
-        group_name="hybrid",
+        group_name="ranking",
         kinds={"python", "duckdb"},
         description=f"Up to {LENGTH} products that each customer bought before and is due to buy again.",
     )
@@ -75,7 +66,7 @@ def buy_it_again_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
         return dg.MaterializeResult(
             metadata={
-                **write_model_table(week, "buy_it_again", _named(rows, known, week.as_of), COLUMNS),
+                **write_model_table(week, "buy_it_again", _named(rows, known, week.as_of)),
                 **numbers(
                     {
                         "customers": int(rows["customer"].nunique()),
@@ -182,4 +173,4 @@ def _named(rows: pd.DataFrame, known: Known, week: date) -> pd.DataFrame:
         expected_gap_days=rows["expected_gap"],
         expected_next_date=pd.to_datetime(rows["expected_next_day"].to_numpy(), unit="D"),
         reason_code=rows["reason_code"].astype(str),
-    )[list(COLUMNS)]
+    )[list(model_columns("buy_it_again"))]

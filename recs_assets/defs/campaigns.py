@@ -13,19 +13,13 @@ from recs_assets.campaigns.file import Campaign, CampaignError
 from recs_assets.campaigns.made import OUTCOMES, Made, find_folder
 from recs_assets.campaigns.make import make
 from recs_assets.campaigns.sending import LateError, check_send_time
+from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.exports import export_key
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
 from recs_assets.defs.results import (
-    DATE,
-    ID,
-    REAL,
-    SCORED,
-    TEXT,
-    TRACE,
-    WHOLE,
     model_key,
     model_tables,
     trace_types,
@@ -41,58 +35,23 @@ ANSWERED, FITTING, EARNING = "query_answered", "rules_fit", "email_earns"
 # Set by `dg check defs` and `dagster definitions validate`, and by nothing else (their own help says so).
 VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 
-MOMENT = "timestamptz"
-NAMED = {"as_of": DATE, "campaign": TEXT}
-EMAIL_SELECTION = {
-    **NAMED, "customer_id": ID, "slot": WHOLE, **SCORED,
-    "slot_type": TEXT, "fallback_level": TEXT, "sent_before": TEXT, "bought_before": "boolean",
-    "window_days": WHOLE,
-    "arm": TEXT, "recommendation_id": ID, "send_at": MOMENT, "expires_at": MOMENT, "model_version": TEXT,
-    "email_hash": TEXT, "url": TEXT,
-}  # fmt: skip
-PREDICTIONS = {
-    **NAMED, "customer_id": ID, "item": TEXT, "rank": WHOLE, "score": REAL, "probability": REAL,
-    "prediction": REAL,
-}  # fmt: skip
-CAMPAIGN_CUSTOMERS = {**NAMED, "customer_id": ID, "outcome": TEXT}
-CAMPAIGN_OUTCOMES = {**NAMED, "step": WHOLE, "outcome": TEXT, "customers": "bigint"}
-RULE_OUTCOMES = {**NAMED, "step": WHOLE, "rule": TEXT, "removed": "bigint", "customers": "bigint"}
-PRICE_TAGS = {
-    **NAMED, "anchor": DATE, "step": WHOLE, "rule": TEXT, "kind": TEXT, "customers": "bigint",
-    "customers_changed": "bigint",
-    **dict.fromkeys(("purchases_alone", "alone_gained", "alone_low", "alone_high"), REAL),
-    **{
-        f"{what}{side}": REAL
-        for what in ("purchases", "margin")
-        for side in ("", "_without", "_gained", "_low", "_high")
-    },
-}  # fmt: skip
-TESTS = {
-    **NAMED, "anchor": DATE, "metric": TEXT, "model": TEXT, "item": TEXT, "value": REAL, "difference": REAL,
-    "ci_low": REAL, "ci_high": REAL, "customers": "bigint", "chosen": "boolean",
-}  # fmt: skip
-
-# model.<table> -> table of `campaigns.make.Made`, columns, description
+# model.<table> -> table of `campaigns.make.Made`, description
 TABLES = {
-    "email_selection": ("selection", EMAIL_SELECTION, "Every campaign's filled slots."),
-    "campaign_traces": (
-        "traces", {"campaign": TEXT, **TRACE}, "For every filled slot: its lists, features and contributions.",
-    ),
-    "campaign_predictions": (
-        "predictions", PREDICTIONS, "What campaigns without slots predict, customer by customer.",
-    ),
-    "campaign_customers": (
-        "people", CAMPAIGN_CUSTOMERS, "What became of every customer in every campaign, and why.",
-    ),
-    "campaign_outcomes": ("outcomes", CAMPAIGN_OUTCOMES, "Customers per outcome of every campaign."),
-    "rule_outcomes": ("rules", RULE_OUTCOMES, "How many candidates each rule of each campaign took out."),
+    "email_selection": ("selection", "Every campaign's filled slots."),
+    "campaign_traces": ("traces", "For every filled slot: its lists, features and contributions."),
+    "campaign_predictions": ("predictions", "What campaigns without slots predict, customer by customer."),
+    "campaign_customers": ("people", "What became of every customer in every campaign, and why."),
+    "campaign_outcomes": ("outcomes", "Customers per outcome of every campaign."),
+    "rule_outcomes": ("rules", "How many candidates each rule of each campaign took out."),
     "rule_price_tags": (
-        "price_tags", PRICE_TAGS, "What all rules together, and each, cost or earned at the test anchor.",
+        "price_tags",
+        "What all rules together, and each, cost or earned at the test anchor.",
     ),
     "campaign_tests": (
-        "tests", TESTS, "How each campaign's model and lists did at the test anchor, beside the simple lists.",
+        "tests",
+        "How each campaign's model and lists did at the test anchor, beside the simple lists.",
     ),
-}  # fmt: skip
+}
 
 
 def campaign_key(name: str) -> dg.AssetKey:
@@ -252,19 +211,19 @@ def _describe(made: Made, folder: str) -> dict[str, object]:
 
 def _tables(deployment: Deployment) -> dg.AssetsDefinition:
     deps = [campaign_key(name) for name in deployment.campaigns.campaigns]
-    texts = {table: text for table, (_, _, text) in TABLES.items()}
+    texts = {table: text for table, (_, text) in TABLES.items()}
 
     @model_tables(deployment, "campaign_tables", GROUP, deps, texts)
     def campaign_tables(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = deployment.week(warehouse, context)
         with week.build.read() as connection:
             addresses = load_addresses(connection)
-        columns = {part: list(types) for part, types, _ in TABLES.values()}
+        columns = {part: list(model_columns(table)) for table, (part, _) in TABLES.items()}
         tables = collect_campaigns(week, columns, addresses, deployment.settings.hash_key)
-        for table, (part, types, _) in TABLES.items():
+        for table, (part, _) in TABLES.items():
             rows = tables[part]
             more = trace_types(rows) if part == "traces" else {}
-            metadata = write_model_table(week, table, rows, types | more)
+            metadata = write_model_table(week, table, rows, more)
             yield dg.MaterializeResult(asset_key=model_key(table), metadata=metadata)
 
     return campaign_tables

@@ -21,11 +21,7 @@ from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
 from recs_assets.defs.results import (
     BLEND,
-    DATE,
     POOL,
-    REAL,
-    TEXT,
-    WHOLE,
     model_key,
     model_tables,
     write_model_table,
@@ -45,29 +41,6 @@ from recs_assets.rules.rehearsal import admit_everybody, rehearse
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.ranked import PublishedRanker, load_ranker
 from recs_assets.week.week import Week
-
-METRICS = {
-    "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "recommender": TEXT, "metric": TEXT,
-    "k": WHOLE, "value": REAL, "ci_low": REAL, "ci_high": REAL, "customers": "bigint",
-}  # fmt: skip
-DECISIONS = {
-    "as_of": DATE, "anchor": DATE, "step": WHOLE, "metric": TEXT, "candidate": TEXT, "incumbent": TEXT,
-    "candidate_value": REAL, "incumbent_value": REAL, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
-    "customers": "bigint", "promoted": "boolean", "chosen": TEXT,
-}  # fmt: skip
-WATERFALL = {
-    "as_of": DATE, "anchor": DATE, "view": TEXT, "segment": TEXT, "k": WHOLE, "source": TEXT, "stage": TEXT,
-    "purchases": "bigint", "share": REAL,
-}  # fmt: skip
-FORECASTS = {
-    "as_of": DATE, "campaign": TEXT, "forecast_as_of": DATE, "window_end": DATE, "customers": "bigint",
-    "rows": "bigint", "forecast_purchases": REAL, "actual_purchases": "bigint", "forecast_revenue": REAL,
-    "actual_revenue": REAL,
-}  # fmt: skip
-BACKTEST = {
-    "as_of": DATE, "view": TEXT, "recommender": TEXT, "metric": TEXT, "k": WHOLE, "folds": WHOLE,
-    "customers": "bigint", "value": REAL, "baseline": TEXT, "difference": REAL, "ci_low": REAL, "ci_high": REAL,
-}  # fmt: skip
 
 # Rows of the ranker's lists at the test anchor whose probabilities are summed up.
 SLOTS = 12
@@ -105,8 +78,8 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         ]
         latest = folds[0]
 
-        def result(table: str, rows: pd.DataFrame, columns: dict[str, str], **more: object):
-            metadata = write_model_table(week, table, rows, columns)
+        def result(table: str, rows: pd.DataFrame, **more: object):
+            metadata = write_model_table(week, table, rows)
             return dg.MaterializeResult(asset_key=model_key(table), metadata={**metadata, **more})
 
         table = pd.concat(
@@ -125,7 +98,6 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         yield result(
             "metrics",
             table,
-            METRICS,
             evaluation=dg.MetadataValue.md(
                 f"Label window [{latest.known.as_of}, {end}).\n\n{summarise(newest)}"
             ),
@@ -137,7 +109,6 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         yield result(
             "backtest",
             rolled,
-            BACKTEST,
             map_at_12=dg.MetadataValue.md(
                 markdown_table(
                     ["view", "model", "MAP@12", "baseline", "difference", "low", "high"],
@@ -152,9 +123,9 @@ def evaluation_asset(deployment: Deployment) -> dg.AssetsDefinition:
         record = decision.comparisons.assign(
             as_of=week.as_of, anchor=latest.known.as_of, step=range(1, len(decision.comparisons) + 1)
         )
-        yield result("decisions", record, DECISIONS, chosen=decision.chosen)
-        yield result("waterfall", _waterfall(week, email, latest, decision.chosen), WATERFALL)
-        yield result("forecasts", _forecasts(week, latest, learned), FORECASTS)
+        yield result("decisions", record, chosen=decision.chosen)
+        yield result("waterfall", _waterfall(week, email, latest, decision.chosen))
+        yield result("forecasts", _forecasts(week, latest, learned))
 
     return evaluation
 

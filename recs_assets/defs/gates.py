@@ -12,8 +12,8 @@ from recs_assets.campaigns.made import NOTHING, SELECTED, find_folder, read_fact
 from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
-from recs_assets.defs.ranker import RANKER_GATES, RANKER_KEY
-from recs_assets.defs.results import DATE, REAL, model_key, write_model_table
+from recs_assets.defs.ranker import RANKER_GATES, RANKER_KEY, VERDICT_TYPES
+from recs_assets.defs.results import model_key, write_model_table
 from recs_assets.evaluation import gates
 from recs_assets.evaluation.facts import (
     load_newest_order,
@@ -23,7 +23,7 @@ from recs_assets.evaluation.facts import (
 )
 from recs_assets.evaluation.promotion import ORDER
 from recs_assets.evaluation.thresholds import Gates
-from recs_assets.evaluation.verdict import COLUMNS, Verdict, explain_refusals, overrule, tabulate
+from recs_assets.evaluation.verdict import Verdict, explain_refusals, overrule, tabulate
 from recs_assets.known.load import load_listed
 from recs_assets.rules.selection import TOO_FEW
 from recs_assets.schema import RAW_TABLES
@@ -33,7 +33,6 @@ from recs_assets.week.week import Week
 # Name of the step that judges what was landed, and of the table that keeps its verdicts.
 LANDING_GATE = "landing_gate"
 LANDING_GATES = "gates_landing"
-VERDICTS = {"as_of": DATE, **COLUMNS, "previous_value": REAL}
 ENTRY = {
     "volume": "Rows of the raw tables against the newest earlier published week.",
     "freshness": "Age of the newest order.",
@@ -89,7 +88,7 @@ def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
             ],
             deployment.settings.gate_override,
         )
-        week.replace_table(LANDING_GATES, tabulate(verdicts), COLUMNS)
+        week.replace_table(LANDING_GATES, tabulate(verdicts), VERDICT_TYPES)
         yield from _results(context, raw_key("orders"), ENTRY, verdicts)
 
     return gate
@@ -161,7 +160,7 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
         )
         before = earlier.rename(columns={"value": "previous_value"})
         rows = judged.merge(before, on=["gate", "subject"], how="left").assign(as_of=week.as_of)
-        metadata = write_model_table(week, "gates", rows, VERDICTS)
+        metadata = write_model_table(week, "gates", rows)
         shown = judged[["gate", "subject", "passed", "overridden", "sentence"]]
         yield dg.MaterializeResult(
             metadata={

@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import inline_png, markdown_table, numbers
 from recs_assets.defs.recommenders import FEATURES as MARTS
@@ -24,6 +25,7 @@ from recs_assets.week.week import SOURCES
 FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
 RANKER_GATES = "gates_ranker"  # the table of its verdicts
+VERDICT_TYPES = {name: type_ for name, type_ in model_columns("gates").items() if name in COLUMNS}
 NOTHING_LEARNED = "No candidate was bought in a label window: nothing to learn"
 
 
@@ -32,7 +34,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
         key=RANKER_KEY,
         deps=[*(recommender_key(name) for name in SOURCES), *MARTS, *FEATURE_TABLES],
         **deployment.weekly,
-        group_name="hybrid",
+        group_name="ranking",
         kinds={"python", "lightgbm"},
         description="Gradient-boosted trees over every recommender's candidates: fitted on the training "
         "anchors, stopped and calibrated on the latest of them, tested, and refitted with the test anchor.",
@@ -46,7 +48,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
         for test in reversed(week.test_anchors):
             tested = train_ranker(week, test, last, log.info)
         verdicts = [gates.skip_successor(NOTHING_LEARNED)] if tested is None else tested.verdicts
-        week.replace_table(RANKER_GATES, tabulate(verdicts), COLUMNS)
+        week.replace_table(RANKER_GATES, tabulate(verdicts), VERDICT_TYPES)
         for verdict in verdicts:
             if not verdict.passed:
                 way = f"is overridden ({verdict.reason})" if verdict.overridden else "refuses the new ranker"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -14,13 +15,13 @@ from recs_assets.campaigns.context import (
     find_citable,
     list_unknown_storefront_names,
 )
+from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.blend import blend, load_config
-from recs_assets.reasons.attribution import TOP_FEATURES
 from recs_assets.reasons.explain import explain_neighbours
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.sentences import Sentences
@@ -44,34 +45,10 @@ POOL = 50
 LIST_LENGTH = 20
 NEIGHBOURS = 12
 
-ID, DATE, TEXT, REAL, WHOLE = "varchar", "date", "varchar", "double", "integer"
-REASON = {
-    "reason_code": TEXT, "reason_text": TEXT, "reason_family": TEXT, "because_product_id": ID,
-    "because_at": DATE, "support": REAL, "confidence": REAL,
-}  # fmt: skip
-SCORED = {"product_id": ID, "score": REAL, "p_purchase": REAL, "source": TEXT, **REASON}
-RECOMMENDATIONS = {"as_of": DATE, "customer_id": ID, "rank": WHOLE, **SCORED}
-PRODUCT_NEIGHBOURS = {
-    "as_of": DATE, "kind": TEXT, "product_id": ID, "neighbour_id": ID, "rank": WHOLE, "score": REAL,
-    "baskets": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "reason_text": TEXT,
-}  # fmt: skip
-ASSOCIATION_RULES = {
-    "as_of": DATE, "antecedent_product_ids": "varchar[]", "consequent_product_id": ID,
-    "baskets": "bigint", "antecedent_baskets": "bigint", "consequent_baskets": "bigint", "total_baskets": "bigint",
-    "customers": "bigint", "support": REAL, "confidence": REAL, "lift": REAL, "lift_shrunk": REAL, "leverage": REAL,
-    "conviction": REAL, "p_value": REAL, "p_adjusted": REAL,
-}  # fmt: skip
-HYBRID = {
+STOREFRONT = {
     "recommendations": "What the chosen model proposes to every customer and the storefront's rules let pass, each row with its reason.",
     "traces": "For every one of these rows: its lists, its features, its contributions, its probability.",
 }
-# And a rank_<recommender> and family_<family> for each of them.
-TRACE = {
-    "as_of": DATE, "customer_id": ID, "product_id": ID,
-    "ranker_score": REAL, "base_score": REAL, "p_purchase": REAL,
-    **{f"feature_{place}": TEXT for place in range(1, TOP_FEATURES + 1)},
-    **{f"feature_contribution_{place}": REAL for place in range(1, TOP_FEATURES + 1)},
-}  # fmt: skip
 
 
 def model_key(table: str) -> dg.AssetKey:
@@ -103,7 +80,7 @@ def model_tables(
 
 def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
-        _hybrid(deployment),
+        _storefront_lists(deployment),
         _neighbours(deployment),
         _association_rules(deployment),
     ]
@@ -115,27 +92,29 @@ def _asset(deployment: Deployment, key: str, deps: Iterable[dg.AssetKey], descri
         "key": model_key(key),
         "deps": list(deps),
         **deployment.weekly,
-        "group_name": "hybrid",
+        "group_name": "ranking",
         "kinds": {"python", "duckdb"},
         "description": description,
     }
 
 
-def write_model_table(week: Week, table: str, rows: pd.DataFrame, columns: dict[str, str]) -> dict:
-    """Write `model.<table>` and return its metadata."""
-    week.replace_table(table, rows, columns)
+def write_model_table(
+    week: Week, table: str, rows: pd.DataFrame, more: Mapping[str, str] = MappingProxyType({})
+) -> dict:
+    """Write `model.<table>`, its columns as declared and `more`, and return its metadata."""
+    week.replace_table(table, rows, {**model_columns(table), **more})
     with week.build.read() as connection:
         return table_metadata(connection, "model", table)
 
 
-# -- hybrid: the storefront's lists -----------------------------------------------------------
+# -- the storefront's lists -----------------------------------------------------------
 
 
-def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
+def _storefront_lists(deployment: Deployment) -> dg.AssetsDefinition:
     deps = [*(recommender_key(name) for name in REGISTRY), RANKER_KEY, model_key("decisions")]
 
-    @model_tables(deployment, "hybrid", "hybrid", deps, HYBRID)
-    def hybrid(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
+    @model_tables(deployment, "storefront_lists", "ranking", deps, STOREFRONT)
+    def storefront_lists(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = deployment.week(warehouse, context)
         known = week.known()
         ranker, chosen = load_ranker(week), chosen_model(week)
@@ -160,12 +139,12 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
             frames = partial(week.published_frames, names=ranker.ranker.features_)
             scorer = Scorer(ranker.ranker, ranker.calibrator, frames, chosen == "ranker")
         rows, traces = explain_rows(listed, known, week.models(), scorer, wording)
-        traces = traces if len(traces.columns) else pd.DataFrame(columns=list(TRACE))
+        traces = traces if len(traces.columns) else pd.DataFrame(columns=list(model_columns("traces")))
         table = add_ids(rows, known)
         yield dg.MaterializeResult(
             asset_key=model_key("recommendations"),
             metadata={
-                **write_model_table(week, "recommendations", table, RECOMMENDATIONS),
+                **write_model_table(week, "recommendations", table),
                 "chosen": chosen,
                 **numbers(
                     {
@@ -179,16 +158,16 @@ def _hybrid(deployment: Deployment) -> dg.AssetsDefinition:
         )
         yield dg.MaterializeResult(
             asset_key=model_key("traces"),
-            metadata=write_model_table(week, "traces", traces, TRACE | trace_types(traces)),
+            metadata=write_model_table(week, "traces", traces, trace_types(traces)),
         )
 
-    return hybrid
+    return storefront_lists
 
 
 def trace_types(traces: pd.DataFrame) -> dict[str, str]:
     """Types of the columns that a trace has per recommender and per family."""
     return {
-        name: REAL if name.startswith("family_") else "smallint"
+        name: "double" if name.startswith("family_") else "smallint"
         for name in traces
         if name.startswith(("family_", "rank_"))
     }
@@ -255,9 +234,7 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
             context.log.info(f"{len(found)} neighbours of kind {kind}.")
             parts.append(_name_neighbours(found, kind, known, week.as_of, deployment.sentences))
         table = pd.concat(parts, ignore_index=True)
-        return dg.MaterializeResult(
-            metadata=write_model_table(week, "product_neighbours", table, PRODUCT_NEIGHBOURS)
-        )
+        return dg.MaterializeResult(metadata=write_model_table(week, "product_neighbours", table))
 
     return product_neighbours
 
@@ -301,7 +278,7 @@ def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:
         ids = known.products["product_id"].to_numpy()
         measures = [
             name
-            for name in ASSOCIATION_RULES
+            for name in model_columns("association_rules")
             if name not in ("as_of", "antecedent_product_ids", "consequent_product_id")
         ]
         parts = []
@@ -324,7 +301,7 @@ def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:
         table = pd.concat(parts, ignore_index=True)
         return dg.MaterializeResult(
             metadata={
-                **write_model_table(week, "association_rules", table, ASSOCIATION_RULES),
+                **write_model_table(week, "association_rules", table),
                 **numbers({"pair_rules": len(parts[0]), "longer_rules": len(parts[1])}),
             }
         )

@@ -21,7 +21,7 @@ def weekly_job(deployment: Deployment):
         selection=dg.AssetSelection.all()
         - dg.AssetSelection.groups(RESEARCH)
         - dg.AssetSelection.assets(*apart_from_the_week(deployment)),
-        description="The whole week: land, dbt, recommenders, hybrid, evaluation, the campaigns of every Monday, "
+        description="The whole week: land, dbt, recommenders, ranker, evaluation, the campaigns of every Monday, "
         "gates, publish, caches.",
         tags={"dagster/max_runtime": str(4 * 3600)},
         executor_def=dg.in_process_executor,

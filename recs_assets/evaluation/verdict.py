@@ -26,11 +26,18 @@ ADVICE = {
 # No reason makes a score right that is not a number.
 NEVER_OVERRIDDEN = frozenset({"finite"})
 
-# Columns of `tabulate`, with DuckDB's types.
-COLUMNS = {
-    "gate": "varchar", "subject": "varchar", "value": "double", "limit_low": "double", "limit_high": "double",
-    "passed": "boolean", "overridden": "boolean", "reason": "varchar", "sentence": "varchar",
-}  # fmt: skip
+# Columns of `tabulate`.
+COLUMNS = (
+    "gate",
+    "subject",
+    "value",
+    "limit_low",
+    "limit_high",
+    "passed",
+    "overridden",
+    "reason",
+    "sentence",
+)
 
 
 @dataclass(frozen=True)

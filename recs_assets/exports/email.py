@@ -23,6 +23,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recs_assets import contracts
 from recs_assets.delivery import HOLDOUT, strip_tracking
 from recs_assets.exports.rows import ExportError, finite_floats
 
@@ -30,51 +31,8 @@ KEY = ("campaign", "as_of", "customer_id", "slot")
 RECIPIENT = ("email_hash", "locale", "currency", "timezone")
 RUN = ("send_at", "run_id", "model_version", "arm")
 
-# Every column of the tables and the files, in order, with its DuckDB type.
-LONG: dict[str, str] = {
-    "campaign": "VARCHAR",
-    "as_of": "DATE",
-    "customer_id": "VARCHAR",
-    "slot": "INTEGER",
-    "email_hash": "VARCHAR",
-    "locale": "VARCHAR",
-    "currency": "VARCHAR",
-    "timezone": "VARCHAR",
-    "send_at": "TIMESTAMPTZ",
-    "expires_at": "TIMESTAMPTZ",
-    "run_id": "VARCHAR",
-    "model_version": "VARCHAR",
-    "arm": "VARCHAR",
-    "recommendation_id": "VARCHAR",
-    "product_id": "VARCHAR",
-    "title": "VARCHAR",
-    "url": "VARCHAR",
-    "image_url": "VARCHAR",
-    "price": "DOUBLE",
-    "list_price": "DOUBLE",
-    "price_kind": "VARCHAR",
-    "price_from": "DOUBLE",
-    "margin": "DOUBLE",
-    "stock": "DOUBLE",
-    "category": "VARCHAR",
-    "brand": "VARCHAR",
-    "score": "DOUBLE",
-    "p_purchase": "DOUBLE",
-    "window_days": "INTEGER",
-    "source": "VARCHAR",
-    "slot_type": "VARCHAR",
-    "fallback_level": "VARCHAR",
-    "sent_before": "VARCHAR",
-    "bought_before": "BOOLEAN",
-    "reason_code": "VARCHAR",
-    "reason_text": "VARCHAR",
-    "reason_family": "VARCHAR",
-    "because_product_id": "VARCHAR",
-    "because_at": "DATE",
-    "support": "DOUBLE",
-    "confidence": "DOUBLE",
-    "suppression_checked_at": "TIMESTAMPTZ",
-}
+# Every column of the tables and the files, in order, with its DuckDB type: as declared for the published table.
+LONG = contracts.short_columns(contracts.EMAIL)
 _ARROW = {
     "VARCHAR": pa.string(),
     "DATE": pa.date32(),

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
+from recs_assets.contracts import EMAIL, filled_by
 from recs_assets.delivery import derive_recommendation_ids, shorten, tag_urls
 from recs_assets.schema import WarehouseError
 
@@ -26,12 +27,14 @@ REASONS = (SOLD_OUT, SALE_OVER, NOT_YET_SOLD, DELISTED)
 # A catalogue that lacks more of the published products than this is a file cut short, not a change of range.
 MOST_DELISTED = 0.5
 
-# What a reserve brings with it, and what is the catalogue's; the rest of a row is its recipient's.
-OF_RESERVE = (
-    "product_id", "url", "expires_at", "score", "p_purchase", "source", "slot_type", "fallback_level", "sent_before",
-    "bought_before",
-    "reason_code", "reason_text", "reason_family", "because_product_id", "because_at", "support", "confidence",
+# Of what the campaign fills in a row, what is its recipient's; the rest is its product's, and a reserve brings it.
+OF_RECIPIENT = (
+    "campaign", "as_of", "customer_id", "slot", "send_at", "model_version", "arm", "recommendation_id", "window_days",
 )  # fmt: skip
+OF_RESERVE = tuple(
+    name for name, by in filled_by(EMAIL).items() if by == "campaign" and name not in OF_RECIPIENT
+)
+# What is the catalogue's.
 OF_PRODUCT = (
     "title", "image_url", "price", "list_price", "price_kind", "price_from", "margin", "currency", "category",
     "brand",

@@ -1,4 +1,4 @@
-"""Hybrid v1: a transparent weighted blend of the recommenders' lists."""
+"""A transparent weighted blend of the recommenders' lists."""
 
 from __future__ import annotations
 

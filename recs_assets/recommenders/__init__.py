@@ -1,6 +1,6 @@
 """The recommenders, by name: one file each, one line each in `REGISTRY`.
 
-An entry is all that the assets, the hybrid, the ranker, the evaluation and the contract tests
+An entry is all that the assets, the blend, the ranker, the evaluation and the contract tests
 need to take a recommender in.
 """
 

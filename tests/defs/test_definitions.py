@@ -113,7 +113,7 @@ def test_every_asset_can_be_found_and_asked_about(specs: dict) -> None:
         "marts",
         "features",
         "recommenders",
-        "hybrid",
+        "ranking",
         "evaluation",
         "campaigns",
         "publish",

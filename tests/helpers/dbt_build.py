@@ -12,7 +12,8 @@ from typing import Any
 import duckdb
 import yaml
 
-from helpers.dbt_rows import DYNAMIC, MODEL, RAW
+from helpers.dbt_rows import DYNAMIC, MODEL, MODEL_COLUMNS, RAW
+from recs_assets.contracts import model_columns, model_tables
 from recs_assets.dbt_process import LOG, DbtProcess
 from recs_assets.schema import RAW_TABLES
 
@@ -83,15 +84,15 @@ def create_raw(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def create_model(connection: duckdb.DuckDBPyConnection) -> None:
-    """The tables Python writes, with the types that the dbt sources declare for them."""
-    sources = yaml.safe_load((PROJECT / "models/published/_model__sources.yml").read_text())
+    """The tables Python writes, with the declared types."""
     connection.execute("create schema model")
-    for table in sources["sources"][0]["tables"]:
-        types = {column["name"]: column["data_type"] for column in table["columns"]}
-        types |= DYNAMIC.get(table["name"], {})
+    for table in model_tables():
+        types = model_columns(table) | DYNAMIC.get(table, {})
         columns = ", ".join(f'"{name}" {type_}' for name, type_ in types.items())
-        connection.execute(f"create table model.{table['name']} ({columns})")
-        for row in MODEL[table["name"]]:
+        connection.execute(f"create table model.{table} ({columns})")
+        for row in MODEL[table]:
+            names = [f'"{name}"' for name in MODEL_COLUMNS.get(table, tuple(types))][: len(row)]
             connection.execute(
-                f"insert into model.{table['name']} values ({', '.join('?' * len(row))})", list(row)
+                f"insert into model.{table} ({', '.join(names)}) values ({', '.join('?' * len(row))})",
+                list(row),
             )

@@ -34,29 +34,16 @@ names as (
 final as (
 
     select
-        rules.as_of,
-        rules.antecedent_product_ids,
+        {{ written_columns('association_rules', 'rules') }},
         names.antecedent_names,
-        rules.consequent_product_id,
-        products.product_name as consequent_name,
-        rules.baskets,
-        rules.antecedent_baskets,
-        rules.consequent_baskets,
-        rules.total_baskets,
-        rules.customers,
-        rules.support,
-        rules.confidence,
-        rules.lift,
-        rules.lift_shrunk,
-        rules.leverage,
-        rules.conviction,
-        rules.p_value,
-        rules.p_adjusted
+        products.product_name as consequent_name
     from rules
     left join names on rules.rule_number = names.rule_number
     left join products on rules.consequent_product_id = products.product_id
 
 )
 
-select * from final
+select
+    {{ declared_columns('association_rules') }}
+from final
 order by as_of, antecedent_product_ids, consequent_product_id

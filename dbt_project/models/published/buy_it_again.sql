@@ -19,31 +19,19 @@ bought as (
 final as (
 
     select
-        chosen.as_of,
-        chosen.customer_id,
-        chosen.rank,
-        chosen.product_id,
+        {{ written_columns('buy_it_again', 'chosen') }},
         products.product_name,
         products.category,
         products.price,
         products.price_kind,
         products.price_from,
         products.currency,
-        chosen.score,
-        chosen.p_purchase,
-        chosen.p_repeat,
         bought.order_days,
         bought.units,
         bought.first_bought_at,
         bought.last_bought_at,
         bought.days_since_last,
-        bought.mean_gap_days,
-        chosen.expected_gap_days,
-        chosen.expected_next_date,
-        chosen.due_ratio,
-        chosen.reason_code,
-        chosen.reason_text,
-        chosen.replaces_product_id
+        bought.mean_gap_days
     from chosen
     left join products on chosen.product_id = products.product_id
     left join bought
@@ -53,5 +41,7 @@ final as (
 
 )
 
-select * from final
+select
+    {{ declared_columns('buy_it_again') }}
+from final
 order by as_of, customer_id, rank

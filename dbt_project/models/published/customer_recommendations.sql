@@ -15,10 +15,7 @@ products as (
 final as (
 
     select
-        chosen.as_of,
-        chosen.customer_id,
-        chosen.rank,
-        chosen.product_id,
+        {{ written_columns('customer_recommendations', 'chosen') }},
         products.product_name,
         products.category,
         products.brand,
@@ -27,21 +24,13 @@ final as (
         products.price_from,
         products.currency,
         products.url,
-        products.image_url,
-        chosen.score,
-        chosen.p_purchase,
-        chosen.source,
-        chosen.reason_code,
-        chosen.reason_text,
-        chosen.reason_family,
-        chosen.because_product_id,
-        chosen.because_at,
-        chosen.support,
-        chosen.confidence
+        products.image_url
     from chosen
     left join products on chosen.product_id = products.product_id
 
 )
 
-select * from final
+select
+    {{ declared_columns('customer_recommendations') }}
+from final
 order by as_of, customer_id, rank

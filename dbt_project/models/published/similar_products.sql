@@ -15,19 +15,16 @@ products as (
 final as (
 
     select
-        chosen.as_of,
-        chosen.product_id,
-        chosen.rank,
-        chosen.neighbour_id,
+        {{ written_columns('similar_products', 'chosen') }},
         products.product_name,
-        neighbours.product_name as neighbour_name,
-        chosen.score,
-        chosen.reason_text
+        neighbours.product_name as neighbour_name
     from chosen
     left join products on chosen.product_id = products.product_id
     left join products as neighbours on chosen.neighbour_id = neighbours.product_id
 
 )
 
-select * from final
+select
+    {{ declared_columns('similar_products') }}
+from final
 order by as_of, product_id, rank
