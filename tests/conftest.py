@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from helpers.known import ORDERS, make_known
 from helpers.servers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
@@ -70,17 +71,6 @@ def runs_dbt(item: pytest.Item) -> bool:
     return item.path.parent.name == "dbt" and "raw" in item.fixturenames
 
 
-def group_of(item: pytest.Item) -> str | None:
-    """The group of a test: its tests share one process, and with it what is built once for them."""
-    if item.get_closest_marker("own_week"):
-        return None
-    if runs_dbt(item):
-        return "dbt"
-    if SERVERS & set(item.fixturenames):
-        return "servers"
-    return item.path.name
-
-
 def is_slow(item: pytest.Item) -> bool:
     """Whether `make quick` leaves a test out: one of whole weeks, of dbt, of servers, or of generated examples."""
     return (
@@ -108,7 +98,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if is_slow(item):
             item.add_marker("slow")
-        group = group_of(item)
-        if group and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=order_of)
+
+
+class Scheduling(LoadScopeScheduling):
+    """With -n: the tests of a file share one process, and with it what the file builds once, and so do those of dbt
+    and of servers; the tests of test_weekly_again.py share nothing, each takes minutes and goes wherever there is room.
+
+    xdist's own loadgroup does not see groups from pytest 9.2 on.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(nodeid.split("::")[0])
+        if file.parent.name == "dbt":
+            return "dbt"
+        if file.name.startswith("test_server_"):
+            return "servers"
+        return nodeid if file.name == "test_weekly_again.py" else str(file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling:
+    return Scheduling(config, log)

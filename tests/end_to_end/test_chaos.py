@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
 from helpers import chaos, shops
-from helpers.chaos import Survivor
-from helpers.faults import EARLIER, FILES, SAME, WEEK, Fault, Trial, left_over, same, tried, whole
+from helpers.faults import FILES, SAME, Fault, Trial, left_over, same, tried, whole
 from helpers.shops import Home
-from recs_assets.exports.jsonl import lookup
 
 
 @pytest.fixture
@@ -35,39 +31,6 @@ def test_a_broken_file(trial: Trial, fault: Fault) -> None:
 def test_the_cache_cut_in_the_middle(trial: Trial) -> None:
     for seen in chaos.cut_cache(trial, (0, 1_000)):
         assert seen.ok, (seen.name, seen.observed)
-
-
-@pytest.mark.own_week
-@pytest.mark.xdist_group("survivor")
-def test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was(
-    weekly: Home, survivor: Survivor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One run waits for the other, both end well, and every table of the first is what it would be."""
-    for seen in survivor.kills:
-        assert seen.ok, (seen.name, seen.observed)
-    trial, home = survivor.trial, survivor.trial.home
-    assert (survivor.usual.code, survivor.opposite.code) == (0, 0), survivor.usual.err + survivor.opposite.err
-    before, after = survivor.analyst
-    assert before == after
-    assert home.hashes()[:-1] == weekly.hashes()
-    assert [week for week, _ in home.hashes()] == [EARLIER, WEEK, WEEK]
-    first = min(
-        (path for path in (home.cache / "versions").iterdir() if path.name.startswith(WEEK)),
-        key=lambda path: path.stat().st_mtime,
-    )
-    (tmp_path / "cache").mkdir()
-    (tmp_path / "cache" / "current").symlink_to(first)
-    assert lookup(tmp_path / "cache", "c01") == lookup(weekly.cache, "c01")
-    assert whole(trial) == []
-    assert left_over(trial) == []
-    assert len(list((home.path / "published").glob("analytics-*"))) == 3
-    monkeypatch.setitem(os.environ, "DAGSTER_HOME", str(home.path / "dagster"))
-    with dg.DagsterInstance.get() as instance:
-        # Newest first: these two, the two that were killed, and the week before.
-        assert [run.status.value for run in instance.get_runs()] == [
-            "SUCCESS", "SUCCESS", "FAILURE", "FAILURE", "SUCCESS",
-        ]  # fmt: skip
-        assert instance.event_log_storage.get_concurrency_info("duckdb_writer").active_slot_count == 0
 
 
 def test_the_judges_can_say_no(weekly: Home, tmp_path: Path) -> None:

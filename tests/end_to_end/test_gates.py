@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from helpers import shops
-from helpers.chaos import Survivor
 from helpers.shops import Home
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"
@@ -50,38 +48,6 @@ def test_a_spike_blocks_the_week(weekly: Home, tmp_path: Path) -> None:
     assert error.endswith("or set RECS_GATE_OVERRIDE to the reason why this is right.")
     assert "what was published before is untouched" in ran.err
     assert home.kept() == published
-
-
-@pytest.mark.own_week
-@pytest.mark.xdist_group("survivor")
-def test_a_ranker_that_learned_the_opposite_leaves_the_last_good_one(
-    weekly: Home, survivor: Survivor
-) -> None:
-    home, ran = survivor.trial.home, survivor.opposite
-    assert ran.code == 0, ran.err
-    assert "Gate model refused the new ranker: ranker: MAP@12 of " in ran.out
-    last, kept = (home.path / "weeks" / week / "models" / "ranker" for week in (EARLIER, WEEK))
-    assert (kept / "model.txt").read_bytes() == (last / "model.txt").read_bytes()
-    before = "ranker_before_refit/model.txt"
-    assert (kept.parent / before).read_bytes() == (last.parent / before).read_bytes()
-    facts = {path: json.loads((path / "ranker.json").read_text())["facts"] for path in (last, kept)}
-    why = facts[kept].pop("kept_from")
-    assert facts[kept] == facts[last]
-    assert why["week"] == EARLIER
-    assert why["why"].startswith("ranker: MAP@12 of ")
-    [(passed, overridden, high)] = home.query(
-        f"select passed, overridden, value from recs.gates where as_of = '{WEEK}' and gate = 'model'"
-    )
-    assert (passed, overridden) == (False, False)
-    assert high < -0.002
-    # It scores this week's customers, and is what the evaluation tested.
-    [(rows, scored)] = home.query(
-        f"select count(*), count(ranker_score) from recs.recommendation_traces where as_of = '{WEEK}'"
-    )
-    assert rows == scored > 500
-    best = "select value from recs.model_metrics where as_of = '{}' and recommender = 'ranker' and view = 'all' and segment = 'all' and metric = 'map' and k = 12"
-    [(value,)], [(usual,)] = home.query(best.format(WEEK)), weekly.query(best.format(WEEK))
-    assert value > 0.75 * usual
 
 
 def test_a_week_without_an_earlier_one_passes_and_says_so(weekly: Home) -> None:

@@ -18,7 +18,7 @@ from recs_assets.exports import postgres_cache, redis_cache
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.servers import server_caches
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("servers")]
+pytestmark = pytest.mark.slow
 
 FIRST, SECOND = date(2024, 3, 4), date(2024, 3, 11)
 HARD = {

@@ -158,6 +158,7 @@ CUTS = (0, 1, 100, 500, 1_000, 2_000, 5_000, 10_000)
 TESTS = {
     "quality": (
         "tests/end_to_end/test_gates.py",
+        "tests/end_to_end/test_two_at_once.py::test_a_ranker_that_learned_the_opposite_leaves_the_last_good_one",
         "tests/evaluation/test_gate_verdicts.py",
         "tests/benchmarks/test_shuffled.py",
     ),
@@ -167,7 +168,7 @@ TESTS = {
         "tests/end_to_end/test_weekly_again.py::test_a_shop_with_one_product_says_that_no_email_can_be_filled",
     ),
     "process": (
-        "tests/end_to_end/test_chaos.py::test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was",
+        "tests/end_to_end/test_two_at_once.py::test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was",
         "tests/store/test_warehouse.py::test_a_full_disk",
         "tests/store/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
         "tests/cli/test_run.py",
