@@ -1,7 +1,9 @@
 """Cron expressions of five fields: what is wrong with one, and when it fires first.
 
 Lists, ranges, steps and English names of months and days are understood; no macros such as
-@daily, no seconds.
+@daily, no seconds. cronsim 2.8 was tried in place of this module: like Debian's cron, and unlike Dagster, it
+requires both the day of the month and the day of the week where one begins with a star (`*/2`), and takes the
+first of two equal times in autumn.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def cron_problem(text: str) -> str | None:
     (True, 'hour is 25, but goes from 0 to 23')
     """
     try:
-        _values(text)
+        _parse(text)
     except ValueError as error:
         return str(error)
     return None
@@ -61,22 +63,22 @@ def first_tick(text: str, zone: str, day: date) -> datetime:
     >>> first_tick("0 6 * * 1", "Europe/Berlin", date(2025, 6, 30))
     datetime.datetime(2025, 6, 30, 4, 0, tzinfo=datetime.timezone.utc)
     """
-    minutes, hours, days, months, weekdays = _values(text)
+    minutes, hours, days, months, weekdays = _parse(text)
     weekdays = {value % 7 for value in weekdays}
     any_day, any_weekday = _match_any_day(text, days, weekdays)
     local, hourly = ZoneInfo(zone), len(hours) == 24
-    begin = min(_moments(datetime.combine(day, time()), local, hourly=False, first=True))
+    begin = min(_list_moments(datetime.combine(day, time()), local, hourly=False, first=True))
     for later in range(_LONGEST_WAIT + 1):
-        one = day + timedelta(days=later)
-        by_day, by_weekday = one.day in days, one.isoweekday() % 7 in weekdays
+        candidate = day + timedelta(days=later)
+        by_day, by_weekday = candidate.day in days, candidate.isoweekday() % 7 in weekdays
         fits = (by_day or by_weekday) if not (any_day or any_weekday) else (by_day and by_weekday)
-        if one.month not in months or not fits:
+        if candidate.month not in months or not fits:
             continue
         ticks = [
             moment
             for hour in hours
             for minute in minutes
-            for moment in _moments(datetime.combine(one, time(hour, minute)), local, hourly)
+            for moment in _list_moments(datetime.combine(candidate, time(hour, minute)), local, hourly)
             if moment >= begin
         ]
         if ticks:
@@ -93,7 +95,7 @@ def earliest_weekday(text: str) -> int:
     >>> earliest_weekday("0 6 * * thu,sat"), earliest_weekday("0 6 1 * *"), earliest_weekday("0 6 1 * thu")
     (3, 0, 0)
     """
-    _, _, days, _, weekdays = _values(text)
+    _, _, days, _, weekdays = _parse(text)
     weekdays = {value % 7 for value in weekdays}
     any_day, any_weekday = _match_any_day(text, days, weekdays)
     # Every day of the month is a Monday at some time; where both days are restricted, either suffices.
@@ -110,7 +112,7 @@ def _match_any_day(text: str, days: set[int], weekdays: set[int]) -> tuple[bool,
     return any_day, any_weekday
 
 
-def _moments(wall: datetime, zone: ZoneInfo, hourly: bool, first: bool = False) -> Iterator[datetime]:
+def _list_moments(wall: datetime, zone: ZoneInfo, hourly: bool, first: bool = False) -> Iterator[datetime]:
     """What a time on the wall is in UTC: one moment, two, or, where the clocks skip it, the gap's end."""
     early, late = (wall.replace(tzinfo=zone, fold=fold) for fold in (0, 1))
     if early.astimezone(UTC).astimezone(zone).replace(tzinfo=None) != wall:
@@ -126,7 +128,7 @@ def _moments(wall: datetime, zone: ZoneInfo, hourly: bool, first: bool = False) 
         yield (early if first else late).astimezone(UTC)
 
 
-def _values(text: str) -> list[set[int]]:
+def _parse(text: str) -> list[set[int]]:
     """The values of each field; ValueError says what is wrong."""
     fields = text.split()
     if len(fields) != len(_FIELDS):
@@ -134,14 +136,14 @@ def _values(text: str) -> list[set[int]]:
             "a cron has five fields (minute, hour, day, month, weekday), as in 0 6 * * 1, "
             f"and this has {len(fields)}"
         )
-    chosen = [_field(one, *field) for one, field in zip(fields, _FIELDS, strict=True)]
+    chosen = [_parse_field(text, *field) for text, field in zip(fields, _FIELDS, strict=True)]
     days, months = chosen[2], chosen[3]
     if fields[4] == "*" and not any(min(days) <= _DAYS_OF_MONTH[month - 1] for month in months):
         raise ValueError(f"the day {min(days)} does not come in the months {fields[3]}")
     return chosen
 
 
-def _field(text: str, name: str, low: int, high: int, words: tuple[str, ...]) -> set[int]:
+def _parse_field(text: str, name: str, low: int, high: int, words: tuple[str, ...]) -> set[int]:
     values: set[int] = set()
     for part in text.split(","):
         match = re.fullmatch(r"(\*|(\w+)(?:-(\w+))?)(?:/(\d{1,3}))?", part)
@@ -158,7 +160,7 @@ def _field(text: str, name: str, low: int, high: int, words: tuple[str, ...]) ->
             ends.append(int(word) if word.isdigit() else words.index(word.lower()) + low)
         if first is not None and step is not None and last is None:
             raise ValueError(f"{name} {part}: a step needs * or a range before it")
-        if outside := [one for one in ends if not low <= one <= high]:
+        if outside := [end for end in ends if not low <= end <= high]:
             raise ValueError(f"{name} is {outside[0]}, but goes from {low} to {high}")
         if step is not None and not 1 <= int(step) <= high:
             raise ValueError(f"{name} has a step of {step}; it must be from 1 to {high}")
