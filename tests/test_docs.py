@@ -1,6 +1,7 @@
 """The documents must say what the code does."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,12 @@ def test_customers_are_they():
 def test_the_site_has_every_page():
     nav = re.findall(r'"([\w/]+\.md)"', (ROOT / "zensical.toml").read_text("utf-8"))
     assert sorted(nav) == sorted(str(page.relative_to(ROOT / "docs")) for page in ROOT.glob("docs/**/*.md"))
+
+
+def test_the_site_loads_nothing_from_elsewhere():
+    project = tomllib.loads((ROOT / "zensical.toml").read_text("utf-8"))["project"]
+    assert project["theme"]["font"] is False
+    assert "plugins" not in project  # "offline" loads a script from a CDN
 
 
 def _tests_named(text):
