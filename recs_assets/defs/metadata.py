@@ -34,7 +34,10 @@ HIDDEN_COLUMNS = frozenset(
 def table_metadata(
     connection: duckdb.DuckDBPyConnection, schema: str, table: str
 ) -> dict[str, dg.MetadataValue]:
-    """Schema with comments, row count and the first rows of `schema.table`."""
+    """Schema with comments, row count and the first rows of `schema.table`; of a view, the schema.
+
+    The views of consent take seconds to count, also in the smallest shop.
+    """
     columns = connection.execute(
         """
         select column_name, data_type, comment from duckdb_columns()
@@ -42,17 +45,24 @@ def table_metadata(
         """,
         [schema, table],
     ).fetchall()
-    shown = ", ".join(f'"{name}"' for name, _, _ in columns if name not in HIDDEN_COLUMNS)
-    count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0]
-    rows = connection.execute(f'select {shown} from "{schema}"."{table}" limit {PREVIEW_ROWS}').fetchall()
-    header = [name for name, _, _ in columns if name not in HIDDEN_COLUMNS]
-    return {
-        "dagster/row_count": dg.MetadataValue.int(count),
+    metadata: dict[str, dg.MetadataValue] = {
         "dagster/column_schema": dg.MetadataValue.table_schema(
             dg.TableSchema(
                 columns=[dg.TableColumn(name, type_, description=text) for name, type_, text in columns]
             )
-        ),
+        )
+    }
+    views = connection.execute(
+        "select count(*) from duckdb_views() where schema_name = ? and view_name = ?", [schema, table]
+    ).fetchall()[0][0]
+    if views:
+        return metadata
+    header = [name for name, _, _ in columns if name not in HIDDEN_COLUMNS]
+    shown = ", ".join(f'"{name}"' for name in header)
+    count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0]
+    rows = connection.execute(f'select {shown} from "{schema}"."{table}" limit {PREVIEW_ROWS}').fetchall()
+    return metadata | {
+        "dagster/row_count": dg.MetadataValue.int(count),
         "preview": dg.MetadataValue.md(markdown_table(header, rows)),
     }
 
