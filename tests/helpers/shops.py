@@ -19,6 +19,41 @@ import duckdb
 ROOT = Path(__file__).resolve().parents[2]
 TINY = ROOT / "examples" / "tiny_shop"
 
+# The tables of schema recs.
+PUBLISHED = {
+    "association_rules",
+    "backtest",
+    "baskets",
+    "buy_it_again",
+    "campaign_customers",
+    "campaign_events",
+    "campaign_outcomes",
+    "campaign_predictions",
+    "campaign_tests",
+    "campaign_traces",
+    "customer_recommendations",
+    "customers",
+    "email_holdout",
+    "email_recommendations",
+    "forecasts",
+    "frequently_bought_together",
+    "gates",
+    "interactions",
+    "model_decisions",
+    "model_metrics",
+    "not_products",
+    "order_lines",
+    "order_states",
+    "products",
+    "publish_log",
+    "quarantine",
+    "recall_waterfall",
+    "recommendation_traces",
+    "rule_outcomes",
+    "rule_price_tags",
+    "similar_products",
+}
+
 Row = dict[str, Any]
 
 
