@@ -49,7 +49,7 @@ from recs_assets.recommenders.artefacts import read_lists
 from recs_assets.settings import Settings
 from recs_assets.shop import RANKER, Shop
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.lessons import Anchor, Lesson, join_lessons
+from recs_assets.week.lessons import Lesson, join_lessons
 from recs_assets.week.ranked import load_frames
 from recs_assets.week.week import Week
 
@@ -273,7 +273,9 @@ def regrown_lists(
         The names of `regrown_lessons`; frames as `pipeline_lists`.
     """
     # Brings Dagster along, which the arithmetic of this module can do without.
-    from recs_assets.training.ranker import BEFORE_REFIT
+    from recs_assets.training.products import Products
+    from recs_assets.training.ranker import BEFORE_REFIT, week_query
+    from recs_assets.training.train import load_lessons
 
     settings = Settings(
         data=shop,
@@ -288,11 +290,13 @@ def regrown_lists(
     test = week.test_anchors[0]
     anchors = place.train_anchors(test)
     stopped = Ranker.load(week.model_path(BEFORE_REFIT), settings.threads)
-    rows = RANKER.training_rows // len(anchors)
-    kept, *earlier = (Anchor(week, anchor).lesson(rows).only(stopped.features_) for anchor in anchors)
+    task = Products(week, as_of, week_query(week), "all")
+    task.names = stopped.features_
+    lessons = load_lessons(task, anchors, lambda message: None)
+    kept, earlier = lessons.again, lessons.earlier
     ids = week.known(anchors[0]).customers["customer_id"].to_numpy(dtype=object)
-    lessons = regrown_lessons(earlier, kept, ids, teachers)
-    tested = Anchor(week, test)
+    regrown = regrown_lessons(earlier, kept, ids, teachers)
+    candidates = task.label_sheet(test).candidates
     models = {
         name: [
             Ranker(RANKER, settings.seed + number, settings.threads).fit(
@@ -300,14 +304,14 @@ def regrown_lists(
             )
             for number in range(seeds)
         ]
-        for name, taught in lessons.items()
+        for name, taught in regrown.items()
     }
     scores: dict[str, list[np.ndarray]] = {name: [] for name in models}
-    for X in load_frames(week, test, tested.candidates, stopped.features_):
+    for X in load_frames(week, test, candidates, stopped.features_):
         for name, fits in models.items():
             scores[name].append(np.mean([model.score(X) for model in fits], axis=0))
     return {
-        name: tested.candidates.rank(np.concatenate(parts), max(KS))[["customer", "product", "rank"]]
+        name: candidates.rank(np.concatenate(parts), max(KS))[["customer", "product", "rank"]]
         for name, parts in scores.items()
     }
 

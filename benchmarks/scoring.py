@@ -82,7 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     from recs_assets.ranking.ranker import Ranker
     from recs_assets.settings import Settings
     from recs_assets.shop import RANKER, Shop
-    from recs_assets.week.lessons import Anchor, join_lessons
+    from recs_assets.training.products import Products
+    from recs_assets.training.ranker import week_query
+    from recs_assets.training.train import load_lessons
+    from recs_assets.week.lessons import join_lessons
     from recs_assets.week.ranked import load_frames, load_ranker, score_candidates
     from recs_assets.week.week import Week
 
@@ -124,12 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
     rows["Ranker: SHAP values"] = {"rows": len(some), "platform_s": explaining, "library_s": bare}
 
     test = week.test_anchors[0]
-    earlier = shop.train_anchors(test)[1:]
-    lessons = [
-        Anchor(week, one).lesson(RANKER.training_rows // len(earlier)).only(learned.ranker.features_)
-        for one in earlier
-    ]
-    material = join_lessons(lessons)
+    task = Products(week, as_of, week_query(week), "all")
+    task.names = learned.ranker.features_
+    material = join_lessons(load_lessons(task, shop.train_anchors(test), lambda message: None).earlier)
     fresh = Ranker(RANKER, settings.seed, settings.threads)
     _, fitted = timed(lambda: fresh.fit(**material, rounds=learned.ranker.rounds_, used=learned.ranker.used_))
     columns = [learned.ranker.features_.index(name) for name in learned.ranker.used_]
