@@ -16,6 +16,7 @@ from helpers import shops
 from recs_assets import training
 from recs_assets.arrays import is_stored
 from recs_assets.cli.main import main
+from recs_assets.known.interactions import Known
 from recs_assets.known.load import load_known
 from recs_assets.schema import RecsError
 from recs_assets.store.warehouse import Warehouse
@@ -39,6 +40,11 @@ def here(home: Path, monkeypatch: pytest.MonkeyPatch) -> Warehouse:
     return Warehouse(home)
 
 
+def known_at_week(warehouse: Warehouse) -> Known:
+    with warehouse.build(WEEK).read() as connection:
+        return load_known(connection, WEEK)
+
+
 def codes(known, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     return tuple(
         pd.Index(getattr(known, frame)[column]).get_indexer(table[column])
@@ -48,7 +54,7 @@ def codes(known, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_ranking(here):
     table = recs_assets.predict(f"{RANK} WHERE users.email_eligible == 1")
-    known = here.known(WEEK, WEEK)
+    known = known_at_week(here)
     eligible = known.customers.set_index("customer_id")["email_eligible"]
     assert list(table.columns) == [
         "customer_id",
@@ -73,14 +79,14 @@ def test_a_ranking(here):
 @pytest.mark.parametrize("view", ["new", "repeat"])
 def test_a_view_holds_only_what_it_says(here, view):
     table = recs_assets.predict(RANK, view=view)
-    known = here.known(WEEK, WEEK)
+    known = known_at_week(here)
     assert len(table)
     assert (is_stored(known.history, *codes(known, table)) == (view == "repeat")).all()
 
 
 def test_a_filter_of_products_fills_the_list_from_what_it_admits(here):
     table = recs_assets.predict(RANK.replace("item_id,", "item_id WHERE item_id.price > 5,"))
-    known = here.known(WEEK, WEEK)
+    known = known_at_week(here)
     assert (known.products["price"].to_numpy()[codes(known, table)[1]] > 5).all()
     assert table.groupby("customer_id").size().unique().tolist() == [3]
 
@@ -97,7 +103,7 @@ def test_probabilities_of_categories(here):
     assert list(table.columns) == ["customer_id", "category", "rank", "score", "probability"]
     assert not table.duplicated(["customer_id", "category"]).any()
     # Every category for everybody.
-    known = here.known(WEEK, WEEK)
+    known = known_at_week(here)
     assert set(table["category"]) == set(known.products["category"].dropna())
     assert len(table) == known.customers["learned_from"].sum() * table["category"].nunique()
 
@@ -114,7 +120,7 @@ def test_numbers_and_truth_values(here):
 def test_explain_says_the_query_its_sql_and_who_is_eligible(here, capsys):
     assert main(["query", f"{RANK} WHERE users.email_eligible == 1", "--explain"]) == 0
     said = capsys.readouterr().out
-    known = here.known(WEEK, WEEK)
+    known = known_at_week(here)
     eligible = int(known.customers["email_eligible"].sum())
     assert "PREDICT LIST_DISTINCT(order_lines.product_id, 0, 14, days) RANK TOP 3" in said
     assert "select distinct events.customer_id" in said
@@ -217,7 +223,7 @@ def test_any_date_and_a_longer_window_and_products_are_answered(here, tmp_path, 
     assert main(["query", demand, "--output", str(out)]) == 0
     written = pd.read_csv(out, dtype={"product_id": str})
     assert list(written.columns) == ["product_id", "product_name", "prediction"]
-    assert written["product_id"].tolist() == here.known(WEEK, WEEK).products["product_id"].tolist()
+    assert written["product_id"].tolist() == known_at_week(here).products["product_id"].tolist()
     assert (written["prediction"] >= 0).all()
     assert f"{len(written)} rows are in {out}." in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["demand.csv"]
@@ -268,7 +274,7 @@ def test_the_first_category_is_one_of_all(here, capsys):
     assert list(table.columns) == ["customer_id", "category", "rank", "score", "probability"]
     assert table.groupby("customer_id")["probability"].sum().to_numpy() == pytest.approx(1)
     assert (table.groupby("customer_id")["probability"].diff().dropna() <= 0).all()
-    assert set(table["category"]) == set(here.known(WEEK, WEEK).products["category"].dropna())
+    assert set(table["category"]) == set(known_at_week(here).products["category"].dropna())
     best = recs_assets.predict(query.replace("days)", "days) RANK TOP 1"))
     pd.testing.assert_frame_equal(best, table[table["rank"] == 1].reset_index(drop=True))
     assert main(["query", query]) == 0

@@ -1,1 +1,5 @@
-{{ as_written('backtest', source('model', 'backtest'), ['as_of', 'view', 'recommender', 'metric', 'k']) }}
+{{ as_written(
+    'backtest',
+    source('model', 'backtest'),
+    ['as_of', 'view', 'recommender', 'metric', 'k']
+) }}

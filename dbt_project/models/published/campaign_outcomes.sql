@@ -1,1 +1,5 @@
-{{ as_written('campaign_outcomes', source('model', 'campaign_outcomes'), ['campaign', 'as_of', 'step']) }}
+{{ as_written(
+    'campaign_outcomes',
+    source('model', 'campaign_outcomes'),
+    ['campaign', 'as_of', 'step']
+) }}

@@ -1,1 +1,5 @@
-{{ as_written('campaign_predictions', source('model', 'campaign_predictions'), ['campaign', 'as_of', 'customer_id', 'rank']) }}
+{{ as_written(
+    'campaign_predictions',
+    source('model', 'campaign_predictions'),
+    ['campaign', 'as_of', 'customer_id', 'rank']
+) }}
