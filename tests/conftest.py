@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 from helpers.known import ORDERS, make_known
 from helpers.servers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
 from recs_assets.known.interactions import Known
+from recs_assets.store.warehouse import Warehouse
 
 # No way out, here and in every process that a test starts.
 OFFLINE = Path(__file__).parent / "offline"
@@ -62,6 +63,12 @@ def random_shop() -> Known:
         for n in range(400)
     ]  # fmt: skip
     return make_known(orders, customers, products)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Warehouse:
+    """An empty one, for the build files and snapshots of helpers/warehouse.py."""
+    return Warehouse(tmp_path / "home", threads=1, memory_limit="512MB", retention=3)
 
 
 SERVERS = {"redis_server", "postgres_server"}

@@ -169,8 +169,8 @@ TESTS = {
     ),
     "process": (
         "tests/end_to_end/test_two_at_once.py::test_killed_twice_then_run_twice_at_once_ends_like_one_that_never_was",
-        "tests/store/test_warehouse.py::test_a_full_disk",
-        "tests/store/test_warehouse.py::test_what_a_killed_publish_left_is_gone_after_the_next",
+        "tests/store/test_snapshots.py::test_a_full_disk",
+        "tests/store/test_snapshots.py::test_what_a_killed_publish_left_is_gone_after_the_next",
         "tests/cli/test_run.py",
     ),
     "cache": (
@@ -180,7 +180,7 @@ TESTS = {
     ),
     "time": (
         "tests/defs/test_definitions.py::test_ten_years_of_ticks_are_ten_years_of_mondays",
-        "tests/store/test_warehouse.py::test_a_backfill_leaves_the_newest_week_alone",
+        "tests/store/test_snapshots.py::test_a_backfill_leaves_the_newest_week_alone",
         "tests/end_to_end/test_weekly_again.py::test_what_happens_after_a_week_changes_nothing_in_it",
     ),
     "consent": (
