@@ -9,6 +9,7 @@ from scipy import sparse
 from helpers.known import known_of
 from recs_assets.rules.config import Eligibility, ItemRules, Rules, Slots
 from recs_assets.rules.context import Sends
+from recs_assets.rules.sensitive import Sensitive
 
 AS_OF = date(2024, 3, 4)  # a Monday
 ANCHOR = (AS_OF - date(1970, 1, 1)).days
@@ -101,3 +102,21 @@ def flags(*values, rest=True):
 
 def floats(*values, rest=np.nan):
     return np.array([*values, *[rest] * (N - len(values))], dtype=float)
+
+
+def mark_sensitive(never_offer=(), never_discover=(), never_cite=(), no_counts=(), topic=0):
+    """Products of these levels; `topic`: of all of them, or one per product."""
+
+    def flagged(products):
+        return np.isin(np.arange(N), products)
+
+    levels = [flagged(products) for products in (never_offer, never_discover, never_cite, no_counts)]
+    return Sensitive(("alcohol", "health"), np.where(np.any(levels, axis=0), topic, -1), *levels)
+
+
+# c0 and c1 bought of A; p3 is of C, p4 and p5 are of B, p2 of A.
+TASTES = {
+    "purchases": [(0, 0, 30), (1, 0, 30), (1, 4, 30), (2, 3, 30)],
+    "customers": 4,
+    "categories": ["A", "A", "A", "C", "B", "B"],
+}

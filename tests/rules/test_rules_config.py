@@ -1,0 +1,51 @@
+"""Rules as they are written."""
+
+import pytest
+from pydantic import ValidationError
+
+from recs_assets.rules.config import Rules
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"slots": {"kk": 3}}, "slots.kk"),
+        ({"items": {"min_stok": 3}}, "items.min_stok"),
+        ({"segments": {"vip": {"items": {"max_per_brand": 0}}}}, "segments.vip.items.max_per_brand"),
+        ({"segments": {"vip": {"slots": {"k": 5}}}}, "segments.vip.slots.k: the number of slots"),
+        (
+            {"segments": {"vip": {"items": {"due_within_days": 5}}}},
+            "segments.vip: due_within_days is the same",
+        ),
+        ({"slots": {"discovery_floor": True}}, "discovery_floor"),
+        ({"slots": {"mmr_lambda": "0.5"}}, "mmr_lambda"),
+        (
+            {"slots": {"k": 3}, "segments": {"vip": {"slots": {"pinned": [{"product": "p", "slot": 4}]}}}},
+            "segments.vip: Value error, pinned: slot 4 is beyond k = 3",
+        ),
+        ({"slots": {"pinned": [{"product": "p", "slot": 1}, {"product": "q", "slot": 1}]}}, "named twice"),
+        ({"slots": {"ladder": ["global", "global"]}}, "named twice"),
+        ({"slots": {"ladder": ["world"]}}, "slots.ladder.0"),
+        ({"items": {"max_per_category": 0}}, "items.max_per_category"),
+        (
+            {"items": {"excluded_products": ["p1 "]}, "slots": {"pinned": [{"product": "P1", "slot": 1}]}},
+            "slots.pinned: the product P1 is in excluded_products, too",
+        ),
+        (
+            {
+                "items": {"excluded_products": ["p1"]},
+                "segments": {"vip": {"slots": {"pinned": [{"product": "p1", "slot": 1}]}}},
+            },
+            "segments.vip: Value error, slots.pinned: the product p1 is in excluded_products, too",
+        ),
+        (
+            {"segments": {"VIP": {}, "vip ": {}}},
+            "segments.vip : the name is that of VIP but for case and blanks",
+        ),
+        ({"slots": {"mmr_lambda": 1.5}}, "slots.mmr_lambda"),
+        ({"items": {"min_price": float("nan")}}, "items.min_price"),
+    ],
+)
+def test_refused_config(values, message):
+    with pytest.raises(ValidationError, match=message):
+        Rules.model_validate(values)
