@@ -3,8 +3,7 @@ Reality Check" (Li, Jullien, Ariannezhad and de Rijke, ACM TOIS 2023).
 
     python -m benchmarks.next_basket --data ../shared/data/tafeng --home /tmp/tafeng
 
-The folder holds `<name>_history.json` and `<name>_future.json` (user -> baskets of item numbers
-between two [-1]) and `keyset/<name>_keyset_<fold>.json` (train, val, test users, item_num).
+What the folder holds, `benchmarks/baskets.py` says.
 
 Baskets are aligned at the right: a customer's n-th basket from the end falls in the n-th week
 before the end, the future basket in the last week. So the weekly anchors are the protocol: the
@@ -25,23 +24,23 @@ one alone (`regrown_latest`), in the second regime also with the training users'
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from benchmarks.baskets import Dataset, convert, read_dataset, sample
+from benchmarks.tifu_knn import tifu_knn, tifu_vectors
 from benchmarks.weekly import say
-from recs_assets.arrays import rank_within
 from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.known.load import load_known
 from recs_assets.ranking.ranker import Ranker
@@ -57,131 +56,6 @@ KS = (10, 20)
 HORIZON = timedelta(days=7)
 COLUMNS = [f"{metric}@{k}" for k in KS for metric in ("recall", "ndcg", "phr")]
 BASELINE = "tifu_knn"
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Users of one keyset file: 72 % train, 8 % validation, 20 % test."""
-
-    train: list[str]
-    validation: list[str]
-    test: list[str]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One data set, the sentinels removed.
-
-    Attributes:
-        history: user -> baskets, oldest first, each a list of distinct item numbers.
-        future: user -> the basket to predict.
-        folds: by number.
-        n_items: item numbers are below this.
-    """
-
-    history: dict[str, list[list[int]]]
-    future: dict[str, list[int]]
-    folds: list[Fold]
-    n_items: int
-
-
-def read_dataset(folder: Path) -> Dataset:
-    """Read a folder in the layout above.
-
-    Raises:
-        FileNotFoundError: a part is missing; names the pattern.
-        ValueError: a user without exactly one future basket or without history.
-    """
-    history = _read(_one(folder, "*_history.json"))
-    future = _read(_one(folder, "*_future.json"))
-    keysets = sorted((folder / "keyset").glob("*_keyset_*.json"))
-    if not keysets:
-        raise FileNotFoundError(f"{folder}/keyset holds no *_keyset_<fold>.json.")
-    folds, n_items = [], 0
-    for path in keysets:
-        keyset = _read(path)
-        folds.append(Fold(keyset["train"], keyset["val"], keyset["test"]))
-        n_items = max(n_items, int(keyset["item_num"]))
-    baskets = {user: [list(dict.fromkeys(one)) for one in _inner(all_)] for user, all_ in history.items()}
-    nexts = {user: [list(dict.fromkeys(one)) for one in _inner(all_)] for user, all_ in future.items()}
-    for user, found in nexts.items():
-        if len(found) != 1 or not baskets.get(user):
-            raise ValueError(f"User {user} has {len(found)} future baskets; one, and a history, is expected.")
-    return Dataset(baskets, {user: found[0] for user, found in nexts.items()}, folds, n_items)
-
-
-def _one(folder: Path, pattern: str) -> Path:
-    found = sorted(folder.glob(pattern))
-    if len(found) != 1:
-        raise FileNotFoundError(f"{folder} holds {len(found)} files {pattern}; exactly one is expected.")
-    return found[0]
-
-
-def _read(path: Path) -> dict:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _inner(baskets: list[list[int]]) -> list[list[int]]:
-    """Baskets without the [-1] at both ends."""
-    return [basket for basket in baskets if basket and basket != [-1]]
-
-
-def sample(data: Dataset, users: int, seed: int = 0) -> Dataset:
-    """So many users of a data set, drawn by lot; folds keep theirs of them."""
-    drawn = np.random.default_rng(seed).permutation(sorted(data.history))[:users].tolist()
-    chosen = set(drawn)
-    folds = [
-        Fold(
-            *([user for user in part if user in chosen] for part in (fold.train, fold.validation, fold.test))
-        )
-        for fold in data.folds
-    ]
-    return Dataset(
-        {user: baskets for user, baskets in data.history.items() if user in chosen},
-        {user: basket for user, basket in data.future.items() if user in chosen},
-        folds,
-        data.n_items,
-    )
-
-
-def convert(data: Dataset, folder: Path, as_of: date, earlier: Collection[str] = ()) -> None:
-    """Write the data set as a canonical shop: customers, products, orders, order_items (Parquet).
-
-    Args:
-        data: what to convert.
-        folder: where to; made if missing.
-        as_of: the Monday after the last week.
-        earlier: users whose baskets all fall a week earlier, the future one in the last known week.
-    """
-    early = set(earlier)
-    orders, lines = [], []
-    for user, history in data.history.items():
-        for back, basket in enumerate([data.future[user], *reversed(history)], start=1):
-            weeks = back + (user in early)
-            order = f"{user}-{len(history) + 2 - back:04d}"
-            # Wednesday noon: no time zone moves it out of its week.
-            day = as_of - timedelta(days=7 * weeks - 2)
-            orders.append((order, user, datetime(day.year, day.month, day.day, 12)))
-            lines += [(order, str(item)) for item in basket]
-    folder.mkdir(parents=True, exist_ok=True)
-    items = pd.DataFrame(lines, columns=["order_id", "product_id"])
-    items = items.assign(line_id=items["product_id"], quantity=1.0, amount=1.0)
-    frames = {
-        "customers": pd.DataFrame({"customer_id": sorted(data.history), "email_eligible": True}),
-        # Nothing is known of an item but its number; every number that may be asked for is a product.
-        "products": pd.DataFrame(
-            {
-                "product_id": [str(item) for item in range(data.n_items)],
-                "name": [f"Item {item}" for item in range(data.n_items)],
-            }
-        ),
-        "orders": pd.DataFrame(orders, columns=["order_id", "customer_id", "ordered_at"]).assign(
-            status="completed"
-        ),
-        "order_items": items[["order_id", "line_id", "product_id", "quantity", "amount"]],
-    }
-    for name, frame in frames.items():
-        frame.to_parquet(folder / f"{name}.parquet", index=False)
 
 
 def run_week(shop: Path, home: Path, as_of: date, customers: int) -> float:
@@ -339,90 +213,6 @@ def score(
     return pd.DataFrame(columns)
 
 
-# -- the baseline -----------------------------------------------------------------------------
-
-
-def tifu_vectors(
-    histories: Sequence[Sequence[Sequence[int]]],
-    n_items: int,
-    within_decay: float = 0.9,
-    group_decay: float = 0.7,
-    groups: int = 7,
-) -> sparse.csr_matrix:
-    """float64 csr[users, n_items]: repeated decayed frequencies of TIFU-KNN.
-
-    A user's n baskets are cut into `groups` runs of equal length (the later ones take the rest; n
-    runs where n is smaller). An item's value is the sum over its baskets of
-    within_decay ** (baskets after it) * group_decay ** (groups - 1 - run) / (length of the run), all
-    divided by the number of runs. That is what the authors' code computes: decay within a run counts
-    baskets to the end of the history, and the exponent of a short history starts from `groups`.
-    """
-    rows, columns, values = [], [], []
-    for row, history in enumerate(histories):
-        n = len(history)
-        used = min(n, groups)
-        base, longer = divmod(n, used)
-        sizes = [base] * (used - longer) + [base + 1] * longer
-        run = [number for number, size in enumerate(sizes) for _ in range(size)]
-        for position, basket in enumerate(history):
-            weight = within_decay ** (n - 1 - position) * group_decay ** (groups - 1 - run[position])
-            rows += [row] * len(basket)
-            columns += basket
-            values += [weight / sizes[run[position]] / used] * len(basket)
-    return sparse.csr_matrix((values, (rows, columns)), shape=(len(histories), n_items))
-
-
-def tifu_knn(
-    test: sparse.csr_matrix,
-    train: sparse.csr_matrix,
-    k: int,
-    neighbours: int = 300,
-    own_share: float = 0.7,
-) -> pd.DataFrame:
-    """Lists of TIFU-KNN: own vector blended with the mean of the nearest training users' (Euclidean).
-
-    Hu, He, Gao and Zhang, Modeling Personalized Item Frequency Information for Next-basket
-    Recommendation, SIGIR 2020; the defaults are the authors' for Ta-Feng.
-
-    Returns:
-        Columns customer (row of `test`), product (column), rank; k each, ties to the smaller product.
-    """
-    neighbours = min(neighbours, train.shape[0])
-    length = np.asarray(train.multiply(train).sum(axis=1)).ravel()
-    parts = []
-    for start in range(0, test.shape[0], 256):
-        block = test[start : start + 256]
-        # The block's own length is the same for all training users and does not change their order.
-        distance = length - 2 * (block @ train.T).toarray()
-        nearest = np.argsort(distance, axis=1, kind="stable")[:, :neighbours]
-        chosen = sparse.csr_matrix(
-            (
-                np.full(nearest.size, 1 / neighbours),
-                nearest.ravel(),
-                np.arange(0, nearest.size + 1, neighbours),
-            ),
-            shape=(block.shape[0], train.shape[0]),
-        )
-        mixed = (own_share * block + (1 - own_share) * (chosen @ train)).tocsr()
-        row = np.repeat(np.arange(block.shape[0]), np.diff(mixed.indptr))
-        order = np.lexsort((mixed.indices, -mixed.data, row))
-        rank = rank_within(row[order])
-        keep = rank <= k
-        parts.append(
-            pd.DataFrame(
-                {
-                    "customer": row[order][keep] + start,
-                    "product": mixed.indices[order][keep],
-                    "rank": rank[keep],
-                }
-            )
-        )
-    return pd.concat(parts, ignore_index=True)
-
-
-# -- all together -----------------------------------------------------------------------------
-
-
 def evaluate(
     data: Dataset,
     lists: Mapping[str, pd.DataFrame],
@@ -512,7 +302,9 @@ def markdown(table: pd.DataFrame) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Convert, run the week, score, print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.next_basket", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder in the layout above")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder in the layout of benchmarks/baskets.py"
+    )
     parser.add_argument("--home", type=Path, required=True, help="folder for the shop and the run; kept")
     parser.add_argument("--as-of", type=date.fromisoformat, default=date(2024, 1, 1), help="a Monday")
     parser.add_argument("--regime", choices=("history", "labels"), default="history")

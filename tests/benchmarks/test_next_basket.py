@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from benchmarks import next_basket
+from benchmarks import baskets, next_basket
+from benchmarks.tifu_knn import tifu_knn, tifu_vectors
 from recs_assets.week.lessons import Lesson
 
 AS_OF = date(2024, 1, 1)
@@ -30,17 +31,17 @@ def folder(tmp_path):
 
 
 def test_reads_the_layout(folder):
-    data = next_basket.read_dataset(folder)
+    data = baskets.read_dataset(folder)
     assert data.history == {"7": [[0, 1], [1]], "8": [[2]], "9": [[0], [0, 2], [1]]}
     assert data.future == {"7": [1, 3], "8": [0], "9": [0]}
     assert (data.n_items, [fold.test for fold in data.folds]) == (4, [["7"], ["9"]])
     (folder / "tiny_future.json").unlink()
     with pytest.raises(FileNotFoundError, match=r"0 files \*_future.json"):
-        next_basket.read_dataset(folder)
+        baskets.read_dataset(folder)
 
 
 def test_baskets_are_aligned_at_the_right(folder, tmp_path):
-    next_basket.convert(next_basket.read_dataset(folder), tmp_path / "shop", AS_OF)
+    baskets.convert(baskets.read_dataset(folder), tmp_path / "shop", AS_OF)
     tables = {path.stem: pd.read_parquet(path) for path in (tmp_path / "shop").iterdir()}
     assert set(tables) == {"customers", "products", "orders", "order_items"}
     orders = tables["orders"].set_index("order_id")
@@ -58,8 +59,8 @@ def test_baskets_are_aligned_at_the_right(folder, tmp_path):
 
 
 def test_in_the_second_regime_training_users_are_a_week_earlier(folder, tmp_path):
-    data = next_basket.read_dataset(folder)
-    next_basket.convert(data, tmp_path / "shop", AS_OF, data.folds[0].train)
+    data = baskets.read_dataset(folder)
+    baskets.convert(data, tmp_path / "shop", AS_OF, data.folds[0].train)
     orders = pd.read_parquet(tmp_path / "shop" / "orders.parquet").set_index("order_id")
     weeks = ((pd.Timestamp(AS_OF) - orders["ordered_at"]).dt.days // 7 + 1).to_dict()
     # 8 and 9 train: their futures (8-0002, 9-0004) fall in the last known week. Nobody knows that of 7, who tests.
@@ -87,7 +88,7 @@ def test_rows_regrown_learn_from_the_kept_anchor_and_its_teachers():
 
 
 def test_a_sample_keeps_its_users_in_their_parts(folder):
-    data = next_basket.sample(next_basket.read_dataset(folder), 2)
+    data = baskets.sample(baskets.read_dataset(folder), 2)
     assert len(data.history) == len(data.future) == 2
     for fold in data.folds:
         assert sorted([*fold.train, *fold.validation, *fold.test]) == sorted(data.history)
@@ -97,7 +98,7 @@ def test_the_shop_is_canonical(folder, tmp_path):
     """Names and types are those that landing declares, so the pipeline accepts the folder."""
     from recs_assets.schema import RAW_TABLES
 
-    next_basket.convert(next_basket.read_dataset(folder), tmp_path / "shop", AS_OF)
+    baskets.convert(baskets.read_dataset(folder), tmp_path / "shop", AS_OF)
     for path in (tmp_path / "shop").iterdir():
         columns, table = set(pd.read_parquet(path).columns), RAW_TABLES[path.stem]
         assert columns <= set(table.column_names)
@@ -106,12 +107,10 @@ def test_the_shop_is_canonical(folder, tmp_path):
 
 def test_tifu_vectors_by_hand():
     # Three baskets, three runs of one: weights 0.5 ** (0.5's after it) * 0.1 ** (6 - run) / 3.
-    short = next_basket.tifu_vectors([[[0], [1], [0]]], 2, within_decay=0.5, group_decay=0.1, groups=7)
+    short = tifu_vectors([[[0], [1], [0]]], 2, within_decay=0.5, group_decay=0.1, groups=7)
     np.testing.assert_allclose(short.toarray(), [[(0.25 * 1e-6 + 1e-4) / 3, 0.5 * 1e-5 / 3]], rtol=1e-12)
     # Five baskets, two runs: lengths 2 and 3 (the later run takes the rest).
-    long = next_basket.tifu_vectors(
-        [[[0], [1], [2], [3], [4]]], 5, within_decay=0.5, group_decay=0.1, groups=2
-    )
+    long = tifu_vectors([[[0], [1], [2], [3], [4]]], 5, within_decay=0.5, group_decay=0.1, groups=2)
     expected = [0.1 * 0.0625 / 2, 0.1 * 0.125 / 2, 0.25 / 3, 0.5 / 3, 1 / 3]
     np.testing.assert_allclose(long.toarray(), [[value / 2 for value in expected]], rtol=1e-12)
 
@@ -119,9 +118,9 @@ def test_tifu_vectors_by_hand():
 def test_tifu_lists_by_hand():
     train = sparse.csr_matrix(np.array([[1.0, 0, 0, 0], [0, 1, 0, 0.5], [0, 0, 4, 0]]))
     test = sparse.csr_matrix(np.array([[0, 0.9, 0, 0]]))
-    lists = next_basket.tifu_knn(test, train, k=3, neighbours=1, own_share=0.5)
+    lists = tifu_knn(test, train, k=3, neighbours=1, own_share=0.5)
     assert lists[["customer", "product", "rank"]].to_numpy().tolist() == [[0, 1, 1], [0, 3, 2]]
-    lists = next_basket.tifu_knn(test, train, k=3, neighbours=2, own_share=0.5)  # and the first, at 1.35
+    lists = tifu_knn(test, train, k=3, neighbours=2, own_share=0.5)  # and the first, at 1.35
     assert lists["product"].tolist() == [1, 0, 3]
 
 
@@ -136,7 +135,7 @@ def test_ndcg_has_the_ideal_of_the_whole_basket():
 
 
 def test_folds_and_ratios(folder):
-    data = next_basket.read_dataset(folder)
+    data = baskets.read_dataset(folder)
     users, items = np.array(["7", "8", "9"], dtype=object), np.array(["0", "1", "2", "3"], dtype=object)
     # Code 0 is user 7 (buys 1, 3), code 2 is user 9 (buys 0).
     oracle = pd.DataFrame({"customer": [0, 0, 2], "product": [1, 3, 0], "rank": [1, 2, 1]})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from recs_assets.campaigns.file import FOLDER, CampaignError, load, load_folder
-from recs_assets.rules.config import ItemRules
+from recs_assets.rules.config import ItemRules, Level
 from recs_assets.schema import RecsError
 
 GOOD = """\
@@ -360,3 +360,29 @@ def test_arms_and_utm_source_of_a_file(tmp_path):
 )
 def test_arms_and_utm_sources_that_are_refused(tmp_path, text, said):
     assert sentence(tmp_path, GOOD + text) == said
+
+
+def test_what_fills_a_slot_follows_the_view(tmp_path):
+    text = (FOLDER / "weekly_email.yaml").read_text().replace("name: weekly_email", "name: it")
+    text += "segments:\n  regular:\n    rules:\n      bought_within_days: 3\n      max_per_brand: 1\n"
+    rule_sets = {}
+    for view in ("all", "new", "repeat"):
+        path = tmp_path / "it.yaml"
+        path.write_text(f"{text}view: {view}\n")
+        rule_sets[view] = load(path).rule_set
+    days = {view: rules.items.bought_within_days for view, rules in rule_sets.items()}
+    assert days == {"all": 1, "new": 36_500, "repeat": 1}
+    # Nothing that was bought before is new because it is due again.
+    assert {view: rules.items.due_within_days for view, rules in rule_sets.items()} == {
+        "all": 28, "new": None, "repeat": 28,
+    }  # fmt: skip
+    segment = {view: rules.of_segment("regular").items for view, rules in rule_sets.items()}
+    assert {view: items.bought_within_days for view, items in segment.items()} == {
+        "all": 3, "new": 36_500, "repeat": 3,
+    }  # fmt: skip
+    assert {items.max_per_brand for items in segment.values()} == {1}
+    every: tuple[Level, ...] = ("segment", "category", "global")
+    assert {view: rules.of_segment("regular").slots.ladder for view, rules in rule_sets.items()} == {
+        "all": every, "new": every, "repeat": (),
+    }  # fmt: skip
+    assert rule_sets["repeat"].slots.discovery_slots == 0

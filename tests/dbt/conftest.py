@@ -1,7 +1,8 @@
 """A shop small enough to check by hand, built with dbt once per session.
 
-The week is 2024-03-04, the test anchor 2024-02-05. Every raw row is written out in helpers/dbt_rows.py; rows
-dated at or after the week's midnight try to leak into it in every way we know of.
+The week is 2024-03-04, the test anchor 2024-02-05. Every raw row is written out in helpers/dbt_rows.py, and what
+Python would have written in helpers/dbt_model_rows.py; rows dated at or after the week's midnight try to leak into
+it in every way we know of.
 """
 
 from __future__ import annotations

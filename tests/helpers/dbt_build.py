@@ -6,22 +6,25 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import yaml
 
-from helpers.dbt_rows import DYNAMIC, MODEL, MODEL_COLUMNS, RAW
+from helpers.dbt_model_rows import DYNAMIC, MODEL, MODEL_COLUMNS
+from helpers.dbt_rows import RAW
 from recs_assets.contracts import model_columns, model_tables
 from recs_assets.dbt_process import LOG, DbtProcess
 from recs_assets.schema import RAW_TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "dbt_project"
+WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 VARS = {
-    "as_of": "2024-03-04",
-    "anchors": ["2024-03-04", "2024-02-05"],
+    "as_of": str(WEEK),
+    "anchors": [str(WEEK), str(TEST)],
     "horizon_days": 28,
     "loaded_at": "2024-03-05 10:00:00",
 }
