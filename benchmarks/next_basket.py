@@ -323,7 +323,9 @@ def main(arguments: list[str] | None = None) -> int:
     if parsed.users is not None:
         data = sample(data, parsed.users, parsed.seed)
     numbers = (
-        range(len(data.folds)) if parsed.folds is None else [int(one) for one in parsed.folds.split(",")]
+        range(len(data.folds))
+        if parsed.folds is None
+        else [int(number) for number in parsed.folds.split(",")]
     )
     data = replace(data, folds=[data.folds[number] for number in numbers])
     some = "" if len(data.history) == everybody else f" (a sample of {everybody:,})"
