@@ -16,7 +16,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
-from recs_assets.defs.buy_it_again import LENGTH, in_order
+from recs_assets.campaigns.due import LENGTH, order_rows
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation import bootstrap
 from recs_assets.evaluation.promotion import measure_models
@@ -44,9 +44,9 @@ def variants(
                 known, one, due_ratio=threshold, repeat_share=repeat_share if threshold else 0.0, limit=LENGTH
             )
             name = f"due {measured} >= {threshold}" if threshold else "no gate"
-            yield f"p_repeat, {name}", in_order(rows, None)
+            yield f"p_repeat, {name}", order_rows(rows, None)
             if ranked is not None:
-                yield f"ranker, {name}", in_order(rows, ranked)
+                yield f"ranker, {name}", order_rows(rows, ranked)
 
 
 def main() -> None:

@@ -31,8 +31,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ["RECS_HOME"] = str(parsed.home.resolve())
     os.environ["RECS_BACKTEST_FOLDS"] = str(parsed.folds)
 
+    from recs_assets.campaigns.evaluate import build_fold
     from recs_assets.defs.deployment import Deployment
-    from recs_assets.defs.evaluation import fold_at
     from recs_assets.evaluation import bootstrap
     from recs_assets.evaluation.backtest import pool_folds
     from recs_assets.evaluation.evaluate import BOOTSTRAPPED
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     deployment = Deployment.from_settings(Settings())
     week = Week(deployment, deployment.warehouse(), parsed.as_of)
     anchors = deployment.test_anchors(parsed.as_of)
-    folds = [fold_at(week, anchor) for anchor in anchors]
+    folds = [build_fold(week, anchor) for anchor in anchors]
     map_at_12 = BOOTSTRAPPED.index(("map", 12))
     names = [parsed.model, *BASELINES]
     sys.stdout.write(

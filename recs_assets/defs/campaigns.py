@@ -19,13 +19,9 @@ from recs_assets.defs.exports import export_key
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
-from recs_assets.defs.results import (
-    model_key,
-    model_tables,
-    trace_types,
-    write_model_table,
-)
+from recs_assets.defs.results import model_key, model_tables, write_model_table
 from recs_assets.exports.load import load_addresses
+from recs_assets.reasons.traces import type_traces
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import WarehouseError
 from recs_assets.store.warehouse import Warehouse
@@ -222,7 +218,7 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
         tables = collect_campaigns(week, columns, addresses, deployment.settings.hash_key)
         for table, (part, _) in TABLES.items():
             rows = tables[part]
-            more = trace_types(rows) if part == "traces" else {}
+            more = type_traces(rows) if part == "traces" else {}
             metadata = write_model_table(week, table, rows, more)
             yield dg.MaterializeResult(asset_key=model_key(table), metadata=metadata)
 

@@ -167,3 +167,12 @@ def add_ids(rows: pd.DataFrame, known: Known) -> pd.DataFrame:
         if column in named:
             named[column] = named[column].astype(str).replace("", None)
     return named
+
+
+def type_traces(traces: pd.DataFrame) -> dict[str, str]:
+    """Types in the database of the columns that a trace has per recommender and per family."""
+    return {
+        name: "double" if name.startswith("family_") else "smallint"
+        for name in traces
+        if name.startswith(("family_", "rank_"))
+    }

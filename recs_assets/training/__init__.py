@@ -17,6 +17,7 @@ else is learned at weekly anchors as far back as the log reaches. A label window
     verdicts    the test
     cache       what was learned, for when it is asked again
     answers     all of it, for the shell and the notebook
+    search      settings of the ranker and the recommenders, by hand
 
 Arrays in and frames out; SQL comes from `campaigns.compiler` and is run by the warehouse.
 """

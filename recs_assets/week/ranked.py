@@ -38,6 +38,13 @@ def load_ranker(week: Week) -> PublishedRanker | None:
     return PublishedRanker(week) if week.model_path("ranker").exists() else None
 
 
+def find_chosen_model(week: Week) -> str:
+    """The model that the week's evaluation chose for its lists."""
+    with week.build.read() as connection:
+        [(chosen,)] = connection.execute("select max(chosen) from model.decisions").fetchall()
+    return chosen
+
+
 def load_frames(
     week: Week, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES
 ) -> Iterator[np.ndarray]:

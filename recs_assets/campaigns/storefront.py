@@ -1,0 +1,179 @@
+"""The shop's own pages: every customer's list, the products next to a product, and the rules behind them, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from recs_assets.campaigns.context import build_storefront_context, find_citable
+from recs_assets.contracts import model_columns
+from recs_assets.ranking.blend import blend, load_config
+from recs_assets.reasons.explain import explain_neighbours
+from recs_assets.reasons.offers import load_offers
+from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.neighbours import find_alike, keep_neighbours
+from recs_assets.rules.pipeline import select
+from recs_assets.rules.selection import Selection
+from recs_assets.week.blocks import blocks
+from recs_assets.week.ranked import find_chosen_model, load_ranker
+from recs_assets.week.week import Week
+
+BLEND = load_config()
+
+# Rows per customer that the rules choose from, and rows the storefront gets.
+POOL = 50
+LIST_LENGTH = 20
+NEIGHBOURS = 12
+
+
+@dataclass(frozen=True)
+class StorefrontLists:
+    """What the storefront gets.
+
+    Attributes:
+        rows: of `model.recommendations`.
+        traces: of `model.traces`.
+        chosen: the model that made the lists.
+        sources: recommender -> rows that came from it.
+        removed: rule -> candidates that it took out.
+    """
+
+    rows: pd.DataFrame
+    traces: pd.DataFrame
+    chosen: str
+    sources: dict[str, int]
+    removed: dict[str, int]
+
+
+# -- every customer's list --------------------------------------------------------------------
+
+
+def make_storefront_lists(week: Week, say: Callable[[str], None]) -> StorefrontLists:
+    """What the chosen model proposes to every customer and the storefront's rules let pass, with reasons and traces."""
+    known, shop = week.known(), week.shop
+    ranker, chosen = load_ranker(week), find_chosen_model(week)
+    say(f"This week's lists are made by {chosen}.")
+    rules = shop.storefront.rule_set(LIST_LENGTH)
+    facts = build_storefront_context(week, week.as_of, rules)
+    choices = [
+        _choose_rows(_load_pool(week, chosen, first, last), facts, rules, first, last)
+        for first, last in blocks(known)
+    ]
+    lists = [rows for rows, _ in choices]
+    listed = pd.concat([rows for rows in lists if len(rows)] or lists[:1], ignore_index=True)
+    ends = week.as_of + timedelta(days=shop.horizon_days)
+    with week.build.read() as connection:
+        offers = load_offers(connection, week.as_of, week.as_of, ends, shop.source.words.price_promotions)
+    wording = Wording(find_citable(facts, rules), offers, shop.sentences)
+    scorer = None
+    if ranker is not None:
+        frames = partial(week.published_frames, names=ranker.ranker.features_)
+        scorer = Scorer(ranker.ranker, ranker.calibrator, frames, chosen == "ranker")
+    rows, traces = explain_rows(listed, known, week.models(), scorer, wording)
+    return StorefrontLists(
+        add_ids(rows, known),
+        traces if len(traces.columns) else pd.DataFrame(columns=list(model_columns("traces"))),
+        chosen,
+        {str(name): int(count) for name, count in listed["source"].value_counts().items() if count},
+        count_removed(choice for _, choice in choices),
+    )
+
+
+def _load_pool(week: Week, chosen: str, first: int, last: int) -> pd.DataFrame:
+    """The chosen model's best `POOL` rows of customer codes `[first, last)`, with their source."""
+    if chosen == "blend":
+        lists = {name: week.lists(name, week.as_of, "all", first, last) for name in BLEND.needed}
+        return blend(lists, week.known().order_counts, BLEND, POOL)
+    rows = week.lists(chosen, week.as_of, "all", first, last)
+    rows = rows[(rows["rank"] <= POOL).to_numpy()]
+    # The ranker's rows say which recommender they came from.
+    return rows if "source" in rows else rows.assign(source=chosen)
+
+
+def _choose_rows(
+    pool: pd.DataFrame, context: Context, rules: Rules, first: int, last: int
+) -> tuple[pd.DataFrame, Selection]:
+    """What the rules let pass of a pool of customer codes `[first, last)`, at its new ranks."""
+    # By rank: scores as close as a blend's are equal in the float32 that rules compare.
+    ranked = pool.assign(score=-pool["rank"].to_numpy(dtype=np.float32))[["customer", "product", "score"]]
+    choice = select(ranked, context, rules, np.arange(first, last), placement="page")
+    kept = choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
+    kept = kept.merge(pool.drop(columns="rank"), on=["customer", "product"], how="left")
+    return kept, choice
+
+
+def count_removed(choices: Iterable[Selection]) -> dict[str, int]:
+    """Rule -> candidates that it took out of the lists of several blocks of customers; none that took out nothing."""
+    total = pd.concat([choice.removed for choice in choices], axis=1).sum(axis=1)
+    return {str(rule): int(count) for rule, count in total.items() if count}
+
+
+# -- products next to products ----------------------------------------------------------------
+
+
+def tabulate_neighbours(week: Week, say: Callable[[str], None]) -> pd.DataFrame:
+    """Up to `NEIGHBOURS` products bought together with, and similar to, each product sold lately, as the storefront's
+    rules let them pass."""
+    rules = week.shop.storefront.rule_set(NEIGHBOURS)
+    facts = build_storefront_context(week, week.as_of, rules)
+    # More than are shown, for what the rules take out: of a product with variants mostly those.
+    most = NEIGHBOURS * (2 if facts.parent is None or (facts.parent < 0).all() else 4)
+    together = week.model("rules").neighbours(most)
+    similar = find_alike(week.model("content").neighbours(most, threads=week.settings.threads), facts)
+    parts = []
+    for kind, neighbours in (("bought_together", together), ("similar", similar)):
+        neighbours = keep_neighbours(neighbours, facts, rules)
+        say(f"{len(neighbours)} neighbours of kind {kind}.")
+        parts.append(_name_neighbours(week, neighbours, kind))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _name_neighbours(week: Week, neighbours: pd.DataFrame, kind: str) -> pd.DataFrame:
+    known = week.known()
+    ids = known.products["product_id"].to_numpy()
+    table = pd.DataFrame(
+        {
+            "as_of": week.as_of,
+            "kind": kind,
+            "product_id": ids[neighbours["product"].to_numpy()],
+            "neighbour_id": ids[neighbours["neighbour"].to_numpy()],
+            "rank": neighbours["rank"].to_numpy(),
+            "score": neighbours["score"].to_numpy(dtype=float),
+        }
+    )
+    for column in ("baskets", "support", "confidence", "lift"):
+        table[column] = neighbours[column].to_numpy() if kind == "bought_together" else None
+    table["reason_text"] = explain_neighbours(neighbours, known, week.shop.sentences)
+    return table
+
+
+# -- association rules ------------------------------------------------------------------------
+
+
+def tabulate_association_rules(week: Week) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Pair rules by exact counting, and longer rules by FP-growth, with their measures and ids."""
+    model, ids = week.model("rules"), week.known().products["product_id"].to_numpy()
+    pairs, longer = model.pair_rules(), model.itemset_rules()
+    pairs["customers"], longer["customers"] = model.pair_customers(), model.itemset_customers(longer)
+    return (
+        _name_rules(week, pairs, [[product] for product in ids[pairs["antecedent"].to_numpy()]]),
+        _name_rules(week, longer, [[ids[code] for code in codes] for codes in longer["antecedents"]]),
+    )
+
+
+def _name_rules(week: Week, rules: pd.DataFrame, antecedents: list[list[str]]) -> pd.DataFrame:
+    ids = week.known().products["product_id"].to_numpy()
+    named = {
+        "as_of": week.as_of,
+        "antecedent_product_ids": pd.Series(antecedents, dtype="object"),
+        "consequent_product_id": ids[rules["consequent"].to_numpy()],
+    }
+    measures = [name for name in model_columns("association_rules") if name not in named]
+    return pd.DataFrame({**named, **{name: rules[name].to_numpy() for name in measures}})
