@@ -18,11 +18,13 @@ from recs_assets.campaigns.made import (
     UNAVAILABLE,
     WITHDRAWN,
     Made,
+    ask_to_make_again,
     find_folder,
+    list_folders,
+    read_slots,
 )
 from recs_assets.delivery import HOLDOUT, hash_address_column
 from recs_assets.rules.recipients import SAME_ADDRESS, choose_accounts
-from recs_assets.schema import ArtefactError
 from recs_assets.week.week import Week
 
 # Outcomes of customers who have rows.
@@ -55,6 +57,15 @@ def collect_campaigns(
     return reconcile(find_folder(week, ""), week.as_of, now, columns, hash_key)
 
 
+def count_slots(folder: Path) -> int:
+    """The slots of the longest email that was made below a folder, whatever files there are now; 0 where none was.
+
+    Raises:
+        ArtefactError: a campaign was made by an earlier version of recs_assets.
+    """
+    return max(map(read_slots, list_folders(folder)), default=0)
+
+
 def reconcile(
     folder: Path,
     as_of: date,
@@ -80,7 +91,7 @@ def reconcile(
         ArtefactError: a campaign was made by an earlier version of recs_assets.
     """
     parts: dict[str, list[pd.DataFrame]] = {part: [] for part in columns}
-    for path in sorted(path for path in folder.glob("*") if not path.name.startswith(".")):
+    for path in list_folders(folder):
         for part, rows in _reconcile_campaign(path, as_of, now, hash_key).items():
             if part in parts and len(rows):
                 parts[part].append(rows.assign(campaign=path.name, as_of=as_of))
@@ -102,10 +113,7 @@ def _reconcile_campaign(
     if len(selection):
         if not {"arm", "reserve"} <= set(selection):
             lacking = "which rows are reserves" if "arm" in selection else "who is held out"
-            raise ArtefactError(
-                f"{path} was made by an earlier version of recs_assets and does not say {lacking}: make the "
-                f"campaign again (python -m recs_assets campaign {path.name} --as-of {as_of}), or run the week again."
-            )
+            raise ask_to_make_again(path, as_of, lacking)
         tables["selection"] = made.filled
         _update_outcomes(outcome, tables["selection"], now)
         for name in ("selection", "traces"):

@@ -100,6 +100,7 @@ class Email:
         facts |= {
             "chosen": self.chosen,
             "verdict": self.verdict,
+            "slots": self.campaign.slots.k,
             "customers": int((outcome == SELECTED).sum()),
             "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
             "test": tested,

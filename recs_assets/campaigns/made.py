@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recs_assets.delivery import (
-    HOLDOUT,
-)
+from recs_assets.delivery import HOLDOUT
 from recs_assets.files import replace_folder
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.selection import TOO_FEW
@@ -38,7 +37,7 @@ class Made:
             (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
             rules (step, rule, removed, customers), price_tags, tests, traces (of filled slots). All but
             outcomes may be empty, and then have no columns.
-        facts: for people, JSON.
+        facts: JSON; all but `slots` (of an email; 0 where none is filled) for people.
     """
 
     tables: dict[str, pd.DataFrame]
@@ -82,6 +81,31 @@ def read_facts(folder: Path) -> dict[str, Any]:
         return json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise _unreadable(folder, error) from error
+
+
+def read_slots(folder: Path) -> int:
+    """The slots of an email that was made; 0 of a campaign that filled none.
+
+    Raises:
+        ArtefactError: its facts cannot be read, or are of an earlier version.
+    """
+    facts = read_facts(folder)
+    if "slots" not in facts:
+        raise ask_to_make_again(folder, facts.get("as_of"), "how many slots it fills")
+    return facts["slots"]
+
+
+def list_folders(folder: Path) -> list[Path]:
+    """The folders of all campaigns below one, by name, without what a killed run left."""
+    return sorted(path for path in folder.glob("*") if not path.name.startswith("."))
+
+
+def ask_to_make_again(folder: Path, as_of: date | str | None, lacking: str) -> ArtefactError:
+    """The error of a campaign that an earlier version made."""
+    return ArtefactError(
+        f"{folder} was made by an earlier version of recs_assets and does not say {lacking}: make the campaign again "
+        f"(python -m recs_assets campaign {folder.name} --as-of {as_of}), or run the week again."
+    )
 
 
 def _unreadable(folder: Path, error: Exception) -> ArtefactError:

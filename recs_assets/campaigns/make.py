@@ -55,6 +55,7 @@ def make(
         "campaign": campaign.name,
         "as_of": week.as_of.isoformat(),
         "problem": problem,
+        "slots": 0,
         "note": "" if plan is None else plan.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),

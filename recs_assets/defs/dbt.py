@@ -166,6 +166,12 @@ def _dbt_step(
         # Raised last, so that Dagster shows which models were built and which tests failed.
         if not succeeded:
             raise GateError(_failures(results))
+        # Dagster goes on without the result of a check, and what was not checked would be published.
+        if missing := checks.keys() - {result.name for result in results}:
+            raise GateError(
+                f"dbt did not run the tests {', '.join(sorted(missing))}: nothing is published; this is a fault of the "
+                "program, please report it."
+            )
 
     return dbt_step
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 import pandas as pd
 
-from recs_assets.campaigns.made import NOTHING, SELECTED, find_folder, read_facts
+from recs_assets.campaigns.made import NOTHING, SELECTED, find_folder, read_facts, read_slots
 from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
@@ -144,7 +144,8 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
         for name in sorted(set(outcomes["campaign"])):
             # Without its file a campaign's lists of this week are there still.
             campaign = deployment.campaigns.campaigns.get(name)
-            if campaign is None or campaign.lists_products:
+            fills_slots = campaign.lists_products if campaign else read_slots(find_folder(week, name)) > 0
+            if fills_slots:
                 verdicts += _of_campaign(week, name, outcomes, available, limits, personal)
         verdicts = overrule(verdicts, deployment.settings.gate_override)
         consent = gates.judge_consent(withdrawals, unknown_types)

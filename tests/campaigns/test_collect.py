@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 from pydantic import SecretStr
 
-from recs_assets.campaigns.collect import Now, reconcile
+from recs_assets.campaigns.collect import Now, count_slots, reconcile
 from recs_assets.campaigns.made import Made
+from recs_assets.quality.expectations import published_expectations
 from recs_assets.schema import ArtefactError
 
 COLUMNS = {part: ["campaign"] for part in ("selection", "predictions", "traces", "people", "outcomes")}
@@ -130,3 +131,28 @@ def test_a_campaign_made_again_replaces_its_own_rows_only(tmp_path: Path) -> Non
         made(selection=rows, outcomes=outcomes).write(tmp_path / "campaigns" / name)
     found = reconciled(tmp_path)["selection"]
     assert found["campaign"].tolist() == ["mail", "other"]
+
+
+def test_the_week_knows_the_slots_of_what_was_made_of_it(tmp_path: Path) -> None:
+    """The shop's own folder names an email of three slots; the week holds the shipped one of twelve, too."""
+    for name, slots in (("own", 3), ("weekly_email", 12), ("affinity", 0)):
+        Made({"outcomes": pd.DataFrame()}, {"slots": slots}).write(tmp_path / name)
+    (tmp_path / ".own-1").mkdir()  # left by a killed run
+    assert count_slots(tmp_path) == 12
+    expected = published_expectations("email_recommendations", count_slots(tmp_path))
+    assert [part.arguments for part in expected if part.arguments.get("column") == "slot"][-1] == {
+        "column": "slot", "min_value": 1, "max_value": 12,
+    }  # fmt: skip
+
+
+def test_a_week_without_campaigns_has_no_slots(tmp_path: Path) -> None:
+    assert count_slots(tmp_path / "campaigns") == 0
+
+
+def test_slots_that_an_earlier_version_did_not_write_are_asked_for(tmp_path: Path) -> None:
+    Made({"outcomes": pd.DataFrame()}, {"as_of": "2025-06-30"}).write(tmp_path / "mail")
+    with pytest.raises(
+        ArtefactError,
+        match=r"how many slots it fills: .*\(python -m recs_assets campaign mail --as-of 2025-06-30\)",
+    ):
+        count_slots(tmp_path)
