@@ -2,6 +2,7 @@
 
 import dagster as dg
 
+from recs_assets.campaigns.judge import RANKER_GATES
 from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import inline_png, markdown_table, numbers
@@ -24,7 +25,6 @@ from recs_assets.week.week import SOURCES
 
 FEATURE_TABLES = [dg.AssetKey(["features", model]) for model, _ in TABLES.values()]
 RANKER_KEY = dg.AssetKey(["recommenders", "ranker"])
-RANKER_GATES = "gates_ranker"  # the table of its verdicts
 VERDICT_TYPES = {name: type_ for name, type_ in model_columns("gates").items() if name in COLUMNS}
 NOTHING_LEARNED = "No candidate was bought in a label window: nothing to learn"
 
