@@ -89,7 +89,7 @@ def evaluate_week(week: Week, main: Campaign | None) -> Evaluation:
         "decisions": comparisons.assign(
             as_of=week.as_of, anchor=latest.known.as_of, step=range(1, len(comparisons) + 1)
         ),
-        "waterfall": _trace(week, email, latest, chosen),
+        "waterfall": _follow_purchases(week, email, latest, chosen),
         "forecasts": _count_forecasts(week, latest, ranker),
     }
     return Evaluation(latest.known.as_of, chosen, tables)
@@ -97,7 +97,7 @@ def evaluate_week(week: Week, main: Campaign | None) -> Evaluation:
 
 def _add_email(week: Week, email: Email, fold: Fold, chosen: str, ranker: PublishedRanker | None) -> Fold:
     """The fold with the email as it would have been sent at its anchor."""
-    sent = _send(week, email, fold, chosen, ranker)
+    sent = _list_as_sent(week, email, fold, chosen, ranker)
     return replace(fold, models={**fold.models, AS_SENT: {"all": sent}})
 
 
@@ -124,7 +124,9 @@ def _decide(folds: Sequence[Fold], seed: int) -> Decision:
     return decide({name: values[:, place] for place, name in enumerate(models)}, seed=seed)
 
 
-def _send(week: Week, email: Email, fold: Fold, chosen: str, ranker: PublishedRanker | None) -> pd.DataFrame:
+def _list_as_sent(
+    week: Week, email: Email, fold: Fold, chosen: str, ranker: PublishedRanker | None
+) -> pd.DataFrame:
     """The chosen model's lists as the main email's rules would cut and turn them, for every customer.
 
     Without probabilities there is no floor for discovery, so it is left out.
@@ -140,7 +142,7 @@ def _send(week: Week, email: Email, fold: Fold, chosen: str, ranker: PublishedRa
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
 
 
-def _trace(week: Week, email: Email, fold: Fold, chosen: str) -> pd.DataFrame:
+def _follow_purchases(week: Week, email: Email, fold: Fold, chosen: str) -> pd.DataFrame:
     """The chosen model's way through the rules of the main email to its slots, at the test anchor."""
     anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
     context = build_context(week, anchor, email.campaign, email.rules)
