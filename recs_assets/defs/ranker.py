@@ -14,6 +14,7 @@ from recs_assets.ranking.calibration import reliability_plot
 from recs_assets.ranking.features import TABLES
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training.ranker import (
+    NoLastGood,
     delete_ranker,
     find_last_good,
     keep_last_good,
@@ -58,7 +59,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
             return dg.MaterializeResult(metadata={"trained": False, "why": f"{NOTHING_LEARNED}."})
         if tested.refused is not None:
             metadata = {"trained": False, "why": tested.refused}
-            if last.ranker is None:
+            if isinstance(last, NoLastGood):
                 log.warning(
                     "There is no earlier ranker to keep: this week has none, and a simpler model makes the lists."
                 )

@@ -45,7 +45,7 @@ _TITLES = {
 }
 
 
-def sample_customers(customer_ids: Sequence[str], limit: int, seed: int) -> np.ndarray:
+def sample_customers(customer_ids: Sequence[str] | np.ndarray, limit: int, seed: int) -> np.ndarray:
     """Codes of at most `limit` customers: those with the smallest hash of (seed, id).
 
     Stable under other customers: one more customer pushes out at most one of the sample, and a

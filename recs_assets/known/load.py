@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
     )
 
 
-def _contiguous(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _contiguous(columns: Mapping[str, np.ndarray | pd.Categorical]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in columns.items()}
 
 
@@ -88,7 +89,8 @@ def load_purchases(connection: duckdb.DuckDBPyConnection, before: date) -> dict[
         products), day int32 (days since 1970-01-01), gone int32 (day of the whole return, the largest int32
         where it was kept), lines float64, amount float64 (0 where unknown).
     """
-    return connection.execute(_sql("codes") + _sql("purchases"), {"anchor": before}).fetchnumpy()
+    columns = connection.execute(_sql("codes") + _sql("purchases"), {"anchor": before}).fetchnumpy()
+    return _contiguous(columns)
 
 
 def load_listed(

@@ -178,8 +178,7 @@ def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sq
     item = item_column(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
     table = catalogue.tables["products"]
-    assert isinstance(query.target, Aggregate), "a list is made by an aggregation"
-    required = _restrict_to_product(query.target.where)
+    required = _restrict_to_product(query.aggregate.where)
     rows = _Rows(statement, table, [Column(("products", item)), *filtered_columns(required)], ahead=True)
     value = rows.sql(Column(("products", item)))
     where = f"{value} is not null"
@@ -330,8 +329,7 @@ class _Statement:
         )
 
     def write_list(self) -> str:
-        target = self.query.target
-        assert isinstance(target, Aggregate), "a list is made by an aggregation"
+        target = self.query.aggregate
         if self.query.picks_one:
             values, joins = self.add_aggregations([target], "eligible", ahead=True)
             return (

@@ -217,7 +217,32 @@ class Query:
     @property
     def picks_one(self) -> bool:
         """Whether one of the values comes true (`FIRST`, `LAST`), and not any number of them."""
-        return self.mode is not None and getattr(self.target, "function", "") in ("FIRST", "LAST")
+        target = self.target
+        return (
+            self.mode is not None and isinstance(target, Aggregate) and target.function in ("FIRST", "LAST")
+        )
+
+    @property
+    def aggregate(self) -> Aggregate:
+        """The target where it is a single aggregation, as of every list and every number.
+
+        Raises:
+            TypeError: the target is a condition.
+        """
+        if isinstance(self.target, Aggregate):
+            return self.target
+        raise TypeError(f"The target {self.target} is a condition, not an aggregation.")
+
+    @property
+    def list_length(self) -> int:
+        """`top` of a ranking.
+
+        Raises:
+            TypeError: the query has no TOP.
+        """
+        if self.top is None:
+            raise TypeError(f"The query predicts no list with a length: {self}")
+        return self.top
 
     @property
     def task(self) -> str:

@@ -156,6 +156,12 @@ class Candidates:
         return ranks
 
     @classmethod
+    def empty(cls) -> Self:
+        """No candidates, of no lists."""
+        code, number = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.float32)
+        return cls(code, code, number, np.empty(0, dtype=bool), {}, number)
+
+    @classmethod
     def concat(cls, parts: list[Self]) -> Self:
         """Candidates of disjoint, ascending blocks of customers as one.
 

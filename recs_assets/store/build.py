@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -41,7 +41,7 @@ class Build:
         self.cache.clear()
 
     @contextmanager
-    def write(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def write(self) -> Generator[duckdb.DuckDBPyConnection]:
         """A short read-write connection."""
         self.folder.mkdir(parents=True, exist_ok=True)
         connection = self._connect(str(self.path), read_only=False)
@@ -51,7 +51,7 @@ class Build:
             connection.close()
 
     @contextmanager
-    def read(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def read(self) -> Generator[duckdb.DuckDBPyConnection]:
         """A short read-only connection.
 
         Raises:
@@ -79,7 +79,7 @@ class Build:
             )
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> Generator[None]:
         """Keep one read-only connection open, which `read` shares meanwhile: opening the file costs more than
         many a question."""
         if self._held is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ class Connect:
             ) from error
 
     @contextmanager
-    def read(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    def read(self, path: Path) -> Generator[duckdb.DuckDBPyConnection]:
         """A short read-only connection to a file."""
         connection = self(str(path), read_only=True)
         try:

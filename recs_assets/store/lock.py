@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from recs_assets.schema import WarehouseError
 @contextmanager
 def writer_lock(
     path: Path, wait_seconds: float, on_wait: Callable[[str], None] = lambda message: None
-) -> Iterator[None]:
+) -> Generator[None]:
     """Hold the one-writer lock, an OS file lock that a killed process frees at once.
 
     A Dagster pool slot stays taken after `kill -9`; `flock` does not. The file's text names

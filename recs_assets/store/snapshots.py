@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -147,7 +147,7 @@ class Snapshots:
         return Version(path, *found)
 
     @contextmanager
-    def _open(self, path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _open(self, path: Path) -> Generator[duckdb.DuckDBPyConnection]:
         connection = self._connect(str(path), True)
         try:
             yield connection
@@ -397,7 +397,7 @@ class Snapshots:
         return self.folder / (f"{stem}-{max(taken) + 1}.duckdb" if taken else f"{stem}.duckdb")
 
     @contextmanager
-    def _write_aside(self, what: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _write_aside(self, what: str) -> Generator[duckdb.DuckDBPyConnection]:
         """A connection whose database `snapshot` is checkpointed and detached at the end."""
         connection = self._connect(":memory:", False)
         try:

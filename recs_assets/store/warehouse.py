@@ -9,7 +9,7 @@ Two kinds of file live under `home`:
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -87,7 +87,7 @@ class Warehouse:
             connection.execute(f"attach '{quote(self.snapshot_path.resolve())}' as published (read_only)")
 
     @contextmanager
-    def scratch(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def scratch(self) -> Generator[duckdb.DuckDBPyConnection]:
         """An in-memory database, for looking at a shop's files without writing anything."""
         connection = self._connect(":memory:", read_only=False)
         try:

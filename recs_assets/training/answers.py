@@ -35,8 +35,8 @@ from recs_assets.training.prepare import (
 )
 from recs_assets.training.products import Products
 from recs_assets.training.rows import list_sheet, name_rows
-from recs_assets.training.tasks import RATE, Task
-from recs_assets.training.train import learn_models, learn_own_ranker, score_sheet
+from recs_assets.training.tasks import RATE, Dated, Task
+from recs_assets.training.train import ProductTest, learn_models, learn_own_ranker, score_sheet
 from recs_assets.training.week_ranker import list_week_ranker, use_week_ranker
 from recs_assets.week.blocks import map_in_order
 from recs_assets.week.week import Week
@@ -85,7 +85,7 @@ class Prediction:
     eligible: int
     features: tuple[str, ...]
     seconds: float
-    task: Task
+    task: Products | Dated
     learned: Learned | None
     chosen: str = "query"
     notes: tuple[str, ...] = ()
@@ -138,7 +138,7 @@ def answer(
 
 def answer_task(
     plan: Plan,
-    task: Task,
+    task: Products | Dated,
     depth: int | None = None,
     say: Callable[[str], None] = lambda message: None,
     keep: bool = False,
@@ -154,7 +154,7 @@ def answer_task(
     note = task.widen((plan.test, plan.train[0]))
     limits, notes = ((-np.inf, np.inf), []) if isinstance(task, Products) else find_limits(plan, task)
     weekly = task.weekly if isinstance(task, Products) else None
-    outcome, more, place = None, {}, cache.find_place(plan, task) if keep else None
+    outcome, test, place = None, ProductTest(), cache.find_place(plan, task) if keep else None
     if place is not None:
         try:
             outcome = cache.read(place, task.week.settings.threads, weekly)
@@ -165,18 +165,19 @@ def answer_task(
     if outcome is not None:
         say("What was learned when this was asked before answers.")
     else:
-        if weekly is not None:
-            outcome, more = use_week_ranker(plan, task, weekly, depth, keep)
-        elif isinstance(task, Products):
-            outcome, more = learn_own_ranker(plan, task, depth, say, keep)
-        else:
+        if not isinstance(task, Products):
             outcome = learn_models(plan, task, limits, say)
+        elif weekly is not None:
+            outcome, test = use_week_ranker(plan, task, weekly, depth, keep)
+        else:
+            outcome, test = learn_own_ranker(plan, task, depth, say, keep)
         if place is not None:
             _keep(place, outcome, weekly, say)
-    if weekly is None:
-        rows = predict_rows(plan, task, outcome.learned, limits, depth, say)
+    learned = outcome.learned
+    if isinstance(task, Products) and weekly is not None and learned is not None:
+        rows = list_week_ranker(plan, task, plan.as_of, learned, depth)
     else:
-        rows = list_week_ranker(plan, task, plan.as_of, outcome.learned, depth)
+        rows = predict_rows(plan, task, learned, limits, depth, say)
     if rows.empty:
         raise explain_nobody(plan)
     return Prediction(
@@ -187,13 +188,15 @@ def answer_task(
         metrics=outcome.metrics,
         by_value=outcome.by_value,
         eligible=int(task.eligible(plan.as_of).sum()),
-        features=() if outcome.learned is None else outcome.learned.used,
+        features=() if learned is None else learned.used,
         seconds=time.monotonic() - started,
         task=task,
-        learned=outcome.learned,
+        learned=learned,
         chosen=outcome.chosen,
         notes=tuple(sentence for sentence in (note, *notes, outcome.why) if sentence),
-        **{"tested": None, "truth": None, "compared": {}, **more},
+        tested=test.rows,
+        truth=test.truth,
+        compared=test.compared,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.queries.compiler import labels_sql, spans_sql
-from recs_assets.queries.syntax import Aggregate, operands
+from recs_assets.queries.syntax import aggregates
 from recs_assets.shop import RANKER
 from recs_assets.training.plans import window_days
 from recs_assets.training.tasks import PREVIOUS, RATE, Dated, Sheet, empty_sheet
@@ -30,8 +30,7 @@ class Entities(Dated):
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        aggregates = [node for node in operands(self.query.target) if isinstance(node, Aggregate)]
-        many = len(dict.fromkeys(aggregates))
+        many = len(dict.fromkeys(aggregates(self.query.target)))
         return (
             *(
                 f"target_{part}_{days}d" if many > 1 else f"target_{days}d"
@@ -85,7 +84,7 @@ class Entities(Dated):
     def formulas(self, sheet: Sheet, anchor: date) -> dict[str, np.ndarray]:
         """The target as it was over the window of equal length that ended at the anchor; of a number also what 91
         days come to in that window, where they add up."""
-        target, spans = self.query.target, self._before(anchor)[sheet.customer]
+        spans = self._before(anchor)[sheet.customer]
         if self.query.task != "regression":
             before = anchor - timedelta(days=self._spans[0])
             rows = self.week.build.query(*labels_sql(replace(self.wide_query, where=None), before))
@@ -94,6 +93,7 @@ class Entities(Dated):
                     self._place_values(anchor, rows.iloc[:, 0], rows["label"])[sheet.customer]
                 )
             }
-        share = self._spans[0] / QUARTER if target.function in ("SUM", "COUNT") else 1.0
+        adds_up = self.query.aggregate.function in ("SUM", "COUNT")
+        share = self._spans[0] / QUARTER if adds_up else 1.0
         quarter = spans[:, self._spans.index(QUARTER)]
         return {PREVIOUS: np.nan_to_num(spans[:, 0]), RATE: np.nan_to_num(quarter * share)}

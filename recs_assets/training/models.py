@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
@@ -28,14 +28,17 @@ RIDGE = 1e-3
 class Learned:
     """A fitted model: raw scores of a frame, what they mean, and of products the ranker behind them.
 
-    `refit` grows it again on more lessons; None for what has learned all: the week's own ranker, and a kept model.
+    Attributes:
+        model: makes the scores.
+        calibrator: makes probabilities of them; None for a number.
+        used: names of the features that the model looks at.
+        calibrated_on: rows that a query's calibrator was fitted on; None for the ranker.
     """
 
     model: Ranker | Linear | Mean
     calibrator: Calibrator | None
     used: tuple[str, ...]
-    refit: Callable[[list[Lesson]], Learned] | None = None
-    calibrated_on: int | None = None  # rows
+    calibrated_on: int | None = None
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """float64[n]: raw scores of a frame."""
@@ -46,13 +49,26 @@ class Learned:
         return self.model if isinstance(self.model, Ranker) else None
 
     def probability(self, score: np.ndarray, strata: np.ndarray | None = None) -> np.ndarray:
-        found = self.calibrator.probability(score, strata)
-        return found if self.calibrated_on is None else np.clip(found, self.surest, 1 - self.surest)
+        """float64[n]: the probability of each score.
 
-    @property
-    def surest(self) -> float:
-        """The least probability that so many rows of calibration support: one event more than was seen."""
-        return 1 / (self.calibrated_on + 2)
+        Raises:
+            TypeError: the model predicts a number.
+        """
+        if self.calibrator is None:
+            raise TypeError("A model of a number has no probabilities.")
+        probability = self.calibrator.probability(score, strata)
+        if self.calibrated_on is None:
+            return probability
+        # The least that so many rows of calibration support: one event more than was seen.
+        least = 1 / (self.calibrated_on + 2)
+        return np.clip(probability, least, 1 - least)
+
+
+@dataclass(frozen=True)
+class Refittable(Learned):
+    """A fitted model that can be fitted again on more lessons, unlike the week's own ranker and a kept model."""
+
+    refit: Callable[[list[Lesson]], Refittable] = field(kw_only=True)
 
 
 def fit_ranker(lessons: Lessons, settings: Settings) -> Ranker:
@@ -74,7 +90,7 @@ def refit_ranker(model: Ranker, lessons: Sequence[Lesson], settings: Settings) -
     )
 
 
-def learn_ranking(lessons: Lessons, settings: Settings) -> Learned:
+def learn_ranking(lessons: Lessons, settings: Settings) -> Refittable:
     """The weekly ranker and its calibration on the query's candidates.
 
     Raises:
@@ -83,11 +99,11 @@ def learn_ranking(lessons: Lessons, settings: Settings) -> Learned:
     model, kept = fit_ranker(lessons, settings), lessons.kept
     calibrator, _ = calibrate(model.score(kept.frame), kept.label, kept.group)
 
-    def refit(more: list[Lesson]) -> Learned:
+    def refit(more: list[Lesson]) -> Refittable:
         again = refit_ranker(model, more, settings)
-        return Learned(again, calibrator, again.used_, refit)
+        return Refittable(again, calibrator, again.used_, refit=refit)
 
-    return Learned(model, calibrator, model.used_, refit)
+    return Refittable(model, calibrator, model.used_, refit=refit)
 
 
 class Linear:
@@ -174,7 +190,8 @@ class Trees:
             "verbosity": -1,
         }
         dataset = lgb.Dataset(X, y, weight=weight, params=parameters)
-        held, calls = [], []
+        held: list[lgb.Dataset] = []
+        calls: list[Callable] = []
         if valid is not None:
             held = [dataset.create_valid(valid.frame, valid.label, weight=valid.weight)]
             calls = [lgb.early_stopping(RANKER.patience, verbose=False)]
@@ -184,16 +201,17 @@ class Trees:
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """float64[n]: log-odds, or the number."""
-        return self.booster_.predict(
+        scores = self.booster_.predict(
             X,
             raw_score=self.objective == "binary",
             num_iteration=self.rounds_,
             num_threads=choose_threads(len(X), self.threads),
         )
+        return np.asarray(scores)
 
     def used(self, names: Sequence[str]) -> list[str]:
         gain = self.booster_.feature_importance("gain")
-        return [name for name, one in zip(names, gain, strict=True) if one > 0]
+        return [name for name, part in zip(names, gain, strict=True) if part > 0]
 
 
 @dataclass(frozen=True)
@@ -215,7 +233,7 @@ def learn(
     fitted: list[Lesson],
     seed: int,
     threads: int,
-) -> dict[str, Learned]:
+) -> dict[str, Refittable]:
     """The models that a query chooses from, simplest first: "linear", and "query", its mean with trees.
 
     Args:
@@ -244,19 +262,19 @@ def learn(
             # Smooth, so that no two customers who differ get one probability: isotonic steps cost 0.005 of AUROC.
             calibrators[name] = fit_beta(model.score(kept.frame), kept.label)
 
-    def refit(more: list[Lesson], name: str) -> Learned:
+    def refit(more: list[Lesson], name: str) -> Refittable:
         data = join_lessons(more)
         rows = data["X"], data["y"], data["weight"]
         line = Linear(boolean).fit(*rows)
         if name == "linear":
-            return Learned(line, calibrators[name], names, partial(refit, name=name), rows_kept)
+            return Refittable(line, calibrators[name], names, rows_kept, refit=partial(refit, name=name))
         grown = Trees(objective, seed, threads).fit(*rows, rounds)
-        return Learned(
+        return Refittable(
             Mean(line, grown),
             calibrators[name],
             tuple(grown.used(names)),
-            partial(refit, name=name),
             rows_kept,
+            refit=partial(refit, name=name),
         )
 
     return {name: refit(fitted, name) for name in calibrators}

@@ -10,15 +10,13 @@ from datetime import date, datetime, time, timedelta
 from recs_assets.queries.compiler import horizon
 from recs_assets.queries.syntax import (
     Aggregate,
-    And,
     Comparison,
     Condition,
     Not,
-    Or,
     Query,
     QueryError,
     Window,
-    operands,
+    aggregates,
 )
 
 # A window may be cut to what the week's anchors allow if so much of it is left.
@@ -75,7 +73,7 @@ def plan_at(
             train = train[:train_anchors]
             return Plan(query, as_of, test, tuple(train), again=(test, *train))
     days = math.ceil(window_days(query, as_of))
-    at = operands(query.target)[0].window.at
+    at = aggregates(query.target)[0].window.at
     if horizon_days < days <= horizon_days / LEAST_KEPT:
         cut = plan_at(_cut(query, horizon_days), as_of, anchors, train_anchors, horizon_days)
         note = f"Labels cover the first {horizon_days} of the {days} days: the anchors of the week are laid out for that."
@@ -115,7 +113,7 @@ def plan_weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
             f"few to learn that and test it; shorten the window to {max(1, int((as_of - first - back).days - 7) // 2)} days "
             "or less.",
             query.text,
-            operands(query.target)[0].window.at,
+            aggregates(query.target)[0].window.at,
         )
     return Plan(query, as_of, known[0], tuple(train[:most]), again=tuple(known[: most + 1]))
 
@@ -139,15 +137,17 @@ def _cut(query: Query, days: int) -> Query:
             return replace(window, end=min(window.end, days * per_day[window.unit]))
         return replace(window, end=days, unit="days") if window.start == 0 else window
 
-    def cut_node(node: Aggregate | Condition) -> Aggregate | Condition:
-        if isinstance(node, Aggregate):
-            return replace(node, window=cut_window(node.window))
-        if isinstance(node, Comparison):
-            return replace(node, operand=cut_node(node.operand))
-        if isinstance(node, Not):
-            return Not(cut_node(node.item))
-        return (
-            type(node)(tuple(cut_node(item) for item in node.items)) if isinstance(node, And | Or) else node
-        )
+    def cut_aggregate(node: Aggregate) -> Aggregate:
+        return replace(node, window=cut_window(node.window))
 
-    return replace(query, target=cut_node(query.target))
+    def cut_condition(node: Condition) -> Condition:
+        if isinstance(node, Comparison):
+            operand = node.operand
+            return replace(node, operand=cut_aggregate(operand)) if isinstance(operand, Aggregate) else node
+        if isinstance(node, Not):
+            return Not(cut_condition(node.item))
+        return type(node)(tuple(cut_condition(item) for item in node.items))
+
+    target = query.target
+    cut = cut_aggregate(target) if isinstance(target, Aggregate) else cut_condition(target)
+    return replace(query, target=cut)

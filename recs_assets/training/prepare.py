@@ -21,13 +21,13 @@ from recs_assets.training.activity import EPOCH
 from recs_assets.training.entities import Entities
 from recs_assets.training.plans import LOOK_BACK, Plan, plan_at, plan_weekly, window_days
 from recs_assets.training.products import Products
-from recs_assets.training.tasks import Dated, Task
+from recs_assets.training.tasks import Dated
 from recs_assets.training.values import Values
 from recs_assets.week.ranked import WITHOUT_OFFERS, lacks_offers, load_ranker
 from recs_assets.week.week import Week
 
 
-def prepare_query(query: str | Query, week: Week, view: View = "all") -> tuple[Plan, Task]:
+def prepare_query(query: str | Query, week: Week, view: View = "all") -> tuple[Plan, Products | Dated]:
     """The anchors of a query, and what makes its rows at each of them; raises as `answer` does."""
     asked = _validate_for(query, week.as_of, view)
     build, as_of = find_build(asked, week), week.as_of
@@ -109,7 +109,7 @@ def find_week_ranker(plan: Plan, task: Products) -> Ranker | None:
     least half of its label window, at the same anchors. On Complete Journey it is level with a ranker of the
     query's own at 14 of 28 days (docs/research/queries.md), and costs nothing."""
     query, horizon_days = plan.query, task.week.shop.horizon_days
-    (target,) = operands(query.target)
+    target = query.aggregate
     bought = target.column.parts[0] in ("order_lines", "orders") and target.where is None
     days = window_days(query, plan.as_of)
     if not (bought and target.window.start == 0 and horizon_days <= 2 * days <= 2 * horizon_days):
@@ -129,7 +129,9 @@ def explain_query(query: str | Query, week: Week, view: View = "all") -> str:
     plan, task = prepare_query(query, week, view)
     as_of = week.as_of
     kept, *fitted = plan.train
-    whose = "of the week's own ranker" if getattr(task, "weekly", False) else "of a model of its own"
+    whose = (
+        "of the week's own ranker" if isinstance(task, Products) and task.weekly else "of a model of its own"
+    )
     return (
         f"{explain(plan.query, as_of)}\n"
         f"-- eligible at {as_of}\n{int(task.eligible(as_of).sum())} of {len(task.ids(as_of))} {plan.query.entity[0].parts[0]}\n\n"
@@ -173,9 +175,9 @@ def find_limits(plan: Plan, task: Dated) -> tuple[tuple[float, float], list[str]
             f"{table} holds no rows before {plan.as_of}: its aggregations in the WHERE are of nothing."
         )
     if query.task == "regression":
-        rows = seen(query.target)
+        rows = seen(query.aggregate)
         least, most = (float(rows[name]) if rows[name] is not None else np.nan for name in ("least", "most"))
-        function = query.target.function
+        function = query.aggregate.function
         if function in ("COUNT", "COUNT_DISTINCT"):
             limits = (0.0, np.inf if function == "COUNT" else float(rows["distinct_values"]))
         elif function == "SUM":

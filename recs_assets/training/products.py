@@ -8,14 +8,15 @@ from datetime import date
 import numpy as np
 
 from recs_assets.queries.compiler import items_sql
+from recs_assets.queries.syntax import Query
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.base import Recommender, View
 from recs_assets.shop import RANKER
-from recs_assets.training.tasks import Sheet, Task, empty_sheet, place_ids
+from recs_assets.training.tasks import CandidateSheet, Task, place_ids
 from recs_assets.week.blocks import BLOCK, map_in_order
 from recs_assets.week.ranked import load_frames
-from recs_assets.week.week import NAMES, SOURCES, make_recommender
+from recs_assets.week.week import NAMES, SOURCES, Week, make_recommender
 
 # Products of a customer's own history that buy-it-again ranks, those of largest decayed frequency.
 OWN_LIMIT = 200
@@ -23,7 +24,7 @@ OWN_LIMIT = 200
 REFITTED = ("popularity", "category_popularity", "repurchase")
 
 
-class Products(Task):
+class Products(Task[CandidateSheet]):
     """Candidates out of the weekly lists, less what the query's filter rules out.
 
     The lists of the whole shop may hold few products that pass a filter, and none of them holds a
@@ -34,8 +35,8 @@ class Products(Task):
         weekly: the week's own ranker where it answers, so that its candidates are taken as they are.
     """
 
-    def __init__(self, *job: object) -> None:
-        super().__init__(*job)
+    def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
+        super().__init__(week, as_of, query, view)
         self.names = NAMES
         self.weekly: Ranker | None = None
         self._admitted: dict[date, np.ndarray] = {}
@@ -98,7 +99,7 @@ class Products(Task):
         limits = {"all": (own, new), "new": (0, own + new), "repeat": (OWN_LIMIT, 0)}
         return merge(lists, known, *limits[self.view])
 
-    def sheet(self, anchor: date, first: int, last: int) -> Sheet:
+    def sheet(self, anchor: date, first: int, last: int) -> CandidateSheet:
         known = self.known(anchor)
         eligible, threads = self.eligible(anchor), self.week.settings.threads
         starts = [start for start in range(first, last, BLOCK) if eligible[start : start + BLOCK].any()]
@@ -107,13 +108,11 @@ class Products(Task):
         )
         parts = list(pools)
         parts = [part for part in parts if len(part)] or parts[:1]
-        if not parts:
-            return empty_sheet()
-        candidates = Candidates.concat(parts)
+        candidates = Candidates.concat(parts) if parts else Candidates.empty()
         label = np.full(len(candidates), np.nan)
         if anchor != self.as_of:
             label = candidates.labels(self.truth(anchor, known.products["product_id"])).astype(np.float64)
-        return Sheet(
+        return CandidateSheet(
             candidates.customer,
             candidates.product,
             label,
@@ -121,7 +120,7 @@ class Products(Task):
             candidates,
         )
 
-    def formulas(self, sheet: Sheet, anchor: date) -> dict[str, np.ndarray]:
+    def formulas(self, sheet: CandidateSheet, anchor: date) -> dict[str, np.ndarray]:
         ranks = sheet.candidates.sources
         ranked = {name: ranks[f"{name}:new" if self.view == "new" else name][0] for name in SOURCES}
         return {name: -rank.astype(np.float64) for name, rank in ranked.items()}

@@ -26,7 +26,7 @@ from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError
 from recs_assets.training.models import fit_ranker, refit_ranker
 from recs_assets.training.products import Products
-from recs_assets.training.tasks import Sheet
+from recs_assets.training.tasks import CandidateSheet
 from recs_assets.training.train import load_lessons, score_and_sample
 from recs_assets.week.blocks import blocks, map_in_order
 from recs_assets.week.lessons import Lesson
@@ -49,16 +49,15 @@ class LastGood:
     """The ranker of the newest earlier published week.
 
     Attributes:
-        ranker: as published, refitted with its own test anchor; None where there is none.
-        before_refit: as it was tested: it has learned from nothing after its own test anchor.
-        week: whose they are.
-        why: why one of them is missing.
+        week: that published it.
+        ranker: as published, refitted with its own test anchor.
+        before_refit: as it was tested: it has learned from nothing after its own test anchor. None where it is
+            no longer there.
     """
 
-    ranker: Ranker | None
+    week: date
+    ranker: Ranker
     before_refit: Ranker | None
-    week: date | None
-    why: str = ""
 
     def comparable(self, test: date) -> Ranker | None:
         """The model that has seen no day from `test` on, if there is one."""
@@ -68,28 +67,34 @@ class LastGood:
         return ranker
 
 
-def find_last_good(week: Week) -> LastGood:
+@dataclass(frozen=True)
+class NoLastGood:
+    """There is no ranker of an earlier week to compare with or to keep; `why` says so in a sentence."""
+
+    why: str
+
+
+def find_last_good(week: Week) -> LastGood | NoLastGood:
     """The ranker of the newest earlier published week that has verdicts."""
     earlier, _ = week.load_earlier_verdicts()
     if earlier is None:
-        return LastGood(None, None, None, "ranker: no earlier week is published to compare with")
+        return NoLastGood("ranker: no earlier week is published to compare with")
     before, threads = Week(week.shop, week.warehouse, earlier), week.settings.threads
     if not before.model_path("ranker").exists():
-        return LastGood(None, None, earlier, f"ranker: week {earlier} has none, or it is no longer kept")
+        return NoLastGood(f"ranker: week {earlier} has none, or it is no longer kept")
     try:
         ranker = Ranker.load(before.model_path("ranker"), threads)
         Calibrator.from_json(ranker.facts_["calibration"])
     except ArtefactError as error:
-        return LastGood(None, None, earlier, f"ranker: that of week {earlier} cannot be used ({error})")
+        return NoLastGood(f"ranker: that of week {earlier} cannot be used ({error})")
     if unknown := sorted(set(ranker.features_) - set(BY_NAME)):
         why = f"ranker: that of week {earlier} knows features that are gone ({', '.join(unknown)})"
-        return LastGood(None, None, earlier, why)
+        return NoLastGood(why)
     try:
         tested = Ranker.load(before.model_path(BEFORE_REFIT), threads)
     except ArtefactError:
         tested = None
-    why = "" if tested else f"ranker: week {earlier} keeps none as it was before its refit"
-    return LastGood(ranker, tested, earlier, why)
+    return LastGood(earlier, ranker, tested)
 
 
 def keep_last_good(week: Week, last: LastGood, why: str) -> tuple[str, str]:
@@ -140,7 +145,9 @@ def week_query(week: Week) -> Query:
     )
 
 
-def train_ranker(week: Week, test: date, last: LastGood, say: Callable[[str], None]) -> RankerTest | None:
+def train_ranker(
+    week: Week, test: date, last: LastGood | NoLastGood, say: Callable[[str], None]
+) -> RankerTest | None:
     """Train before the test anchor, judge, and write the lists of the ranker that stays; None without
     any purchase."""
     settings, anchors = week.settings, week.shop.train_anchors(test)
@@ -163,7 +170,7 @@ def train_ranker(week: Week, test: date, last: LastGood, say: Callable[[str], No
     kept_scores = model.score(kept.frame)
     sheet = task.label_sheet(test)
     scores, tested = score_and_sample(task, model.score, sheet, test, len(anchors))
-    before = last.comparable(test)
+    before = last.comparable(test) if isinstance(last, LastGood) else None
     verdicts = _judge(week, test, sheet, kept_scores, scores, last, before)
     if refused := [verdict.sentence for verdict in verdicts if verdict.blocks]:
         # What the refitted one scores here it has partly learned: its figures would be no test.
@@ -205,18 +212,23 @@ def train_ranker(week: Week, test: date, last: LastGood, say: Callable[[str], No
 def _judge(
     week: Week,
     test: date,
-    sheet: Sheet,
+    sheet: CandidateSheet,
     kept_scores: np.ndarray,
     scores: np.ndarray,
-    last: LastGood,
+    last: LastGood | NoLastGood,
     before: Ranker | None,
 ) -> list[Verdict]:
     """The gates' verdicts on a new ranker: its scores, and the last one's test (`before`)."""
     limits = week.shop.gates
     finite = gates.judge_finite(np.concatenate([kept_scores, scores]), "ranker")
     verdicts = [finite, *gates.judge_spread(sheet.customer, sheet.item, scores, "ranker", limits)]
-    if before is None:
-        why = last.why or f"ranker: that of week {last.week} was tested after {test} and has seen its days"
+    if isinstance(last, NoLastGood):
+        verdicts.append(gates.skip_successor(last.why))
+    elif last.before_refit is None:
+        why = f"ranker: week {last.week} keeps none as it was before its refit"
+        verdicts.append(gates.skip_successor(why))
+    elif before is None:
+        why = f"ranker: that of week {last.week} was tested after {test} and has seen its days"
         verdicts.append(gates.skip_successor(why))
     elif not finite.passed:
         verdicts.append(gates.skip_successor("ranker: scores that are not finite cannot be compared"))
@@ -234,12 +246,12 @@ def _judge(
     return overrule(verdicts, week.settings.gate_override)
 
 
-def _score(week: Week, anchor: date, sheet: Sheet, ranker: Ranker) -> np.ndarray:
+def _score(week: Week, anchor: date, sheet: CandidateSheet, ranker: Ranker) -> np.ndarray:
     """float64: another ranker's score of every candidate at the anchor."""
     return score_candidates(week, ranker, anchor, sheet.candidates)
 
 
-def _write_lists(week: Week, anchor: date, sheet: Sheet, scores: np.ndarray) -> None:
+def _write_lists(week: Week, anchor: date, sheet: CandidateSheet, scores: np.ndarray) -> None:
     """The ranker's lists at an earlier anchor."""
     write_ranked(week, anchor, [rank_candidates(sheet.candidates, scores, week.settings.candidates)])
 

@@ -10,7 +10,7 @@ from recs_assets.queries.validation import item_column
 from recs_assets.training.entities import Entities
 from recs_assets.training.models import Learned
 from recs_assets.training.products import Products
-from recs_assets.training.tasks import Sheet, Task
+from recs_assets.training.tasks import CandidateSheet, Sheet, Task
 from recs_assets.training.values import MOST_VALUES
 
 # Products that a customer never bought, beyond the depth of a campaign's rows: what discovery looks among.
@@ -41,7 +41,7 @@ def list_sheet(
     order = np.lexsort((sheet.item, -score, sheet.customer))
     rank = rank_within(sheet.customer[order])
     keep = rank <= most
-    if depth and sheet.candidates is not None and task.view == "all":
+    if depth and isinstance(sheet, CandidateSheet) and task.view == "all":
         new = ~sheet.candidates.own[order]
         keep[np.flatnonzero(new)[rank_within(sheet.customer[order][new]) <= NEW_ROWS]] = True
     order, rank = order[keep], rank[keep]
@@ -54,7 +54,7 @@ def list_sheet(
             "probability": probability[order],
         }
     )
-    if sheet.candidates is not None:
+    if isinstance(sheet, CandidateSheet):
         rows["source"] = pd.Categorical(sheet.candidates.take(order).find_best_source())
     return rows
 

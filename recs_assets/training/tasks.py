@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from threading import RLock
+from typing import Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -41,14 +42,12 @@ class Sheet:
         item: int32[n], product or value code; 0 where there is no item.
         label: float64[n]; NaN at the week, and where an average had nothing.
         chunks: rows -> their features, float32, a block at a time.
-        candidates: of products, otherwise None.
     """
 
     customer: np.ndarray
     item: np.ndarray
     label: np.ndarray
     chunks: Callable[[np.ndarray], Iterator[np.ndarray]]
-    candidates: Candidates | None = None
 
     def __len__(self) -> int:
         return len(self.customer)
@@ -58,7 +57,17 @@ class Sheet:
         return np.concatenate([np.empty((0, width), dtype=np.float32), *self.chunks(rows)])
 
 
-class Task(ABC):
+@dataclass(frozen=True)
+class CandidateSheet(Sheet):
+    """Rows of products: `candidates` has one per row."""
+
+    candidates: Candidates
+
+
+Rows = TypeVar("Rows", bound=Sheet)
+
+
+class Task(ABC, Generic[Rows]):
     """How the rows of one kind of target are made.
 
     Sheets may be made in several threads: what they share is made by one of them.
@@ -136,15 +145,15 @@ class Task(ABC):
         return sparse.csr_matrix((ones, (customer[there], item[there])), shape=shape)
 
     @abstractmethod
-    def sheet(self, anchor: date, first: int, last: int) -> Sheet:
+    def sheet(self, anchor: date, first: int, last: int) -> Rows:
         """The rows of the eligible among customer codes `[first, last)`; without labels at the week."""
 
     @abstractmethod
-    def formulas(self, sheet: Sheet, anchor: date) -> dict[str, np.ndarray]:
+    def formulas(self, sheet: Rows, anchor: date) -> dict[str, np.ndarray]:
         """What is known without a model, the baselines of the test: name -> float64[n], larger is likelier (or the
         number itself); NaN where the baseline lists nothing."""
 
-    def label_sheet(self, anchor: date) -> Sheet:
+    def label_sheet(self, anchor: date) -> Rows:
         """All rows of an anchor that is wide_query from."""
         return self.sheet(anchor, 0, len(self.ids(anchor)))
 
@@ -152,11 +161,11 @@ class Task(ABC):
         """object[n_items]: ids by code."""
         return np.array([""], dtype=object)
 
-    def take_all(self, sheet: Sheet) -> tuple[np.ndarray, np.ndarray]:
+    def take_all(self, sheet: Rows) -> tuple[np.ndarray, np.ndarray]:
         """Positions of all rows, and weights of one."""
         return np.arange(len(sheet)), np.ones(len(sheet), dtype=np.float32)
 
-    def sample(self, sheet: Sheet, anchor: date, anchors: int) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, sheet: Rows, anchor: date, anchors: int) -> tuple[np.ndarray, np.ndarray]:
         """Positions of the rows that one of so many anchors gives to the trees, and their weights: every
         positive, and as many negatives as there is room for."""
         positives = int(sheet.label.sum())
@@ -170,13 +179,13 @@ class Task(ABC):
             self.week.settings.seed,
         )
 
-    def lesson(self, sheet: Sheet, rows: np.ndarray, weight: np.ndarray) -> Lesson:
+    def lesson(self, sheet: Rows, rows: np.ndarray, weight: np.ndarray) -> Lesson:
         """These rows with their features."""
         frame = sheet.frame(rows, len(self.names))
         return Lesson(sheet.customer[rows], sheet.label[rows], weight, frame, self.names)
 
 
-def place_ids(known: pd.Series, wanted: pd.Series) -> np.ndarray:
+def place_ids(known: pd.Series | np.ndarray, wanted: pd.Series) -> np.ndarray:
     return pd.Index(known).get_indexer(pd.Index(wanted))
 
 
@@ -185,11 +194,11 @@ def empty_sheet() -> Sheet:
     return Sheet(none, none, np.empty(0), lambda rows: iter(()))
 
 
-class Dated(Task):
+class Dated(Task[Sheet]):
     """Tasks whose features come from what everybody did before an anchor, so that any anchor serves them."""
 
-    def __init__(self, *job: object) -> None:
-        super().__init__(*job)
+    def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
+        super().__init__(week, as_of, query, view)
         self._spans_at: dict[date, np.ndarray] = {}
 
     @cached_property

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
+import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation.evaluate import split_views
 from recs_assets.queries.compiler import horizon
-from recs_assets.queries.syntax import Query, QueryError, operands
+from recs_assets.queries.syntax import Query, QueryError, aggregates
 from recs_assets.training.cache import Outcome
 from recs_assets.training.models import learn, learn_ranking
 from recs_assets.training.plans import Plan, midnight
 from recs_assets.training.products import Products
 from recs_assets.training.rows import calibrate_scores, list_sheet
-from recs_assets.training.tasks import RATE, Dated, Sheet, Task
+from recs_assets.training.tasks import RATE, CandidateSheet, Dated, Sheet, Task
 from recs_assets.training.values import Values
 from recs_assets.training.verdicts import (
     compare_products,
@@ -42,32 +43,58 @@ class Lessons:
         labels: anchor -> its labels.
     """
 
-    sheet: Sheet
+    sheet: CandidateSheet
     kept: Lesson
     again: Lesson
     earlier: list[Lesson]
     labels: dict[date, np.ndarray]
 
 
+@dataclass(frozen=True)
+class ProductTest:
+    """What a campaign needs of its products' test anchor; empty where nobody needs it.
+
+    Attributes:
+        rows: `Prediction.tested`.
+        truth: csr[n_customers, n_products], what was bought.
+        compared: `Prediction.compared`.
+    """
+
+    rows: pd.DataFrame | None = None
+    truth: sparse.csr_matrix | None = None
+    compared: dict[str, np.ndarray] = field(default_factory=dict)
+
+
 def load_lessons(task: Products, anchors: Sequence[date], say: Callable[[str], None]) -> Lessons:
     """Rows of the training anchors, the latest first."""
     latest, *rest = anchors
-    sheet = load_labelled(task, latest, say)
+    sheet = load_candidates(task, latest, say)
     kept = task.lesson(sheet, *task.take_all(sheet))
     again = kept.take(*task.sample(sheet, latest, len(anchors)))
     labels, earlier = {latest: sheet.label}, []
     for anchor in rest:
-        part = load_labelled(task, anchor, say)
+        part = load_candidates(task, anchor, say)
         labels[anchor] = part.label
         earlier.append(sample_lesson(task, anchor, part, len(anchors)))
     return Lessons(sheet, kept, again, earlier, labels)
 
 
-def load_labelled(task: Task, anchor: date, say: Callable[[str], None]) -> Sheet:
-    """The rows of an anchor whose label is known."""
-    sheet = _with_labels(task.label_sheet(anchor))
-    say(f"{anchor}: {len(sheet):,} rows, {sheet.label.mean() if len(sheet) else 0:.4g} on average.")
+def load_candidates(task: Products, anchor: date, say: Callable[[str], None]) -> CandidateSheet:
+    """The candidates of an anchor with their labels."""
+    sheet = task.label_sheet(anchor)
+    _report_size(sheet, anchor, say)
     return sheet
+
+
+def load_labelled(task: Dated, anchor: date, say: Callable[[str], None]) -> Sheet:
+    """The rows of an anchor whose label is known."""
+    sheet = _drop_unlabelled(task.label_sheet(anchor))
+    _report_size(sheet, anchor, say)
+    return sheet
+
+
+def _report_size(sheet: Sheet, anchor: date, say: Callable[[str], None]) -> None:
+    say(f"{anchor}: {len(sheet):,} rows, {sheet.label.mean() if len(sheet) else 0:.4g} on average.")
 
 
 def sample_lesson(task: Task, anchor: date, sheet: Sheet, anchors: int) -> Lesson:
@@ -96,8 +123,8 @@ def score_and_sample(
 
 def learn_own_ranker(
     plan: Plan, task: Products, depth: int | None, say: Callable[[str], None], brief: bool
-) -> tuple[Outcome, dict[str, object]]:
-    """Products, by a ranker of the query's own; and unless `brief` what a `Prediction` has of the test anchor."""
+) -> tuple[Outcome, ProductTest]:
+    """Products, by a ranker of the query's own; its test stays empty where `brief`."""
     query, settings, anchors = plan.query, task.week.settings, plan.train
     lessons = load_lessons(task, anchors, say)
     for anchor, label in lessons.labels.items():
@@ -113,22 +140,20 @@ def learn_own_ranker(
     score, tested = score_and_sample(task, model.score, sheet, plan.test, len(anchors))
     known = task.known(plan.test)
     truth = split_views(task.truth(plan.test, known.products["product_id"]), known.history)[task.view]
-    lists = {"query": sheet.candidates.rank(score, max(12, query.top))}
+    length = max(12, query.list_length)
+    lists = {"query": sheet.candidates.rank(score, length)}
     for name, baseline in task.formulas(sheet, plan.test).items():
         there = np.isfinite(baseline)
-        lists[name] = sheet.candidates.rank(np.where(there, baseline, 0), max(12, query.top), there)
+        lists[name] = sheet.candidates.rank(np.where(there, baseline, 0), length, there)
     customers = np.flatnonzero(task.eligible(plan.test))
-    verdict = judge_products(lists, truth, customers, query.top, settings.seed)
-    more = {}
+    verdict = judge_products(lists, truth, customers, query.list_length, settings.seed)
+    test = ProductTest()
     if not brief:
-        more = {
-            "tested": list_sheet(task, sheet, score, model, depth),
-            "truth": truth,
-            "compared": compare_products(lists, truth, customers),
-        }
+        rows = list_sheet(task, sheet, score, model, depth)
+        test = ProductTest(rows, truth, compare_products(lists, truth, customers))
     # The anchors that stopped, calibrated and tested are learned from only now.
     final = model.refit([*lessons.earlier, lessons.again, tested])
-    return Outcome(final, "query", "", verdict.table), more
+    return Outcome(final, "query", "", verdict.table), test
 
 
 def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Callable[[str], None]) -> Outcome:
@@ -156,7 +181,7 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
     if len(labels) == 0 or np.ptp(labels) == 0:
         same = "no rows" if len(labels) == 0 else f"every label is {labels[0]:g}"
         raise explain_unlearnable(query, latest, same)
-    additive = number and query.target.function in ("SUM", "COUNT", "COUNT_DISTINCT")
+    additive = number and query.aggregate.function in ("SUM", "COUNT", "COUNT_DISTINCT")
     objective = "binary" if not number else "tweedie" if additive and limits[0] >= 0 else "regression"
     try:
         models = learn(
@@ -214,8 +239,8 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
     return Outcome(final, chosen, why, verdict.table, by_value)
 
 
-def _with_labels(sheet: Sheet) -> Sheet:
-    """Without rows whose label is unknown: an average of nothing."""
+def _drop_unlabelled(sheet: Sheet) -> Sheet:
+    """Leave out rows whose label is unknown: an average of nothing."""
     keep = np.flatnonzero(~np.isnan(sheet.label))
     if len(keep) == len(sheet):
         return sheet
@@ -226,13 +251,13 @@ def _with_labels(sheet: Sheet) -> Sheet:
 
 def require_both(label: np.ndarray, query: Query, anchor: date) -> None:
     if not 0 < label.sum() < len(label):
-        said = "no rows" if len(label) == 0 else f"{int(label.sum())} of {len(label)} labels true"
-        raise explain_unlearnable(query, anchor, said)
+        why = "no rows" if len(label) == 0 else f"{int(label.sum())} of {len(label)} labels true"
+        raise explain_unlearnable(query, anchor, why)
 
 
 def explain_unlearnable(query: Query, anchor: date, why: str) -> QueryError:
     return QueryError(
         f"there is nothing to learn from at {anchor} ({why.rstrip('.')}); widen the target or the WHERE.",
         query.text,
-        operands(query.target)[0].at,
+        aggregates(query.target)[0].at,
     )

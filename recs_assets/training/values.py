@@ -12,13 +12,15 @@ from scipy import sparse
 
 from recs_assets.arrays import is_stored
 from recs_assets.queries.compiler import items_sql
-from recs_assets.queries.syntax import QueryError
+from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column
+from recs_assets.recommenders.base import View
 from recs_assets.shop import RANKER
 from recs_assets.training.activity import number_of
 from recs_assets.training.history import HALF_LIVES, PAIR_FEATURES, History
 from recs_assets.training.tasks import LEAST_ELIGIBLE, Dated, Sheet, empty_sheet, place_ids
 from recs_assets.week.blocks import BLOCK
+from recs_assets.week.week import Week
 
 # Of the customer, whatever the value; more of `Activity` costs time and brings nothing.
 RHYTHM = (
@@ -41,8 +43,8 @@ class Values(Dated):
     most_anchors = 6
     most_rows = RANKER.training_rows // 2
 
-    def __init__(self, *job: object) -> None:
-        super().__init__(*job)
+    def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
+        super().__init__(week, as_of, query, view)
         self.column = item_column(self.query)
         self._histories: dict[date, History] = {}
         self._truths: dict[date, sparse.csr_matrix] = {}

@@ -221,7 +221,7 @@ def compare_products(
 def judge_values(
     customers: np.ndarray,
     truth: sparse.csr_matrix,
-    scores: dict[str, sparse.csr_matrix | np.ndarray],
+    scores: dict[str, sparse.csr_matrix],
     popularity: np.ndarray,
     values: Sequence[str],
     seed: int,

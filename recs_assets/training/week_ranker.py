@@ -18,7 +18,7 @@ from recs_assets.training.models import Learned
 from recs_assets.training.plans import Plan
 from recs_assets.training.products import Products
 from recs_assets.training.rows import NEW_ROWS
-from recs_assets.training.train import require_both
+from recs_assets.training.train import ProductTest, require_both
 from recs_assets.training.verdicts import (
     compare_products,
     judge_products,
@@ -28,7 +28,7 @@ from recs_assets.week.week import SOURCES
 
 def use_week_ranker(
     plan: Plan, task: Products, ranker: Ranker, depth: int | None, brief: bool
-) -> tuple[Outcome, dict[str, object]]:
+) -> tuple[Outcome, ProductTest]:
     """The answer of the week's own ranker, calibrated for the query's window: at both anchors for what is published,
     where the later one is nearer to the week and neither was learned from; and unless `brief` at the kept anchor for
     what a `Prediction` has of the test."""
@@ -52,16 +52,13 @@ def use_week_ranker(
     truth = split_views(truth_at[plan.test], task.known(plan.test).history)[task.view]
     customers = np.flatnonzero(task.eligible(plan.test))
     lists = {"query": load_week_lists(task, "ranker", plan.test), **lists}
-    verdict = judge_products(lists, truth, customers, query.top, seed)
-    more = {}
+    verdict = judge_products(lists, truth, customers, query.list_length, seed)
+    test = ProductTest()
     if not brief:
         learned = Learned(ranker, calibrate(*kept)[0], ranker.used_)
-        more = {
-            "tested": list_week_ranker(plan, task, plan.test, learned, depth),
-            "truth": truth,
-            "compared": compare_products(lists, truth, customers),
-        }
-    return Outcome(published, "query", "", verdict.table), more
+        rows = list_week_ranker(plan, task, plan.test, learned, depth)
+        test = ProductTest(rows, truth, compare_products(lists, truth, customers))
+    return Outcome(published, "query", "", verdict.table), test
 
 
 def list_week_ranker(
@@ -69,7 +66,7 @@ def list_week_ranker(
 ) -> pd.DataFrame:
     """`Prediction.rows` of an anchor, out of the lists of the week's own ranker."""
     rows = load_week_lists(task, "ranker", anchor)
-    rows = rows[(rows["rank"] <= (depth or plan.query.top)).to_numpy()].reset_index(drop=True)
+    rows = rows[(rows["rank"] <= (depth or plan.query.list_length)).to_numpy()].reset_index(drop=True)
     if depth and task.view == "all":
         rows = add_new(rows, load_week_lists(task, "ranker", anchor, "new"), depth)
     strata = find_strata(task.known(anchor), rows["customer"].to_numpy(), rows["product"].to_numpy())

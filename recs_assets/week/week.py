@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -127,7 +127,7 @@ class Week:
         return self.build.replace_table(name, rows, columns)
 
     @contextmanager
-    def read_with_snapshot(self) -> Iterator[Any]:
+    def read_with_snapshot(self) -> Generator[Any]:
         """A short read-only connection to the build file, with the published snapshot attached as `published`."""
         with self.build.read() as connection:
             self.warehouse.attach_snapshot(connection)
