@@ -31,7 +31,7 @@ def _load(path: Path) -> Any:
 
 
 @cache
-def _declared(model: str) -> tuple[dict[str, Any], ...]:
+def _load_columns(model: str) -> tuple[dict[str, Any], ...]:
     (declaration,) = _load(FOLDER / f"{model}.yml")["models"]
     return tuple(declaration["columns"])
 
@@ -44,10 +44,10 @@ def _sources() -> dict[str, dict[str, Any]]:
 
 def columns(model: str) -> dict[str, str]:
     """Name -> type of every column of a published model, in order."""
-    return {column["name"]: column["data_type"] for column in _declared(model)}
+    return {column["name"]: column["data_type"] for column in _load_columns(model)}
 
 
-def short_columns(model: str) -> dict[str, str]:
+def shorten_types(model: str) -> dict[str, str]:
     """As `columns`, with the types as files and pages call them, such as TIMESTAMPTZ."""
     return {
         name: type_.upper().replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")
@@ -64,18 +64,18 @@ def descriptions(model: str) -> dict[str, str]:
             re.DOTALL,
         )
     )
-    named = {column["name"]: column["description"] for column in _declared(model)}
+    named = {column["name"]: column["description"] for column in _load_columns(model)}
     return {
         name: re.sub(r"{{ doc\('(\w+)'\) }}", lambda block: blocks[block[1]], text)
         for name, text in named.items()
     }
 
 
-def filled_by(model: str) -> dict[str, str]:
+def find_fillers(model: str) -> dict[str, str]:
     """Name -> who fills it: `dbt`, `export`, or what else its declaration says; `python` where it says nothing."""
     return {
         column["name"]: column.get("config", {}).get("meta", {}).get("filled", "python")
-        for column in _declared(model)
+        for column in _load_columns(model)
     }
 
 
@@ -93,7 +93,7 @@ def model_columns(table: str) -> dict[str, str]:
         name: type_
         for model in published
         for name, type_ in columns(model).items()
-        if filled_by(model)[name] not in (DBT, EXPORT)
+        if find_fillers(model)[name] not in (DBT, EXPORT)
     }
     return found | {column["name"]: column["data_type"] for column in declared.get("columns", ())}
 

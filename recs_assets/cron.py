@@ -42,7 +42,7 @@ def cron_problem(text: str) -> str | None:
     return None
 
 
-def first_tick(text: str, zone: str, day: date) -> datetime:
+def find_first_tick(text: str, zone: str, day: date) -> datetime:
     """The first moment at or after the day's midnight, in that time zone, at which a cron fires.
 
     As Dagster fires it: a time that the clocks skip fires when the gap ends, a time that comes twice
@@ -60,7 +60,7 @@ def first_tick(text: str, zone: str, day: date) -> datetime:
     Raises:
         ValueError: the expression is refused (`cron_problem`).
 
-    >>> first_tick("0 6 * * 1", "Europe/Berlin", date(2025, 6, 30))
+    >>> find_first_tick("0 6 * * 1", "Europe/Berlin", date(2025, 6, 30))
     datetime.datetime(2025, 6, 30, 4, 0, tzinfo=datetime.timezone.utc)
     """
     minutes, hours, days, months, weekdays = _parse(text)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from pydantic import SecretStr
 
-from recs_assets.cron import first_tick
+from recs_assets.cron import find_first_tick
 from recs_assets.schema import SettingsError
 
 # Arms of a campaign's test; customers of the holdout get no email.
@@ -125,7 +125,7 @@ def hash_address_column(addresses: pd.Series, key: SecretStr | None) -> np.ndarr
 
 def find_send_time(campaign: Any, as_of: date, shop_timezone: str) -> datetime:
     """When a week's emails go out, in UTC: the first tick of the campaign's cron at or after midnight
-    of `as_of`, in the campaign's time zone, else the shop's (`cron.first_tick`).
+    of `as_of`, in the campaign's time zone, else the shop's (`cron.find_first_tick`).
 
     Args:
         campaign: with `schedule.cron` and `schedule.timezone` (campaigns.file.Campaign).
@@ -133,7 +133,7 @@ def find_send_time(campaign: Any, as_of: date, shop_timezone: str) -> datetime:
         shop_timezone: IANA name.
     """
     schedule = campaign.schedule
-    return first_tick(schedule.cron, schedule.timezone or shop_timezone, as_of)
+    return find_first_tick(schedule.cron, schedule.timezone or shop_timezone, as_of)
 
 
 def find_expiry(as_of: date, days: int, shop_timezone: str, ends: pd.DataFrame) -> pd.Series:

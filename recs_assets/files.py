@@ -74,7 +74,7 @@ def seal(description: dict[str, Any]) -> str:
     Raises:
         ValueError: it holds NaN, an infinity, or what JSON has no word for.
     """
-    return _text({**description, SEAL: _digest(description)})
+    return _dump({**description, SEAL: _hash(description)})
 
 
 def unseal(text: str) -> dict[str, Any]:
@@ -84,17 +84,17 @@ def unseal(text: str) -> dict[str, Any]:
         ValueError: the text is no JSON, or was changed since.
     """
     description = json.loads(text)
-    if not isinstance(description, dict) or description.pop(SEAL, None) != _digest(description):
+    if not isinstance(description, dict) or description.pop(SEAL, None) != _hash(description):
         raise ValueError("its description was changed")
     return description
 
 
-def _text(description: dict[str, Any]) -> str:
+def _dump(description: dict[str, Any]) -> str:
     return json.dumps(description, indent=1, sort_keys=True, allow_nan=False)
 
 
-def _digest(description: dict[str, Any]) -> str:
-    return hashlib.sha256(_text(description).encode()).hexdigest()
+def _hash(description: dict[str, Any]) -> str:
+    return hashlib.sha256(_dump(description).encode()).hexdigest()
 
 
 @cache

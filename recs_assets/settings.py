@@ -168,7 +168,7 @@ class Settings(BaseSettings):
 
     @field_validator("timezone")
     @classmethod
-    def _known_timezone(cls, value: str | None) -> str | None:
+    def _check_timezone(cls, value: str | None) -> str | None:
         if value is not None:
             try:
                 ZoneInfo(value)
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
 
     @field_validator("hash_key")
     @classmethod
-    def _long(cls, value: SecretStr | None) -> SecretStr | None:
+    def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:
             raise ValueError("it is shorter than 16 characters; use a longer secret and keep it")
         return value
@@ -192,7 +192,7 @@ class Settings(BaseSettings):
 
     @field_validator("gate_override")
     @classmethod
-    def _reason(cls, value: str | None) -> str | None:
+    def _check_reason(cls, value: str | None) -> str | None:
         if value is not None and not value.strip():
             raise ValueError("an override needs its reason; unset the variable to have none")
         return value

@@ -23,10 +23,10 @@ from recs_assets.settings import Settings
 from recs_assets.sources import (
     LandingResult,
     Source,
+    find_first_as_of,
+    find_latest_as_of,
     fingerprint,
-    first_as_of,
     land,
-    latest_as_of,
     resolve_source,
 )
 from recs_assets.sources.suppression import Suppression
@@ -120,11 +120,11 @@ class Shop:
         """What customers read, by language (RECS_TEXTS, RECS_LOCALE)."""
         return Sentences.load(self.path("texts"), self.settings.locale or self.source.words.locale)
 
-    def newest_week(self) -> date:
+    def find_newest_week(self) -> date:
         """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""
         tomorrow = datetime.now(ZoneInfo(self.timezone)).replace(tzinfo=None) + timedelta(days=1)
         with self.warehouse().scratch() as connection:
-            return latest_as_of(
+            return find_latest_as_of(
                 connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
             )
 
@@ -148,7 +148,7 @@ class Shop:
             return known
         try:
             with self.warehouse().scratch() as connection:
-                first = first_as_of(
+                first = find_first_as_of(
                     connection, self.source, self.data_dir, self.timezone, self.settings.data_root
                 )
         except (SourceError, SettingsError):

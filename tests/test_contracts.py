@@ -33,7 +33,7 @@ def test_a_table_of_two_published_models_has_the_columns_of_both_and_its_own():
 
 
 def test_types_as_files_call_them():
-    columns = contracts.short_columns(contracts.EMAIL)
+    columns = contracts.shorten_types(contracts.EMAIL)
     assert (columns["send_at"], columns["slot"]) == ("TIMESTAMPTZ", "INTEGER")
 
 
@@ -46,7 +46,7 @@ def test_meanings_have_no_blocks_left_in_them():
 
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_who_fills_a_column_is_a_known_word(model):
-    assert set(contracts.filled_by(model).values()) <= {"python", "campaign", "week", "dbt", "export"}
+    assert set(contracts.find_fillers(model).values()) <= {"python", "campaign", "week", "dbt", "export"}
 
 
 @pytest.mark.parametrize("twin", contracts.TWINS)

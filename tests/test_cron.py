@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recs_assets.cron import cron_problem, earliest_weekday, first_tick
+from recs_assets.cron import cron_problem, earliest_weekday, find_first_tick
 
 
 @pytest.mark.parametrize("text", ["0 6 * * 1", "*/15 8-18 * * mon-fri", "0 0 1,15 jan-jun/2 *", "5 4 29 2 *"])
@@ -59,7 +59,7 @@ def test_the_earliest_day_of_a_week_on_which_a_cron_fires(text, day):
     """As it comes out over thirty years of weeks."""
     assert earliest_weekday(text) == day
     mondays = (date(2024, 1, 1) + timedelta(weeks=number) for number in range(1500))
-    assert min((first_tick(text, "UTC", monday).date() - monday).days for monday in mondays) == day
+    assert min((find_first_tick(text, "UTC", monday).date() - monday).days for monday in mondays) == day
 
 
 NUMBERS = st.integers(0, 62).map(str)
@@ -117,12 +117,12 @@ def test_dagster_takes_every_cron_that_passes(text):
     ],
 )
 def test_the_first_tick(cron, zone, day, tick):
-    assert first_tick(cron, zone, day) == datetime.fromisoformat(tick).replace(tzinfo=UTC)
+    assert find_first_tick(cron, zone, day) == datetime.fromisoformat(tick).replace(tzinfo=UTC)
 
 
 def test_a_bad_cron_has_no_tick():
     with pytest.raises(ValueError, match="minute is 60"):
-        first_tick("60 6 * * 1", "UTC", date(2025, 6, 30))
+        find_first_tick("60 6 * * 1", "UTC", date(2025, 6, 30))
 
 
 GOOD_FIELDS = st.tuples(
@@ -149,4 +149,6 @@ def test_the_first_tick_is_dagsters(cron, zone, day):
         return
     midnight = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
     ticks = schedule_execution_time_iterator(midnight.timestamp(), cron, zone, True)
-    assert first_tick(cron, zone, day) == next(tick for tick in ticks if tick >= midnight).astimezone(UTC)
+    assert find_first_tick(cron, zone, day) == next(tick for tick in ticks if tick >= midnight).astimezone(
+        UTC
+    )

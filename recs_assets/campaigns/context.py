@@ -71,7 +71,7 @@ def build_context(
         known,
         **facts,
         audience=audience,
-        sensitive=week.shop.sensitive.among(known.products),
+        sensitive=week.shop.sensitive.classify(known.products),
         **likeness,
     )
     parts = [rules, *(rules.of_segment(segment) for segment in rules.segments)]

@@ -20,7 +20,7 @@ DOC = DOCS / "queries.md"
 BEGIN, END = "<!-- catalogue: begin -->", "<!-- catalogue: end -->"
 
 
-def _columns(table: Table) -> str:
+def _describe_columns(table: Table) -> str:
     return ", ".join(
         f"`{field.name}` ({field.kind}{f', refers to {field.references}' if field.references else ''})"
         for field in table.fields
@@ -31,11 +31,13 @@ def catalogue_tables() -> str:
     """Markdown of every table with its columns, and of every alias."""
     lines = ["| table | one row per | dated by | what it holds |", "|---|---|---|---|"]
     for table in CATALOGUE.tables.values():
-        dated = f"`{table.time}`" if table.counts("customers") or table.counts("products") else ""
+        dated = (
+            f"`{table.time}`" if table.has_events_of("customers") or table.has_events_of("products") else ""
+        )
         keys = ", ".join(f"`{key}`" for key in table.key)
         lines.append(f"| `{table.name}` | {keys} | {dated} | {table.description} |")
     lines += ["", "Columns:", ""]
-    lines += [f"- `{table.name}`: {_columns(table)}." for table in CATALOGUE.tables.values()]
+    lines += [f"- `{table.name}`: {_describe_columns(table)}." for table in CATALOGUE.tables.values()]
     lines += ["", "| alias | stands for |", "|---|---|"]
     lines += [f"| `{alias}` | `{name}` |" for alias, name in CATALOGUE.aliases.items()]
     return "\n".join(lines)
@@ -43,11 +45,11 @@ def catalogue_tables() -> str:
 
 def email_table() -> str:
     """Markdown of every column of the email table: type, meaning, who fills it."""
-    meanings, fillers = contracts.descriptions(contracts.EMAIL), contracts.filled_by(contracts.EMAIL)
+    meanings, fillers = contracts.descriptions(contracts.EMAIL), contracts.find_fillers(contracts.EMAIL)
     lines = ["| column | type | meaning | filled |", "|---|---|---|---|"]
     lines += [
         f"| `{name}` | {type_} | {meanings[name]} | {fillers[name]} |"
-        for name, type_ in contracts.short_columns(contracts.EMAIL).items()
+        for name, type_ in contracts.shorten_types(contracts.EMAIL).items()
     ]
     return "\n".join(lines)
 
@@ -97,7 +99,7 @@ GENERATED: dict[str, tuple[str, str, Callable[[], str]]] = {
 }
 
 
-def updated(text: str, page: str = DOC.name) -> str:
+def update_tables(text: str, page: str = DOC.name) -> str:
     """The document with the part between the two marks written anew."""
     begin, end, tables = GENERATED[page]
     head, rest = text.split(begin)
@@ -107,4 +109,4 @@ def updated(text: str, page: str = DOC.name) -> str:
 if __name__ == "__main__":
     for name in GENERATED:
         path = DOCS / name
-        path.write_text(updated(path.read_text("utf-8"), name), "utf-8")
+        path.write_text(update_tables(path.read_text("utf-8"), name), "utf-8")

@@ -160,7 +160,7 @@ class Email:
         discovery the best that the query's model says of products that the customer never bought."""
         if self.chosen == FUSED:
             parts = []
-            for pool in self._pools(anchor):
+            for pool in self._load_pools(anchor):
                 rows = pool.rank(pool.rrf, self.depth)
                 parts.append(rows.assign(source=pool.find_best_source()[rows["row"].to_numpy()]))
             return pd.concat(parts, ignore_index=True)[["customer", "product", "score", "source"]]
@@ -189,13 +189,13 @@ class Email:
     def read_list(self, name: str, anchor: date) -> pd.DataFrame:
         """A recommender's list among the query's candidates: customer, product, rank, and score, which falls by 1."""
         parts = []
-        for pool in self._pools(anchor):
+        for pool in self._load_pools(anchor):
             rank = pool.sources[f"{name}:new" if self.campaign.view == "new" else name][0]
             listed = np.isfinite(rank)
             parts.append(pool.rank(np.where(listed, LONGEST - rank, 0), self.depth, listed))
         return pd.concat(parts, ignore_index=True)[["customer", "product", "rank", "score"]]
 
-    def _pools(self, anchor: date) -> Iterator[Candidates]:
+    def _load_pools(self, anchor: date) -> Iterator[Candidates]:
         for first, last in blocks(self.week.known(anchor)):
             yield self.task.pool(anchor, first, last)
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT
 from recs_assets.queries.catalogue import CUSTOMER
-from recs_assets.queries.compiler import horizon
+from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column, validate
@@ -75,14 +75,14 @@ class Schedule(_Model):
 
     @field_validator("cron")
     @classmethod
-    def _readable(cls, value: str) -> str:
+    def _check_cron(cls, value: str) -> str:
         if problem := cron_problem(value):
             raise ValueError(problem)
         return value
 
     @field_validator("timezone")
     @classmethod
-    def _exists(cls, value: str | None) -> str | None:
+    def _check_timezone(cls, value: str | None) -> str | None:
         if value is not None:
             try:
                 ZoneInfo(value)
@@ -141,7 +141,7 @@ class Campaign(_Model):
 
     @field_validator("query")
     @classmethod
-    def _answerable(cls, value: str) -> str:
+    def _check_query(cls, value: str) -> str:
         query = validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
         if query.entity[0].parts != CUSTOMER:
             raise ValueError("a campaign is for customers; write FOR EACH customers.customer_id")
@@ -149,7 +149,7 @@ class Campaign(_Model):
 
     @field_validator("arms")
     @classmethod
-    def _whole(cls, value: dict[str, float]) -> dict[str, float]:
+    def _check_arms(cls, value: dict[str, float]) -> dict[str, float]:
         if value and not math.isclose(total := math.fsum(value.values()), 1, abs_tol=1e-9):
             raise ValueError(f"the shares add up to {total:g} and must add up to 1")
         if list(value) == [HOLDOUT]:
@@ -162,7 +162,7 @@ class Campaign(_Model):
 
     @model_validator(mode="before")
     @classmethod
-    def _slots_of_query(cls, data: Any) -> Any:
+    def _fill_slots(cls, data: Any) -> Any:
         """k is the query's where the file does not say."""
         if not isinstance(data, Mapping) or not isinstance(data.get("query"), str):
             return data
@@ -176,7 +176,7 @@ class Campaign(_Model):
         return data if top is None else {**data, "slots": {**slots, "k": top}}
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         if not self.lists_products:
             of_products = {"eligibility", "rules", "slots", "segments", "arms", "utm_source"}
             given = sorted(of_products & self.model_fields_set - self._derived)
@@ -202,7 +202,7 @@ class Campaign(_Model):
     def _refuse_if_never_in_time(self) -> None:
         """Refuse a schedule of which no week's email goes out before the query's window is over."""
         monday = date(2024, 1, 1)  # any will do: of windows shorter than a week none is counted in months
-        ahead = horizon(self.target, monday) - datetime.combine(monday, time())
+        ahead = find_horizon(self.target, monday) - datetime.combine(monday, time())
         days = math.ceil(ahead / timedelta(days=1))
         first = earliest_weekday(self.schedule.cron)
         # In another time zone it may still be the day before, and the shop's zone is not the file's to know.
@@ -377,14 +377,14 @@ def load(path: Path) -> Campaign:
     try:
         campaign = Campaign.model_validate(data)
     except QueryError as error:
-        raise CampaignError(path, lines.of_query(error.line), f"query: {error.sentence}") from error
+        raise CampaignError(path, lines.find_query(error.line), f"query: {error.sentence}") from error
     except ValidationError as error:
         place, message = _find_first(error)
-        raise CampaignError(path, lines.of(place), message) from error
+        raise CampaignError(path, lines.find(place), message) from error
     if campaign.name != path.stem:
         raise CampaignError(
             path,
-            lines.of(("name",)),
+            lines.find(("name",)),
             f"name: {campaign.name} is in {path.name}; call both {path.stem} or both {campaign.name}.",
         )
     return campaign
@@ -417,17 +417,17 @@ class _Lines:
         else:
             self._text[place] = node
 
-    def of(self, place: tuple[str, ...]) -> int:
+    def find(self, place: tuple[str, ...]) -> int:
         """Line of the key, or of the nearest key around it."""
         while place not in self._at:
             place = place[:-1]
         return self._at[place]
 
-    def of_query(self, line: int | None) -> int:
+    def find_query(self, line: int | None) -> int:
         """Line of the file that holds a line of the query."""
         node = self._text.get(("query",))
         if node is None or line is None:
-            return self.of(("query",))
+            return self.find(("query",))
         # A block begins on the line after its mark; other text on the mark's own line.
         return node.start_mark.line + line + (1 if node.style in ("|", ">") else 0)
 
@@ -440,7 +440,7 @@ def _find_first(error: ValidationError) -> tuple[tuple[str, ...], str]:
     name = ".".join(place)
     if first["type"] == "extra_forbidden":
         *around, key = place
-        known = _keys(around)
+        known = _list_keys(around)
         near = difflib.get_close_matches(key, known, n=1)
         what = "rule" if around and around[-1] == "rules" else "key"
         hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(known)}."
@@ -458,7 +458,7 @@ def _find_first(error: ValidationError) -> tuple[tuple[str, ...], str]:
     return place, f"{name}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}; correct it."
 
 
-def _keys(place: list[str]) -> list[str]:
+def _list_keys(place: list[str]) -> list[str]:
     """The keys that may stand at a place of the file."""
     model: Any = Campaign
     for part in place:

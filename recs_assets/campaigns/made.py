@@ -67,7 +67,7 @@ class Made:
         try:
             tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
         except (OSError, ValueError) as error:
-            raise _unreadable(folder, error) from error
+            raise _explain_unreadable(folder, error) from error
         return cls(tables, read_facts(folder))
 
 
@@ -80,7 +80,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
     try:
         return json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _unreadable(folder, error) from error
+        raise _explain_unreadable(folder, error) from error
 
 
 def read_slots(folder: Path) -> int:
@@ -108,7 +108,7 @@ def ask_to_make_again(folder: Path, as_of: date | str | None, lacking: str) -> A
     )
 
 
-def _unreadable(folder: Path, error: Exception) -> ArtefactError:
+def _explain_unreadable(folder: Path, error: Exception) -> ArtefactError:
     return ArtefactError(f"{folder} cannot be read ({error}): materialise the campaign again.")
 
 

@@ -45,7 +45,7 @@ def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float],
     tests = pd.concat(
         [
             tabulate_tests(email.predicted, email.chosen),
-            _as_test_rows(pd.concat([sent, listed]).assign(chosen=True), email.plan),
+            _shape_test_rows(pd.concat([sent, listed]).assign(chosen=True), email.plan),
         ],
         ignore_index=True,
     )
@@ -131,10 +131,10 @@ def tabulate_tests(predicted: Prediction, chosen: str) -> pd.DataFrame:
                     )
                 )
     table = pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
-    return _as_test_rows(table.assign(chosen=table["model"] == chosen), predicted.plan)
+    return _shape_test_rows(table.assign(chosen=table["model"] == chosen), predicted.plan)
 
 
-def _as_test_rows(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+def _shape_test_rows(table: pd.DataFrame, plan: Plan) -> pd.DataFrame:
     names = ["metric", "model", "item", "value", "difference", "ci_low", "ci_high", "customers", "chosen"]
     return table.reindex(columns=names).assign(anchor=plan.test)
 

@@ -62,24 +62,24 @@ def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: Sensi
         goods: of the shop.
     """
     group, values = pd.factorize(known.products[item])
-    sensitive = goods.among(known.products)
+    sensitive = goods.classify(known.products)
 
-    def members(chosen: np.ndarray) -> sparse.csr_matrix:
+    def encode_members(chosen: np.ndarray) -> sparse.csr_matrix:
         """bool csr[n_products, n_values] of the chosen products."""
         rows = np.flatnonzero(chosen & (group >= 0))
         shape = (len(group), len(values))
         return sparse.csr_matrix((np.ones(len(rows), dtype=bool), (rows, group[rows])), shape=shape)
 
     label = "brand" if item == "brand" else "category"
-    own = goods.among(pd.DataFrame({"name": None, "brand": None, "category": None, label: values}))
+    own = goods.classify(pd.DataFrame({"name": None, "brand": None, "category": None, label: values}))
 
-    def of_values(level: str) -> np.ndarray:
-        whole = members(~getattr(sensitive, level)).getnnz(axis=0) == 0
+    def mark_values(level: str) -> np.ndarray:
+        whole = encode_members(~getattr(sensitive, level)).getnnz(axis=0) == 0
         # An id says nothing of what it stands for.
         return whole if item == "product_id" else whole | getattr(own, level)
 
-    never, quiet = of_values("never_offer"), of_values("never_discover")
-    bought = known.history.astype(bool) @ members(sensitive.never_discover)
+    never, quiet = mark_values("never_offer"), mark_values("never_discover")
+    bought = known.history.astype(bool) @ encode_members(sensitive.never_discover)
     bought.sort_indices()
     value = pd.Index(values).get_indexer(table[item])
     customer = pd.Index(known.customers["customer_id"]).get_indexer(table["customer_id"])

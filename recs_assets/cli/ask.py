@@ -76,11 +76,11 @@ def answer_query(parsed: argparse.Namespace) -> int:
         query, week, parsed.view, say=lambda line: print(line, file=sys.stderr, flush=True)
     )
     if parsed.output is None:
-        print(answer.shown())
+        print(answer.describe())
         return 0
     write_table(answer.table, parsed.output)
     print(f"{len(answer.table):,} rows are in {parsed.output}.")
-    print(answer.shown(most=0))
+    print(answer.describe(most=0))
     return 0
 
 
@@ -102,7 +102,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """Write the rows in the format of the file's ending; the file appears whole or not at all."""
     import pyarrow as pa
 
-    from recs_assets.exports.email_files import spreadsheet_safe
+    from recs_assets.exports.email_files import escape_formulas
 
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -113,7 +113,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         else:
             text = table.select_dtypes(["object", "string", "category"])
             safe = {
-                name: spreadsheet_safe(pa.array(text[name].astype(object), pa.string())).to_pandas()
+                name: escape_formulas(pa.array(text[name].astype(object), pa.string())).to_pandas()
                 for name in text
             }
             table.assign(**safe).to_csv(aside, index=False)

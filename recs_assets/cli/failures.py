@@ -20,7 +20,7 @@ DISK_ERRORS = {"OSError", "IOException", "OperationalError"}
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 
 
-def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+def list_failures(result: dg.ExecuteInProcessResult) -> list[str]:
     """One plain sentence per failed step: its error, or what its checks found.
 
     Steps that were skipped because of it are not repeated, nor is a disk that refuses step after step.

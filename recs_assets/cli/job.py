@@ -17,7 +17,7 @@ from pathlib import Path
 import dagster as dg
 from sqlalchemy.exc import OperationalError
 
-from recs_assets.cli.failures import failures
+from recs_assets.cli.failures import list_failures
 from recs_assets.cli.progress import Watcher, display
 from recs_assets.defs import build_definitions
 from recs_assets.defs.deployment import Deployment
@@ -56,7 +56,7 @@ def run_job(name: str, settings: Settings, as_of: date | None, untouched: str) -
     dagster_home(settings)
     deployment = Deployment.from_settings(settings)
     deployment.suppression()
-    week = deployment.checked(as_of or deployment.newest_week())
+    week = deployment.require_week(as_of or deployment.find_newest_week())
     job = build_definitions(settings).resolve_job_def(name)
     run_id = str(uuid.uuid4())
     print(f"Week {week}, source {deployment.source.name}, run {run_id}.", flush=True)
@@ -95,7 +95,7 @@ def run_job(name: str, settings: Settings, as_of: date | None, untouched: str) -
     seconds = time.monotonic() - started
     if not result.success:
         print(f"Week {week} failed after {seconds:.0f} s; {untouched}.", file=sys.stderr)
-        for sentence in failures(result):
+        for sentence in list_failures(result):
             print(f"Error: {sentence}", file=sys.stderr)
         print(f"Details: {log}, or the run in the Dagster UI (make dev).", file=sys.stderr)
         return None

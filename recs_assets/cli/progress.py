@@ -152,7 +152,7 @@ class PlainDisplay:
             return
         now = ", ".join(running) or "starting"
         seconds = time.monotonic() - self._begin
-        self.say(f"[{self._done:>2}/{self._steps}] {now} ... {seconds:.0f} s, {_gigabytes():.1f} GB")
+        self.say(f"[{self._done:>2}/{self._steps}] {now} ... {seconds:.0f} s, {_measure_memory():.1f} GB")
 
     def say(self, text: str) -> None:
         self._out.write(text + "\n")
@@ -195,18 +195,18 @@ class LiveDisplay:
         self._progress.stop()
 
     def start(self, step: str) -> None:
-        self._progress.update(self._stage(step), note=_short(step))
+        self._progress.update(self._stage(step), note=_shorten(step))
 
     def finish(self, step: str, outcome: str, seconds: float) -> None:
         stage = stage_of(step)
         self._seconds[stage] += seconds
-        note = f"{self._seconds[stage]:.1f} s" if outcome == "done" else f"{_short(step)} {outcome}"
+        note = f"{self._seconds[stage]:.1f} s" if outcome == "done" else f"{_shorten(step)} {outcome}"
         self._progress.update(self._stage(step), advance=1, note=note)
         self._progress.advance(self._run)
 
     def tick(self, running: Sequence[str]) -> None:
         seconds = time.monotonic() - self._begin
-        self._progress.update(self._run, note=f"{seconds:.0f} s, {_gigabytes():.1f} GB")
+        self._progress.update(self._run, note=f"{seconds:.0f} s, {_measure_memory():.1f} GB")
 
     def say(self, text: str) -> None:
         self._progress.console.print(Text(text))
@@ -228,9 +228,9 @@ def stage_of(step: str) -> str:
     return step.partition("__")[0]
 
 
-def _short(step: str) -> str:
+def _shorten(step: str) -> str:
     return step.partition("__")[2].replace("_", " ")
 
 
-def _gigabytes() -> float:
+def _measure_memory() -> float:
     return psutil.Process().memory_info().rss / 1e9

@@ -15,13 +15,13 @@ from recs_assets.evaluation.evaluate import summarise
 from recs_assets.evaluation.facts import load_consent_sentences
 from recs_assets.evaluation.forecasts import interval, measure_demand_changes
 from recs_assets.evaluation.promotion import explain_decision
-from recs_assets.exports.email import VARIES, money
+from recs_assets.exports.email import VARIES, format_money
 from recs_assets.settings import Settings
 from recs_assets.sources.audit import (
-    money_sentences,
-    not_product_sentences,
-    unknown_states,
-    wholesale_sentences,
+    explain_money,
+    explain_not_products,
+    explain_unknown_states,
+    explain_wholesale,
 )
 from recs_assets.week.week import Week
 
@@ -95,11 +95,11 @@ def print_summary(evaluation: bool = False) -> None:
             """,
             {"week": week, "main": "" if main is None else main.name},
         ).fetchall()
-        unexplained = unknown_states(connection, "recs.order_states")
+        unexplained = explain_unknown_states(connection, "recs.order_states")
         notes = [
-            *money_sentences(connection, deployment.source),
-            *not_product_sentences(connection, deployment.source),
-            *wholesale_sentences(connection, deployment.source),
+            *explain_money(connection, deployment.source),
+            *explain_not_products(connection, deployment.source),
+            *explain_wholesale(connection, deployment.source),
         ]
         [(tables, total)] = connection.execute(
             """
@@ -117,7 +117,9 @@ def print_summary(evaluation: bool = False) -> None:
     warnings += [_describe_gate(*gate) for gate in failed]
     warnings += [unexplained] if unexplained else []
 
-    for line in headline(week, people, dict(campaigns), verdict(decisions), promised, ratios, warnings):
+    for line in write_headline(
+        week, people, dict(campaigns), explain_verdict(decisions), promised, ratios, warnings
+    ):
         print(line)
     print(
         f"Published: {warehouse.snapshot_path} (schema recs; any DuckDB client, read-only): {tables} tables, "
@@ -145,7 +147,7 @@ def print_summary(evaluation: bool = False) -> None:
     print("Every model's figures:  python -m recs_assets summary --evaluation")
 
 
-def headline(
+def write_headline(
     week: date,
     people: tuple[int, int, int],
     campaigns: Mapping[str, int],
@@ -184,7 +186,7 @@ def headline(
     ]
 
 
-def verdict(decisions: pd.DataFrame) -> str:
+def explain_verdict(decisions: pd.DataFrame) -> str:
     """One sentence: which model makes the lists, and what the data say for it.
 
     Args:
@@ -209,6 +211,10 @@ def _describe_sample(
     score: float,
     reason: str,
 ) -> str:
-    shown = f" from {money(lowest, currency)}" if kind == VARIES else f" at {money(price, currency)}"
+    shown = (
+        f" from {format_money(lowest, currency)}"
+        if kind == VARIES
+        else f" at {format_money(price, currency)}"
+    )
     shown = "" if price is None else shown
     return f"slot {slot}: {name}{shown} (score {score:.3f}) - {reason}"

@@ -76,12 +76,12 @@ def refuse_bad_files(deployment: Deployment) -> None:
 def campaign_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     return [
         *(_campaign_asset(deployment, campaign) for campaign in deployment.campaigns.campaigns.values()),
-        *(_bad_asset(deployment, error) for error in deployment.campaigns.errors),
-        _tables(deployment),
+        *(_build_refused_asset(deployment, error) for error in deployment.campaigns.errors),
+        _build_tables(deployment),
     ]
 
 
-def _bad_asset(deployment: Deployment, error: CampaignError) -> dg.AssetsDefinition:
+def _build_refused_asset(deployment: Deployment, error: CampaignError) -> dg.AssetsDefinition:
     """Stands in the catalogue for a file that is no campaign; in no job."""
 
     @dg.asset(
@@ -205,7 +205,7 @@ def _describe(made: Made, folder: str) -> dict[str, object]:
 # -- the week's tables ------------------------------------------------------------------------
 
 
-def _tables(deployment: Deployment) -> dg.AssetsDefinition:
+def _build_tables(deployment: Deployment) -> dg.AssetsDefinition:
     deps = [campaign_key(name) for name in deployment.campaigns.campaigns]
     texts = {table: text for table, (_, text) in TABLES.items()}
 
@@ -228,7 +228,7 @@ def _tables(deployment: Deployment) -> dg.AssetsDefinition:
 # -- jobs and schedules -----------------------------------------------------------------------
 
 
-def apart_from_the_week(deployment: Deployment) -> list[dg.AssetKey]:
+def list_other_assets(deployment: Deployment) -> list[dg.AssetKey]:
     """What the weekly run does not make: campaigns of other days with their files, and files that are no campaign."""
     loaded = deployment.campaigns
     others = [name for name, campaign in loaded.campaigns.items() if not campaign.schedule.is_weekly]

@@ -20,10 +20,10 @@ from recs_assets.defs.metadata import table_metadata
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.sources.audit import (
+    explain_money,
+    explain_not_products,
+    explain_wholesale,
     landing_sentences,
-    money_sentences,
-    not_product_sentences,
-    wholesale_sentences,
 )
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
@@ -156,16 +156,16 @@ def _dbt_step(
                         metadata={"Execution Duration": result.seconds},
                     )
             if ("recs", "not_products") in tables and name == "prepare_published":
-                for text in money_sentences(connection, deployment.source):
+                for text in explain_money(connection, deployment.source):
                     context.log.info(text)
                 for text in [
-                    *not_product_sentences(connection, deployment.source),
-                    *wholesale_sentences(connection, deployment.source),
+                    *explain_not_products(connection, deployment.source),
+                    *explain_wholesale(connection, deployment.source),
                 ]:
                     context.log.warning(text)
         # Raised last, so that Dagster shows which models were built and which tests failed.
         if not succeeded:
-            raise GateError(_failures(results))
+            raise GateError(_explain_failures(results))
         # Dagster goes on without the result of a check, and what was not checked would be published.
         if missing := checks.keys() - {result.name for result in results}:
             raise GateError(
@@ -191,7 +191,7 @@ def _selected_nodes(context: dg.AssetExecutionContext, project: DbtProject) -> l
     ]
 
 
-def _failures(results: list[Result]) -> str:
+def _explain_failures(results: list[Result]) -> str:
     """One sentence: what dbt says of every model and test that failed."""
     failed = []
     for result in results:

@@ -43,7 +43,7 @@ class Deployment(Shop):
             end_offset=1,
         )
 
-    def checked(self, week: date) -> date:
+    def require_week(self, week: date) -> date:
         """The week, if there is a partition of it.
 
         Raises:

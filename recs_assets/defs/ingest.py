@@ -7,9 +7,9 @@ import dagster as dg
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
 from recs_assets.defs.quality import SUITE, check_table
-from recs_assets.quality.expectations import MIN_ROWS_JUDGED, raw_expectations
+from recs_assets.quality.expectations import MIN_ROWS_JUDGED, list_raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
-from recs_assets.sources import some_of
+from recs_assets.sources import list_some
 from recs_assets.store.warehouse import Warehouse
 
 
@@ -49,13 +49,13 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
         yield dg.MaterializeResult(
             metadata={
                 **metadata,
-                **numbers({"seconds": landed.seconds, "files": some_of(landed.files) or "none"}),
+                **numbers({"seconds": landed.seconds, "files": list_some(landed.files) or "none"}),
             }
         )
         folder = warehouse.home / "quality" / context.run.run_id
         # Of a table this small a single row would decide; dbt judges it by the same number.
         share = deployment.settings.max_quarantined_share if len(rows) >= MIN_ROWS_JUDGED else 1.0
-        where = some_of(landed.files) or f"no file of {table.name}"
-        yield check_table(key, folder, f"raw_{table.name}", rows, raw_expectations(table, share), where)
+        where = list_some(landed.files) or f"no file of {table.name}"
+        yield check_table(key, folder, f"raw_{table.name}", rows, list_raw_expectations(table, share), where)
 
     return raw_table

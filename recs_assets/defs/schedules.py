@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from recs_assets.defs.campaigns import apart_from_the_week
+from recs_assets.defs.campaigns import list_other_assets
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import TABLES
 from recs_assets.defs.ingest import raw_key
@@ -20,7 +20,7 @@ def weekly_job(deployment: Deployment):
         "weekly",
         selection=dg.AssetSelection.all()
         - dg.AssetSelection.groups(RESEARCH)
-        - dg.AssetSelection.assets(*apart_from_the_week(deployment)),
+        - dg.AssetSelection.assets(*list_other_assets(deployment)),
         description="The whole week: land, dbt, recommenders, ranker, evaluation, the campaigns of every Monday, "
         "gates, publish, caches.",
         tags={"dagster/max_runtime": str(4 * 3600)},
@@ -93,7 +93,7 @@ def new_files_sensor(deployment: Deployment) -> dg.SensorDefinition:
         if seen != pending:
             context.update_cursor(f"{handled}:{seen}")
             return dg.SkipReason(f"The files in {deployment.data_dir} changed; waiting until they are quiet.")
-        week = deployment.checked(deployment.newest_week()).isoformat()
+        week = deployment.require_week(deployment.find_newest_week()).isoformat()
         return dg.SensorResult(
             run_requests=[dg.RunRequest(run_key=f"{week}:{seen}", partition_key=week)], cursor=f"{seen}:"
         )

@@ -155,7 +155,7 @@ def evaluate(
             continue
         names = [name for name in models if view in models[name]]
         values = {name: metrics.measure_customers(models[name][view], true, buyers, ks) for name in names}
-        low, high = _intervals(values, seed, resamples)
+        low, high = _find_intervals(values, seed, resamples)
         segments = {"all": np.ones(len(buyers), dtype=bool)}
         segments |= {f"depth:{label}": depth[buyers] == number for number, label in enumerate(DEPTHS)}
         for name in names:
@@ -196,15 +196,15 @@ def evaluate(
                     else (np.nan, np.nan)
                     for m, k, _ in rows
                 ]
-                parts.append(_rows(rows, ends, view, segment, name, int(mask.sum())))
+                parts.append(_tabulate(rows, ends, view, segment, name, int(mask.sum())))
             if view != "repeat":
-                parts += _by_age(lists, true, buyers, age, ks, view, name)
+                parts += _measure_by_age(lists, true, buyers, age, ks, view, name)
     result = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
     result["as_of"], result["anchor"] = as_of, known.as_of
     return result[list(COLUMNS)].astype({"k": np.int32, "customers": np.int64})
 
 
-def _rows(
+def _tabulate(
     rows: list[tuple[str, int, float]],
     ends: list[tuple[float, float]],
     view: str,
@@ -219,7 +219,7 @@ def _rows(
     return frame
 
 
-def _by_age(
+def _measure_by_age(
     lists: pd.DataFrame,
     true: sparse.csr_matrix,
     customers: np.ndarray,
@@ -239,7 +239,7 @@ def _by_age(
         ]
         if rows:
             counted = len(found[number, "recall", ks[0]][0])
-            parts.append(_rows(rows, [(np.nan, np.nan)] * len(rows), view, f"age:{label}", name, counted))
+            parts.append(_tabulate(rows, [(np.nan, np.nan)] * len(rows), view, f"age:{label}", name, counted))
     return parts
 
 
@@ -253,7 +253,7 @@ def split_views(truth: sparse.csr_matrix, history: sparse.csr_matrix) -> dict[st
     return {"all": true.tocsr(), "new": new.astype(bool), "repeat": repeat}
 
 
-def _intervals(
+def _find_intervals(
     values: Mapping[str, metrics.Values], seed: int, resamples: int
 ) -> tuple[dict[tuple[str, str, int], float], dict[tuple[str, str, int], float]]:
     """Ends of the intervals by (recommender, metric, k), all from the same resamples."""
@@ -265,7 +265,7 @@ def _intervals(
     return dict(zip(keys, low.tolist(), strict=True)), dict(zip(keys, high.tolist(), strict=True))
 
 
-def _best_first(table: pd.DataFrame, view: str, k: int) -> pd.DataFrame:
+def _sort_best_first(table: pd.DataFrame, view: str, k: int) -> pd.DataFrame:
     """One row per recommender of segment "all", by MAP@k from the best; ties by name."""
     here = table[(table["view"] == view) & (table["segment"] == "all") & (table["k"] == k)]
     wide = here.pivot_table(
@@ -298,7 +298,7 @@ def summarise(table: pd.DataFrame, k: int = 12) -> str:
     ]
     text = []
     for view in VIEWS:
-        wide = _best_first(table, view, k)
+        wide = _sort_best_first(table, view, k)
         if wide.empty:
             continue
         customers = int(wide["customers"].max().max())
@@ -306,13 +306,13 @@ def summarise(table: pd.DataFrame, k: int = 12) -> str:
         text.append("| recommender | " + " | ".join(f"{title}@{k}" for _, title, _ in shown) + " |")
         text.append("|---|" + "---:|" * len(shown))
         for name, row in wide.iterrows():
-            cells = [_cell(row, metric, digits) for metric, _, digits in shown]
+            cells = [_format_cell(row, metric, digits) for metric, _, digits in shown]
             text.append(f"| {name} | " + " | ".join(cells) + " |")
         text.append("")
     return "\n".join(text)
 
 
-def _cell(row: pd.Series, metric: str, digits: int) -> str:
+def _format_cell(row: pd.Series, metric: str, digits: int) -> str:
     value, low, high = (row.get((part, metric), np.nan) for part in ("value", "ci_low", "ci_high"))
     if not np.isfinite(value):
         return "-"
@@ -328,14 +328,16 @@ def plot_metrics(table: pd.DataFrame, metric: str = "map", k: int = 12) -> bytes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    views = [view for view in VIEWS if not _best_first(table, view, k).empty]
-    most = max((len(_best_first(table, view, k)) for view in views), default=1)
+    views = [view for view in VIEWS if not _sort_best_first(table, view, k).empty]
+    most = max((len(_sort_best_first(table, view, k)) for view in views), default=1)
     # One below the other: side by side they are wider than the dialog that Dagster shows them in.
     size = (8.0, 0.6 + (0.7 + 0.27 * most) * max(1, len(views)))
     figure = Figure(figsize=size, dpi=110, layout="constrained", facecolor="white")
     canvas = FigureCanvasAgg(figure)
     for number, view in enumerate(views):
-        _panel(figure.add_subplot(len(views), 1, number + 1), _best_first(table, view, k), metric, view)
+        _draw_panel(
+            figure.add_subplot(len(views), 1, number + 1), _sort_best_first(table, view, k), metric, view
+        )
     names = {"map": "MAP", "ndcg": "NDCG", "recall": "Recall", "hit_rate": "Hit rate"}
     figure.supxlabel(
         f"{names.get(metric, metric)}@{k}, mean over customers; lines: 95 % bootstrap interval", fontsize=9
@@ -345,7 +347,7 @@ def plot_metrics(table: pd.DataFrame, metric: str = "map", k: int = 12) -> bytes
     return buffer.getvalue()
 
 
-def _panel(axes: Axes, wide: pd.DataFrame, metric: str, view: str) -> None:
+def _draw_panel(axes: Axes, wide: pd.DataFrame, metric: str, view: str) -> None:
     value = wide["value", metric].to_numpy()
     height = np.arange(len(value))
     colours = ["#1f5a96" if name == "blend" else "#9fb8d1" for name in wide.index]

@@ -47,7 +47,7 @@ def judge_volume(
     verdicts = []
     for subject, new in rows.items():
         name, _, recent = subject.partition(", ")
-        what = f"{name} {'in the last 7 days' if recent else 'in all'}: {_rows(new)}"
+        what = f"{name} {'in the last 7 days' if recent else 'in all'}: {_format_rows(new)}"
         if week is None:
             text = f"{what}; no earlier week is published to compare with"
             verdicts.append(judge("volume", subject, new, text))
@@ -70,7 +70,7 @@ def judge_volume(
     return verdicts
 
 
-def _rows(count: float) -> str:
+def _format_rows(count: float) -> str:
     return f"{format_number(count)} {'row' if count == 1 else 'rows'}"
 
 
@@ -142,7 +142,7 @@ def judge_spread(
                 flat / longer if sound else math.nan,
                 f"{subject}: {flat:,} of {longer:,} customers have one single score in their list",
                 high=limits.lists.max_flat_share,
-                unjudged=_few(longer, limits),
+                unjudged=_explain_few(longer, limits),
                 share=True,
             )
         )
@@ -154,7 +154,7 @@ def judge_spread(
             distinct if sound else math.nan,
             f"{subject}: {distinct:,} different scores",
             low=min(limits.lists.min_distinct_scores, products),
-            unjudged=_few(len(start), limits),
+            unjudged=_explain_few(len(start), limits),
         )
     )
     return verdicts
@@ -178,7 +178,7 @@ def judge_coverage(
     shown = lists["product"].nunique()
     text = f"{subject}: {shown:,} products shown of the {possible:,} that could be"
     bounds = limits.lists.coverage
-    unjudged = _few(lists["customer"].nunique(), limits, personal)
+    unjudged = _explain_few(lists["customer"].nunique(), limits, personal)
     # A product that may no longer be sold is another gate's business.
     value = min(1.0, shown / possible)
     return judge(
@@ -202,7 +202,7 @@ def judge_fill(full: int, eligible: int, subject: str, limits: Gates, why: str |
     bounds = limits.lists.fill
     verdict = judge(
         "fill", subject, full / eligible, text,
-        low=bounds.low, high=bounds.high, unjudged=_few(eligible, limits), share=True,
+        low=bounds.low, high=bounds.high, unjudged=_explain_few(eligible, limits), share=True,
     )  # fmt: skip
     return verdict if verdict.passed or not why else replace(verdict, finding=f"{verdict.finding}, and {why}")
 
@@ -231,7 +231,7 @@ def judge_sameness(
     unjudged = (
         f"there are no more than {SET_OF} products"
         if available <= SET_OF
-        else _few(len(customers), limits, personal)
+        else _explain_few(len(customers), limits, personal)
     )
     return judge(
         "sameness", subject, most / len(customers), text,
@@ -239,7 +239,7 @@ def judge_sameness(
     )  # fmt: skip
 
 
-def _few(customers: int, limits: Gates, personal: bool = True) -> str | None:
+def _explain_few(customers: int, limits: Gates, personal: bool = True) -> str | None:
     """Why a share of so many customers is not judged; None where it is."""
     if not personal:
         return "the chosen model gives everybody the same on purpose"

@@ -32,7 +32,7 @@ class Volume(_Model):
 
     @field_validator("bursts")
     @classmethod
-    def _tables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_tables(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := [name for name in value if name not in RAW_TABLES]:
             raise ValueError(f"no such raw table: {', '.join(unknown)}")
         return value
@@ -52,7 +52,7 @@ class Range(_Model):
     high: Share
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _check_order(self) -> Self:
         if self.low > self.high:
             raise ValueError(f"low {self.low} is above high {self.high}")
         return self

@@ -175,15 +175,15 @@ def search(
     found, record = {name: dict(parameters) for name, parameters in held.items()}, []
     for name, space in spaces.items():
         today = {key: getattr(make(name, held.get(name, {})), key) for key in space.grid}
-        tried = [today, *_draws(space, today, trials, seed)]
-        values = [_values(make(name, parameters), known, true, space.view, halves) for parameters in tried]
+        tried = [today, *_draw_settings(space, today, trials, seed)]
+        values = [_measure(make(name, parameters), known, true, space.view, halves) for parameters in tried]
         record += [
             Trial(name, parameters, *(float(half[space.view].mean()) if len(half[space.view]) else 0.0 for half in one))
             for parameters, one in zip(tried, values, strict=True)
         ]  # fmt: skip
         # The first of equals: what holds, then the earlier draw.
         best = max(range(len(tried)), key=lambda number: (record[number - len(tried)].chooses, -number))
-        if best and _proven(values[best][1], values[0][1], space.view, seed):
+        if best and _is_proven(values[best][1], values[0][1], space.view, seed):
             found[name] = found.get(name, {}) | tried[best]
             say(f"{name}: {tried[best]} takes the place of {today}.")
         else:
@@ -191,7 +191,9 @@ def search(
     return Search(known.as_of, until, Shape.of(known), found, tuple(record))
 
 
-def _draws(space: Space, today: Mapping[str, float], trials: int, seed: int) -> list[dict[str, float]]:
+def _draw_settings(
+    space: Space, today: Mapping[str, float], trials: int, seed: int
+) -> list[dict[str, float]]:
     """Distinct settings of a space other than today's, in a seeded order."""
     every = [dict(zip(space.grid, one, strict=True)) for one in itertools.product(*space.grid.values())]
     others = [one for one in every if one != today]
@@ -199,7 +201,7 @@ def _draws(space: Space, today: Mapping[str, float], trials: int, seed: int) -> 
     return [others[number] for number in order]
 
 
-def _values(
+def _measure(
     model: Recommender,
     known: Known,
     true: Mapping[str, sparse.csr_matrix],
@@ -220,7 +222,7 @@ def _values(
     ]
 
 
-def _proven(new: dict[View, np.ndarray], old: dict[View, np.ndarray], view: View, seed: int) -> bool:
+def _is_proven(new: dict[View, np.ndarray], old: dict[View, np.ndarray], view: View, seed: int) -> bool:
     if len(new[view]) == 0:
         return False
     _, low, _ = bootstrap.compare_pairs(new[view], old[view], seed)

@@ -2,8 +2,8 @@
 
 `recs.email_recommendations`, `recs.email_holdout` and the export `long` have the columns of `LONG`. A
 campaign's rows are filled with `delivery`: when it is made, and `email_hash` when the week's tables are put
-together. The export adds `run_id` and `suppression_checked_at`, and takes out with `withheld` who withdrew meanwhile, with `in_time` what is
-over. `wide`, `feed` and `addresses` are views of
+together. The export adds `run_id` and `suppression_checked_at`, and takes out with `withhold` who withdrew meanwhile, with `drop_late` what is
+over. `widen`, `feed` and `list_addresses` are views of
 the result; `email_files.write_exports` writes them, `email_preview.preview_html` shows them.
 docs/email.md says what each column means and where it is filled.
 
@@ -25,14 +25,14 @@ import pyarrow.compute as pc
 
 from recs_assets import contracts
 from recs_assets.delivery import HOLDOUT, strip_tracking
-from recs_assets.exports.rows import ExportError, finite_floats
+from recs_assets.exports.rows import ExportError, require_finite
 
 KEY = ("campaign", "as_of", "customer_id", "slot")
 RECIPIENT = ("email_hash", "locale", "currency", "timezone")
 RUN = ("send_at", "run_id", "model_version", "arm")
 
 # Every column of the tables and the files, in order, with its DuckDB type: as declared for the published table.
-LONG = contracts.short_columns(contracts.EMAIL)
+LONG = contracts.shorten_types(contracts.EMAIL)
 _ARROW = {
     "VARCHAR": pa.string(),
     "DATE": pa.date32(),
@@ -63,28 +63,28 @@ _DECIMALS = {
 }
 
 
-def withheld(
+def withhold(
     long: pd.DataFrame, consents_now: pd.DataFrame, checked_at: datetime | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The last look at consent, before files are written: recipients who withdrew are taken out whole.
 
     Args:
         long: the campaign's rows.
-        consents_now: see `withdrawn`.
+        consents_now: see `find_withdrawn`.
         checked_at: when those were read, with a time zone; now if None.
 
     Returns:
-        The rows kept, with `suppression_checked_at` set; and the recipients removed, as `withdrawn` gives them.
+        The rows kept, with `suppression_checked_at` set; and the recipients removed, as `find_withdrawn` gives them.
     """
     moment = datetime.now(UTC) if checked_at is None else checked_at
     if moment.tzinfo is None:
         raise ExportError(f"checked_at {moment} has no time zone: give one.")
-    removed = withdrawn(long["customer_id"], consents_now)
+    removed = find_withdrawn(long["customer_id"], consents_now)
     kept = long[~long["customer_id"].isin(removed["customer_id"])].reset_index(drop=True)
     return kept.assign(suppression_checked_at=pd.Timestamp(moment).tz_convert("UTC").as_unit("us")), removed
 
 
-def withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataFrame:
+def find_withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataFrame:
     """Which of these customers withdrew, and why.
 
     Args:
@@ -105,7 +105,7 @@ def withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataFrame:
     ).reset_index(drop=True)
 
 
-def in_time(long: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+def drop_late(long: pd.DataFrame) -> tuple[pd.DataFrame, int]:
     """The last look at the calendar: recipients of whose rows one is over when the email goes out are taken
     out whole.
 
@@ -122,7 +122,7 @@ def in_time(long: pd.DataFrame) -> tuple[pd.DataFrame, int]:
 # -- the forms -----------------------------------------------------------------------------------
 
 
-def typed(long: pd.DataFrame | pa.Table) -> pa.Table:
+def cast_types(long: pd.DataFrame | pa.Table) -> pa.Table:
     """The rows with the types of `LONG`, checked and sorted by key (text by its UTF-8 bytes).
 
     Raises:
@@ -134,8 +134,8 @@ def typed(long: pd.DataFrame | pa.Table) -> pa.Table:
             f"The email table has a missing or unknown column: {', '.join(sorted(unfit))}; see LONG."
         )
     if isinstance(long, pd.DataFrame):
-        finite_floats(long)
-    table = pa.table({name: _column(long[name], name, kind) for name, kind in LONG.items()})
+        require_finite(long)
+    table = pa.table({name: _cast_column(long[name], name, kind) for name, kind in LONG.items()})
     for name in NEVER_NULL:
         if missing := table[name].null_count:
             raise ExportError(f"Column {name} of the email table is null in {missing} rows: fill it.")
@@ -155,7 +155,7 @@ def typed(long: pd.DataFrame | pa.Table) -> pa.Table:
     return table
 
 
-def _column(values: pd.Series | pa.ChunkedArray, name: str, kind: str) -> pa.ChunkedArray:
+def _cast_column(values: pd.Series | pa.ChunkedArray, name: str, kind: str) -> pa.ChunkedArray:
     """One column with its type."""
     try:
         if isinstance(values, pd.Series):
@@ -178,28 +178,28 @@ def _column(values: pd.Series | pa.ChunkedArray, name: str, kind: str) -> pa.Chu
     return values
 
 
-def framed(table: pa.Table) -> pd.DataFrame:
+def make_frame(table: pa.Table) -> pd.DataFrame:
     """As pandas, with numbers that may be null (Float64, Int32)."""
     kinds = {pa.float64(): pd.Float64Dtype(), pa.int32(): pd.Int32Dtype()}
     return table.to_pandas(types_mapper=kinds.get)
 
 
-def wide(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
+def widen(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
     """One row per recipient, without the holdout.
 
     Columns: campaign, as_of, customer_id, `RECIPIENT`, `RUN`, then of every slot 1..k, k being the
     largest there is, item_<slot>_ with each of `ITEM`, null where the recipient has no such slot.
 
     Raises:
-        ExportError: as `typed`; or what belongs to a recipient differs between their slots.
+        ExportError: as `cast_types`; or what belongs to a recipient differs between their slots.
     """
-    return framed(wide_table(typed(long)))
+    return make_frame(widen_table(cast_types(long)))
 
 
-def wide_table(table: pa.Table) -> pa.Table:
-    """`wide` of a `typed` table, as Arrow."""
-    table = sent(table)
-    new = _first_of(table, KEY[:-1])
+def widen_table(table: pa.Table) -> pa.Table:
+    """`widen` of a table of `cast_types`, as Arrow."""
+    table = drop_holdout(table)
+    new = _mark_first(table, KEY[:-1])
     recipient = np.cumsum(new) - 1
     start = np.flatnonzero(new)
     columns: dict[str, pa.ChunkedArray] = {}
@@ -236,12 +236,12 @@ def feed(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
     currencies has a row in each.
 
     Raises:
-        ExportError: as `typed`; or a product has two prices in one currency.
+        ExportError: as `cast_types`; or a product has two prices in one currency.
     """
     columns = [
         "product_id", "title", "url", "image_url", "price", "list_price", "price_kind", "stock", "brand", "category",
     ]  # fmt: skip
-    rows = framed(sent(typed(long)).select([*columns, "currency"]))
+    rows = make_frame(drop_holdout(cast_types(long)).select([*columns, "currency"]))
     rows = rows.drop_duplicates(["product_id", "currency", "price", "list_price"])
     rows = rows.sort_values(["product_id", "currency"], kind="stable", ignore_index=True)
     if (twice := rows.duplicated(["product_id", "currency"])).any():
@@ -262,8 +262,8 @@ def feed(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
                 "title": row["title"],
                 "link": url if page is None else "".join(page),
                 "image_link": row["image_url"],
-                "price": money(before if reduced else now, row["currency"]),
-                "sale_price": money(now, row["currency"]) if reduced else None,
+                "price": format_money(before if reduced else now, row["currency"]),
+                "sale_price": format_money(now, row["currency"]) if reduced else None,
                 "availability": "out_of_stock"
                 if not pd.isna(row["stock"]) and row["stock"] <= 0
                 else "in_stock",
@@ -277,10 +277,10 @@ def feed(long: pd.DataFrame | pa.Table) -> pd.DataFrame:
 FEED = ("id", "title", "link", "image_link", "price", "sale_price", "availability", "brand", "product_type")
 
 
-def money(amount: float | None, currency: Any) -> str | None:
+def format_money(amount: float | None, currency: Any) -> str | None:
     """An amount with as many decimals as its currency has, half up, and its code.
 
-    >>> money(12.9, "USD"), money(1200.5, "JPY"), money(None, "USD")
+    >>> format_money(12.9, "USD"), format_money(1200.5, "JPY"), format_money(None, "USD")
     ('12.90 USD', '1201 JPY', None)
     """
     if amount is None:
@@ -291,7 +291,7 @@ def money(amount: float | None, currency: Any) -> str | None:
     return f"{number} {code}".rstrip()
 
 
-def addresses(long: pd.DataFrame | pa.Table, emails: pd.DataFrame) -> pd.DataFrame:
+def list_addresses(long: pd.DataFrame | pa.Table, emails: pd.DataFrame) -> pd.DataFrame:
     """The restricted list that joins the other forms to addresses: customer_id, email, email_hash.
 
     Args:
@@ -301,21 +301,21 @@ def addresses(long: pd.DataFrame | pa.Table, emails: pd.DataFrame) -> pd.DataFra
     Returns:
         One row per recipient outside the holdout, sorted by customer_id.
     """
-    table = sent(typed(long))
-    recipients = framed(
-        table.filter(pa.array(_first_of(table, KEY[:-1]))).select(["customer_id", "email_hash"])
+    table = drop_holdout(cast_types(long))
+    recipients = make_frame(
+        table.filter(pa.array(_mark_first(table, KEY[:-1]))).select(["customer_id", "email_hash"])
     )
     listed = recipients.merge(emails[["customer_id", "email"]], on="customer_id", validate="one_to_one")
     listed = listed[listed["email"].astype("string").str.strip().fillna("") != ""]
     return listed[["customer_id", "email", "email_hash"]].reset_index(drop=True)
 
 
-def sent(table: pa.Table) -> pa.Table:
+def drop_holdout(table: pa.Table) -> pa.Table:
     """Without the holdout."""
     return table.filter(pc.not_equal(table["arm"], HOLDOUT)).combine_chunks()
 
 
-def _first_of(table: pa.Table, names: Iterable[str]) -> np.ndarray:
+def _mark_first(table: pa.Table, names: Iterable[str]) -> np.ndarray:
     """bool[rows]: whether a row differs from the one before in any of the columns."""
     new = np.zeros(table.num_rows, dtype=bool)
     new[:1] = True

@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recs_assets.exports import versions
-from recs_assets.exports.email import addresses, feed, sent, typed, wide_table
-from recs_assets.exports.rows import ExportError, finite_floats
-from recs_assets.exports.versions import kept, switch_in
+from recs_assets.exports.email import cast_types, drop_holdout, feed, list_addresses, widen_table
+from recs_assets.exports.rows import ExportError, require_finite
+from recs_assets.exports.versions import list_versions, switch_in
 
 EXPORTS = ("long", "wide", "feed", "addresses")
 RESTRICTED = "restricted"
@@ -66,7 +66,7 @@ def write_exports(
         files (path -> rows, bytes, sha256).
 
     Raises:
-        ExportError: the rows are refused (`email.typed`, `email.wide`, `email.feed`) or are of another
+        ExportError: the rows are refused (`email.cast_types`, `email.widen`, `email.feed`) or are of another
             week or run; an export is unknown; addresses without emails.
         OSError: the disk.
     """
@@ -74,7 +74,7 @@ def write_exports(
         raise ExportError(f"There is no export {', '.join(unknown)}; the exports are {', '.join(EXPORTS)}.")
     if "addresses" in campaign_exports and emails is None:
         raise ExportError("The export addresses needs the customers' emails: give them, or leave it out.")
-    table = sent(typed(long))
+    table = drop_holdout(cast_types(long))
     for name, value in (("as_of", as_of), ("run_id", run_id)):
         if others := [other for other in table[name].unique().to_pylist() if other != value]:
             raise ExportError(f"Rows of {name} {others[0]} are among those of {value}: export them apart.")
@@ -86,19 +86,19 @@ def write_exports(
 
         def put(name: str, rows: pa.Table, writers: dict[str, Callable[[pa.Table, IO[bytes]], None]]) -> None:
             for ending, write in writers.items():
-                with _opened(aside / f"{name}.{ending}") as file:
+                with _open(aside / f"{name}.{ending}") as file:
                     write(rows, file)
                 counts[f"{name}.{ending}"] = rows.num_rows
 
         if "long" in campaign_exports:
             put("long", table, {"parquet": _parquet, "csv": _csv})
         if "wide" in campaign_exports:
-            put("wide", wide_table(table), {"parquet": _parquet, "csv": _csv})
+            put("wide", widen_table(table), {"parquet": _parquet, "csv": _csv})
         if "feed" in campaign_exports:
-            put("feed", _texts(feed(table)), {"csv": _csv, "jsonl": _jsonl})
+            put("feed", _cast_texts(feed(table)), {"csv": _csv, "jsonl": _jsonl})
         if "addresses" in campaign_exports:
             (aside / RESTRICTED).mkdir(mode=0o700)
-            rows = _texts(addresses(table, emails))
+            rows = _cast_texts(list_addresses(table, emails))
             put(f"{RESTRICTED}/addresses", rows, {"parquet": _parquet, "csv": _csv})
         return counts
 
@@ -128,12 +128,12 @@ def write_predictions(folder: Path, rows: pa.Table, *, as_of: date, run_id: str,
         ExportError: a value is NaN or infinite, a text has a NUL.
         OSError: the disk.
     """
-    finite_floats(rows)
-    _no_nul(rows)
+    require_finite(rows)
+    _refuse_nul(rows)
 
     def fill(aside: Path) -> dict[str, int]:
         for ending, write in (("parquet", _parquet), ("csv", _csv)):
-            with _opened(aside / f"long.{ending}") as file:
+            with _open(aside / f"long.{ending}") as file:
                 write(rows, file)
         return dict.fromkeys(("long.parquet", "long.csv"), rows.num_rows)
 
@@ -155,7 +155,7 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
     import pyarrow.parquet as pq
 
     renamed = {}
-    for path, manifest in kept(folder):
+    for path, manifest in list_versions(folder):
         tables = {
             name.removesuffix(".parquet"): pq.read_table(path / name)
             for name in manifest["files"]
@@ -175,7 +175,7 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
             for name, about in files.items():
                 stem, _, ending = name.rpartition(".")
                 (aside / name).parent.mkdir(mode=0o700, exist_ok=True)
-                with _opened(aside / name) as file:
+                with _open(aside / name) as file:
                     if stem in others:
                         {"parquet": _parquet, "csv": _csv}[ending](others[stem], file)
                     else:
@@ -196,26 +196,26 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
     return renamed
 
 
-def spreadsheet_safe(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def escape_formulas(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Texts with an apostrophe before those that a spreadsheet would run."""
     return pc.if_else(
         pc.match_substring_regex(values, _FORMULA), pc.binary_join_element_wise("'", values, ""), values
     )
 
 
-def _opened(path: Path) -> IO[bytes]:
+def _open(path: Path) -> IO[bytes]:
     """A new file; one in the restricted folder is its owner's alone from the first byte on."""
     mode = 0o600 if path.parent.name == RESTRICTED else 0o644
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb")
 
 
-def _texts(frame: pd.DataFrame) -> pa.Table:
+def _cast_texts(frame: pd.DataFrame) -> pa.Table:
     table = pa.table({name: pa.array(frame[name], pa.string(), from_pandas=True) for name in frame})
-    _no_nul(table)
+    _refuse_nul(table)
     return table
 
 
-def _no_nul(rows: pa.Table) -> None:
+def _refuse_nul(rows: pa.Table) -> None:
     for name in rows.column_names:
         if pa.types.is_string(rows[name].type) and pc.any(pc.match_substring(rows[name], "\0")).as_py():
             raise ExportError(f"Column {name} of an export holds text with a NUL character: remove it.")
@@ -239,7 +239,7 @@ def _csv(rows: pa.Table, file: IO[bytes]) -> None:
         if pa.types.is_timestamp(values.type):
             values = pc.strftime(values.cast(pa.timestamp("s", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
         elif pa.types.is_string(values.type):
-            values = spreadsheet_safe(values)
+            values = escape_formulas(values)
         shown[name] = values
     csv.write_csv(pa.table(shown), file)
 

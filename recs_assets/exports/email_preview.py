@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recs_assets.delivery import join_parts
-from recs_assets.exports.email import KEY, VARIES, framed, money, sent, typed
+from recs_assets.exports.email import KEY, VARIES, cast_types, drop_holdout, format_money, make_frame
 from recs_assets.templates import render
 
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\^`{|}]+", re.IGNORECASE)
@@ -44,14 +44,14 @@ def preview_html(long: pd.DataFrame | pa.Table, customers: int = 3) -> str:
         UTF-8 text of a whole HTML document, without addresses, names and customer ids.
 
     Raises:
-        ExportError: as `email.typed`.
+        ExportError: as `email.cast_types`.
     """
-    table = sent(typed(long))
+    table = drop_holdout(cast_types(long))
     keys = table.select(KEY[:-1]).group_by(KEY[:-1]).aggregate([]).to_pylist()
     drawn = {key["customer_id"]: hashlib.sha256(join_parts(map(str, key.values()))).digest() for key in keys}
     samples = sorted(drawn, key=drawn.__getitem__)[:customers]
     mails = [
-        _mail(framed(table.filter(pc.equal(table["customer_id"], customer))), number, len(samples))
+        _mail(make_frame(table.filter(pc.equal(table["customer_id"], customer))), number, len(samples))
         for number, customer in enumerate(samples, start=1)
     ]
     return render("exports/email_preview.html.j2", mails=mails, columns=_COLUMNS)
@@ -96,12 +96,12 @@ def _prices(row: dict[str, Any]) -> tuple[str | None, str | None]:
         if pd.isna(row["price_from"]):
             return None, None
         word = _FROM.get(str(row["locale"])[:2].lower(), _FROM["en"])
-        return f"{word} {money(row['price_from'], row['currency'])}", None
+        return f"{word} {format_money(row['price_from'], row['currency'])}", None
     now, before = (None if pd.isna(row[name]) else row[name] for name in ("price", "list_price"))
     if now is None:
         return None, None
     reduced = before is not None and before > now
-    return money(now, row["currency"]), money(before, row["currency"]) if reduced else None
+    return format_money(now, row["currency"]), format_money(before, row["currency"]) if reduced else None
 
 
 def _web_address(url: Any) -> str | None:

@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.exports.rows import KEY, ExportError, by_customer
+from recs_assets.exports.rows import KEY, ExportError, split_by_customer
 
 SHARDS = 64
 RECORD = struct.Struct(">QQI")
@@ -43,7 +43,7 @@ def write(rows: pa.Table, folder: Path, shards: int = SHARDS) -> dict[str, int]:
     """Write all shards and their indexes.
 
     Args:
-        rows: from `rows.checked`.
+        rows: from `rows.check`.
         folder: an existing, empty folder.
         shards: how many; 4,000 customers of 50 products each make a shard of about 20 MB.
 
@@ -60,7 +60,7 @@ def write(rows: pa.Table, folder: Path, shards: int = SHARDS) -> dict[str, int]:
     written, lines_rows = [0] * shards, [0] * shards
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(path.open("wb")) for path in paths]
-        for customers in texts(rows):
+        for customers in encode_blocks(rows):
             pending: list[list[bytes]] = [[] for _ in range(shards)]
             for key, text, count in customers:
                 line = f'{{"{KEY}": {json.dumps(key)}, "recommendations": {text}}}\n'.encode()
@@ -80,28 +80,28 @@ def write(rows: pa.Table, folder: Path, shards: int = SHARDS) -> dict[str, int]:
     return result
 
 
-def texts(rows: pa.Table) -> Iterator[list[tuple[str, str, int]]]:
+def encode_blocks(rows: pa.Table) -> Iterator[list[tuple[str, str, int]]]:
     """Blocks of customers, each with their recommendations as a JSON array and their number.
 
     Args:
-        rows: from `rows.checked`.
+        rows: from `rows.check`.
 
     Raises:
         ExportError: a column type that JSON has no word for.
     """
-    for block, offsets in by_customer(rows, BLOCK_ROWS):
+    for block, offsets in split_by_customer(rows, BLOCK_ROWS):
         keys = block[KEY].take(pa.array(offsets[:-1])).to_pylist()
-        lists = [f"[{items}]" for items in _lists(block, offsets)]
+        lists = [f"[{items}]" for items in _encode_lists(block, offsets)]
         yield list(zip(keys, lists, np.diff(offsets).tolist(), strict=True))
 
 
-def _lists(block: pa.Table, offsets: np.ndarray) -> list[str]:
+def _encode_lists(block: pa.Table, offsets: np.ndarray) -> list[str]:
     """Per customer, the recommendations as comma-separated JSON objects."""
     names = [name for name in block.column_names if name != KEY]
     parts: list[pa.Array | str] = []
     for number, name in enumerate(names):
         parts.append(("{" if number == 0 else ", ") + json.dumps(name) + ": ")
-        parts.append(_encoded(name, block[name].combine_chunks()))
+        parts.append(_encode_column(name, block[name].combine_chunks()))
     objects = pc.binary_join_element_wise(*parts, "}", "")
     if isinstance(objects, pa.ChunkedArray):
         objects = objects.combine_chunks()
@@ -109,7 +109,7 @@ def _lists(block: pa.Table, offsets: np.ndarray) -> list[str]:
     return pc.binary_join(lists, ", ").to_pylist()
 
 
-def _encoded(name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
+def _encode_column(name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """A column as JSON text; each distinct text is encoded once."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -117,9 +117,9 @@ def _encoded(name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         text = column.cast(pa.string())
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        text = _quoted(column)
+        text = _quote(column)
     elif pa.types.is_date(kind):
-        text = _quoted(column.cast(pa.date32()).cast(pa.string()))
+        text = _quote(column.cast(pa.date32()).cast(pa.string()))
     elif pa.types.is_null(kind):
         text = pa.nulls(len(column), pa.string())
     else:
@@ -127,7 +127,7 @@ def _encoded(name: str, column: pa.Array | pa.ChunkedArray) -> pa.Array:
     return pc.fill_null(text.cast(pa.string()), "null")
 
 
-def _quoted(column: pa.Array) -> pa.Array:
+def _quote(column: pa.Array) -> pa.Array:
     encoded = column.cast(pa.string()).dictionary_encode()
     words = pa.array(
         [json.dumps(word, ensure_ascii=False) for word in encoded.dictionary.to_pylist()], pa.string()

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from recs_assets.contracts import EMAIL, filled_by
+from recs_assets.contracts import EMAIL, find_fillers
 from recs_assets.delivery import derive_recommendation_ids, shorten, tag_urls
 from recs_assets.schema import WarehouseError
 
@@ -32,7 +32,7 @@ OF_RECIPIENT = (
     "campaign", "as_of", "customer_id", "slot", "send_at", "model_version", "arm", "recommendation_id", "window_days",
 )  # fmt: skip
 OF_RESERVE = tuple(
-    name for name, by in filled_by(EMAIL).items() if by == "campaign" and name not in OF_RECIPIENT
+    name for name, by in find_fillers(EMAIL).items() if by == "campaign" and name not in OF_RECIPIENT
 )
 # What is the catalogue's.
 OF_PRODUCT = (
@@ -107,7 +107,7 @@ def refill(
     ahead = set(shelf.index[(shelf["start_at"] > send_at).to_numpy()])
     counted = shelf["stock"].dropna().to_dict()
 
-    def gone(product: str, least: float) -> str | None:
+    def explain_gone(product: str, least: float) -> str | None:
         if product not in shelf.index:
             return DELISTED
         if product in ended:
@@ -119,7 +119,7 @@ def refill(
     own = _Reserves.of(reserves)
     # Below one nothing can be sold, whatever the campaign asks for.
     lowest = max([1.0, *own.least])
-    suspects = {product for product in long["product_id"].unique() if gone(product, lowest)}
+    suspects = {product for product in long["product_id"].unique() if explain_gone(product, lowest)}
     product, customers = long["product_id"].tolist(), long["customer_id"]
     touched = customers.isin(customers[long["product_id"].isin(suspects)])
     names, by_customer = customers.tolist(), dict[str, list[int]]()
@@ -132,20 +132,20 @@ def refill(
         mine = own.rows.get(customer, range(0))
         least = max([1.0, *(own.least[row] for row in mine)])
         listed = {at: product[at] for at in rows}
-        lost = {at: why for at, product in listed.items() if (why := gone(product, least))}
+        lost = {at: why for at, product in listed.items() if (why := explain_gone(product, least))}
         here = set(listed.values())
         staying = {product for at, product in listed.items() if at not in lost}
         held: Counter[tuple[int, int]] = Counter()
         for row in mine:
             if own.product[row] in staying:
-                held.update(own.groups(row))
+                held.update(own.list_groups(row))
         chosen: dict[int, int] = {}
         for at in lost:
             for row in mine:
                 other = own.product[row]
-                if other not in here and gone(other, least) is None and own.fits(row, held):
+                if other not in here and explain_gone(other, least) is None and own.fits(row, held):
                     here.add(other)
-                    held.update(own.groups(row))
+                    held.update(own.list_groups(row))
                     chosen[at] = row
                     break
             else:
@@ -155,7 +155,7 @@ def refill(
         else:
             refilled += [(customer, why) for why in lost.values()]
             places |= chosen
-    long = _written(long, reserves, catalogue, shelf, places, utm_source)
+    long = _write_rows(long, reserves, catalogue, shelf, places, utm_source)
     ends = long["product_id"].map(shelf["end_at"]).to_frame("end")
     long["expires_at"] = shorten(long["expires_at"], ends, timezone)
     kept = long[~long["customer_id"].isin([customer for customer, _ in removed])].reset_index(drop=True)
@@ -198,16 +198,16 @@ class _Reserves:
             reserves[[f"{name}_most" for name in names]].to_numpy(dtype=np.int64),
         )
 
-    def groups(self, row: int) -> list[tuple[int, int]]:
+    def list_groups(self, row: int) -> list[tuple[int, int]]:
         """(limit, group) of every limit that holds for the row."""
         return [(limit, group) for limit, group in enumerate(self.limits[row].tolist()) if group >= 0]
 
     def fits(self, row: int, held: Mapping[tuple[int, int], int]) -> bool:
         """No group of the row is full."""
-        return all(held[place] < self.most[row, place[0]] for place in self.groups(row))
+        return all(held[place] < self.most[row, place[0]] for place in self.list_groups(row))
 
 
-def _written(
+def _write_rows(
     long: pd.DataFrame,
     reserves: pd.DataFrame,
     catalogue: pd.DataFrame,

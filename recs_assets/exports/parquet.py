@@ -13,7 +13,7 @@ ROW_GROUP = 100_000
 
 
 def write(rows: pa.Table, folder: Path) -> dict[str, int]:
-    """Write `rows` (from `rows.checked`, so sorted by customer_id, rank).
+    """Write `rows` (from `rows.check`, so sorted by customer_id, rank).
 
     Returns:
         Rows per file, the path relative to `folder`.

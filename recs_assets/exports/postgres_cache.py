@@ -17,8 +17,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from recs_assets.exports.jsonl import texts
-from recs_assets.exports.rows import ExportError, checked
+from recs_assets.exports.jsonl import encode_blocks
+from recs_assets.exports.rows import ExportError, check
 
 SCHEMA = "storefront"
 TABLE, NEXT = "user_cache", "user_cache_next"
@@ -45,12 +45,12 @@ def publish(
         as_of, run_id, customers, rows.
 
     Raises:
-        ExportError: the rows are refused (`rows.checked`), or Postgres cannot be reached, refuses, or ends
+        ExportError: the rows are refused (`rows.check`), or Postgres cannot be reached, refuses, or ends
             midway; the sentence names no password.
     """
     from psycopg import sql
 
-    table = checked(rows)
+    table = check(rows)
     facts: dict[str, Any] = {
         "as_of": as_of.isoformat(),
         "run_id": run_id,
@@ -67,7 +67,7 @@ def publish(
     def run(connection: Any, text: str, **more: Any) -> None:
         connection.execute(sql.SQL(text).format(**names, **more))
 
-    with _connected(url) as connection:
+    with _connect(url) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [ONE_WRITER])
         if not connection.execute("select 1 from pg_namespace where nspname = %s", [schema]).fetchone():
             run(connection, "create schema {schema}")
@@ -78,7 +78,7 @@ def publish(
         with connection.cursor().copy(
             sql.SQL("copy {next} (customer_id, as_of, recommendations) from stdin").format(**names)
         ) as copy:
-            for block in texts(table):
+            for block in encode_blocks(table):
                 for key, text, _ in block:
                     copy.write_row((key, as_of, text))
                 facts["customers"] += len(block)
@@ -110,7 +110,7 @@ def purge(customer_id: str, url: str, schema: str = SCHEMA) -> int:
     Raises:
         ExportError: as `publish`.
     """
-    return _of(customer_id, url, schema, "delete from {} where customer_id = %s")
+    return _run_query(customer_id, url, schema, "delete from {} where customer_id = %s")
 
 
 def count(customer_id: str, url: str, schema: str = SCHEMA) -> int:
@@ -119,14 +119,14 @@ def count(customer_id: str, url: str, schema: str = SCHEMA) -> int:
     Raises:
         ExportError: as `publish`.
     """
-    return _of(customer_id, url, schema, "select customer_id from {} where customer_id = %s")
+    return _run_query(customer_id, url, schema, "select customer_id from {} where customer_id = %s")
 
 
-def _of(customer_id: str, url: str, schema: str, query: str) -> int:
+def _run_query(customer_id: str, url: str, schema: str, query: str) -> int:
     """Rows that a query of the table, `{}`, finds or deletes; 0 where nothing was ever published."""
     from psycopg import sql
 
-    with _connected(url) as connection:
+    with _connect(url) as connection:
         there = connection.execute("select to_regclass(%s)", [f"{schema}.{TABLE}"]).fetchone()[0]
         if there is None:
             return 0
@@ -135,7 +135,7 @@ def _of(customer_id: str, url: str, schema: str, query: str) -> int:
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Any]:
+def _connect(url: str) -> Iterator[Any]:
     """One transaction, committed at the end."""
     import psycopg.conninfo
 

@@ -23,8 +23,8 @@ from urllib.parse import urlsplit
 import pandas as pd
 import pyarrow as pa
 
-from recs_assets.exports.jsonl import texts
-from recs_assets.exports.rows import ExportError, checked
+from recs_assets.exports.jsonl import encode_blocks
+from recs_assets.exports.rows import ExportError, check
 
 PREFIX = "recs"
 # EVAL <READ> 1 <prefix>:current <customer_id>
@@ -51,25 +51,25 @@ def publish(
         What `<prefix>:about` says.
 
     Raises:
-        ExportError: the rows are refused (`rows.checked`), or Redis cannot be reached, refuses, or ends
+        ExportError: the rows are refused (`rows.check`), or Redis cannot be reached, refuses, or ends
             midway; the sentence names no password.
     """
-    table = checked(rows)
+    table = check(rows)
     current, about, versions = (f"{prefix}:{name}" for name in ("current", "about", "versions"))
-    with _connected(url) as client:
+    with _connect(url) as client:
         drop(client, prefix)
         number = client.incr(f"{prefix}:number")
         version, old = f"{prefix}:version:{number}", client.get(current)
         client.sadd(versions, version)
         customers = 0
-        for block in texts(table):
+        for block in encode_blocks(table):
             for first in range(0, len(block), BATCH):
                 batch = block[first : first + BATCH]
                 client.hset(version, mapping={key: text for key, text, _ in batch})
                 customers += len(batch)
         if (found := client.hlen(version)) != customers:
             raise ExportError(
-                f"{_named(url)} holds {found} of {customers} customers of the new version; the old one stays: "
+                f"{_name_server(url)} holds {found} of {customers} customers of the new version; the old one stays: "
                 "look at its memory limit and materialise the export again."
             )
         facts = {
@@ -96,7 +96,7 @@ def purge(customer_id: str, url: str, prefix: str = PREFIX) -> int:
     Raises:
         ExportError: as `publish`.
     """
-    with _connected(url) as client:
+    with _connect(url) as client:
         return sum(client.hdel(key, customer_id) for key in client.smembers(f"{prefix}:versions"))
 
 
@@ -106,12 +106,12 @@ def count(customer_id: str, url: str, prefix: str = PREFIX) -> int:
     Raises:
         ExportError: as `publish`.
     """
-    with _connected(url) as client:
+    with _connect(url) as client:
         return sum(client.hexists(key, customer_id) for key in client.smembers(f"{prefix}:versions"))
 
 
 @contextmanager
-def _connected(url: str) -> Iterator[Any]:
+def _connect(url: str) -> Iterator[Any]:
     import redis
 
     try:
@@ -119,7 +119,7 @@ def _connected(url: str) -> Iterator[Any]:
             yield client
     except (redis.RedisError, OSError, ValueError) as error:
         raise ExportError(
-            f"{_named(url)} refused or went away ({_plain(error)}); its readers keep what they had: repair it, then "
+            f"{_name_server(url)} refused or went away ({_shorten(error)}); its readers keep what they had: repair it, then "
             "materialise exports/redis_cache again."
         ) from error
 
@@ -145,11 +145,11 @@ def lookup(client: Any, customer_id: str, prefix: str = PREFIX) -> list[dict[str
     return None if found is None else json.loads(found)
 
 
-def _named(url: str) -> str:
+def _name_server(url: str) -> str:
     """Redis and where it is, without user and password."""
     parts = urlsplit(url)
     return f"Redis at {parts.hostname or parts.path}{f':{parts.port}' if parts.port else ''}"
 
 
-def _plain(error: Exception) -> str:
+def _shorten(error: Exception) -> str:
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

@@ -20,7 +20,7 @@ class ExportError(RecsError):
     """The rows cannot be exported, or a cache cannot be written or read."""
 
 
-def checked(rows: pa.Table | pd.DataFrame, columns: list[str] | None = None) -> pa.Table:
+def check(rows: pa.Table | pd.DataFrame, columns: list[str] | None = None) -> pa.Table:
     """The rows as an Arrow table that every cache can be written from.
 
     Args:
@@ -36,7 +36,7 @@ def checked(rows: pa.Table | pd.DataFrame, columns: list[str] | None = None) -> 
             null; the rows are not sorted or one is there twice; a number is NaN or infinite.
     """
     if isinstance(rows, pd.DataFrame):
-        finite_floats(rows)  # from pandas, NaN would become null and pass
+        require_finite(rows)  # from pandas, NaN would become null and pass
         rows = pa.Table.from_pandas(rows, preserve_index=False)
     if columns is not None:
         rows = rows.select([*dict.fromkeys([KEY, ORDER, *columns])])
@@ -54,12 +54,12 @@ def checked(rows: pa.Table | pd.DataFrame, columns: list[str] | None = None) -> 
     for column in (KEY, ORDER):
         if rows[column].null_count:
             raise ExportError(f"Column {column} of the rows to export holds {rows[column].null_count} nulls.")
-    finite_floats(rows)
-    _sorted(rows)
+    require_finite(rows)
+    _require_sorted(rows)
     return rows
 
 
-def finite_floats(rows: pa.Table | pd.DataFrame) -> None:
+def require_finite(rows: pa.Table | pd.DataFrame) -> None:
     """Raise ExportError where a float column, of Arrow or of numpy, holds NaN or an infinity."""
     if isinstance(rows, pa.Table):
         floats = [name for name in rows.column_names if pa.types.is_floating(rows[name].type)]
@@ -76,7 +76,7 @@ def finite_floats(rows: pa.Table | pd.DataFrame) -> None:
             )
 
 
-def _sorted(rows: pa.Table) -> None:
+def _require_sorted(rows: pa.Table) -> None:
     if rows.num_rows < 2:
         return
     key, order = rows[KEY], rows[ORDER]
@@ -92,7 +92,7 @@ def _sorted(rows: pa.Table) -> None:
         )
 
 
-def by_customer(rows: pa.Table, block: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
+def split_by_customer(rows: pa.Table, block: int) -> Iterator[tuple[pa.Table, np.ndarray]]:
     """Blocks of about `block` rows of whole customers, each with its customers' first rows
     (offsets within the block) and the block's length as last element."""
     if rows.num_rows == 0:

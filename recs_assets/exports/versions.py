@@ -22,7 +22,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recs_assets.exports import jsonl, parquet
-from recs_assets.exports.rows import KEY, ExportError, checked
+from recs_assets.exports.rows import KEY, ExportError, check
 from recs_assets.files import point, sha256, sync
 
 SCHEMA_VERSION = 1
@@ -60,17 +60,17 @@ def publish(
         jsonl_shards, files (path -> rows, bytes, sha256).
 
     Raises:
-        ExportError: the rows are refused (`rows.checked`), or run_id, keep or shards is.
+        ExportError: the rows are refused (`rows.check`), or run_id, keep or shards is.
         OSError: the disk.
     """
     if shards < 1:
         raise ExportError(f"shards is {shards}; it must be at least 1.")
-    table = checked(rows, columns)
-    write, about = _whole(table, shards)
+    table = check(rows, columns)
+    write, about = _plan(table, shards)
     return switch_in(cache_dir, as_of=as_of, run_id=run_id, keep=keep, write=write, about=about)
 
 
-def _whole(table: pa.Table, shards: int) -> tuple[Callable[[Path], dict[str, int]], dict[str, Any]]:
+def _plan(table: pa.Table, shards: int) -> tuple[Callable[[Path], dict[str, int]], dict[str, Any]]:
     """How a version of every cache is written, and what its manifest says of it."""
 
     def write(aside: Path) -> dict[str, int]:
@@ -133,7 +133,7 @@ def switch(cache_dir: Path, as_of: date, run_id: str) -> str | None:
     """Make the newest version of a week and run current; its name, or None where none is kept."""
     made = [
         path
-        for path, manifest in kept(cache_dir)
+        for path, manifest in list_versions(cache_dir)
         if (manifest["as_of"], manifest["run_id"]) == (as_of.isoformat(), run_id)
     ]
     if not made:
@@ -156,11 +156,11 @@ def purge(cache_dir: Path, customer_id: str) -> dict[str, str]:
     import pyarrow.parquet as pq
 
     renamed = {}
-    for path, manifest in kept(cache_dir):
+    for path, manifest in list_versions(cache_dir):
         table = pq.read_table(path / parquet.FILE)
         others = table.filter(pc.not_equal(table[KEY], customer_id))
         if others.num_rows < table.num_rows:
-            write, about = _whole(checked(others), manifest["jsonl_shards"])
+            write, about = _plan(check(others), manifest["jsonl_shards"])
             renamed[path.name] = rewrite(cache_dir, path, manifest, write, about)
     return renamed
 
@@ -190,7 +190,7 @@ def rewrite(
     return target.name
 
 
-def kept(cache_dir: Path) -> list[tuple[Path, dict]]:
+def list_versions(cache_dir: Path) -> list[tuple[Path, dict]]:
     """Every whole version with its manifest, in the order written."""
     found = []
     for path in (cache_dir / "versions").glob("[!.]*"):
@@ -212,7 +212,7 @@ def _write(
     """Write one version, whole or not at all; its folder and its manifest."""
     for left in versions.glob(f"{ASIDE}*"):  # of a killed run; one writer, so nobody is writing there
         shutil.rmtree(left)
-    target = _free(versions, f"{as_of}-{run_id}")
+    target = _find_free_name(versions, f"{as_of}-{run_id}")
     aside = versions / f"{ASIDE}{target.name}"
     try:
         aside.mkdir()
@@ -246,7 +246,7 @@ def _write(
     return target, manifest
 
 
-def _free(versions: Path, name: str) -> Path:
+def _find_free_name(versions: Path, name: str) -> Path:
     """`name`, or `name-2`, `name-3`, ...: after every version of that name, so that none is ever reused."""
     taken = [
         int(path.name.removeprefix(name).removeprefix("-") or 1)
@@ -258,6 +258,6 @@ def _free(versions: Path, name: str) -> Path:
 
 def _prune(versions: Path, current: Path, keep: int) -> None:
     """Remove all but the current and the newest others, by when they were written."""
-    others = [path for path, _ in kept(versions.parent) if path != current.resolve()]
+    others = [path for path, _ in list_versions(versions.parent) if path != current.resolve()]
     for path in others[: max(0, len(others) - (keep - 1))]:
         shutil.rmtree(path)

@@ -48,7 +48,7 @@ class Events:
         return len(self.customer)
 
 
-def _nothing() -> np.ndarray:
+def _make_empty() -> np.ndarray:
     return np.empty(0, dtype=np.int32)
 
 
@@ -63,9 +63,9 @@ class GuestPurchases:
         day: int32, as in `Events`.
     """
 
-    product: np.ndarray = field(default_factory=_nothing)
-    basket: np.ndarray = field(default_factory=_nothing)
-    day: np.ndarray = field(default_factory=_nothing)
+    product: np.ndarray = field(default_factory=_make_empty)
+    basket: np.ndarray = field(default_factory=_make_empty)
+    day: np.ndarray = field(default_factory=_make_empty)
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ class Known:
         return digest.hexdigest()
 
 
-def parents(products: pd.DataFrame) -> np.ndarray:
+def number_parents(products: pd.DataFrame) -> np.ndarray:
     """int64[n_products]: variants and, where it is a product itself, their parent share a number; -1 none.
 
     Args:
@@ -285,7 +285,7 @@ def parents(products: pd.DataFrame) -> np.ndarray:
 SMALLEST_PRICE = 0.005
 
 
-def offerable(known: Known) -> np.ndarray:
+def find_offerable(known: Known) -> np.ndarray:
     """bool[n_products]: may be sold at the anchor, in stock, not priced at 0.00.
 
     Fuel booked in millilitres, bags and coupons carry prices that print as 0.00; an email that

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import duckdb
 
 
-def _sql(name: str) -> str:
+def _read_sql(name: str) -> str:
     return read_sql(__file__, f"sql/{name}")
 
 
@@ -42,22 +42,22 @@ def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
             "materialise the dbt features of this week first."
         )
     parameters = {"anchor": anchor}
-    connection.execute(_sql("customers"), parameters)
-    connection.execute(_sql("products"), parameters)
-    events = connection.execute(_sql("events"), {**parameters, "kinds": list(EVENT_TYPES)}).fetchnumpy()
-    guests = connection.execute(_sql("guests"), parameters).fetchnumpy()
+    connection.execute(_read_sql("customers"), parameters)
+    connection.execute(_read_sql("products"), parameters)
+    events = connection.execute(_read_sql("events"), {**parameters, "kinds": list(EVENT_TYPES)}).fetchnumpy()
+    guests = connection.execute(_read_sql("guests"), parameters).fetchnumpy()
     customers = connection.execute("select * exclude (code) from known_customers order by code").df()
     products = connection.execute("select * exclude (code) from known_products order by code").df()
     return Known(
         as_of=anchor,
         customers=customers,
         products=products,
-        events=Events(**_contiguous(events)),
-        guests=GuestPurchases(**_contiguous(guests)),
+        events=Events(**_make_contiguous(events)),
+        guests=GuestPurchases(**_make_contiguous(guests)),
     )
 
 
-def _contiguous(columns: Mapping[str, np.ndarray | pd.Categorical]) -> dict[str, np.ndarray]:
+def _make_contiguous(columns: Mapping[str, np.ndarray | pd.Categorical]) -> dict[str, np.ndarray]:
     return {name: np.ascontiguousarray(np.ma.getdata(values)) for name, values in columns.items()}
 
 
@@ -69,7 +69,9 @@ def load_truth(connection: duckdb.DuckDBPyConnection, known: Known, horizon_days
     count bulk orders and tills (`learned_from` of order_lines), nor what is no product.
     """
     end = known.as_of + timedelta(days=horizon_days)
-    rows = connection.execute(_sql("codes") + _sql("truth"), {"anchor": known.as_of, "end": end}).fetchnumpy()
+    rows = connection.execute(
+        _read_sql("codes") + _read_sql("truth"), {"anchor": known.as_of, "end": end}
+    ).fetchnumpy()
     return sparse.csr_matrix(
         (np.ones(len(rows["customer"]), dtype=np.float32), (rows["customer"], rows["product"])),
         shape=(known.n_customers, known.n_products),
@@ -89,8 +91,8 @@ def load_purchases(connection: duckdb.DuckDBPyConnection, before: date) -> dict[
         products), day int32 (days since 1970-01-01), gone int32 (day of the whole return, the largest int32
         where it was kept), lines float64, amount float64 (0 where unknown).
     """
-    columns = connection.execute(_sql("codes") + _sql("purchases"), {"anchor": before}).fetchnumpy()
-    return _contiguous(columns)
+    columns = connection.execute(_read_sql("codes") + _read_sql("purchases"), {"anchor": before}).fetchnumpy()
+    return _make_contiguous(columns)
 
 
 def load_listed(
@@ -111,7 +113,7 @@ def load_listed(
     """
     return connection.execute(
         f"""
-        {_sql("codes")}
+        {_read_sql("codes")}
         select customers.code::integer as customer, products.code::integer as product,
             "{place}"::integer as rank, score::double as score
         from model."{table}"

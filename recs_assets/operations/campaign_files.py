@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made, find_folder
-from recs_assets.exports.email import LONG, framed, in_time, withdrawn, withheld
+from recs_assets.exports.email import LONG, drop_late, find_withdrawn, make_frame, withhold
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.last_look import LastLook, refill
@@ -95,7 +95,7 @@ def _write_predictions(week: Week, campaign: Campaign, run_id: str) -> CampaignF
     with week.warehouse.snapshot() as connection:
         rows = load_published_predictions(connection, week.as_of, campaign.name)
     customers = rows["customer_id"]
-    gone = withdrawn(customers.unique().to_pandas(), _load_withdrawn_now(week))
+    gone = find_withdrawn(customers.unique().to_pandas(), _load_withdrawn_now(week))
     kept = rows.filter(pc.invert(pc.is_in(customers, pa.array(gone["customer_id"], pa.string()))))
     folder = files_folder(week.warehouse, campaign)
     keep = week.settings.retention_weeks
@@ -105,8 +105,8 @@ def _write_predictions(week: Week, campaign: Campaign, run_id: str) -> CampaignF
 def _write_email(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
     """Write an email's rows after a last look at stock, sale windows, calendar and consent, and its preview."""
     rows, look = _look_again(week, campaign, _load_long(week, campaign, run_id))
-    rows, late = in_time(rows)
-    kept, removed = withheld(rows, _load_withdrawn_now(week))
+    rows, late = drop_late(rows)
+    kept, removed = withhold(rows, _load_withdrawn_now(week))
     looked = look.facts(set(kept["customer_id"]))
     addresses = None
     if "addresses" in campaign.exports:
@@ -175,4 +175,4 @@ def _load_long(week: Week, campaign: Campaign, run_id: str) -> pd.DataFrame:
             f"recs.email_recommendations has no column {missing[0]}: an earlier version of recs_assets published it, "
             f"with the holdout among its rows; run the week again (python -m recs_assets run --as-of {week.as_of})."
         )
-    return framed(rows.select(list(LONG))).assign(run_id=run_id)
+    return make_frame(rows.select(list(LONG))).assign(run_id=run_id)

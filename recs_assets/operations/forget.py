@@ -150,7 +150,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
                 server.purge(customer_id)
         rewritten = _rewrite(warehouse, traces, before, now, version)
         rows = {
-            _relative(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
+            _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
         }
         deleted, weeks = _delete(home, before, places)
         left, searched = search_files(places, traces, warehouse)
@@ -170,7 +170,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
             "how_it_was_searched": describe_search(traces),
             "places_searched": [str(place) for place in places],
             "files_searched": searched,
-            "matches_left": {_relative(path, places): found.count for path, found in left.items()},
+            "matches_left": {_shorten_path(path, places): found.count for path, found in left.items()},
         }
         manifest.write_text(json.dumps(about, indent=1) + "\n")
     if left:
@@ -206,7 +206,7 @@ def _count_in_shop_files(
         problem = f" The shop's own files could not be read to their end ({str(error).rstrip('.')})."
     if landed:
         return landed
-    near = nearest(customer_id, ids)
+    near = suggest_ids(customer_id, ids)
     if "@" in customer_id:
         advice = "An address is no customer id: look up the id"
     elif near:
@@ -219,11 +219,11 @@ def _count_in_shop_files(
     )
 
 
-def nearest(customer_id: str, ids: Iterable[str]) -> list[str]:
+def suggest_ids(customer_id: str, ids: Iterable[str]) -> list[str]:
     """At most three ids that may have been meant, none of them an address: those that differ in case, blanks,
     signs, a trailing .0 or zeros before a number alone, else the most similar ones.
 
-    >>> nearest("17850.0", ["17850", "17851"]), nearest(" C4", ["c04", "c40"]), nearest("c341", ["c34", "d9"])
+    >>> suggest_ids("17850.0", ["17850", "17851"]), suggest_ids(" C4", ["c04", "c40"]), suggest_ids("c341", ["c34", "d9"])
     (['17850'], ['c04'], ['c34'])
     """
     named: dict[str, list[str]] = {}
@@ -261,7 +261,7 @@ def _delete(
         # What DuckDB spilled and a killed run left is compressed: no search can tell whose it is.
         if folder.name == "tmp" or any(folder in path.parents for path in before):
             shutil.rmtree(folder)
-            deleted.append(_relative(folder, places))
+            deleted.append(_shorten_path(folder, places))
             if folder.parent.name == "weeks":
                 weeks.append(date.fromisoformat(folder.name))
     if weeks and not any((home / "weeks").iterdir()):
@@ -271,7 +271,7 @@ def _delete(
         kept = path.suffix == ".db" or any(folder in path.parents for folder in read)
         if path.exists() and not kept:
             path.unlink()
-            deleted.append(_relative(path, places))
+            deleted.append(_shorten_path(path, places))
     return deleted, tuple(weeks)
 
 
@@ -279,10 +279,10 @@ def _compare(
     before: dict[Path, Matches], left: dict[Path, Matches], rewritten: dict[str, str], places: list[Path]
 ) -> dict[str, dict[str, int | str]]:
     """Per file what was found before and after, and what became of it."""
-    after = {_relative(path, places): found.count for path, found in left.items()}
+    after = {_shorten_path(path, places): found.count for path, found in left.items()}
     compared: dict[str, dict[str, int | str]] = {}
     for path, found in before.items():
-        shown = name = _relative(path, places)
+        shown = name = _shorten_path(path, places)
         for old, new in rewritten.items():
             if f"{shown}/".startswith(f"{old}/"):
                 name = new + shown.removeprefix(old)
@@ -295,5 +295,5 @@ def _compare(
     return compared
 
 
-def _relative(path: Path, places: list[Path]) -> str:
+def _shorten_path(path: Path, places: list[Path]) -> str:
     return next(str(path.relative_to(place)) for place in places if place in path.parents)

@@ -41,7 +41,7 @@ def load_personal(warehouse: Warehouse, customer_id: str) -> tuple[set[str], set
             for table in ("raw.orders", "recs.order_lines")
         ),
     ]
-    for connection, tables in _databases(warehouse):
+    for connection, tables in _open_databases(warehouse):
         for found, table, column, where in queries:
             if table in tables:
                 rows = connection.execute(
@@ -55,7 +55,7 @@ def load_personal(warehouse: Warehouse, customer_id: str) -> tuple[set[str], set
 def load_customer_ids(warehouse: Warehouse) -> set[str]:
     """Every customer's id in the build files and the snapshots."""
     found: set[str] = set()
-    for connection, tables in _databases(warehouse):
+    for connection, tables in _open_databases(warehouse):
         for table in ("raw.customers", "recs.customers"):
             if table in tables:
                 rows = connection.execute(f"select customer_id from {table} where customer_id is not null")
@@ -63,7 +63,7 @@ def load_customer_ids(warehouse: Warehouse) -> set[str]:
     return found
 
 
-def _databases(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConnection, set[str]]]:
+def _open_databases(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConnection, set[str]]]:
     """Every build file and every version of the snapshot, with the names of its tables."""
     builds = sorted(warehouse.home.rglob("build.duckdb"))
     for path in [*builds, *sorted(warehouse.published_dir.glob("analytics-*.duckdb"))]:
@@ -81,7 +81,7 @@ def count_rows(
         warehouse: whose memory limit and threads count.
         path: the file.
         customer_id: looked for in columns customer_id.
-        rejected: condition of the customer's rows of the quarantine (`snapshots.rejected_rows`).
+        rejected: condition of the customer's rows of the quarantine (`snapshots.select_rejected`).
         words: RE2 expression that is looked for in every other text column; None: they are not searched.
 
     Returns:

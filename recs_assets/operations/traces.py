@@ -53,7 +53,7 @@ class Traces:
     @property
     def words(self) -> str:
         """Regular expression (Python's and RE2's) of id, addresses and their hashes as they are written in text."""
-        ids = "|".join(re.escape(spelling) for spelling in _spellings(self.customer_id))
+        ids = "|".join(re.escape(spelling) for spelling in _list_spellings(self.customer_id))
         own = f"(?:{ids})" if self.plain else rf"(?:^|[^\w-])(?:{ids})(?:[^\w-]|$)"
         return "|".join([own, *filter(None, [self._addresses])])
 
@@ -65,15 +65,17 @@ class Traces:
     @property
     def rejected(self) -> str:
         """SQL condition of the customer's rows of the quarantine."""
-        return rejected_rows(self.customer_id, self.orders, self.bytes_)
+        return select_rejected(self.customer_id, self.orders, self.bytes_)
 
     @property
     def _addresses(self) -> str | None:
-        addresses = [f"(?i:{re.escape(spelling)})" for email in self.emails for spelling in _spellings(email)]
+        addresses = [
+            f"(?i:{re.escape(spelling)})" for email in self.emails for spelling in _list_spellings(email)
+        ]
         return "|".join([*addresses, *self.hashes]) or None
 
 
-def _spellings(text: str) -> list[str]:
+def _list_spellings(text: str) -> list[str]:
     """A text as it is, and as JSON and HTML write it."""
     return list(
         dict.fromkeys(
@@ -147,9 +149,9 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
         words = traces.words if traces.plain else None
         by_value, elsewhere = count_rows(warehouse, path, traces.customer_id, traces.rejected, words)
     elif path.suffix == ".parquet":
-        by_value, elsewhere = _in_parquet(path, traces)
+        by_value, elsewhere = _search_parquet(path, traces)
     elif path.suffix == ".db":
-        elsewhere = sum(1 for _ in _matching_rows(path, traces))
+        elsewhere = sum(1 for _ in _find_rows(path, traces))
     elif path.suffix == ".jsonl":
         key = json.dumps({"customer_id": traces.customer_id})[1:-1]
         by_value = len(re.findall(re.escape(key).encode(), path.read_bytes()))
@@ -160,7 +162,7 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
     return Matches(by_value, elsewhere)
 
 
-def _in_parquet(path: Path, traces: Traces) -> tuple[int, int]:
+def _search_parquet(path: Path, traces: Traces) -> tuple[int, int]:
     """Rows with the id as the customer's, and other texts that name them."""
     table = pq.read_table(path)
     by_value, elsewhere = 0, 0
@@ -176,7 +178,7 @@ def _in_parquet(path: Path, traces: Traces) -> tuple[int, int]:
     return by_value, elsewhere
 
 
-def _matching_rows(path: Path, traces: Traces) -> Iterator[tuple[str, int]]:
+def _find_rows(path: Path, traces: Traces) -> Iterator[tuple[str, int]]:
     """Table and rowid of every row of an SQLite database with a matching text."""
     words = re.compile(traces.words)
     log = Path(f"{path}-wal")
@@ -201,7 +203,7 @@ def _matching_rows(path: Path, traces: Traces) -> Iterator[tuple[str, int]]:
 def purge_sqlite(path: Path, traces: Traces) -> int:
     """Delete matching rows and write the file again, so that no freed page holds them."""
     try:
-        rows = list(_matching_rows(path, traces))
+        rows = list(_find_rows(path, traces))
         with closing(sqlite3.connect(path, timeout=30, isolation_level=None)) as connection:
             connection.execute("pragma secure_delete = on")
             for table, rowid in rows:
@@ -216,7 +218,7 @@ def purge_sqlite(path: Path, traces: Traces) -> int:
     return len(rows)
 
 
-def rejected_rows(customer_id: str, orders: Iterable[str], words: str | None) -> str:
+def select_rejected(customer_id: str, orders: Iterable[str], words: str | None) -> str:
     """SQL condition of a customer's rows of the quarantine: never null.
 
     Args:

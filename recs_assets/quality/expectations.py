@@ -23,7 +23,7 @@ class Expectation:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
-def raw_expectations(table: Table, tolerated_share: float) -> list[Expectation]:
+def list_raw_expectations(table: Table, tolerated_share: float) -> list[Expectation]:
     """The gate at the door: exact columns, rows where the shop cannot live without them,
     keys and measures sound in all but the share of rows that may be quarantined."""
     mostly = 1 - tolerated_share

@@ -125,10 +125,10 @@ def _write(
     write_whole(folder / f"{name}.json", json.dumps(result, indent=1, sort_keys=True))
     lines = [
         {
-            "expectation": _NAMES[item["expectation_config"]["type"]].format(**_values(item)),
+            "expectation": _NAMES[item["expectation_config"]["type"]].format(**_list_values(item)),
             "passed": item["success"],
             "problem": None if item["success"] else describe(item),
-            "examples": _examples(item, hidden),
+            "examples": _list_examples(item, hidden),
         }
         for item in result["results"]
     ]
@@ -146,7 +146,7 @@ def _write(
     return index
 
 
-def _examples(item: dict[str, Any], hidden: Collection[str]) -> list[str]:
+def _list_examples(item: dict[str, Any], hidden: Collection[str]) -> list[str]:
     """Some values that should not be there, as text; none of columns that are hidden."""
     arguments = item["expectation_config"]["kwargs"]
     columns = {arguments.get("column"), *arguments.get("column_list", ())}
@@ -183,14 +183,14 @@ def describe(item: dict[str, Any]) -> str:
     Args:
         item: of the results, with its configuration.
     """
-    text = _SENTENCES[item["expectation_config"]["type"]].format(**_values(item))
+    text = _SENTENCES[item["expectation_config"]["type"]].format(**_list_values(item))
     result = item["result"]
     if "unexpected_count" in result:
         text += f" in {result['unexpected_count']} of {result['element_count']} rows"
     return text
 
 
-def _values(item: dict[str, Any]) -> dict[str, Any]:
+def _list_values(item: dict[str, Any]) -> dict[str, Any]:
     """What the sentences about an expectation may name; a bound that is open is `any`."""
     values = {"min_value": None, "max_value": None} | item["expectation_config"]["kwargs"] | item["result"]
     return values | {name: "any" for name in ("min_value", "max_value") if values[name] is None}

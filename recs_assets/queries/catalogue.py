@@ -73,7 +73,7 @@ class Table:
     def by_name(self) -> dict[str, Field]:
         return {field.name: field for field in self.fields}
 
-    def counts(self, of: str) -> bool:
+    def has_events_of(self, of: str) -> bool:
         """Whether a row is an event of one row of that table: of customers, or of products."""
         owner = self.by_name.get(KEYS[of])
         return self.time is not None and owner is not None and owner.references == of
@@ -96,7 +96,7 @@ def _make_fields(columns: Mapping[str, str], own: tuple[str, ...]) -> tuple[Fiel
     )
 
 
-def _raw_columns(name: str, without: tuple[str, ...] = (), **extra: str) -> dict[str, str]:
+def _list_raw_columns(name: str, without: tuple[str, ...] = (), **extra: str) -> dict[str, str]:
     """Columns of a canonical raw table; landing stores its times as local TIMESTAMP."""
     columns = {column.name: column.type for column in RAW_TABLES[name].columns if column.name not in without}
     return {column: type_.replace("TIMESTAMPTZ", "TIMESTAMP") for column, type_ in (columns | extra).items()}
@@ -128,11 +128,11 @@ def _make_table(
 
 
 def _make_staging_table(name: str) -> Table:
-    return _make_table(name, f"staging.stg_{name}", _raw_columns(name))
+    return _make_table(name, f"staging.stg_{name}", _list_raw_columns(name))
 
 
-_CUSTOMERS = _raw_columns("customers", without=("email",), consent_state="VARCHAR")
-_PRODUCTS = _raw_columns("products")
+_CUSTOMERS = _list_raw_columns("customers", without=("email",), consent_state="VARCHAR")
+_PRODUCTS = _list_raw_columns("products")
 _LINES = {
     "order_id": "VARCHAR",
     "line_id": "VARCHAR",
@@ -223,7 +223,7 @@ group by order_id, customer_id, ordered_at""",
     _make_table(
         "returns",
         "staging.stg_returns",
-        _raw_columns("returns", customer_id="VARCHAR"),
+        _list_raw_columns("returns", customer_id="VARCHAR"),
         "select returns.*, orders.customer_id\nfrom staging.stg_returns as returns\n"
         "inner join marts.baskets as orders on returns.order_id = orders.order_id",
         description="Units customers sent back from purchases.",

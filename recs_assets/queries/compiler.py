@@ -38,9 +38,9 @@ Sql = tuple[str, dict[str, object]]
 _NOTHING = {"COUNT": "0", "COUNT_DISTINCT": "0", "SUM": "0", "BOOL": "false"}
 
 
-def entities_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_entities(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
     """Who is answered for at the anchor: customers (or products) known then who pass the query's WHERE and,
-    where it names ids, are among those. `everybody(query)` drops the ids.
+    where it names ids, are among those. `drop_ids(query)` drops the ids.
 
     Returns:
         SQL with one column, customer_id (product_id), sorted; and its parameters by name.
@@ -53,7 +53,7 @@ def entities_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) ->
     return statement.finish(statement.write_entities() + f"\norder by {statement.entity}.{statement.key}")
 
 
-def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_labels(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
     """What came true after the anchor, for the customers eligible at it.
 
     Returns:
@@ -62,7 +62,7 @@ def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> S
         with none. For
         a number or boolean ("regression", "binary") they are customer_id and label, one row
         per eligible customer; a label is null where an AVG, MIN, MAX, FIRST or LAST had nothing.
-        Complete only where the build file knows everything before `horizon(query, as_of)`.
+        Complete only where the build file knows everything before `find_horizon(query, as_of)`.
 
     Raises:
         QueryError: when the query is not valid, or a window leaves the calendar.
@@ -75,7 +75,7 @@ def labels_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> S
     return statement.finish(statement.write_values())
 
 
-def everybody(query: Query, catalogue: Catalogue = CATALOGUE) -> Query:
+def drop_ids(query: Query, catalogue: Catalogue = CATALOGUE) -> Query:
     """The query without conditions on ids: they pick out some customers and say nothing about what those are like,
     so nothing can be learned from them."""
     query = validate(query, catalogue)
@@ -89,7 +89,7 @@ def _is_id(operand: Column | Aggregate) -> bool:
     return isinstance(operand, Column) and operand.parts in (CUSTOMER, PRODUCT)
 
 
-def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_spans(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalogue = CATALOGUE) -> Sql:
     """What the target's aggregations were over windows that end at the anchor, for everybody known then.
 
     Args:
@@ -124,7 +124,7 @@ def spans_sql(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalo
     )
 
 
-def seen_sql(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_seen(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
     """How many values an aggregation of a validated query could use, of everything known before the anchor.
 
     Returns:
@@ -142,7 +142,7 @@ def seen_sql(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = 
     )
 
 
-def ids_sql(query: Query, as_of: date) -> Sql:
+def compile_ids(query: Query, as_of: date) -> Sql:
     """Ids of all customers known at the anchor, or of all products, sorted: whatever the query's WHERE."""
     entity, key = query.entity[0].parts
     if entity == "products":
@@ -153,7 +153,7 @@ def ids_sql(query: Query, as_of: date) -> Sql:
     }
 
 
-def daily_sql(table: Table, key: str, before: date) -> Sql:
+def compile_daily(table: Table, key: str, before: date) -> Sql:
     """How many rows of a dated table everybody has on each day before a date: the id, day (since 1970-01-01), rows."""
     return (
         f"select {key}, (cast({table.time} as date) - date '1970-01-01')::integer as day, count(*) as rows\n"
@@ -161,14 +161,14 @@ def daily_sql(table: Table, key: str, before: date) -> Sql:
     ), {"before": datetime.combine(before, time())}
 
 
-def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_items(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
     """Which items a list may hold: those that the target's filter does not rule out.
 
     Only what the filter says of the product counts here; `quantity > 1`, say, depends on the line
     and rules out no product. Whether a product may be sold is for the campaign's rules.
 
     Returns:
-        SQL with one column, item, sorted; and its parameters by name. Every item of `labels_sql`
+        SQL with one column, item, sorted; and its parameters by name. Every item of `compile_labels`
         is among them.
 
     Raises:
@@ -187,7 +187,7 @@ def items_sql(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sq
     return statement.finish(f"select distinct {value} as item\n{rows.source}\nwhere {where}\norder by item")
 
 
-def horizon(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> datetime:
+def find_horizon(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> datetime:
     """The first moment after every window of the target: labels are known from then on."""
     return _Statement(validate(query, catalogue), as_of, catalogue).until
 
@@ -195,14 +195,14 @@ def horizon(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> date
 def explain(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> str:
     """The query in its normal form, the SQL of its labels and the parameters, as text."""
     query = validate(query, catalogue)
-    sql, parameters = labels_sql(query, as_of, catalogue)
+    sql, parameters = compile_labels(query, as_of, catalogue)
     values = "\n".join(
         f"${name} = {value!r}" if isinstance(value, str) else f"${name} = {value}"
         for name, value in parameters.items()
     )
     return (
         f"-- query ({query.task})\n{query}\n\n"
-        f"-- labels at {as_of}, known from {horizon(query, as_of, catalogue)} on\n{sql}\n\n"
+        f"-- labels at {as_of}, known from {find_horizon(query, as_of, catalogue)} on\n{sql}\n\n"
         f"-- parameters\n{values}\n"
     )
 

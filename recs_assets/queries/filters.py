@@ -7,7 +7,7 @@ from datetime import date
 
 import pandas as pd
 
-from recs_assets.names import nearest
+from recs_assets.names import find_nearest
 from recs_assets.queries.catalogue import CATALOGUE, CUSTOMER, Catalogue
 from recs_assets.queries.compiler import Sql
 from recs_assets.queries.syntax import Aggregate, Column, Comparison, Condition, Not, Query
@@ -17,7 +17,7 @@ from recs_assets.queries.validation import find_field, validate
 NAMING = ("=", "!=", "IN", "NOT IN")
 
 
-def unknown_values(
+def explain_unknown_values(
     query: Query,
     as_of: date,
     answer: Callable[[str, dict[str, object]], pd.DataFrame],
@@ -43,12 +43,12 @@ def unknown_values(
     for column, names in asked.items():
         if find_field(column, catalogue).kind != "text":
             continue
-        sql, parameters = _values_sql(column, as_of, catalogue)
+        sql, parameters = _compile_values(column, as_of, catalogue)
         have = set(answer(sql, parameters)["value"])
         for value in dict.fromkeys(names):
             if value not in have:
                 # Whose id is near is nobody's business.
-                near = None if column.parts[-1] == CUSTOMER[1] else nearest(value, have)
+                near = None if column.parts[-1] == CUSTOMER[1] else find_nearest(value, have)
                 hint = "." if near is None else f"; did you mean {near!r}?"
                 sentences.append(f"query: no {column} is {value!r}{hint}")
     return sentences
@@ -68,7 +68,7 @@ def _walk_comparisons(node: Aggregate | Condition | None) -> Iterator[Comparison
             yield from _walk_comparisons(item)
 
 
-def _values_sql(column: Column, as_of: date, catalogue: Catalogue) -> Sql:
+def _compile_values(column: Column, as_of: date, catalogue: Catalogue) -> Sql:
     """Every text of a column as known at the anchor."""
     table = catalogue.tables[column.parts[0]]
     for name in column.parts[1:-1]:

@@ -286,8 +286,8 @@ class _Validator:
         column = self.resolve_column(node.column, None, star=node.function in ("COUNT", "BOOL"))
         table = self.tables[column.parts[0]]
         of = self.scope.name
-        if not table.counts(of):
-            countable = [other.name for other in self.tables.values() if other.counts(of)]
+        if not table.has_events_of(of):
+            countable = [other.name for other in self.tables.values() if other.has_events_of(of)]
             raise self.make_error(
                 f"{table.name} holds no dated events of {of}, so nothing happens to it in a window; "
                 f"use {_join_or(countable)}.",

@@ -50,7 +50,7 @@ class BlendConfig(_Model):
     fill: str
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         orders = [level.from_orders for level in self.levels]
         if orders[0] != 0 or orders != sorted(set(orders)):
             raise ValueError("levels must start at from_orders 0 and rise")
@@ -166,7 +166,7 @@ def blend(lists: Mapping[str, pd.DataFrame], depth: np.ndarray, config: BlendCon
     for start, stop in split_blocks(counts, BLOCK_ROWS):
         with_cf = np.zeros(stop - start, dtype=bool)
         for source in (source for source, cf in zip(sources, is_cf, strict=True) if cf):
-            local = source.customer[source.between(start, stop)] - start
+            local = source.customer[source.find_slice(start, stop)] - start
             with_cf |= np.bincount(local, minlength=stop - start) > 0
         weights = by_level[level[start:stop]]
         weights[uses_cf[level[start:stop]] & ~with_cf] = without_cf
@@ -202,7 +202,7 @@ class _Source:
             customer, product, score = customer[order], product[order], score[order]
         return cls(customer, product, score)
 
-    def between(self, start: int, stop: int) -> slice:
+    def find_slice(self, start: int, stop: int) -> slice:
         return slice(*np.searchsorted(self.customer, [start, stop]))
 
 
@@ -229,7 +229,7 @@ def _blend_block(
     keys, values = [], []
     filler: tuple[np.ndarray, np.ndarray] | None = None
     for number, source_rows in enumerate(sources):
-        rows = source_rows.between(start, stop)
+        rows = source_rows.find_slice(start, stop)
         local = source_rows.customer[rows].astype(np.int64) - start
         norm = _normalise(local, source_rows.score[rows])
         pair = encode_pairs(local, source_rows.product[rows], n_products)

@@ -260,7 +260,7 @@ class _Source:
             customer, product, rank, score = customer[order], product[order], rank[order], score[order]
         return cls(name, customer, product, rank, score)
 
-    def between(self, start: int, stop: int) -> slice:
+    def find_slice(self, start: int, stop: int) -> slice:
         return slice(*np.searchsorted(self.customer, [start, stop]))
 
 
@@ -269,7 +269,7 @@ def _merge_block(
 ) -> Candidates:
     """`merge` for the customers start..stop-1."""
     width = known.n_products
-    blocks = [source.between(start, stop) for source in sources]
+    blocks = [source.find_slice(start, stop) for source in sources]
     keys = [
         encode_pairs(source.customer[block] - start, source.product[block], width)
         for source, block in zip(sources, blocks, strict=True)

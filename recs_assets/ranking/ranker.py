@@ -84,7 +84,7 @@ class RankerConfig(_Model):
 
     @field_validator("hidden_features")
     @classmethod
-    def _known(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_hidden(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         if unknown := sorted(set(names) - set(BY_NAME)):
             raise ValueError(f"no such feature: {', '.join(unknown)}")
         return names
@@ -246,7 +246,7 @@ class Ranker:
         self.used_ = tuple(name for name in features if name in set(used))
         if unknown := set(used) - set(features):
             raise ValueError(f"Features to use that are not in the frame: {sorted(unknown)}.")
-        columns = self._columns_used()
+        columns = self._find_used_columns()
         if valid is not None:
             valid = (valid[0][:, columns], valid[1], valid[2])
         booster = self._train(X[:, columns], y, group, weight, valid, valid_weight, rounds, self.used_)
@@ -300,7 +300,7 @@ class Ranker:
             callbacks=callbacks,
         )
 
-    def _columns_used(self) -> np.ndarray:
+    def _find_used_columns(self) -> np.ndarray:
         """int64: columns of the frame that the trees saw."""
         place = {name: column for column, name in enumerate(self.features_)}
         return np.array([place[name] for name in self.used_], dtype=np.int64)
@@ -322,15 +322,15 @@ class Ranker:
                 "Check the label window, or publish the blend."
             )
 
-    def _fitted(self) -> lightgbm.Booster:
+    def _require_fitted(self) -> lightgbm.Booster:
         if not hasattr(self, "booster_"):
             raise NotFittedError("The ranker is not fitted: call fit or load first.")
         return self.booster_
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """float64[n] raw scores: log-odds of a purchase for "binary", ranks' utility for "lambdarank"."""
-        booster = self._fitted()
-        columns = self._columns(X)
+        booster = self._require_fitted()
+        columns = self._select_columns(X)
         threads = choose_threads(len(X), self.threads)
         parts = [
             np.asarray(
@@ -346,7 +346,7 @@ class Ranker:
         A row sums to `score` of that row but for rounding. The first call prepares the tables of
         `shapley`, a second or so; then a row costs some ten times what scoring does.
         """
-        columns = self._columns(X)
+        columns = self._select_columns(X)
         contributions = np.zeros((len(X), X.shape[1] + 1))
         # What the trees never saw contributes nothing.
         for start in range(0, len(X), BLOCK_ROWS):
@@ -357,18 +357,18 @@ class Ranker:
 
     @cached_property
     def _shapley(self) -> Shapley:
-        return Shapley(self._fitted())
+        return Shapley(self._require_fitted())
 
-    def _columns(self, X: np.ndarray) -> np.ndarray:
+    def _select_columns(self, X: np.ndarray) -> np.ndarray:
         """Columns that the trees saw, of a frame that has all."""
         if X.ndim != 2 or X.shape[1] != len(self.features_):
             raise ValueError(f"The frame is {X.shape}; the ranker knows {len(self.features_)} features.")
-        return self._columns_used()
+        return self._find_used_columns()
 
     def importance(self) -> pd.DataFrame:
         """Feature and share of the total gain, largest first, ties by name."""
         gain = np.zeros(len(self.features_))
-        gain[self._columns_used()] = self._fitted().feature_importance("gain")
+        gain[self._find_used_columns()] = self._require_fitted().feature_importance("gain")
         total = float(gain.sum())
         table = pd.DataFrame(
             {"feature": self.features_, "gain_share": gain / total if total > 0 else np.zeros(len(gain))}
@@ -384,7 +384,7 @@ class Ranker:
             folder: replaced if it exists.
             **facts: put into the description (anchors, data window, metrics); JSON values.
         """
-        text = self._fitted().model_to_string().encode()
+        text = self._require_fitted().model_to_string().encode()
         digest = hashlib.sha256(text).hexdigest()
         description = {
             "format": FORMAT,

@@ -60,7 +60,7 @@ class Attribution:
         return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__))
 
 
-def families_of(features: tuple[str, ...]) -> np.ndarray:
+def find_families(features: tuple[str, ...]) -> np.ndarray:
     """int64 column of `FAMILY_NAMES` per feature.
 
     Raises:
@@ -83,7 +83,7 @@ def attribute(ranker: Ranker, X: np.ndarray) -> Attribution:
     Raises:
         AttributionError: a row whose contributions do not add up to its score.
     """
-    member = families_of(ranker.features_)
+    member = find_families(ranker.features_)
     parts = [
         _block(ranker, X[start : start + BLOCK_ROWS], member)
         for start in range(0, max(1, len(X)), BLOCK_ROWS)

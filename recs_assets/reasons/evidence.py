@@ -10,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import PairIndex, encode_pairs, mark_ends, rank_within
-from recs_assets.known.interactions import EVENT_TYPES, Known, parents
+from recs_assets.known.interactions import EVENT_TYPES, Known, number_parents
 
 RECENT_DAYS = 28
 
@@ -100,13 +100,13 @@ class Evidence:
         titles, object[n_products]."""
         names = self.known.products["name"]
         plain = names.astype("string").str.strip().str.casefold()
-        return pd.factorize(plain.mask(blank(names)))[0], names.to_numpy(dtype=object)
+        return pd.factorize(plain.mask(is_blank(names)))[0], names.to_numpy(dtype=object)
 
     @cached_property
     def parent(self) -> np.ndarray:
         """int64[n_products]: variants share a number; -1 none."""
         products = self.known.products
-        return parents(products) if "parent_id" in products else np.full(len(products), -1)
+        return number_parents(products) if "parent_id" in products else np.full(len(products), -1)
 
     @cached_property
     def category(self) -> np.ndarray:
@@ -121,15 +121,15 @@ class Evidence:
     @cached_property
     def shelf(self) -> np.ndarray:
         """`category`, -1 also where it stands for everything: a sentence may name it."""
-        return np.where(self._generic("category", self.category), -1, self.category)
+        return np.where(self._find_generic("category", self.category), -1, self.category)
 
     @cached_property
     def label(self) -> np.ndarray:
         """`brand`, -1 also where it stands for everything: a sentence may name it."""
         brand = self.brand
-        return np.where(self._generic("brand", brand), -1, brand)
+        return np.where(self._find_generic("brand", brand), -1, brand)
 
-    def _generic(self, column: str, number: np.ndarray) -> np.ndarray:
+    def _find_generic(self, column: str, number: np.ndarray) -> np.ndarray:
         """bool[n_products]: their brand or category is one that stands for everything."""
         named = self.known.products[column].astype("string").str.strip().str.casefold()
         by_name = named.isin(GENERIC_NAMES).fillna(False).to_numpy(bool)
@@ -209,12 +209,12 @@ class Evidence:
 
     def latest(self, kind: str, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """int32[n]: day of the latest event of this kind per pair, -1 without one."""
-        pairs, day = self._events(kind)
+        pairs, day = self._load_events(kind)
         at = pairs.find(customers, products)
         latest = np.where(at >= 0, day[at], -1) if len(day) else np.full(len(at), -1)
         return latest.astype(np.int32)
 
-    def _events(self, kind: str) -> tuple[PairIndex, np.ndarray]:
+    def _load_events(self, kind: str) -> tuple[PairIndex, np.ndarray]:
         """Pairs with an event of this kind, and the day of the latest one."""
         if kind not in self._seen:
             events = self.known.events
@@ -247,18 +247,18 @@ class Evidence:
     def buys_from(self, group: str, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """bool[n]: the customer bought something of the product's "shelf" or "label" that may be named."""
         number = getattr(self, group)[products]
-        return (number >= 0) & (self._groups(group).find(customers, np.maximum(number, 0)) >= 0)
+        return (number >= 0) & (self._choose_groups(group).find(customers, np.maximum(number, 0)) >= 0)
 
-    def _groups(self, group: str) -> PairIndex:
+    def _choose_groups(self, group: str) -> PairIndex:
         return self._shelves_bought if group == "shelf" else self._labels_bought
 
     @cached_property
     def _shelves_bought(self) -> PairIndex:
-        return PairIndex.of(_grouped(self._citable_history, self.shelf))
+        return PairIndex.of(_sum_by_group(self._citable_history, self.shelf))
 
     @cached_property
     def _labels_bought(self) -> PairIndex:
-        return PairIndex.of(_grouped(self._citable_history, self.label))
+        return PairIndex.of(_sum_by_group(self._citable_history, self.label))
 
     @cached_property
     def _citable_history(self) -> sparse.csr_matrix:
@@ -269,7 +269,7 @@ class Evidence:
             (history.data[kept], (history.row[kept], history.col[kept])), shape=history.shape
         )
 
-    def buyers_of_both(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    def count_buyers_of_both(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
         """int64[n]: customers who bought both products of a pair."""
         key, place = np.unique(encode_pairs(left, right, self.known.n_products), return_inverse=True)
         first, second = np.divmod(key, max(1, self.known.n_products))
@@ -301,7 +301,7 @@ class Evidence:
         return (segment[customers] >= 0) & (enough >= FEWEST_BUYERS)
 
 
-def _grouped(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
+def _sum_by_group(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix:
     """csr[customers, groups]: purchases per group of products; products of group -1 are left out."""
     member = np.flatnonzero(group >= 0)
     groups = sparse.csr_matrix(
@@ -313,10 +313,10 @@ def _grouped(history: sparse.csr_matrix, group: np.ndarray) -> sparse.csr_matrix
 
 def _number(values: pd.Series) -> np.ndarray:
     """int64 number per distinct text, -1 where blank."""
-    return pd.factorize(values.mask(blank(values)))[0]
+    return pd.factorize(values.mask(is_blank(values)))[0]
 
 
-def blank(values: pd.Series) -> np.ndarray:
+def is_blank(values: pd.Series) -> np.ndarray:
     """bool[n]: no text in it."""
     text = values.astype("string").fillna("")
     return (text.str.strip() == "").to_numpy(dtype=bool)

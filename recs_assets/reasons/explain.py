@@ -167,7 +167,7 @@ def explain_again(
         "bought_once": dated & own & (days <= 1),
         "bought_before": own & evidence.may_name(part.customers, product),
     }
-    part.descend(({ANY: [_rung_of(code, true, because, last) for code, true in holds.items()]}, ANYWAY))
+    part.descend(({ANY: [_make_rung(code, true, because, last) for code, true in holds.items()]}, ANYWAY))
     result = write_reasons(rows, [part], sentences or load_shipped_sentences())
     return result.drop(columns=["because_product", "because_day"])
 
@@ -213,7 +213,7 @@ def explain_slots(
         holds["popular_in_segment"] = fill & (level == "segment") & alike
     rungs = [
         *build_close_rungs(recommenders or {}, kind == "discovery"),
-        *(_rung_of(code, true) for code, true in holds.items()),
+        *(_make_rung(code, true) for code, true in holds.items()),
     ]
     part.descend(({ANY: rungs},))
     code = np.array([*CODES, ""], dtype=object)[part.code]
@@ -223,7 +223,7 @@ def explain_slots(
     ).assign(because_product=part.because, because_day=np.where(part.because < 0, NONE, part.day))
 
 
-def _rung_of(
+def _make_rung(
     code: str, holds: np.ndarray, because: np.ndarray | None = None, day: np.ndarray | None = None
 ) -> Rung:
     """A rung whose answer is known for all rows before anybody asks."""

@@ -267,7 +267,7 @@ def _check_lead(model: Recommender, code: str) -> Check:
         if code == "new_for_your_taste":
             holds &= evidence.new[products]
         if code == "also_bought":
-            holds = _bought_by_several(evidence, holds, cause, products)
+            holds = _find_bought_by_several(evidence, holds, cause, products)
         support, confidence = np.full((2, len(products)), np.nan)
         support[holds], confidence[holds] = model.shares(cause[holds], products[holds])
         return Claim(holds, led, when, support, confidence)
@@ -287,7 +287,7 @@ def _check_close(model: Recommender, discovery: np.ndarray) -> Check:
             _, when = evidence.bought(customers, cause)
             close = evidence.leads(customers, led, products) & (when >= 0)
             if "also_bought" in model.reasons:
-                close = _bought_by_several(evidence, close, cause, products)
+                close = _find_bought_by_several(evidence, close, cause, products)
             else:
                 # Across categories texts are alike by their brand and price alone.
                 close &= (evidence.category[products] < 0) & (evidence.category[cause] < 0)
@@ -297,12 +297,12 @@ def _check_close(model: Recommender, discovery: np.ndarray) -> Check:
     return check
 
 
-def _bought_by_several(
+def _find_bought_by_several(
     evidence: Evidence, holds: np.ndarray, cause: np.ndarray, products: np.ndarray
 ) -> np.ndarray:
     """bool[n]: of the pairs that hold, those that several customers bought both of."""
     at = np.flatnonzero(holds)
-    holds[at] = evidence.buyers_of_both(cause[at], products[at]) >= SEVERAL
+    holds[at] = evidence.count_buyers_of_both(cause[at], products[at]) >= SEVERAL
     return holds
 
 

@@ -73,11 +73,11 @@ class Transition(Recommender):
         and `recency_` csr float32[n_customers, n_products]."""
         self.known_ = known
         self.recency_ = known.recency(self.memory_days)
-        before, after, age = self._consecutive(known)
+        before, after, age = self._pair_days(known)
         self.transitions_ = self._count(before, after, np.power(0.5, age / self.half_life_days))
         return self
 
-    def _consecutive(self, known: Known) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
+    def _pair_days(self, known: Known) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
         """Ones csr[transitions, n_products] of the day before and of the day after, and the age of
         the day after in days."""
         bought = known.purchased

@@ -28,7 +28,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, mark_starts, rank_within
-from recs_assets.known.interactions import Known, offerable, parents
+from recs_assets.known.interactions import Known, find_offerable, number_parents
 
 ROUNDS = 10
 # Where the first round starts.
@@ -172,14 +172,14 @@ def shrink_share(successes: np.ndarray, trials: np.ndarray, category: np.ndarray
     shop = (successes.sum() + 0.5) / (trials.sum() + 1)
     n_categories = int(category.max(initial=-1)) + 1
 
-    def grouped(values: np.ndarray) -> np.ndarray:
+    def sum_by_category(values: np.ndarray) -> np.ndarray:
         return np.bincount(category, values, n_categories)
 
-    rough = (grouped(successes) + shop) / (grouped(trials) + 1)
+    rough = (sum_by_category(successes) + shop) / (sum_by_category(trials) + 1)
     strength = _estimate_strength(successes, trials, rough[category])
     # Customers of one product resemble each other: to the category they are fewer than they are.
     weight = (strength + 1) / (strength + np.maximum(trials, 1))
-    inside, count = grouped(weight * successes), grouped(weight * trials)
+    inside, count = sum_by_category(weight * successes), sum_by_category(weight * trials)
     above = _estimate_strength(inside, count, np.full(n_categories, shop))
     middle = (inside + above * shop) / (count + above)
     return (successes + strength * middle[category]) / (trials + strength)
@@ -353,13 +353,13 @@ def find_replacements(known: Known) -> tuple[np.ndarray, np.ndarray]:
         bool[n_products], whether it has the same parent.
     """
     products = known.products.reset_index(drop=True)
-    good = offerable(known)
+    good = find_offerable(known)
     price = products["price"].to_numpy(dtype=float, na_value=np.nan)
     frame = pd.DataFrame({"code": np.arange(len(products)), "price": price})
     instead, same_parent = np.full(len(products), -1, dtype=np.int64), np.zeros(len(products), dtype=bool)
     if "parent_id" in products:
         start = pd.to_datetime(products["start_at"]) if "start_at" in products else pd.NaT
-        variants = frame.assign(parent=parents(products), start=start)
+        variants = frame.assign(parent=number_parents(products), start=start)
         variants = variants[variants["parent"] >= 0]
         both = variants[~known.available[variants["code"]]].merge(
             variants[good[variants["code"]]], on="parent", suffixes=("", "_other")

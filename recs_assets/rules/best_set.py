@@ -305,7 +305,7 @@ def vary(
         rows: open; they are looked up.
     """
     k, likeness = slate.k, Likeness(context, rows, board)
-    alike = likeness.of_all(slate.cells["product"])
+    alike = likeness.compare_all(slate.cells["product"])
     active = np.flatnonzero(slate.count > 1)
     for _ in range(4 * k):
         if len(active) == 0:
@@ -366,7 +366,7 @@ class Likeness:
             whole, scale = context.grid
             self._whole, self._scale = whole[board.product], scale[board.product]
 
-    def of_all(self, products: np.ndarray) -> np.ndarray:
+    def compare_all(self, products: np.ndarray) -> np.ndarray:
         """float32[customers, cells, k] to products[customers, k] (-1: none, 0)."""
         alike = np.zeros((*self._board.row.shape, products.shape[1]), dtype=np.float32)
         if self._context.grid is not None:
@@ -379,7 +379,7 @@ class Likeness:
             np.maximum(alike, 0, out=alike)
         every = np.arange(len(products))
         for place in range(products.shape[1]):
-            self._by_purchase(alike[:, :, place], every, products[:, place])
+            self._add_purchases(alike[:, :, place], every, products[:, place])
         return alike
 
     def of(self, who: np.ndarray, product: np.ndarray) -> np.ndarray:
@@ -389,10 +389,10 @@ class Likeness:
             whole, scale = self._context.grid
             cosine = np.matmul(self._whole[who], whole[product][:, :, None])[:, :, 0] * self._scale[who]
             np.maximum(alike, cosine * scale[product][:, None], out=alike)
-        self._by_purchase(alike, who, product)
+        self._add_purchases(alike, who, product)
         return alike
 
-    def _by_purchase(self, alike: np.ndarray, who: np.ndarray, product: np.ndarray) -> None:
+    def _add_purchases(self, alike: np.ndarray, who: np.ndarray, product: np.ndarray) -> None:
         if self._context.copurchase is None:
             return
         some = np.flatnonzero(product >= 0)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from recs_assets.names import folded
+from recs_assets.names import fold
 
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
@@ -149,9 +149,9 @@ class Slots(_Model):
     )
 
     @model_validator(mode="after")
-    def _consistent(self) -> Self:
+    def _check_consistency(self) -> Self:
         at = [pin.slot for pin in self.pinned]
-        if len(set(at)) < len(at) or len({folded(pin.product) for pin in self.pinned}) < len(at):
+        if len(set(at)) < len(at) or len({fold(pin.product) for pin in self.pinned}) < len(at):
             raise ValueError("pinned: a slot or a product is named twice")
         if at and max(at) > self.k:
             raise ValueError(f"pinned: slot {max(at)} is beyond k = {self.k}")
@@ -183,10 +183,10 @@ class Rules(_Model):
     segments: dict[str, SegmentRules] = Field({}, description="Customer segment -> what differs in it.")
 
     @model_validator(mode="after")
-    def _pins_are_wanted(self) -> Self:
-        unwanted = {folded(name) for name in self.items.excluded_products}
+    def _check_pins(self) -> Self:
+        unwanted = {fold(name) for name in self.items.excluded_products}
         for pin in self.slots.pinned:
-            if folded(pin.product) in unwanted:
+            if fold(pin.product) in unwanted:
                 raise ValueError(f"slots.pinned: the product {pin.product} is in excluded_products, too")
         return self
 
@@ -194,7 +194,7 @@ class Rules(_Model):
     def _segments_fit(self) -> Self:
         names: dict[str, str] = {}
         for name in self.segments:
-            if (other := names.setdefault(folded(name), name)) != name:
+            if (other := names.setdefault(fold(name), name)) != name:
                 raise ValueError(f"segments.{name}: the name is that of {other} but for case and blanks")
         for name, part in self.segments.items():
             if "k" in part.slots.model_fields_set and part.slots.k != self.slots.k:
@@ -213,9 +213,9 @@ class Rules(_Model):
         """The rules of one segment (of all customers where it has none of its own); no `segments`."""
         part = self.segments.get(segment, SegmentRules())
 
-        def merged(name: str) -> BaseModel:
+        def merge(name: str) -> BaseModel:
             base, own = getattr(self, name), getattr(part, name)
             given = {key: getattr(own, key) for key in own.model_fields_set}
             return type(base).model_validate({**dict(base), **given})
 
-        return Rules(eligibility=merged("eligibility"), items=merged("items"), slots=merged("slots"))
+        return Rules(eligibility=merge("eligibility"), items=merge("items"), slots=merge("slots"))

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known
-from recs_assets.names import folded
+from recs_assets.names import fold
 from recs_assets.rules.clusters import find_clusters
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
@@ -190,7 +190,7 @@ class Context:
     def title(self) -> np.ndarray:
         """int64[n_products]: products whose names differ in case and blanks alone share a number; -1 none."""
         names = read_text(self.known.products["name"])
-        return pd.factorize(names.map(folded, na_action="ignore"))[0].astype(np.int64)
+        return pd.factorize(names.map(fold, na_action="ignore"))[0].astype(np.int64)
 
     @cached_property
     def product_codes(self) -> dict[str, int]:
@@ -206,7 +206,7 @@ class Context:
         alone = self.parent.max() + 1 + np.arange(len(self.parent))
         return np.unique(np.where(self.parent >= 0, self.parent, alone), return_inverse=True)[1]
 
-    def _of_variants(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+    def _join_variants(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """Arguments of `items.Rows.lookup`: the largest value over the variants of each product."""
         if self.variants is None:
             return matrix, None
@@ -223,22 +223,22 @@ class Context:
     @cached_property
     def last_bought(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """Day of the last purchase of any variant, as `items.Rows.lookup` takes it."""
-        return self._of_variants(self.known.last_bought)
+        return self._join_variants(self.known.last_bought)
 
     @cached_property
     def in_carts(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """What lies in the cart in any variant, as `items.Rows.lookup` takes it."""
-        return self._of_variants(self.carts)
+        return self._join_variants(self.carts)
 
     @cached_property
     def due_again(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """What is due in any variant, as `items.Rows.lookup` takes it."""
-        return self._of_variants(self.due)
+        return self._join_variants(self.due)
 
     @cached_property
     def due_again_soon(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """What is due soon in any variant, as `items.Rows.lookup` takes it."""
-        return self._of_variants(self.due_soon)
+        return self._join_variants(self.due_soon)
 
     @cached_property
     def segment(self) -> tuple[np.ndarray, list[str]]:
@@ -313,7 +313,7 @@ class Context:
         member = sparse.csr_matrix((np.ones(len(there), dtype=bool), (there, self.shelf[there])), shape=shape)
         return (self.known.history.astype(bool) @ member).tocsr()
 
-    def with_sends(self, sends: Sends) -> Context:
+    def replace_sends(self, sends: Sends) -> Context:
         """The same with other earlier sends; what does not depend on them is not worked out again."""
         other, given = replace(self, sends=sends), {own.name for own in fields(self)}
         vars(other).update({k: v for k, v in vars(self).items() if k not in given and k != "sent"})
@@ -340,14 +340,14 @@ class Context:
         ago = np.repeat(rank_within(customer[starts]), length)
         # The latest comes first.
         key, latest = np.unique(customer * shape[1] + group[product], return_index=True)
-        evidence = self._evidence(key, day[latest], group, shape[1])
+        evidence = self._find_evidence(key, day[latest], group, shape[1])
         at = (key // shape[1], key % shape[1])
         return (
             sparse.csr_matrix((ago[latest].astype(np.int32), at), shape=shape),
             sparse.csr_matrix(((evidence + 1).astype(np.int8), at), shape=shape),
         )
 
-    def _evidence(self, key: np.ndarray, day: np.ndarray, group: np.ndarray, width: int) -> np.ndarray:
+    def _find_evidence(self, key: np.ndarray, day: np.ndarray, group: np.ndarray, width: int) -> np.ndarray:
         """int8 per pair sent (sorted key, day of its latest send): the strongest evidence since."""
         strongest = np.zeros(len(key), dtype=np.int8)
         if self.due_soon is not None:

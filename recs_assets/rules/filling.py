@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from recs_assets.arrays import find_runs, rank_within
-from recs_assets.names import matches
+from recs_assets.names import find_matches
 from recs_assets.rules.best_set import discover, solve_crossing, vary
 from recs_assets.rules.candidates import FILL, PINNED, Ranked
 from recs_assets.rules.config import Rules
@@ -81,7 +81,9 @@ class Filler:
             self.most_repeats = raise_max_repeat(context, rules, products)
         pins = [] if "pinned" in without else sorted(slots.pinned, key=lambda pin: pin.slot)
         ids = context.product_codes
-        self.pins = [(ids[own[0]], pin.slot) for pin in pins if len(own := matches(pin.product, ids)) == 1]
+        self.pins = [
+            (ids[own[0]], pin.slot) for pin in pins if len(own := find_matches(pin.product, ids)) == 1
+        ]
         self.quota = 0 if "discovery" in without else min(slots.discovery_slots, slots.k - len(self.pins))
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
@@ -211,7 +213,7 @@ class Filler:
             with self._open(customers, local, product) as rows:
                 absent = rows.find(who, what) < 0
             local, product = np.r_[local, who[absent]], np.r_[product, what[absent]].astype(np.int32)
-            values = values.concat(Values.unscored(absent.sum(), ranked.sources.index(source), level))
+            values = values.concat(Values.make_unscored(absent.sum(), ranked.sources.index(source), level))
         return local, product, values, n_ranked
 
     def _find_new_shelves(self, rows: Rows) -> np.ndarray:
@@ -312,14 +314,14 @@ class Filler:
             if len(short) == 0:
                 return
             if level == "category":
-                local, product = self.pools.of_own_categories(customers[short])
+                local, product = self.pools.rank_own_categories(customers[short])
                 self._fill_from(slate, customers, short, local, product, level, spare)
             elif level == "global":
                 self._descend(slate, customers, short, self.pools.everywhere, level, spare)
             else:
                 segment = self.context.segment[0][customers[short]]
                 for code in np.unique(segment):
-                    order = self.pools.of_segment(int(code))
+                    order = self.pools.rank_segment(int(code))
                     self._descend(slate, customers, short[segment == code], order, level, spare)
 
     def _descend(
@@ -362,7 +364,7 @@ class Filler:
             first = apply_row_rules(rows, self.context, self.rules, self.by_product, self.without)
             board = Board(rows, np.flatnonzero(first == PASSED), self._find_limits(rows, spare))
         part.close_taken(board)
-        values = Values.unscored(len(local), self.ranked.sources.index(FILL), level)
+        values = Values.make_unscored(len(local), self.ranked.sources.index(FILL), level)
         order = np.broadcast_to(-np.arange(board.row.shape[1], dtype=np.float32), board.row.shape)
         choose(part, board, values, "fill", part.k - part.count, order, board.row >= 0)
         slate.put(short, part)

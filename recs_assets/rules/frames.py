@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.known.interactions import Known, parents
+from recs_assets.known.interactions import Known, number_parents
 from recs_assets.rules.context import Contacts, Context, Sends, number_names, read_text
 
 
@@ -52,7 +52,7 @@ def assemble_context(
         name: read_text(own[name]).notna().to_numpy() for name in ("name", "url", "image_url") if name in own
     }
     if "parent_id" in own:
-        parts["parent"] = parents(own)
+        parts["parent"] = number_parents(own)
     if "countries" in own and read_text(own["countries"]).notna().any():
         parts["country"], parts["sellable"] = _find_sellable(read_text(own["countries"]), people["country"])
     if "consent_state" in people:

@@ -29,7 +29,7 @@ from scipy import sparse
 
 from recs_assets.arrays import PairIndex, encode_pairs, list_entries
 from recs_assets.known.interactions import SMALLEST_PRICE
-from recs_assets.names import all_matches, folded
+from recs_assets.names import find_all_matches, fold
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 
@@ -227,13 +227,13 @@ def excluded(context: Context, rules: Rules) -> np.ndarray | None:
         return None
     ids = context.product_codes
     out = np.zeros(context.known.n_products, dtype=bool)
-    out[[ids[own] for own in all_matches(items.excluded_products, ids)]] = True
+    out[[ids[own] for own in find_all_matches(items.excluded_products, ids)]] = True
     for names, (code, labels) in (
         (items.excluded_categories, context.category),
         (items.excluded_brands, context.brand),
     ):
-        wanted = {folded(name) for name in names}
-        unwanted = np.array([folded(label) in wanted for label in labels] + [False])  # the last: no label
+        wanted = {fold(name) for name in names}
+        unwanted = np.array([fold(label) in wanted for label in labels] + [False])  # the last: no label
         out |= unwanted[code]
     return ~out
 

@@ -76,7 +76,7 @@ def keep_neighbours(neighbours: pd.DataFrame, context: Context, rules: Rules) ->
             held = {number: (group[rows.product], most) for number, (group, most) in limits.items()}
             slate, board = Slate(len(some), k, held), Board(rows, np.arange(len(rows)), held)
             order = np.broadcast_to(-np.arange(board.row.shape[1], dtype=np.float32), board.row.shape)
-            values = Values.unscored(len(rows), 0, "personal")
+            values = Values.make_unscored(len(rows), 0, "personal")
             choose(slate, board, values, "personal", np.full(len(some), k), order, board.row >= 0)
             who, place = np.nonzero(slate.cells["product"] >= 0)
             chosen[start + rows.find(who, slate.cells["product"][who, place])] = True

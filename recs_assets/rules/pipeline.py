@@ -32,7 +32,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import one_blas_thread
-from recs_assets.names import folded
+from recs_assets.names import fold
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
@@ -156,7 +156,7 @@ def split_by_segment(
     rest = np.ones(len(customers), dtype=bool)
     for name in rules.segments:
         # However the shop spells it, in one way or several.
-        own = [number for number, other in enumerate(names) if folded(other) == folded(name)]
+        own = [number for number, other in enumerate(names) if fold(other) == fold(name)]
         if own:
             inside = np.isin(code[customers], own)
             rest &= ~inside

@@ -27,7 +27,7 @@ class Pools:
         codes = np.flatnonzero(passed & (context.popularity > 0))
         self.everywhere = codes[np.lexsort((codes, -context.popularity[codes]))]
 
-    def of_segment(self, segment: int) -> np.ndarray:
+    def rank_segment(self, segment: int) -> np.ndarray:
         """int64 product codes, best first; none for segment -1."""
         if segment not in self._by_segment:
             row = self._context.segment_popularity[segment]
@@ -37,7 +37,7 @@ class Pools:
             self._by_segment[segment] = codes[np.lexsort((codes, -weight))]
         return self._by_segment[segment]
 
-    def top_of_categories(self, most: int) -> np.ndarray:
+    def find_top_of_categories(self, most: int) -> np.ndarray:
         """int64[n_categories, most]: the most popular products of each, -1 where there are no more."""
         if most not in self._top:
             code, names = self._context.category
@@ -49,7 +49,7 @@ class Pools:
             self._top[most] = top
         return self._top[most]
 
-    def of_own_categories(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def rank_own_categories(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Position in `customers` and product, ascending by position, best first: popular products of
         the categories that the customer buys most, by their share of the category times the product's share of
         its sales (as `CategoryPopularity`)."""
@@ -60,7 +60,7 @@ class Pools:
         order = np.lexsort((category, -taste.data, local))
         order = order[rank_within(local[order]) <= FILL_CATEGORIES]
         local, category, share = local[order], category[order], taste.data[order].astype(np.float64)
-        product = self.top_of_categories(FILL_DEPTH)[category]
+        product = self.find_top_of_categories(FILL_DEPTH)[category]
         coded = code >= 0
         sold = np.bincount(code[coded], weights=context.popularity[coded], minlength=len(names))
         weight = share[:, None] * context.popularity[product] / np.where(sold > 0, sold, 1)[category, None]

@@ -12,11 +12,11 @@ from recs_assets.rules.context import Context
 Exclusion = Callable[[Context, Eligibility], np.ndarray | None]
 
 
-def _in_state(context: Context, state: str) -> np.ndarray | None:
+def _has_state(context: Context, state: str) -> np.ndarray | None:
     return None if context.consent_state is None else context.consent_state == state
 
 
-def _of_address(context: Context, count: np.ndarray) -> np.ndarray:
+def _sum_by_address(context: Context, count: np.ndarray) -> np.ndarray:
     """int64[n_customers]: the sum of a count over all accounts with the customer's address."""
     total = count.astype(np.int64)
     if context.address is not None:
@@ -28,17 +28,17 @@ def _of_address(context: Context, count: np.ndarray) -> np.ndarray:
 
 def erased(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """Asked to be forgotten."""
-    return _in_state(context, "erased")
+    return _has_state(context, "erased")
 
 
 def objected(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """Objected to profiling."""
-    return _in_state(context, "objected")
+    return _has_state(context, "objected")
 
 
 def unsubscribed(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """Withdrew from email."""
-    return _in_state(context, "unsubscribed")
+    return _has_state(context, "unsubscribed")
 
 
 def no_consent(context: Context, eligibility: Eligibility) -> np.ndarray:
@@ -59,7 +59,7 @@ def unusable_address(context: Context, eligibility: Eligibility) -> np.ndarray |
 
 def bounced(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """The address does not take mail, whichever of its accounts was told so."""
-    return None if context.bounced is None else _of_address(context, context.bounced) > 0
+    return None if context.bounced is None else _sum_by_address(context, context.bounced) > 0
 
 
 def test_account(context: Context, eligibility: Eligibility) -> np.ndarray | None:
@@ -80,7 +80,7 @@ def frequency_cap(context: Context, eligibility: Eligibility) -> np.ndarray | No
         return None
     recent = (contacts.day > known.anchor_day - eligibility.within_days) & (contacts.day < known.anchor_day)
     sends = np.bincount(contacts.customer[recent], minlength=known.n_customers)
-    return _of_address(context, sends) >= most
+    return _sum_by_address(context, sends) >= most
 
 
 def not_in_audience(context: Context, eligibility: Eligibility) -> np.ndarray | None:

@@ -61,15 +61,15 @@ def rehearse(
         return context
     sent = [Sends(*(np.empty(0, dtype=np.int64) for _ in range(3)))]
     for ago in range(times, 0, -1):
-        rows = select(candidates, _with_sends(context, sent), rules, customers).rows
+        rows = select(candidates, _add_sends(context, sent), rules, customers).rows
         day = np.full(len(rows), context.known.anchor_day - ago * every)
         sent.append(Sends(rows["customer"].to_numpy(), rows["product"].to_numpy(), day))
-    return _with_sends(context, sent)
+    return _add_sends(context, sent)
 
 
-def _with_sends(context: Context, sent: list[Sends]) -> Context:
+def _add_sends(context: Context, sent: list[Sends]) -> Context:
     parts = {
         name: np.concatenate([getattr(send, name) for send in sent])
         for name in ("customer", "product", "day")
     }
-    return context.with_sends(Sends(**parts))
+    return context.replace_sends(Sends(**parts))

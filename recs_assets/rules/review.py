@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from recs_assets.names import folded, matches, nearest
+from recs_assets.names import find_matches, find_nearest, fold
 from recs_assets.rules.config import Pin, Rules, SegmentRules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, apply_product_rules
@@ -93,12 +93,12 @@ def list_unknown_names(rules: Rules, context: Context) -> list[str]:
 
 def _suggest_categories(key: str, name: str, context: Context) -> str | None:
     """The rest of the sentence where a vertical stands for its categories; None where it is something else."""
-    if key != "excluded_categories" or matches(name, context.category[1]):
+    if key != "excluded_categories" or find_matches(name, context.category[1]):
         return None
     products = context.known.products
     if "vertical" not in products:
         return None
-    own = products["vertical"].isin(matches(name, products["vertical"].dropna().unique()))
+    own = products["vertical"].isin(find_matches(name, products["vertical"].dropna().unique()))
     inside = sorted(products.loc[own, "category"].dropna().unique())
     if not inside:
         return None
@@ -110,13 +110,13 @@ def _suggest_categories(key: str, name: str, context: Context) -> str | None:
 
 def _suggest_name(key: str, name: str, have: Collection[str]) -> str:
     """The rest of the sentence: what is taken for the name, or the nearest one."""
-    own = matches(name, have)
+    own = find_matches(name, have)
     shown = " and ".join(repr(other) for other in own)
     if len(own) == 1 or (own and key != "pinned"):
         return f"; {shown} {'is' if len(own) == 1 else 'are'} taken for it."
     if own:
         return f", but {shown}; write one of them."
-    near = nearest(name, have)
+    near = find_nearest(name, have)
     return "." if near is None else f"; did you mean {near!r}?"
 
 
@@ -131,8 +131,8 @@ def _compare_exclusions(rules: Rules) -> Iterator[str]:
     """Exclusions for everybody that a segment's own list leaves out."""
     for name, part in rules.segments.items():
         for key in EXCLUSION_KEYS:
-            own = {folded(value) for value in getattr(part.items, key)}
-            lost = [value for value in getattr(rules.items, key) if folded(value) not in own]
+            own = {fold(value) for value in getattr(part.items, key)}
+            lost = [value for value in getattr(rules.items, key) if fold(value) not in own]
             if key in part.items.model_fields_set and lost:
                 yield (
                     f"segments.{name}.rules.{key}: this list replaces the one for everybody, so "
@@ -191,7 +191,7 @@ def _explain_pins(rules: Rules, context: Context, selection: Selection, members:
     pinned = set(rows.loc[(rows["slot_type"] == "pinned").to_numpy(), "product"])
     first = apply_product_rules(context, rules, frozenset())
     for pin in rules.slots.pinned:
-        own = matches(pin.product, context.product_codes)
+        own = find_matches(pin.product, context.product_codes)
         if len(own) != 1 or (code := context.product_codes[own[0]]) in pinned:
             continue
         why = (

@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 Level = Literal["never_offer", "never_discover", "never_cite", "no_counts"]
 
 
-def plain(text: str) -> str:
+def simplify(text: str) -> str:
     """Lower case, without accents, words separated by one blank; "*" stays. Umlauts read the same however they
     are spelled.
 
-    >>> plain("Préservatifs/KONDOME (12 St.)"), plain("Läusekamm"), plain("LAEUSEKAMM")
+    >>> simplify("Préservatifs/KONDOME (12 St.)"), simplify("Läusekamm"), simplify("LAEUSEKAMM")
     ('preservatifs kondome 12 st', 'lausekamm', 'lausekamm')
     """
     letters = text.casefold()
@@ -35,7 +35,7 @@ def plain(text: str) -> str:
 
 
 def _pattern(value: str) -> str:
-    words = plain(value)
+    words = simplify(value)
     if not words.replace("*", "").strip():
         raise ValueError("a pattern needs a letter or a digit")
     return words
@@ -62,23 +62,27 @@ class Topic(BaseModel):
         return tuple(_pattern(value) for value in values)
 
     def covers(self, texts: Sequence[tuple[str, str]]) -> np.ndarray:
-        """bool[n]: which (shelf, label), both `plain`, are of this topic."""
+        """bool[n]: which (shelf, label), both from `simplify`, are of this topic."""
         ignore, unless, categories, words = (
             _search(patterns) for patterns in (self.ignore, self.unless, self.categories, self.words)
         )
 
-        def left(text: str) -> str:
+        def strip_ignored(text: str) -> str:
             """Without what is to be ignored; nothing of a text that says it is another thing."""
             text = text if ignore is None else ignore.sub("|", text)
             return "" if unless is not None and unless.search(text) else text
 
-        def of_topic(shelf: str, label: str) -> bool:
-            if categories is not None and categories.search(shelf) and categories.search(left(shelf)):
+        def is_of_topic(shelf: str, label: str) -> bool:
+            if (
+                categories is not None
+                and categories.search(shelf)
+                and categories.search(strip_ignored(shelf))
+            ):
                 return True
             text = f"{label} | {shelf}"
-            return words is not None and bool(words.search(text) and words.search(left(text)))
+            return words is not None and bool(words.search(text) and words.search(strip_ignored(text)))
 
-        return np.fromiter((of_topic(*text) for text in texts), dtype=bool, count=len(texts))
+        return np.fromiter((is_of_topic(*text) for text in texts), dtype=bool, count=len(texts))
 
 
 class SensitiveGoods(BaseModel):
@@ -90,7 +94,7 @@ class SensitiveGoods(BaseModel):
     # The contexts of one week ask again about the same products.
     _latest: tuple[list[tuple[str, str]], Sensitive] | None = PrivateAttr(None)
 
-    def among(self, products: pd.DataFrame) -> Sensitive:
+    def classify(self, products: pd.DataFrame) -> Sensitive:
         """Which of the products are sensitive.
 
         Args:
@@ -103,13 +107,13 @@ class SensitiveGoods(BaseModel):
 
         texts = list(zip(joined("category", "vertical"), joined("name", "brand"), strict=True))
         if self._latest is None or self._latest[0] != texts:
-            self._latest = texts, self._among(texts)
+            self._latest = texts, self._classify(texts)
         return self._latest[1]
 
     def table(self, products: pd.DataFrame) -> pd.DataFrame:
-        """What `among` finds, for people: topic, levels, category, product (name) and how many products
+        """What `classify` finds, for people: topic, levels, category, product (name) and how many products
         are called so, by topic in the order of the file."""
-        found = self.among(products)
+        found = self.classify(products)
         here = np.flatnonzero(found.topic >= 0)
         levels = [", ".join(level for level in get_args(Level) if getattr(found, level)[row]) for row in here]
         rows = pd.DataFrame(
@@ -124,11 +128,11 @@ class SensitiveGoods(BaseModel):
         counted = rows.groupby(list(rows), as_index=False).size()
         return counted.drop(columns="number").rename(columns={"size": "products"})
 
-    def _among(self, texts: list[tuple[str, str]]) -> Sensitive:
+    def _classify(self, texts: list[tuple[str, str]]) -> Sensitive:
         unique = list(dict.fromkeys(texts))
         number = {text: code for code, text in enumerate(unique)}
         code = np.fromiter((number[text] for text in texts), dtype=np.int64, count=len(texts))
-        read = [(plain(shelf), plain(label)) for shelf, label in unique]
+        read = [(simplify(shelf), simplify(label)) for shelf, label in unique]
         topic = np.full(len(read), -1, dtype=np.int64)
         levels = {level: np.zeros(len(read), dtype=bool) for level in get_args(Level)}
         for place, words in enumerate(self.topics.values()):
@@ -163,7 +167,7 @@ class Sensitive:
 
 
 def _search(patterns: tuple[str, ...]) -> re.Pattern[str] | None:
-    """One expression for patterns in `plain` text, whose words are separated by blanks."""
+    """One expression for patterns in text from `simplify`, whose words are separated by blanks."""
     if not patterns:
         return None
     parts = "|".join(

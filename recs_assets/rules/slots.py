@@ -29,7 +29,7 @@ class Values:
     order: np.ndarray
 
     @classmethod
-    def unscored(cls, n: int, source: int, level: str) -> Self:
+    def make_unscored(cls, n: int, source: int, level: str) -> Self:
         """n rows that nobody scored for these customers."""
         return cls(
             np.zeros(n, np.float32),
@@ -75,9 +75,11 @@ class Board:
         self.row = np.full((size, int(column.max(initial=-1)) + 1), -1, dtype=np.int32)
         self.row[local, column] = kept
         self.open = self.row >= 0
-        self.product = self._cells(rows.product, 0)
+        self.product = self._fill_cells(rows.product, 0)
         self.taken_out = np.full(self.row.shape, PASSED, dtype=np.int8)
-        self.limits = [(number, self._cells(group, -1), most) for number, (group, most) in limits.items()]
+        self.limits = [
+            (number, self._fill_cells(group, -1), most) for number, (group, most) in limits.items()
+        ]
         self.spare = 0
         self._close_empty()
 
@@ -93,7 +95,7 @@ class Board:
             if most == 0:
                 self._close(number, np.arange(len(group)), group >= 0)
 
-    def _cells(self, values: np.ndarray, otherwise: int) -> np.ndarray:
+    def _fill_cells(self, values: np.ndarray, otherwise: int) -> np.ndarray:
         """int32 per cell of a value per row."""
         cells = np.full(self.row.shape, otherwise, dtype=np.int32)
         filled = self.row >= 0
@@ -158,11 +160,11 @@ class Slate:
         """So many empty slots more."""
         self.k += more
 
-        def wider(values: np.ndarray, empty: float) -> np.ndarray:
+        def pad(values: np.ndarray, empty: float) -> np.ndarray:
             return np.pad(values, ((0, 0), (0, more)), constant_values=empty)
 
-        self.cells = {name: wider(self.cells[name], empty) for name, _, empty in self.CELLS}
-        self.groups = {number: wider(values, -1) for number, values in self.groups.items()}
+        self.cells = {name: pad(self.cells[name], empty) for name, _, empty in self.CELLS}
+        self.groups = {number: pad(values, -1) for number, values in self.groups.items()}
 
     def close_taken(self, board: Board) -> None:
         """Close the cells of a new board that what is chosen already rules out."""

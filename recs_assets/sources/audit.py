@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from recs_assets.sources.declared import some_of
+from recs_assets.sources.declared import list_some
 from recs_assets.sources.source import Source
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def landing_sentences(connection: duckdb.DuckDBPyConnection) -> list[str]:
     Args:
         connection: to the build file of a week whose intermediate models are built.
     """
-    unexplained = unknown_states(connection, "intermediate.int_order_states")
+    unexplained = explain_unknown_states(connection, "intermediate.int_order_states")
     return [quarantine_sentence(connection), *([unexplained] if unexplained else [])]
 
 
@@ -47,11 +47,11 @@ def quarantine_sentence(connection: duckdb.DuckDBPyConnection) -> str:
     if not reasons:
         return f"None of {judged:,} rows is in quarantine."
     total = sum(count for _, _, count in reasons)
-    named = some_of([f"{table} {reason} ({count:,})" for table, reason, count in reasons], QUARANTINE_SHOWN)
+    named = list_some([f"{table} {reason} ({count:,})" for table, reason, count in reasons], QUARANTINE_SHOWN)
     return f"{total:,} of {judged:,} rows are in quarantine (recs.quarantine): {named}."
 
 
-def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
+def explain_unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | None:
     """One sentence about the orders that do not count because nothing says what their state means.
 
     Args:
@@ -72,7 +72,7 @@ def unknown_states(connection: duckdb.DuckDBPyConnection, table: str) -> str | N
     )
 
 
-def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+def explain_money(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
     """The currency of the prices and where it comes from, how many products have which price, and the
     lines whose money does not count.
 
@@ -93,7 +93,7 @@ def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> li
         ).fetchall()
     )
     lines = sum(count for _, count in others)
-    named = some_of([f"{code} ({count})" for code, count in others], SHOWN)
+    named = list_some([f"{code} ({count})" for code, count in others], SHOWN)
     if currency is None and others:
         origin = (
             f"The shop's currency is unknown, because the orders name several: {named}. Their amounts count as "
@@ -126,7 +126,7 @@ def money_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> li
     return [origin, f"Prices of products: {shown}."]
 
 
-def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+def explain_not_products(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
     """Which products are none or look like none, and what of the shop's own words fits nothing.
 
     Args:
@@ -143,13 +143,13 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
         )
         sentences = []
         if kept:
-            look, verb = _look(kept)
+            look, verb = _write_subject(kept)
             sentences.append(
-                f"{look} none and {verb} neither learned from nor offered: {some_of(kept, SHOWN)}."
+                f"{look} none and {verb} neither learned from nor offered: {list_some(kept, SHOWN)}."
             )
         if suspected:
-            look, verb = _look(suspected)
-            sentences.append(f"{look} none but {verb} offered: {some_of(suspected, SHOWN)}.")
+            look, verb = _write_subject(suspected)
+            sentences.append(f"{look} none but {verb} offered: {list_some(suspected, SHOWN)}.")
         if sentences:
             sentences.append(
                 "Say in source.toml which are none (not_products); recs.not_products has the signs."
@@ -172,7 +172,7 @@ def not_product_sentences(connection: duckdb.DuckDBPyConnection, source: Source)
     return sentences
 
 
-def wholesale_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+def explain_wholesale(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
     """How many customers are wholesale, and what they bought; ids in the shop's settings that nobody has.
 
     Args:
@@ -208,6 +208,6 @@ def wholesale_sentences(connection: duckdb.DuckDBPyConnection, source: Source) -
     return sentences
 
 
-def _look(names: Sequence[str]) -> tuple[str, str]:
+def _write_subject(names: Sequence[str]) -> tuple[str, str]:
     """Subject and verb of a sentence on so many products."""
     return ("1 product looks like", "is") if len(names) == 1 else (f"{len(names)} products look like", "are")

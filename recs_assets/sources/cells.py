@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 import duckdb
 
 from recs_assets.schema import Column, SourceError
-from recs_assets.sources.declared import MEANING, DeclaredFile, literal, quote, some_of
+from recs_assets.sources.declared import MEANING, DeclaredFile, list_some, quote, quote_text
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 
@@ -81,7 +81,7 @@ def check_columns(name: str, where: str, found: Sequence[str], declared: Declare
                 f"to {column!r} if that is what it holds."
             )
         raise SourceError(
-            f"{name}{where}: column {column!r} is missing (found: {some_of(found, 12)}); add it "
+            f"{name}{where}: column {column!r} is missing (found: {list_some(found, 12)}); add it "
             f"to the export."
         )
     for column in others:
@@ -98,40 +98,44 @@ def check_columns(name: str, where: str, found: Sequence[str], declared: Declare
         hint = f"rename it to {near[0]!r}" if near else "leave it out of the export"
         raise SourceError(
             f"{name}{where}: column {column!r} is not declared: {hint} "
-            f"(declared columns: {some_of(known, 12)})."
+            f"(declared columns: {list_some(known, 12)})."
         )
     doubled = [column for column in known if list(found).count(column) > 1]
     if doubled:
         raise SourceError(f"{name}{where}: column {doubled[0]!r} stands there twice; keep one of them.")
 
 
-def text_sql(column: Column) -> str:
+def write_text(column: Column) -> str:
     """SQL of a field's text, as DuckDB can cast it."""
     text = f"trim({quote(column.name)})"
     if column.type == "TIMESTAMPTZ":
-        text = f"regexp_replace({text}, {literal(_UTC)}, 'Z')"
-        text = f"regexp_replace({text}, {literal(_NO_SECONDS)}, '\\1:00\\2')"
-        text = f"regexp_replace({text}, {literal(_BLANK_BEFORE_OFFSET)}, '\\1\\3')"
+        text = f"regexp_replace({text}, {quote_text(_UTC)}, 'Z')"
+        text = f"regexp_replace({text}, {quote_text(_NO_SECONDS)}, '\\1:00\\2')"
+        text = f"regexp_replace({text}, {quote_text(_BLANK_BEFORE_OFFSET)}, '\\1\\3')"
     return text
 
 
-def _bad(column: Column) -> str:
+def _write_bad_condition(column: Column) -> str:
     """SQL condition: this text is there but is no value of the declared type."""
-    text = text_sql(column)
+    text = write_text(column)
     cast = f"try_cast({text} as {column.type})"
     if column.type == "BIGINT":
-        wrong = f"not regexp_full_match({text}, {literal(_WHOLE)}) or {cast} is null"
+        wrong = f"not regexp_full_match({text}, {quote_text(_WHOLE)}) or {cast} is null"
     elif column.type == "DOUBLE":
-        wrong = f"not regexp_full_match({text}, {literal(_NUMBER)}) or not coalesce(isfinite({cast}), false)"
+        wrong = (
+            f"not regexp_full_match({text}, {quote_text(_NUMBER)}) or not coalesce(isfinite({cast}), false)"
+        )
     elif column.type == "BOOLEAN":
         wrong = f"{cast} is null"
     else:
-        named = f"regexp_matches({text}, {literal(_ZONE_NAME)}) or " if column.type == "TIMESTAMPTZ" else ""
+        named = (
+            f"regexp_matches({text}, {quote_text(_ZONE_NAME)}) or " if column.type == "TIMESTAMPTZ" else ""
+        )
         wrong = f"{named}not coalesce(isfinite({cast}), false)"
     return f"{quote(column.name)} is not null and ({wrong})"
 
 
-def cast_sql(
+def write_cast(
     con: duckdb.DuckDBPyConnection,
     text: str,
     columns: Sequence[Column],
@@ -144,14 +148,14 @@ def cast_sql(
     """
     typed = [column for column in columns if column.type != "VARCHAR" and column.name in present]
     counts = con.execute(
-        f"select count(*){''.join(f', count(*) filter ({_bad(column)})' for column in typed)} from {text}"
+        f"select count(*){''.join(f', count(*) filter ({_write_bad_condition(column)})' for column in typed)} from {text}"
     ).fetchone()
     assert counts is not None
     for column, count in zip(typed, counts[1:], strict=True):
         if count:
             found = con.execute(
                 f"select n, v from (select row_number() over () as n, {quote(column.name)} as v, "
-                f"({_bad(column)}) as bad from {text}) where bad order by n limit 1"
+                f"({_write_bad_condition(column)}) as bad from {text}) where bad order by n limit 1"
             ).fetchone()
             assert found is not None
             return found[0], column, count, found[1]
@@ -166,7 +170,7 @@ def _cast(column: Column, present: Sequence[str]) -> str:
         return f"cast(null as {column.type}) as {name}"
     if column.type == "VARCHAR":
         return name
-    return f"cast({text_sql(column)} as {column.type}) as {name}"
+    return f"cast({write_text(column)} as {column.type}) as {name}"
 
 
 def explain_value(name: str, where: str, column: Column, count: int, value: str) -> SourceError:
@@ -200,7 +204,7 @@ def refuse_addresses(
     if not declared.identifiers:
         return
     counts = con.execute(
-        f"select {', '.join(f'count(*) filter ({holds_address(column)})' for column in declared.identifiers)} "
+        f"select {', '.join(f'count(*) filter ({write_address_condition(column)})' for column in declared.identifiers)} "
         f"from {target}"
     ).fetchone()
     assert counts is not None
@@ -208,18 +212,18 @@ def refuse_addresses(
         if count:
             row = con.execute(
                 f"select min(n) from (select row_number() over () as n, {quote(column)} from {target}) "
-                f"where {holds_address(column)}"
+                f"where {write_address_condition(column)}"
             ).fetchone()
-            raise SourceError(f"{name} {where(row[0])}: {address_error(column, count)}")
+            raise SourceError(f"{name} {where(row[0])}: {explain_address(column, count)}")
 
 
-def holds_address(column: str) -> str:
+def write_address_condition(column: str) -> str:
     """SQL condition: the text holds an email address."""
     name = quote(column)
-    return f"contains({name}, '@') and regexp_matches({name}, {literal(ADDRESS)})"
+    return f"contains({name}, '@') and regexp_matches({name}, {quote_text(ADDRESS)})"
 
 
-def address_error(column: str, count: int) -> str:
+def explain_address(column: str, count: int) -> str:
     """What is said of an address where an identifier belongs; the address itself is not."""
     rows = "" if count == 1 else f" ({count} rows of this column do)"
     instead = "the shop's own number of whom or what it means" if column.endswith("_id") else "a code"

@@ -89,7 +89,7 @@ def file_format(name: str) -> tuple[str, str | None, bool]:
     return plain_name.stem, kind, zipped
 
 
-def some_of(names: Iterable[str], most: int = 5) -> str:
+def list_some(names: Iterable[str], most: int = 5) -> str:
     """`a, b, c`, and of a longer list the first few and how many more there are."""
     names = list(names)
     more = "" if len(names) <= most else f" and {len(names) - most} more"
@@ -101,12 +101,12 @@ def quote(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
 
 
-def literal(text: str) -> str:
+def quote_text(text: str) -> str:
     """An SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def plain(error: Exception) -> str:
+def shorten_error(error: Exception) -> str:
     """First sentence of a DuckDB message, unless it quotes what could be an address."""
     first = str(error).strip().splitlines()[0].rstrip(".")
     return "DuckDB's message quotes data and is left out" if "@" in first else first

@@ -20,7 +20,7 @@ DATED_BY = {"orders": "changed_at", "order_items": "seen_at"}
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 
-def column_tables() -> str:
+def describe_columns() -> str:
     """Markdown of every canonical table: grain, whether it is required, and its columns."""
     parts = []
     for table in RAW_TABLES.values():
@@ -37,10 +37,10 @@ def column_tables() -> str:
     return "\n\n".join(parts)
 
 
-def updated(text: str) -> str:
+def update_tables(text: str) -> str:
     """The document with the part between the two marks written anew."""
     head, rest = text.split(BEGIN)
-    return f"{head}{BEGIN}\n\n{column_tables()}\n\n{END}{rest.split(END)[1]}"
+    return f"{head}{BEGIN}\n\n{describe_columns()}\n\n{END}{rest.split(END)[1]}"
 
 
 def dbt_sources() -> str:
@@ -90,6 +90,6 @@ def dbt_macro() -> str:
 
 
 if __name__ == "__main__":
-    DOC.write_text(updated(DOC.read_text("utf-8")), "utf-8")
+    DOC.write_text(update_tables(DOC.read_text("utf-8")), "utf-8")
     SOURCES.write_text(dbt_sources(), "utf-8")
     MACRO.write_text(dbt_macro(), "utf-8")

@@ -31,7 +31,7 @@ def is_harmless(name: str) -> bool:
     )
 
 
-def listing(folder: Path, opened: Collection[str] = ()) -> list[str]:
+def list_folder(folder: Path, opened: Collection[str] = ()) -> list[str]:
     """Names in a folder that are neither harmless nor this project's own files, in order of name.
 
     Args:
@@ -61,17 +61,17 @@ def listing(folder: Path, opened: Collection[str] = ()) -> list[str]:
     return found
 
 
-def table_of(name: str) -> str | None:
+def find_table(name: str) -> str | None:
     """The canonical table that a file or a folder of parts is named after; None where it is none."""
     stem = file_format(name)[0].lower()
     return stem if stem in RAW_TABLES else None
 
 
-def canonical_names(folder: Path) -> dict[str, list[str]]:
+def list_canonical_names(folder: Path) -> dict[str, list[str]]:
     """Files and folders that can hold a canonical table, by table; nothing is refused."""
     found: dict[str, list[str]] = {}
-    for name in listing(folder):
-        table = table_of(name)
+    for name in list_folder(folder):
+        table = find_table(name)
         if table is not None and (file_format(name)[1] is not None or (folder / name).is_dir()):
             found.setdefault(table, []).append(name)
     return found
@@ -88,17 +88,17 @@ def refuse_others(folder: Path, ignored: Sequence[str]) -> None:
         SettingsError: a file of a table is ignored.
         SourceError: a name is neither a table nor ignored.
     """
-    tables = {name for names in canonical_names(folder).values() for name in names}
-    for name in listing(folder):
+    tables = {name for names in list_canonical_names(folder).values() for name in names}
+    for name in list_folder(folder):
         if name in tables:
             if name in ignored:
                 raise SettingsError(
-                    f"source.toml: ignored_files names {name}, which holds the table {table_of(name)}; move the "
+                    f"source.toml: ignored_files names {name}, which holds the table {find_table(name)}; move the "
                     f"file out of {folder} instead."
                 )
             continue
         table = _find_table(name)
-        if name in ignored or (table is None and _matches(name, ignored)):
+        if name in ignored or (table is None and _match_any(name, ignored)):
             continue
         if table is not None:
             raise SourceError(
@@ -131,32 +131,34 @@ def refuse_undeclared(
         SourceError: a name is neither declared nor ignored.
     """
     opened = {file.name.split("/")[0] for file in files if "/" in file.name}
-    for name in listing(folder, opened):
-        if not any(fnmatchcase(name, file.name) for file in files) and not _matches(name, ignored):
+    for name in list_folder(folder, opened):
+        if not any(fnmatchcase(name, file.name) for file in files) and not _match_any(name, ignored):
             raise SourceError(
                 f"{name}: source {source!r} does not declare it; declare it in source.toml, name it in "
                 f"ignored_files there, or move it out of {folder}."
             )
 
 
-def _matches(name: str, patterns: Sequence[str]) -> bool:
+def _match_any(name: str, patterns: Sequence[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def parts_of(folder: Path, file: DeclaredFile) -> list[str]:
+def list_parts(folder: Path, file: DeclaredFile) -> list[str]:
     """Names of the files of one declared table, in order of name.
 
     Raises:
         SourceError: a folder of parts holds something else, or nothing; no file fits a pattern.
     """
     if file.is_pattern:
-        names = [name for name in listing(folder, {file.name.split("/")[0]}) if fnmatchcase(name, file.name)]
+        names = [
+            name for name in list_folder(folder, {file.name.split("/")[0]}) if fnmatchcase(name, file.name)
+        ]
         if not names:
             raise SourceError(f"{file.name}: no file in {folder} has such a name; put them there.")
         return names
     if not (folder / file.name).is_dir():
         return [file.name]
-    names = [name for name in listing(folder, {file.name}) if name.startswith(f"{file.name}/")]
+    names = [name for name in list_folder(folder, {file.name}) if name.startswith(f"{file.name}/")]
     if not names:
         raise SourceError(
             f"{file.name}: the folder holds no file; put the table's parts there, or remove it."

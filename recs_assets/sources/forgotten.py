@@ -11,7 +11,7 @@ import duckdb
 from recs_assets.schema import Table
 from recs_assets.sources.session import attach_files, explain_unreadable, open_session, strip_semicolon
 from recs_assets.sources.source import Source, list_files_now
-from recs_assets.sources.spellings import keys_of_person, keys_of_spelling
+from recs_assets.sources.spellings import list_person_keys, list_spelling_keys
 
 # In place of whoever was forgotten in `consents`: that somebody said no is counted, who is not kept.
 FORGOTTEN = "\u2205"
@@ -20,13 +20,13 @@ FORGOTTEN = "\u2205"
 class Erased(Protocol):
     """Who was forgotten; of their ids and addresses only hashes are left."""
 
-    def among(self, customer_ids: Iterable[str]) -> list[str]:
+    def find_erased(self, customer_ids: Iterable[str]) -> list[str]:
         """Those of the ids that were forgotten."""
 
-    def known_by(self, keys: Iterable[str]) -> set[str]:
-        """Those of the keys (`spellings.keys_of_person`) that somebody forgotten had."""
+    def find_known_keys(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys (`spellings.list_person_keys`) that somebody forgotten had."""
 
-    def addresses_of(self, customer_id: str, keys: Iterable[str]) -> set[str]:
+    def find_own_keys(self, customer_id: str, keys: Iterable[str]) -> set[str]:
         """Those of the keys that the forgotten customer had."""
 
 
@@ -55,7 +55,7 @@ def find_erased_rows(
             ids = session.execute(
                 f"select distinct customer_id from {rows} where customer_id is not null"
             ).fetchall()
-            found = erased.among(one for (one,) in ids)
+            found = erased.find_erased(one for (one,) in ids)
             values = session.execute(
                 f"select distinct value from {rows} where list_contains(?, customer_id) order by 1", [found]
             ).fetchall()
@@ -79,7 +79,7 @@ def rename_forgotten(
     A spelling that may mean somebody else as well is left to dbt, but for the exact id of the forgotten.
     """
     with attach_files(session, source, sql, f"{table.name}.sql", data_dir, root):
-        spelled = _rows(
+        spelled = _fetch(
             session,
             source,
             table.name,
@@ -91,20 +91,20 @@ def rename_forgotten(
     if people is not None:
         with attach_files(session, source, people, "customers.sql", data_dir, root):
             columns = {
-                row[0] for row in _rows(session, source, "customers", f"describe {strip_semicolon(people)}")
+                row[0] for row in _fetch(session, source, "customers", f"describe {strip_semicolon(people)}")
             }
             email = "email::varchar" if "email" in columns else "null::varchar"
-            accounts = _rows(
+            accounts = _fetch(
                 session,
                 source,
                 "customers",
                 f"select distinct customer_id::varchar, {email} from (\n{strip_semicolon(people)}\n) where customer_id is not null",
             )
-    gone = set(erased.among(name for name, _ in accounts))
+    gone = set(erased.find_erased(name for name, _ in accounts))
     theirs: dict[str, set[str]] = {}  # of the forgotten who stand in the file still
     living: dict[str, str] = {}  # key -> the first account that has it
     for name, email in sorted(accounts, key=lambda account: account[0]):
-        keys = keys_of_person(name, email)
+        keys = list_person_keys(name, email)
         if name in gone:
             theirs.setdefault(name, set()).update(keys)
         else:
@@ -114,17 +114,17 @@ def rename_forgotten(
     addresses = [key for key in living if "@" in key]
     renamed = {}
     for name in sorted(spellings):
-        keys = keys_of_spelling(name)
+        keys = list_spelling_keys(name)
         if name in exact:
             shared = [key for key in theirs.get(name, ()) if "@" in key and key in living]
-            shared += sorted(erased.addresses_of(name, addresses))
+            shared += sorted(erased.find_own_keys(name, addresses))
             renamed[name] = living[min(shared)] if shared else FORGOTTEN
-        elif not any(key in living for key in keys) and (keys & known or erased.known_by(keys)):
+        elif not any(key in living for key in keys) and (keys & known or erased.find_known_keys(keys)):
             renamed[name] = FORGOTTEN
     return renamed
 
 
-def _rows(session: duckdb.DuckDBPyConnection, source: Source, table_name: str, sql: str) -> list[tuple]:
+def _fetch(session: duckdb.DuckDBPyConnection, source: Source, table_name: str, sql: str) -> list[tuple]:
     try:
         return session.execute(sql).fetchall()
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:

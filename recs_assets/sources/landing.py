@@ -13,19 +13,19 @@ from typing import Any
 import duckdb
 
 from recs_assets.schema import RAW_TABLES, SourceError, Table
-from recs_assets.sources.cells import address_error, holds_address, is_safe
-from recs_assets.sources.declared import DeclaredFile, literal, quote, some_of
+from recs_assets.sources.cells import explain_address, is_safe, write_address_condition
+from recs_assets.sources.declared import DeclaredFile, list_some, quote, quote_text
 from recs_assets.sources.folder import (
-    canonical_names,
-    parts_of,
+    list_canonical_names,
+    list_parts,
 )
 from recs_assets.sources.forgotten import FORGOTTEN, Erased, find_erased_rows, rename_forgotten
 from recs_assets.sources.session import (
     attach_files,
     explain_unreadable,
+    find_stored_type,
     open_session,
     run_in_transaction,
-    stored_type,
     strip_semicolon,
 )
 from recs_assets.sources.source import BY_ADDRESS, Source, identifiers_of, list_files_now
@@ -84,7 +84,9 @@ def land(
         target = f"raw.{quote(table_name)}"
         sql = source.sql(table_name)
         if sql is None:
-            columns = ", ".join(f"{quote(column.name)} {stored_type(column)}" for column in table.columns)
+            columns = ", ".join(
+                f"{quote(column.name)} {find_stored_type(column)}" for column in table.columns
+            )
             session.execute(f"create or replace table {target} ({columns})")
             return LandingResult(0, time.perf_counter() - begun, ())
         gone = (
@@ -100,7 +102,7 @@ def land(
     return LandingResult(rows, time.perf_counter() - begun, names)
 
 
-def latest_as_of(
+def find_latest_as_of(
     con: duckdb.DuckDBPyConnection,
     source: Source,
     data_dir: Path,
@@ -122,7 +124,7 @@ def latest_as_of(
     Raises:
         SourceError: there are no (such) orders.
     """
-    last = _order_date(con, source, data_dir, timezone, not_after, root, "max")
+    last = _find_order_date(con, source, data_dir, timezone, not_after, root, "max")
     if last is None:
         raise SourceError(
             f"source {source.name!r}: there is no order, so there is no week to run; export orders."
@@ -131,7 +133,7 @@ def latest_as_of(
     return day - timedelta(days=day.weekday())
 
 
-def first_as_of(
+def find_first_as_of(
     con: duckdb.DuckDBPyConnection,
     source: Source,
     data_dir: Path,
@@ -153,11 +155,11 @@ def first_as_of(
     Raises:
         SourceError: the orders cannot be read.
     """
-    first = _order_date(con, source, data_dir, timezone, None, root, "min")
+    first = _find_order_date(con, source, data_dir, timezone, None, root, "min")
     return None if first is None else first.date() - timedelta(days=first.weekday())
 
 
-def _order_date(
+def _find_order_date(
     con: duckdb.DuckDBPyConnection,
     source: Source,
     data_dir: Path,
@@ -174,12 +176,12 @@ def _order_date(
         attach_files(session, source, sql, "orders.sql", data_dir, root),
     ):
         until = (
-            "" if not_after is None else f"and ordered_at <= timestamp {literal(not_after.isoformat(' '))}"
+            "" if not_after is None else f"and ordered_at <= timestamp {quote_text(not_after.isoformat(' '))}"
         )
         try:
             found = session.execute(
                 f"select {which}(ordered_at) from (select cast(ordered_at as timestamp) as ordered_at from "
-                f"({strip_semicolon(sql)}\n)) where ordered_at >= timestamp {literal(_OLDEST_PLAUSIBLE.isoformat(' '))} {until}"
+                f"({strip_semicolon(sql)}\n)) where ordered_at >= timestamp {quote_text(_OLDEST_PLAUSIBLE.isoformat(' '))} {until}"
             ).fetchone()
         except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise explain_unreadable(f"source {source.name!r} (orders)", error) from None
@@ -189,7 +191,7 @@ def _order_date(
 def fingerprint(source: Source, data_dir: Path) -> str:
     """sha256 over names, sizes and modification times of the files a source reads, as they are now."""
     if source.canonical:
-        names = [name for found in canonical_names(data_dir).values() for name in found]
+        names = [name for found in list_canonical_names(data_dir).values() for name in found]
     else:
         names = [name for file in source.files for name in _match_files(data_dir, file)]
     digest = hashlib.sha256()
@@ -205,7 +207,7 @@ def fingerprint(source: Source, data_dir: Path) -> str:
 
 def _match_files(data_dir: Path, file: DeclaredFile) -> list[str]:
     try:
-        return parts_of(data_dir, file)
+        return list_parts(data_dir, file)
     except SourceError:
         return []
 
@@ -223,7 +225,7 @@ def _land_select(
     """Write the SELECT's rows into `target` under the declared names, types and order, but for those
     whose column (the first of `gone`) is one of the values (the second). Customers in `renamed` get the new name;
     what FORGOTTEN wanted is that they are gone."""
-    where = some_of(names) if source.canonical else f"source {source.name!r} ({table.name}.sql)"
+    where = list_some(names) if source.canonical else f"source {source.name!r} ({table.name}.sql)"
     try:
         found = {row[0]: row[1] for row in session.execute(f"describe {strip_semicolon(sql)}").fetchall()}
         missing = [column.name for column in table.columns if column.required and column.name not in found]
@@ -240,7 +242,7 @@ def _land_select(
                     f"{column.type} is declared; cast it in the SQL."
                 )
         select = ", ".join(
-            f"cast({quote(column.name) if column.name in found else 'null'} as {stored_type(column)}) as "
+            f"cast({quote(column.name) if column.name in found else 'null'} as {find_stored_type(column)}) as "
             f"{quote(column.name)}"
             for column in table.columns
         )
@@ -272,12 +274,12 @@ def _land_select(
             if not source.canonical:  # canonical files were searched line by line
                 for name in identifiers_of(table):
                     count = session.execute(
-                        f"select count(*) from {target} where {holds_address(name)}"
+                        f"select count(*) from {target} where {write_address_condition(name)}"
                     ).fetchone()[0]
                     if count:
-                        raise SourceError(f"{where}, from {some_of(names)}: {address_error(name, count)}")
+                        raise SourceError(f"{where}, from {list_some(names)}: {explain_address(name, count)}")
             # Read by the dbt tests, so that what they say of rows names the files.
-            session.execute(f"comment on table {target} is {literal(some_of(names))}")
+            session.execute(f"comment on table {target} is {quote_text(list_some(names))}")
             numbers = [column.name for column in table.columns if column.type == "DOUBLE"]
             infinite = "".join(f", count(*) filter (not isfinite({quote(name)}))" for name in numbers)
             counts = session.execute(f"select count(*){infinite} from {target}").fetchone()

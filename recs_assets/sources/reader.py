@@ -25,13 +25,13 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import SourceError
-from recs_assets.sources.declared import DeclaredFile, file_format, plain, quote
+from recs_assets.sources.declared import DeclaredFile, file_format, quote, shorten_error
 from recs_assets.sources.reader_csv import check_encoding, read_csv
 from recs_assets.sources.reader_json import read_json
 from recs_assets.sources.reader_parquet import read_parquet
 
 
-def promised_files(folder: Path) -> dict[str, dict]:
+def read_manifest(folder: Path) -> dict[str, dict]:
     """Entries of `manifest.json` by file name; none where there is no manifest.
 
     Raises:
@@ -94,7 +94,7 @@ def check_manifest(entry: Mapping[str, object], name: str, path: Path, rows: int
 
 def read_file(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str) -> int:
     """Read a table that is one file; its manifest is `manifest.json` in the same folder (`read_files`)."""
-    return read_files(con, {declared.name: path}, declared, target, promised_files(path.parent))
+    return read_files(con, {declared.name: path}, declared, target, read_manifest(path.parent))
 
 
 def read_files(
@@ -165,7 +165,7 @@ def _read_one(
         raise SourceError(f"{name}: the file is empty (0 bytes); export it again.")
     vouched = check_manifest(promise, name, path)
     try:
-        with _unzipped(path, name) if zipped else nullcontext(path) as readable:
+        with _unzip(path, name) if zipped else nullcontext(path) as readable:
             if kind == "parquet":
                 rows, present = read_parquet(con, readable, name, declared, target)
             else:
@@ -175,13 +175,13 @@ def _read_one(
                 else:
                     rows, present = read_csv(con, readable, name, str(kind), declared, target, vouched)
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
-        raise SourceError(f"{name}: it cannot be read ({plain(error)}); export it again.") from None
+        raise SourceError(f"{name}: it cannot be read ({shorten_error(error)}); export it again.") from None
     check_manifest(promise, name, path, rows)
     return rows, present
 
 
 @contextmanager
-def _unzipped(path: Path, name: str) -> Iterator[Path]:
+def _unzip(path: Path, name: str) -> Iterator[Path]:
     """A copy of a gzip file as the text it holds: errors name its lines."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "unzipped"

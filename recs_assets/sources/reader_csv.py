@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import SourceError
-from recs_assets.sources.cells import cast_sql, check_columns, explain_value, refuse_addresses
-from recs_assets.sources.declared import DeclaredFile, literal, plain
+from recs_assets.sources.cells import check_columns, explain_value, refuse_addresses, write_cast
+from recs_assets.sources.declared import DeclaredFile, quote_text, shorten_error
 
 # How files begin that were renamed and not unpacked.
 _PACKED = {
@@ -129,27 +129,27 @@ def read_csv(
     known = {column.name for column in declared.columns}
     # What is ignored may have any name, a known one in capitals or the same one twice too.
     names = [column if column in known else f"_ignored_{place}" for place, column in enumerate(header)]
-    columns = ", ".join(f"{literal(column)}: 'VARCHAR'" for column in names)
+    columns = ", ".join(f"{quote_text(column)}: 'VARCHAR'" for column in names)
     # DuckDB creates the two reject tables in the temporary schema, under these names.
     con.execute("drop table if exists temp._rejects; drop table if exists temp._scans")
     try:
         con.execute(
-            f"create or replace table {text} as select * from read_csv({literal(str(path))}, "
+            f"create or replace table {text} as select * from read_csv({quote_text(str(path))}, "
             f"auto_detect=false, "
-            f"header=true, skip={skip}, columns={{{columns}}}, delim={literal(delimiter)}, quote='\"', escape='\"', "
+            f"header=true, skip={skip}, columns={{{columns}}}, delim={quote_text(delimiter)}, quote='\"', escape='\"', "
             "nullstr='', "
             f"strict_mode=true, encoding='utf-8', compression='uncompressed', hive_partitioning=false, "
             "store_rejects=true, rejects_limit=1000, rejects_table='_rejects', rejects_scan='_scans')"
         )
     except duckdb.InvalidInputException as error:
-        mixed = _first_other_line_end(path)
+        mixed = _find_other_line_end(path)
         if mixed:
             raise SourceError(
                 f"{name} line {mixed}: it ends differently from the first line (Windows and Unix line "
                 f"breaks are mixed); save the file with one kind."
             ) from None
         raise SourceError(
-            f"{name}: it is not a regular CSV file ({plain(error)}); export it again."
+            f"{name}: it is not a regular CSV file ({shorten_error(error)}); export it again."
         ) from None
     try:
         rejected = con.execute(
@@ -161,15 +161,15 @@ def read_csv(
             column = header[names.index(column)] if column in names else column
             raise _csv_error(name, header, number, column, problem, message, _DELIMITERS[delimiter])
         present = [column for column in header if column in known]
-        result = cast_sql(con, text, declared.columns, present, target)
+        result = write_cast(con, text, declared.columns, present, target)
 
-        def line(row: int) -> str:
+        def name_line(row: int) -> str:
             return f"line {_csv_line(path, row, delimiter, skip)}"
 
         if not isinstance(result, int):
             row, column, count, value = result
-            raise explain_value(name, line(row), column, count, value)
-        refuse_addresses(con, target, name, declared, line)
+            raise explain_value(name, name_line(row), column, count, value)
+        refuse_addresses(con, target, name, declared, name_line)
         return result, present
     finally:
         con.execute(f"drop table if exists {text}")
@@ -207,7 +207,7 @@ def _csv_error(
     )
 
 
-def _first_other_line_end(path: Path) -> int | None:
+def _find_other_line_end(path: Path) -> int | None:
     """Number of the first line whose line break is of another kind than the first line's."""
     with path.open("rb") as file:
         first = file.readline().endswith(b"\r\n")

@@ -11,8 +11,8 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import SourceError
-from recs_assets.sources.cells import cast_sql, check_columns, explain_value, refuse_addresses
-from recs_assets.sources.declared import DeclaredFile, file_format, literal
+from recs_assets.sources.cells import check_columns, explain_value, refuse_addresses, write_cast
+from recs_assets.sources.declared import DeclaredFile, file_format, quote_text
 
 
 def read_json(
@@ -21,8 +21,8 @@ def read_json(
     def place(row: int) -> str:
         return f"line {_json_line(path, row)}" if lines else f"record {row}"
 
-    with _without_bom(path, lines) as readable:
-        options = f"{literal(str(readable))}, format='{'newline_delimited' if lines else 'array'}'"
+    with _drop_bom(path, lines) as readable:
+        options = f"{quote_text(str(readable))}, format='{'newline_delimited' if lines else 'array'}'"
         options += ", compression='uncompressed', hive_partitioning=false"
         try:
             keys = dict(
@@ -42,7 +42,7 @@ def read_json(
         for key in [key for key in required if keys.get(key, 0) < total]:
             number = con.execute(
                 f"select min(n) from (select row_number() over () as n, "
-                f"coalesce(list_contains(json_keys(json), {literal(key)}), false) as has "
+                f"coalesce(list_contains(json_keys(json), {quote_text(key)}), false) as has "
                 f"from read_json_objects({options})) where not has"
             ).fetchone()[0]
             raise SourceError(
@@ -54,7 +54,7 @@ def read_json(
         if not present:
             present = [column.name for column in declared.columns]
         text = f"{target.split('.')[0]}._text"
-        struct = ", ".join(f"{literal(key)}: 'VARCHAR'" for key in present)
+        struct = ", ".join(f"{quote_text(key)}: 'VARCHAR'" for key in present)
         try:
             con.execute(
                 f"create or replace table {text} as select * from read_json({options}, columns={{{struct}}})"
@@ -62,7 +62,7 @@ def read_json(
         except duckdb.InvalidInputException:
             raise _json_error(path, name, lines) from None
         try:
-            result = cast_sql(con, text, declared.columns, present, target)
+            result = write_cast(con, text, declared.columns, present, target)
         finally:
             con.execute(f"drop table if exists {text}")
     if not isinstance(result, int):
@@ -74,7 +74,7 @@ def read_json(
 
 
 @contextmanager
-def _without_bom(path: Path, lines: bool) -> Iterator[Path]:
+def _drop_bom(path: Path, lines: bool) -> Iterator[Path]:
     """The file itself, or a copy without its byte order mark (DuckDB refuses one in JSON lines)."""
     with path.open("rb") as file:
         if not lines or file.read(3) != b"\xef\xbb\xbf":
@@ -91,7 +91,7 @@ def _without_bom(path: Path, lines: bool) -> Iterator[Path]:
 def _json_error(path: Path, name: str, lines: bool) -> SourceError:
     """Find where JSON stops being JSON; DuckDB's own line numbers are one off (seen in 1.5.5)."""
 
-    def no_double(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    def refuse_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
         keys = [key for key, _ in pairs]
         for key in keys:
             if keys.count(key) > 1:
@@ -105,7 +105,7 @@ def _json_error(path: Path, name: str, lines: bool) -> SourceError:
             if not document.strip():
                 continue
             try:
-                value = json.loads(document, object_pairs_hook=no_double)
+                value = json.loads(document, object_pairs_hook=refuse_doubles)
             except json.JSONDecodeError as error:
                 if not lines and document.lstrip().startswith("{") and error.msg == "Extra data":
                     return SourceError(

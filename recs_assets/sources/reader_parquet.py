@@ -9,7 +9,7 @@ import duckdb
 
 from recs_assets.schema import SourceError
 from recs_assets.sources.cells import check_columns, is_safe, refuse_addresses
-from recs_assets.sources.declared import MEANING, DeclaredFile, literal, quote
+from recs_assets.sources.declared import MEANING, DeclaredFile, quote, quote_text
 
 
 def read_parquet(
@@ -23,7 +23,7 @@ def read_parquet(
         raise SourceError(f"{name}: it is not a Parquet file (it does not begin with PAR1); export it again.")
     if tail != b"PAR1" or path.stat().st_size < 12:
         raise SourceError(f"{name}: its end is missing, so it was cut off; copy or export it again.")
-    scan = f"read_parquet({literal(str(path))}, hive_partitioning=false)"
+    scan = f"read_parquet({quote_text(str(path))}, hive_partitioning=false)"
     stored = {row[0]: row[1] for row in con.execute(f"describe select * from {scan}").fetchall()}
     # The row numbers of a pandas frame are in no shop's data.
     seen = [column for column in stored if not re.fullmatch(r"__index_level_\d+__", column)]

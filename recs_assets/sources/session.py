@@ -11,19 +11,19 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import Column, SettingsError, SourceError
-from recs_assets.sources.declared import literal, plain, quote
+from recs_assets.sources.declared import quote, quote_text, shorten_error
 from recs_assets.sources.folder import (
-    parts_of,
+    list_parts,
 )
-from recs_assets.sources.reader import promised_files, read_files
+from recs_assets.sources.reader import read_files, read_manifest
 from recs_assets.sources.source import Source, check_zone
-from recs_assets.sources.statement import FILES, tables_read
+from recs_assets.sources.statement import FILES, list_tables_read
 
 # The name under which a source's files are attached belongs to the whole DuckDB instance.
 _FILES_LOCK = threading.Lock()
 
 
-def stored_type(column: Column) -> str:
+def find_stored_type(column: Column) -> str:
     """Type in the raw table: times are stored local to the shop."""
     return "TIMESTAMP" if column.type == "TIMESTAMPTZ" else column.type
 
@@ -33,7 +33,7 @@ def open_session(con: duckdb.DuckDBPyConnection, timezone: str) -> Iterator[duck
     """A cursor of `con` whose times are the shop's, whatever the operating system's zone is."""
     session = con.cursor()
     try:
-        session.execute(f"set TimeZone = {literal(check_zone(timezone))}")
+        session.execute(f"set TimeZone = {quote_text(check_zone(timezone))}")
         yield session
     finally:
         session.close()
@@ -52,15 +52,15 @@ def attach_files(
     by_stem = {file.stem: file for file in source.files}
     columns = {stem: [column.name for column in file.columns] for stem, file in by_stem.items()}
     where = f"source {source.name!r} ({sql_name})"
-    stems = sorted(tables_read(session, where, sql, columns))
-    promised = promised_files(data_dir)
+    stems = sorted(list_tables_read(session, where, sql, columns))
+    promised = read_manifest(data_dir)
     read: list[str] = []
     with _FILES_LOCK:
         session.execute(f"attach ':memory:' as {FILES}")
         try:
             for stem in stems:
-                names = parts_of(data_dir, by_stem[stem])
-                paths = {name: _inside(data_dir / name, root or data_dir) for name in names}
+                names = list_parts(data_dir, by_stem[stem])
+                paths = {name: _require_inside(data_dir / name, root or data_dir) for name in names}
                 read_files(session, paths, by_stem[stem], f"{FILES}.{quote(stem)}", promised)
                 read += names
             yield tuple(read)
@@ -68,7 +68,7 @@ def attach_files(
             session.execute(f"detach {FILES}")
 
 
-def _inside(path: Path, root: Path) -> Path:
+def _require_inside(path: Path, root: Path) -> Path:
     """Follow links and refuse what leaves the root; DuckDB reads `*?[` in a path as a pattern."""
     real, top = path.resolve(), root.resolve()
     if not real.is_relative_to(top):
@@ -97,4 +97,4 @@ def run_in_transaction(session: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 
 def explain_unreadable(where: str, error: duckdb.Error) -> SourceError:
-    return SourceError(f"{where}: it cannot be read ({plain(error)}); correct it or export again.")
+    return SourceError(f"{where}: it cannot be read ({shorten_error(error)}); correct it or export again.")

@@ -20,13 +20,13 @@ from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError, T
 from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
 from recs_assets.sources.declared import FORMATS, TYPES, DeclaredFile, quote
 from recs_assets.sources.folder import (
-    canonical_names,
     is_pattern_name,
-    parts_of,
+    list_canonical_names,
+    list_parts,
     refuse_others,
     refuse_undeclared,
 )
-from recs_assets.sources.reader import promised_files
+from recs_assets.sources.reader import read_manifest
 from recs_assets.sources.statement import FILES
 
 SHOPS = Path(__file__).resolve().parents[1] / "shops"
@@ -83,7 +83,7 @@ class Source:
             return None if file is None else f"select * from {FILES}.{quote(table_name)}"
         assert self.folder is not None, "a source that is not canonical has a folder"
         path = self.folder / f"{table_name}.sql"
-        return _text(path, f"source {self.name!r} ({path.name})") if path.is_file() else None
+        return _read_text(path, f"source {self.name!r} ({path.name})") if path.is_file() else None
 
 
 def load_source(folder: Path) -> Source:
@@ -93,7 +93,7 @@ def load_source(folder: Path) -> Source:
         SettingsError: the file is missing, is not TOML, or declares something unknown, or a file in the folder
             is none that is read.
     """
-    where, declared = _declared(folder)
+    where, declared = _read_folder(folder)
     needed = {"description", "timezone", "horizon_days", "currency", "files"}
     if set(declared) - KEYS != needed:
         raise SettingsError(
@@ -114,7 +114,7 @@ def load_source(folder: Path) -> Source:
         )
     _refuse_stray_yaml(folder)
     texts = " ".join(
-        _text(sql, f"source {folder.name!r} ({sql.name})").lower() for sql in folder.glob("*.sql")
+        _read_text(sql, f"source {folder.name!r} ({sql.name})").lower() for sql in folder.glob("*.sql")
     )
     for file in files:
         stem = file.stem.lower()
@@ -135,19 +135,19 @@ def load_source(folder: Path) -> Source:
         description=str(declared["description"]),
         folder=folder,
         timezone=check_zone(declared["timezone"]),
-        horizon_days=_horizon(declared["horizon_days"], where),
-        currency=_currency(declared["currency"], where),
+        horizon_days=_read_horizon(declared["horizon_days"], where),
+        currency=_read_currency(declared["currency"], where),
         files=tuple(files),
         words=words,
     )
 
 
-def _declared(folder: Path) -> tuple[str, dict[str, Any]]:
+def _read_folder(folder: Path) -> tuple[str, dict[str, Any]]:
     """What errors call a shop's `source.toml`, and what it holds."""
     where = f"source {folder.name!r} (source.toml)"
     if not (folder / "source.toml").is_file():
         raise SettingsError(f"{where}: the file is missing in {folder}.")
-    return where, _toml(folder / "source.toml", where)
+    return where, _read_toml(folder / "source.toml", where)
 
 
 def _refuse_stray_yaml(folder: Path) -> None:
@@ -161,28 +161,28 @@ def _refuse_stray_yaml(folder: Path) -> None:
         )
 
 
-def _toml(path: Path, where: str) -> dict[str, Any]:
+def _read_toml(path: Path, where: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(_text(path, where))
+        return tomllib.loads(_read_text(path, where))
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{where}: it is not TOML: {error}.") from None
 
 
-def _text(path: Path, where: str) -> str:
+def _read_text(path: Path, where: str) -> str:
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
         raise SettingsError(f"{where}: it is not UTF-8; save it as UTF-8.") from None
 
 
-def _horizon(value: object, where: str) -> int:
+def _read_horizon(value: object, where: str) -> int:
     """The label window, as RECS_HORIZON_DAYS has it."""
     if not isinstance(value, int) or value % 7 or not 7 <= value <= 364:
         raise SettingsError(f"{where}: horizon_days is {value!r}; write whole weeks in days, from 7 to 364.")
     return value
 
 
-def _currency(value: object, where: str) -> str:
+def _read_currency(value: object, where: str) -> str:
     if not isinstance(value, str) or re.fullmatch("[A-Z]{3}", value) is None:
         raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
     return value
@@ -210,8 +210,8 @@ def _read_declaration(where: str, name: str, entry: object) -> DeclaredFile:
             f"{where}: file {name!r} needs columns of the types {', '.join(TYPES)}"
             + (f" (column {wrong[0]!r} is not)." if wrong else ".")
         )
-    optional = _names(where, f"file {name!r}: optional", entry.get("optional", []))
-    ignored = _names(where, f"file {name!r}: ignored", entry.get("ignored", []))
+    optional = _read_names(where, f"file {name!r}: optional", entry.get("optional", []))
+    ignored = _read_names(where, f"file {name!r}: ignored", entry.get("ignored", []))
     if unknown := [column for column in optional if column not in columns]:
         raise SettingsError(
             f"{where}: file {name!r}: optional names {unknown[0]!r}, which is none of its columns; declare it there too."
@@ -239,7 +239,7 @@ def _read_declaration(where: str, name: str, entry: object) -> DeclaredFile:
     return file
 
 
-def _names(where: str, what: str, value: object) -> tuple[str, ...]:
+def _read_names(where: str, what: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise SettingsError(f'{where}: {what} must be a list of names, like ["Notes", "Tags"].')
     return tuple(value)
@@ -301,29 +301,29 @@ def resolve_source(
     """
     folders = source_folders(sources_dir, shops_dir)
     if name == CANONICAL:
-        return _canonical(data_dir)
+        return _make_canonical(data_dir)
     if name != AUTO:
         if name not in folders:
             names = ", ".join(source_names(sources_dir, shops_dir))
             raise SettingsError(f"RECS_SOURCE {name!r} is no source: use auto or one of {names}.")
         if _declares_no_files(folders[name]):
-            return _canonical(data_dir, folders[name])
+            return _make_canonical(data_dir, folders[name])
         source = load_source(folders[name])
     else:
         canonical = {name: folder for name, folder in folders.items() if _declares_no_files(folder)}
         required = {table.name for table in RAW_TABLES.values() if table.required}
         # Complete canonical folders come first: another shop's files may share the names.
-        if required <= set(canonical_names(data_dir)):
-            return _canonical(data_dir, _only(canonical, data_dir))
+        if required <= set(list_canonical_names(data_dir)):
+            return _make_canonical(data_dir, _choose_only(canonical, data_dir))
         known = {name: load_source(folder) for name, folder in folders.items() if name not in canonical}
         fitting = {
             name: source
             for name, source in known.items()
             if all(_is_there(data_dir, file) for file in source.files)
         }
-        fit = _only(fitting, data_dir)
+        fit = _choose_only(fitting, data_dir)
         if fit is None:
-            return _canonical(data_dir)
+            return _make_canonical(data_dir)
         source = fit
     refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
     _refuse_missing(data_dir)
@@ -333,7 +333,7 @@ def resolve_source(
 _Fit = TypeVar("_Fit")
 
 
-def _only(found: Mapping[str, _Fit], data_dir: Path) -> _Fit | None:
+def _choose_only(found: Mapping[str, _Fit], data_dir: Path) -> _Fit | None:
     """The one shop that fits; None: there is none.
 
     Raises:
@@ -348,18 +348,18 @@ def _only(found: Mapping[str, _Fit], data_dir: Path) -> _Fit | None:
 
 def _declares_no_files(folder: Path) -> bool:
     """Whether a shop's folder has nothing to say of files: they are the canonical tables."""
-    return "files" not in _declared(folder)[1] and not any(folder.glob("*.sql"))
+    return "files" not in _read_folder(folder)[1] and not any(folder.glob("*.sql"))
 
 
 def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
     try:
-        return all((data_dir / name).is_file() for name in parts_of(data_dir, file))
+        return all((data_dir / name).is_file() for name in list_parts(data_dir, file))
     except SourceError:
         return False
 
 
-def _canonical(data_dir: Path, folder: Path | None = None) -> Source:
-    where, declared = _canonical_words(data_dir) if folder is None else _declared(folder)
+def _make_canonical(data_dir: Path, folder: Path | None = None) -> Source:
+    where, declared = _read_canonical_words(data_dir) if folder is None else _read_folder(folder)
     may = {"timezone", "horizon_days", "currency", *KEYS}
     if folder is not None:
         may.add("description")
@@ -380,9 +380,9 @@ def _canonical(data_dir: Path, folder: Path | None = None) -> Source:
         ),
         folder=folder,
         timezone=check_zone(declared.get("timezone", "UTC")),
-        horizon_days=_horizon(declared.get("horizon_days", 28), where),
-        currency=_currency(declared["currency"], where) if "currency" in declared else None,
-        files=_canonical_files(data_dir, words),
+        horizon_days=_read_horizon(declared.get("horizon_days", 28), where),
+        currency=_read_currency(declared["currency"], where) if "currency" in declared else None,
+        files=_list_canonical_files(data_dir, words),
         words=words,
         canonical=True,
     )
@@ -397,7 +397,7 @@ def _canonical(data_dir: Path, folder: Path | None = None) -> Source:
     return source
 
 
-def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ...]:
+def _list_canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ...]:
     """The tables as they lie in a canonical folder now.
 
     Raises:
@@ -406,7 +406,7 @@ def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ..
     refuse_others(data_dir, words.ignored_files)
     _refuse_missing(data_dir)
     files = []
-    found = canonical_names(data_dir)
+    found = list_canonical_names(data_dir)
     for table in RAW_TABLES.values():
         names = found.get(table.name, [])
         if len(names) > 1:
@@ -429,7 +429,7 @@ def _canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ..
 
 def _refuse_missing(data_dir: Path) -> None:
     """Refuse a folder that lacks a file which its manifest lists."""
-    for name in promised_files(data_dir):
+    for name in read_manifest(data_dir):
         if not (data_dir / name).exists():
             raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
 
@@ -452,7 +452,7 @@ def list_files_now(source: Source, data_dir: Path) -> Source:
         SourceError: something lies in the folder that is not read.
     """
     if source.canonical:
-        now = _canonical_files(data_dir, source.words)
+        now = _list_canonical_files(data_dir, source.words)
         # A table that was there and is gone is missing, not empty.
         gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
         return replace(source, files=(*now, *gone))
@@ -461,10 +461,10 @@ def list_files_now(source: Source, data_dir: Path) -> Source:
     return source
 
 
-def _canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:
+def _read_canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:
     """What errors call the `source.toml` beside the tables, and what it holds: nothing where there is none."""
     path = data_dir / "source.toml"
-    return path.name, _toml(path, path.name) if path.is_file() else {}
+    return path.name, _read_toml(path, path.name) if path.is_file() else {}
 
 
 def check_zone(name: str) -> str:

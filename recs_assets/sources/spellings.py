@@ -62,10 +62,10 @@ def id_core(customer_id: str) -> str:
     return re.sub(r"(?<!\d)0+(?=\d)", "", signless)
 
 
-def address_key(text: str) -> str:
+def normalise_address(text: str) -> str:
     """An address as it is compared, out of what a file may write around it; '' where there is none.
 
-    >>> address_key("Ina <Ina@Example.com>;"), address_key("mailto:ina@example.com?subject=no"), address_key("n/a")
+    >>> normalise_address("Ina <Ina@Example.com>;"), normalise_address("mailto:ina@example.com?subject=no"), normalise_address("n/a")
     ('ina@example.com', 'ina@example.com', '')
     """
     text = unicodedata.normalize("NFC", text).casefold()
@@ -73,30 +73,30 @@ def address_key(text: str) -> str:
     return found.group().rstrip(".") if found else ""
 
 
-def keys_of_person(customer_id: str, address: str | None = None) -> set[str]:
+def list_person_keys(customer_id: str, address: str | None = None) -> set[str]:
     """The keys by which a person is found."""
     core = id_core(customer_id)
-    letters, digits = _letters_and_number(core)
-    keys = {core, f"#{digits}" if letters else "", address_key(address or "")}
+    letters, digits = _split_letters(core)
+    keys = {core, f"#{digits}" if letters else "", normalise_address(address or "")}
     return keys - {""}
 
 
-def keys_of_spelling(spelling: str) -> set[str]:
+def list_spelling_keys(spelling: str) -> set[str]:
     """The keys that a spelling may mean: a person is meant where one of theirs is among them.
 
-    >>> sorted(keys_of_spelling("customer 034")), sorted(keys_of_spelling("34")), sorted(keys_of_spelling("K34"))
+    >>> sorted(list_spelling_keys("customer 034")), sorted(list_spelling_keys("34")), sorted(list_spelling_keys("K34"))
     (['#34', '34', 'customer34'], ['#34', '34'], ['34', 'k34'])
     """
     if "@" in spelling:
-        return {address_key(spelling)} - {""}
+        return {normalise_address(spelling)} - {""}
     core = id_core(spelling)
-    letters, digits = _letters_and_number(core)
+    letters, digits = _split_letters(core)
     keys = {core, digits}
     if digits and (not letters or letters in WORDS_BEFORE_IDS):
         keys.add(f"#{digits}")
     return keys - {""}
 
 
-def _letters_and_number(core: str) -> tuple[str, str]:
+def _split_letters(core: str) -> tuple[str, str]:
     parts = re.fullmatch(r"([^\W\d_]*)(\d+)", core)
     return parts.groups() if parts else ("", "")

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 import duckdb
 
 from recs_assets.schema import SettingsError
-from recs_assets.sources.declared import some_of
+from recs_assets.sources.declared import list_some
 
 # Files of a source are read into a database of their own that is attached under this name, so
 # that nothing of them stays behind in the build file.
@@ -40,7 +40,7 @@ _ORDERED_WINDOWS = {
 }  # fmt: skip
 
 
-def tables_read(
+def list_tables_read(
     session: duckdb.DuckDBPyConnection, where: str, sql: str, columns: dict[str, Iterable[str]]
 ) -> set[str]:
     """Names of the files that a source's SELECT reads, after making sure that it can read nothing else
@@ -64,7 +64,7 @@ def tables_read(
     if len(tree["statements"]) != 1:
         raise SettingsError(f"{where}: it holds {len(tree['statements'])} statements; write one SELECT.")
     named = {name.lower() for names in columns.values() for name in names}
-    volatile = _volatile(session)
+    volatile = _list_volatile(session)
     stems: set[str] = set()
 
     def walk(node: object, names: frozenset[str]) -> None:
@@ -80,7 +80,7 @@ def tables_read(
             schema, table = node["schema_name"].lower(), node["table_name"]
             if schema == FILES and not node["catalog_name"]:
                 if table not in columns:
-                    declared = some_of(f"files.{name}" for name in columns)
+                    declared = list_some(f"files.{name}" for name in columns)
                     raise SettingsError(
                         f"{where}: files.{table} is not declared in source.toml, which has {declared}."
                     )
@@ -95,7 +95,7 @@ def tables_read(
                 )
         elif kind in ("SHOW_REF", "TABLE_REF", "COLUMN_DATA", "BOUND_TABLE_REF"):
             raise SettingsError(f"{where}: it must be one plain SELECT over files.<declared file>.")
-        if reason := _whim(node, named, volatile):
+        if reason := _explain_whim(node, named, volatile):
             raise SettingsError(f"{where}: {reason}")
         for item in node.values():
             walk(item, names)
@@ -104,7 +104,7 @@ def tables_read(
     return stems
 
 
-def _whim(node: dict, named: set[str], volatile: frozenset[str]) -> str | None:
+def _explain_whim(node: dict, named: set[str], volatile: frozenset[str]) -> str | None:
     """Why this part of a parsed statement need not give the same rows twice; None where it does."""
     kind, function = node.get("type"), str(node.get("function_name", "")).lower()
     clock = "it gives other rows every day or every time, and an old week must stay as it was; take the value from a file"
@@ -133,7 +133,7 @@ def _whim(node: dict, named: set[str], volatile: frozenset[str]) -> str | None:
     return None
 
 
-def _volatile(session: duckdb.DuckDBPyConnection) -> frozenset[str]:
+def _list_volatile(session: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """Functions whose value changes from one query to the next, by DuckDB's own catalogue."""
     functions = session.execute(
         "select lower(function_name), function_type, stability, macro_definition from duckdb_functions() "

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from recs_assets.schema import SettingsError
-from recs_assets.sources.spellings import keys_of_person
+from recs_assets.sources.spellings import list_person_keys
 
 SUPPRESSED = "suppressed.parquet"
 _KEY_CHECK = "recs_assets: which key"
@@ -67,7 +67,7 @@ class Suppression:
             )
         return hmac.new(self._key, customer_id.strip().encode(), hashlib.sha256).hexdigest()
 
-    def _other(self, key: str) -> str:
+    def _hash_key(self, key: str) -> str:
         """The hash of a key: not that of the same text as an id, nor an `email_hash`, which readers of the tables have."""
         return self.hash(f"{_ALSO}{key}")
 
@@ -75,21 +75,21 @@ class Suppression:
         """When the customer was erased; None where they were not."""
         return self._erased.get(self.hash(customer_id))
 
-    def among(self, customer_ids: Iterable[str]) -> list[str]:
+    def find_erased(self, customer_ids: Iterable[str]) -> list[str]:
         """Those of the ids that were erased."""
         if not self._erased:
             return []
         return [customer for customer in customer_ids if self.hash(customer) in self._erased]
 
-    def known_by(self, keys: Iterable[str]) -> set[str]:
-        """Those of the keys (`spellings.keys_of_person`) that somebody erased had."""
+    def find_known_keys(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys (`spellings.list_person_keys`) that somebody erased had."""
         known = {digest for others in self._others.values() for digest in others}
-        return {key for key in keys if known and self._other(key) in known}
+        return {key for key in keys if known and self._hash_key(key) in known}
 
-    def addresses_of(self, customer_id: str, keys: Iterable[str]) -> set[str]:
+    def find_own_keys(self, customer_id: str, keys: Iterable[str]) -> set[str]:
         """Those of the keys that the erased customer had."""
         own = self._others.get(self.hash(customer_id), ())
-        return {key for key in keys if own and self._other(key) in own}
+        return {key for key in keys if own and self._hash_key(key) in own}
 
     @property
     def filter(self) -> Suppression | None:
@@ -100,8 +100,8 @@ class Suppression:
         """Remember an erased customer, and by what a later file may mean them; the hash. Written aside and renamed."""
         own = self.hash(customer_id)
         self._erased.setdefault(own, now)
-        keys = {key for address in (None, *addresses) for key in keys_of_person(customer_id, address)}
-        self._others[own] = tuple(sorted({*self._others.get(own, ()), *map(self._other, keys)}))
+        keys = {key for address in (None, *addresses) for key in list_person_keys(customer_id, address)}
+        self._others[own] = tuple(sorted({*self._others.get(own, ()), *map(self._hash_key, keys)}))
         table = pa.table(
             {
                 "customer_hash": pa.array(sorted(self._erased), pa.string()),

@@ -122,7 +122,7 @@ class Snapshots:
     def link(self) -> Path:
         return self.folder / SNAPSHOT_LINK
 
-    def current(self) -> Version:
+    def find_current(self) -> Version:
         """The version that the link names.
 
         Raises:
@@ -134,9 +134,9 @@ class Snapshots:
 
     def versions(self) -> list[Version]:
         """Every version that is kept, in the order written."""
-        return [self._version(path) for path in self._paths()]
+        return [self._version(path) for path in self._list_paths()]
 
-    def _paths(self) -> list[Path]:
+    def _list_paths(self) -> list[Path]:
         return sorted(self.folder.glob("analytics-*.duckdb"), key=lambda path: path.stat().st_mtime_ns)
 
     def _version(self, path: Path) -> Version:
@@ -175,7 +175,7 @@ class Snapshots:
                 f"The build file of {week} has no tables in schema recs: run dbt's published models first."
             )
         previous = self.link.resolve() if self.link.exists() else None
-        unfinished = self._aside(f"analytics-{week.isoformat()}-{run_id[:8]}")
+        unfinished = self._prepare_aside(f"analytics-{week.isoformat()}-{run_id[:8]}")
         with self._write_aside(f"The snapshot of {week}") as connection:
             connection.execute(
                 f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
@@ -226,7 +226,7 @@ class Snapshots:
             "select count(*) from previous.recs.publish_log where action = 'rollback'"
         ).fetchall()[0][0]
         older = []
-        for number, path in enumerate(reversed(self._paths()) if went_back else ()):
+        for number, path in enumerate(reversed(self._list_paths()) if went_back else ()):
             if path != previous:
                 connection.execute(f"attach '{quote(path)}' as older_{number} (read_only)")
                 older.append(f"older_{number}")
@@ -292,7 +292,7 @@ class Snapshots:
         Raises:
             WarehouseError: no such version is kept, or the disk refuses.
         """
-        current = self.current()
+        current = self.find_current()
         others = [kept for kept in self.versions() if kept.path != current.path]
         week = to or max((kept.week for kept in others if kept.week < current.week), default=None)
         same_week = [kept for kept in others if kept.week == week]
@@ -303,8 +303,8 @@ class Snapshots:
                 "week you want again with --as-of."
             )
         origin = same_week[-1]
-        unfinished = self._aside(f"analytics-{origin.week.isoformat()}-{origin.run_id[:8]}")
-        target = self._free(unfinished.stem)
+        unfinished = self._prepare_aside(f"analytics-{origin.week.isoformat()}-{origin.run_id[:8]}")
+        target = self._find_free_name(unfinished.stem)
         with self._write_aside(f"The copy of {origin.path.name}") as connection:
             try:
                 shutil.copyfile(origin.path, unfinished)
@@ -342,7 +342,7 @@ class Snapshots:
         Args:
             paths: of the versions that hold the customer; the others are left alone.
             customer_id: whose rows.
-            rejected: condition of the customer's rows of the quarantine (`rejected_rows`).
+            rejected: condition of the customer's rows of the quarantine (`select_rejected`).
             now: time of the purge, in UTC.
             version: of recs_assets.
 
@@ -354,8 +354,8 @@ class Snapshots:
         for kept in self.versions():
             if kept.path not in paths:
                 continue
-            unfinished = self._aside(f"analytics-{kept.week.isoformat()}-{kept.run_id[:8]}")
-            target = self._free(unfinished.stem)
+            unfinished = self._prepare_aside(f"analytics-{kept.week.isoformat()}-{kept.run_id[:8]}")
+            target = self._find_free_name(unfinished.stem)
             with self._write_aside(f"{kept.path.name} without the customer") as connection:
                 connection.execute(
                     f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
@@ -381,14 +381,14 @@ class Snapshots:
 
     # -- files ----------------------------------------------------------------------------
 
-    def _aside(self, stem: str) -> Path:
+    def _prepare_aside(self, stem: str) -> Path:
         """An unfinished file for one writer; what a killed one left is removed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for leftover in self.folder.glob("*.tmp*"):
             leftover.unlink()
         return self.folder / f"{stem}.tmp"
 
-    def _free(self, stem: str) -> Path:
+    def _find_free_name(self, stem: str) -> Path:
         """`stem`, or `stem-2`, `stem-3`, ...: after every version of that name, so that none is ever reused."""
         taken = [
             int(path.stem.removeprefix(stem).removeprefix("-") or 1)
@@ -440,6 +440,6 @@ class Snapshots:
 
     def _prune(self, current: Path) -> None:
         """Drop the oldest versions beyond retention, never the current one."""
-        for path in self._paths()[: -self.retention]:
+        for path in self._list_paths()[: -self.retention]:
             if path != current:
                 path.unlink()

@@ -49,7 +49,7 @@ class Warehouse:
             self._builds[week] = Build(week, self.home / "weeks" / week.isoformat(), self._connect)
         return self._builds[week]
 
-    def builds(self) -> list[date]:
+    def list_builds(self) -> list[date]:
         """The weeks that have a build file, in order."""
         return sorted(
             date.fromisoformat(path.parent.name) for path in (self.home / "weeks").glob("*-*-*/build.duckdb")
@@ -79,7 +79,7 @@ class Warehouse:
         Raises:
             WarehouseError: nothing is published.
         """
-        return self.open(self.snapshots.current().path)
+        return self.open(self.snapshots.find_current().path)
 
     def attach_snapshot(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the published snapshot the database `published` of a connection, where there is one."""
@@ -99,7 +99,7 @@ class Warehouse:
 
     def newest_published(self) -> date:
         """The newest week that the snapshot describes."""
-        return self.snapshots.current().week
+        return self.snapshots.find_current().week
 
     def ask(self, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
         """Names of the columns and rows of a query on the published snapshot; it can write and read nothing else.

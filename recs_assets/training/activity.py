@@ -14,7 +14,7 @@ import numpy as np
 from recs_assets.arrays import find_runs, sum_runs
 from recs_assets.known.load import load_purchases
 from recs_assets.queries.catalogue import CATALOGUE
-from recs_assets.queries.compiler import daily_sql
+from recs_assets.queries.compiler import compile_daily
 from recs_assets.week.week import Week
 
 WINDOWS = (7, 14, 28, 56, 91, 182, 364)
@@ -40,7 +40,7 @@ PURCHASE_FEATURES = (
 )
 
 
-def number_of(day: date) -> int:
+def count_days_to(day: date) -> int:
     """Days since 1970-01-01."""
     return (day - EPOCH).days
 
@@ -79,9 +79,14 @@ class Activity:
         self.lines, self.amount = (sum_runs(bought[name][order], first) for name in ("lines", "amount"))
         self.others: dict[str, Daily] = {}
         for name, table in CATALOGUE.tables.items():
-            if name in BOUGHT or not table.counts(entity) or "{known}" in table.sql or "$as_of" in table.sql:
+            if (
+                name in BOUGHT
+                or not table.has_events_of(entity)
+                or "{known}" in table.sql
+                or "$as_of" in table.sql
+            ):
                 continue
-            rows = week.build.query(*daily_sql(table, key, before))
+            rows = week.build.query(*compile_daily(table, key, before))
             place = np.searchsorted(ids, rows[key].to_numpy(dtype=object)) if len(rows) else np.empty(0, int)
             here = ids[np.minimum(place, len(ids) - 1)] == rows[key].to_numpy(dtype=object)
             if here.any():
@@ -105,7 +110,7 @@ class Activity:
 
     def features(self, anchor: date) -> np.ndarray:
         """float32[entities, len(names)]; NaN where there is nothing to measure."""
-        now = number_of(anchor)
+        now = count_days_to(anchor)
         there = (self.day < now) & (self.gone >= now)
         code, age, amount = self.code[there], (now - self.day[there]).astype(np.float64), self.amount[there]
         lines = self.lines[there]

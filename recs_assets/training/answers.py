@@ -90,7 +90,7 @@ class Prediction:
     chosen: str = "query"
     notes: tuple[str, ...] = ()
 
-    def shown(self, most: int = 40) -> str:
+    def describe(self, most: int = 40) -> str:
         """The table's first rows, and the test, as text."""
         lines = [self.table.head(most).to_string(index=False)] if most else []
         if len(self.table) > most > 0:
@@ -219,7 +219,7 @@ def predict_rows(
     as_of = plan.as_of
     say(f"Predicting at {as_of}.")
 
-    def rows_of(block: tuple[int, int]) -> pd.DataFrame | None:
+    def predict_block(block: tuple[int, int]) -> pd.DataFrame | None:
         sheet = task.sheet(as_of, *block)
         if len(sheet) == 0:
             return None
@@ -228,7 +228,9 @@ def predict_rows(
 
     size = len(task.ids(as_of))
     ranges = [(first, min(first + task.block, size)) for first in range(0, size, task.block)]
-    parts = [part for part in map_in_order(rows_of, ranges, task.week.settings.threads) if part is not None]
+    parts = [
+        part for part in map_in_order(predict_block, ranges, task.week.settings.threads) if part is not None
+    ]
     if not parts:
         raise explain_nobody(plan)
     return pd.concat(parts, ignore_index=True)

@@ -104,8 +104,8 @@ def write(folder: Path, outcome: Outcome, weekly: Ranker | None = None) -> None:
         "model": type(model).__name__,
         "chosen": outcome.chosen,
         "why": outcome.why,
-        "metrics": _written(outcome.metrics),
-        "by_value": None if outcome.by_value is None else _written(outcome.by_value),
+        "metrics": _list_columns(outcome.metrics),
+        "by_value": None if outcome.by_value is None else _list_columns(outcome.by_value),
     }
     if learned is not None:
         calibrator = learned.calibrator
@@ -161,7 +161,7 @@ def read(folder: Path, threads: int, weekly: Ranker | None = None) -> Outcome | 
         if description["model"] != "NoneType":
             calibration = description["calibration"]
             learned = Learned(
-                _model(folder, description, threads, weekly),
+                _load_model(folder, description, threads, weekly),
                 None if calibration is None else Calibrator.from_json(calibration),
                 tuple(description["used"]),
                 calibrated_on=description["calibrated_on"],
@@ -171,14 +171,14 @@ def read(folder: Path, threads: int, weekly: Ranker | None = None) -> Outcome | 
             learned,
             description["chosen"],
             description["why"],
-            _read(description["metrics"]),
-            None if by_value is None else _read(by_value),
+            _make_table(description["metrics"]),
+            None if by_value is None else _make_table(by_value),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArtefactError(f"The model of a query in {folder} is not what was written ({error}).") from error
 
 
-def _model(
+def _load_model(
     folder: Path, description: dict[str, Any], threads: int, weekly: Ranker | None
 ) -> Ranker | Linear | Mean:
     if description["model"] == Ranker.__name__:
@@ -206,7 +206,7 @@ def _model(
     return Mean(linear, trees)
 
 
-def _written(table: pd.DataFrame) -> list[list[Any]]:
+def _list_columns(table: pd.DataFrame) -> list[list[Any]]:
     """Name, type and values of each column, as JSON; NaN is null there."""
     return [
         [name, str(values.dtype), [None if value != value else value for value in values.tolist()]]
@@ -214,6 +214,6 @@ def _written(table: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
-def _read(columns: list[list[Any]]) -> pd.DataFrame:
+def _make_table(columns: list[list[Any]]) -> pd.DataFrame:
     table = pd.DataFrame({name: values for name, _, values in columns})
     return table.astype({name: kind for name, kind, _ in columns})

@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from recs_assets.queries.compiler import labels_sql, spans_sql
+from recs_assets.queries.compiler import compile_labels, compile_spans
 from recs_assets.queries.syntax import aggregates
 from recs_assets.shop import RANKER
 from recs_assets.training.plans import window_days
-from recs_assets.training.tasks import PREVIOUS, RATE, Dated, Sheet, empty_sheet
+from recs_assets.training.tasks import PREVIOUS, RATE, Dated, Sheet, make_empty_sheet
 
 QUARTER = 91
 SPANS = (28, QUARTER, 364)
@@ -49,12 +49,12 @@ class Entities(Dated):
     def sheet(self, anchor: date, first: int, last: int) -> Sheet:
         entity = first + np.flatnonzero(self.eligible(anchor)[first:last])
         if len(entity) == 0:
-            return empty_sheet()
-        spans = self._before(anchor)
+            return make_empty_sheet()
+        spans = self._load_spans(anchor)
         X = np.column_stack([spans, self.activity.features(anchor)])[entity].astype(np.float32)
         label = np.full(len(entity), np.nan)
         if anchor != self.as_of:
-            rows = self.week.build.query(*labels_sql(self.wide_query, anchor))
+            rows = self.week.build.query(*compile_labels(self.wide_query, anchor))
             label = self._place_values(anchor, rows.iloc[:, 0], rows["label"])[entity]
         return Sheet(
             entity.astype(np.int32),
@@ -70,11 +70,11 @@ class Entities(Dated):
         found[place[place >= 0]] = values.to_numpy(dtype=float, na_value=np.nan)[place >= 0]
         return found
 
-    def _before(self, anchor: date) -> np.ndarray:
+    def _load_spans(self, anchor: date) -> np.ndarray:
         """float64[n, ...]: the target's aggregations over windows that end at the anchor."""
         with self._making:
             if anchor not in self._spans_at:
-                rows = self.week.build.query(*spans_sql(self.wide_query, anchor, self._spans))
+                rows = self.week.build.query(*compile_spans(self.wide_query, anchor, self._spans))
                 columns = [
                     self._place_values(anchor, rows.iloc[:, 0], rows[name]) for name in rows.columns[1:]
                 ]
@@ -84,10 +84,10 @@ class Entities(Dated):
     def formulas(self, sheet: Sheet, anchor: date) -> dict[str, np.ndarray]:
         """The target as it was over the window of equal length that ended at the anchor; of a number also what 91
         days come to in that window, where they add up."""
-        spans = self._before(anchor)[sheet.customer]
+        spans = self._load_spans(anchor)[sheet.customer]
         if self.query.task != "regression":
             before = anchor - timedelta(days=self._spans[0])
-            rows = self.week.build.query(*labels_sql(replace(self.wide_query, where=None), before))
+            rows = self.week.build.query(*compile_labels(replace(self.wide_query, where=None), before))
             return {
                 PREVIOUS: np.nan_to_num(
                     self._place_values(anchor, rows.iloc[:, 0], rows["label"])[sheet.customer]

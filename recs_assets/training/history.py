@@ -98,7 +98,7 @@ class History:
         np.fill_diagonal(weights, 0)
         return taste, weights
 
-    def alike(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:
+    def score_alike(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:
         """float64[n]: how much what the customer buys speaks for the value; NaN where it was not worked out."""
         if self._alike is None:
             return np.full(len(customer), np.nan)
@@ -129,6 +129,6 @@ class History:
         columns = [
             days, *(take(values, 0) for values in self.recent), *decayed, share, last, first, gap, due,
             self.popularity[value], self.buyer_share[value], self.recent_share[value], self.width[customer],
-            self.total[customer], self.alike(customer, value),
+            self.total[customer], self.score_alike(customer, value),
         ]  # fmt: skip
         return np.column_stack(columns).astype(np.float32)

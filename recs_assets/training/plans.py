@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
-from recs_assets.queries.compiler import horizon
+from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.syntax import (
     Aggregate,
     Comparison,
@@ -66,9 +66,11 @@ def plan_at(
     """
     earlier = sorted((anchor for anchor in anchors if anchor < as_of), reverse=True)
     for test in earlier:
-        if horizon(query, test) > midnight(as_of):
+        if find_horizon(query, test) > midnight(as_of):
             continue
-        train = [anchor for anchor in earlier if anchor < test and horizon(query, anchor) <= midnight(test)]
+        train = [
+            anchor for anchor in earlier if anchor < test and find_horizon(query, anchor) <= midnight(test)
+        ]
         if len(train) >= 2:
             train = train[:train_anchors]
             return Plan(query, as_of, test, tuple(train), again=(test, *train))
@@ -104,8 +106,8 @@ def plan_weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
         as_of - timedelta(weeks=number)
         for number in range(1, max(1, (as_of - first - back) // timedelta(weeks=1)) + 1)
     ]
-    known = [anchor for anchor in dates if horizon(query, anchor) <= midnight(as_of)]
-    train = [anchor for anchor in known[1:] if horizon(query, anchor) <= midnight(known[0])]
+    known = [anchor for anchor in dates if find_horizon(query, anchor) <= midnight(as_of)]
+    train = [anchor for anchor in known[1:] if find_horizon(query, anchor) <= midnight(known[0])]
     if len(train) < 2:
         days = math.ceil(window_days(query, as_of))
         raise QueryError(
@@ -120,7 +122,7 @@ def plan_weekly(query: Query, as_of: date, first: date, most: int) -> Plan:
 
 def window_days(query: Query, anchor: date) -> float:
     """Days that a query looks ahead of an anchor; months have as many as they have there."""
-    return (horizon(query, anchor) - midnight(anchor)) / timedelta(days=1)
+    return (find_horizon(query, anchor) - midnight(anchor)) / timedelta(days=1)
 
 
 def midnight(day: date) -> datetime:

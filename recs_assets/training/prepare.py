@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
-from recs_assets.queries.compiler import explain, seen_sql
-from recs_assets.queries.filters import unknown_values
+from recs_assets.queries.compiler import compile_seen, explain
+from recs_assets.queries.filters import explain_unknown_values
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Aggregate, Column, Query, QueryError, operands
 from recs_assets.queries.validation import item_column, validate
@@ -37,7 +37,7 @@ def prepare_query(query: str | Query, week: Week, view: View = "all") -> tuple[P
         if first is None:
             raise QueryError(f"nothing is known of anybody before {as_of}: there is nothing to learn from.")
         start = EPOCH + timedelta(days=first)
-        if any(operand.parts[-1] == "price" for operand in _columns(asked)):
+        if any(operand.parts[-1] == "price" for operand in _list_columns(asked)):
             start = max(start, min(build.anchors) - LOOK_BACK)  # prices are known at the build's anchors
         return plan_weekly(asked, as_of, start, task.most_anchors), task
     plan = plan_at(asked, as_of, week.anchors, RANKER.train_anchors, week.shop.horizon_days)
@@ -53,7 +53,7 @@ def refuse_other_dates(query: Query, as_of: date) -> None:
         raise QueryError(f"the query is AS OF {query.as_of}, but it is asked for {as_of}; leave one out.")
 
 
-def _columns(query: Query) -> list[Column]:
+def _list_columns(query: Query) -> list[Column]:
     """Every column that a query names, in filters of aggregations too."""
     waiting = [*operands(query.target), *operands(query.where)]
     found = []
@@ -73,7 +73,7 @@ def find_build(query: Query, week: Week) -> Week:
         QueryError: products are ranked, and the date is not a week that was run.
         WarehouseError: no build knows everything before the date.
     """
-    builds, as_of, home = week.warehouse.builds(), week.as_of, week.warehouse.home
+    builds, as_of, home = week.warehouse.list_builds(), week.as_of, week.warehouse.home
     if as_of in builds:
         return week
     monday = as_of - timedelta(days=as_of.weekday())
@@ -143,7 +143,7 @@ def explain_query(query: str | Query, week: Week, view: View = "all") -> str:
 
 def list_unknown_names(query: Query, week: Week) -> list[str]:
     """One sentence per text that the query's filters name and no row of the shop had before the week."""
-    return unknown_values(query, week.as_of, find_build(query, week).build.query)
+    return explain_unknown_values(query, week.as_of, find_build(query, week).build.query)
 
 
 def find_limits(plan: Plan, task: Dated) -> tuple[tuple[float, float], list[str]]:
@@ -155,15 +155,15 @@ def find_limits(plan: Plan, task: Dated) -> tuple[tuple[float, float], list[str]
     query, limits = plan.query, (-np.inf, np.inf)
     empty = []
 
-    def seen(node: Aggregate) -> pd.Series:
-        return task.week.build.query(*seen_sql(query, node, plan.as_of)).iloc[0]
+    def count_values(node: Aggregate) -> pd.Series:
+        return task.week.build.query(*compile_seen(query, node, plan.as_of)).iloc[0]
 
     ahead = operands(query.target)
     for node in [*ahead, *operands(query.where)]:
         if not isinstance(node, Aggregate):
             continue
         table = node.column.parts[0]
-        if seen(replace(node, column=Column((table, "*")), where=None))["rows"] > 0:
+        if count_values(replace(node, column=Column((table, "*")), where=None))["rows"] > 0:
             continue
         if any(node is other for other in ahead):
             raise QueryError(
@@ -175,7 +175,7 @@ def find_limits(plan: Plan, task: Dated) -> tuple[tuple[float, float], list[str]
             f"{table} holds no rows before {plan.as_of}: its aggregations in the WHERE are of nothing."
         )
     if query.task == "regression":
-        rows = seen(query.aggregate)
+        rows = count_values(query.aggregate)
         least, most = (float(rows[name]) if rows[name] is not None else np.nan for name in ("least", "most"))
         function = query.aggregate.function
         if function in ("COUNT", "COUNT_DISTINCT"):

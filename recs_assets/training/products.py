@@ -7,7 +7,7 @@ from datetime import date
 
 import numpy as np
 
-from recs_assets.queries.compiler import items_sql
+from recs_assets.queries.compiler import compile_items
 from recs_assets.queries.syntax import Query
 from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.ranker import Ranker
@@ -49,7 +49,7 @@ class Products(Task[CandidateSheet]):
         """bool[n_products]: pass the target's filter."""
         with self._making:
             if anchor not in self._admitted:
-                rows = self.week.build.query(*items_sql(self.query, anchor))
+                rows = self.week.build.query(*compile_items(self.query, anchor))
                 mask = np.zeros(self.known(anchor).n_products, dtype=bool)
                 mask[place_ids(self.known(anchor).products["product_id"], rows["item"])] = True
                 self._admitted[anchor] = mask

@@ -59,7 +59,7 @@ class LastGood:
     ranker: Ranker
     before_refit: Ranker | None
 
-    def comparable(self, test: date) -> Ranker | None:
+    def find_comparable(self, test: date) -> Ranker | None:
         """The model that has seen no day from `test` on, if there is one."""
         ranker = self.before_refit
         if ranker is None or date.fromisoformat(ranker.facts_["anchors"][-1]) > test:
@@ -170,7 +170,7 @@ def train_ranker(
     kept_scores = model.score(kept.frame)
     sheet = task.label_sheet(test)
     scores, tested = score_and_sample(task, model.score, sheet, test, len(anchors))
-    before = last.comparable(test) if isinstance(last, LastGood) else None
+    before = last.find_comparable(test) if isinstance(last, LastGood) else None
     verdicts = _judge(week, test, sheet, kept_scores, scores, last, before)
     if refused := [verdict.sentence for verdict in verdicts if verdict.blocks]:
         # What the refitted one scores here it has partly learned: its figures would be no test.

@@ -69,10 +69,10 @@ def search_ranker(week: Week, trials: int, say: Callable[[str], None]) -> tuple[
     sampler = optuna.samplers.TPESampler(seed=week.settings.seed)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     study.optimize(judge, n_trials=trials)
-    ranked = sorted(study.trials, key=lambda trial: (-trial.value, trial.number))
-    result = RankerSearch(
-        study.best_params, study.best_value, value({}), [(trial.value, trial.params) for trial in ranked]
-    )
+    # In the order of their numbers, which the sort keeps among equals.
+    trials_by_number = [(trial.value, trial.params) for trial in study.trials if trial.value is not None]
+    ranked = sorted(trials_by_number, key=lambda pair: -pair[0])
+    result = RankerSearch(study.best_params, study.best_value, value({}), ranked)
     path = week.model_path("ranker_search.json")
     content = {
         "best": result.best,

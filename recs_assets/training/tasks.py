@@ -16,7 +16,7 @@ from scipy import sparse
 
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.known.interactions import Known
-from recs_assets.queries.compiler import entities_sql, everybody, ids_sql, labels_sql
+from recs_assets.queries.compiler import compile_entities, compile_ids, compile_labels, drop_ids
 from recs_assets.queries.syntax import Query
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import choose_negative_rate, sample_negatives
@@ -91,7 +91,7 @@ class Task(ABC, Generic[Rows]):
     def wide_query(self) -> Query:
         """The query that is learned from: asked about everybody whom it could be asked about, and where these are
         too few, about everybody."""
-        return everybody(self.query)
+        return drop_ids(self.query)
 
     def eligible(self, anchor: date) -> np.ndarray:
         """bool[n_customers]: at the week who is asked about, before it who is learned from and tested on: all whom
@@ -99,7 +99,7 @@ class Task(ABC, Generic[Rows]):
         with self._making:
             if anchor not in self._eligible:
                 query = self.query if anchor == self.as_of else self.wide_query
-                rows = self.week.build.query(*entities_sql(query, anchor))
+                rows = self.week.build.query(*compile_entities(query, anchor))
                 mask = np.zeros(len(self.ids(anchor)), dtype=bool)
                 place = self.codes(anchor, rows.iloc[:, 0])
                 mask[place[place >= 0]] = True
@@ -135,7 +135,7 @@ class Task(ABC, Generic[Rows]):
 
     def truth(self, anchor: date, items: pd.Series) -> sparse.csr_matrix:
         """csr[n_customers, len(items)] of ones: the labels of a list."""
-        rows = self.week.build.query(*labels_sql(self.wide_query, anchor))
+        rows = self.week.build.query(*compile_labels(self.wide_query, anchor))
         customer, item = self.codes(anchor, rows["customer_id"]), place_ids(items, rows["item"])
         there = (item >= 0) & (
             customer >= 0
@@ -189,7 +189,7 @@ def place_ids(known: pd.Series | np.ndarray, wanted: pd.Series) -> np.ndarray:
     return pd.Index(known).get_indexer(pd.Index(wanted))
 
 
-def empty_sheet() -> Sheet:
+def make_empty_sheet() -> Sheet:
     none = np.empty(0, dtype=np.int32)
     return Sheet(none, none, np.empty(0), lambda rows: iter(()))
 
@@ -208,7 +208,7 @@ class Dated(Task[Sheet]):
 
     @cached_property
     def _ids(self) -> np.ndarray:
-        rows = self.week.build.query(*ids_sql(self.query, self.as_of))
+        rows = self.week.build.query(*compile_ids(self.query, self.as_of))
         return rows.iloc[:, 0].to_numpy(dtype=object)
 
     def ids(self, anchor: date) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.evaluation.evaluate import split_views
-from recs_assets.queries.compiler import horizon
+from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.syntax import Query, QueryError, aggregates
 from recs_assets.training.cache import Outcome
 from recs_assets.training.models import learn, learn_ranking
@@ -163,7 +163,7 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
     number = query.task == "regression"
     lessons: dict[date, Lesson] = {}
 
-    def lesson(anchor: date) -> Lesson:
+    def load_lesson(anchor: date) -> Lesson:
         if anchor not in lessons:
             sheet = load_labelled(task, anchor, say)
             lessons[anchor] = sample_lesson(task, anchor, sheet, len(plan.train))
@@ -176,8 +176,8 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
     kept = task.lesson(sheet, *task.take_all(sheet))
     lessons[latest] = kept.take(*task.sample(sheet, latest, len(plan.train)))
     rest = plan.train[1:]
-    over = [anchor for anchor in rest if horizon(query, anchor) <= midnight(latest)]
-    labels = np.concatenate([lesson(anchor).label for anchor in plan.train])
+    over = [anchor for anchor in rest if find_horizon(query, anchor) <= midnight(latest)]
+    labels = np.concatenate([load_lesson(anchor).label for anchor in plan.train])
     if len(labels) == 0 or np.ptp(labels) == 0:
         same = "no rows" if len(labels) == 0 else f"every label is {labels[0]:g}"
         raise explain_unlearnable(query, latest, same)
@@ -186,10 +186,10 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
     try:
         models = learn(
             objective,
-            [lesson(anchor) for anchor in over or rest],
+            [load_lesson(anchor) for anchor in over or rest],
             lessons[latest],
             kept,
-            [lesson(anchor) for anchor in plan.train],
+            [load_lesson(anchor) for anchor in plan.train],
             settings.seed,
             settings.threads,
         )
@@ -207,7 +207,7 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
         score = score_sheet(model.score, sheet)
         scores[name] = score if number else calibrate_scores(task, sheet, model, score)
     if isinstance(task, Values):
-        truth = task.truth_of(plan.test)
+        truth = task.load_truth(plan.test)
         cell = (sheet.customer, sheet.item)
         matrices = {
             name: sparse.csr_matrix((values, cell), shape=truth.shape)
@@ -216,7 +216,7 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
         }
         customers = np.flatnonzero(task.pick_customers(plan.test))
         if query.picks_one:
-            frequency = np.asarray(task.truth_of(latest).sum(axis=0)).ravel()
+            frequency = np.asarray(task.load_truth(latest).sum(axis=0)).ravel()
             verdict = judge_classes(customers, truth, matrices, frequency, settings.seed)
         else:
             popularity = task.history(plan.test).popularity
@@ -235,7 +235,7 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
         why += f" It is worse than saying the mean of all for everybody (r2 {fit:.4f}): do not rely on single values."
     final = None
     if chosen in models:
-        final = models[chosen].refit([lesson(anchor) for anchor in plan.again])
+        final = models[chosen].refit([load_lesson(anchor) for anchor in plan.again])
     return Outcome(final, chosen, why, verdict.table, by_value)
 
 

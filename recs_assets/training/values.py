@@ -11,14 +11,14 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import is_stored
-from recs_assets.queries.compiler import items_sql
+from recs_assets.queries.compiler import compile_items
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column
 from recs_assets.recommenders.base import View
 from recs_assets.shop import RANKER
-from recs_assets.training.activity import number_of
+from recs_assets.training.activity import count_days_to
 from recs_assets.training.history import HALF_LIVES, PAIR_FEATURES, History
-from recs_assets.training.tasks import LEAST_ELIGIBLE, Dated, Sheet, empty_sheet, place_ids
+from recs_assets.training.tasks import LEAST_ELIGIBLE, Dated, Sheet, make_empty_sheet, place_ids
 from recs_assets.week.blocks import BLOCK
 from recs_assets.week.week import Week
 
@@ -56,7 +56,7 @@ class Values(Dated):
     @cached_property
     def values(self) -> pd.Series:
         """What may be listed, sorted: whatever the filter admits at the week."""
-        found = self.week.build.query(*items_sql(self.query, self.as_of))["item"]
+        found = self.week.build.query(*compile_items(self.query, self.as_of))["item"]
         if not 1 < len(found) <= MOST_VALUES:
             raise QueryError(
                 f"{self.column} has {len(found)} value{'' if len(found) == 1 else 's'} here; a list takes 2 to {MOST_VALUES}, so use another column.",
@@ -88,7 +88,7 @@ class Values(Dated):
     def history(self, anchor: date) -> History:
         with self._making:
             if anchor not in self._histories:
-                bought, now = self.activity.bought, number_of(anchor)
+                bought, now = self.activity.bought, count_days_to(anchor)
                 there = (bought["day"] < now) & (bought["gone"] >= now)
                 rows = (bought[name][there] for name in ("customer", "product", "day"))
                 size = (len(self.ids(anchor)), len(self.values))
@@ -100,9 +100,9 @@ class Values(Dated):
         eligible = self.eligible(anchor)
         if anchor == self.as_of or not self.query.picks_one:
             return eligible
-        return eligible & (np.diff(self.truth_of(anchor).indptr) > 0)
+        return eligible & (np.diff(self.load_truth(anchor).indptr) > 0)
 
-    def truth_of(self, anchor: date) -> sparse.csr_matrix:
+    def load_truth(self, anchor: date) -> sparse.csr_matrix:
         if anchor not in self._truths:
             self._truths = {anchor: self.truth(anchor, self.values)}
         return self._truths[anchor]
@@ -111,11 +111,11 @@ class Values(Dated):
         history, count = self.history(anchor), len(self.values)
         customers = first + np.flatnonzero(self.pick_customers(anchor)[first:last])
         if len(customers) == 0:
-            return empty_sheet()
+            return make_empty_sheet()
         customer, value = np.repeat(customers, count), np.tile(np.arange(count), len(customers))
         label = np.full(len(customer), np.nan)
         if anchor != self.as_of:
-            label = is_stored(self.truth_of(anchor), customer, value).astype(np.float64)
+            label = is_stored(self.load_truth(anchor), customer, value).astype(np.float64)
         places = [self.activity.names.index(name) for name in RHYTHM]
         general = self.activity.features(anchor)[:, places]
 

@@ -24,15 +24,15 @@ MOST_DRAWN = 30_000_000
 Measure = Callable[[np.ndarray], np.ndarray]
 
 
-def mean_of(values: np.ndarray) -> Measure:
+def measure_mean(values: np.ndarray) -> Measure:
     """The mean of a value per row."""
     values = np.asarray(values, dtype=np.float64)
     return lambda counts: counts @ values / counts.sum(axis=1)
 
 
-def area(label: np.ndarray, score: np.ndarray) -> Measure:
+def measure_area(label: np.ndarray, score: np.ndarray) -> Measure:
     """Area under the ROC curve: chance that a positive scores above a negative, ties count half."""
-    order, ends = _by_score(score)
+    order, ends = _sort_by_score(score)
     positive = (np.asarray(label)[order] > 0).astype(np.float64)
 
     def measure(counts: np.ndarray) -> np.ndarray:
@@ -47,9 +47,9 @@ def area(label: np.ndarray, score: np.ndarray) -> Measure:
     return measure
 
 
-def precision(label: np.ndarray, score: np.ndarray) -> Measure:
+def measure_precision(label: np.ndarray, score: np.ndarray) -> Measure:
     """Mean precision at each positive, without interpolation; equal scores form one step."""
-    order, ends = _by_score(score)
+    order, ends = _sort_by_score(score)
     positive = (np.asarray(label)[order] > 0).astype(np.float64)
 
     def measure(counts: np.ndarray) -> np.ndarray:
@@ -62,7 +62,7 @@ def precision(label: np.ndarray, score: np.ndarray) -> Measure:
     return measure
 
 
-def _by_score(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _sort_by_score(score: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows by falling score, and where each run of equal scores ends."""
     order = np.argsort(-np.asarray(score, dtype=np.float64), kind="stable")
     return order, np.flatnonzero(mark_ends(score[order]))
@@ -81,21 +81,21 @@ def measure_r2(label: np.ndarray, prediction: np.ndarray) -> Measure:
 
 
 def auroc(label: np.ndarray, score: np.ndarray) -> float:
-    """`area` of these rows.
+    """`measure_area` of these rows.
 
     >>> auroc(np.array([0, 1, 1]), np.array([1.0, 1.0, 2.0]))
     0.75
     """
-    return float(area(label, score)(np.ones((1, len(label))))[0])
+    return float(measure_area(label, score)(np.ones((1, len(label))))[0])
 
 
 def average_precision(label: np.ndarray, score: np.ndarray) -> float:
-    """`precision` of these rows.
+    """`measure_precision` of these rows.
 
     >>> average_precision(np.array([0, 1, 1, 0]), np.zeros(4))
     0.5
     """
-    return float(precision(label, score)(np.ones((1, len(label))))[0])
+    return float(measure_precision(label, score)(np.ones((1, len(label))))[0])
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Verdict:
         for name in models:
             better = {}
             for other in models:
-                low, high = _interval(found[other] - found[name])
+                low, high = _find_interval(found[other] - found[name])
                 if low > 0:
                     better[other] = (low, high)
             if not better:
@@ -149,7 +149,7 @@ class Verdict:
         return models[-1], f"{models[-1]} answers."  # everybody beaten in a circle
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def _find_interval(values: np.ndarray) -> tuple[float, float]:
     values = values[np.isfinite(values)]  # a resample may hold one kind of label only
     if len(values) == 0:
         return math.nan, math.nan
@@ -157,7 +157,7 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> Verdict:
+def _make_verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> Verdict:
     """Every measure with its interval; the resamples are the same for all of them."""
     names = ["metric", "model", "value", "low", "high", "difference", "ci_low", "ci_high"]
     if not measures:
@@ -180,9 +180,16 @@ def _verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> 
         difference, between = math.nan, (math.nan, math.nan)
         if model != "query" and (metric, "query") in measures:
             difference = value[metric, "query"] - value[metric, model]
-            between = _interval(resampled[metric, "query"] - resampled[metric, model])
+            between = _find_interval(resampled[metric, "query"] - resampled[metric, model])
         lines.append(
-            (metric, model, value[metric, model], *_interval(resampled[metric, model]), difference, *between)
+            (
+                metric,
+                model,
+                value[metric, model],
+                *_find_interval(resampled[metric, model]),
+                difference,
+                *between,
+            )
         )
     return Verdict(pd.DataFrame(lines, columns=names), resampled)
 
@@ -201,13 +208,13 @@ def judge_products(
     """
     some = customers[np.diff(truth.indptr)[customers] > 0]
     if len(some) == 0:
-        return _verdict({}, 0, seed)
+        return _make_verdict({}, 0, seed)
     measures = {}
     for name, rows in lists.items():
         found = measure_customers(rows, truth, some, sorted({12, top}))
         for metric, k in dict.fromkeys([("map", 12), ("recall", 12), ("recall", top)]):
-            measures[f"{metric}@{k}", name] = mean_of(found[metric, k])
-    return _verdict(measures, len(some), seed)
+            measures[f"{metric}@{k}", name] = measure_mean(found[metric, k])
+    return _make_verdict(measures, len(some), seed)
 
 
 def compare_products(
@@ -259,16 +266,16 @@ def judge_values(
         rows.append(row)
     table = pd.DataFrame(rows)
     if len(table) == 0:
-        return _verdict({}, 0, seed), table
+        return _make_verdict({}, 0, seed), table
     flat = {name: np.concatenate(parts) for name, parts in pooled.items()}
     within: dict[tuple[str, str], Measure] = {}
     across: dict[tuple[str, str], Measure] = {}
     for name in (*columns, "popularity"):
-        within["auroc", name] = mean_of(table[f"auroc_{name}"].to_numpy())
-        within["average_precision", name] = mean_of(table[f"ap_{name}"].to_numpy())
-        across["pooled_auroc", name] = area(flat["label"], flat[name])
-        across["pooled_average_precision", name] = precision(flat["label"], flat[name])
-    both = [_verdict(within, len(table), seed), _verdict(across, len(flat["label"]), seed)]
+        within["auroc", name] = measure_mean(table[f"auroc_{name}"].to_numpy())
+        within["average_precision", name] = measure_mean(table[f"ap_{name}"].to_numpy())
+        across["pooled_auroc", name] = measure_area(flat["label"], flat[name])
+        across["pooled_average_precision", name] = measure_precision(flat["label"], flat[name])
+    both = [_make_verdict(within, len(table), seed), _make_verdict(across, len(flat["label"]), seed)]
     verdict = Verdict(pd.concat([part.table for part in both], ignore_index=True), both[0].resampled)
     return verdict, table.sort_values("customers", ascending=False, ignore_index=True)
 
@@ -291,7 +298,7 @@ def judge_classes(
         seed: of the bootstrap.
     """
     if len(customers) == 0:
-        return _verdict({}, 0, seed)
+        return _make_verdict({}, 0, seed)
     came_true = truth[customers].indices
     share = (frequency + 1) / (frequency + 1).sum()  # what was never seen may come true
     measures = {}
@@ -301,28 +308,28 @@ def judge_classes(
         else:
             dense = matrix[customers].toarray()
             likeliest, probability = dense.argmax(axis=1), dense[np.arange(len(customers)), came_true]
-        measures["accuracy", name] = mean_of(likeliest == came_true)
+        measures["accuracy", name] = measure_mean(likeliest == came_true)
         if name != "own_frequency":
-            measures["log_likelihood", name] = mean_of(np.log(probability))
-    return _verdict(measures, len(customers), seed)
+            measures["log_likelihood", name] = measure_mean(np.log(probability))
+    return _make_verdict(measures, len(customers), seed)
 
 
 def judge_boolean(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> Verdict:
     """AUROC and average precision over customers; nothing where all labels are equal."""
     if not 0 < label.sum() < len(label):
-        return _verdict({}, 0, seed)
-    of = {"auroc": area, "average_precision": precision}
+        return _make_verdict({}, 0, seed)
+    of = {"auroc": measure_area, "average_precision": measure_precision}
     measures = {
         (metric, name): one(label, score) for name, score in scores.items() for metric, one in of.items()
     }
-    return _verdict(measures, len(label), seed)
+    return _make_verdict(measures, len(label), seed)
 
 
 def judge_number(label: np.ndarray, scores: dict[str, np.ndarray], seed: int) -> Verdict:
     """Mean absolute error (in the target's unit) and R2 = 1 - squared error / variance, over customers."""
     measures: dict[tuple[str, str], Measure] = {}
     for name, score in scores.items():
-        measures["mae", name] = mean_of(np.abs(label - score))
+        measures["mae", name] = measure_mean(np.abs(label - score))
         if np.ptp(label) > 0:
             measures["r2", name] = measure_r2(label, score)
-    return _verdict(measures, len(label), seed)
+    return _make_verdict(measures, len(label), seed)

@@ -34,7 +34,7 @@ def use_week_ranker(
     what a `Prediction` has of the test."""
     query, seed = plan.query, task.week.settings.seed
 
-    def lesson(anchor: date) -> tuple[np.ndarray, ...]:
+    def load_lesson(anchor: date) -> tuple[np.ndarray, ...]:
         """Scores, labels, customers and strata of the ranker's list at an anchor."""
         rows, known = load_week_lists(task, "ranker", anchor), task.known(anchor)
         customer, product = rows["customer"].to_numpy(), rows["product"].to_numpy()
@@ -44,7 +44,7 @@ def use_week_ranker(
 
     anchors = (plan.train[0], plan.test)
     truth_at = {anchor: task.truth(anchor, task.known(anchor).products["product_id"]) for anchor in anchors}
-    kept, tested = map(lesson, anchors)
+    kept, tested = map(load_lesson, anchors)
     require_both(kept[1], query, plan.train[0])
     both = [np.concatenate(parts) for parts in zip(kept, tested, strict=True)]
     published = Learned(ranker, calibrate(*both)[0], ranker.used_)

@@ -11,7 +11,7 @@ import dagster as dg
 import duckdb
 import pytest
 
-from recs_assets.cli.failures import failures
+from recs_assets.cli.failures import list_failures
 from recs_assets.cli.job import fail_killed_runs
 from recs_assets.defs.dbt import outwait_orphans
 from recs_assets.schema import SourceError, WarehouseError
@@ -68,7 +68,7 @@ def said(assets: list[dg.AssetsDefinition], **resources: dg.ResourceDefinition) 
             raise_on_error=False,
             run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
         )
-        return failures(result)
+        return list_failures(result)
 
 
 def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:

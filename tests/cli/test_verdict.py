@@ -6,7 +6,7 @@ from datetime import date
 
 import pandas as pd
 
-from recs_assets.cli.summary import headline, verdict
+from recs_assets.cli.summary import explain_verdict, write_headline
 
 
 def decisions(*rows: tuple[str, str, float, float, float, float, bool, str]) -> pd.DataFrame:
@@ -16,7 +16,7 @@ def decisions(*rows: tuple[str, str, float, float, float, float, bool, str]) -> 
 
 
 def test_a_model_that_beats_the_holder_is_named_with_its_interval() -> None:
-    said = verdict(
+    said = explain_verdict(
         decisions(
             ("repurchase", "popularity", 0.25, 0.125, 0.1, 0.15, True, "ranker"),
             ("blend", "repurchase", 0.2, 0.25, -0.1, -0.01, False, "ranker"),
@@ -29,7 +29,7 @@ def test_a_model_that_beats_the_holder_is_named_with_its_interval() -> None:
 
 
 def test_without_proof_the_simplest_is_said_to_be_just_that() -> None:
-    said = verdict(
+    said = explain_verdict(
         decisions(
             ("repurchase", "popularity", 0.125, 0.125, -0.01, 0.01, False, "popularity"),
             ("ranker", "popularity", 0.13, 0.125, -0.01, 0.02, False, "popularity"),
@@ -42,7 +42,7 @@ def test_without_proof_the_simplest_is_said_to_be_just_that() -> None:
 
 def test_four_lines_say_what_somebody_in_a_hurry_should_know() -> None:
     campaigns, promised = {"weekly_email": 2469, "vip": 12}, [("weekly_email", 14, 5600.0, 4000.0)]
-    lines = headline(
+    lines = write_headline(
         date(2018, 1, 1),
         (2469, 2469, 2470),
         campaigns,
@@ -58,7 +58,7 @@ def test_four_lines_say_what_somebody_in_a_hurry_should_know() -> None:
         "Expected:  weekly_email 5,600 purchases within 14 days (5,064 to 6,193).",
         "Look at:   A. And 1 more below.",
     ]
-    quiet = headline(date(2018, 1, 1), (0, 1, 1), {}, "x", [], {}, [])
+    quiet = write_headline(date(2018, 1, 1), (0, 1, 1), {}, "x", [], {}, [])
     assert quiet[0].endswith("Campaigns: none.")
     assert quiet[2:] == [
         "Expected:  no campaign says how likely its products are bought.",

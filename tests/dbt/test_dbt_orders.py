@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from recs_assets.known.load import load_known
-from recs_assets.sources.audit import unknown_states
+from recs_assets.sources.audit import explain_unknown_states
 
 WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 
@@ -72,7 +72,7 @@ def test_states_count_by_the_lists_and_unknown_ones_are_counted(shop):
     ]
     assert shop.sql("select * from marts.order_lines where order_id like 's%'") == []
     with duckdb.connect(str(shop.path), read_only=True) as connection:
-        assert unknown_states(connection, "intermediate.int_order_states") == (
+        assert explain_unknown_states(connection, "intermediate.int_order_states") == (
             "Orders in states that nobody has explained count as no purchases: in_limbo (2). Say in order_statuses of "
             "source.toml which of them are."
         )

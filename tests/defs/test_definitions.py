@@ -194,7 +194,7 @@ def test_weeks_begin_with_the_first_order(tmp_path: Path) -> None:
     data = dated(tmp_path / "data", "2011-03-09 12:00:00")
     old = Deployment.from_settings(settings(tmp_path / "old", data))
     assert old.partitions.get_first_partition_key() == "2011-03-07"
-    assert old.checked(date(2011, 3, 7)) == date(2011, 3, 7)
+    assert old.require_week(date(2011, 3, 7)) == date(2011, 3, 7)
     later = Deployment.from_settings(settings(tmp_path / "old", data, first_week=date(2020, 1, 6)))
     assert later.partitions.get_first_partition_key() == "2020-01-06"
 
@@ -226,7 +226,7 @@ def test_the_first_week_is_read_once_and_never_moves_later(tmp_path: Path) -> No
 def test_a_week_without_a_partition_is_one_sentence(tmp_path: Path) -> None:
     tiny = Deployment.from_settings(settings(tmp_path))
     with pytest.raises(SettingsError) as error:
-        tiny.checked(date(2011, 3, 7))
+        tiny.require_week(date(2011, 3, 7))
     assert str(error.value) == (
         "The week 2011-03-07 lies before the week of the first order (2024-09-30): nothing is known then; run a "
         "later one, or add the older orders."
@@ -234,10 +234,10 @@ def test_a_week_without_a_partition_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(
         SettingsError, match=r"^The week 2999-01-07 has not begun: run it from that Monday on\.$"
     ):
-        tiny.checked(date(2999, 1, 7))
+        tiny.require_week(date(2999, 1, 7))
     later = Deployment.from_settings(settings(tmp_path, first_week=date(2025, 6, 2)))
     with pytest.raises(SettingsError) as error:
-        later.checked(date(2025, 5, 5))
+        later.require_week(date(2025, 5, 5))
     assert str(error.value) == (
         "The week 2025-05-05 lies before RECS_FIRST_WEEK (2025-06-02): set it to that Monday or an earlier one, or "
         "unset it; it is the week of the first order then."

@@ -20,12 +20,12 @@ from recs_assets.exports import email
 from recs_assets.exports.email import (
     FEED,
     LONG,
-    addresses,
+    cast_types,
+    drop_late,
     feed,
-    in_time,
-    typed,
-    wide,
-    withheld,
+    list_addresses,
+    widen,
+    withhold,
 )
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.rows import ExportError
@@ -54,7 +54,7 @@ def test_who_withdrew_meanwhile_is_taken_out_whole():
         ],
         columns=["customer_id", "consent_state"],
     )
-    kept, removed = withheld(long, consents, CHECKED)
+    kept, removed = withhold(long, consents, CHECKED)
     assert kept["customer_id"].tolist() == ["c2", "c2", "c8", "c8"]
     assert kept["suppression_checked_at"].unique().tolist() == [pd.Timestamp("2025-06-30 03:59", tz="UTC")]
     assert removed.to_numpy().tolist() == [
@@ -66,13 +66,13 @@ def test_who_withdrew_meanwhile_is_taken_out_whole():
         ["c7", "unsubscribed"],
     ]
     assert removed["reason"].value_counts().to_dict() == {"unsubscribed": 4, "objected": 1, "erased": 1}
-    assert typed(kept).num_rows == 4
+    assert cast_types(kept).num_rows == 4
 
 
 def test_an_email_that_is_over_when_it_goes_out_is_taken_out_whole():
     """c1's second product may be sold until the email goes out and not a moment longer."""
     over = make_row("c1", 2, MUG, expires_at=SENT)
-    kept, recipients = in_time(
+    kept, recipients = drop_late(
         make_table(make_row("c1", 1), over, make_row("c2", 1, expires_at=SENT + pd.Timedelta("1us")))
     )
     assert (kept["customer_id"].tolist(), recipients) == (["c2"], 1)
@@ -80,15 +80,15 @@ def test_an_email_that_is_over_when_it_goes_out_is_taken_out_whole():
 
 def test_nobody_withdrew():
     none = pd.DataFrame({"customer_id": [], "consent_state": []}, dtype="str")
-    kept, removed = withheld(small_table(), none, CHECKED)
+    kept, removed = withhold(small_table(), none, CHECKED)
     assert len(kept) == 4
     assert removed["reason"].value_counts().to_dict() == {"erased": 0, "objected": 0, "unsubscribed": 0}
     assert (
-        abs(withheld(small_table(), none)[0]["suppression_checked_at"][0] - pd.Timestamp.now("UTC")).seconds
+        abs(withhold(small_table(), none)[0]["suppression_checked_at"][0] - pd.Timestamp.now("UTC")).seconds
         < 60
     )
     with pytest.raises(ExportError, match="no time zone"):
-        withheld(small_table(), none, datetime(2025, 6, 30))
+        withhold(small_table(), none, datetime(2025, 6, 30))
 
 
 @pytest.mark.parametrize("module", [email, cron, delivery])
@@ -113,15 +113,15 @@ def test_duckdb_knows_the_types():
     columns = ", ".join(f"{name} {kind}" for name, kind in LONG.items())
     with duckdb.connect() as connection:
         connection.execute(f"create table long ({columns})")
-        rows = typed(small_table())
+        rows = cast_types(small_table())
         connection.execute("insert into long from rows")
         assert connection.execute("select count(*), sum(price)::decimal(9, 2)::varchar from long").fetchone() == (
             4, "38.80")  # fmt: skip
-        assert typed(connection.table("long").to_arrow_table()).equals(rows)
+        assert cast_types(connection.table("long").to_arrow_table()).equals(rows)
 
 
 def test_rows_are_typed_and_sorted_by_key():
-    found = typed(small_table())
+    found = cast_types(small_table())
     assert found.column_names == list(LONG)
     assert found.select(["customer_id", "slot"]).to_pylist() == [
         {"customer_id": "c1", "slot": 1},
@@ -131,7 +131,7 @@ def test_rows_are_typed_and_sorted_by_key():
     ]
     assert found["price"].to_pylist() == [6.5, 12.9, 12.9, 6.5]
     assert found["list_price"].to_pylist() == [8.0, None, None, 8.0]
-    assert typed(small_table()[list(LONG)[::-1]].astype({"source": "category"})).equals(found)
+    assert cast_types(small_table()[list(LONG)[::-1]].astype({"source": "category"})).equals(found)
 
 
 @pytest.mark.parametrize(
@@ -153,11 +153,11 @@ def test_rows_are_typed_and_sorted_by_key():
 )  # fmt: skip
 def test_bad_rows_are_refused_in_a_sentence(change, said):
     with pytest.raises(ExportError, match=re.escape(said)):
-        typed(change(small_table()))
+        cast_types(change(small_table()))
 
 
 def test_the_wide_form():
-    found = wide(small_table())
+    found = widen(small_table())
     assert found.shape == (2, 11 + 2 * 9)
     assert list(found)[:13] == [
         "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "timezone",
@@ -178,9 +178,9 @@ def test_the_wide_form():
 
 def test_a_recipient_with_two_currencies_is_refused():
     with pytest.raises(ExportError, match="Column currency differs between the slots of one recipient"):
-        wide(make_table(make_row("c1", 1), make_row("c1", 2, currency="USD")))
+        widen(make_table(make_row("c1", 1), make_row("c1", 2, currency="USD")))
     with pytest.raises(ExportError, match="Column locale differs between the slots of one recipient"):
-        wide(make_table(make_row("c1", 1), make_row("c1", 2, locale=None)))
+        widen(make_table(make_row("c1", 1), make_row("c1", 2, locale=None)))
 
 
 @settings(deadline=None, max_examples=40)
@@ -189,7 +189,7 @@ def test_the_wide_form_has_one_row_per_recipient(keys):
     long = make_table(
         *(make_row(customer, slot, (f"p{slot}", "t", float(slot), None)) for customer, slot in sorted(keys))
     )
-    found = wide(long)
+    found = widen(long)
     assert sorted(found["customer_id"]) == sorted({customer for customer, _ in keys})
     held = {
         (line["customer_id"], slot)
@@ -240,7 +240,7 @@ BANANAS = ("bananas", "Bananas", 1.0, 1.0)
 def test_a_price_that_varies_is_shown_from_below():
     """Bags at 0.50 to 2.40: 1.00 is what none of them costs."""
     rows = make_table(make_row("c1", 1, BANANAS, price_kind="varies", price_from=0.5), make_row("c1", 2, TEA))
-    assert wide(rows)[["item_1_price_kind", "item_1_price_from"]].to_numpy().tolist() == [["varies", 0.5]]
+    assert widen(rows)[["item_1_price_kind", "item_1_price_from"]].to_numpy().tolist() == [["varies", 0.5]]
     assert feed(rows)["price"].isna().tolist() == [True, False]
     assert feed(rows)["sale_price"].isna().tolist() == [True, False]
     page = preview_html(rows)
@@ -271,7 +271,7 @@ def test_a_feed_with_two_currencies_and_one_with_two_prices():
     ],
 )
 def test_money(amount, currency, shown):
-    assert email.money(amount, currency) == shown
+    assert email.format_money(amount, currency) == shown
 
 
 def test_addresses_of_those_who_are_written_to():
@@ -281,6 +281,6 @@ def test_addresses_of_those_who_are_written_to():
             "email": ["9@example.com", "3@example.com", None, "c1@example.com"],
         }
     )
-    assert addresses(small_table(), emails).to_numpy().tolist() == [
+    assert list_addresses(small_table(), emails).to_numpy().tolist() == [
         ["c1", "c1@example.com", hash_addresses(["c1@example.com"], KEY)[0]]
     ]

@@ -21,9 +21,9 @@ from helpers.email import AS_OF, EMAILS, MUG, TEXT, make_row, make_table, small_
 from recs_assets.exports import email_files, versions
 from recs_assets.exports.email import (
     LONG,
-    typed,
+    cast_types,
 )
-from recs_assets.exports.email_files import spreadsheet_safe, write_predictions
+from recs_assets.exports.email_files import escape_formulas, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.rows import ExportError
 
@@ -45,7 +45,7 @@ def test_the_files_of_a_campaign(tmp_path):
         "restricted/addresses.parquet": 2, "restricted/addresses.csv": 2,
     }  # fmt: skip
     # c3 is held out: in no file.
-    assert pq.read_table(current / "long.parquet").equals(typed(small_table()).slice(0, 3))
+    assert pq.read_table(current / "long.parquet").equals(cast_types(small_table()).slice(0, 3))
     assert pq.read_table(current / "wide.parquet")["item_1_product_id"].to_pylist() == ["tea-01", "mug-01"]
     for name in read_files(current):
         assert (b"@example.com" in (current / name).read_bytes()) == name.startswith("restricted/"), name
@@ -217,7 +217,7 @@ def test_predictions_as_files_keep_their_types(tmp_path):
 
 @pytest.mark.parametrize("first", list("=+-@\t\r\n＝＋－＠"))
 def test_formulas_get_an_apostrophe(first):
-    assert spreadsheet_safe(pa.array([f"{first}1+1", f"a{first}", "", None])).to_pylist() == [
+    assert escape_formulas(pa.array([f"{first}1+1", f"a{first}", "", None])).to_pylist() == [
         f"'{first}1+1", f"a{first}", "", None,
     ]  # fmt: skip
 

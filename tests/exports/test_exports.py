@@ -173,7 +173,7 @@ def test_refused_arguments(tmp_path, more):
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        (jsonl, "_lists"),
+        (jsonl, "_encode_lists"),
         (parquet, "write"),
         (versions, "sha256"),
         (versions, "sync"),

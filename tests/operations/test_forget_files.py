@@ -270,7 +270,7 @@ def test_whoever_only_the_shops_files_know_is_kept_from_being_landed(tmp_path: P
     }  # fmt: skip
     assert "the shop's own files do (rows: 1 in customers, 10 in orders," in str(done)
     assert {name: value for name, value in contents(tmp_path).items() if name in before} == before
-    assert Suppression(tmp_path, KEY).among(["c01", "c02"]) == ["c01"]
+    assert Suppression(tmp_path, KEY).find_erased(["c01", "c02"]) == ["c01"]
     assert json.loads(done.manifest.read_text())["rows_in_the_shops_files"]["orders"] == 10
 
 
@@ -317,7 +317,7 @@ def test_the_suppression_knows_its_own(tmp_path: Path) -> None:
     assert one.filter is None
     # echo -n c1 | openssl dgst -sha256 -hmac "a secret for tests only"
     assert one.add("c1", NOW) == "8bef9ad1488ffa7e84c570f4ad333f89328bbb3ecb1cda0ec63f242ee4a8e0fe"
-    assert Suppression(tmp_path, KEY).among(["c0", "c1", "c11"]) == ["c1"]
+    assert Suppression(tmp_path, KEY).find_erased(["c0", "c1", "c11"]) == ["c1"]
     assert b"c1" not in (tmp_path / "suppressed.parquet").read_bytes().replace(
         b"8bef9ad1488ffa7e84c570f4ad333f89328bbb3ecb1cda0ec63f242ee4a8e0fe", b""
     )

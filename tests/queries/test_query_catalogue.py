@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from helpers.dbt_build import properties
-from recs_assets.campaigns.describe import DOC, DOCS, GENERATED, rule_tables, updated
+from recs_assets.campaigns.describe import DOC, DOCS, GENERATED, rule_tables, update_tables
 from recs_assets.queries.catalogue import ALIASES, CATALOGUE, KINDS, TABLES
-from recs_assets.queries.compiler import labels_sql
+from recs_assets.queries.compiler import compile_labels
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import FUNCTIONS, QueryError
 from recs_assets.queries.validation import validate
@@ -123,7 +123,7 @@ TEXT = DOC.read_text("utf-8")
 @pytest.mark.parametrize("page", GENERATED)
 def test_tables_of_the_page_are_those_of_the_code(page):
     text = (DOCS / page).read_text("utf-8")
-    assert updated(text, page) == text, "run: python -m recs_assets.campaigns.describe"
+    assert update_tables(text, page) == text, "run: python -m recs_assets.campaigns.describe"
 
 
 def test_every_rule_key_is_documented_with_type_default_and_meaning():
@@ -147,7 +147,7 @@ def test_queries_of_the_page_are_valid(database):
     queries = [one for block in re.findall(r"```\n(.*?)```", TEXT, re.DOTALL) for one in block.split("\n\n")]
     assert len(queries) >= 3
     for text in queries:
-        database.execute(*labels_sql(parse(text), date(2024, 3, 4))).fetchall()
+        database.execute(*compile_labels(parse(text), date(2024, 3, 4))).fetchall()
 
 
 def test_targets_and_tasks_of_the_page_are_right():

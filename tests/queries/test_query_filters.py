@@ -4,7 +4,7 @@ from datetime import date
 
 import pytest
 
-from recs_assets.queries.filters import unknown_values
+from recs_assets.queries.filters import explain_unknown_values
 from recs_assets.queries.parser import parse
 
 AS_OF = date(2024, 3, 4)
@@ -38,7 +38,7 @@ def test_values_of_filters_that_nothing_has(database, where, said):
     def answer(sql, parameters):
         return database.execute(sql, parameters).df()
 
-    assert unknown_values(query, AS_OF, answer) == said
+    assert explain_unknown_values(query, AS_OF, answer) == said
 
 
 def test_the_target_is_looked_at_too(database):
@@ -46,5 +46,7 @@ def test_the_target_is_looked_at_too(database):
         "PREDICT LIST_DISTINCT(order_lines.product_id WHERE product_id.brand = 'farm', 0, 14, days) RANK TOP 3 "
         "FOR EACH customers.customer_id"
     )
-    found = unknown_values(query, AS_OF, lambda sql, parameters: database.execute(sql, parameters).df())
+    found = explain_unknown_values(
+        query, AS_OF, lambda sql, parameters: database.execute(sql, parameters).df()
+    )
     assert found == ["query: no order_lines.product_id.brand is 'farm'; did you mean 'Farm'?"]

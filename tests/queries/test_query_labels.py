@@ -12,7 +12,13 @@ from datetime import date
 import pandas as pd
 import pytest
 
-from recs_assets.queries.compiler import entities_sql, items_sql, labels_sql, seen_sql, spans_sql
+from recs_assets.queries.compiler import (
+    compile_entities,
+    compile_items,
+    compile_labels,
+    compile_seen,
+    compile_spans,
+)
 from recs_assets.queries.parser import parse
 from recs_assets.queries.validation import validate
 
@@ -193,7 +199,7 @@ LABELS: list[tuple[str, Callable[[Shop], list[tuple]], list[tuple]]] = [
 
 @pytest.mark.parametrize(("text", "by_pandas", "by_hand"), LABELS, ids=[one.__name__ for _, one, _ in LABELS])
 def test_labels(text, by_pandas, by_hand, rows, ask):
-    labels = ask(labels_sql(parse(text), AS_OF))
+    labels = ask(compile_labels(parse(text), AS_OF))
     assert labels == by_pandas(Shop(rows))
     assert labels == by_hand
 
@@ -238,7 +244,7 @@ def test_labels(text, by_pandas, by_hand, rows, ask):
 )
 def test_who_is_eligible(condition, eligible, ask):
     query = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE {condition}")
-    assert ask(entities_sql(query, AS_OF)) == [(customer,) for customer in eligible]
+    assert ask(compile_entities(query, AS_OF)) == [(customer,) for customer in eligible]
 
 
 @pytest.mark.parametrize(
@@ -270,7 +276,7 @@ def test_who_is_eligible(condition, eligible, ask):
 )
 def test_items_are_those_the_target_admits(target, items, ask):
     query = parse(f"PREDICT LIST_DISTINCT({target}, 0, 7) RANK TOP 3 {EACH}")
-    assert ask(items_sql(query, AS_OF)) == [(item,) for item in sorted(items)]
+    assert ask(compile_items(query, AS_OF)) == [(item,) for item in sorted(items)]
 
 
 @pytest.mark.parametrize(
@@ -283,7 +289,7 @@ def test_items_are_those_the_target_admits(target, items, ask):
 )
 def test_the_first_and_the_last_category_are_one_label_at_most(function, labels, ask):
     query = parse(f"PREDICT {function}(order_lines.category, 0, 30, days) {EACH}")
-    assert ask(labels_sql(query, AS_OF)) == labels
+    assert ask(compile_labels(query, AS_OF)) == labels
 
 
 QUERIES = [text for text, _, _ in LABELS] + [
@@ -317,16 +323,16 @@ def test_nothing_of_the_future_reaches_who_is_eligible_and_which_items(change, r
     other = make_database(changed)
     for text in QUERIES:
         query = parse(text)
-        statements = [entities_sql(query, AS_OF)]
+        statements = [compile_entities(query, AS_OF)]
         if query.mode is not None:
-            statements.append(items_sql(query, AS_OF))
+            statements.append(compile_items(query, AS_OF))
         for statement in statements:
             assert other.execute(*statement).fetchall() == ask(statement), text
 
 
 def test_labels_do_not_see_what_comes_after_their_window(rows, ask, make_database):
     query = parse(f"PREDICT SUM(order_lines.net_amount, 0, 14, days) {EACH}")
-    statement = labels_sql(query, AS_OF)
+    statement = compile_labels(query, AS_OF)
     assert ask(statement) == [("ann", 21.0), ("bob", 17.0), ("cay", 12.0), ("fay", 0.0)]
     end = pd.Timestamp("2024-03-18")
     changed = {}
@@ -341,23 +347,23 @@ def test_labels_do_not_see_what_comes_after_their_window(rows, ask, make_databas
 def test_demand_per_product_by_hand(ask):
     """Of 14 days: jam 2 units, one of them sent back; ham of b2 is sent back in it, that of b3 later."""
     text = "PREDICT SUM(order_lines.net_quantity, 0, 14) FOR EACH products.product_id"
-    assert ask(labels_sql(parse(text), AS_OF)) == [
+    assert ask(compile_labels(parse(text), AS_OF)) == [
         ("bread", 1.0), ("ham", 1.0), ("jam", 1.0), ("milk", 1.0), ("tea", 3.0),
     ]  # fmt: skip
 
 
 def test_only_those_asked_about_are_answered_for(ask):
     text = "PREDICT COUNT(orders.*, 0, 7) FOR users.user_id IN ('ann', 'eve', 'nobody')"
-    assert ask(entities_sql(parse(text), AS_OF)) == [("ann",)]
+    assert ask(compile_entities(parse(text), AS_OF)) == [("ann",)]
 
 
 def test_the_target_over_windows_before_by_hand(ask):
     """ann: bread 4.0 in the last 28 days; in the last 90 also milk 3.0 and tea 12.0."""
     text = "PREDICT SUM(order_lines.amount, 0, 28) > 5 FOR EACH users.user_id"
-    rows = ask(spans_sql(parse(text), AS_OF, (28, 90)))
+    rows = ask(compile_spans(parse(text), AS_OF, (28, 90)))
     assert sorted(rows)[0] == ("ann", 4.0, 19.0)
 
 
 def test_what_an_aggregation_can_be_over_by_hand(ask):
     query = validate(parse("PREDICT AVG(reviews.rating, 0, 28) FOR EACH users.user_id"))
-    assert ask(seen_sql(query, query.target, AS_OF)) == [(2, 2, 1.0, 5.0)]
+    assert ask(compile_seen(query, query.target, AS_OF)) == [(2, 2, 1.0, 5.0)]

@@ -7,7 +7,14 @@ from datetime import date
 import pytest
 
 from helpers.queries import AS_OF, EACH, LINES, RANK
-from recs_assets.queries.compiler import entities_sql, everybody, explain, horizon, items_sql, labels_sql
+from recs_assets.queries.compiler import (
+    compile_entities,
+    compile_items,
+    compile_labels,
+    drop_ids,
+    explain,
+    find_horizon,
+)
 from recs_assets.queries.parser import MAX_CHARACTERS, MAX_DEPTH, parse
 from recs_assets.queries.syntax import QueryError
 from recs_assets.queries.validation import item_column, validate
@@ -180,15 +187,15 @@ def test_valid(text, task, normal, ask):
         assert str(checked) == normal
     assert validate(parse(str(checked))) == checked
 
-    eligible = [customer for (customer,) in ask(entities_sql(query, AS_OF))]
+    eligible = [customer for (customer,) in ask(compile_entities(query, AS_OF))]
     assert eligible == sorted(set(eligible))
-    labels = ask(labels_sql(query, AS_OF))
+    labels = ask(compile_labels(query, AS_OF))
     if checked.mode is None:
         assert [customer for customer, _ in labels] == eligible
     else:
         assert labels == sorted(set(labels))
         assert {customer for customer, _ in labels} <= set(eligible)
-        assert {item for _, item in labels} <= {item for (item,) in ask(items_sql(query, AS_OF))}
+        assert {item for _, item in labels} <= {item for (item,) in ask(compile_items(query, AS_OF))}
 
 
 def test_conditions_have_a_greatest_depth():
@@ -233,10 +240,10 @@ def test_what_a_query_lists():
 
 def test_labels_are_known_after_the_last_window():
     text = f"PREDICT COUNT(orders.*, 0, 36, hours) > 0 AND COUNT(orders.*, 0, 2, days) > 0 {EACH}"
-    assert str(horizon(parse(text), AS_OF)) == "2024-03-06 00:00:00"
+    assert str(find_horizon(parse(text), AS_OF)) == "2024-03-06 00:00:00"
     month = parse(f"PREDICT COUNT(orders.*, 0, 1, month) {EACH}")
-    assert str(horizon(month, date(2024, 1, 31))) == "2024-02-29 00:00:00"
-    assert str(horizon(month, date(2023, 12, 31))) == "2024-01-31 00:00:00"
+    assert str(find_horizon(month, date(2024, 1, 31))) == "2024-02-29 00:00:00"
+    assert str(find_horizon(month, date(2023, 12, 31))) == "2024-01-31 00:00:00"
 
 
 @pytest.mark.parametrize("anchor", [date(1, 1, 1), date(9999, 12, 31)])
@@ -244,7 +251,7 @@ def test_a_window_that_leaves_the_calendar_is_refused(anchor):
     for unit in ("days", "months"):
         text = f"PREDICT COUNT(orders.*, 0, 60, {unit}) {EACH} WHERE COUNT(orders.*, -60, 0, {unit}) > 0"
         with pytest.raises(QueryError, match="the window leaves the calendar at the anchor"):
-            labels_sql(parse(text), anchor)
+            compile_labels(parse(text), anchor)
 
 
 def test_explain_shows_query_sql_and_parameters():
@@ -281,8 +288,11 @@ def test_what_may_be_written_in_two_ways(written, same):
 def test_weeks_are_seven_days():
     four = parse(f"PREDICT COUNT(orders.*, 0, 4, weeks) {EACH}")
     assert str(four.target) == "COUNT(orders.*, 0, 4, weeks)"
-    assert horizon(four, AS_OF) == horizon(parse(f"PREDICT COUNT(orders.*, 0, 28) {EACH}"), AS_OF)
-    assert str(horizon(parse(f"PREDICT COUNT(orders.*, 0, 1, week) {EACH}"), AS_OF)) == "2024-03-11 00:00:00"
+    assert find_horizon(four, AS_OF) == find_horizon(parse(f"PREDICT COUNT(orders.*, 0, 28) {EACH}"), AS_OF)
+    assert (
+        str(find_horizon(parse(f"PREDICT COUNT(orders.*, 0, 1, week) {EACH}"), AS_OF))
+        == "2024-03-11 00:00:00"
+    )
 
 
 @pytest.mark.parametrize(
@@ -296,14 +306,14 @@ def test_a_query_may_be_asked_about_some_by_id(asked, written):
     query = validate(parse(f"PREDICT COUNT(orders.*, 0, 7) {asked} WHERE segment = 'x'"))
     assert str(query).split("\n")[1:] == [written, "WHERE customers.segment = 'x'"]
     assert validate(parse(str(query))) == query
-    assert str(everybody(query)).split("\n")[1:] == [EACH, "WHERE customers.segment = 'x'"]
+    assert str(drop_ids(query)).split("\n")[1:] == [EACH, "WHERE customers.segment = 'x'"]
 
 
 def test_ids_say_nothing_of_whom_it_could_be_asked_about():
     query = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE users.user_id IN ('1') AND segment = 'x'")
-    assert str(everybody(query).where) == "customers.segment = 'x'"
+    assert str(drop_ids(query).where) == "customers.segment = 'x'"
     either = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE user_id = '1' OR segment = 'x'")
-    assert everybody(either).where is None
+    assert drop_ids(either).where is None
 
 
 def test_products_may_be_predicted_for():

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from recs_assets.queries.catalogue import CATALOGUE
-from recs_assets.queries.compiler import entities_sql, explain, items_sql, labels_sql
+from recs_assets.queries.compiler import compile_entities, compile_items, compile_labels, explain
 from recs_assets.queries.parser import MAX_CHARACTERS, parse
 from recs_assets.queries.syntax import (
     FUNCTIONS,
@@ -157,9 +157,9 @@ def compile_all(text: str) -> list[tuple[str, dict]]:
     """Everything a text can become; empty when it is refused."""
     try:
         query = parse(text)
-        statements = [entities_sql(query, AS_OF), labels_sql(query, AS_OF)]
+        statements = [compile_entities(query, AS_OF), compile_labels(query, AS_OF)]
         if query.mode is not None:
-            statements.append(items_sql(query, AS_OF))
+            statements.append(compile_items(query, AS_OF))
         assert explain(query, AS_OF)
     except QueryError:
         return []
@@ -302,7 +302,9 @@ def columns_of(draw, table: str, kinds: tuple[str, ...] = ("text", "number", "ti
 def aggregations(draw, ahead: bool):
     """An aggregation and the kind of its value."""
     table = draw(
-        st.sampled_from([table.name for table in CATALOGUE.tables.values() if table.counts("customers")])
+        st.sampled_from(
+            [table.name for table in CATALOGUE.tables.values() if table.has_events_of("customers")]
+        )
     )
     function = draw(st.sampled_from([one for one in FUNCTIONS if one != "LIST_DISTINCT"]))
     column, kind = draw(columns_of(table, ("number",) if function in ("SUM", "AVG") else tuple(VALUES)))
@@ -343,14 +345,14 @@ def valid_queries(draw):
 @settings(max_examples=200, deadline=None)
 def test_a_query_that_means_something_runs(database, text):
     query = parse(text)
-    eligible = [customer for (customer,) in database.execute(*entities_sql(query, AS_OF)).fetchall()]
-    labels = database.execute(*labels_sql(query, AS_OF)).fetchall()
-    assert_plain(labels_sql(query, AS_OF)[0])
+    eligible = [customer for (customer,) in database.execute(*compile_entities(query, AS_OF)).fetchall()]
+    labels = database.execute(*compile_labels(query, AS_OF)).fetchall()
+    assert_plain(compile_labels(query, AS_OF)[0])
     if query.mode is None:
         assert [customer for customer, _ in labels] == eligible
         assert {label for _, label in labels} <= {True, False}
     else:
-        items = database.execute(*items_sql(query, AS_OF)).fetchall()
+        items = database.execute(*compile_items(query, AS_OF)).fetchall()
         assert {customer for customer, _ in labels} <= set(eligible)
         assert {item for _, item in labels} <= {item for (item,) in items}
 
@@ -391,7 +393,7 @@ def with_text(value: str) -> str:
 @example(NASTY[10])
 def test_a_text_is_only_ever_a_parameter(database, value):
     harmless, written = parse(with_text("x")), parse(with_text(value))
-    for compiled in (entities_sql, labels_sql, items_sql):
+    for compiled in (compile_entities, compile_labels, compile_items):
         sql, parameters = compiled(written, AS_OF)
         expected_sql, expected = compiled(harmless, AS_OF)
         assert sql == expected_sql
@@ -407,7 +409,7 @@ def test_a_nasty_text_finds_exactly_itself(value, make_database, rows):
     shop = make_database(changed)
     for operator in ("=", "STARTS WITH", "ENDS WITH", "CONTAINS"):
         query = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE segment {operator} {Literal(value)}")
-        assert shop.execute(*entities_sql(query, AS_OF)).fetchall() == [("fay",)]
+        assert shop.execute(*compile_entities(query, AS_OF)).fetchall() == [("fay",)]
 
 
 @given(st.one_of(st.sampled_from(NASTY), st.text(max_size=20), names))

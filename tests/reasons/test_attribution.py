@@ -14,7 +14,7 @@ from recs_assets.reasons.attribution import (
     Attribution,
     AttributionError,
     attribute,
-    families_of,
+    find_families,
 )
 from recs_assets.reasons.explain import explain_by_family
 from recs_assets.recommenders import REGISTRY
@@ -72,7 +72,7 @@ def test_contributions_that_do_not_add_up_are_an_error(fitted, monkeypatch):
     with pytest.raises(AttributionError, match=r"miss the score by 0\.004"):
         attribute(fitted, market(3)[0][:10])
     with pytest.raises(AttributionError, match="rating_of_mars, which the feature list lacks"):
-        families_of(("rrf", "rating_of_mars"))
+        find_families(("rrf", "rating_of_mars"))
 
 
 # -- a synthetic shop in which the reasons can be put to the test --------------------------------

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from recs_assets.rules.sensitive import SensitiveGoods, plain
+from recs_assets.rules.sensitive import SensitiveGoods, simplify
 from recs_assets.settings import PROJECT_ROOT
 
 SHIPPED = SensitiveGoods.model_validate(
@@ -19,7 +19,7 @@ def topics(*products, goods=SHIPPED):
     rows = [(one,) if isinstance(one, str) else one for one in products]
     rows = [(*row, *[None] * (3 - len(row))) for row in rows]
     frame = pd.DataFrame(rows, columns=["name", "category", "vertical"]).assign(brand=None)
-    found = goods.among(frame)
+    found = goods.classify(frame)
     return [found.topics[number] if number >= 0 else None for number in found.topic]
 
 
@@ -141,13 +141,13 @@ def test_a_file_of_its_own() -> None:
             "category": [None, None, None, None, "top shelf", "top shelf"],
         }
     )
-    found = goods.among(frame)
+    found = goods.classify(frame)
     assert found.topic.tolist() == [0, -1, -1, 0, 0, 1]
     assert found.no_counts.tolist() == [True, False, False, True, True, True]
     assert found.never_offer.tolist() == [False, False, False, False, True, True]
     assert not np.any([found.never_discover, found.never_cite])
-    assert goods.among(frame) is found  # asked again about the same products
-    assert goods.among(frame.iloc[:1]).topic.tolist() == [0]
+    assert goods.classify(frame) is found  # asked again about the same products
+    assert goods.classify(frame.iloc[:1]).topic.tolist() == [0]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ def test_a_file_that_is_wrong_is_refused(topic: dict) -> None:
 
 
 def test_plain_text() -> None:
-    assert plain("Préservatifs/KONDOME (12 St.)_x") == "preservatifs kondome 12 st x"
+    assert simplify("Préservatifs/KONDOME (12 St.)_x") == "preservatifs kondome 12 st x"
 
 
 def test_the_list_of_what_was_found_is_by_topic_and_counted() -> None:

@@ -4,14 +4,14 @@ import tomllib
 
 from recs_assets.sources import load_source
 from recs_assets.sources.declaration import shop_words
-from recs_assets.sources.describe import DOC, MACRO, SOURCES, dbt_macro, dbt_sources, updated
+from recs_assets.sources.describe import DOC, MACRO, SOURCES, dbt_macro, dbt_sources, update_tables
 
 GUIDE = DOC.with_name("sources.md")
 
 
 def test_column_tables_are_those_of_the_schema():
     text = DOC.read_text("utf-8")
-    assert text == updated(text), "run: python -m recs_assets.sources.describe"
+    assert text == update_tables(text), "run: python -m recs_assets.sources.describe"
 
 
 def test_what_dbt_reads_of_raw_tables_is_the_schema():

@@ -13,10 +13,10 @@ import pytest
 from helpers.sources import CUSTOMERS, ORDERS, PRODUCTS, REPO, make_source
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
 from recs_assets.sources import (
+    find_first_as_of,
+    find_latest_as_of,
     fingerprint,
-    first_as_of,
     land,
-    latest_as_of,
     resolve_source,
 )
 
@@ -152,7 +152,7 @@ def test_the_operating_systems_time_zone_changes_nothing(shop):
         "import duckdb; from pathlib import Path; from recs_assets.sources import *\n"
         f"folder = Path({str(shop)!r}); con = duckdb.connect(); source = resolve_source('auto', folder)\n"
         "land(con, source, 'orders', folder, 'America/New_York')\n"
-        "print(con.execute('select * from raw.orders order by all').fetchall(), latest_as_of(con, "
+        "print(con.execute('select * from raw.orders order by all').fetchall(), find_latest_as_of(con, "
         "source, folder))\n"
     )
     outputs = {
@@ -187,16 +187,16 @@ def test_latest_as_of_is_the_monday_after_the_last_full_week(con, shop):
         ("2024-05-12 00:00:00", date(2024, 5, 13)),
     ):
         (shop / "orders.csv").write_text(head + f"o1,c1,{last},x\n")
-        assert latest_as_of(con, source, shop) == monday
+        assert find_latest_as_of(con, source, shop) == monday
     # 03:00 UTC on Monday is still Sunday in New York.
     (shop / "orders.csv").write_text(head + "o1,c1,2024-05-06T03:00:00Z,x\n")
-    assert latest_as_of(con, source, shop, "America/New_York") == date(2024, 5, 6)
-    assert latest_as_of(con, source, shop, "UTC") == date(2024, 5, 6)
+    assert find_latest_as_of(con, source, shop, "America/New_York") == date(2024, 5, 6)
+    assert find_latest_as_of(con, source, shop, "UTC") == date(2024, 5, 6)
     # One order dated 2099 by mistake does not move the week.
     (shop / "orders.csv").write_text(head + "o1,c1,2024-05-05,x\no2,c1,2099-01-01,x\n")
-    assert latest_as_of(con, source, shop, not_after=datetime(2024, 6, 1)) == date(2024, 5, 6)
+    assert find_latest_as_of(con, source, shop, not_after=datetime(2024, 6, 1)) == date(2024, 5, 6)
     with pytest.raises(SourceError, match=r"source 'canonical': there is no order"):
-        latest_as_of(con, source, shop, not_after=datetime(2000, 1, 1))
+        find_latest_as_of(con, source, shop, not_after=datetime(2000, 1, 1))
 
 
 def test_the_first_week_is_that_of_the_first_order(con, shop):
@@ -204,12 +204,12 @@ def test_the_first_week_is_that_of_the_first_order(con, shop):
     head = "order_id,customer_id,ordered_at,status\n"
     for first, monday in (("2011-03-09", date(2011, 3, 7)), ("2011-03-07", date(2011, 3, 7))):
         (shop / "orders.csv").write_text(head + f"o1,c1,2024-05-05,x\no2,c1,{first},x\no3,c1,1970-01-01,x\n")
-        assert first_as_of(con, source, shop) == monday
+        assert find_first_as_of(con, source, shop) == monday
     # 03:00 UTC on Monday is still Sunday in New York.
     (shop / "orders.csv").write_text(head + "o1,c1,2024-05-06T03:00:00Z,x\n")
-    assert first_as_of(con, source, shop, "America/New_York") == date(2024, 4, 29)
+    assert find_first_as_of(con, source, shop, "America/New_York") == date(2024, 4, 29)
     (shop / "orders.csv").write_text(head + "o1,c1,1970-01-01,x\n")
-    assert first_as_of(con, source, shop) is None
+    assert find_first_as_of(con, source, shop) is None
 
 
 def test_fingerprint_follows_the_files(shop):

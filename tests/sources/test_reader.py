@@ -15,7 +15,7 @@ import pytest
 from helpers.broken_files import CSV_FAILURES, HEADER, ITEMS, JSON_FAILURES, ROW
 from recs_assets.schema import RAW_TABLES, Column, SourceError
 from recs_assets.sources.cells import ADDRESS
-from recs_assets.sources.declared import DeclaredFile, some_of
+from recs_assets.sources.declared import DeclaredFile, list_some
 from recs_assets.sources.describe import DOC
 from recs_assets.sources.reader import read_file
 
@@ -288,8 +288,8 @@ def test_an_address_is_the_same_to_landing_and_to_dbt():
 
 
 def test_long_lists_are_shortened():
-    assert some_of(["a"]) == "a"
-    assert some_of([f"f{number}.csv" for number in range(305)]) == (
+    assert list_some(["a"]) == "a"
+    assert list_some([f"f{number}.csv" for number in range(305)]) == (
         "f0.csv, f1.csv, f2.csv, f3.csv, f4.csv and 300 more"
     )
 

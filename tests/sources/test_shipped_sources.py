@@ -13,8 +13,8 @@ import pytest
 from helpers.sources import REPO, TECHHEAVEN, TINY
 from recs_assets.schema import RAW_TABLES
 from recs_assets.sources import (
+    find_latest_as_of,
     land,
-    latest_as_of,
     resolve_source,
 )
 
@@ -55,7 +55,7 @@ def test_tiny_shop_lands_and_its_readme_counts_its_rows(con):
     readme = (TINY / "README.md").read_text("utf-8")
     for file in source.files:
         assert f"| `{file.name}` | {landed[file.stem]} |" in readme
-    assert latest_as_of(con, source, TINY) == date(2025, 6, 30)
+    assert find_latest_as_of(con, source, TINY) == date(2025, 6, 30)
     assert con.execute("select joined_at from raw.customers where customer_id = 'c32'").fetchone() == (
         datetime(2025, 7, 2, 9),
     )
@@ -96,7 +96,7 @@ def test_techheaven(con):
         datetime(2025, 1, 8),
         datetime(2026, 6, 29),
     )
-    assert latest_as_of(con, source, TECHHEAVEN) == date(2026, 6, 29)
+    assert find_latest_as_of(con, source, TECHHEAVEN) == date(2026, 6, 29)
 
 
 def find_completejourney() -> Path | None:
@@ -122,7 +122,7 @@ def test_completejourney(con):
         datetime(2017, 1, 1, 6, 53, 26),
         datetime(2017, 12, 31, 23, 1, 20),
     )
-    assert latest_as_of(con, source, folder) == date(2018, 1, 1)
+    assert find_latest_as_of(con, source, folder) == date(2018, 1, 1)
     assert con.execute("select count(segment) from raw.customers").fetchone() == (801,)
     assert con.execute("select name, attributes from raw.products where product_id = '25671'").fetchone() == (
         "ICE - CRUSHED/CUBED 22 LB",

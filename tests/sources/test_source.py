@@ -10,9 +10,9 @@ import pytest
 from helpers.sources import TECHHEAVEN, TINY, make_source
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.sources import (
+    find_latest_as_of,
     fingerprint,
     land,
-    latest_as_of,
     load_source,
     resolve_source,
     source_names,
@@ -212,7 +212,7 @@ def test_what_a_source_does_not_declare_is_refused_unless_it_is_ignored(con, tmp
     for attempt in (
         lambda: resolve_source("mini", tmp_path, sources),
         lambda: land(con, source, "orders", tmp_path),
-        lambda: latest_as_of(con, source, tmp_path),
+        lambda: find_latest_as_of(con, source, tmp_path),
     ):
         with pytest.raises(SourceError) as error:
             attempt()

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from recs_assets.schema import SettingsError
-from recs_assets.sources.statement import tables_read
+from recs_assets.sources.statement import list_tables_read
 
 COLUMNS = {"a": ["x", "y", "d", "current_time"]}
 
@@ -64,7 +64,7 @@ def con():
 )  # fmt: skip
 def test_refused(con, sql, what):
     with pytest.raises(SettingsError) as error:
-        tables_read(con, "source 'mini' (orders.sql)", sql, COLUMNS)
+        list_tables_read(con, "source 'mini' (orders.sql)", sql, COLUMNS)
     assert str(error.value).startswith(f"source 'mini' (orders.sql): {what}")
     assert str(error.value).endswith(".")
     assert "\n" not in str(error.value)
@@ -90,4 +90,4 @@ def test_refused(con, sql, what):
     ],
 )
 def test_accepted(con, sql):
-    assert tables_read(con, "w", sql, COLUMNS) == {"a"}
+    assert list_tables_read(con, "w", sql, COLUMNS) == {"a"}

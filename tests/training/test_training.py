@@ -119,7 +119,7 @@ def test_days_of_purchase_per_category(history):
 
 def test_values_that_customers_like_to_buy_together_speak_for_each_other(history):
     """c3 (2) never bought dairy, which everybody else who buys bakery does; c6 (5) bought nothing."""
-    alike = history.alike(np.array([2, 5]), np.array([DAIRY, DAIRY]))
+    alike = history.score_alike(np.array([2, 5]), np.array([DAIRY, DAIRY]))
     assert alike[0] > 0
     assert alike[1] == 0
 
