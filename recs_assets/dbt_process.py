@@ -168,11 +168,13 @@ def _build(manifest: Any, arguments: list[str], request: dict[str, Any]) -> dict
 
     os.environ.update(request["environment"])
     target = Path(request["target"])
+    lock = threading.Lock()  # dbt's threads all report here, and a text file is nothing that threads can share
     with (target / LOG).open("a", encoding="utf-8") as log:
 
         def write(event: Any) -> None:
             if event.info.level != "debug" and event.info.msg:
-                print(event.info.ts.ToJsonString()[:19], event.info.msg, file=log)
+                with lock:
+                    print(event.info.ts.ToJsonString()[:19], event.info.msg, file=log)
 
         done = dbtRunner(manifest, callbacks=[write]).invoke([*arguments, "--target-path", str(target)])
     if done.exception is not None or done.result is None:
