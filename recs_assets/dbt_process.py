@@ -168,7 +168,9 @@ def _build(manifest: Any, arguments: list[str], request: dict[str, Any]) -> dict
 
     os.environ.update(request["environment"])
     target = Path(request["target"])
-    lock = threading.Lock()  # dbt's threads all report here, and a text file is nothing that threads can share
+    lock = (
+        threading.Lock()
+    )  # dbt's threads all report here, and a text file is nothing that threads can share
     with (target / LOG).open("a", encoding="utf-8") as log:
 
         def write(event: Any) -> None:
