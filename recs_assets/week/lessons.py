@@ -27,13 +27,6 @@ class Lesson:
     frame: np.ndarray
     names: tuple[str, ...]
 
-    def only(self, names: Sequence[str]) -> Lesson:
-        """The same rows with these features, in this order; itself where nothing changes."""
-        if tuple(names) == self.names:
-            return self
-        columns = [self.names.index(name) for name in names]
-        return replace(self, frame=self.frame[:, columns], names=tuple(names))
-
     def take(self, rows: np.ndarray, weight: np.ndarray) -> Lesson:
         """The rows at these positions, with weights of their own."""
         return replace(

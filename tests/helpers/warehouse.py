@@ -102,3 +102,12 @@ except WarehouseError as error:
 else:
     print("published")
 """
+
+
+def assert_old_clients_open(house: Warehouse) -> None:
+    """The storage version of the snapshot is that of DuckDB 1.0, which clients from then on read."""
+    with house.snapshot() as connection:
+        tags = connection.execute(
+            "select tags from duckdb_databases() where database_name = current_database()"
+        ).fetchall()
+    assert tags == [({"storage_version": "v1.0.0+"},)]

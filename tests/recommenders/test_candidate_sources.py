@@ -11,25 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.recommenders import C1, C2, C3, C4, C5, P1, P2, P3, P4, P5, P6, P7, P8, everybody, list_scores
 from recs_assets.recommenders.ease import EASE, learn_weights
 from recs_assets.recommenders.graph_filter import GraphFilter
 from recs_assets.recommenders.new_arrivals import NewArrivals, mark_new
 from recs_assets.recommenders.recently_viewed import RecentlyViewed
 from recs_assets.recommenders.segment_popularity import SegmentPopularity, number_groups
 from recs_assets.recommenders.transition import Transition
-
-P1, P2, P3, P4, P5, P6, P7, P8 = range(8)
-C1, C2, C3, C4, C5, C6 = range(6)
-
-
-def row(lists, customer):
-    part = lists[lists["customer"] == customer]
-    return list(zip(part["product"].tolist(), part["score"].tolist(), strict=True))
-
-
-def everybody(known):
-    return np.arange(known.n_customers)
-
 
 # Graph filter
 
@@ -40,7 +28,7 @@ def test_graph_filter_of_two_products(build_known):
     known = build_known([("o1", "c1", 1, ["p1", "p2"]), ("o2", "c2", 1, ["p1"])])
     model = GraphFilter(smooth=0, half_life_days=1e9).fit(known)
     np.testing.assert_allclose(
-        [score for _, score in row(model.recommend(everybody(known), 5), C2)],
+        [score for _, score in list_scores(model.recommend(everybody(known), 5), C2)],
         [3 / 4, 1 / (2 * 2**0.5)],
         rtol=1e-6,
     )
@@ -138,7 +126,7 @@ def test_transitions_counted_by_hand(shop):
     np.testing.assert_allclose(model.transitions_.toarray(), expected, rtol=1e-6)
     lists = model.recommend(np.array([C5]), 10)
     # c5 bought p2, p3 and p6 28 days ago: weight 1/2 each.
-    assert row(lists, C5) == [
+    assert list_scores(lists, C5) == [
         (P3, pytest.approx(5 / 22)),
         (P1, pytest.approx(1 / 11 + 1 / 12)),
         (P6, pytest.approx(1 / 6)),
@@ -223,11 +211,11 @@ def test_new_arrivals_come_by_likeness(build_known):
     model = NewArrivals(weeks=4, popularity_power=0).fit(known)
     lists = model.recommend(np.array([C1]), 10)
     # c1 bought red apples, white bread and, latest, butter; p5 is rye bread, p8 green apples.
-    assert {product for product, _ in row(lists, C1)} == {P5, P8}
+    assert {product for product, _ in list_scores(lists, C1)} == {P5, P8}
     words, weights = model.words_.toarray(), known.frequency(90).toarray()[C1]
     profile = weights @ words
     cosine = words @ profile / np.linalg.norm(profile)
-    for product, score in row(lists, C1):
+    for product, score in list_scores(lists, C1):
         assert score == pytest.approx(cosine[product], rel=1e-5)
     assert model.because(np.array([C1, C1]), np.array([P8, P5])).tolist() == [P1, P2]
     assert model.because(np.array([C1]), np.array([P2])).tolist() == [-1]  # not new
@@ -253,13 +241,13 @@ def test_recently_viewed_by_hand(build_known):
     p1 = np.sqrt(1 + 1.3**2 + 0.1**2)
     p2, p3 = 2.3 / (p1 * np.sqrt(2)), 1 / p1
     # p4 and p6 were only looked at by c3, as p1 was: the cosine of p1 with each is 0.1 / p1.
-    scores = dict(row(lists, C3))
+    scores = dict(list_scores(lists, C3))
     assert scores[P2] == pytest.approx(p2 / 2, rel=1e-5)
     assert scores[P3] == pytest.approx(p3 / 2, rel=1e-5)
     assert scores[P1] == pytest.approx(1 / 2 + 3 / 4 * (0.1 / p1), rel=1e-5)
     assert scores[P4] == pytest.approx(3 / 4 + 1 / 2 * (0.1 / p1), rel=1e-5)
-    assert row(lists, C1) == []
-    assert row(lists, C2)[0] == (P1, pytest.approx(2 / 2))
+    assert list_scores(lists, C1) == []
+    assert list_scores(lists, C2)[0] == (P1, pytest.approx(2 / 2))
     assert model.because(np.array([C3, C3]), np.array([P2, P6])).tolist() == [P1, P4]
 
 
@@ -291,13 +279,13 @@ def test_strangers_get_what_their_segment_buys(build_known):
     )
     weight = 0.5 ** (1 / 28)
     lists = SegmentPopularity(strength=1.0).fit(known).recommend(np.array([C3, C4]), 10)
-    assert [product for product, _ in row(lists, C3)] == [P2, P1]
+    assert [product for product, _ in list_scores(lists, C3)] == [P2, P1]
     np.testing.assert_allclose(
-        [score for _, score in row(lists, C3)],
+        [score for _, score in list_scores(lists, C3)],
         [(weight + 0.5) / (weight + 1), 0.5 / (weight + 1)],
         rtol=1e-6,
     )
-    assert row(lists, C4) == [(P1, 0.5), (P2, 0.5)]
+    assert list_scores(lists, C4) == [(P1, 0.5), (P2, 0.5)]
 
 
 def test_a_small_group_is_nearly_the_whole_shop(build_known):
@@ -306,7 +294,7 @@ def test_a_small_group_is_nearly_the_whole_shop(build_known):
         country=["NL", "DE", "NL", "DE", "DE", "DE"],
     )
     lists = SegmentPopularity(strength=1000.0).fit(known).recommend(np.array([C3]), 1)
-    assert row(lists, C3)[0][0] == P2
+    assert list_scores(lists, C3)[0][0] == P2
 
 
 def test_groups_are_traits_and_age_of_account(build_known):
@@ -329,8 +317,8 @@ def test_a_stranger_from_the_same_referrer_gets_what_its_visitors_buy(build_know
         referrer=["newsletter", "search.example", "search.example", None, None, None],
     )
     lists = SegmentPopularity(strength=1.0).fit(known).recommend(np.array([C3, C4]), 1)
-    assert row(lists, C3)[0][0] == P2
-    assert row(lists, C4)[0][0] == P1
+    assert list_scores(lists, C3)[0][0] == P2
+    assert list_scores(lists, C4)[0][0] == P1
 
 
 def test_only_the_largest_groups_are_told_apart(build_known):

@@ -20,6 +20,7 @@ from helpers.warehouse import (
     THIRD,
     WEEKS,
     Email,
+    assert_old_clients_open,
     build,
     emails,
     list_published,
@@ -54,11 +55,7 @@ def test_the_snapshot_is_one_read_only_file_behind_a_link(house: Warehouse) -> N
 def test_clients_from_1_0_on_can_open_it(house: Warehouse) -> None:
     build(house, FIRST)
     publish(house, FIRST)
-    with house.snapshot() as connection:
-        tags = connection.execute(
-            "select tags from duckdb_databases() where database_name = current_database()"
-        ).fetchall()
-    assert tags == [({"storage_version": "v1.0.0+"},)]
+    assert_old_clients_open(house)
 
 
 def test_older_clients_find_it_under_a_name_that_is_no_schema(house: Warehouse) -> None:
