@@ -6,6 +6,7 @@ import difflib
 import unicodedata
 from collections.abc import Collection
 from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 
 @lru_cache(maxsize=1 << 17)  # every context of a week asks for the same names
@@ -41,3 +42,16 @@ def find_nearest(name: str, have: Collection[str]) -> str | None:
     # Where the shop spells it in several ways, the one in the case of the name.
     spelled = [other for other in names if fold(other) in near]
     return difflib.get_close_matches(name, spelled, n=1, cutoff=0)[0] if near else None
+
+
+def is_time_zone(name: object) -> bool:
+    """Whether there is a time zone of this IANA name; a file may hold anything in its place.
+
+    >>> is_time_zone("Europe/Berlin"), is_time_zone("Berlin"), is_time_zone("../etc/passwd")
+    (True, False, False)
+    """
+    try:
+        ZoneInfo(name if isinstance(name, str) else "")
+    except (KeyError, ValueError, OSError):
+        return False
+    return True

@@ -9,11 +9,11 @@ import importlib.util
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from recs_assets.names import is_time_zone
 from recs_assets.schema import SettingsError
 
 SECRETS = ("RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL")  # never printed
@@ -169,11 +169,8 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _check_timezone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (KeyError, ValueError, OSError):
-                raise ValueError("no such time zone; use an IANA name like Europe/Berlin") from None
+        if value is not None and not is_time_zone(value):
+            raise ValueError("no such time zone; use an IANA name like Europe/Berlin")
         return value
 
     @field_validator("hash_key")

@@ -15,13 +15,13 @@ from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT
+from recs_assets.names import is_time_zone
 from recs_assets.queries.catalogue import CUSTOMER
 from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.parser import parse
@@ -83,13 +83,8 @@ class Schedule(_Model):
     @field_validator("timezone")
     @classmethod
     def _check_timezone(cls, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                ZoneInfo(value)
-            except (KeyError, ValueError, OSError):
-                raise ValueError(
-                    f"there is no time zone {value}; use an IANA name like Europe/Berlin"
-                ) from None
+        if value is not None and not is_time_zone(value):
+            raise ValueError(f"there is no time zone {value}; use an IANA name like Europe/Berlin")
         return value
 
     @property

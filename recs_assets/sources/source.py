@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
+from recs_assets.names import is_time_zone
 from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError, Table
 from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
 from recs_assets.sources.declared import FORMATS, TYPES, DeclaredFile, quote
@@ -468,10 +468,6 @@ def _read_canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:
 
 
 def check_zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (KeyError, ValueError, OSError, TypeError):
-        raise SettingsError(
-            f"time zone {name!r} is not known; use an IANA name like Europe/Berlin."
-        ) from None
+    if not is_time_zone(name):
+        raise SettingsError(f"time zone {name!r} is not known; use an IANA name like Europe/Berlin.")
     return name
