@@ -55,16 +55,11 @@ def build_context(
     known = week.known(anchor)
     if admitted is not None and not admitted.all():
         known = replace(known, products=known.products.assign(available=known.available & admitted))
-    settings, likeness = week.settings, {}
+    likeness = {}
     frames = None if placement == "email" else {"products", "customers", "carts", "rejected"}
     if placement == "email":
         content = week.model("content")
-        likeness = {
-            "factors": content.vectors_,
-            "copurchase": find_similar_products(
-                known.history, COPURCHASED, "cosine", threads=settings.threads
-            ),
-        }
+        likeness = {"factors": content.vectors_, "copurchase": _load_copurchased(week, anchor)}
     with week.read_with_snapshot() as connection:
         facts = load_facts(connection, anchor, name, frames)
     context = assemble_context(
@@ -86,6 +81,16 @@ def build_context(
             near = own["expected_next_day"] <= known.anchor_day + soon
             context = replace(context, due_soon=_pair_matrix(own[near], known))
     return context
+
+
+def _load_copurchased(week: Week, anchor: date) -> sparse.csr_matrix:
+    """Similar products by co-purchase, worked out once per anchor: the evaluation and every email ask for them."""
+    key = ("copurchased", anchor)
+    if key not in week.build.cache:
+        week.build.cache[key] = find_similar_products(
+            week.known(anchor).history, COPURCHASED, "cosine", threads=week.settings.threads
+        )
+    return week.build.cache[key]
 
 
 def _pair_matrix(rows: pd.DataFrame, known: Known) -> sparse.csr_matrix:

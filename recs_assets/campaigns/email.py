@@ -74,7 +74,10 @@ class Email:
 
     def make(self, facts: dict[str, Any]) -> Made:
         context, ranked = self.build_context(self.as_of), self.rank_products(self.as_of)
-        choice = select(ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES)
+        threads = self.week.settings.threads
+        choice = select(
+            ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES, threads=threads
+        )
         citable = find_citable(context, self.campaign.rule_set)
         rows, traces = self._explain(choice.reserves, citable)
         rows["bought_before"] = is_stored(

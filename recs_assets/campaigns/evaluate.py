@@ -137,8 +137,9 @@ def _list_as_sent(
         likely = ranker.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
     context = admit_everybody(build_context(week, fold.known.as_of, email.campaign, email.rules))
-    context = rehearse(rows, context, email.rules, fold.customers)
-    choice = select(rows, context, email.rules, fold.customers, left_out)
+    threads = week.settings.threads
+    context = rehearse(rows, context, email.rules, fold.customers, threads=threads)
+    choice = select(rows, context, email.rules, fold.customers, left_out, threads=threads)
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
 
 
@@ -146,7 +147,7 @@ def _follow_purchases(week: Week, email: Email, fold: Fold, chosen: str) -> pd.D
     """The chosen model's way through the rules of the main email to its slots, at the test anchor."""
     anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
     context = build_context(week, anchor, email.campaign, email.rules)
-    sent, removed = apply_rules_at_test(lists, context, email.rules)
+    sent, removed = apply_rules_at_test(lists, context, email.rules, week.settings.threads)
     table = trace_purchases(
         week.all_candidates(anchor),
         sent,

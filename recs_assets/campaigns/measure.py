@@ -33,12 +33,13 @@ def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float],
     test, rules, truth = email.plan.test, email.campaign.rule_set, email.predicted.truth
     ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
     days = count_days_between_sends(email.campaign, email.shop, test)
-    context = rehearse(ranked, email.build_context(test), rules, asked, days)
-    choice = select(ranked, context, rules, asked)
+    threads = email.week.settings.threads
+    context = rehearse(ranked, email.build_context(test), rules, asked, days, threads)
+    choice = select(ranked, context, rules, asked, threads=threads)
     margin = None if context.cost is None else context.price - context.cost
     if margin is not None and not np.isfinite(margin).any():
         margin = None
-    tags = price_rules(ranked, context, rules, truth, margin, asked)
+    tags = price_rules(ranked, context, rules, truth, margin, asked, threads)
     tags = tags.assign(anchor=test, step=range(1, len(tags) + 1))
     listed, measured = measure_slots(choice, truth, context.factors, email.seed)
     sent, worth = _measure_as_sent(email, choice)
@@ -185,7 +186,7 @@ def measure_slots(
 
 
 def apply_rules_at_test(
-    candidates: pd.DataFrame, context: Context, rules: Rules
+    candidates: pd.DataFrame, context: Context, rules: Rules, threads: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Lists as a campaign's rules would cut them: for following purchases through the rules.
 
@@ -193,13 +194,14 @@ def apply_rules_at_test(
         candidates: customer, product, score.
         context: of their anchor.
         rules: the campaign's.
+        threads: as for `select`.
 
     Returns:
         The lists: customer, product, rank. And what was taken out: customer, product, rule, which for
         customers who may not be written to is the reason.
     """
     # The boost multiplies probabilities, which other models' lists lack.
-    choice = select(candidates, context, rules, without=("margin_boost",), trace=True)
+    choice = select(candidates, context, rules, without=("margin_boost",), trace=True, threads=threads)
     refused = candidates[["customer", "product"]].merge(choice.suppressed, on="customer")
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]], pd.concat(
         [choice.traced, refused.rename(columns={"reason": "rule"})], ignore_index=True

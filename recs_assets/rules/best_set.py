@@ -160,7 +160,7 @@ def _exchange_singly(
     size: np.ndarray,
 ) -> np.ndarray:
     """bool[n, cells]: sets to which single products are added, or exchanged, as long as the sum rises."""
-    width = int(size.max(initial=0))
+    width = min(int(size.max(initial=0)), value.shape[1])  # a list may have more slots than there are cells
     active = np.arange(len(value))
     for _ in range(width):
         if len(active) == 0:

@@ -260,6 +260,12 @@ class Context:
         return np.nan_to_num(self.known.popularity(POPULARITY_HALF_LIFE_DAYS))
 
     @cached_property
+    def best_sellers(self) -> np.ndarray:
+        """int64: codes of what was sold, the most popular first, ties to the smaller code."""
+        codes = np.flatnonzero(self.popularity > 0)
+        return codes[np.lexsort((codes, -self.popularity[codes]))]
+
+    @cached_property
     def segment_popularity(self) -> sparse.csr_matrix:
         """csr[n_segments, n_products]: decayed purchase days of the segment's customers."""
         code, names = self.segment

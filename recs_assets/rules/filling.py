@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import replace
 from typing import Literal
 
@@ -59,13 +60,13 @@ class Filler:
         rules: Rules,
         ranked: Ranked,
         without: frozenset[str],
-        scratch: np.ndarray,
         trace: bool,
         placement: Placement = "email",
         reserves: int = 0,
     ) -> None:
         self.context, self.rules, self.ranked = context, rules, ranked
-        self.without, self.scratch, self.trace, self.reserves = without, scratch, trace, reserves
+        self.without, self.trace, self.reserves = without, trace, reserves
+        self.scratch = np.empty(0, dtype=np.int32)
         slots = rules.slots
         self.fewest = slots.k if placement == "email" else 1
         self.by_product = apply_product_rules(context, rules, without)
@@ -91,8 +92,26 @@ class Filler:
         if self.boost is not None:
             _check_boost(ranked)
 
-    def run(self, customers: np.ndarray) -> Part:
-        """Fill the slots of one block."""
+    def run(self, customers: np.ndarray, scratch: np.ndarray) -> Part:
+        """Fill the slots of one block, with a look-up table (`items.Rows`) that no other block uses meanwhile."""
+        return self._share(scratch)._fill(customers)
+
+    def find_passing(self, customers: np.ndarray, scratch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The customer of every candidate of one block, and whether it passes the product and pair rules; pinned
+        products aside."""
+        at, local = self.ranked.rows(customers)
+        with self._share(scratch)._open(customers, local, self.ranked.product[at]) as rows:
+            first = apply_row_rules(rows, self.context, self.rules, self.by_product, self.without)
+        return customers[local], first == PASSED
+
+    def _share(self, scratch: np.ndarray) -> Filler:
+        """The same with a look-up table."""
+        other = copy(self)
+        other.scratch = scratch
+        return other
+
+    def _fill(self, customers: np.ndarray) -> Part:
+        """The part of one block."""
         local, product, values, n_ranked = self._gather_rows(customers)
         with self._open(customers, local, product) as rows:
             if not rows.unique:

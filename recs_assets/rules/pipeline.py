@@ -26,7 +26,10 @@ customers of the context.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -39,7 +42,9 @@ from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.filling import BLOCK, DEPTH, EXCHANGES, NEW_DEPTH, SCRATCH, Filler, Placement
 from recs_assets.rules.items import NAMES, ORDER, is_idle
 from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, find_exclusions, find_second_accounts
-from recs_assets.rules.selection import Part, Selection, assemble
+from recs_assets.rules.selection import Selection, assemble
+
+Result = TypeVar("Result")
 
 
 def select(
@@ -51,10 +56,11 @@ def select(
     trace: bool = False,
     placement: Placement = "email",
     reserves: int = 0,
+    threads: int = 1,
 ) -> Selection:
     """Fill the slots of every eligible customer.
 
-    Takes one thread. Beside candidates, context and result it holds one block and its look-up table,
+    Beside candidates, context and result every thread holds one block and its look-up table,
     at most 100 MB (`benchmarks/rules.py` has seconds and memory).
 
     Args:
@@ -70,6 +76,7 @@ def select(
         placement: an email, or a page: nobody is excluded from it, and a customer with one product or
             more has a list; limits stay as the rules say.
         reserves: of an email, also return up to so many more products per customer.
+        threads: blocks filled at once; the selection does not depend on it.
 
     Raises:
         RulesError: a code outside the context, a score that is not finite, a pair that stands twice, an
@@ -80,31 +87,66 @@ def select(
         raise RulesError(f"There is no rule {', '.join(unknown)}; rules are {', '.join(NAMES)}.")
     without = frozenset(without)
     ranked = Ranked.of(candidates, context)
+    customers = check_customers(customers, context)
+    reason = np.full(context.known.n_customers, -1, dtype=np.int8)
+    if placement == "email":
+        reason = find_reasons(context, rules)
+    jobs = []
+    for own, eligible in split_eligible(context, rules, customers[reason[customers] < 0]):
+        jobs.append((Filler(context, own, ranked, without, trace, placement, reserves), eligible))
+    parts = map_blocks(Filler.run, jobs, threads)
+    return assemble(parts, ranked.sources, reason, customers, trace, reserves)
+
+
+def check_customers(customers: np.ndarray | None, context: Context) -> np.ndarray:
+    """int64 codes, ascending; all if None."""
     everyone = np.arange(context.known.n_customers)
     customers = everyone if customers is None else np.unique(np.asarray(customers, dtype=np.int64))
     if len(customers) and not 0 <= customers[0] <= customers[-1] < context.known.n_customers:
         raise RulesError(f"Customers must be codes below {context.known.n_customers}.")
-
-    reason = np.full(context.known.n_customers, -1, dtype=np.int8)
-    if placement == "email":
-        reason = _find_reasons(context, rules)
-    parts: list[Part] = []
-    k = rules.slots.k
-    most = EXCHANGES // ((max(DEPTH, 2 * k) + NEW_DEPTH) * k)
-    block = max(1, min(BLOCK, SCRATCH // max(1, context.known.n_products), most))
-    scratch = np.full(block * context.known.n_products, -1, dtype=np.int32)
-    with one_blas_thread():
-        for _, own, members in split_by_segment(context, rules, customers):
-            eligible = members[reason[members] < 0]
-            # Neighbours of one segment share the ladder's first step.
-            eligible = eligible[np.argsort(context.segment[0][eligible], kind="stable")]
-            job = Filler(context, own, ranked, without, scratch, trace, placement, reserves)
-            for start in range(0, len(eligible), block):
-                parts.append(job.run(eligible[start : start + block]))
-    return assemble(parts, ranked.sources, reason, customers, trace, reserves)
+    return customers
 
 
-def _find_reasons(context: Context, rules: Rules) -> np.ndarray:
+def split_eligible(
+    context: Context, rules: Rules, eligible: np.ndarray
+) -> Iterator[tuple[Rules, np.ndarray]]:
+    """`split_by_segment` of customers who may be written to; neighbours of one segment share the ladder's first step."""
+    for _, own, members in split_by_segment(context, rules, eligible):
+        yield own, members[np.argsort(context.segment[0][members], kind="stable")]
+
+
+def map_blocks(
+    function: Callable[[Filler, np.ndarray, np.ndarray], Result],
+    jobs: Sequence[tuple[Filler, np.ndarray]],
+    threads: int,
+) -> list[Result]:
+    """Results of a method of every filler for every block of its customers, in their order."""
+    blocks: list[tuple[Filler, np.ndarray]] = []
+    for job, customers in jobs:
+        k, n_products = job.rules.slots.k, job.context.known.n_products
+        most = EXCHANGES // ((max(DEPTH, 2 * k) + NEW_DEPTH) * k)
+        size = max(1, min(BLOCK, SCRATCH // max(1, n_products), most))
+        blocks += [(job, customers[start : start + size]) for start in range(0, len(customers), size)]
+    if not blocks:
+        return []
+    cells = max(len(customers) * job.context.known.n_products for job, customers in blocks)
+    tables: SimpleQueue[np.ndarray] = SimpleQueue()
+    for _ in range(min(threads, len(blocks))):
+        tables.put(np.full(cells, -1, dtype=np.int32))
+
+    def run(block: tuple[Filler, np.ndarray]) -> Result:
+        scratch = tables.get()
+        try:
+            return function(*block, scratch)
+        finally:
+            tables.put(scratch)
+
+    # The limit on BLAS is the process's: set once, around all threads.
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(run, blocks))
+
+
+def find_reasons(context: Context, rules: Rules) -> np.ndarray:
     """int8[n_customers]: position in `REASONS` of why a customer is not written to, -1 eligible."""
     reason = np.full(context.known.n_customers, -1, dtype=np.int8)
     for _, own, members in split_by_segment(context, rules, np.arange(context.known.n_customers)):
@@ -122,7 +164,7 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
     """
     idle, ranked = set(NAMES), Ranked.of(candidates, context)
     for _, own, _ in split_by_segment(context, rules, np.empty(0, dtype=np.int64)):
-        job = Filler(context, own, ranked, frozenset(), np.empty(0, dtype=np.int32), trace=False)
+        job = Filler(context, own, ranked, frozenset(), trace=False)
         slots = {
             "pinned": bool(job.pins),
             "margin_boost": job.boost is not None,
@@ -138,9 +180,7 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
 def find_limits_in_force(candidates: pd.DataFrame, context: Context, rules: Rules) -> dict[str, int]:
     """Limit -> products of one group that a list may hold: what the rules say, or more where the shop
     cannot meet that (`items.find_reachable`). Segments' own rules aside."""
-    job = Filler(
-        context, rules, Ranked.of(candidates, context), frozenset(), np.empty(0, np.int32), trace=False
-    )
+    job = Filler(context, rules, Ranked.of(candidates, context), frozenset(), trace=False)
     in_force = {NAMES[number]: most for number, (_, most) in job.limits.items()}
     if rules.slots.max_repeat is not None and context.sends is not None:
         in_force["max_repeat"] = job.most_repeats

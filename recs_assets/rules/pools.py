@@ -24,8 +24,7 @@ class Pools:
         self._context, self._passed = context, passed
         self._top: dict[int, np.ndarray] = {}
         self._by_segment: dict[int, np.ndarray] = {-1: np.empty(0, dtype=np.int64)}
-        codes = np.flatnonzero(passed & (context.popularity > 0))
-        self.everywhere = codes[np.lexsort((codes, -context.popularity[codes]))]
+        self.everywhere = context.best_sellers[passed[context.best_sellers]]
 
     def rank_segment(self, segment: int) -> np.ndarray:
         """int64 product codes, best first; none for segment -1."""

@@ -11,8 +11,8 @@ from recs_assets.arrays import encode_pairs, is_stored
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import NAMES, ORDER
-from recs_assets.rules.pipeline import find_idle_rules, select
-from recs_assets.rules.selection import Selection
+from recs_assets.rules.pipeline import find_idle_rules
+from recs_assets.rules.trials import Trials
 
 # In place of a rule's name: all of them, against none.
 ALL_RULES = "all_rules"
@@ -27,6 +27,7 @@ def price_rules(
     truth: sparse.csr_matrix,
     margin: np.ndarray | None = None,
     customers: np.ndarray | None = None,
+    threads: int = 1,
 ) -> pd.DataFrame:
     """What selections hit with all item and slot rules, with none, without each, and with each alone.
 
@@ -37,7 +38,8 @@ def price_rules(
     written to is the same on both sides, and no table here says that a rule should go: sold-out
     products are bought by nobody, and what a customer is spared is not in the data.
 
-    Costs two selections per rule that is on, and two more.
+    Costs two selections per limit or rule of the slots that is on, and two more; of the other rules only the customers
+    are selected for again of whose candidates they refuse one (`trials`).
 
     Args:
         candidates: as for `select`, made at a past anchor.
@@ -47,6 +49,7 @@ def price_rules(
         margin: float[n_products], what one purchase earns, shop's currency; purchases of products
             with NaN are left out of the margin sums; None where the shop has no costs.
         customers: distinct codes to measure on; all if None.
+        threads: as for `select`.
 
     Returns:
         `ALL_RULES` (kind "joint"; without: no rule at all), then one row per rule in the order of the rules: rule,
@@ -69,14 +72,19 @@ def price_rules(
     bought = truth.astype(bool).tocsr()
     bought.sum_duplicates()
     bought.eliminate_zeros()
-    whole, idle = select(candidates, context, rules, customers), find_idle_rules(candidates, context, rules)
-    eligible = whole.counts["selected"] + whole.counts["too_few_products"]
-    none = whole if idle == set(NAMES) else select(candidates, context, rules, customers, without=NAMES)
-    with_all, with_none = _count_hits(whole, bought, margin), _count_hits(none, bought, margin)
+    idle, trials = (
+        find_idle_rules(candidates, context, rules),
+        Trials(candidates, context, rules, customers, threads),
+    )
+    whole = trials.select(frozenset())
+    none = whole if idle == set(NAMES) else trials.select(frozenset(NAMES))
+    eligible = whole.selection.counts["selected"] + whole.selection.counts["too_few_products"]
+    all_rows, no_rows = whole.selection.rows, none.selection.rows
+    with_all, with_none = _count_hits(all_rows, bought, margin), _count_hits(no_rows, bought, margin)
 
-    def line(name: str, kind: str, other: Selection, alone: Selection) -> dict[str, object]:
+    def line(name: str, kind: str, other: pd.DataFrame, alone: pd.DataFrame) -> dict[str, object]:
         changed = np.setxor1d(
-            _encode_selected(whole, known.n_products),
+            _encode_selected(all_rows, known.n_products),
             _encode_selected(other, known.n_products),
             assume_unique=True,
         )
@@ -94,14 +102,13 @@ def price_rules(
         figures |= {name: gained[name] for name in ("alone_gained", "alone_low", "alone_high")}
         return figures | _compare("margin", with_all[1], earned, eligible)
 
-    lines = [line(ALL_RULES, "joint", none, whole)]
+    lines = [line(ALL_RULES, "joint", no_rows, all_rows)]
     for rule in ORDER:
         # Most rules are off in most campaigns: nothing to select again for.
-        other, alone = whole, none
+        other, alone = all_rows, no_rows
         if rule.name not in idle:
-            others = [name for name in NAMES if name != rule.name]
-            other = select(candidates, context, rules, customers, without=(rule.name,))
-            alone = select(candidates, context, rules, customers, without=others)
+            other = trials.select_like(whole, frozenset({rule.name}))
+            alone = trials.select_like(none, frozenset(NAMES) - {rule.name})
         lines.append(line(rule.name, rule.kind, other, alone))
     return pd.DataFrame(lines)
 
@@ -120,17 +127,16 @@ def _compare(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) -> 
     }
 
 
-def _encode_selected(selection: Selection, n_products: int) -> np.ndarray:
+def _encode_selected(rows: pd.DataFrame, n_products: int) -> np.ndarray:
     """int64, one per (customer, product) selected."""
-    rows = selection.rows
     return encode_pairs(rows["customer"].to_numpy(), rows["product"].to_numpy(), n_products)
 
 
 def _count_hits(
-    selection: Selection, bought: sparse.csr_matrix, margin: np.ndarray | None
+    rows: pd.DataFrame, bought: sparse.csr_matrix, margin: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Purchases hit int64[n_customers], and what they earn float64[n_customers]."""
-    customer, product = (selection.rows[name].to_numpy() for name in ("customer", "product"))
+    customer, product = (rows[name].to_numpy() for name in ("customer", "product"))
     hit = is_stored(bought, customer, product)
     customer, product, size = customer[hit], product[hit], bought.shape[0]
     purchases = np.bincount(customer, minlength=size)

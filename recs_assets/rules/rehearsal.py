@@ -31,6 +31,7 @@ def rehearse(
     rules: Rules,
     customers: np.ndarray | None = None,
     every: int = 7,
+    threads: int = 1,
 ) -> Context:
     """The context with simulated sends, where the campaign sent nothing before the anchor.
 
@@ -45,6 +46,7 @@ def rehearse(
         rules: the campaign's.
         customers: as for `select`.
         every: days between two sends.
+        threads: as for `select`.
 
     Returns:
         The context itself where it has sends or no rule looks at them.
@@ -60,11 +62,14 @@ def rehearse(
     if times == 0 or (context.sends is not None and len(context.sends.customer)):
         return context
     sent = [Sends(*(np.empty(0, dtype=np.int64) for _ in range(3)))]
+    context = _add_sends(context, sent)
     for ago in range(times, 0, -1):
-        rows = select(candidates, _add_sends(context, sent), rules, customers).rows
+        rows = select(candidates, context, rules, customers, threads=threads).rows
         day = np.full(len(rows), context.known.anchor_day - ago * every)
         sent.append(Sends(rows["customer"].to_numpy(), rows["product"].to_numpy(), day))
-    return _add_sends(context, sent)
+        # Out of the context of the send before, which has worked out what they share.
+        context = _add_sends(context, sent)
+    return context
 
 
 def _add_sends(context: Context, sent: list[Sends]) -> Context:
