@@ -3,7 +3,7 @@
 A published column is declared once, in the yml beside its model (`dbt_project/models/published/<model>.yml`): name,
 type, description, tests. Everything else reads it there: the types in which Python writes the tables of schema
 `model`, the models' SELECT (the macro `written_columns`), the columns of the email's files, the page
-docs/campaigns.md, and the table of the holdout, which has the columns of the email (`python -m
+docs/email.md, and the table of the holdout, which has the columns of the email (`python -m
 recs_assets.contracts` writes its yml).
 """
 
@@ -71,12 +71,18 @@ def descriptions(model: str) -> dict[str, str]:
     }
 
 
+def _load_meta(model: str) -> dict[str, dict[str, Any]]:
+    return {column["name"]: column.get("config", {}).get("meta", {}) for column in _load_columns(model)}
+
+
 def find_fillers(model: str) -> dict[str, str]:
     """Name -> who fills it: `dbt`, `export`, or what else its declaration says; `python` where it says nothing."""
-    return {
-        column["name"]: column.get("config", {}).get("meta", {}).get("filled", "python")
-        for column in _load_columns(model)
-    }
+    return {name: meta.get("filled", "python") for name, meta in _load_meta(model).items()}
+
+
+def list_staying_columns(model: str) -> frozenset[str]:
+    """Columns whose value stays when another product takes the slot: those of the recipient and of the send."""
+    return frozenset(name for name, meta in _load_meta(model).items() if meta.get("stays", False))
 
 
 def model_tables() -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from recs_assets.contracts import EMAIL, find_fillers
+from recs_assets.contracts import DBT, EMAIL, find_fillers, list_staying_columns
 from recs_assets.delivery import derive_recommendation_ids, shorten, tag_urls
 from recs_assets.schema import WarehouseError
 
@@ -27,18 +27,12 @@ REASONS = (SOLD_OUT, SALE_OVER, NOT_YET_SOLD, DELISTED)
 # A catalogue that lacks more of the published products than this is a file cut short, not a change of range.
 MOST_DELISTED = 0.5
 
-# Of what the campaign fills in a row, what is its recipient's; the rest is its product's, and a reserve brings it.
-OF_RECIPIENT = (
-    "campaign", "as_of", "customer_id", "slot", "send_at", "model_version", "arm", "recommendation_id", "window_days",
-)  # fmt: skip
-OF_RESERVE = tuple(
-    name for name, by in find_fillers(EMAIL).items() if by == "campaign" and name not in OF_RECIPIENT
-)
-# What is the catalogue's.
-OF_PRODUCT = (
-    "title", "image_url", "price", "list_price", "price_kind", "price_from", "margin", "currency", "category",
-    "brand",
-)  # fmt: skip
+# What a row says of its product, by who fills it: a reserve brings what the campaign says, the rest is the catalogue's.
+_OF_PRODUCT = {
+    name: filler for name, filler in find_fillers(EMAIL).items() if name not in list_staying_columns(EMAIL)
+}
+OF_RESERVE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == "campaign")
+OF_CATALOGUE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == DBT and name != "stock")
 
 
 @dataclass(frozen=True)
@@ -81,7 +75,7 @@ def refill(
             of every limit "<name>" and "<name>_most". Without columns where the campaign has none.
         shelf: product_id, stock (at the newest count; null: never counted), start_at and end_at (on the
             shop's clock, null unknown), of every product of the catalogue at this moment.
-        catalogue: product_id and `OF_PRODUCT`, as published.
+        catalogue: product_id and `OF_CATALOGUE`, as published.
         timezone: of the shop, IANA name.
         utm_source: of the campaign.
 
@@ -225,7 +219,7 @@ def _write_rows(
         # Reserves come from Parquet with times, published rows from DuckDB with dates: a column holds one kind.
         values = pd.to_datetime(line[name]).dt.date if name == "because_at" else line[name]
         new[name] = pd.Series(values.array, index=at).astype(long[name].dtype)
-    for name in OF_PRODUCT:
+    for name in OF_CATALOGUE:
         new[name] = pd.Series(of_product[name].array, index=at).astype(long[name].dtype)
     new["stock"] = new["product_id"].map(shelf["stock"]).astype(long["stock"].dtype)
     new["recommendation_id"] = derive_recommendation_ids(new)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
+from recs_assets.exports.last_look import OF_CATALOGUE
 from recs_assets.files import read_sql
 from recs_assets.schema import GateError, WarehouseError
 
@@ -67,8 +68,9 @@ def load_published_predictions(snapshot: duckdb.DuckDBPyConnection, week: date, 
 
 
 def load_shown_products(snapshot: duckdb.DuckDBPyConnection) -> pd.DataFrame:
-    """What an email shows of every published product (`exports.last_look.OF_PRODUCT`), by product_id."""
-    return snapshot.execute(read_sql(__file__, "sql/shown_products")).df()
+    """What an email shows of every published product (`exports.last_look.OF_CATALOGUE`), by product_id."""
+    shown = snapshot.execute(read_sql(__file__, "sql/shown_products")).df()
+    return shown[["product_id", *OF_CATALOGUE]]
 
 
 def load_addresses(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:
