@@ -1,31 +1,19 @@
-"""The recommenders, by name: one file each, one line each in `REGISTRY`.
+"""The recommenders, by name: one file each, one line each in `EVIDENCE`.
 
-An entry is all that the assets, the blend, the ranker, the evaluation and the contract tests
+A file and its line are all that the assets, the blend, the ranker, the evaluation and the contract tests
 need to take a recommender in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Literal
 
-from recs_assets.recommenders.als import ALS
-from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.base import Recommender
-from recs_assets.recommenders.content import Content
-from recs_assets.recommenders.ease import EASE
-from recs_assets.recommenders.graph_filter import GraphFilter
-from recs_assets.recommenders.item_knn import ItemKNN
-from recs_assets.recommenders.lightfm_warp import LightFMWarp
-from recs_assets.recommenders.new_arrivals import NewArrivals
-from recs_assets.recommenders.popularity import CategoryPopularity, Popularity
-from recs_assets.recommenders.random_baseline import Random
-from recs_assets.recommenders.recently_viewed import RecentlyViewed
-from recs_assets.recommenders.repurchase import Repurchase
-from recs_assets.recommenders.segment_popularity import SegmentPopularity
-from recs_assets.recommenders.transition import Transition
-from recs_assets.recommenders.user_knn import UserKNN
 
 # What a recommender's lists are evidence of: keys of `ranking.features.FAMILIES`.
 Family = Literal[
@@ -33,38 +21,59 @@ Family = Literal[
     "viewed_or_wished", "new_arrival",
 ]  # fmt: skip
 
+# Name -> what its lists are evidence of; None: a baseline, from which nothing is learned. In the order of
+# tables and plots: what to beat first.
+EVIDENCE: dict[str, Family | None] = {
+    "random": None,
+    "popularity": "popular",
+    "category_popularity": "popular_in_category",
+    "segment_popularity": "popular",
+    "repurchase": "bought_before",
+    "rules": "bought_with",
+    "transition": "bought_with",
+    "item_knn": "bought_with",
+    "user_knn": "customers_like_you",
+    "als": "customers_like_you",
+    "ease": "customers_like_you",
+    "graph_filter": "customers_like_you",
+    "content": "similar",
+    "lightfm": "customers_like_you",
+    "new_arrivals": "new_arrival",
+    "recently_viewed": "viewed_or_wished",
+}
+
 
 @dataclass(frozen=True)
 class Entry:
     """One recommender.
 
     Attributes:
-        make: factory of an unfitted recommender from (seed, max_basket_lines, threads).
-        family: what its lists are evidence of; None: a baseline, from which nothing is learned.
+        model: its class.
+        family: what its lists are evidence of, as in `EVIDENCE`.
     """
 
-    make: Callable[[int, int, int], Recommender]
+    model: type[Recommender]
     family: Family | None
 
+    def make(self, seed: int, max_basket_lines: int, threads: int) -> Recommender:
+        """An unfitted recommender with those of the three that its constructor takes."""
+        known = {
+            "seed": seed,
+            "threads": threads,
+            "max_basket_products": max_basket_lines,
+            "max_day_products": max_basket_lines,
+        }
+        takes = inspect.signature(self.model).parameters
+        return self.model(**{name: value for name, value in known.items() if name in takes})
 
-# In the order of tables and plots: what to beat first.
-REGISTRY: dict[str, Entry] = {
-    "random": Entry(lambda seed, lines, threads: Random(seed), None),
-    "popularity": Entry(lambda seed, lines, threads: Popularity(), "popular"),
-    "category_popularity": Entry(lambda seed, lines, threads: CategoryPopularity(), "popular_in_category"),
-    "segment_popularity": Entry(lambda seed, lines, threads: SegmentPopularity(), "popular"),
-    "repurchase": Entry(lambda seed, lines, threads: Repurchase(), "bought_before"),
-    "rules": Entry(lambda seed, lines, threads: AssociationRules(max_basket_products=lines), "bought_with"),
-    "transition": Entry(lambda seed, lines, threads: Transition(max_day_products=lines), "bought_with"),
-    "item_knn": Entry(lambda seed, lines, threads: ItemKNN(threads=threads), "bought_with"),
-    "user_knn": Entry(lambda seed, lines, threads: UserKNN(threads=threads), "customers_like_you"),
-    "als": Entry(lambda seed, lines, threads: ALS(seed=seed, threads=threads), "customers_like_you"),
-    "ease": Entry(lambda seed, lines, threads: EASE(), "customers_like_you"),
-    "graph_filter": Entry(lambda seed, lines, threads: GraphFilter(seed=seed), "customers_like_you"),
-    "content": Entry(lambda seed, lines, threads: Content(seed=seed), "similar"),
-    "lightfm": Entry(lambda seed, lines, threads: LightFMWarp(seed=seed), "customers_like_you"),
-    "new_arrivals": Entry(lambda seed, lines, threads: NewArrivals(), "new_arrival"),
-    "recently_viewed": Entry(
-        lambda seed, lines, threads: RecentlyViewed(threads=threads), "viewed_or_wished"
-    ),
-}
+
+def _find_models() -> Iterator[type[Recommender]]:
+    """The classes with a name in the modules of this package."""
+    for module in iter_modules(__path__):
+        for value in vars(import_module(f"{__name__}.{module.name}")).values():
+            if isinstance(value, type) and issubclass(value, Recommender) and "name" in vars(value):
+                yield value
+
+
+_MODELS = {model.name: model for model in _find_models()}
+REGISTRY: dict[str, Entry] = {name: Entry(_MODELS[name], family) for name, family in EVIDENCE.items()}
