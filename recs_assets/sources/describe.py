@@ -1,6 +1,7 @@
 """Write what the schema says of raw tables where others read it: `python -m recs_assets.sources.describe`.
 
-The column tables of `docs/raw_tables.md`, dbt's sources and the macro `raw_tables`.
+The column tables of `docs/raw_tables.md`, dbt's sources and the macro `raw_tables`; and, of a table that has none
+yet, the first version of its base and staging model.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from recs_assets.schema import RAW_TABLES
+from recs_assets.schema import RAW_TABLES, Table
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "raw_tables.md"
-SOURCES = ROOT / "dbt_project" / "models" / "staging" / "_raw__sources.yml"
+STAGING = ROOT / "dbt_project" / "models" / "staging"
+SOURCES = STAGING / "_raw__sources.yml"
 MACRO = ROOT / "dbt_project" / "macros" / "raw_tables.sql"
 COLUMN_DOCS = ROOT / "dbt_project" / "models" / "column_docs.md"
 # Where the base model dates a row by a column of its own.
@@ -89,7 +91,102 @@ def dbt_macro() -> str:
     return head + "    {{ return([\n" + "\n".join(entries) + "\n    ]) }}" + rest.split("    ]) }}")[1]
 
 
+def start_models(table: Table) -> dict[str, str]:
+    """Path below models/staging -> text of a first version of the table's base and staging model. Ids, dates, values
+    that must be there and rows that stand twice are checked; checks of its own are for whoever adds the table."""
+    name, texts = table.name, {column.name for column in table.columns if column.type == "VARCHAR"}
+    ids, others = [
+        [column for column in table.columns if (column.name in table.key) == is_key]
+        for is_key in (True, False)
+    ]
+    checks = [f"{{{{ when_id_is_bad({[column.name for column in ids if column.name in texts]}) }}}}"]
+    checks += [f"{{{{ when_date_is_bad('{table.event_at}') }}}}"] if table.event_at else []
+    checks += [
+        f"when {column.name} is null then 'missing_value'"
+        for column in others
+        if column.required and column.name != table.event_at
+    ]
+    dated = f", event_at='{table.event_at}'" if table.event_at else ""
+    known = f" and {{{{ is_known('{table.event_at}') }}}}" if table.event_at else ""
+    selected = ",\n        ".join(
+        f"{{{{ clean_text('{column}') }}}} as {column}" if column in texts else column
+        for column in table.column_names
+    )
+    listed, newline = ",\n        ".join(table.column_names), "\n            "
+    base = f"""\
+with source as (
+
+    select
+        {selected}
+    from {{{{ source('raw', '{name}') }}}}
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            {newline.join(checks)}
+        end as failed_check
+    from source
+
+),
+
+final as (
+
+    {{{{ with_duplicates_rejected(
+        'judged', key={list(table.key)}, columns={[column.name for column in others]}{dated}
+    ) }}}}
+
+)
+
+select * from final
+"""
+    staging = f"""\
+with accepted as (
+
+    select * from {{{{ ref('base_{name}') }}}} where reject_reason is null{known}
+
+),
+
+final as (
+
+    select
+        {listed}
+    from accepted
+
+)
+
+select * from final
+"""
+    rejected = "reject_reason names the row check that it breaks, null where it breaks none."
+    head = "version: 2\n\nmodels:\n"
+    described = "\n".join(
+        f'      - name: {column.name}\n        description: "{column.description}"'
+        for column in table.columns
+    )
+    return {
+        f"base/base_{name}.sql": base,
+        f"base/base_{name}.yml": f"""\
+{head}  - name: base_{name}
+    description: "One row per row of raw.{name}, cleaned; {rejected}"
+""",
+        f"stg_{name}.sql": staging,
+        f"stg_{name}.yml": f"""\
+{head}  - name: stg_{name}
+    description: "One row per {", ".join(table.key)} that passed every row check. {table.description}"
+    columns:
+{described}
+""",
+    }
+
+
 if __name__ == "__main__":
     DOC.write_text(update_tables(DOC.read_text("utf-8")), "utf-8")
     SOURCES.write_text(dbt_sources(), "utf-8")
     MACRO.write_text(dbt_macro(), "utf-8")
+    for raw_table in RAW_TABLES.values():
+        for file, model in start_models(raw_table).items():
+            if not (STAGING / file).exists():
+                (STAGING / file).write_text(model, "utf-8")

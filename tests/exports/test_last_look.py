@@ -7,8 +7,8 @@ from datetime import date, datetime
 import pandas as pd
 import pytest
 
-from recs_assets.delivery import derive_recommendation_id
 from recs_assets.contracts import EMAIL, list_staying_columns
+from recs_assets.delivery import derive_recommendation_id
 from recs_assets.exports.email import LONG
 from recs_assets.exports.last_look import OF_CATALOGUE, OF_RESERVE, LastLook, refill
 from recs_assets.schema import WarehouseError

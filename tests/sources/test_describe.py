@@ -2,9 +2,20 @@
 
 import tomllib
 
+import yaml
+
+from recs_assets.schema import Column, Table
 from recs_assets.sources import load_source
 from recs_assets.sources.declaration import shop_words
-from recs_assets.sources.describe import DOC, MACRO, SOURCES, dbt_macro, dbt_sources, update_tables
+from recs_assets.sources.describe import (
+    DOC,
+    MACRO,
+    SOURCES,
+    dbt_macro,
+    dbt_sources,
+    start_models,
+    update_tables,
+)
 
 GUIDE = DOC.with_name("sources.md")
 
@@ -17,6 +28,55 @@ def test_column_tables_are_those_of_the_schema():
 def test_what_dbt_reads_of_raw_tables_is_the_schema():
     assert SOURCES.read_text("utf-8") == dbt_sources(), "run: python -m recs_assets.sources.describe"
     assert MACRO.read_text("utf-8") == dbt_macro(), "run: python -m recs_assets.sources.describe"
+
+
+VISITS = Table(
+    name="visits",
+    description="Visits to a store.",
+    key=("visit_id",),
+    columns=(
+        Column("visit_id", "VARCHAR", "Identifier of the visit.", True),
+        Column("store", "VARCHAR", "Where.", True),
+        Column("visited_at", "TIMESTAMPTZ", "When.", True),
+        Column("minutes", "DOUBLE", "How long.", False),
+    ),
+    event_at="visited_at",
+    required=False,
+)
+
+
+def test_the_first_models_of_a_table():
+    models = start_models(VISITS)
+    assert list(models) == [
+        "base/base_visits.sql",
+        "base/base_visits.yml",
+        "stg_visits.sql",
+        "stg_visits.yml",
+    ]
+    assert """\
+        case
+            {{ when_id_is_bad(['visit_id']) }}
+            {{ when_date_is_bad('visited_at') }}
+            when store is null then 'missing_value'
+        end as failed_check
+""" in models["base/base_visits.sql"]
+    assert (
+        "{{ clean_text('store') }} as store,\n        visited_at,\n        minutes\n"
+        in models["base/base_visits.sql"]
+    )
+    assert (
+        "key=['visit_id'], columns=['store', 'visited_at', 'minutes'], event_at='visited_at'"
+        in models["base/base_visits.sql"]
+    )
+    assert "where reject_reason is null and {{ is_known('visited_at') }}" in models["stg_visits.sql"]
+    (described,) = yaml.safe_load(models["stg_visits.yml"])["models"]
+    assert described["description"] == "One row per visit_id that passed every row check. Visits to a store."
+    assert [column["name"] for column in described["columns"]] == [
+        "visit_id",
+        "store",
+        "visited_at",
+        "minutes",
+    ]
 
 
 def test_the_examples_of_source_toml_are_read(tmp_path):
