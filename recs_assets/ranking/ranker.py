@@ -34,8 +34,10 @@ FORMAT = 3
 # Rows scored or explained at once: 100,000 rows x 100 contributions in float64 are 80 MB.
 BLOCK_ROWS = 100_000
 
-# Rows that keep one thread of LightGBM busy.
+# Rows that keep one thread of LightGBM busy: while it grows trees, where the threads meet at every split, and while it
+# scores, where they meet once.
 ROWS_PER_THREAD = 300_000
+ROWS_SCORED_PER_THREAD = 50_000
 
 # min_data_in_leaf is never more than this part of the training rows.
 LEAVES = 400
@@ -331,7 +333,7 @@ class Ranker:
         """float64[n] raw scores: log-odds of a purchase for "binary", ranks' utility for "lambdarank"."""
         booster = self._require_fitted()
         columns = self._select_columns(X)
-        threads = choose_threads(len(X), self.threads)
+        threads = max(1, min(self.threads, len(X) // ROWS_SCORED_PER_THREAD))
         parts = [
             np.asarray(
                 booster.predict(X[start : start + BLOCK_ROWS, columns], raw_score=True, num_threads=threads)

@@ -6,7 +6,6 @@ window, the sha256 of the arrays and of itself). Anything that does not match is
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -129,28 +128,14 @@ def read_parameters(folder: Path) -> dict[str, float]:
         ) from error
 
 
-def write_lists(lists: pd.DataFrame | Iterable[pd.DataFrame], known: Known, path: Path) -> None:
-    """Write a candidate list frame (codes), whole or in blocks of ascending customers, as Parquet,
-    stamped with the id maps' fingerprint.
-
-    Raises:
-        ValueError: there is not one block.
-    """
+def write_lists(lists: pd.DataFrame, known: Known, path: Path) -> None:
+    """Write a candidate list frame (codes), by ascending customers, as Parquet, stamped with the id maps'
+    fingerprint."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".next")
-    writer = None
-    try:
-        for block in [lists] if isinstance(lists, pd.DataFrame) else lists:
-            table = pa.Table.from_pandas(block, preserve_index=False)
-            table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
-            if writer is None:
-                writer = pq.ParquetWriter(aside, table.schema, compression="zstd")
-            writer.write_table(table, row_group_size=1_000_000)
-    finally:
-        if writer is not None:
-            writer.close()
-    if writer is None:
-        raise ValueError(f"No lists to write to {path}.")
+    table = pa.Table.from_pandas(lists, preserve_index=False)
+    table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
+    pq.write_table(table, aside, compression="zstd", row_group_size=1_000_000)
     aside.replace(path)
 
 

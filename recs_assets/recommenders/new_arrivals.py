@@ -89,9 +89,10 @@ class NewArrivals(Recommender):
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         new = np.flatnonzero(np.diff(self.arrivals_.indptr))
         profile = self.weights_[customers] @ self.words_
-        cosine = (profile @ self.arrivals_[new].T).tocoo()
+        cosine = profile @ self.arrivals_[new].T
         scores = sparse.csr_matrix(
-            (cosine.data, (cosine.row, new[cosine.col])), shape=(len(customers), self.arrivals_.shape[0])
+            (cosine.data, new[cosine.indices], cosine.indptr),
+            shape=(len(customers), self.arrivals_.shape[0]),
         )
         scores.data[scores.data <= 0] = np.nan
         return scores

@@ -126,7 +126,7 @@ class CategoryPopularity(Recommender):
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         share = self.share_[customers]
-        scores = share.toarray()[:, self.category_]
+        scores = share.toarray().take(self.category_, axis=1)
         scores[scores == 0] = np.nan
         scores *= self.within_
         scores[np.diff(share.indptr) == 0] = self.first_list_

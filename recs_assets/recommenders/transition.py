@@ -107,18 +107,18 @@ class Transition(Recommender):
         left = np.flatnonzero(seen >= self.min_transitions)
         right = np.flatnonzero(np.asarray(after.sum(axis=0)).ravel() >= self.min_transitions)
         after = after[:, right].tocsr()
-        weighted = sparse.diags_array(weight.astype(np.float32)) @ after
+        # Counts and their weighted sums come out of one product, as real and imaginary parts.
+        after = after.astype(np.complex64)
+        after.data.imag = np.repeat(weight.astype(np.float32), np.diff(after.indptr))
         antecedents = before.T.tocsr()[left]
         work = np.asarray(antecedents @ np.diff(after.indptr).astype(np.float64)).ravel()
         block = (np.cumsum(work) // BLOCK_PRODUCTS).astype(np.int64)
         parts = [sparse.csr_matrix((0, len(right)), dtype=np.float32)]
         for number in np.unique(block):
             rows = np.flatnonzero(block == number)
-            count = (antecedents[rows] @ after).tocsr()
-            count.sort_indices()
-            score = (antecedents[rows] @ weighted).tocsr()
-            score.sort_indices()
-            score.data[count.data < self.min_transitions] = 0
+            both = (antecedents[rows] @ after).tocsr()
+            weighted = np.where(both.data.real < self.min_transitions, np.float32(0), both.data.imag)
+            score = sparse.csr_matrix((weighted, both.indices, both.indptr), shape=both.shape)
             score.eliminate_zeros()
             share = (score.data / np.repeat(total[left[rows]] + self.damping, np.diff(score.indptr))).astype(
                 np.float32

@@ -14,7 +14,7 @@ from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.base import Recommender, View
 from recs_assets.shop import RANKER
 from recs_assets.training.tasks import CandidateSheet, Task, place_ids
-from recs_assets.week.blocks import BLOCK, map_in_order
+from recs_assets.week.blocks import choose_size, map_in_order
 from recs_assets.week.ranked import load_frames
 from recs_assets.week.week import NAMES, SOURCES, Week, make_recommender
 
@@ -102,10 +102,9 @@ class Products(Task[CandidateSheet]):
     def sheet(self, anchor: date, first: int, last: int) -> CandidateSheet:
         known = self.known(anchor)
         eligible, threads = self.eligible(anchor), self.week.settings.threads
-        starts = [start for start in range(first, last, BLOCK) if eligible[start : start + BLOCK].any()]
-        pools = map_in_order(
-            lambda start: self.pool(anchor, start, min(start + BLOCK, last)), starts, threads
-        )
+        size = choose_size(last - first, threads)
+        starts = [start for start in range(first, last, size) if eligible[start : start + size].any()]
+        pools = map_in_order(lambda start: self.pool(anchor, start, min(start + size, last)), starts, threads)
         parts = list(pools)
         parts = [part for part in parts if len(part)] or parts[:1]
         candidates = Candidates.concat(parts) if parts else Candidates.empty()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -163,12 +164,17 @@ def train_ranker(
         return None
     say(f"The frames at {', '.join(map(str, anchors))} took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
-    model = fit_ranker(lessons, settings)
+    # The trees of one anchor keep one core busy; the other makes the candidates of the test meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(task.label_sheet, test)
+        model = fit_ranker(lessons, settings)
+        sheet = waiting.result()
     say(f"{model.rounds_} trees took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
-    kept_sheet, kept = lessons.sheet, lessons.kept
-    kept_scores = model.score(kept.frame)
-    sheet = task.label_sheet(test)
+    kept_sheet, kept_scores = lessons.sheet, model.score(lessons.kept.frame)
+    # All rows of an anchor, and the largest frame: from here on only their labels count.
+    kept = replace(lessons.kept, frame=lessons.kept.frame[:0].copy())
+    lessons = replace(lessons, kept=kept)
     scores, tested = score_and_sample(task, model.score, sheet, test, len(anchors))
     before = last.find_comparable(test) if isinstance(last, LastGood) else None
     verdicts = _judge(week, test, sheet, kept_scores, scores, last, before)
@@ -266,7 +272,9 @@ def list_week(week: Week, ranker: Ranker) -> None:
         return rank_candidates(candidates, scores, settings.candidates)
 
     # Blocks side by side: merging and joining leave the other core idle.
-    write_ranked(week, as_of, map_in_order(rank_block, blocks(week.known()), settings.threads))
+    write_ranked(
+        week, as_of, map_in_order(rank_block, blocks(week.known(), settings.threads), settings.threads)
+    )
 
 
 def publish_ranker(week: Week, tested: RankerTest) -> tuple[Ranker, str]:

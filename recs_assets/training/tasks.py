@@ -54,7 +54,11 @@ class Sheet:
 
     def frame(self, rows: np.ndarray, width: int) -> np.ndarray:
         """float32[len(rows), width]: the features of these rows at once."""
-        return np.concatenate([np.empty((0, width), dtype=np.float32), *self.chunks(rows)])
+        X, start = np.empty((len(rows), width), dtype=np.float32), 0
+        for chunk in self.chunks(rows):
+            X[start : start + len(chunk)] = chunk
+            start += len(chunk)
+        return X
 
 
 @dataclass(frozen=True)

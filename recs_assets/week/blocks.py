@@ -15,10 +15,16 @@ Result = TypeVar("Result")
 BLOCK = 4_000
 
 
-def blocks(known: Known) -> Iterator[tuple[int, int]]:
-    """Ranges of customer codes `[first, last)`."""
-    for first in range(0, known.n_customers, BLOCK):
-        yield first, min(first + BLOCK, known.n_customers)
+def blocks(known: Known, threads: int = 1) -> Iterator[tuple[int, int]]:
+    """Ranges of customer codes `[first, last)`; where blocks are worked on side by side, one for every thread."""
+    size = choose_size(known.n_customers, threads)
+    for first in range(0, known.n_customers, size):
+        yield first, min(first + size, known.n_customers)
+
+
+def choose_size(customers: int, threads: int) -> int:
+    """Customers of one block: at most `BLOCK`, and so few that no thread is idle."""
+    return max(1, min(BLOCK, -(-customers // threads)))
 
 
 def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:

@@ -9,13 +9,14 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from recs_assets.arrays import find_runs
 from recs_assets.known.load import load_planned_offers
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import write_lists
 from recs_assets.recommenders.base import VIEWS, View
-from recs_assets.week.blocks import BLOCK
+from recs_assets.week.blocks import choose_size, map_in_order
 from recs_assets.week.week import FEATURES, NAMES, SOURCES, Week
 
 WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
@@ -48,13 +49,15 @@ def find_chosen_model(week: Week) -> str:
 def load_frames(
     week: Week, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES
 ) -> Iterator[np.ndarray]:
-    """The candidates' features, a block of customers at a time."""
-    edges = np.searchsorted(
-        candidates.customer, np.arange(0, int(candidates.customer.max(initial=0)) + BLOCK + 1, BLOCK)
+    """The candidates' features, a block of customers at a time; the next is joined meanwhile."""
+    first, _ = find_runs(candidates.customer)
+    threads = week.settings.threads
+    edges = [*first[:: choose_size(len(first), threads)].tolist(), len(candidates)]
+    yield from map_in_order(
+        lambda block: week.frame(anchor, candidates.take(np.arange(*block)), names),
+        itertools.pairwise(edges),
+        max(1, threads - 1),
     )
-    for start, stop in itertools.pairwise(edges):
-        if stop > start:
-            yield week.frame(anchor, candidates.take(np.arange(start, stop)), names)
 
 
 def score_candidates(week: Week, ranker: Ranker, anchor: date, candidates: Candidates) -> np.ndarray:
@@ -79,7 +82,8 @@ def write_ranked(week: Week, anchor: date, blocks_of_lists: Iterable[dict[View, 
     """Write what `rank_candidates` returned, in blocks of ascending customers, as the ranker's lists at an anchor."""
     known, parts = week.known(anchor), list(blocks_of_lists)
     for view in VIEWS:
-        write_lists((part[view] for part in parts), known, week.lists_path("ranker", anchor, view))
+        rows = pd.concat([part[view] for part in parts], ignore_index=True)
+        write_lists(rows, known, week.lists_path("ranker", anchor, view))
 
 
 def lacks_offers(week: Week, at: date, anchors: Sequence[date]) -> bool:

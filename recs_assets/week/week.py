@@ -213,7 +213,8 @@ class Week:
             pairs = candidates.look_up(customer[part], product[part], known)
             return part, pairs, self.frame(self.as_of, pairs, names)
 
-        there = [block for block in blocks(known) if np.diff(np.searchsorted(customer, block))[0]]
+        every = blocks(known, self.settings.threads)
+        there = [block for block in every if np.diff(np.searchsorted(customer, block))[0]]
         yield from map_in_order(load_block, there, self.settings.threads)
 
 
