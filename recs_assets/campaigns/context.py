@@ -74,7 +74,7 @@ def build_context(
         part.items.only_due or part.items.bought_within_days is not None or part.slots.max_repeat is not None
         for part in parts
     ):
-        rows, _ = list_due(week.shop, known)
+        rows, _ = list_due(week, anchor) if known is week.known(anchor) else _list_due(week.shop, known)
         own, soon = rows[rows["replaces"] < 0], rules.items.due_within_days
         context = replace(context, due=_pair_matrix(own, known))
         if soon is not None:
@@ -122,13 +122,20 @@ def list_unknown_storefront_names(week: Week) -> list[str]:
     ]
 
 
-def list_due(shop: Shop, known: Known, limit: int | None = None) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows of `rules.cadence.due_again` with the shop's thresholds, and what they took out."""
+def list_due(week: Week, anchor: date) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `repeats.cadence.list_due_again` at an anchor with the shop's thresholds, and what they took out;
+    worked out once, and not to be changed."""
+    key = ("due", anchor)
+    if key not in week.build.cache:
+        week.build.cache[key] = _list_due(week.shop, week.known(anchor))
+    return week.build.cache[key]
+
+
+def _list_due(shop: Shop, known: Known) -> tuple[pd.DataFrame, dict[str, int]]:
     settings = shop.settings
     return list_due_again(
         known,
         fit_cadence(known, shop.horizon_days),
         due_ratio=settings.buy_again_due_ratio,
         repeat_share=settings.buy_again_repeat_share,
-        limit=limit,
     )

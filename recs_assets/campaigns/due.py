@@ -49,7 +49,7 @@ def make_due_list(week: Week, say: Callable[[str], None]) -> DueList:
     """Up to `LENGTH` products that each customer bought before and is due to buy again."""
     known, rules = week.known(), week.shop.storefront.rule_set(LENGTH)
     facts = build_storefront_context(week, week.as_of, rules)
-    rows, removed = list_due(week.shop, known)
+    rows, removed = list_due(week, week.as_of)
     rows, choice = _apply_rules(rows, facts, rules)
     ranker = load_ranker(week)
     by_ranker = ranker is not None and find_chosen_model(week) == "ranker"
@@ -75,7 +75,7 @@ def add_due_list(week: Week, fold: Fold, chosen: str) -> Fold:
     """
     rules = week.shop.storefront.rule_set(LENGTH)
     facts = build_storefront_context(week, fold.known.as_of, rules)
-    rows, _ = _apply_rules(list_due(week.shop, fold.known)[0], facts, rules)
+    rows, _ = _apply_rules(list_due(week, fold.known.as_of)[0], facts, rules)
     rows = order_rows(rows, fold.models["ranker"]["repeat"] if chosen == "ranker" else None)
     return replace(fold, models={**fold.models, "buy_it_again": {"repeat": rows}})
 
@@ -115,7 +115,7 @@ def _calibrate(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
     of it; as it is where that anchor has too little to learn from."""
     anchor = week.test_anchors[0]
     before = week.known(anchor)
-    tested, _ = list_due(week.shop, before)
+    tested, _ = list_due(week, anchor)
     truth = week.truth(anchor)
     customer, product = tested["customer"].to_numpy(), tested["product"].to_numpy()
     try:

@@ -28,6 +28,7 @@ from recs_assets.ranking.strata import find_strata
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.rehearsal import admit_everybody, rehearse
 from recs_assets.week.ranked import PublishedRanker, load_ranker
@@ -77,7 +78,12 @@ def evaluate_week(week: Week, main: Campaign | None) -> Evaluation:
     folds = [build_fold(week, anchor) for anchor in week.test_anchors]
     decision = _decide(folds, seed)
     chosen = decision.chosen
-    folds = [_add_email(week, email, add_due_list(week, fold, chosen), chosen, ranker) for fold in folds]
+    folds = [add_due_list(week, fold, chosen) for fold in folds]
+    contexts = [build_context(week, fold.known.as_of, email.campaign, email.rules) for fold in folds]
+    folds = [
+        _add_email(week, email, context, fold, chosen, ranker)
+        for context, fold in zip(contexts, folds, strict=True)
+    ]
     latest, comparisons = folds[0], decision.comparisons
     metrics = [
         evaluate(fold.models, fold.known, fold.truth, as_of=week.as_of, customers=fold.customers, seed=seed)
@@ -89,15 +95,17 @@ def evaluate_week(week: Week, main: Campaign | None) -> Evaluation:
         "decisions": comparisons.assign(
             as_of=week.as_of, anchor=latest.known.as_of, step=range(1, len(comparisons) + 1)
         ),
-        "waterfall": _follow_purchases(week, email, latest, chosen),
+        "waterfall": _follow_purchases(week, email, contexts[0], latest, chosen),
         "forecasts": _count_forecasts(week, latest, ranker),
     }
     return Evaluation(latest.known.as_of, chosen, tables)
 
 
-def _add_email(week: Week, email: Email, fold: Fold, chosen: str, ranker: PublishedRanker | None) -> Fold:
+def _add_email(
+    week: Week, email: Email, context: Context, fold: Fold, chosen: str, ranker: PublishedRanker | None
+) -> Fold:
     """The fold with the email as it would have been sent at its anchor."""
-    sent = _list_as_sent(week, email, fold, chosen, ranker)
+    sent = _list_as_sent(week, email, context, fold, chosen, ranker)
     return replace(fold, models={**fold.models, AS_SENT: {"all": sent}})
 
 
@@ -125,7 +133,7 @@ def _decide(folds: Sequence[Fold], seed: int) -> Decision:
 
 
 def _list_as_sent(
-    week: Week, email: Email, fold: Fold, chosen: str, ranker: PublishedRanker | None
+    week: Week, email: Email, context: Context, fold: Fold, chosen: str, ranker: PublishedRanker | None
 ) -> pd.DataFrame:
     """The chosen model's lists as the main email's rules would cut and turn them, for every customer.
 
@@ -136,17 +144,15 @@ def _list_as_sent(
         strata = find_strata(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = ranker.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
         rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
-    context = admit_everybody(build_context(week, fold.known.as_of, email.campaign, email.rules))
     threads = week.settings.threads
-    context = rehearse(rows, context, email.rules, fold.customers, threads=threads)
+    context = rehearse(rows, admit_everybody(context), email.rules, fold.customers, threads=threads)
     choice = select(rows, context, email.rules, fold.customers, left_out, threads=threads)
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]]
 
 
-def _follow_purchases(week: Week, email: Email, fold: Fold, chosen: str) -> pd.DataFrame:
+def _follow_purchases(week: Week, email: Email, context: Context, fold: Fold, chosen: str) -> pd.DataFrame:
     """The chosen model's way through the rules of the main email to its slots, at the test anchor."""
     anchor, lists = fold.known.as_of, fold.models[chosen]["all"]
-    context = build_context(week, anchor, email.campaign, email.rules)
     sent, removed = apply_rules_at_test(lists, context, email.rules, week.settings.threads)
     table = trace_purchases(
         week.all_candidates(anchor),

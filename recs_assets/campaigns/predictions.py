@@ -38,7 +38,7 @@ def make_predictions(
         if predicted.item is not None:
             table = table[admit_predictions(table, predicted.item, known, week.shop.sensitive)]
             table = _close_ranks(table).rename(columns={predicted.item: "item"})
-        outcome[known.customers["customer_id"].isin(table["customer_id"]).to_numpy()] = SELECTED
+        outcome[known.customers["customer_id"].isin(table["customer_id"].unique()).to_numpy()] = SELECTED
         first = {"item": None, "rank": 1, "score": np.nan, "probability": np.nan, "prediction": np.nan}
         for name, value in first.items():
             if name not in table:

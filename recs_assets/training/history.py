@@ -109,16 +109,24 @@ class History:
         self, customer: np.ndarray, value: np.ndarray, values: np.ndarray, otherwise: float
     ) -> np.ndarray:
         """float64[n]: a value per own pair (`keys`) at these pairs; `otherwise` where nothing was bought."""
-        place = find_sorted(self.keys, encode_pairs(customer, value, self.count))
+        return self._take_at(self._find(customer, value), values, otherwise)
+
+    def _find(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:
+        """int64[n]: place of these pairs among `keys`, -1 where nothing was bought."""
+        return find_sorted(self.keys, encode_pairs(customer, value, self.count))
+
+    @staticmethod
+    def _take_at(place: np.ndarray, values: np.ndarray, otherwise: float) -> np.ndarray:
         found = np.full(len(place), float(otherwise))
         found[place >= 0] = values[place[place >= 0]]
         return found
 
     def features(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:
         """float32[n, len(PAIR_FEATURES)]; 0 days and NaN recency where they never bought from the value."""
+        place = self._find(customer, value)
 
         def take(values: np.ndarray, otherwise: float) -> np.ndarray:
-            return self.take(customer, value, values, otherwise)
+            return self._take_at(place, values, otherwise)
 
         days, decayed = take(self.days, 0), [take(values, 0) for values in self.decayed]
         last, first = take(self.since_last, np.nan), take(self.since_first, np.nan)

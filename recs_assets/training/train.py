@@ -203,8 +203,10 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
     lessons[plan.test] = sample_lesson(task, plan.test, sheet, len(plan.train))
     scores = task.formulas(sheet, plan.test)
     by_value = None
-    for name, model in models.items():
-        score = score_sheet(model.score, sheet)
+    frames = sheet.chunks(np.arange(len(sheet)))
+    parts = [[model.score(X) for model in models.values()] for X in frames]
+    for (name, model), own in zip(models.items(), zip(*parts, strict=True), strict=True):
+        score = np.concatenate(own)
         scores[name] = score if number else calibrate_scores(task, sheet, model, score)
     if isinstance(task, Values):
         truth = task.load_truth(plan.test)
@@ -221,7 +223,7 @@ def learn_models(plan: Plan, task: Dated, limits: tuple[float, float], say: Call
         else:
             popularity = task.history(plan.test).popularity
             verdict, by_value = judge_values(
-                customers, truth, matrices, popularity, list(task.values), settings.seed
+                customers, truth, matrices, popularity, list(task.values), settings.seed, settings.threads
             )
     elif number:
         scores = {name: np.clip(values, *limits) for name, values in scores.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,7 +158,9 @@ def _find_interval(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _make_verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int) -> Verdict:
+def _make_verdict(
+    measures: dict[tuple[str, str], Measure], size: int, seed: int, threads: int = 1
+) -> Verdict:
     """Every measure with its interval; the resamples are the same for all of them."""
     names = ["metric", "model", "value", "low", "high", "difference", "ci_low", "ci_high"]
     if not measures:
@@ -166,12 +169,14 @@ def _make_verdict(measures: dict[tuple[str, str], Measure], size: int, seed: int
     resamples = min(RESAMPLES, max(50, MOST_DRAWN // size)) if size > 1 else 0
     generator, drawn = np.random.default_rng(seed), {key: [] for key in measures}
     block = max(1, BLOCK_VALUES // size)
-    for start in range(0, resamples, block):
-        rows = min(block, resamples - start)
-        places = generator.integers(0, size, size=(rows, size)) + np.arange(rows)[:, None] * size
-        counts = np.bincount(places.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
-        for key, measure in measures.items():
-            drawn[key].append(measure(counts))
+    with ThreadPoolExecutor(threads) as pool:
+        for start in range(0, resamples, block):
+            rows = min(block, resamples - start)
+            places = generator.integers(0, size, size=(rows, size)) + np.arange(rows)[:, None] * size
+            counts = np.bincount(places.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
+            found = pool.map(lambda measure, counts=counts: measure(counts), measures.values())
+            for key, values in zip(measures, found, strict=True):
+                drawn[key].append(values)
     every = np.ones((1, size))
     value = {key: float(measure(every)[0]) for key, measure in measures.items()}
     resampled = {key: np.concatenate([np.empty(0), *parts]) for key, parts in drawn.items()}
@@ -232,6 +237,7 @@ def judge_values(
     popularity: np.ndarray,
     values: Sequence[str],
     seed: int,
+    threads: int,
 ) -> tuple[Verdict, pd.DataFrame]:
     """AUROC and average precision within each value, over all customers asked for.
 
@@ -245,6 +251,7 @@ def judge_values(
         popularity: float64[n_values].
         values: their names.
         seed: of the bootstrap, which draws values (of pooled metrics pairs, fewer times).
+        threads: measure so many of the pooled metrics at once.
 
     Returns:
         Metrics, and a row per value with at least `LEAST_EVENTS` customers with and without it.
@@ -275,7 +282,7 @@ def judge_values(
         within["average_precision", name] = measure_mean(table[f"ap_{name}"].to_numpy())
         across["pooled_auroc", name] = measure_area(flat["label"], flat[name])
         across["pooled_average_precision", name] = measure_precision(flat["label"], flat[name])
-    both = [_make_verdict(within, len(table), seed), _make_verdict(across, len(flat["label"]), seed)]
+    both = [_make_verdict(within, len(table), seed), _make_verdict(across, len(flat["label"]), seed, threads)]
     verdict = Verdict(pd.concat([part.table for part in both], ignore_index=True), both[0].resampled)
     return verdict, table.sort_values("customers", ascending=False, ignore_index=True)
 

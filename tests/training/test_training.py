@@ -349,7 +349,7 @@ def test_values_are_judged_over_all_customers_not_over_candidates():
     query = sparse.csr_matrix((np.ones(10), (np.arange(10), np.zeros(10, dtype=int))), shape=(20, 2))
     own = sparse.csr_matrix((20, 2))
     metrics, table = verdicts.judge_values(
-        np.arange(20), truth, {"query": query, "own_frequency": own}, np.array([5.0, 1.0]), ["a", "b"], 0
+        np.arange(20), truth, {"query": query, "own_frequency": own}, np.array([5.0, 1.0]), ["a", "b"], 0, 2
     )
     assert table[["value", "customers"]].to_numpy().tolist() == [["a", 10]]
     assert value_of(metrics, "auroc", "query") == 1
