@@ -39,7 +39,7 @@ def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float],
     margin = None if context.cost is None else context.price - context.cost
     if margin is not None and not np.isfinite(margin).any():
         margin = None
-    tags = price_rules(ranked, context, rules, truth, margin, asked, threads)
+    tags = price_rules(ranked, context, rules, truth, margin, asked, threads, choice)
     tags = tags.assign(anchor=test, step=range(1, len(tags) + 1))
     listed, measured = measure_slots(choice, truth, context.factors, email.seed)
     sent, worth = _measure_as_sent(email, choice)

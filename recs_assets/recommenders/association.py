@@ -174,8 +174,10 @@ class AssociationRules(Recommender):
         order = np.argsort(known.basket_owners, kind="stable")
         baskets, owner = baskets[order], known.basket_owners[order]
         columns = baskets.T.tocsr()  # the baskets of a product, by owner
-        size = np.diff(baskets.indptr).astype(np.int64)
         antecedent, consequent = list_entries(rules)
+        consequents = np.unique(consequent)
+        baskets = baskets[:, consequents]  # no rule ends in another product
+        size = np.diff(baskets.indptr).astype(np.int64)
         rule = encode_pairs(antecedent, consequent, n_products)
         customers = np.zeros(len(rule), dtype=np.int64)
         antecedents = np.unique(antecedent)
@@ -188,7 +190,8 @@ class AssociationRules(Recommender):
             first, repeats = baskets.indptr[basket].astype(np.int64), size[basket]
             start = np.cumsum(repeats) - repeats
             place = np.arange(int(repeats.sum()), dtype=np.int64) + np.repeat(first - start, repeats)
-            at = find_sorted(rule, encode_pairs(np.repeat(left, repeats), baskets.indices[place], n_products))
+            right = consequents[baskets.indices[place]]
+            at = find_sorted(rule, encode_pairs(np.repeat(left, repeats), right, n_products))
             at, who = at[at >= 0], np.repeat(owner[basket], repeats)[at >= 0]
             by_rule = np.argsort(at, kind="stable")
             at, who = at[by_rule], who[by_rule]

@@ -12,6 +12,7 @@ from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import NAMES, ORDER
 from recs_assets.rules.pipeline import find_idle_rules
+from recs_assets.rules.selection import Selection
 from recs_assets.rules.trials import Trials
 
 # In place of a rule's name: all of them, against none.
@@ -28,6 +29,7 @@ def price_rules(
     margin: np.ndarray | None = None,
     customers: np.ndarray | None = None,
     threads: int = 1,
+    choice: Selection | None = None,
 ) -> pd.DataFrame:
     """What selections hit with all item and slot rules, with none, without each, and with each alone.
 
@@ -50,6 +52,7 @@ def price_rules(
             with NaN are left out of the margin sums; None where the shop has no costs.
         customers: distinct codes to measure on; all if None.
         threads: as for `select`.
+        choice: what `select` returns for these arguments, where it was asked before.
 
     Returns:
         `ALL_RULES` (kind "joint"; without: no rule at all), then one row per rule in the order of the rules: rule,
@@ -76,7 +79,7 @@ def price_rules(
         find_idle_rules(candidates, context, rules),
         Trials(candidates, context, rules, customers, threads),
     )
-    whole = trials.select(frozenset())
+    whole = trials.select(frozenset(), choice)
     none = whole if idle == set(NAMES) else trials.select(frozenset(NAMES))
     eligible = whole.selection.counts["selected"] + whole.selection.counts["too_few_products"]
     all_rows, no_rows = whole.selection.rows, none.selection.rows

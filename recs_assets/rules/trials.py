@@ -67,9 +67,10 @@ class Trials:
         eligible = self._customers[find_reasons(context, rules)[self._customers] < 0]
         self._parts = list(split_eligible(context, rules, eligible))
 
-    def select(self, without: frozenset[str]) -> Trial:
-        """Everybody's list."""
-        return Trial(without, self._select(self._customers, without), self._find_passing(without))
+    def select(self, without: frozenset[str], selection: Selection | None = None) -> Trial:
+        """Everybody's list, or `selection` where it was made before."""
+        selection = selection or self._select(self._customers, without)
+        return Trial(without, selection, self._find_passing(without))
 
     def select_like(self, other: Trial, without: frozenset[str]) -> pd.DataFrame:
         """customer, product of everybody's list, those of the other trial taken over where nothing can differ; rows by
