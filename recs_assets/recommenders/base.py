@@ -32,8 +32,6 @@ VIEWS: tuple[View, ...] = ("all", "new", "repeat")
 
 # A dense score block holds at most this many float32 values (64 MB), however large the catalogue.
 BLOCK_VALUES = 16_000_000
-# csr scores fuller than this are ranked as dense ones.
-DENSE = 0.25
 
 
 class Recommender(ABC):
@@ -156,83 +154,71 @@ class Recommender(ABC):
     def _recommend_block(
         self, known: Known, customers: np.ndarray, k: int, views: Sequence[View]
     ) -> list[pd.DataFrame]:
-        scores = self._scores(customers)
+        scores, stored = self._scores(customers), None
         history = known.history[customers]
+        own = list_entries(history)
         if not isinstance(scores, np.ndarray):
-            scores, fill = scores.tocsr(), self._fill(customers)
+            stored, fill = scores.tocsr(), self._fill(customers)
             if fill is not None:
-                return [_rank_filled(known, customers, scores, fill, history, k, view) for view in views]
-            if scores.nnz <= DENSE * np.prod(scores.shape):
-                return _rank_stored(known, customers, scores, history, k, views)
-            scores = _densify(scores)  # sorting every candidate costs more than a dense pass
-        if not np.isfinite(scores).all():
-            scores[~np.isfinite(scores)] = -np.inf
-        if not known.available.all():
-            scores[:, ~known.available] = -np.inf
+                return [_rank_filled(known, customers, stored, fill, history, k, view) for view in views]
+            scores, own = _line_up(known, stored, own)
+        else:
+            if not np.isfinite(scores).all():
+                scores[~np.isfinite(scores)] = -np.inf
+            if not known.available.all():
+                scores[:, ~known.available] = -np.inf
         # "new" comes last: it may overwrite the scores, where a copy cost a quarter of the time.
         frames = {
-            view: _rank_dense(customers, scores, history, k, view) for view in sorted(views, key="new".__eq__)
+            view: _rank_view(customers, scores, stored, own, k, view)
+            for view in sorted(views, key="new".__eq__)
         }
         return [frames[view] for view in views]
 
 
-def _rank_dense(
-    customers: np.ndarray, scores: np.ndarray, history: sparse.csr_matrix, k: int, view: View
-) -> pd.DataFrame:
-    """The first k of one view of a block's scores, which "new" overwrites."""
-    if view == "repeat":
-        rows, columns = list_entries(history)
-        values = scores[rows, columns]
-        keep = values > -np.inf
-        return _rank_pairs(customers, rows[keep], columns[keep], values[keep], k)
-    if view == "new":
-        scores[list_entries(history)] = -np.inf
-    rows, columns = find_largest(scores, k)
-    return _rank_pairs(customers, rows, columns, scores[rows, columns], k)
-
-
-def _rank_stored(
-    known: Known,
-    customers: np.ndarray,
-    scores: sparse.csr_matrix,
-    history: sparse.csr_matrix,
-    k: int,
-    views: Sequence[View],
-) -> list[pd.DataFrame]:
-    """The first k of each view of a block's stored scores."""
-    rows, columns = list_entries(scores)
-    keep = np.isfinite(scores.data) & known.available[columns]
-    rows, columns, values = rows[keep], columns[keep], scores.data[keep].astype(np.float32)
-    # Marks in a dense block: a binary search per score in the history takes ten times as long.
-    bought = np.zeros(scores.shape, dtype=bool)
-    bought[list_entries(history)] = True
-    own = bought[rows, columns]
-    frames = []
-    for view in views:
-        there = slice(None) if view == "all" else np.flatnonzero(own == (view == "repeat"))
-        best = _find_best(rows[there], values[there], len(customers), k)
-        frames.append(_rank_pairs(customers, rows[there][best], columns[there][best], values[there][best], k))
-    return frames
-
-
-def _find_best(rows: np.ndarray, values: np.ndarray, n_rows: int, k: int) -> np.ndarray | slice:
-    """Which values can be among the k largest of their row (see `find_largest`): few of them are left to sort.
+def _line_up(
+    known: Known, stored: sparse.csr_matrix, own: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """A csr matrix without its gaps, so that only what is stored is looked at.
 
     Args:
-        rows: int64[n], ascending.
-        values: float32[n], finite.
-        n_rows: more than the largest of `rows`.
-        k: how many.
+        known: says what is available.
+        stored: scores of a block.
+        own: row and product of what the customers bought.
+
+    Returns:
+        float32[rows, most entries of a row]: the n-th entry of a row in column n, -inf where there is none or
+        where it is no candidate; and `own` as rows and columns of that.
     """
-    length = np.bincount(rows, minlength=n_rows)
-    widest = int(length.max(initial=0))
-    if widest <= k:
-        return slice(None)
-    first = np.cumsum(length) - length
-    lined_up = np.full((n_rows, widest), -np.inf, dtype=np.float32)
-    lined_up[rows, np.arange(len(rows)) - first[rows]] = values
-    row, place = find_largest(lined_up, k)
-    return first[row] + place
+    length = np.diff(stored.indptr)
+    lined_up = np.full((len(length), int(length.max(initial=0))), -np.inf, dtype=np.float32)
+    usable = np.isfinite(stored.data) & known.available[stored.indices]
+    lined_up[np.arange(lined_up.shape[1]) < length[:, None]] = np.where(usable, stored.data, -np.inf)
+    # Marks in a dense block: a binary search per score in the history takes ten times as long.
+    bought = np.zeros(stored.shape, dtype=bool)
+    bought[own] = True
+    rows, columns = list_entries(stored)
+    at = np.flatnonzero(bought[rows, columns])
+    return lined_up, (rows[at], at - stored.indptr[rows[at]])
+
+
+def _rank_view(
+    customers: np.ndarray,
+    scores: np.ndarray,
+    stored: sparse.csr_matrix | None,
+    own: tuple[np.ndarray, np.ndarray],
+    k: int,
+    view: View,
+) -> pd.DataFrame:
+    """The first k of one view of a block's scores, which "new" overwrites; columns are products or, of `stored`,
+    places in the row."""
+    if view == "new":
+        scores[own] = -np.inf
+    rows, places = own if view == "repeat" else find_largest(scores, k)
+    values = scores[rows, places]
+    keep = values > -np.inf
+    rows, places, values = rows[keep], places[keep], values[keep]
+    columns = places if stored is None else stored.indices[stored.indptr[rows] + places]
+    return _rank_pairs(customers, rows, columns, values, k)
 
 
 def _rank_filled(
@@ -294,13 +280,6 @@ def require_fitted(recommender: Recommender) -> Known:
     if known is None:
         raise NotFittedError(f"Recommender {recommender.name} has no fitted model: call fit() first.")
     return known
-
-
-def _densify(matrix: sparse.csr_matrix) -> np.ndarray:
-    """float32 array of a csr matrix, -inf where nothing is stored."""
-    values = np.full(matrix.shape, -np.inf, dtype=np.float32)
-    values[list_entries(matrix)] = matrix.data
-    return values
 
 
 def _rank_pairs(
