@@ -95,13 +95,13 @@ def model_columns(table: str) -> dict[str, str]:
     models that are made of it, without what dbt and the export fill, then those that no model publishes."""
     declared = _sources()[table]
     published = declared.get("config", {}).get("meta", {}).get("published_as", [table])
-    found = {
+    written = {
         name: type_
         for model in published
         for name, type_ in columns(model).items()
         if find_fillers(model)[name] not in (DBT, EXPORT)
     }
-    return found | {column["name"]: column["data_type"] for column in declared.get("columns", ())}
+    return written | {column["name"]: column["data_type"] for column in declared.get("columns", ())}
 
 
 def write_twin(text: str, model: str) -> str:

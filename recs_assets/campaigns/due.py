@@ -144,7 +144,7 @@ def _estimate_purchases(
     listed = week.lists("ranker", week.as_of, "repeat")
     score = rows[pairs].merge(listed[[*pairs, "score"]], on=pairs, how="left")["score"].to_numpy(dtype=float)
     missing, features = np.flatnonzero(np.isnan(score)), ranker.ranker.features_
-    for part, _, X in week.published_frames(rows.iloc[missing], features):
+    for part, _, X in week.load_published_frames(rows.iloc[missing], features):
         score[missing[part]] = ranker.ranker.score(X)
     strata = find_strata(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
     return ranker.calibrator.probability(score, strata)

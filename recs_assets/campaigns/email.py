@@ -213,7 +213,7 @@ class Email:
         if self.predicted is not None:
             ranker = self.predicted.learned.ranker
             frames = partial(
-                week.published_frames, names=ranker.features_, pool=partial(self.task.pool, self.as_of)
+                week.load_published_frames, names=ranker.features_, pool=partial(self.task.pool, self.as_of)
             )
             scorer = Scorer(ranker, self.predicted.learned.calibrator, frames, self.chosen == QUERY)
         merged, traces = explain_rows(rows, self.known, fitted, scorer, wording)

@@ -122,7 +122,7 @@ def build_fold(week: Week, anchor: date) -> Fold:
         for view in VIEWS
     }
     truth = week.truth(anchor)
-    return Fold(known, truth, week.listed_customers(anchor), models)
+    return Fold(known, truth, week.find_customers_with_lists(anchor), models)
 
 
 def _decide(folds: Sequence[Fold], seed: int) -> Decision:

@@ -74,7 +74,7 @@ def make_storefront_lists(week: Week, say: Callable[[str], None]) -> StorefrontL
     wording = Wording(find_citable(facts, rules), offers, shop.sentences)
     scorer = None
     if ranker is not None:
-        frames = partial(week.published_frames, names=ranker.ranker.features_)
+        frames = partial(week.load_published_frames, names=ranker.ranker.features_)
         scorer = Scorer(ranker.ranker, ranker.calibrator, frames, chosen == "ranker")
     rows, traces = explain_rows(listed, known, week.models(), scorer, wording)
     return StorefrontLists(

@@ -155,8 +155,8 @@ def lookup(cache_dir: Path, customer_id: str) -> list[dict[str, Any]] | None:
         )
         with path.open("rb") as file:
             while at < size:
-                found, offset, length = RECORD.unpack_from(records, at * RECORD.size)
-                if found != number:
+                stored, offset, length = RECORD.unpack_from(records, at * RECORD.size)
+                if stored != number:
                     return None
                 file.seek(offset)
                 line = json.loads(file.read(length))

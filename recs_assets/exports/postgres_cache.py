@@ -130,8 +130,8 @@ def _run_query(customer_id: str, url: str, schema: str, query: str) -> int:
         there = connection.execute("select to_regclass(%s)", [f"{schema}.{TABLE}"]).fetchone()[0]
         if there is None:
             return 0
-        found = connection.execute(sql.SQL(query).format(sql.Identifier(schema, TABLE)), [customer_id])
-        return found.rowcount
+        rows = connection.execute(sql.SQL(query).format(sql.Identifier(schema, TABLE)), [customer_id])
+        return rows.rowcount
 
 
 @contextmanager
@@ -173,5 +173,5 @@ def lookup(connection: Any, customer_id: str, schema: str = SCHEMA) -> list[dict
     from psycopg import sql
 
     query = sql.SQL("select recommendations from {} where customer_id = %s")
-    found = connection.execute(query.format(sql.Identifier(schema, TABLE)), [customer_id]).fetchone()
-    return None if found is None else found[0]
+    row = connection.execute(query.format(sql.Identifier(schema, TABLE)), [customer_id]).fetchone()
+    return None if row is None else row[0]

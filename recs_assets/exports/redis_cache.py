@@ -67,9 +67,9 @@ def publish(
                 batch = block[first : first + BATCH]
                 client.hset(version, mapping={key: text for key, text, _ in batch})
                 customers += len(batch)
-        if (found := client.hlen(version)) != customers:
+        if (held := client.hlen(version)) != customers:
             raise ExportError(
-                f"{_name_server(url)} holds {found} of {customers} customers of the new version; the old one stays: "
+                f"{_name_server(url)} holds {held} of {customers} customers of the new version; the old one stays: "
                 "look at its memory limit and materialise the export again."
             )
         facts = {
@@ -141,8 +141,8 @@ def lookup(client: Any, customer_id: str, prefix: str = PREFIX) -> list[dict[str
         customer_id: as in the shop's own tables.
         prefix: as the export was given it.
     """
-    found = client.eval(READ, 1, f"{prefix}:current", customer_id)
-    return None if found is None else json.loads(found)
+    value = client.eval(READ, 1, f"{prefix}:current", customer_id)
+    return None if value is None else json.loads(value)
 
 
 def _name_server(url: str) -> str:

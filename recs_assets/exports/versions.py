@@ -192,14 +192,14 @@ def rewrite(
 
 def list_versions(cache_dir: Path) -> list[tuple[Path, dict]]:
     """Every whole version with its manifest, in the order written."""
-    found = []
+    versions = []
     for path in (cache_dir / "versions").glob("[!.]*"):
         try:
             text = (path / "manifest.json").read_text(encoding="utf-8")
-            found.append(((path / "manifest.json").stat().st_mtime_ns, path.resolve(), json.loads(text)))
+            versions.append(((path / "manifest.json").stat().st_mtime_ns, path.resolve(), json.loads(text)))
         except (OSError, ValueError) as error:
             raise ExportError(f"{path} is no whole version of the cache ({error}): delete it.") from error
-    return [(path, manifest) for _, path, manifest in sorted(found, key=lambda version: version[:2])]
+    return [(path, manifest) for _, path, manifest in sorted(versions, key=lambda version: version[:2])]
 
 
 def _write(

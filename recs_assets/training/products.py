@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.base import Recommender, View
 from recs_assets.shop import RANKER
 from recs_assets.training.tasks import CandidateSheet, Task, place_ids
-from recs_assets.week.blocks import choose_size, map_in_order
+from recs_assets.week.blocks import choose_size, merge_blocks
 from recs_assets.week.ranked import load_frames
 from recs_assets.week.week import NAMES, SOURCES, Week, make_recommender
 
@@ -104,10 +105,8 @@ class Products(Task[CandidateSheet]):
         eligible, threads = self.eligible(anchor), self.week.settings.threads
         size = choose_size(last - first, threads)
         starts = [start for start in range(first, last, size) if eligible[start : start + size].any()]
-        pools = map_in_order(lambda start: self.pool(anchor, start, min(start + size, last)), starts, threads)
-        parts = list(pools)
-        parts = [part for part in parts if len(part)] or parts[:1]
-        candidates = Candidates.concat(parts) if parts else Candidates.empty()
+        parts = [(start, min(start + size, last)) for start in starts]
+        candidates = merge_blocks(partial(self.pool, anchor), parts, threads)
         label = np.full(len(candidates), np.nan)
         if anchor != self.as_of:
             label = candidates.labels(self.truth(anchor, known.products["product_id"])).astype(np.float64)

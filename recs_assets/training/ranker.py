@@ -244,7 +244,7 @@ def _judge(
             "new": candidates.rank(scores, MAP_AT),
             "old": candidates.rank(_score(week, test, sheet, before), MAP_AT),
         }
-        listed = week.listed_customers(test)
+        listed = week.find_customers_with_lists(test)
         values = measure_models(lists, week.known(test), week.truth(test), listed, k=MAP_AT)
         verdicts.append(
             gates.judge_successor(values["new"], values["old"], last.week, limits, week.settings.seed)

@@ -130,7 +130,7 @@ class Task(ABC, Generic[Rows]):
     def is_listed(self, anchor: date) -> np.ndarray:
         """bool[n]: in the sample that is wide_query from at an anchor; everybody at the week."""
         mask = np.zeros(len(self.ids(anchor)), dtype=bool)
-        mask[self.week.listed_customers(anchor)] = True
+        mask[self.week.find_customers_with_lists(anchor)] = True
         return mask
 
     def codes(self, anchor: date, ids: pd.Series) -> np.ndarray:

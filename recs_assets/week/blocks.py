@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from recs_assets.known.interactions import Known
+from recs_assets.ranking.candidates import Candidates
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,3 +38,12 @@ def map_in_order(function: Callable[[Item], Result], items: Iterable[Item], thre
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def merge_blocks(
+    load: Callable[[int, int], Candidates], parts: Iterable[tuple[int, int]], threads: int
+) -> Candidates:
+    """The candidates of ranges of customer codes `[first, last)`, loaded side by side."""
+    loaded = list(map_in_order(lambda part: load(*part), parts, threads))
+    filled = [candidates for candidates in loaded if len(candidates)] or loaded[:1]
+    return Candidates.concat(filled) if filled else Candidates.empty()

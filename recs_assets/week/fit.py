@@ -80,7 +80,7 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     started = time.monotonic()
     model = make_recommender(week.shop, name, parameters).fit(known)
     fitted = time.monotonic()
-    customers, views = week.listed_customers(anchor), week.views_at(anchor)
+    customers, views = week.find_customers_with_lists(anchor), week.views_at(anchor)
     listed = model.recommend_views(customers, week.settings.candidates, views, scoring)
     for view, lists in listed.items():
         write_lists(lists, known, week.lists_path(name, anchor, view))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from recs_assets.recommenders.shape import Parameters
 from recs_assets.shop import RANKER, Shop
 from recs_assets.store.build import Build
 from recs_assets.store.warehouse import Warehouse
-from recs_assets.week.blocks import blocks, map_in_order
+from recs_assets.week.blocks import blocks, map_in_order, merge_blocks
 
 if TYPE_CHECKING:
     from recs_assets.settings import Settings
@@ -102,7 +103,7 @@ class Week:
         with self.build.read() as connection:
             return load_truth(connection, known, self.shop.horizon_days)
 
-    def listed_customers(self, anchor: date) -> np.ndarray:
+    def find_customers_with_lists(self, anchor: date) -> np.ndarray:
         """int32 codes of the customers who get lists at an anchor: everybody at the week's own, and
         a seeded sample of at most so many (settings), of those whom models may learn from, where lists are
         only evaluated or learned from."""
@@ -180,15 +181,15 @@ class Week:
 
     def all_candidates(self, anchor: date) -> Candidates:
         """The candidates of all customers that have lists at an anchor."""
-        parts = [self.candidates(anchor, first, last) for first, last in blocks(self.known(anchor))]
-        return Candidates.concat([part for part in parts if len(part)] or parts[:1])
+        threads = self.settings.threads
+        return merge_blocks(partial(self.candidates, anchor), blocks(self.known(anchor), threads), threads)
 
     def frame(self, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES) -> np.ndarray:
         """float32[n, len(names)]: features of a block of candidates (`load_frame`)."""
         with self.build.read() as connection:
             return load_frame(connection, anchor, candidates, names)
 
-    def published_frames(
+    def load_published_frames(
         self,
         rows: pd.DataFrame,
         names: Sequence[str],

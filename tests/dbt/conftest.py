@@ -76,10 +76,10 @@ def build(raw: Warehouse):
     folder = raw.path.parent
 
     def run(name: str, command: str, *statements: str, **more: object) -> Warehouse:
-        work = raw.copied_to(folder / "work")
+        work = raw.copy_to(folder / "work")
         work.execute(*statements)
         work.dbt(command, "--selector", "prepare", **more)
-        return work.moved_to(folder / name)
+        return work.move_to(folder / name)
 
     return run
 
@@ -94,15 +94,15 @@ def prepared(build) -> Warehouse:
 def published(prepared: Warehouse) -> Warehouse:
     """The shop, with schema recs."""
     folder = prepared.path.parent.parent
-    work = prepared.copied_to(folder / "work")
+    work = prepared.copy_to(folder / "work")
     work.dbt("build", "--selector", "publish")
-    return work.moved_to(folder / "published")
+    return work.move_to(folder / "published")
 
 
 @pytest.fixture(scope="session")
 def tested(published: Warehouse) -> str:
     """dbt's output of the unit tests, and of the singular tests after one fault for each of them."""
-    work = published.copied_to(published.path.parent.parent / "work")
+    work = published.copy_to(published.path.parent.parent / "work")
     work.execute(*FAULTS)
     return work.dbt(
         "test",

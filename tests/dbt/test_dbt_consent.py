@@ -166,7 +166,7 @@ def test_addresses_say_who_can_be_reached(said_no):
 
 
 def test_a_shop_that_keeps_addresses_elsewhere_knows_nothing_of_them(said_no, tmp_path):
-    copy = said_no.copied_to(tmp_path)
+    copy = said_no.copy_to(tmp_path)
     copy.execute("update raw.customers set email = case when customer_id = 'c13' then 'n/a' end")
     copy.dbt("run", "--select", "int_customer_addresses")
     assert copy.sql("select count(*) from intermediate.int_customer_addresses") == [(0,)]
@@ -206,7 +206,7 @@ class Files:
 def house(said_no, tmp_path_factory):
     home = tmp_path_factory.mktemp("home")
     (home / "weeks").mkdir()
-    said_no.copied_to(home / "weeks" / WEEK.isoformat())
+    said_no.copy_to(home / "weeks" / WEEK.isoformat())
     return House(home, threads=1)
 
 

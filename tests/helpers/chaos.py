@@ -41,7 +41,7 @@ def at(step: int, process: subprocess.Popen[str]) -> None:
             return
 
 
-def killed_at(step: int) -> Callable[[Trial], Ran]:
+def kill_at(step: int) -> Callable[[Trial], Ran]:
     def inject(trial: Trial) -> Ran:
         process = trial.start()
         at(step, process)
@@ -75,7 +75,7 @@ class Survivor:
 
 
 def kills(steps: range | tuple[int, ...]) -> tuple[Fault, ...]:
-    return tuple(Fault("kill -9", f"after step {step}", killed_at(step), code=KILLED) for step in steps)
+    return tuple(Fault("kill -9", f"after step {step}", kill_at(step), code=KILLED) for step in steps)
 
 
 FULL = tuple(

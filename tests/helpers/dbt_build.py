@@ -64,12 +64,12 @@ class Warehouse:
         assert succeeded != fails, output
         return output
 
-    def copied_to(self, folder: Path) -> Warehouse:
+    def copy_to(self, folder: Path) -> Warehouse:
         """A copy under the same file name: DuckDB names the catalogue after it, and views store that."""
         folder.mkdir(exist_ok=True)
         return Warehouse(Path(shutil.copy(self.path, folder)), self.target)
 
-    def moved_to(self, folder: Path) -> Warehouse:
+    def move_to(self, folder: Path) -> Warehouse:
         folder.mkdir(exist_ok=True)
         return Warehouse(self.path.rename(folder / self.path.name), self.target)
 

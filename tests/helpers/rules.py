@@ -69,7 +69,7 @@ def make_known(
     )
 
 
-def ranked(lists, p_purchase=None):
+def score_lists(lists, p_purchase=None):
     """Scores 1, 1/2, 1/3, ... per customer."""
     rows = [(c, p, 1 / rank) for c, products in lists.items() for rank, p in enumerate(products, 1)]
     frame = pd.DataFrame(rows, columns=["customer", "product", "score"])

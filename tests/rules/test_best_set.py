@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from helpers.generated_rules import ANCHOR, CUSTOMERS, Shop, draw_rules, generate_shop
-from helpers.rules import lists, make_known, make_rules, ranked
+from helpers.rules import lists, make_known, make_rules, score_lists
 from recs_assets.rules import filling
 from recs_assets.rules.config import ItemRules, Rules, Slots
 from recs_assets.rules.context import Context
@@ -20,7 +20,7 @@ from recs_assets.rules.pipeline import select
 def test_the_best_set_is_not_what_fits_first():
     """p0 closes category A and brand x, and leaves p3 alone; p1 and p2 together are worth more."""
     known = make_known(categories=["A", "A", "B", "B", None, None], brands=["x", "y", "x", "y", "y", "x"])
-    candidates = ranked({0: [0, 1, 2, 3]}, [0.5, 0.45, 0.4, 0.05]).assign(
+    candidates = score_lists({0: [0, 1, 2, 3]}, [0.5, 0.45, 0.4, 0.05]).assign(
         score=np.float32([0.5, 0.45, 0.4, 0.05])
     )
     rules = make_rules(max_per_category=1, max_per_brand=1)

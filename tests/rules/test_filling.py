@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.generated_rules import assert_same, draw_rules, generate_shop
-from helpers.rules import lists, make_known, make_rules, pairs, ranked
+from helpers.rules import lists, make_known, make_rules, pairs, score_lists
 from recs_assets.rules import filling
 from recs_assets.rules.config import Rules, Slots
 from recs_assets.rules.context import Context
@@ -33,7 +33,7 @@ LADDER = {
 def test_ladder(ladder, expected, levels):
     # Segment young bought p4 twice and p2 once; c0 bought of category C only.
     context = Context(make_known(**LADDER))
-    selection = select(ranked({0: [0]}), context, make_rules(k=4, ladder=ladder), [0])
+    selection = select(score_lists({0: [0]}), context, make_rules(k=4, ladder=ladder), [0])
     assert lists(selection) == {0: expected}
     assert selection.rows["fallback_level"].tolist() == levels
 
@@ -43,21 +43,21 @@ def test_category_level_takes_the_five_she_buys_most():
     purchases = [(0, product, 10 + day) for product in range(6) for day in range(6 - product)]
     context = Context(make_known(purchases, categories=["F", "E", "D", "C", "B", "A"]))
     for k, expected in ((5, {0: [0, 1, 2, 3, 4]}), (6, {})):
-        assert lists(select(ranked({}), context, make_rules(k=k, ladder=("category",)))) == expected
+        assert lists(select(score_lists({}), context, make_rules(k=k, ladder=("category",)))) == expected
 
 
 def test_global_order_and_rules_in_the_fill():
     # Sold three times: p5, twice: p4, once: p2 and p3; p0 and p1 never.
     context = Context(make_known(**LADDER), carts=pairs(5, customers=7))
     rules = make_rules(k=2, ladder=("global",), not_in_cart=True, max_per_category=1)
-    selection = select(ranked({6: [0]}), context, rules, [0, 6])
+    selection = select(score_lists({6: [0]}), context, rules, [0, 6])
     assert lists(selection) == {0: [4, 2], 6: [0, 5]}
     assert selection.rows["source"].tolist() == ["popularity", "popularity", "als", "popularity"]
 
 
 def test_who_cannot_be_filled_is_suppressed():
     context = Context(make_known(**LADDER))
-    selection = select(ranked({0: [0, 1]}), context, make_rules(k=5, ladder=("global",)), [0, 6])
+    selection = select(score_lists({0: [0, 1]}), context, make_rules(k=5, ladder=("global",)), [0, 6])
     # c6 has p2 to p5, which were sold, and nothing else.
     assert lists(selection) == {0: [0, 1, 5, 4, 2]}
     assert selection.suppressed.to_dict("list") == {"customer": [6], "reason": ["too_few_products"]}
@@ -70,7 +70,7 @@ def test_many_popular_products_that_may_not_be_sent():
     known = make_known(purchases, customers=3, categories=[None] * 302)
     context = Context(known, carts=pairs(*range(300), n=302, customers=3))
     rules = make_rules(k=2, ladder=("global",), not_in_cart=True)
-    assert lists(select(ranked({}), context, rules, [0])) == {0: [300, 301]}
+    assert lists(select(score_lists({}), context, rules, [0])) == {0: [300, 301]}
 
 
 def test_the_ladder_leaves_out_what_is_full_already(monkeypatch):
@@ -81,10 +81,10 @@ def test_the_ladder_leaves_out_what_is_full_already(monkeypatch):
     known = make_known(purchases, customers=3, categories=[*["A"] * 34, "B"])
     context = Context(known, carts=pairs(*range(1, 16), n=35, customers=3))
     rules = make_rules(k=3, ladder=("global",), max_per_category=2, not_in_cart=True)
-    assert lists(select(ranked({}), context, rules, [0, 2])) == {0: [0, 16, 34], 2: [0, 1, 34]}
+    assert lists(select(score_lists({}), context, rules, [0, 2])) == {0: [0, 16, 34], 2: [0, 1, 34]}
     rules = make_rules(k=4, ladder=("global",), max_per_category=2, not_in_cart=True)
     # Two of A and the one of B fill three slots of four, so the limit is raised to three of A.
-    assert lists(select(ranked({}), context, rules, [0, 2])) == {0: [0, 16, 17, 34], 2: [0, 1, 2, 34]}
+    assert lists(select(score_lists({}), context, rules, [0, 2])) == {0: [0, 16, 17, 34], 2: [0, 1, 2, 34]}
 
 
 @settings(max_examples=12, deadline=None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers.rules import N, make_known, make_rules, pairs, ranked
+from helpers.rules import N, make_known, make_rules, pairs, score_lists
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES
 from recs_assets.rules.pipeline import find_idle_rules
@@ -17,7 +17,7 @@ def test_price_tags():
     context = Context(known, carts=pairs(0, customers=3))
     truth = sparse.csr_matrix(([2.0, 1.0, 1.0], ([0, 0, 1], [0, 1, 2])), shape=(3, N))
     margin = np.array([5.0, 2.0, 3.0, 1.0, 1.0, np.nan])
-    candidates = ranked({0: [0, 1, 2], 1: [0, 1, 2], 2: [2]})
+    candidates = score_lists({0: [0, 1, 2], 1: [0, 1, 2], 2: [2]})
     rules = make_rules(not_in_cart=True)
     assert set(NAMES) - find_idle_rules(candidates, context, rules) == {"available", "in_cart"}
     tags = price_rules(candidates, context, rules, truth, margin).set_index("rule")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.rules import ANCHOR, lists, make_known, make_rules, ranked
+from helpers.rules import ANCHOR, lists, make_known, make_rules, score_lists
 from recs_assets.rules.config import Eligibility
 from recs_assets.rules.context import Contacts, Context
 from recs_assets.rules.pipeline import select
@@ -32,7 +32,7 @@ def test_eligibility_in_order():
         contacts=Contacts(np.repeat(np.arange(10), 2), np.full(20, ANCHOR - 1)),
     )
     rules = make_rules(max_sends=2)
-    selection = select(ranked(dict.fromkeys(range(n), range(6))), context, rules)
+    selection = select(score_lists(dict.fromkeys(range(n), range(6))), context, rules)
     assert selection.suppressed["reason"].tolist() == list(REASONS)
     assert selection.suppressed["customer"].tolist() == list(range(12))
     assert sorted(lists(selection)) == [12, 13]
@@ -50,7 +50,7 @@ def test_a_bounce_and_a_cap_hold_for_the_address():
         bounced=np.array([True, False, False, False, False]),
         contacts=contacts,
     )
-    selection = select(ranked(dict.fromkeys(range(5), range(6))), context, make_rules(max_sends=2))
+    selection = select(score_lists(dict.fromkeys(range(5), range(6))), context, make_rules(max_sends=2))
     assert selection.suppressed["reason"].tolist() == ["bounced", "bounced", "frequency_cap", "frequency_cap"]
     assert sorted(lists(selection)) == [4]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.rules import ANCHOR, N, lists, make_known, make_rules, pairs, ranked, sent
+from helpers.rules import ANCHOR, N, lists, make_known, make_rules, pairs, score_lists, sent
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.price_tags import price_rules
@@ -11,7 +11,7 @@ from recs_assets.rules.rehearsal import admit_everybody, rehearse
 
 def test_without_sends_those_before_the_anchor_are_rehearsed():
     """Two slots, one of which may repeat: the two sends before the anchor hold p0 and p1, then p0 and p2."""
-    context, candidates = Context(make_known(customers=2)), ranked({0: range(N)})
+    context, candidates = Context(make_known(customers=2)), score_lists({0: range(N)})
     rules = make_rules(max_repeat=1, repeat_sends=2)
     found = rehearse(candidates, context, rules, every=14)
     assert list(zip(found.sends.customer, found.sends.product, ANCHOR - found.sends.day, strict=True)) == [
@@ -30,4 +30,4 @@ def test_a_comparison_of_lists_is_open_to_all():
     known = make_known(customers=2)
     known.customers["email_eligible"] = False
     context = admit_everybody(Context(known, consent_state=np.array(["erased", ""], dtype=object)))
-    assert sorted(lists(select(ranked({0: [0, 1], 1: [0, 1]}), context, make_rules()))) == [0, 1]
+    assert sorted(lists(select(score_lists({0: [0, 1], 1: [0, 1]}), context, make_rules()))) == [0, 1]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.rules import N, floats, make_known, make_rules, ranked, sent
+from helpers.rules import N, floats, make_known, make_rules, score_lists, sent
 from recs_assets.rules.config import ItemRules, Pin, SegmentRules, Slots
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import find_limits_in_force, select
@@ -10,7 +10,7 @@ from recs_assets.rules.review import explain_shortage, list_rules_in_force, list
 
 
 def reviewed(rules, context, candidates=None):
-    candidates = ranked({0: range(5)}) if candidates is None else candidates
+    candidates = score_lists({0: range(5)}) if candidates is None else candidates
     found = review(rules, context, candidates, select(candidates, context, rules))
     return list(found.problems), list(found.notes)
 
@@ -68,7 +68,7 @@ def test_a_vertical_in_place_of_its_categories_is_said():
 def test_segments_are_named_without_regard_to_case():
     shop = make_known(customers=2, segments=["Gold", None], prices=[1, 2, 3, 4, 5, 6])
     rules = make_rules(segments={"gold": SegmentRules(items=ItemRules(min_price=3))})
-    rows = select(ranked(dict.fromkeys(range(2), range(5))), Context(shop), rules).rows
+    rows = select(score_lists(dict.fromkeys(range(2), range(5))), Context(shop), rules).rows
     assert rows["product"].tolist() == [2, 3, 0, 1]
     assert list_unknown_names(rules, Context(shop)) == [
         "segments: the shop has no 'gold'; 'Gold' is taken for it."
@@ -82,7 +82,7 @@ def test_a_segment_is_meant_in_every_spelling():
         ("gold", []),
     ):
         rules = make_rules(segments={name: SegmentRules(items=ItemRules(min_price=3))})
-        rows = select(ranked(dict.fromkeys(range(3), range(5))), Context(shop), rules).rows
+        rows = select(score_lists(dict.fromkeys(range(3), range(5))), Context(shop), rules).rows
         assert rows["product"].tolist() == [2, 3, 2, 3, 0, 1]
         assert list_unknown_names(rules, Context(shop)) == said
 
@@ -170,18 +170,18 @@ def test_a_shop_of_one_category_fills_every_slot():
     """Twelve slots, twelve products of one category, the default of four per category."""
     shop = make_known(categories=["Coffee"] * 14)
     rules = make_rules(k=12, max_per_category=4)
-    candidates = ranked({0: range(14)})
+    candidates = score_lists({0: range(14)})
     assert find_limits_in_force(candidates, Context(shop), rules)["max_per_category"] == 12
     assert select(candidates, Context(shop), rules).rows["product"].tolist() == list(range(12))
     # Three categories fill twelve slots with four of each: nothing is raised.
     shop = make_known(categories=["Coffee", "Tea", "Cocoa"] * 6)
-    assert find_limits_in_force(ranked({0: range(18)}), Context(shop), rules)["max_per_category"] == 4
+    assert find_limits_in_force(score_lists({0: range(18)}), Context(shop), rules)["max_per_category"] == 4
 
 
 def test_who_is_short_of_a_list_is_told_the_rule():
     shop = make_known(categories=["A", "A", "A", "A", "B", "B"])
     context = Context(shop, stock=floats(9, 9, 0, 0, 0, 0))
-    candidates, rules = ranked({0: range(6)}), make_rules(k=3, min_stock=1)
+    candidates, rules = score_lists({0: range(6)}), make_rules(k=3, min_stock=1)
     choice = select(candidates, context, rules)
     assert choice.counts["too_few_products"] == 1
     assert explain_shortage(rules, context, candidates, choice) == (

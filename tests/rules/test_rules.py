@@ -14,7 +14,7 @@ from helpers.rules import (
     make_rules,
     mark_sensitive,
     pairs,
-    ranked,
+    score_lists,
     sent,
 )
 from recs_assets.rules.config import ItemRules, Pin, Rules, SegmentRules, Slots
@@ -205,14 +205,14 @@ CASES = {
 def test_rule(case):
     shop, facts, changes, expected = CASES[case]
     context = Context(make_known(**shop), **facts)
-    selection = select(ranked({0: [0, 1, 2, 3, 4]}), context, make_rules(**changes))
+    selection = select(score_lists({0: [0, 1, 2, 3, 4]}), context, make_rules(**changes))
     assert lists(selection) == {0: expected}
 
 
 def test_columns():
     known = make_known(events=[(0, 1, 1, "view")], purchases=[(0, 5, 30)])
     context = Context(known, sends=sent((0, 0, 7), (0, 1, 7)))
-    candidates = ranked({0: [0, 1]}, p_purchase=[0.5, 0.25])
+    candidates = score_lists({0: [0, 1]}, p_purchase=[0.5, 0.25])
     rules = make_rules(k=4, pinned=(Pin(product="p003", slot=2),), ladder=("global",), max_repeat=1)
     rows = select(candidates, context, rules).rows
     assert rows.astype(object).where(rows.notna(), None).to_dict("list") == {
@@ -236,7 +236,7 @@ def test_removed_counts_the_first_rule_and_traces_it():
     known = make_known(categories=["A", "A", "A", "A", "B", "A"], unavailable={0})
     context = Context(known, carts=pairs(0, 1))
     rules = make_rules(not_in_cart=True, max_per_category=1)
-    selection = select(ranked({0: range(6)}), context, rules, trace=True)
+    selection = select(score_lists({0: range(6)}), context, rules, trace=True)
     assert lists(selection) == {0: [2, 4]}
     assert selection.removed[selection.removed > 0].to_dict() == {
         "available": 1,
@@ -249,22 +249,22 @@ def test_removed_counts_the_first_rule_and_traces_it():
         (3, "max_per_category"),
         (5, "max_per_category"),
     ]
-    assert lists(select(ranked({0: range(6)}), context, rules, without=["in_cart"])) == {0: [1, 4]}
-    assert lists(select(ranked({0: range(6)}), context, rules, without=["available", "in_cart"])) == {
+    assert lists(select(score_lists({0: range(6)}), context, rules, without=["in_cart"])) == {0: [1, 4]}
+    assert lists(select(score_lists({0: range(6)}), context, rules, without=["available", "in_cart"])) == {
         0: [0, 4]
     }
 
 
 def test_what_the_last_slot_closes_is_not_counted():
     known = make_known(categories=["A", "B", "A", "B", "B", "B"])
-    selection = select(ranked({0: range(6)}), Context(known), make_rules(max_per_category=1))
+    selection = select(score_lists({0: range(6)}), Context(known), make_rules(max_per_category=1))
     assert lists(selection) == {0: [0, 1]}
     assert selection.removed["max_per_category"] == 1  # p2; with p1 the slots are full
 
 
 def test_p_purchase_is_what_margins_multiply():
     # 0.5 * 0.1, 0.4 * 0.2, 0.3 * 0.4 = 0.05, 0.08, 0.12, whatever the (negative) scores.
-    candidates = ranked({0: [0, 1, 2]}, [0.5, 0.4, 0.3]).assign(score=np.float32([-1, -2, -3]))
+    candidates = score_lists({0: [0, 1, 2]}, [0.5, 0.4, 0.3]).assign(score=np.float32([-1, -2, -3]))
     context = Context(make_known(), cost=floats(0.9, 0.8, 0.6))
     assert lists(select(candidates, context, make_rules(margin_strength=1))) == {0: [2, 1]}
 
@@ -272,7 +272,7 @@ def test_p_purchase_is_what_margins_multiply():
 def test_a_shop_without_anything():
     # The default rules: no category, brand, url, cost, stock, sends or similarity.
     context = assemble_context(make_known(purchases=[(0, 3, 30), (0, 4, 30)], customers=2))
-    selection = select(ranked({0: [0, 1], 1: []}), context, Rules(slots=Slots(k=2)))
+    selection = select(score_lists({0: [0, 1], 1: []}), context, Rules(slots=Slots(k=2)))
     assert lists(selection) == {0: [0, 1], 1: [3, 4]}
     assert selection.removed.sum() == 0
 
@@ -286,7 +286,7 @@ def test_rules_per_segment():
             )
         }
     )
-    selection = select(ranked(dict.fromkeys(range(3), range(5))), Context(known), rules)
+    selection = select(score_lists(dict.fromkeys(range(3), range(5))), Context(known), rules)
     assert lists(selection) == {0: [5, 2], 1: [0, 1], 2: [0, 1]}
     # What a segment does not name stays: not min_stock's default, but what the campaign says.
     assert rules.of_segment("vip").items == ItemRules(**{**dict(rules.items), "min_price": 3})
@@ -295,25 +295,25 @@ def test_rules_per_segment():
 @pytest.mark.parametrize(
     ("candidates", "facts", "changes", "without", "message"),
     [
-        (ranked({0: [0, 0]}), {}, {}, (), "twice"),
-        (ranked({0: [6]}), {}, {}, (), "product is outside 0..5"),
-        (ranked({1: [0]}), {}, {}, (), "customer is outside 0..0"),
-        (ranked({0: [0]}).assign(score=np.nan), {}, {}, (), "not finite"),
+        (score_lists({0: [0, 0]}), {}, {}, (), "twice"),
+        (score_lists({0: [6]}), {}, {}, (), "product is outside 0..5"),
+        (score_lists({1: [0]}), {}, {}, (), "customer is outside 0..0"),
+        (score_lists({0: [0]}).assign(score=np.nan), {}, {}, (), "not finite"),
         (
-            ranked({0: [0]}).assign(score=-1.0),
+            score_lists({0: [0]}).assign(score=-1.0),
             {"cost": floats(0.5)},
             {"margin_strength": 1},
             (),
             "margin_strength needs",
         ),
         (
-            ranked({0: [0, 1]}, [0.1, np.nan]),
+            score_lists({0: [0, 1]}, [0.1, np.nan]),
             {"cost": floats(0.5)},
             {"margin_strength": 1},
             (),
             "for every candidate",
         ),
-        (ranked({0: [0]}), {}, {}, ("stock",), "no rule stock"),
+        (score_lists({0: [0]}), {}, {}, ("stock",), "no rule stock"),
     ],
 )
 def test_refused_candidates(candidates, facts, changes, without, message):
@@ -324,4 +324,4 @@ def test_refused_candidates(candidates, facts, changes, without, message):
 def test_future_sends_are_refused():
     context = Context(make_known(), sends=sent((0, 0, 0)))
     with pytest.raises(RulesError, match="on or after 2024-03-04"):
-        select(ranked({0: [0]}), context, make_rules(max_repeat=0))
+        select(score_lists({0: [0]}), context, make_rules(max_repeat=0))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from helpers.rules import TASTES, N, floats, lists, make_known, make_rules, ranked, sent
+from helpers.rules import TASTES, N, floats, lists, make_known, make_rules, score_lists, sent
 from recs_assets.rules.config import Pin, Slots
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
@@ -13,12 +13,12 @@ from recs_assets.rules.pipeline import select
 def test_slots_stand_by_score_within_their_type():
     # Diversity chooses p0, then p2, since p1 and p0 are alike, then p1; they stand by score.
     factors = np.array([[2, 0], [1, 0], [0, 1], *[[0, 0]] * 3], dtype=np.float32)
-    candidates = ranked({0: [0, 1, 2]}).assign(score=np.float32([1, 0.6, 0.2]))
+    candidates = score_lists({0: [0, 1, 2]}).assign(score=np.float32([1, 0.6, 0.2]))
     rows = select(candidates, Context(make_known(), factors=factors), make_rules(mmr_lambda=0.5, k=3)).rows
     assert rows["product"].tolist() == [0, 1, 2]
     assert rows["score"].tolist() == [1, np.float32(0.6), np.float32(0.2)]
     # Ties by product.
-    tied = ranked({0: [2, 1, 0]}).assign(score=np.float32(1))
+    tied = score_lists({0: [2, 1, 0]}).assign(score=np.float32(1))
     assert lists(select(tied, Context(make_known(), factors=factors), make_rules(mmr_lambda=0.5, k=3))) == {
         0: [0, 1, 2]
     }
@@ -29,7 +29,7 @@ def test_reserves_are_what_would_come_next():
     known = make_known(categories=["A", "A", "A", "B", "B", None])
     rules = make_rules(max_per_category=2, min_stock=3)
     context = Context(known, stock=floats(rest=9))
-    after = select(ranked({0: range(6)}), context, rules, reserves=3).reserves
+    after = select(score_lists({0: range(6)}), context, rules, reserves=3).reserves
     assert after["slot"].tolist() == [1, 2, 3, 4, 5]
     assert after["product"].tolist() == [0, 1, 3, 4, 5]
     assert after["max_per_category"].tolist() == [0, 0, 1, 1, -1]
@@ -38,15 +38,17 @@ def test_reserves_are_what_would_come_next():
     assert after["slot_type"].tolist() == ["personal"] * 5
     # Where every other category is used up, what the limit allows once its own product is gone.
     known = make_known(categories=["A", "B", "A", "B", None, None], unavailable={4, 5})
-    after = select(ranked({0: range(4)}), Context(known), make_rules(max_per_category=1), reserves=3).reserves
+    after = select(
+        score_lists({0: range(4)}), Context(known), make_rules(max_per_category=1), reserves=3
+    ).reserves
     assert after["product"].tolist() == [0, 1, 2, 3]
     # Without candidates from the ladder, where there is one.
     known = make_known([(0, product, 30 + product) for product in range(4)])
-    after = select(ranked({}), Context(known), make_rules(ladder=("global",)), reserves=1).reserves
+    after = select(score_lists({}), Context(known), make_rules(ladder=("global",)), reserves=1).reserves
     assert after[["product", "source", "fallback_level"]].to_numpy().tolist() == [
         [0, "popularity", "global"], [1, "popularity", "global"], [2, "popularity", "global"],
     ]  # fmt: skip
-    assert select(ranked({}), Context(known), make_rules()).reserves is None
+    assert select(score_lists({}), Context(known), make_rules()).reserves is None
 
 
 # -- diversity -----------------------------------------------------------------------------------
@@ -61,7 +63,7 @@ def test_diversity(weight, expected, by):
         facts["factors"] = np.array([[2, 0], [1, 0], [0, 1], *[[0, 0]] * 3], dtype=np.float32)
     if by != "content":
         facts["copurchase"] = sparse.csr_matrix(([1.0, 1.0], ([0, 1], [1, 0])), shape=(N, N))
-    candidates = ranked({0: [0, 1, 2]}).assign(score=np.float32([1, 0.6, 0.2]))
+    candidates = score_lists({0: [0, 1, 2]}).assign(score=np.float32([1, 0.6, 0.2]))
     context = Context(make_known(), **facts)
     # 0.5: p1 is worth 0.5 * 0.5 - 0.5 * 1 = -0.25 then, p2 0; 0.9: 0.45 - 0.1 = 0.35.
     assert lists(select(candidates, context, make_rules(mmr_lambda=weight))) == {0: expected}
@@ -70,10 +72,10 @@ def test_diversity(weight, expected, by):
 def test_diversity_looks_at_pinned_products():
     factors = np.array([[1, 0], [0, 1], [0, 0], [0, 0], [0, 0], [1, 0]], dtype=np.float32)
     rules = make_rules(mmr_lambda=0.5, pinned=(Pin(product="p005", slot=1),))
-    candidates = ranked({0: [0, 1]}).assign(score=np.float32([1, 0.8]))
+    candidates = score_lists({0: [0, 1]}).assign(score=np.float32([1, 0.8]))
     # Alone p0 leads; beside the pinned p5, which it equals, it is worth 0.5 - 0.5, and p1 0: p0 is first cell.
     assert lists(select(candidates, Context(make_known(), factors=factors), rules)) == {0: [5, 0]}
-    candidates = ranked({0: [0, 1, 2]}).assign(score=np.float32([1, 0.8, 0]))
+    candidates = score_lists({0: [0, 1, 2]}).assign(score=np.float32([1, 0.8, 0]))
     # Now p1 is worth 0.4.
     assert lists(select(candidates, Context(make_known(), factors=factors), rules)) == {0: [5, 1]}
 
@@ -94,7 +96,7 @@ def test_diversity_looks_at_pinned_products():
     ],
 )  # fmt: skip
 def test_discovery(p_purchase, changes, expected):
-    candidates = ranked({0: range(N)}, p_purchase).assign(score=np.float32(p_purchase))
+    candidates = score_lists({0: range(N)}, p_purchase).assign(score=np.float32(p_purchase))
     rules = make_rules(**{"discovery_share": 0.5} | changes)
     selection = select(candidates, Context(make_known(**TASTES)), rules, [0])
     assert (selection.rows["product"].tolist(), selection.rows["slot_type"].tolist()) == expected
@@ -104,19 +106,19 @@ def test_discovery(p_purchase, changes, expected):
 
 def test_discovery_without_probabilities_goes_by_score():
     rules = make_rules(k=3, discovery_share=0.34)
-    selection = select(ranked({0: [0, 1, 2, 3, 4]}), Context(make_known(**TASTES)), rules, [0])
+    selection = select(score_lists({0: [0, 1, 2, 3, 4]}), Context(make_known(**TASTES)), rules, [0])
     assert lists(selection) == {0: [0, 1, 3]}
     assert selection.rows["slot_type"].tolist() == ["personal", "personal", "discovery"]
 
 
 def test_who_bought_nothing_has_nothing_to_discover():
     rules = make_rules(discovery_share=1)
-    selection = select(ranked({3: range(N)}), Context(make_known(**TASTES)), rules, [3])
+    selection = select(score_lists({3: range(N)}), Context(make_known(**TASTES)), rules, [3])
     assert selection.rows["slot_type"].tolist() == ["personal"] * 2
 
 
 def test_discovery_turns_to_what_was_not_sent_yet():
-    candidates = ranked({0: range(N)}, [0.5, 0.4, 0.3, 0.1, 0.2, 0.05])
+    candidates = score_lists({0: range(N)}, [0.5, 0.4, 0.3, 0.1, 0.2, 0.05])
     rules = make_rules(discovery_share=0.5, discovery_floor=0)
     context = Context(make_known(**TASTES), sends=sent((0, 4, 7)))
     # Of B the next product, p5, is less probable than p3.
@@ -128,7 +130,7 @@ def test_discovery_turns_to_what_was_not_sent_yet():
 def test_discovery_keeps_the_limits():
     # p4 would be next, but p1 has its brand, and only the exchange with p1 itself is allowed.
     known = make_known(**TASTES, brands=["x", "y", "z", "q", "y", "r"])
-    candidates = ranked({0: range(N)}, [0.5, 0.4, 0.3, 0.1, 0.2, 0.05])
+    candidates = score_lists({0: range(N)}, [0.5, 0.4, 0.3, 0.1, 0.2, 0.05])
     rules = make_rules(k=3, discovery_share=0.34, discovery_floor=0, max_per_brand=1)
     assert lists(select(candidates, Context(known), rules, [0])) == {0: [0, 2, 4]}
 
@@ -140,7 +142,7 @@ def test_content_clusters_stand_for_categories_where_there_are_none():
     assert len(set(context.shelf[:3])) == len(set(context.shelf[3:])) == 1
     assert context.shelf[0] != context.shelf[3]
     rules = make_rules(discovery_share=0.5)
-    selection = select(ranked({0: [0, 1, 2, 4, 3]}), context, rules)
+    selection = select(score_lists({0: [0, 1, 2, 4, 3]}), context, rules)
     assert lists(selection) == {0: [0, 4]}
     assert selection.rows["slot_type"].tolist() == ["personal", "discovery"]
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from helpers.rules import N, flags, lists, make_known, make_rules, mark_sensitive, pairs, ranked, sent
+from helpers.rules import N, flags, lists, make_known, make_rules, mark_sensitive, pairs, score_lists, sent
 from recs_assets.config import read_yaml
 from recs_assets.rules.config import Pin
 from recs_assets.rules.context import Context
@@ -15,7 +15,7 @@ def test_a_list_of_a_page_may_be_short_and_asks_for_no_consent() -> None:
     known = make_known(customers=3)
     known.customers["email_eligible"] = False
     context = Context(known, consent_state=np.array(["unsubscribed", "objected", "subscribed"], dtype=object))
-    candidates, rules = ranked({0: [3, 1], 1: [0, 1, 2, 3]}), make_rules(k=3)
+    candidates, rules = score_lists({0: [3, 1], 1: [0, 1, 2, 3]}), make_rules(k=3)
     assert lists(select(candidates, context, rules)) == {}
     page = select(candidates, context, rules, placement="page")
     assert lists(page) == {0: [3, 1], 1: [0, 1, 2]}
@@ -26,7 +26,7 @@ def test_a_list_of_a_page_may_be_short_and_asks_for_no_consent() -> None:
 def test_a_short_list_keeps_its_pinned_product_and_its_order() -> None:
     rules = make_rules(k=5, pinned=(Pin(product="p005", slot=4),), max_repeat=4)
     context = Context(make_known(), sends=sent((0, 1, 7)))
-    page = select(ranked({0: [2, 1]}), context, rules, placement="page")
+    page = select(score_lists({0: [2, 1]}), context, rules, placement="page")
     assert lists(page) == {0: [2, 1, 5]}
     assert page.rows["slot_type"].tolist() == ["personal", "personal", "pinned"]
     assert page.rows["sent_before"].tolist() == ["no", "yes", "no"]
@@ -42,7 +42,7 @@ def test_a_page_obeys_every_rule_of_products_and_pairs() -> None:
         sensitive=mark_sensitive(never_offer=[5]),
     )
     rules = make_rules(k=6, not_rejected=True, one_per_parent=True, sensitive=True)
-    page = select(ranked({0: range(N)}), context, rules, placement="page")
+    page = select(score_lists({0: range(N)}), context, rules, placement="page")
     assert lists(page) == {0: [3]}
     taken = page.removed[page.removed > 0].to_dict()
     assert taken == {"available": 1, "sellable": 1, "sensitive": 1, "rejected": 1, "one_per_parent": 1}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.generated_rules import assert_same, draw_rules, generate_shop
-from helpers.rules import make_known, make_rules, pairs, ranked
+from helpers.rules import make_known, make_rules, pairs, score_lists
 from recs_assets.rules import pipeline, trials
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES
@@ -41,7 +41,7 @@ def test_only_customers_with_a_refused_candidate_are_selected_for_again():
     # p0 is in the cart of c0, and a candidate of c1 alone beside it.
     known = make_known(customers=3, segments=[None] * 3)
     context = Context(known, carts=pairs(0, customers=3))
-    candidates = ranked({0: [0, 1, 2], 1: [0, 1, 2], 2: [1, 2]})
+    candidates = score_lists({0: [0, 1, 2], 1: [0, 1, 2], 2: [1, 2]})
     runs = Trials(candidates, context, make_rules(not_in_cart=True), None, threads=1)
     whole = runs.select(frozenset())
     with mock.patch.object(trials, "select", wraps=select) as again:
