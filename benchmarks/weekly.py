@@ -38,7 +38,7 @@ class Target:
     gigabytes: float
 
 
-TARGETS = {"demo": Target(360, 6), "synthetic": Target(1800, 12)}
+TARGETS = {"demo": Target(240, 3), "synthetic": Target(1200, 8)}
 
 
 @dataclass
