@@ -28,6 +28,7 @@ from recs_assets.store.tables import (
     LOG,
     LogEntry,
     copy_table,
+    copy_views,
     describe_tables,
     is_customer_still,
     list_columns,
@@ -48,6 +49,8 @@ WEEKLY_TABLES = (
     "email_holdout",
     "buy_it_again",
     "customer_recommendations",
+    "frequently_bought_together",
+    "similar_products",
     "model_metrics",
     "model_decisions",
     "campaign_outcomes",
@@ -203,6 +206,7 @@ class Snapshots:
                     others = self.retention - 1 if newest else self.retention
                     last = week if newest or content is None else content[0]
                     self._carry_over(connection, table, week, last, others, customers, older)
+            copy_views(connection, "build")
             rows, hashes = describe_tables(connection, "snapshot", tables)
             target = unfinished.with_suffix(".duckdb")
             entry = LogEntry(
@@ -367,6 +371,7 @@ class Snapshots:
                     where = f"customer_id is distinct from '{quote(customer_id)}'"
                     others = f"not ({rejected})" if table == "quarantine" else None
                     copy_table(connection, "previous", table, where, others)
+                copy_views(connection, "previous")
                 rows, hashes = describe_tables(connection, "snapshot", tables)
                 entry = LogEntry(now, "forget", kept.week, kept.run_id, version, kept.path.name)
                 write_log(connection, entry, target.name, rows, hashes, "previous")

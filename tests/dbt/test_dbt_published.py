@@ -71,9 +71,16 @@ def test_published_campaigns(published):
         ("ann", "holdout"), ("bob", "not_in_audience"), ("cay", "not_in_audience"), ("dan", "not_in_audience"),
         ("fay", "selected"),
     ]  # fmt: skip
-    # The opening is of the week's midnight.
-    assert published.sql("select event_id, customer_id, event_type from recs.campaign_events") == [
-        ("k1", "ann", "sent")
+    # The opening is of the week's midnight; what eve did is gone with her; the stranger of tab3 stays one.
+    assert published.sql(
+        "select event_id, customer_id, visitor_id, event_type from recs.campaign_events"
+    ) == [
+        ("k4", "ann", "tab1", "dismissed"),
+        ("k3", "ann", "tab1", "shown"),
+        ("k5", "bob", "tab2", "clicked"),
+        ("k6", "bob", "tab2", "shown"),
+        ("k1", "ann", None, "sent"),
+        ("k7", None, "tab3", "shown"),
     ]
     assert published.sql("select rule, purchases_gained, margin_gained from recs.rule_price_tags") == [
         ("available", 1.0, None)
