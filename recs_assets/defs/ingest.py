@@ -12,7 +12,6 @@ from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources import list_some
 from recs_assets.store.warehouse import Warehouse
 
-
 # Metadata: what people must be told of the files that a table was landed from.
 NOTES = "notes"
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,10 +17,11 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from recs_assets.files import sync
-from recs_assets.schema import RAW_TABLES, SourceError
+from recs_assets.schema import RAW_TABLES
 from recs_assets.sources.declared import DeclaredFile, quote
 from recs_assets.sources.reader import read_files
 from recs_assets.sources.source import ACKNOWLEDGED, FILES, identifiers_of, list_event_files
+from recs_assets.sources.spellings import normalise_address
 
 # Of the tables that the API may append to, in a home's folder of this name.
 EVENTS = "events"
@@ -108,6 +108,11 @@ def find_unfinished(folder: Path | None, table: str) -> list[str]:
     ]
 
 
+def list_all_event_files(home: Path) -> list[Path]:
+    """Every file of events of a home, by table and name."""
+    return [path for table in TABLES for path in list_event_files(home / EVENTS, table)]
+
+
 def list_rows(path: Path) -> Iterator[tuple[bytes, dict]]:
     """The lines of a file of events and what they hold; what is no object is an empty one."""
     with path.open("rb") as file:
@@ -120,9 +125,11 @@ def list_rows(path: Path) -> Iterator[tuple[bytes, dict]]:
 
 
 def is_row_of(row: dict, customers: Collection[str], visitors: Collection[str]) -> bool:
-    """Whether a row is a person's: under one of their names, or of one of their visitors and nobody else's."""
+    """Whether a row is a person's: under their id or one of their addresses, or of one of their visitors and nobody else's."""
     customer = str(row.get("customer_id") or "").strip()
-    return customer in customers or (not customer and str(row.get("visitor_id") or "").strip() in visitors)
+    if not customer:
+        return str(row.get("visitor_id") or "").strip() in visitors
+    return customer in customers or ("@" in customer and normalise_address(customer) in customers)
 
 
 def purge_events(path: Path, customers: Collection[str], visitors: Collection[str]) -> int:
@@ -134,7 +141,9 @@ def purge_events(path: Path, customers: Collection[str], visitors: Collection[st
     left_out = 0
     with aside.open("wb") as file:
         for line, row in list_rows(path):
-            if is_row_of(row, customers, visitors):
+            # Of a line that was never finished nobody can tell more than what it holds.
+            broken = not row and any(json.dumps(name)[1:-1].encode() in line for name in customers)
+            if broken or is_row_of(row, customers, visitors):
                 left_out += 1
             else:
                 file.write(line)

@@ -11,12 +11,12 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError
+from recs_assets.sources.acknowledged import read_acknowledged
 from recs_assets.sources.declared import quote, quote_text, shorten_error
 from recs_assets.sources.folder import (
     list_parts,
 )
 from recs_assets.sources.reader import read_files, read_manifest
-from recs_assets.sources.acknowledged import read_acknowledged
 from recs_assets.sources.source import ACKNOWLEDGED, Source, check_zone, list_event_files
 from recs_assets.sources.statement import FILES, list_tables_read
 

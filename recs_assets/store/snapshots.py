@@ -337,7 +337,13 @@ class Snapshots:
     # -- forgetting -----------------------------------------------------------------------
 
     def purge(
-        self, paths: Collection[Path], customer_id: str, rejected: str, now: datetime, version: str
+        self,
+        paths: Collection[Path],
+        customer_id: str,
+        visitors: Collection[str],
+        rejected: str,
+        now: datetime,
+        version: str,
     ) -> dict[str, str]:
         """Write versions again without a customer's rows and delete the files that held them.
 
@@ -346,6 +352,7 @@ class Snapshots:
         Args:
             paths: of the versions that hold the customer; the others are left alone.
             customer_id: whose rows.
+            visitors: whose rows go, too, where a table names visitors.
             rejected: condition of the customer's rows of the quarantine (`select_rejected`).
             now: time of the purge, in UTC.
             version: of recs_assets.
@@ -370,6 +377,9 @@ class Snapshots:
                 for table in tables:
                     where = f"customer_id is distinct from '{quote(customer_id)}'"
                     others = f"not ({rejected})" if table == "quarantine" else None
+                    if visitors and "visitor_id" in list_columns(connection, "previous", table):
+                        names = ", ".join(f"'{quote(visitor)}'" for visitor in visitors)
+                        others = f"coalesce(trim(visitor_id) not in ({names}), true)"
                     copy_table(connection, "previous", table, where, others)
                 copy_views(connection, "previous")
                 rows, hashes = describe_tables(connection, "snapshot", tables)
