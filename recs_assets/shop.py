@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.settings import Settings
 from recs_assets.sources import (
+    EVENTS,
     LandingResult,
     Source,
     find_first_as_of,
@@ -72,6 +73,7 @@ class Shop:
     def from_settings(cls, settings: Settings) -> Self:
         data_dir = settings.data_dir()
         source = resolve_source(settings.source, data_dir, shops_dir=settings.shops)
+        source = replace(source, events=settings.home / EVENTS)
         shop = cls(settings, data_dir, source)
         _ = (
             shop.sentences,

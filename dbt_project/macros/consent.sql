@@ -53,7 +53,10 @@
 
 {# The types of campaign events that are counted. #}
 {% macro event_types() -%}
-    ('sent', 'opened', 'clicked', 'purchased', 'bounced', 'complained', 'unsubscribed')
+    (
+        'sent', 'delivered', 'shown', 'opened', 'clicked', 'dismissed', 'added_to_cart', 'purchased', 'bounced', 'complained',
+        'unsubscribed'
+    )
 {%- endmacro %}
 
 {# The type of a campaign event as it is counted: mail services spell the same thing in many ways. #}
@@ -75,6 +78,8 @@
             'permanentbounce', 'permanentlybounced', 'permanentfail', 'permanentfailure', 'permanentlyfailed', 'dropped', 'drop',
             'reject', 'rejected', 'undeliverable', 'invalidemail', 'invalidaddress', 'cleaned', 'unzustellbar'
         ) then 'bounced'
+        when {{ squeezed(column) }} in ('shown', 'impression', 'impressions') then 'shown'
+        when {{ squeezed(column) }} in ('addedtocart', 'addtocart') then 'added_to_cart'
         else {{ clean_code(column) }}
     end
 {%- endmacro %}

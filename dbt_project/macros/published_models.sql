@@ -23,6 +23,7 @@
         'quarantine',
         'recall_waterfall',
         'recommendation_traces',
+        'recommendations_by_id',
         'recs_baskets',
         'recs_customers',
         'recs_interactions',

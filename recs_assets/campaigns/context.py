@@ -56,7 +56,7 @@ def build_context(
     if admitted is not None and not admitted.all():
         known = replace(known, products=known.products.assign(available=known.available & admitted))
     likeness = {}
-    frames = None if placement == "email" else {"products", "customers", "carts", "rejected"}
+    frames = None if placement == "email" else {"products", "customers", "carts", "rejected", "dismissed"}
     if placement == "email":
         content = week.model("content")
         likeness = {"factors": content.vectors_, "copurchase": _load_copurchased(week, anchor)}

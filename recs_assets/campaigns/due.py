@@ -20,6 +20,7 @@ from recs_assets.ranking.strata import find_strata
 from recs_assets.reasons.explain import explain_again
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.items import find_dismissed
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.selection import Selection
 from recs_assets.week.ranked import PublishedRanker, find_chosen_model, load_ranker
@@ -83,11 +84,14 @@ def add_due_list(week: Week, fold: Fold, chosen: str) -> Fold:
 def _apply_rules(rows: pd.DataFrame, context: Context, rules: Rules) -> tuple[pd.DataFrame, Selection]:
     """The due rows that the storefront's rules let pass, the most probable ones per customer, in their order.
 
-    What stands for a product that the customer sent back or rated badly goes with it.
+    What stands for a product that the customer sent back, rated badly or dismissed goes with it.
     """
     customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
     if rules.items.not_rejected and context.rejected is not None:
         rows = rows[(replaces < 0) | ~is_stored(context.rejected, customer, np.maximum(replaces, 0))]
+    if (dismissed := find_dismissed(context, rules)) is not None:
+        customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
+        rows = rows[(replaces < 0) | ~is_stored(dismissed, customer, np.maximum(replaces, 0))]
     pairs = ["customer", "product"]
     choice = select(rows[pairs].assign(score=rows["p_repeat"].to_numpy()), context, rules, placement="page")
     return rows.merge(choice.rows[pairs], on=pairs), choice

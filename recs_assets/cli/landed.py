@@ -6,7 +6,7 @@ import dagster as dg
 
 from recs_assets.defs.dbt import AUDIT
 from recs_assets.defs.gates import LANDING_GATE
-from recs_assets.defs.ingest import raw_key
+from recs_assets.defs.ingest import NOTES, raw_key
 from recs_assets.defs.metadata import PERIOD
 from recs_assets.schema import RAW_TABLES
 
@@ -21,6 +21,7 @@ class LandedReport:
         self._rows: dict[str, int] = {}
         self._periods: dict[str, str] = {}
         self._gates: list[str] = []
+        self._notes: list[str] = []
 
     def read(self, event: dg.DagsterEvent) -> list[str]:
         """The lines that this event completes; none in most cases."""
@@ -45,6 +46,7 @@ class LandedReport:
         for table in RAW_TABLES:
             if asset.asset_key == raw_key(table):
                 self._rows[table] = metadata["dagster/row_count"]
+                self._notes += metadata.get(NOTES, [])
                 if PERIOD in metadata:
                     self._periods[table] = metadata[PERIOD]
         return []
@@ -59,4 +61,5 @@ class LandedReport:
                 lines.append(f"  {table:<{width}} {count:>11,} rows{period}")
         if empty := [table for table in RAW_TABLES if self._rows.get(table) == 0]:
             lines.append(f"  no rows of {', '.join(empty)}")
+        lines += [f"  {note}" for note in self._notes]
         return lines

@@ -12,6 +12,9 @@ from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources import list_some
 from recs_assets.store.warehouse import Warehouse
 
+# Metadata: what people must be told of the files that a table was landed from.
+NOTES = "notes"
+
 
 def raw_key(table: str) -> dg.AssetKey:
     return dg.AssetKey(["raw", table])
@@ -42,6 +45,8 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
         week = deployment.week(warehouse, context)
         with week.build.write() as connection:
             landed = deployment.land(connection, table.name)
+        for note in landed.notes:
+            context.log.warning(note)
         with week.build.read() as connection:
             metadata = table_metadata(connection, "raw", table.name)
             rows = connection.execute(f'select * from raw."{table.name}"').df()
@@ -50,6 +55,7 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
             metadata={
                 **metadata,
                 **numbers({"seconds": landed.seconds, "files": list_some(landed.files) or "none"}),
+                **({NOTES: list(landed.notes)} if landed.notes else {}),
             }
         )
         folder = warehouse.home / "quality" / context.run.run_id

@@ -21,6 +21,8 @@ HIDDEN_COLUMNS = frozenset(
         "email_hash",
         "customer",
         "customer_id",
+        "visitor_id",
+        "session_id",
         "spelling",
         "order_id",
         "recommendation_id",

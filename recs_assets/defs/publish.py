@@ -48,6 +48,7 @@ RECS_TABLES = (
     "quarantine",
     "recall_waterfall",
     "recommendation_traces",
+    "recommendations_by_id",
     "rule_outcomes",
     "rule_price_tags",
     "customers",

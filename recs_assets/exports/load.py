@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LISTED = (
     "customer_id", "rank", "product_id", "product_name", "category", "price", "price_kind", "price_from",
     "currency", "score", "p_purchase", "source", "reason_code", "reason_text", "because_product_id",
+    "recommendation_id",
 )  # fmt: skip
 # Views of the week's build file that decide who may be written to; each reads those before it.
 CONSENT_VIEWS = (

@@ -3,7 +3,7 @@
 `forget` searches every file under RECS_HOME and DAGSTER_HOME. An id that nothing holds is refused, and nothing
 is touched. Of a customer, only the files that hold them go: what can be made again (the folder of a week, a
 backtest) is deleted whole, because a model or a product's figures cannot be unlearned row by row; what cannot
-(snapshots, caches, the campaigns' files, Dagster's events) is written again without them. Then every file is
+(snapshots, caches, the campaigns' files, events, Dagster's records) is written again without them. Then every file is
 searched again, and a manifest says what was found before and after.
 
 What remains are keyed hashes in `suppressed.parquet`: whoever has theirs there is not landed again, even
@@ -34,7 +34,8 @@ from recs_assets.operations.traces import (
 from recs_assets.schema import RAW_TABLES, RecsError
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
-from recs_assets.sources import customers_in, resolve_source
+from recs_assets.sources import EVENTS, customers_in, resolve_source
+from recs_assets.sources.acknowledged import LOCK, list_all_event_files, purge_events
 from recs_assets.sources.spellings import id_core
 from recs_assets.sources.suppression import SUPPRESSED, Suppression
 from recs_assets.store.lock import writer_lock
@@ -42,7 +43,7 @@ from recs_assets.store.warehouse import Warehouse
 
 MANIFESTS = "erasures"
 # Written again, because readers open it: a match there that stays is reported, not deleted.
-READ = ("published", "cache", "exports")
+READ = ("published", "cache", "exports", EVENTS)
 # Folders that are made again by a run, so deleted whole where anything in them holds the customer.
 WHOLE = ("weeks/*", "backtest", "tmp")
 
@@ -58,7 +59,7 @@ class Forgotten:
     Attributes:
         digest: the customer's keyed hash.
         since: when they were forgotten before, and nothing was left to do; None where something was.
-        rewritten: new file by old one: snapshots, versions of the cache and of the campaigns' files.
+        rewritten: new file by old one: snapshots, versions of the cache and of the campaigns' files, files of events.
         deleted: files and folders deleted.
         rows: rows deleted per database of Dagster.
         landed: rows per raw table that the shop's own files hold; looked up where nothing else held the customer.
@@ -97,8 +98,8 @@ class Forgotten:
             for week in self.weeks
         )
         return (
-            f"Customer {self.digest[:12]} is forgotten: {len(self.rewritten)} versions of snapshot, cache and campaigns' "
-            f"files written again, {len(self.deleted)} files and folders deleted, {sum(self.rows.values())} rows of "
+            f"Customer {self.digest[:12]} is forgotten: {len(self.rewritten)} files of snapshot, cache, campaigns "
+            f"and events written again, {len(self.deleted)} files and folders deleted, {sum(self.rows.values())} rows of "
             f"Dagster's events deleted, no match left in {self.searched} files ({self.manifest}); every other file is "
             f"as it was.{own}{again}\n{raw}"
         )
@@ -144,11 +145,11 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
             landed = _count_in_shop_files(settings, warehouse, customer_id, searched)
         elif not before and not any(entries.values()):
             return Forgotten(digest, since, {}, [], {}, {}, (), searched, None)
-        suppression.add(customer_id, now, traces.addresses)
+        suppression.add(customer_id, now, traces.addresses, traces.visitors)
         for name, server in caches.items():
             if entries[name]:
                 server.purge(customer_id)
-        rewritten = _rewrite(warehouse, traces, before, now, version)
+        rewritten = _rewrite(warehouse, traces, before, now, version, settings.writer_wait_seconds)
         rows = {
             _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
         }
@@ -236,20 +237,35 @@ def suggest_ids(customer_id: str, ids: Iterable[str]) -> list[str]:
 
 
 def _rewrite(
-    warehouse: Warehouse, traces: Traces, before: dict[Path, Matches], now: datetime, version: str
+    warehouse: Warehouse,
+    traces: Traces,
+    before: dict[Path, Matches],
+    now: datetime,
+    version: str,
+    wait_seconds: float,
 ) -> dict[str, str]:
     """Write again what readers open and what held the customer: new path by old one, below the home."""
     home, customer_id = warehouse.home, traces.customer_id
     held = [version.path for version in warehouse.snapshots.versions() if version.path.resolve() in before]
     parts = {
-        "published": warehouse.snapshots.purge(held, customer_id, traces.rejected, now, version),
+        "published": warehouse.snapshots.purge(
+            held, customer_id, traces.visitors, traces.rejected, now, version
+        ),
         "cache/versions": versions.purge(home / "cache", customer_id),
         **{
             f"exports/{folder.name}/versions": email_files.purge(folder, customer_id)
             for folder in sorted((home / "exports").glob("*"))
         },
     }
-    return {f"{part}/{old}": f"{part}/{new}" for part, names in parts.items() for old, new in names.items()}
+    renamed = {
+        f"{part}/{old}": f"{part}/{new}" for part, names in parts.items() for old, new in names.items()
+    }
+    logs = [path for path in list_all_event_files(home) if path.resolve() in before]
+    if logs:
+        with writer_lock(home / EVENTS / LOCK, wait_seconds):
+            for path in logs:
+                purge_events(path, traces.names, traces.visitors)
+    return renamed | {name: name for name in (str(path.relative_to(home)) for path in logs)}
 
 
 def _delete(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from recs_assets.sources.acknowledged import list_all_event_files, list_rows
 from recs_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -52,6 +53,27 @@ def load_personal(warehouse: Warehouse, customer_id: str) -> tuple[set[str], set
     return emails - shared - {""}, emails & shared - {""}, orders, others - orders
 
 
+def load_visitors(warehouse: Warehouse, customer_id: str) -> set[str]:
+    """Visitors under whom the customer, and nobody else, signed in: by build files, snapshots and files of events."""
+    theirs, others = set(), set()
+    for connection, tables in _open_databases(warehouse):
+        for table in ("raw.browsing_events", "raw.campaign_events", "recs.campaign_events"):
+            if table in tables and "visitor_id" in connection.table(table).columns:
+                for found, sign in ((theirs, "="), (others, "<>")):
+                    rows = connection.execute(
+                        f"select distinct trim(visitor_id) from {table} where visitor_id is not null "
+                        f"and trim(customer_id) {sign} ? and trim(customer_id) <> ''",
+                        [customer_id],
+                    )
+                    found |= {visitor for (visitor,) in rows.fetchall()}
+    for path in list_all_event_files(warehouse.home):
+        for _, row in list_rows(path):
+            visitor, customer = (str(row.get(name) or "").strip() for name in ("visitor_id", "customer_id"))
+            if visitor and customer:
+                (theirs if customer == customer_id else others).add(visitor)
+    return theirs - others - {""}
+
+
 def load_customer_ids(warehouse: Warehouse) -> set[str]:
     """Every customer's id in the build files and the snapshots."""
     found: set[str] = set()
@@ -73,7 +95,12 @@ def _open_databases(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConne
 
 
 def count_rows(
-    warehouse: Warehouse, path: Path, customer_id: str, rejected: str, words: str | None
+    warehouse: Warehouse,
+    path: Path,
+    customer_id: str,
+    rejected: str,
+    words: str | None,
+    visitors: Collection[str] = (),
 ) -> tuple[int, int]:
     """Rows of a DuckDB file that are a customer's.
 
@@ -83,6 +110,7 @@ def count_rows(
         customer_id: looked for in columns customer_id.
         rejected: condition of the customer's rows of the quarantine (`snapshots.select_rejected`).
         words: RE2 expression that is looked for in every other text column; None: they are not searched.
+        visitors: looked for in columns visitor_id.
 
     Returns:
         Rows by the id as a value, and matches of `words` elsewhere.
@@ -98,6 +126,11 @@ def count_rows(
             relation = f'select count(*) from "{schema}"."{table}" where'
             if column == "customer_id":
                 found = connection.execute(f'{relation} trim("{column}") = ?', [customer_id])
+                by_value += found.fetchall()[0][0]
+            elif column == "visitor_id":
+                found = connection.execute(
+                    f'{relation} list_contains(?::varchar[], trim("{column}"))', [list(visitors)]
+                )
                 by_value += found.fetchall()[0][0]
             elif (table, column) == ("quarantine", "row_json"):
                 by_value += connection.execute(f"{relation} {rejected}").fetchall()[0][0]

@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from recs_assets.delivery import hash_addresses
-from recs_assets.operations.search import count_rows, load_personal
+from recs_assets.operations.search import count_rows, load_personal, load_visitors
 from recs_assets.schema import WarehouseError
+from recs_assets.sources.acknowledged import EVENTS, is_row_of, list_rows
 from recs_assets.store.text import quote
 from recs_assets.store.warehouse import Warehouse
 
@@ -40,6 +41,7 @@ class Traces:
         addresses: all of theirs there.
         hashes: keyed hashes of these, as the email table has them.
         orders: ids of their orders.
+        visitors: under whom they, and nobody else, signed in on the shop's pages.
         plain: the id is long enough, and no part of anybody's or anything's else, to be searched in any bytes.
     """
 
@@ -48,6 +50,7 @@ class Traces:
     addresses: tuple[str, ...]
     hashes: tuple[str, ...]
     orders: tuple[str, ...]
+    visitors: tuple[str, ...]
     plain: bool
 
     @property
@@ -65,7 +68,12 @@ class Traces:
     @property
     def rejected(self) -> str:
         """SQL condition of the customer's rows of the quarantine."""
-        return select_rejected(self.customer_id, self.orders, self.bytes_)
+        return select_rejected(self.customer_id, self.orders, self.visitors, self.bytes_)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What a row of the files of events may call the customer."""
+        return frozenset({self.customer_id, *self.emails})
 
     @property
     def _addresses(self) -> str | None:
@@ -105,7 +113,8 @@ def describe_search(traces: Traces) -> list[str]:
     )
     return [
         f"Searched for: the id, {known}; as they are and as JSON and HTML write them.",
-        "DuckDB and Parquet files: every column customer_id by value; the quarantine by the customer and their orders"
+        "DuckDB and Parquet files, and the files of events: every column customer_id by value, and visitor_id by the "
+        f"{len(traces.visitors)} visitors under whom nobody else signed in; the quarantine by the customer and their orders"
         + ("; every value of every other text column." if traces.plain else "."),
         "Text files and the cells of Dagster's SQLite databases: "
         + (
@@ -130,7 +139,15 @@ def load_traces(warehouse: Warehouse, customer_id: str, hash_key: SecretStr) -> 
     plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
     own = tuple(sorted(emails))
     hashes = tuple(hash_addresses(own, key))
-    return Traces(customer_id, own, tuple(sorted(emails | shared)), hashes, tuple(sorted(orders)), plain)
+    return Traces(
+        customer_id,
+        own,
+        tuple(sorted(emails | shared)),
+        hashes,
+        tuple(sorted(orders)),
+        tuple(sorted(load_visitors(warehouse, customer_id))),
+        plain,
+    )
 
 
 def search_files(places: list[Path], traces: Traces, warehouse: Warehouse) -> tuple[dict[Path, Matches], int]:
@@ -147,11 +164,15 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
     by_value, elsewhere = 0, 0
     if path.suffix == ".duckdb":
         words = traces.words if traces.plain else None
-        by_value, elsewhere = count_rows(warehouse, path, traces.customer_id, traces.rejected, words)
+        by_value, elsewhere = count_rows(
+            warehouse, path, traces.customer_id, traces.rejected, words, traces.visitors
+        )
     elif path.suffix == ".parquet":
         by_value, elsewhere = _search_parquet(path, traces)
     elif path.suffix == ".db":
         elsewhere = sum(1 for _ in _find_rows(path, traces))
+    elif path.suffix == ".jsonl" and (warehouse.home / EVENTS).resolve() in path.resolve().parents:
+        by_value = sum(is_row_of(row, traces.names, traces.visitors) for _, row in list_rows(path))
     elif path.suffix == ".jsonl":
         key = json.dumps({"customer_id": traces.customer_id})[1:-1]
         by_value = len(re.findall(re.escape(key).encode(), path.read_bytes()))
@@ -218,18 +239,25 @@ def purge_sqlite(path: Path, traces: Traces) -> int:
     return len(rows)
 
 
-def select_rejected(customer_id: str, orders: Iterable[str], words: str | None) -> str:
+def select_rejected(
+    customer_id: str, orders: Iterable[str], visitors: Iterable[str], words: str | None
+) -> str:
     """SQL condition of a customer's rows of the quarantine: never null.
 
     Args:
         customer_id: whose rows, by the id that a row has.
         orders: ids of the customer's orders, by which their lines and returns are found.
+        visitors: of the customer, by whom events are found that name nobody.
         words: RE2 expression of what else is theirs, anywhere in a row; None: nothing else.
     """
-    ids = ", ".join(f"'{quote(order)}'" for order in sorted(orders)) or "null"
+
+    def list_texts(texts: Iterable[str]) -> str:
+        return ", ".join(f"'{quote(text)}'" for text in sorted(texts)) or "null"
+
     conditions = [
         f"trim(json_extract_string(row_json, '$.customer_id')) = '{quote(customer_id)}'",
-        f"json_extract_string(row_json, '$.order_id') in ({ids})",
+        f"json_extract_string(row_json, '$.order_id') in ({list_texts(orders)})",
+        f"trim(json_extract_string(row_json, '$.visitor_id')) in ({list_texts(visitors)})",
     ]
     if words is not None:
         conditions.append(f"regexp_matches(row_json || ' ' || row_key, '{quote(words)}')")

@@ -131,6 +131,21 @@ def _make_staging_table(name: str) -> Table:
     return _make_table(name, f"staging.stg_{name}", _list_raw_columns(name))
 
 
+def _make_visited_table(name: str, description: str) -> Table:
+    """A table whose rows may be a visitor's: theirs who had signed in there by then, and nobody's are left out."""
+    columns = _list_raw_columns(name)
+    own = {"customer_id": "coalesce(events.customer_id, visitors.customer_id) as customer_id"}
+    sql = f"""\
+select
+    {", ".join(own.get(column, f"events.{column}") for column in columns)}
+from staging.stg_{name} as events
+left join intermediate.int_visitors_identified as visitors
+    on events.visitor_id = visitors.visitor_id and events.customer_id is null and visitors.identified_at < {{known}}
+    and (visitors.shared_at is null or visitors.shared_at >= {{known}})
+where coalesce(events.customer_id, visitors.customer_id) is not null"""
+    return _make_table(name, f"staging.stg_{name}", columns, sql, description)
+
+
 _CUSTOMERS = _list_raw_columns("customers", without=("email",), consent_state="VARCHAR")
 _PRODUCTS = _list_raw_columns("products")
 _LINES = {
@@ -228,19 +243,17 @@ group by order_id, customer_id, ordered_at""",
         "inner join marts.baskets as orders on returns.order_id = orders.order_id",
         description="Units customers sent back from purchases.",
     ),
-    *map(
-        _make_staging_table,
-        (
-            "reviews",
-            "browsing_events",
-            "searches",
-            "campaign_events",
-            "consents",
-            "inventory",
-            "promotions",
-            "merchants",
-        ),
+    _make_staging_table("reviews"),
+    _make_visited_table(
+        "browsing_events",
+        "Views, carts and wishlists from the storefront, also from before a customer signed in at the same browser.",
     ),
+    _make_staging_table("searches"),
+    _make_visited_table(
+        "campaign_events",
+        "What was recommended, by email or on the shop's pages, and what came of it, also from before a customer signed in.",
+    ),
+    *map(_make_staging_table, ("consents", "inventory", "promotions", "merchants")),
 )
 
 ALIASES = {

@@ -165,6 +165,11 @@ PRODUCT = _table(
     ("rating_count", "viewed_or_wished", "Reviews."),
     ("views_28d", "viewed_or_wished", "Views by anyone in the last 28 days."),
     ("carts_28d", "viewed_or_wished", "Carts of anyone in the last 28 days."),
+    (
+        "click_share_91d",
+        "context",
+        "Share of those it was recommended to in the last 91 days who clicked it.",
+    ),
 )
 CUSTOMER_PRODUCT = _table(
     "customer_product",
@@ -198,6 +203,11 @@ CUSTOMER_PRODUCT = _table(
     ("carts_28d", "viewed_or_wished", "Times put into the cart in the last 28 days."),
     ("wishlists_28d", "viewed_or_wished", "Times put on the wishlist in the last 28 days."),
     ("days_since_browsed", "viewed_or_wished", "Days since the customer looked at it."),
+    (
+        "shown_not_clicked_28d",
+        "context",
+        "Times recommended in the last 28 days since the customer last clicked it.",
+    ),
     ("in_cart", "viewed_or_wished", "1 where it was put into the cart and not bought since."),
 )
 CUSTOMER_CATEGORY = _table(

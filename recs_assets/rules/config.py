@@ -68,6 +68,11 @@ class ItemRules(_Model):
         description="The customer neither returned the product nor rated it 2 or lower. Of the product alone: "
         "who sent size S back may want size M.",
     )
+    dismissed_within_days: Count | None = Field(
+        56,
+        description="The customer dismissed neither the product nor a variant of its parent in so many days before the week; "
+        "null: what they dismissed is offered again.",
+    )
     only_due: bool = Field(
         False,
         description="Of what the customer bought before, variants included, only what is due again (no durables).",

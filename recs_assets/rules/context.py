@@ -77,6 +77,7 @@ class Context:
         price_drop_day: int[n_products], day of the latest price drop; -1 never.
         carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
         rejected: csr of the same shape, returned or rated 2 or lower.
+        dismissed: csr of the same shape, day of the latest time the customer said that they do not want to see it.
         due: csr of the same shape, bought before and due again by the end of the horizon (stored entries).
         due_soon: csr of the same shape, those of `due` that are due within the rules' `due_within_days`.
         sensitive: which products are sensitive, and how.
@@ -108,6 +109,7 @@ class Context:
     price_drop_day: np.ndarray | None = None
     carts: sparse.csr_matrix | None = None
     rejected: sparse.csr_matrix | None = None
+    dismissed: sparse.csr_matrix | None = None
     due: sparse.csr_matrix | None = None
     due_soon: sparse.csr_matrix | None = None
     sensitive: Sensitive | None = None
@@ -134,7 +136,7 @@ class Context:
                 (customers,),
             ),
             **dict.fromkeys(("stock", "cost", "parent", "price_drop_day"), (products,)),
-            **dict.fromkeys(("carts", "rejected", "due", "due_soon"), (customers, products)),
+            **dict.fromkeys(("carts", "rejected", "dismissed", "due", "due_soon"), (customers, products)),
             "copurchase": (products, products),
         }
         given = {name: getattr(self, name) for name in shapes}
@@ -229,6 +231,11 @@ class Context:
     def in_carts(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """What lies in the cart in any variant, as `items.Rows.lookup` takes it."""
         return self._join_variants(self.carts)
+
+    @cached_property
+    def last_dismissed(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:
+        """Day on which any variant was last dismissed, as `items.Rows.lookup` takes it."""
+        return self._join_variants(self.dismissed)
 
     @cached_property
     def due_again(self) -> tuple[sparse.csr_matrix, np.ndarray | None]:

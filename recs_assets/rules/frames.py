@@ -16,6 +16,7 @@ def assemble_context(
     customers: pd.DataFrame | None = None,
     carts: pd.DataFrame | None = None,
     rejected: pd.DataFrame | None = None,
+    dismissed: pd.DataFrame | None = None,
     sends: pd.DataFrame | None = None,
     contacts: pd.DataFrame | None = None,
     price_drops: pd.DataFrame | None = None,
@@ -31,6 +32,7 @@ def assemble_context(
             bounced, test_account, wholesale.
         carts: customer_id, product_id.
         rejected: customer_id, product_id: returned, or rated 2 or lower.
+        dismissed: customer_id, product_id, day of the latest time (date or days since 1970-01-01).
         sends: customer_id, product_id, day (date or days since 1970-01-01): this campaign's.
         contacts: customer_id, day: one row per send of any campaign.
         price_drops: product_id, day.
@@ -62,15 +64,17 @@ def assemble_context(
             parts[name] = people[name].astype("boolean").fillna(False).to_numpy(dtype=bool)
     if "address" in people:
         parts["address"] = people["address"].astype("Int64").fillna(-1).to_numpy(dtype=np.int64)
-    for name, frame in (("carts", carts), ("rejected", rejected)):
+    for name, frame in (("carts", carts), ("rejected", rejected), ("dismissed", dismissed)):
         if frame is not None:
             customer, product = (
                 who.get_indexer(frame["customer_id"]),
                 what.get_indexer(frame["product_id"]),
             )
             both = (customer >= 0) & (product >= 0)
+            # Days are exact in float32 until the year 47,000.
+            values = _number_days(frame["day"])[both] if "day" in frame else np.ones(both.sum())
             parts[name] = sparse.csr_matrix(
-                (np.ones(both.sum(), dtype=np.float32), (customer[both], product[both])),
+                (values.astype(np.float32), (customer[both], product[both])),
                 shape=(known.n_customers, known.n_products),
             )
     if sends is not None:

@@ -168,6 +168,24 @@ def rejected(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
     return rows.lookup(context.rejected) == 0
 
 
+def dismissed(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
+    """No variant was dismissed by the customer within `dismissed_within_days` before the anchor."""
+    days = rules.items.dismissed_within_days
+    if days is None or context.dismissed is None:
+        return None
+    return rows.lookup(*context.last_dismissed) < max(1, context.known.anchor_day - days)
+
+
+def find_dismissed(context: Context, rules: Rules) -> sparse.csr_matrix | None:
+    """bool csr[n_customers, n_products]: what was dismissed within `dismissed_within_days`, that product alone."""
+    days = rules.items.dismissed_within_days
+    if days is None or context.dismissed is None:
+        return None
+    recent = (context.dismissed >= max(1, context.known.anchor_day - days)).tocsr()
+    recent.sort_indices()
+    return recent
+
+
 def due(rows: Rows, context: Context, rules: Rules) -> np.ndarray | None:
     """No variant ever bought by the customer, or one due again (`cadence.list_due_again`)."""
     if not rules.items.only_due or context.due is None:
@@ -278,6 +296,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("pair", bought_recently, "rules.bought_within_days"),
     _rule("pair", in_cart, "rules.not_in_cart"),
     _rule("pair", rejected, "rules.not_rejected"),
+    _rule("pair", dismissed, "rules.dismissed_within_days"),
     _rule("pair", due, "rules.only_due"),
     _rule("pair", sent_recently, "rules.sent_within_sends"),
     _rule("limit", one_per_parent, "rules.one_per_parent"),

@@ -15,6 +15,8 @@ from recs_assets.sources.spellings import list_person_keys, list_spelling_keys
 
 # In place of whoever was forgotten in `consents`: that somebody said no is counted, who is not kept.
 FORGOTTEN = "\u2205"
+# Tables whose rows may name a visitor.
+VISITED = ("browsing_events", "campaign_events")
 
 
 class Erased(Protocol):
@@ -25,6 +27,9 @@ class Erased(Protocol):
 
     def find_known_keys(self, keys: Iterable[str]) -> set[str]:
         """Those of the keys (`spellings.list_person_keys`) that somebody forgotten had."""
+
+    def find_erased_visitors(self, visitor_ids: Iterable[str]) -> list[str]:
+        """Those of the visitors that somebody forgotten was."""
 
     def find_own_keys(self, customer_id: str, keys: Iterable[str]) -> set[str]:
         """Those of the keys that the forgotten customer had."""
@@ -62,6 +67,35 @@ def find_erased_rows(
         except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise explain_unreadable(f"source {source.name!r} ({name})", error) from None
     return column, [value for (value,) in values]
+
+
+def find_erased_visitors(
+    session: duckdb.DuckDBPyConnection, source: Source, erased: Erased, data_dir: Path, root: Path | None
+) -> list[str]:
+    """Visitors that are a forgotten customer's alone: so remembered, or so named in a file still."""
+    signed_in: dict[str, set[str]] = {}
+    for table in VISITED:
+        sql = source.sql(table)
+        if sql is None:
+            continue
+        with attach_files(session, source, sql, f"{table}.sql", data_dir, root):
+            rows = f"(\n{strip_semicolon(sql)}\n)"
+            if "visitor_id" not in {
+                row[0] for row in _fetch(session, source, table, f"describe from {rows}")
+            }:
+                continue
+            for visitor, customer in _fetch(
+                session,
+                source,
+                table,
+                f"select distinct trim(visitor_id::varchar), trim(customer_id::varchar) from {rows} "
+                "where trim(visitor_id::varchar) <> ''",
+            ):
+                signed_in.setdefault(visitor, set()).update({customer} - {None, ""})
+    gone = set(erased.find_erased({customer for names in signed_in.values() for customer in names}))
+    named = {visitor for visitor, names in signed_in.items() if names and names <= gone}
+    strangers = [visitor for visitor, names in signed_in.items() if not names]
+    return sorted(named | set(erased.find_erased_visitors(strangers)))
 
 
 def rename_forgotten(

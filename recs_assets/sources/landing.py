@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,13 +13,21 @@ from typing import Any
 import duckdb
 
 from recs_assets.schema import RAW_TABLES, SourceError, Table
+from recs_assets.sources.acknowledged import find_unfinished
 from recs_assets.sources.cells import explain_address, is_safe, write_address_condition
 from recs_assets.sources.declared import DeclaredFile, list_some, quote, quote_text
 from recs_assets.sources.folder import (
     list_canonical_names,
     list_parts,
 )
-from recs_assets.sources.forgotten import FORGOTTEN, Erased, find_erased_rows, rename_forgotten
+from recs_assets.sources.forgotten import (
+    FORGOTTEN,
+    VISITED,
+    Erased,
+    find_erased_rows,
+    find_erased_visitors,
+    rename_forgotten,
+)
 from recs_assets.sources.session import (
     attach_files,
     explain_unreadable,
@@ -36,11 +44,12 @@ _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
 
 @dataclass(frozen=True)
 class LandingResult:
-    """What landing one table came to: rows, wall seconds, names of the files read."""
+    """What landing one table came to: rows, wall seconds, names of the files read, what people must be told."""
 
     rows: int
     seconds: float
     files: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def land(
@@ -79,6 +88,7 @@ def land(
     begun = time.perf_counter()
     table = RAW_TABLES[table_name]
     source = list_files_now(source, data_dir)
+    notes = tuple(find_unfinished(source.events, table_name))
     with open_session(con, timezone or source.timezone) as session:
         session.execute("create schema if not exists raw")
         target = f"raw.{quote(table_name)}"
@@ -88,18 +98,21 @@ def land(
                 f"{quote(column.name)} {find_stored_type(column)}" for column in table.columns
             )
             session.execute(f"create or replace table {target} ({columns})")
-            return LandingResult(0, time.perf_counter() - begun, ())
+            return LandingResult(0, time.perf_counter() - begun, (), notes)
         gone = (
             None if erased is None else find_erased_rows(session, source, table, sql, erased, data_dir, root)
         )
+        visitors: list[str] = []
+        if erased is not None and table_name in VISITED:
+            visitors = find_erased_visitors(session, source, erased, data_dir, root)
         renamed: dict[str, str] = {}
         if gone is not None and (table_name, "customer_id") in BY_ADDRESS:
             renamed = rename_forgotten(session, source, table, sql, erased, gone[1], data_dir, root)
             # What they did is not kept; that they said no is counted.
             gone = gone[0], [] if table_name == "consents" else [FORGOTTEN]
         with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
-            rows = _land_select(session, source, table, sql, target, names, gone, renamed)
-    return LandingResult(rows, time.perf_counter() - begun, names)
+            rows = _land_select(session, source, table, target, names, gone, renamed, visitors)
+    return LandingResult(rows, time.perf_counter() - begun, names, notes)
 
 
 def find_latest_as_of(
@@ -189,7 +202,10 @@ def _find_order_date(
 
 
 def fingerprint(source: Source, data_dir: Path) -> str:
-    """sha256 over names, sizes and modification times of the files a source reads, as they are now."""
+    """sha256 over names, sizes and modification times of the files a source reads, as they are now.
+
+    What the API acknowledged is left out: it changes with every click, and starts no run.
+    """
     if source.canonical:
         names = [name for found in list_canonical_names(data_dir).values() for name in found]
     else:
@@ -216,35 +232,19 @@ def _land_select(
     session: duckdb.DuckDBPyConnection,
     source: Source,
     table: Table,
-    sql: str,
     target: str,
     names: tuple[str, ...],
     gone: tuple[str, list[str]] | None = None,
     renamed: Mapping[str, str] | None = None,
+    visitors: Sequence[str] = (),
 ) -> int:
-    """Write the SELECT's rows into `target` under the declared names, types and order, but for those
+    """Write the SELECTs' rows into `target` under the declared names, types and order, but for those
     whose column (the first of `gone`) is one of the values (the second). Customers in `renamed` get the new name;
-    what FORGOTTEN wanted is that they are gone."""
+    what FORGOTTEN wanted is that they are gone. What `visitors` did without signing in is not written."""
     where = list_some(names) if source.canonical else f"source {source.name!r} ({table.name}.sql)"
     try:
-        found = {row[0]: row[1] for row in session.execute(f"describe {strip_semicolon(sql)}").fetchall()}
-        missing = [column.name for column in table.columns if column.required and column.name not in found]
-        unknown = [name for name in found if name not in table.column_names]
-        if missing or unknown:
-            what = f"lacks column {missing[0]!r}" if missing else f"has the unknown column {unknown[0]!r}"
-            raise SourceError(
-                f"{where}: its result {what}; {table.name} has {', '.join(table.column_names)}."
-            )
-        for column in table.columns:
-            if column.name in found and not is_safe(found[column.name], column.type):
-                raise SourceError(
-                    f"{where}: column {column.name!r} comes out as {found[column.name]} where "
-                    f"{column.type} is declared; cast it in the SQL."
-                )
-        select = ", ".join(
-            f"cast({quote(column.name) if column.name in found else 'null'} as {find_stored_type(column)}) as "
-            f"{quote(column.name)}"
-            for column in table.columns
+        rows = "\nunion all\n".join(
+            _select_declared(session, table, where, part) for part in source.parts(table.name)
         )
         # One transaction: a result that is refused leaves the table of the landing before.
         with run_in_transaction(session):
@@ -254,22 +254,24 @@ def _land_select(
                 if gone is None
                 else f"where not coalesce(list_contains(?, {quote(gone[0])}::varchar), false)"
             )
-            rows: str = f"(\n{strip_semicolon(sql)}\n)"
+            if visitors:
+                kept += " and not (nullif(trim(customer_id), '') is null and coalesce(list_contains(?, trim(visitor_id)), false))"
+            rows = f"(\n{rows}\n)"
             values: list[Any] = []
             if renamed:
                 old, new = list(renamed), list(renamed.values())
                 name = "coalesce(map_extract(map(?::varchar[], ?::varchar[]), customer_id::varchar)[1], customer_id::varchar)"
-                if "state" in found:
+                if table.name == "consents":
                     # Nobody else comes back because somebody who was forgotten did.
                     back = "list_contains(?::varchar[], customer_id::varchar) and lower(trim(state::varchar)) = 'subscribed'"
                     rows, values = f"(select * from {rows} where not coalesce({back}, false))", [old]
                 rows, values = f"(select * replace ({name} as customer_id) from {rows})", [old, new, *values]
-                if "state" in found:
+                if table.name == "consents":
                     state = "case when customer_id = ? then 'erased' else state::varchar end"
                     rows, values = f"(select * replace ({state} as state) from {rows})", [FORGOTTEN, *values]
             session.execute(
-                f"create or replace table {target} as select {select} from {rows} {kept}",
-                [*values, *([] if gone is None else [gone[1]])],
+                f"create or replace table {target} as select * from {rows} {kept}",
+                [*values, *([] if gone is None else [gone[1]]), *([list(visitors)] if visitors else [])],
             )
             if not source.canonical:  # canonical files were searched line by line
                 for name in identifiers_of(table):
@@ -292,3 +294,28 @@ def _land_select(
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         raise explain_unreadable(where, error) from None
     return counts[0]
+
+
+def _select_declared(session: duckdb.DuckDBPyConnection, table: Table, where: str, sql: str) -> str:
+    """A SELECT of the declared columns, in their order and as they are stored.
+
+    Raises:
+        SourceError: a required column is missing, there is an unknown one, or one is of a type that loses something.
+    """
+    found = {row[0]: row[1] for row in session.execute(f"describe {sql}").fetchall()}
+    missing = [column.name for column in table.columns if column.required and column.name not in found]
+    unknown = [name for name in found if name not in table.column_names]
+    if missing or unknown:
+        what = f"lacks column {missing[0]!r}" if missing else f"has the unknown column {unknown[0]!r}"
+        raise SourceError(f"{where}: its result {what}; {table.name} has {', '.join(table.column_names)}.")
+    for column in table.columns:
+        if column.name in found and not is_safe(found[column.name], column.type):
+            raise SourceError(
+                f"{where}: column {column.name!r} comes out as {found[column.name]} where "
+                f"{column.type} is declared; cast it in the SQL."
+            )
+    select = ", ".join(
+        f"cast({quote(column.name) if column.name in found else 'null'} as {find_stored_type(column)}) as {quote(column.name)}"
+        for column in table.columns
+    )
+    return f"select {select} from (\n{sql}\n)"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import duckdb
 
-from recs_assets.schema import Column, SettingsError, SourceError
+from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError
+from recs_assets.sources.acknowledged import read_acknowledged
 from recs_assets.sources.declared import quote, quote_text, shorten_error
 from recs_assets.sources.folder import (
     list_parts,
 )
 from recs_assets.sources.reader import read_files, read_manifest
-from recs_assets.sources.source import Source, check_zone
+from recs_assets.sources.source import ACKNOWLEDGED, Source, check_zone, list_event_files
 from recs_assets.sources.statement import FILES, list_tables_read
 
 # The name under which a source's files are attached belongs to the whole DuckDB instance.
@@ -51,6 +52,9 @@ def attach_files(
     """Read the files that `sql` names as `files.<stem>`; yields their names."""
     by_stem = {file.stem: file for file in source.files}
     columns = {stem: [column.name for column in file.columns] for stem, file in by_stem.items()}
+    for table in RAW_TABLES.values():
+        if list_event_files(source.events, table.name):
+            columns[table.name + ACKNOWLEDGED] = list(table.column_names)
     where = f"source {source.name!r} ({sql_name})"
     stems = sorted(list_tables_read(session, where, sql, columns))
     promised = read_manifest(data_dir)
@@ -59,6 +63,9 @@ def attach_files(
         session.execute(f"attach ':memory:' as {FILES}")
         try:
             for stem in stems:
+                if stem.endswith(ACKNOWLEDGED):
+                    read += read_acknowledged(session, source.events, stem.removesuffix(ACKNOWLEDGED))
+                    continue
                 names = list_parts(data_dir, by_stem[stem])
                 paths = {name: _require_inside(data_dir / name, root or data_dir) for name in names}
                 read_files(session, paths, by_stem[stem], f"{FILES}.{quote(stem)}", promised)

@@ -38,6 +38,9 @@ CANONICAL = "canonical"
 
 AUTO = "auto"
 
+# What the SQL calls the rows that the API acknowledged, after the table's name.
+ACKNOWLEDGED = " acknowledged"
+
 # Texts for people. Those that are published are freed of addresses by staging; everything else that is text
 # is an identifier or a code, and is published as it is.
 _FREE_TEXT = {
@@ -63,7 +66,8 @@ class Source:
 
     `folder` is the shop's; None where there is only the data. Of the canonical source the files are the tables
     themselves, of any other the folder holds the SQL that makes them. `timezone` and `horizon_days` are the
-    shop's defaults, which settings override.
+    shop's defaults, which settings override. `events` is the home's folder of rows that the API acknowledged
+    (`acknowledged`), which are landed beside the shop's.
     """
 
     name: str
@@ -75,9 +79,23 @@ class Source:
     files: tuple[DeclaredFile, ...]
     words: ShopWords = field(default_factory=ShopWords)
     canonical: bool = False
+    events: Path | None = None
 
     def sql(self, table_name: str) -> str | None:
-        """The SELECT that fills a table; None where it stays empty."""
+        """The SELECT of all rows of a table; None where it stays empty."""
+        if not list_event_files(self.events, table_name):
+            return self._own_sql(table_name)
+        return " union all by name ".join(f"select * from (\n{part}\n)" for part in self.parts(table_name))
+
+    def parts(self, table_name: str) -> list[str]:
+        """The SELECTs that fill a table: of the shop's files, and of what the API acknowledged."""
+        own = self._own_sql(table_name)
+        parts = [] if own is None else [own.strip().rstrip(";")]
+        if list_event_files(self.events, table_name):
+            parts.append(f"select * from {FILES}.{quote(table_name + ACKNOWLEDGED)}")
+        return parts
+
+    def _own_sql(self, table_name: str) -> str | None:
         if self.canonical:
             file = next((file for file in self.files if file.stem == table_name), None)
             return None if file is None else f"select * from {FILES}.{quote(table_name)}"
@@ -432,6 +450,11 @@ def _refuse_missing(data_dir: Path) -> None:
     for name in read_manifest(data_dir):
         if not (data_dir / name).exists():
             raise SourceError(f"{name}: manifest.json lists it but it is not in {data_dir}; copy it there.")
+
+
+def list_event_files(folder: Path | None, table_name: str) -> list[Path]:
+    """Files of acknowledged rows of a table, by name; none without a folder."""
+    return [] if folder is None else sorted((folder / table_name).glob("*.jsonl"))
 
 
 def identifiers_of(table: Table) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from recs_assets.sources.spellings import list_person_keys
 SUPPRESSED = "suppressed.parquet"
 _KEY_CHECK = "recs_assets: which key"
 _ALSO = "recs_assets: also known as "
+# Before a visitor's number among the keys: no key of `spellings` has a colon.
+_VISITOR = "visitor:"
 
 
 class Suppression:
@@ -86,6 +88,11 @@ class Suppression:
         known = {digest for others in self._others.values() for digest in others}
         return {key for key in keys if known and self._hash_key(key) in known}
 
+    def find_erased_visitors(self, visitor_ids: Iterable[str]) -> list[str]:
+        """Those of the visitors that somebody erased was."""
+        keys = {_VISITOR + visitor: visitor for visitor in visitor_ids}
+        return [keys[key] for key in self.find_known_keys(keys)]
+
     def find_own_keys(self, customer_id: str, keys: Iterable[str]) -> set[str]:
         """Those of the keys that the erased customer had."""
         own = self._others.get(self.hash(customer_id), ())
@@ -96,11 +103,14 @@ class Suppression:
         """Itself, or None where nobody was erased, so that landing need not ask."""
         return self if self._erased else None
 
-    def add(self, customer_id: str, now: datetime, addresses: Iterable[str] = ()) -> str:
+    def add(
+        self, customer_id: str, now: datetime, addresses: Iterable[str] = (), visitors: Iterable[str] = ()
+    ) -> str:
         """Remember an erased customer, and by what a later file may mean them; the hash. Written aside and renamed."""
         own = self.hash(customer_id)
         self._erased.setdefault(own, now)
         keys = {key for address in (None, *addresses) for key in list_person_keys(customer_id, address)}
+        keys |= {_VISITOR + visitor for visitor in visitors}
         self._others[own] = tuple(sorted({*self._others.get(own, ()), *map(self._hash_key, keys)}))
         table = pa.table(
             {

@@ -28,6 +28,7 @@ from recs_assets.store.tables import (
     LOG,
     LogEntry,
     copy_table,
+    copy_views,
     describe_tables,
     is_customer_still,
     list_columns,
@@ -48,6 +49,8 @@ WEEKLY_TABLES = (
     "email_holdout",
     "buy_it_again",
     "customer_recommendations",
+    "frequently_bought_together",
+    "similar_products",
     "model_metrics",
     "model_decisions",
     "campaign_outcomes",
@@ -203,6 +206,7 @@ class Snapshots:
                     others = self.retention - 1 if newest else self.retention
                     last = week if newest or content is None else content[0]
                     self._carry_over(connection, table, week, last, others, customers, older)
+            copy_views(connection, "build")
             rows, hashes = describe_tables(connection, "snapshot", tables)
             target = unfinished.with_suffix(".duckdb")
             entry = LogEntry(
@@ -333,7 +337,13 @@ class Snapshots:
     # -- forgetting -----------------------------------------------------------------------
 
     def purge(
-        self, paths: Collection[Path], customer_id: str, rejected: str, now: datetime, version: str
+        self,
+        paths: Collection[Path],
+        customer_id: str,
+        visitors: Collection[str],
+        rejected: str,
+        now: datetime,
+        version: str,
     ) -> dict[str, str]:
         """Write versions again without a customer's rows and delete the files that held them.
 
@@ -342,6 +352,7 @@ class Snapshots:
         Args:
             paths: of the versions that hold the customer; the others are left alone.
             customer_id: whose rows.
+            visitors: whose rows go, too, where a table names visitors.
             rejected: condition of the customer's rows of the quarantine (`select_rejected`).
             now: time of the purge, in UTC.
             version: of recs_assets.
@@ -366,7 +377,11 @@ class Snapshots:
                 for table in tables:
                     where = f"customer_id is distinct from '{quote(customer_id)}'"
                     others = f"not ({rejected})" if table == "quarantine" else None
+                    if visitors and "visitor_id" in list_columns(connection, "previous", table):
+                        names = ", ".join(f"'{quote(visitor)}'" for visitor in visitors)
+                        others = f"coalesce(trim(visitor_id) not in ({names}), true)"
                     copy_table(connection, "previous", table, where, others)
+                copy_views(connection, "previous")
                 rows, hashes = describe_tables(connection, "snapshot", tables)
                 entry = LogEntry(now, "forget", kept.week, kept.run_id, version, kept.path.name)
                 write_log(connection, entry, target.name, rows, hashes, "previous")

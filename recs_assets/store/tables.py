@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -149,6 +150,37 @@ def copy_table(
                 else f'column snapshot.recs."{table}"."{column}"'
             )
             connection.execute(f"comment on {place} is '{quote(text)}'")
+
+
+def copy_views(connection: duckdb.DuckDBPyConnection, origin: str) -> None:
+    """Create the views of schema recs of an attached database in the snapshot, with their comments.
+
+    Their tables are copied already. Inside the snapshot a view names them without the database, because the file
+    is opened under other names.
+    """
+    views = connection.execute(
+        """
+        select view_name, sql, comment from duckdb_views()
+        where database_name = ? and schema_name = 'recs' and not internal order by 1
+        """,
+        [origin],
+    ).fetchall()
+    [(before,)] = connection.execute("select current_database()").fetchall()
+    connection.execute("use snapshot.recs")
+    try:
+        for view, sql, comment in views:
+            connection.execute(re.sub(r'("?)\b\w+\1\.("?)recs\2\.', "recs.", sql))
+            connection.execute(f"comment on view recs.\"{view}\" is '{quote(comment or '')}'")
+            for column, text in connection.execute(
+                """
+                select column_name, comment from duckdb_columns()
+                where database_name = ? and schema_name = 'recs' and table_name = ? and comment is not null
+                """,
+                [origin, view],
+            ).fetchall():
+                connection.execute(f'comment on column recs."{view}"."{column}" is \'{quote(text)}\'')
+    finally:
+        connection.execute(f"use {before}")
 
 
 def describe_tables(

@@ -63,7 +63,7 @@ EVENTS = [
     ("c06", "complained", "2024-02-02"),
     ("c07", "unsubscribed", "2024-02-02"),
     ("C-08", "hat sich beschwert", "2024-02-02"),
-    ("c20", "delivered", "2024-02-02"),
+    ("c20", "deferred", "2024-02-02"),
     ("no account", "processed", "2024-02-02"),
     ("c20", "spam_report", "2024-03-04"),
 ]
@@ -128,7 +128,7 @@ def test_withdrawals_that_match_nobody_are_counted(said_no):
         "select row_key, reason from intermediate.int_rows_rejected where source_table in ('consents', 'campaign_events')"
     ) == [
         ("C-08hat sich beschwert", "unknown_event_type"),
-        ("c20delivered", "unknown_event_type"),
+        ("c20deferred", "unknown_event_type"),
         ("no accountprocessed", "unknown_event_type"),
         ("[email]|unsubscribed|2024-02-01 00:00:00", "unmatched_withdrawal"),
         ("wrong-77|unsubscribed|2024-02-01 00:00:00", "unmatched_withdrawal"),

@@ -58,6 +58,21 @@ def test_customer_product_features(prepared):
     ]
 
 
+def test_what_was_recommended(prepared):
+    """Bob clicked before he was known; that he did is known once he signed in at that browser."""
+    assert prepared.sql(
+        "select as_of, customer_id, product_id, shown_not_clicked_28d from features.customer_product_features "
+        "where shown_not_clicked_28d is not null"
+    ) == [(TEST, "ann", "milk", 1), (WEEK, "bob", "milk", 1)]
+    assert prepared.sql(
+        "select as_of, product_id, click_share_91d from features.product_features where click_share_91d is not null"
+    ) == [(TEST, "milk", 0.0), (WEEK, "milk", 0.5)]
+    assert prepared.sql(
+        "select as_of, customer_id, product_id from intermediate.int_recommendation_pairs_anchored "
+        "where dismissed_at is not null"
+    ) == [(TEST, "ann", "bread"), (WEEK, "ann", "bread")]
+
+
 def test_product_promotions(prepared):
     # o2 is announced at the week's midnight; o4 ends on it, and is announced at the test anchor's.
     columns = "as_of, product_id, mailer_weeks, mailer_reach, price_reach, display_reach_before, any_weeks"

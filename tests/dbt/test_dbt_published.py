@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from helpers.dbt_build import TEST, WEEK
+from recs_assets.delivery import derive_recommendation_id
 from recs_assets.exports.email import LONG
 
 
@@ -50,6 +51,34 @@ def test_who_is_held_out_stands_in_a_table_of_their_own_with_the_same_columns(pu
     )
 
 
+def test_an_event_finds_its_row_in_one_join(published):
+    """dbt's ids are those of delivery.py, and no two rows of any list share one."""
+    for table, columns in {
+        "customer_recommendations": "customer_id, rank, product_id",
+        "buy_it_again": "customer_id, rank, product_id",
+        "frequently_bought_together": "product_id, rank, neighbour_id",
+        "similar_products": "product_id, rank, neighbour_id",
+    }.items():
+        rows = published.sql(f"select recommendation_id, as_of, {columns} from recs.{table}")
+        assert rows
+        assert [row[0] for row in rows] == [derive_recommendation_id(table, *row[1:]) for row in rows], table
+    published_rows = published.sql(
+        "select list, campaign, as_of, customer_id, beside_product_id, product_id, rank, reason_text is null "
+        "from recs.recommendations_by_id order by list, customer_id, product_id"
+    )
+    assert published_rows == [
+        ("buy_it_again", None, WEEK, "ann", None, "milk", 1, False),
+        ("customer_recommendations", None, WEEK, "ann", None, "bread", 2, False),
+        ("customer_recommendations", None, WEEK, "ann", None, "milk", 1, False),
+        ("customer_recommendations", None, WEEK, "fay", None, "new", 1, False),
+        ("email_recommendations", "weekly_email", WEEK, "ann", None, "bread", 2, False),
+        ("email_recommendations", "weekly_email", WEEK, "ann", None, "milk", 1, False),
+        ("email_recommendations", "first_steps", WEEK, "fay", None, "new", 1, False),
+        ("frequently_bought_together", None, WEEK, None, "milk", "bread", 1, False),
+        ("similar_products", None, WEEK, None, "milk", "bread", 1, False),
+    ]
+
+
 def test_published_campaigns(published):
     assert published.sql(
         "select campaign, customer_id, item, rank, probability from recs.campaign_predictions"
@@ -71,9 +100,16 @@ def test_published_campaigns(published):
         ("ann", "holdout"), ("bob", "not_in_audience"), ("cay", "not_in_audience"), ("dan", "not_in_audience"),
         ("fay", "selected"),
     ]  # fmt: skip
-    # The opening is of the week's midnight.
-    assert published.sql("select event_id, customer_id, event_type from recs.campaign_events") == [
-        ("k1", "ann", "sent")
+    # The opening is of the week's midnight; what eve did is gone with her; the stranger of tab3 stays one.
+    assert published.sql(
+        "select event_id, customer_id, visitor_id, event_type from recs.campaign_events"
+    ) == [
+        ("k4", "ann", "tab1", "dismissed"),
+        ("k3", "ann", "tab1", "shown"),
+        ("k5", "bob", "tab2", "clicked"),
+        ("k6", "bob", "tab2", "shown"),
+        ("k1", "ann", None, "sent"),
+        ("k7", None, "tab3", "shown"),
     ]
     assert published.sql("select rule, purchases_gained, margin_gained from recs.rule_price_tags") == [
         ("available", 1.0, None)

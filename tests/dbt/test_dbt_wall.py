@@ -40,7 +40,7 @@ CHANGES = {
     "inventory": "stock = 1000, product_id = 'tea'",
     "returns": "order_id = 'b1', product_id = 'milk', quantity = 1, return_id = 't3'",
     "promotions": "product_id = 'unheard of'",
-    "campaign_events": "event_type = null",
+    "campaign_events": "customer_id = 'cay', visitor_id = 'tab1', product_id = 'milk'",
     "consents": "state = 'objected', customer_id = 'bob'",
 }
 

@@ -89,6 +89,9 @@ def generate_shop(seed, n_products=60, customers=CUSTOMERS):
         price_drop_day=np.where(rng.random(n_products) < 0.1, ANCHOR - rng.integers(1, 30, n_products), -1),
         carts=some(2 * customers),
         rejected=some(2 * customers),
+        dismissed=sparse.csr_matrix(
+            np.where(people.random((customers, n_products)) < 0.05, ANCHOR - people.integers(1, 40, (customers, n_products)), 0)
+        ),
         due=(due := some(20 * customers)),
         due_soon=due.multiply(some(20 * customers) > 0).tocsr(),
         sensitive=Sensitive(("a", "b"), topic, *flags),
@@ -123,6 +126,7 @@ def draw_item_rules(draw):
         bought_within_days=draw(draw_or_none(st.integers(1, 40))),
         not_in_cart=draw(st.booleans()),
         not_rejected=draw(st.booleans()),
+        dismissed_within_days=draw(draw_or_none(st.integers(1, 40))),
         only_due=draw(st.booleans()),
         sent_within_sends=draw(draw_or_none(st.integers(1, 3))),
         one_per_parent=draw(st.booleans()),
@@ -192,6 +196,7 @@ class Shop:
             self.sends.setdefault(c, {}).setdefault(day, set()).add(p)
         self.carts = set(zip(*context.carts.nonzero(), strict=True))
         self.rejected = set(zip(*context.rejected.nonzero(), strict=True))
+        self.dismissed = context.dismissed.toarray()
         self.due = set(zip(*context.due.nonzero(), strict=True))
         self.due_soon = set(zip(*context.due_soon.nonzero(), strict=True))
         parent = context.parent.tolist()
@@ -262,6 +267,8 @@ class Shop:
             or not any(k == "purchase" and d >= ANCHOR - items.bought_within_days for q in variants for d, k in self.events.get((c, q), [])),
             not (items.not_in_cart and any((c, q) in self.carts for q in variants)),
             not (items.not_rejected and (c, p) in self.rejected),
+            items.dismissed_within_days is None
+            or not any(self.dismissed[c, q] >= ANCHOR - items.dismissed_within_days for q in variants),
             not items.only_due
             or not any(q in self.bought.get(c, ()) for q in variants)
             or any((c, q) in self.due for q in variants),

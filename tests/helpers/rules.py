@@ -17,7 +17,7 @@ N = 6
 
 OFF = {
     "sensitive": False, "min_stock": None, "complete": (), "bought_within_days": None, "not_in_cart": False,
-    "not_rejected": False, "one_per_parent": False, "one_per_title": False, "max_per_category": None,
+    "not_rejected": False, "dismissed_within_days": None, "one_per_parent": False, "one_per_title": False, "max_per_category": None,
     "k": 2, "mmr_lambda": 1.0, "discovery_share": 0.0, "max_repeat": None, "ladder": (),
 }  # fmt: skip
 
@@ -79,10 +79,11 @@ def score_lists(lists, p_purchase=None):
     return frame if p_purchase is None else frame.assign(p_purchase=p_purchase)
 
 
-def pairs(*products, n=N, customers=1):
-    """csr with entries for customer 0."""
+def pairs(*products, n=N, customers=1, value=None):
+    """csr with entries for customer 0: ones, or these values."""
     return sparse.csr_matrix(
-        (np.ones(len(products)), (np.zeros(len(products), int), list(products))), shape=(customers, n)
+        (np.ones(len(products)) if value is None else value, (np.zeros(len(products), int), list(products))),
+        shape=(customers, n),
     )
 
 

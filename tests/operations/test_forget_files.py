@@ -126,6 +126,59 @@ def test_every_version_is_written_again_without_her(tmp_path: Path) -> None:
     assert lookup(home / "cache", "customer-a") is None
 
 
+def test_visitors_that_are_hers_alone_and_files_of_events_go_with_her(tmp_path: Path) -> None:
+    """What she did before she signed in, too; what was done at a browser that another customer uses stays."""
+    settings, warehouse = deployment(tmp_path, ("customer-a", "customer-b"))
+    visits = [
+        ("e1", "customer-a", "v1"), ("e2", None, "v1"), ("e3", "customer-a", "shared"), ("e4", "customer-b", "shared"),
+        ("e5", None, "shared"), ("e6", None, "stranger"),
+    ]  # fmt: skip
+    with warehouse.build(WEEKS[1]).write() as connection:
+        connection.execute(
+            "create table recs.campaign_events (event_id varchar, customer_id varchar, visitor_id varchar)"
+        )
+        connection.executemany("insert into recs.campaign_events values (?, ?, ?)", visits)
+        connection.execute(
+            "insert into recs.quarantine values ('browsing_events', 'x', 'bad', null, '{\"visitor_id\": \"v1\"}')"
+        )
+    warehouse.publish(WEEKS[1], "run-0011", NOW, "1.2.3")
+    log = tmp_path / "events" / "browsing_events" / "1.jsonl"
+    log.parent.mkdir(parents=True)
+    lines = [
+        json.dumps({"event_id": event, "customer_id": customer, "visitor_id": visitor}) + "\n"
+        for event, customer, visitor in [
+            *visits,
+            ("e7", None, "v2"),
+            ("e8", " Customer-A@Mail.example", None),
+        ]
+    ]
+    log.write_text("".join(lines))
+    named = tmp_path / "events" / "campaign_events" / "1.jsonl"
+    named.parent.mkdir()
+    named.write_text(json.dumps({"event_id": "f1", "customer_id": "customer-a", "visitor_id": "v2"}) + "\n")
+    untouched = tmp_path / "events" / "consents" / "1.jsonl"
+    untouched.parent.mkdir()
+    untouched.write_text(json.dumps({"customer_id": "customer-b", "state": "unsubscribed"}) + "\n")
+    os.utime(untouched, (1, 1))
+
+    done = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    with warehouse.snapshot() as connection:
+        rows = connection.execute("select event_id from recs.campaign_events order by 1").fetchall()
+        assert rows == [("e4",), ("e5",), ("e6",)]
+        assert connection.execute("select count(*) from recs.quarantine where row_key = 'x'").fetchall() == [
+            (0,)
+        ]
+    assert [json.loads(line)["event_id"] for line in log.read_text().splitlines()] == ["e4", "e5", "e6"]
+    assert named.read_text() == ""
+    assert untouched.stat().st_mtime == 1
+    files = json.loads(done.manifest.read_text())["files"]
+    assert files["events/browsing_events/1.jsonl"]["found_after"] == 0
+    assert files["events/browsing_events/1.jsonl"]["became"] == "events/browsing_events/1.jsonl"
+    # A file that comes later cannot bring them back.
+    suppression = Suppression(tmp_path, KEY)
+    assert sorted(suppression.find_erased_visitors(["v1", "v2", "shared", "stranger"])) == ["v1", "v2"]
+
+
 def test_an_id_that_is_part_of_another_one_takes_nobody_else_along(tmp_path: Path) -> None:
     settings, warehouse = deployment(tmp_path, ("customer-1", "customer-12"))
     (tmp_path / "logs").mkdir()

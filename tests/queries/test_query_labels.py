@@ -248,6 +248,35 @@ def test_who_is_eligible(condition, eligible, ask):
 
 
 @pytest.mark.parametrize(
+    ("identified", "shared", "eligible"),
+    [
+        ("2024-03-03 23:59:59", None, ["ann"]),
+        ("2024-03-04 00:00:00", None, []),
+        ("2024-03-02 10:00:00", "2024-03-03 23:59:59", []),
+        ("2024-03-02 10:00:00", "2024-03-04 00:00:00", ["ann"]),
+    ],
+)
+def test_what_a_visitor_did_counts_once_they_signed_in_and_until_somebody_else_does(
+    identified, shared, eligible, rows, make_database
+):
+    """Whether it is recommendations or pages that they looked at."""
+    other = make_database(rows)
+    for table in ("browsing_events", "campaign_events"):
+        other.execute(
+            f"insert into staging.stg_{table} by name select 'new' as event_id, 'v1' as visitor_id, 'milk' as product_id, "
+            "'zoom' as event_type, timestamp '2024-03-01 10:00:00' as occurred_at"
+        )
+    other.execute(
+        "insert into intermediate.int_visitors_identified values ('v1', 'ann', ?, ?)", [identified, shared]
+    )
+    for table in ("browsing_events", "campaign_events"):
+        condition = f"COUNT({table}.* WHERE event_type = 'zoom', -INF, 0) = 1"
+        query = parse(f"PREDICT COUNT(orders.*, 0, 7) {EACH} WHERE {condition}")
+        found = other.execute(*compile_entities(query, AS_OF)).fetchall()
+        assert found == [(customer,) for customer in eligible], table
+
+
+@pytest.mark.parametrize(
     ("target", "items"),
     [
         ("order_lines.product_id", ["bread", "ham", "jam", "milk", "tea"]),

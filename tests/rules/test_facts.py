@@ -45,6 +45,16 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
                 ('other', 'c3', 'p1', 'sent', timestamp '2024-03-14 10:00'),
                 ('mail', 'c3', 'p1', 'sent', timestamp '2024-03-18 00:00')
             ) t(campaign, customer_id, product_id, event_type, occurred_at)""",
+            "alter table staging.stg_campaign_events add column placement varchar",
+            # On the shop's own pages nothing is sent, and a click there is no sign of life of an address.
+            """insert into staging.stg_campaign_events values
+                ('mail', 'c1', 'p2', 'sent', timestamp '2024-03-05 10:00', 'home'),
+                ('mail', 'c1', 'p2', 'clicked', timestamp '2024-03-05 10:00', 'home'),
+                ('mail', null, 'p2', 'sent', timestamp '2024-03-05 10:00', null)""",
+            """create table intermediate.int_recommendation_pairs_anchored as select * from (values
+                (date '2024-03-18', 'c1', 'p2', timestamp '2024-03-10 10:00'), (date '2024-03-18', 'c1', 'p1', null),
+                (date '2024-02-19', 'c2', 'p1', timestamp '2024-02-10 10:00')
+            ) t(as_of, customer_id, product_id, dismissed_at)""",
             """create table intermediate.int_interactions_anchored as select date '2024-03-18' as as_of, * from (values
                 ('c1', 'p1', 'add_to_cart', timestamp '2024-03-10 10:00', null),
                 ('c1', 'p2', 'add_to_cart', timestamp '2024-03-10 10:00', null),
@@ -101,6 +111,7 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
     ]
     assert rows("carts") == [("c1", "p1")]
     assert rows("rejected") == [("c1", "p1"), ("c3", "p2")]
+    assert rows("dismissed") == [("c1", "p2", date(2024, 3, 10))]
     assert set(load_beside_snapshot(load_facts, house, THIRD, THIRD, "", ("products", "rejected"))) == {
         "products",
         "rejected",

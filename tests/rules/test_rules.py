@@ -69,6 +69,14 @@ CASES = {
     "cart": ({}, {"carts": pairs(0)}, {"not_in_cart": True}, [1, 2]),
     "cart, off": ({}, {"carts": pairs(0)}, {}, [0, 1]),
     "returned or rated badly": ({}, {"rejected": pairs(1)}, {"not_rejected": True}, [0, 2]),
+    "dismissed on the first day that counts": (
+        {}, {"dismissed": pairs(0, 1, value=[ANCHOR - 7, ANCHOR - 8])}, {"dismissed_within_days": 7}, [1, 2],
+    ),
+    "dismissed, off": ({}, {"dismissed": pairs(0, value=[ANCHOR - 1])}, {}, [0, 1]),
+    "a variant was dismissed": (
+        {}, {"dismissed": pairs(1, value=[ANCHOR - 1]), "parent": np.array([7, 7, -1, -1, -1, -1])}, {"dismissed_within_days": 7},
+        [2, 3],
+    ),
     # p0 and p1 were bought; only p1 is due, and what was never bought need not be.
     "not due again": (
         {"purchases": [(0, 0, 30), (0, 1, 30)]}, {"due": pairs(1)}, {"only_due": True}, [1, 2],

@@ -99,6 +99,32 @@ def test_comments_of_tables_and_columns_survive(house: Warehouse) -> None:
     assert log.startswith("One row per switch")
 
 
+def test_a_view_goes_with_its_tables(house: Warehouse) -> None:
+    """Whatever name the file is opened under, and once it was written again without somebody."""
+    build(house, FIRST)
+    with house.build(FIRST).write() as connection:
+        connection.execute(
+            'create view recs.slots as select customer_id, slot from "build"."recs"."email_recommendations" '
+            "union all select product_id, 0 from build.recs.products"
+        )
+        connection.execute("comment on view recs.slots is 'One row per customer''s slot.'")
+        connection.execute("comment on column recs.slots.slot is 'Place, from 1.'")
+    done = publish(house, FIRST)
+    everybody = [("c1", 1), ("c1", 2), ("c2", 1), ("p1", 0), ("p2", 0)]
+    assert rows(house, "select * from recs.slots order by all") == everybody
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{done.path}' as other (read_only)")
+        assert connection.execute("select * from other.recs.slots order by all").fetchall() == everybody
+    house.snapshots.purge([done.path], "c1", [], "false", NOW, "1.2.3")
+    assert rows(house, "select * from recs.slots order by all") == everybody[2:]
+    assert rows(house, "select comment from duckdb_views() where view_name = 'slots'") == [
+        ("One row per customer's slot.",)
+    ]
+    assert rows(house, "select comment from duckdb_columns() where table_name = 'slots'") == [
+        (None,), ("Place, from 1.",),
+    ]  # fmt: skip
+
+
 def test_the_log_says_what_was_published(house: Warehouse) -> None:
     build(house, FIRST)
     done = publish(house, FIRST)

@@ -150,6 +150,8 @@ mailed as (
         on
             mails.occurred_at < anchors.as_of
             and mails.occurred_at >= {{ days_before('anchors.as_of', 28) }}
+    -- What has a placement was on a page of the shop.
+    where mails.placement is null
     group by anchors.as_of, mails.customer_id
 
 ),

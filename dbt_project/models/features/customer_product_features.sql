@@ -10,6 +10,12 @@ browsing as (
 
 ),
 
+recommended as (
+
+    select * from {{ ref('int_recommendation_pairs_anchored') }}
+
+),
+
 customers as (
 
     select
@@ -50,9 +56,9 @@ returned as (
 pairs as (
 
     select
-        coalesce(purchases.as_of, browsing.as_of) as as_of,
-        coalesce(purchases.customer_id, browsing.customer_id) as customer_id,
-        coalesce(purchases.product_id, browsing.product_id) as product_id,
+        coalesce(purchases.as_of, browsing.as_of, recommended.as_of) as as_of,
+        coalesce(purchases.customer_id, browsing.customer_id, recommended.customer_id) as customer_id,
+        coalesce(purchases.product_id, browsing.product_id, recommended.product_id) as product_id,
         purchases.purchases,
         purchases.order_days,
         purchases.units,
@@ -83,6 +89,8 @@ pairs as (
         browsing.dwell_seconds_28d,
         browsing.rating_count,
         browsing.rating_sum,
+        -- Null where it was not shown: nobody was asked.
+        case when recommended.shown_28d > 0 then recommended.shown_not_clicked_28d end as shown_not_clicked_28d,
         -- Every purchase weighs the same (marts.interactions).
         round(
             coalesce(purchases.decayed_purchases * {{ var('weight_purchase') }}, 0)
@@ -95,6 +103,11 @@ pairs as (
             purchases.as_of = browsing.as_of
             and purchases.customer_id = browsing.customer_id
             and purchases.product_id = browsing.product_id
+    full outer join recommended
+        on
+            coalesce(purchases.as_of, browsing.as_of) = recommended.as_of
+            and coalesce(purchases.customer_id, browsing.customer_id) = recommended.customer_id
+            and coalesce(purchases.product_id, browsing.product_id) = recommended.product_id
 
 ),
 
@@ -160,6 +173,7 @@ final as (
         cast(coalesce(wishlists_28d, 0) as integer) as wishlists_28d,
         cast(coalesce(dwell_seconds_28d, 0) as float) as dwell_seconds_28d,
         cast(days_since_browsed as integer) as days_since_browsed,
+        cast(shown_not_clicked_28d as integer) as shown_not_clicked_28d,
         coalesce(carts_28d, 0) > 0 and (last_bought_at is null or last_carted_at > last_bought_at) as in_cart
     from spaced
 

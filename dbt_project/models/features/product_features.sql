@@ -148,6 +148,19 @@ browsed as (
 
 ),
 
+recommended as (
+
+    -- By customer, so that nobody who sees a page ten times counts ten times.
+    select
+        as_of,
+        product_id,
+        {{ ratio(count_where('clicked_91d > 0'), 'count(*)') }} as click_share_91d
+    from {{ ref('int_recommendation_pairs_anchored') }}
+    where shown_91d > 0
+    group by as_of, product_id
+
+),
+
 joined as (
 
     select
@@ -194,7 +207,8 @@ joined as (
         coalesce(browsed.carts_28d, 0) as carts_28d,
         coalesce(browsed.wishlists_28d, 0) as wishlists_28d,
         coalesce(browsed.rating_count, 0) as rating_count,
-        browsed.rating_sum
+        browsed.rating_sum,
+        recommended.click_share_91d
     from products
     left join opened on products.as_of = opened.as_of
     left join sold
@@ -205,6 +219,8 @@ joined as (
         on products.as_of = returned.as_of and products.product_id = returned.product_id
     left join browsed
         on products.as_of = browsed.as_of and products.product_id = browsed.product_id
+    left join recommended
+        on products.as_of = recommended.as_of and products.product_id = recommended.product_id
     left join counts
         on
             products.as_of = counts.as_of
@@ -307,7 +323,8 @@ final as (
         joined.views_28d,
         joined.carts_28d,
         joined.wishlists_28d,
-        {{ ratio('joined.purchases_91d', 'categories.purchases_91d') }} as category_share_91d
+        {{ ratio('joined.purchases_91d', 'categories.purchases_91d') }} as category_share_91d,
+        joined.click_share_91d
     from joined
     left join shops on joined.as_of = shops.as_of
     left join categories

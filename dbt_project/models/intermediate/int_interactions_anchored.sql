@@ -1,6 +1,6 @@
 -- What is known at each anchor: the one place where a backtest looks back in time. Customers
 -- who joined later are unknown, a purchase counts until it was wholly returned, and its
--- quantity is net of the units returned by then. What guests bought has no customer.
+-- quantity is net of the units returned by then. What a visitor did before signing in counts once they did. What guests bought has no customer.
 with anchors as (
     {{ anchors() }}
 
@@ -39,7 +39,7 @@ known as (
     from interactions
     inner join anchors
         on
-            interactions.occurred_at < anchors.as_of
+            interactions.known_from < anchors.as_of
             and (interactions.voided_at is null or interactions.voided_at >= anchors.as_of)
     -- Nothing but equality in the join: with more DuckDB compares every row with every customer.
     left join customers on interactions.customer_id = customers.customer_id

@@ -36,8 +36,8 @@ visits as (
         occurred_at,
         lower(regexp_extract(referrer, '^(?:[A-Za-z]+://)?(?:www[.])?([^/?#]+)', 1)) as referrer,
         row_number() over (partition by customer_id order by occurred_at, event_id) as place
-    from {{ ref('stg_browsing_events') }}
-    where referrer is not null
+    from {{ ref('int_browsing_events_attributed') }}
+    where referrer is not null and customer_id is not null and known_until is null
 
 ),
 

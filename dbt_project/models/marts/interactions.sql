@@ -20,6 +20,7 @@ purchases as (
         order_id,
         'purchase' as event_type,
         ordered_at as occurred_at,
+        ordered_at as known_from,
         {{ exact_sum('quantity', 6) }} as quantity,
         cast({{ var('weight_purchase') }} as double) as weight,
         case when count(fully_returned_at) = count(*) then max(fully_returned_at) end as voided_at,
@@ -41,6 +42,7 @@ reviews as (
         cast(null as varchar) as order_id,
         'review' as event_type,
         reviewed_at as occurred_at,
+        reviewed_at as known_from,
         cast(1 as double) as quantity,
         cast({{ var('weight_review_step') }} as double) * (rating - 3) as weight,
         cast(null as timestamp) as voided_at,
@@ -59,6 +61,7 @@ browsing as (
         cast(null as varchar) as order_id,
         event_type,
         occurred_at,
+        known_from,
         cast(1 as double) as quantity,
         cast(
             case event_type
@@ -67,11 +70,12 @@ browsing as (
                 when 'add_to_wishlist' then {{ var('weight_add_to_wishlist') }}
             end as double
         ) as weight,
-        cast(null as timestamp) as voided_at,
+        known_until as voided_at,
         cast(null as double) as list_price,
         cast(null as double) as rating,
         duration_seconds
-    from {{ ref('stg_browsing_events') }}
+    from {{ ref('int_browsing_events_attributed') }}
+    where customer_id is not null
 
 ),
 

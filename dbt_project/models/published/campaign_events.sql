@@ -1,6 +1,6 @@
 with events as (
 
-    select * from {{ ref('stg_campaign_events') }}
+    select * from {{ ref('int_campaign_events_attributed') }}
 
 ),
 
@@ -12,17 +12,24 @@ customers as (
 
 final as (
 
-    -- People who are gone leave their events, too.
+    -- People who are gone leave their events, too. Where a browser is shared, what is done without signing in is nobody's.
     select
         events.event_id,
         events.campaign,
-        events.customer_id,
+        case when events.known_until is null then events.customer_id end as customer_id,
+        events.visitor_id,
         events.product_id,
         events.event_type,
         events.occurred_at,
-        events.arm
+        events.arm,
+        events.experiment,
+        events.placement,
+        events.position,
+        events.session_id,
+        events.recommendation_id
     from events
-    inner join customers on events.customer_id = customers.customer_id
+    left join customers on events.customer_id = customers.customer_id
+    where events.customer_id is null or customers.customer_id is not null
 
 )
 

@@ -1,9 +1,13 @@
--- What somebody did who was not signed in is nobody's history, so it stands in no table after this.
+-- What a visitor did stands here as theirs: they may be known by name later (int_visitors_identified). What nobody did is
+-- nobody's history, and stands in no table after this.
 with accepted as (
 
     select *
     from {{ ref('base_browsing_events') }}
-    where reject_reason is null and customer_id is not null and {{ is_known('occurred_at') }}
+    where
+        reject_reason is null
+        and coalesce(customer_id, visitor_id) is not null
+        and {{ is_known('occurred_at') }}
 
 ),
 
@@ -17,7 +21,9 @@ final as (
         occurred_at,
         duration_seconds,
         {{ without_emails('referrer') }} as referrer,
-        device
+        device,
+        session_id,
+        visitor_id
     from accepted
 
 )

@@ -15,7 +15,13 @@ final as (
         product_id,
         event_type,
         occurred_at,
-        arm
+        arm,
+        recommendation_id,
+        session_id,
+        visitor_id,
+        placement,
+        position,
+        experiment
     from accepted
 
 )

@@ -16,7 +16,7 @@ from recs_assets.files import read_sql
 if TYPE_CHECKING:
     import duckdb
 
-FRAMES = ("products", "customers", "carts", "rejected", "sends", "contacts", "price_drops")
+FRAMES = ("products", "customers", "carts", "rejected", "dismissed", "sends", "contacts", "price_drops")
 
 
 def load_facts(
@@ -40,6 +40,7 @@ def load_facts(
         carts: pairs put into the cart within 28 days and not bought since.
         rejected: pairs of which a unit came back (the correction of a till is no such thing), or whose
             latest rating is 2 or lower; none of customers who objected: nothing of theirs shapes a list.
+        dismissed: pairs that the customer said they do not want to see, with the day of the latest time, before they signed in, too.
         sends: customer_id, product_id, day (Monday of the week of the send), from the shop's campaign_events and
             from published weeks. contacts: customer_id, day, of any campaign; once per campaign
             and week, though both may know of it. To its own holdout the campaign counts as sent, so that

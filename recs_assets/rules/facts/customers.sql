@@ -2,7 +2,7 @@ with signs as (
     select customer_id,
         max(occurred_at) filter (where event_type = 'bounced') as bounced_at,
         max(occurred_at) filter (where event_type in ('opened', 'clicked', 'purchased')) as alive_at
-    from staging.stg_campaign_events where occurred_at < $anchor group by customer_id
+    from staging.stg_campaign_events where placement is null and occurred_at < $anchor group by customer_id
 )
 select customer_id, consent_state,
     coalesce(bounced_at > coalesce(alive_at, timestamp '1970-01-01'), false) as bounced,

@@ -9,7 +9,9 @@ with source as (
         occurred_at,
         duration_seconds,
         {{ stated(clean_text('referrer')) }} as referrer,
-        {{ clean_code('device') }} as device
+        {{ clean_code('device') }} as device,
+        {{ stated(clean_text('session_id')) }} as session_id,
+        {{ stated(clean_text('visitor_id')) }} as visitor_id
     from {{ source('raw', 'browsing_events') }}
 
 ),
@@ -31,7 +33,9 @@ judged as (
     select
         source.*,
         case
-            {{ when_id_is_bad(['source.event_id', 'source.product_id'], optional=['source.customer_id']) }}
+            {{ when_id_is_bad(['source.event_id', 'source.product_id'], optional=[
+                'source.customer_id', 'source.session_id', 'source.visitor_id'
+            ]) }}
             {{ when_orphan(
                 'orphan_customer', 'customers.customer_id', 'customers.joined_at', 'source.occurred_at',
                 pointer='source.customer_id'
@@ -54,7 +58,7 @@ final as (
     {{ with_duplicates_rejected(
         'judged',
         key=['event_id'],
-        columns=['customer_id', 'product_id', 'event_type', 'duration_seconds', 'referrer', 'device'],
+        columns=['customer_id', 'product_id', 'event_type', 'duration_seconds', 'referrer', 'device', 'session_id', 'visitor_id'],
         event_at='occurred_at',
     ) }}
 

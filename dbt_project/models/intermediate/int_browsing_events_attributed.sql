@@ -1,0 +1,3 @@
+{{ attributed(ref('stg_browsing_events'), [
+    'event_id', 'product_id', 'event_type', 'occurred_at', 'duration_seconds', 'referrer'
+]) }}
