@@ -78,7 +78,7 @@ class Placement(_Model):
     dismissed_weeks: Annotated[int, Field(ge=0, le=104, strict=True)] = Field(
         8, description="Weeks for which a product that somebody dismissed is not offered to them."
     )
-    rules: ProductRules = Field(ProductRules(), description="What may stand in an answer.")  # ty: ignore[invalid-type-form]
+    rules: ProductRules = Field(ProductRules(), description="What may stand in an answer.")
     pinned: tuple[Pin, ...] = Field((), description="Promoted products and their slots.")
     margin_strength: Annotated[float, Field(ge=0)] = Field(
         0.0, description="Products are ordered by their worth * margin ** this."

@@ -145,14 +145,15 @@ def _fill(
             yield from rows
 
     neighbours = {code: (similar, together) for code, similar, together in read("neighbours")}
-    cards = _without_gaps(products.rename(columns={"name": "title"})[list(CARD)]).to_dict("records")
+    shown = _without_gaps(products.rename(columns={"name": "title"})[list(CARD)])
+    cards = zip(*(shown[name] for name in CARD), strict=True)
     try:
         return write_store(
             store,
             about,
             _split_facts(products),
             (
-                (code, orjson.dumps(card), *neighbours.get(code, (None, None)))
+                (code, orjson.dumps(dict(zip(CARD, card, strict=True))), *neighbours.get(code, (None, None)))
                 for code, card in enumerate(cards)
             ),
             read("segments", most=SEGMENT_PRODUCTS),

@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from math import inf
 from typing import Any
 
@@ -107,7 +108,7 @@ class Shelf:
         labels = context.category[0][order]
         grouped = order[np.argsort(labels, kind="stable")]
         edges = np.searchsorted(np.sort(labels), np.arange(len(context.category[1]) + 1))
-        for number, (first, last) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        for number, (first, last) in enumerate(pairwise(edges)):
             self.by_category[number] = array("i", grouped[first:last].tolist())
         coded = context.category[0] >= 0
         sold = np.bincount(

@@ -136,11 +136,14 @@ class State:
         """Erased, or objected: answered like a stranger, and never logged."""
         return customer_id in self.withdrawn
 
-    def list_changes(self, since: float) -> dict[str, dict[str, float]]:
-        """Product id -> stock and price, as far as they changed after `since`."""
+    def list_changes(
+        self, since: float, products: Iterable[str] | None = None
+    ) -> dict[str, dict[str, float]]:
+        """Product id -> stock and price, as far as they changed after `since`; of some products, or of all."""
         changes: dict[str, dict[str, float]] = {}
         for name, values in (("stock", self.stock), ("price", self.price)):
-            for product, (at, value) in list(values.items()):
+            for product in list(values) if products is None else products:
+                at, value = values.get(product, (since, 0.0))
                 if at > since:
                     changes.setdefault(product, {})[name] = value
         return changes
