@@ -121,12 +121,13 @@ class Shelf:
         self.changed: dict[int, dict[str, float]] = {}
 
     def _make_context(self, frame: pd.DataFrame) -> Context:
+        frame = frame.drop(columns="countries")  # of whoever asks, not of the product alone
         known = Known(self._as_of, NOBODY, frame.assign(available=True), NO_EVENTS)
         flags = {name: frame[name].to_numpy(dtype=bool) for name in ("never_offer", "never_discover")}
         none = np.zeros(len(frame), dtype=bool)
         topic = np.where(flags["never_offer"] | flags["never_discover"], 0, -1)
         goods = Sensitive(("",), topic, **flags, never_cite=none, no_counts=none)
-        return assemble_context(known, frame.drop(columns="countries"), sensitive=goods)
+        return assemble_context(known, frame, sensitive=goods)
 
     @staticmethod
     def _find_fullest(frame: pd.DataFrame) -> pd.DataFrame:
