@@ -48,10 +48,17 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
         return None if rows is None else orjson.dumps(rows)
 
     def write_list(rows):
-        return pack([[code[p], chance, chance, "als", "bought_often", f"because of {p}", None, f"r-{p}"] for p, chance in rows])
+        return pack(
+            [
+                [code[p], chance, chance, "als", "bought_often", f"because of {p}", None, f"r-{p}"]
+                for p, chance in rows
+            ]
+        )
 
     def write_again(rows):
-        return pack([[code[p], chance, chance, "bought_regularly", f"due {p}", f"a-{p}"] for p, chance in rows])
+        return pack(
+            [[code[p], chance, chance, "bought_regularly", f"due {p}", f"a-{p}"] for p, chance in rows]
+        )
 
     def write_neighbours(rows, kind):
         return pack([[code[p], score, f"{kind} {p}", f"{kind}-{p}"] for p, score in rows])
@@ -69,7 +76,12 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
         similar, together = (neighbours or {}).get(product["product_id"], ((), ()))
         card = {name: product.get("name" if name == "title" else name) for name in CARD}
         rows.append(
-            (number, orjson.dumps(card), write_neighbours(similar, "similar"), write_neighbours(together, "together"))
+            (
+                number,
+                orjson.dumps(card),
+                write_neighbours(similar, "similar"),
+                write_neighbours(together, "together"),
+            )
         )
     about = {
         "format": 1, "as_of": as_of, "run_id": run_id, "model_version": "ranker 0.0.0", "begins_at": BEGINS,
@@ -93,7 +105,12 @@ def write_version(home: Path, name: str, *arguments, **more):
 
 
 def make_placement(name="home", **keys):
-    values = {"name": name, "description": "For tests.", "blend": {"personal": 1}, "rules": {"complete": ["name"]}}
+    values = {
+        "name": name,
+        "description": "For tests.",
+        "blend": {"personal": 1},
+        "rules": {"complete": ["name"]},
+    }
     return Placement.model_validate(values | keys)
 
 

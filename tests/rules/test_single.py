@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from helpers.rules import make_known, make_rules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from helpers.rules import make_known, make_rules
 from recs_assets.rules.config import Pin
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import find_product_limits

@@ -6,10 +6,18 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from helpers.serving import BEGINS, NOW, make_event, make_placement, make_product, open_version, write_products
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.serving import (
+    BEGINS,
+    NOW,
+    make_event,
+    make_placement,
+    make_product,
+    open_version,
+    write_products,
+)
 from recs_assets.serving.answer import Question, answer, answer_again
 from recs_assets.serving.placement import Blend
 from recs_assets.serving.state import State
@@ -79,7 +87,11 @@ def test_the_same_question_has_the_same_answer(path) -> None:
 PATHS = {
     "the personal list": {"customer_id": "ada"},
     "the ladder": {"customer_id": "nobody"},
-    "a product's neighbours": {"context": ["p0"], "blend": Blend(together=1, similar=1), "customer_id": "ada"},
+    "a product's neighbours": {
+        "context": ["p0"],
+        "blend": Blend(together=1, similar=1),
+        "customer_id": "ada",
+    },
 }
 
 
@@ -196,7 +208,11 @@ def test_categories_and_exclusions(path) -> None:
 
 
 def test_what_is_sensitive_is_offered_to_nobody_or_only_in_their_own_list(tmp_path) -> None:
-    shop = [make_product("never", never_offer=True), make_product("quiet", never_discover=True), make_product("tea")]
+    shop = [
+        make_product("never", never_offer=True),
+        make_product("quiet", never_discover=True),
+        make_product("tea"),
+    ]
     write_products(tmp_path / "s.sqlite", shop, [("ada", {"list": [("never", 0.9), ("quiet", 0.5)]})])
     version = open_version(tmp_path / "s.sqlite")
     assert ask(version)[0] == ["tea"]
@@ -238,7 +254,9 @@ def test_rules_of_a_placement(tmp_path) -> None:
 
     def chosen(**keys):
         rules = {"complete": [], **keys.pop("rules", {})}
-        return ask(open_version(tmp_path / "s.sqlite", make_placement(rules=rules, **keys)), customer_id="ada")[0]
+        return ask(
+            open_version(tmp_path / "s.sqlite", make_placement(rules=rules, **keys)), customer_id="ada"
+        )[0]
 
     assert chosen() == ["a", "b", "c", "d"]
     assert chosen(rules={"max_per_brand": 1}) == ["a", "c", "d"]
@@ -265,12 +283,16 @@ def test_a_price_that_changes_changes_what_the_rules_say(tmp_path) -> None:
 
 
 def test_discovery_brings_categories_that_are_new(path, tmp_path) -> None:
-    customers = [("ada", {"list": [("p0", 0.9), ("p1", 0.8), ("p2", 0.7), ("p3", 0.6)], "tastes": [("Tea", 1.0)]})]
+    customers = [
+        ("ada", {"list": [("p0", 0.9), ("p1", 0.8), ("p2", 0.7), ("p3", 0.6)], "tastes": [("Tea", 1.0)]})
+    ]
     write_products(tmp_path / "d.sqlite", SHOP, customers)
 
     def slots(**keys):
         version = open_version(tmp_path / "d.sqlite", make_placement(n=3, **keys))
-        return [(item["product_id"], item["slot_type"]) for item in ask(version, customer_id="ada")[1]["items"]]
+        return [
+            (item["product_id"], item["slot_type"]) for item in ask(version, customer_id="ada")[1]["items"]
+        ]
 
     assert slots() == [("p0", "personal"), ("p1", "personal"), ("p2", "personal")]
     assert slots(discovery_share=0.34) == [("p0", "personal"), ("p1", "personal"), ("p3", "discovery")]
@@ -294,7 +316,11 @@ def test_who_is_held_out_is_answered_like_a_stranger_and_still_filtered(path) ->
 def test_due_again_is_filtered_and_has_no_ladder(path) -> None:
     version, state = open_version(path), State()
     ids, found = ask(version, state, answer_again, customer_id="ada")
-    assert (ids, found["items"][0]["source"], found["items"][0]["recommendation_id"]) == (["p1", "p2"], "buy_it_again", "a-p1")
+    assert (ids, found["items"][0]["source"], found["items"][0]["recommendation_id"]) == (
+        ["p1", "p2"],
+        "buy_it_again",
+        "a-p1",
+    )
     state.apply("campaign_events", make_event("purchased", "p1"))
     assert ask(version, state, answer_again, customer_id="ada")[0] == ["p2"]
     assert ask(version, state, answer_again, customer_id="nobody")[0] == []
@@ -353,13 +379,14 @@ def test_no_answer_breaks_a_filter(rich, moment, again) -> None:
                             {"session_id": question["session_id"]}) if next(iter(who.values()))]  # fmt: skip
     if withdrawn:
         mine = [who for who in mine if who != {"customer_id": "ada"}]
-    did = {kind: {product for own, product, who in events if own == kind and who in mine} for kind in ("purchased", "dismissed", "added_to_cart")}
+    did = {
+        kind: {product for own, product, who in events if own == kind and who in mine}
+        for kind in ("purchased", "dismissed", "added_to_cart")
+    }
     # A purchase takes a product out of the cart, and out of the answer all the same.
     gone = did["purchased"] | did["dismissed"] | set(question["context"]) | set(question["exclude"])
     gone |= set(question["cart"]) if question["cart"] is not None else did["added_to_cart"] - did["purchased"]
-    country = question["country"] or (
-        "DE" if question["customer_id"] == "ada" and not withdrawn else None
-    )
+    country = question["country"] or ("DE" if question["customer_id"] == "ada" and not withdrawn else None)
     allowed = {
         product["product_id"]
         for product in RICH
