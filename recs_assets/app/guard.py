@@ -116,19 +116,10 @@ class Guard:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if origin is not None:
-                    message["headers"] = [
-                        *message.get("headers", ()),
-                        (b"access-control-allow-origin", origin),
-                        (b"vary", b"Origin"),
-                    ]
             await send(message)
 
         headers = dict(scope["headers"])
-        origin = headers.get(b"origin")
-        if origin is not None and origin.decode("latin-1") not in self._limits.origins:
-            origin = None
-        refused = self._refuse(scope, headers, started, origin is not None)
+        refused = self._refuse(scope, headers, started)
         if refused is not None:
             await refuse(note, *refused)
         else:
@@ -145,7 +136,7 @@ class Guard:
         self._timed[endpoint].observe(seconds)
 
     def _refuse(
-        self, scope: Scope, headers: Mapping[bytes, bytes], now: float, allowed_origin: bool
+        self, scope: Scope, headers: Mapping[bytes, bytes], now: float
     ) -> tuple[int, str, str] | None:
         """Status, code and sentence of a request that is not answered."""
         address = scope["client"][0] if scope.get("client") else ""
@@ -158,8 +149,11 @@ class Guard:
                 "too_large",
                 f"A request may have {self._limits.body_bytes:,} bytes: send fewer records at once.",
             )
-        if scope["method"] == "OPTIONS" and allowed_origin:
-            return None
+        if (
+            scope["method"] == "OPTIONS"
+            and headers.get(b"origin", b"").decode("latin-1") in self._limits.origins
+        ):
+            return None  # a browser asks whether it may ask, and sends no key
         roles = ROLES.get(
             scope["path"].split("/", 2)[1] if "/" in scope["path"] else "", frozenset(self._keys)
         )

@@ -57,7 +57,7 @@ class Blend(_Model):
     @model_validator(mode="after")
     def _counts_something(self) -> Self:
         if not (self.personal or self.together or self.similar):
-            raise ValueError("blend: no list counts; give one a weight")
+            raise ValueError("no list counts; give one a weight")
         return self
 
 

@@ -142,14 +142,12 @@ while True:
 def test_no_acknowledged_event_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
     acknowledged: list[str] = []
     for number in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), str(number)], stdout=subprocess.PIPE, text=True
-        )
-        for _ in range(200 + 37 * number):
-            acknowledged.append(process.stdout.readline().strip())
-        process.send_signal(signal.SIGKILL)
-        acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
-        process.wait()
+        command = [sys.executable, "-c", WRITER, str(tmp_path), str(number)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            for _ in range(200 + 37 * number):
+                acknowledged.append(process.stdout.readline().strip())
+            process.send_signal(signal.SIGKILL)
+            acknowledged += [line.strip() for line in process.stdout if line.endswith("\n")]
     EventLog(tmp_path).close()  # a start cuts off what was torn
     there = read(tmp_path)
     assert len(there) == len(set(there))

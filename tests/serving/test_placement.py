@@ -55,7 +55,7 @@ def test_a_mistake_is_one_sentence_with_its_line(tmp_path: Path, text: str, sent
 def test_a_server_does_not_start_with_half_of_its_placements(tmp_path: Path) -> None:
     (tmp_path / "shelf.yaml").write_text(GOOD)
     (tmp_path / "wrong.yaml").write_text("name: wrong\n")
-    with pytest.raises(PlacementError, match="wrong.yaml"):
+    with pytest.raises(PlacementError, match=r"wrong\.yaml"):
         load_folder(tmp_path)
     with pytest.raises(RecsError, match="There is no folder of placements"):
         load_folder(tmp_path / "none")

@@ -60,6 +60,7 @@ def test_a_version_is_exchanged_with_its_state(home: Path) -> None:
     assert service.is_behind
     prepared = service.prepare()
     # What is reported meanwhile is in the new state, too.
+    assert service.is_new("e1")
     report(service, dismissal("p2", 1))
     assert ids(service, customer_id="ada") == []
     service.switch(prepared)
