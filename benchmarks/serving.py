@@ -112,7 +112,7 @@ def write_synthetic(path: Path, customers: int, products: int, week: str) -> Non
             size = min(10_000, customers - first)
             mine = draw(size * LIST * 2).reshape(size, LIST * 2)
             chances = np.sort(rng.beta(1, 8, (size, LIST)).round(6))[:, ::-1]
-            tastes = rng.integers(0, CATEGORIES, (size, 10))
+            tastes = rng.integers(0, len(set(category.tolist())), (size, 10))
             for i in range(size):
                 own = list(dict.fromkeys(mine[i].tolist()))[:LIST]
                 rows = [

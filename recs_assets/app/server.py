@@ -408,6 +408,10 @@ def add_failures(app: FastAPI) -> None:
     async def too_large(_: Request, __: BodyTooLarge) -> Response:
         return fail(413, "too_large", "The request has too many bytes: send fewer records at once.")
 
+    @app.exception_handler(Exception)
+    async def unexpected(_: Request, __: Exception) -> Response:
+        return fail(500, "internal", "The server made a mistake, and its log says where: please report it.")
+
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> Response:
         words = {
