@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI, Request, Response
 from pydantic import BaseModel
 
 from recs_assets.app import models
@@ -131,5 +131,5 @@ def add_page(app: FastAPI) -> None:
     """`/docs`: the description at `/openapi.json`, to be read and tried."""
 
     @app.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
+    async def docs(_: Request) -> Response:
         return Response(PAGE, media_type="text/html")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import unquote_plus
 
 import orjson
 from fastapi import FastAPI, Request, Response
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
 from pydantic import BaseModel, ValidationError
@@ -38,6 +39,14 @@ SIMILAR, TOGETHER = Blend(similar=1), Blend(together=1)
 log = logging.getLogger("recs_assets.app")
 Asked = TypeVar("Asked", bound=BaseModel)
 Answer = Callable[..., bytes]
+
+
+class Direct(APIRoute):
+    """A route whose endpoint is given the request as it is: what FastAPI does before that for every request (reading
+    parameters and dependencies of which there are none) takes as long as an answer."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        return self.endpoint
 
 
 class Refused(Exception):  # noqa: N818 - an answer, no error of the program
@@ -74,6 +83,7 @@ def create_app(service: Service, limits: Limits) -> Guard:
         redoc_url=None,
         lifespan=live,
     )
+    app.router.route_class = Direct
     add_failures(app)
     add_reading(app, service)
     add_writing(app, service, metrics)
@@ -113,8 +123,14 @@ async def watch(service: Service) -> None:
 
 def read_query(request: Request, kind: type[Asked]) -> Asked:
     """The checked parameters of a request. FastAPI's own reading takes longer than a whole answer."""
-    text = request.scope["query_string"]
-    return check(kind, parse_qs(text.decode("latin-1"), keep_blank_values=True) if text else {})
+    values: dict[str, list[str]] = {}
+    text = request.scope["query_string"].decode("latin-1")
+    for part in text.split("&") if text else ():
+        name, _, value = part.partition("=")
+        if "%" in value or "+" in value:
+            value = unquote_plus(value)
+        values.setdefault(name, []).append(value)
+    return check(kind, values)
 
 
 async def read_body(request: Request, kind: type[Asked]) -> Asked:
@@ -362,7 +378,7 @@ def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """Health and metrics."""
 
     @app.get("/health/live", response_model=models.Health, tags=["operation"])
-    async def live() -> Response:
+    async def live(_: Request) -> Response:
         """The process answers."""
         return Response(orjson.dumps({"status": "ok"}), media_type=JSON)
 
@@ -372,7 +388,7 @@ def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
         responses={503: {"model": models.Health, "description": "Nothing is published yet."}},
         tags=["operation"],
     )
-    async def ready() -> Response:
+    async def ready(_: Request) -> Response:
         """A version is open and is answered from."""
         if service.now is None:
             return Response(orjson.dumps({"status": "waiting"}), status_code=503, media_type=JSON)
@@ -381,7 +397,7 @@ def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
         return Response(orjson.dumps(body), media_type=JSON)
 
     @app.get("/metrics", response_class=Response, tags=["operation"])
-    async def show_metrics() -> Response:
+    async def show_metrics(_: Request) -> Response:
         """Prometheus's text format."""
         metrics.switches.set(service.switches)
         if service.now is not None:

@@ -10,7 +10,6 @@ best set.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -46,11 +45,13 @@ class OneList:
     """
 
     def __init__(self, k: int, limits: Sequence[tuple[Sequence[int], int]]) -> None:
-        self.k, self.limits = k, limits
+        self.k = k
         self.rows: list[Row] = []
         self.pinned: dict[int, Row] = {}
         self._products: set[int] = set()
-        self._held: Counter[tuple[int, int]] = Counter()
+        self._held: list[tuple[Sequence[int], int, dict[int, int]]] = [
+            (group, most, {}) for group, most in limits
+        ]
 
     @property
     def open(self) -> int:
@@ -61,16 +62,16 @@ class OneList:
         """Not in the list, and no limit is full of its group."""
         if product in self._products:
             return False
-        for number, (group, most) in enumerate(self.limits):
+        for group, most, held in self._held:
             own = group[product]
-            if own >= 0 and self._held[number, own] >= most:
+            if own >= 0 and held.get(own, 0) >= most:
                 return False
         return True
 
     def _count(self, product: int, step: int) -> None:
-        for number, (group, _) in enumerate(self.limits):
+        for group, _, held in self._held:
             if (own := group[product]) >= 0:
-                self._held[number, own] += step
+                held[own] = held.get(own, 0) + step
 
     def _hold(self, product: int) -> None:
         self._products.add(product)
@@ -119,7 +120,7 @@ class OneList:
             floor: a product must have at least this share of the chance of the one whose place it takes.
         """
         new = [row for row in rows if shelf[row.product] >= 0 and shelf[row.product] not in bought]
-        known = any(row.chance is not None for row in rows)
+        known = any(row.chance is not None for row in (*rows, *self.rows))
         while True:
             mine = {
                 shelf[row.product]

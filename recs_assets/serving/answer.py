@@ -16,7 +16,7 @@ import orjson
 
 from recs_assets.delivery import HOLDOUT, assign_arms, derive_recommendation_id, join_parts
 from recs_assets.rules.single import OneList, Row
-from recs_assets.serving.placement import Blend
+from recs_assets.serving.placement import Blend, Placement
 from recs_assets.serving.state import (
     BOUGHT,
     CART,
@@ -31,9 +31,11 @@ from recs_assets.serving.store import Customer
 from recs_assets.serving.version import Version
 
 # Categories that the ladder's second step looks at, and products of each, as in `rules.pools`.
-CONTEXT = "context"
+PERSONAL, CONTEXT = "personal", "context"
 FILL_CATEGORIES = 5
 FILL_DEPTH = 12
+# New categories that compete for discovery, as in `rules.filling`.
+NEW_DEPTH = 12
 MOST_CONTEXT = 20
 WEEK = 7 * 86_400.0
 SIMILAR, TOGETHER, POPULAR, PINNED = "similar", "bought_together", "popularity", "pinned"
@@ -94,19 +96,6 @@ class _Reader:
     context: list[tuple[int, float]] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class _Candidate:
-    """What lists say of one product: worth by list, and the words of the one that counts most."""
-
-    personal: float = 0.0
-    apart_together: float = 1.0
-    apart_similar: float = 1.0
-    chance: float | None = None
-    weight: float = -1.0
-    words: tuple[Any, ...] = ()
-    level: str = CONTEXT
-
-
 def answer(version: Version, state: State, question: Question, now: float) -> bytes:
     """The answer as JSON (`app.models.Recommendations`).
 
@@ -121,21 +110,26 @@ def answer(version: Version, state: State, question: Question, now: float) -> by
     screen = shelf.screens[placement.name]
     n = question.n or placement.n
     blend = question.blend or placement.blend
-    rows = _rank_candidates(version, reader, blend, screen.boost, may)
+    ranked = _rank_candidates(version, reader, blend, screen.boost)
+    mine = ranked.mine
     chosen = OneList(n, screen.within_category if question.categories else screen.limits)
-    by_code = {row.product: row for row in rows}
     for code, slot in screen.pins:
         if slot <= n and may(code, False):
-            chosen.pin(
-                by_code.get(code) or Row(code, 0.0, None, (PINNED, None, None, None, None), level="global"),
-                slot,
-            )
-    chosen.take(rows)
+            listed = next((ranked.make(*pair) for pair in ranked.order if pair[1] == code), None)
+            chosen.pin(listed or Row(code, 0.0, None, (PINNED, None, None, None, None), level="global"), slot)
+    # Most of what is proposed is never looked at.
+    chosen.take(ranked.make(*pair) for pair in ranked.order if may(pair[1], pair[1] in mine))
     if placement.discovery_share and reader.known is not None:
         quota = min(int(placement.discovery_share * n + 0.5 + 1e-9), n - len(chosen.pinned))
-        if quota:
-            bought = dict(_load(reader.known.tastes))
-            chosen.discover(rows, shelf.category, bought, quota, placement.discovery_floor)
+        bought = dict(_load(reader.known.tastes))
+        new: dict[int, Row] = {}  # the first of each category
+        for pair in ranked.order if quota > 0 else ():
+            label = shelf.category[pair[1]]
+            if label >= 0 and label not in bought and label not in new and may(pair[1], pair[1] in mine):
+                new[label] = ranked.make(*pair)
+                if len(new) == NEW_DEPTH:
+                    break
+        chosen.discover(list(new.values()), shelf.category, bought, quota, placement.discovery_floor)
     for level in placement.ladder:
         if not chosen.open:
             break
@@ -144,7 +138,7 @@ def answer(version: Version, state: State, question: Question, now: float) -> by
             (code for code in products if may(code, False)),
             lambda code, level=level: Row(code, 0.0, None, (POPULAR, None, None, None, None), "fill", level),
         )
-    return _write(version, question, reader, placement, chosen.order())
+    return _write(version, question, reader, placement, blend, chosen.order())
 
 
 def answer_again(version: Version, state: State, question: Question, now: float) -> bytes:
@@ -161,7 +155,7 @@ def answer_again(version: Version, state: State, question: Question, now: float)
                 rows.append(Row(code, score, chance, ("buy_it_again", reason_code, text, None, identifier)))
     chosen = OneList(question.n or placement.n, screen.within_category)
     chosen.take(rows)
-    return _write(version, question, reader, placement, chosen.rows)
+    return _write(version, question, reader, placement, placement.blend, chosen.rows)
 
 
 def _look(version: Version, state: State, question: Question, now: float) -> tuple[_Reader, Any]:
@@ -183,13 +177,12 @@ def _look(version: Version, state: State, question: Question, now: float) -> tup
         return [codes[product] for product in products if product in codes]
 
     context = encode(question.context)
-    cart = encode(
-        state.find_products(CART, now - CART_SECONDS, *ids) if question.cart is None else question.cart
-    )
-    bought = encode(state.find_products(BOUGHT, version.begins_at, *ids))
+    people = state.find_people(*ids)
+    cart = encode(people.find(CART, now - CART_SECONDS) if question.cart is None else question.cart)
+    bought = encode(people.find(BOUGHT, version.begins_at))
     dismissed = ()
     if placement.dismissed_weeks:
-        dismissed = encode(state.find_products(DISMISSED, now - placement.dismissed_weeks * WEEK, *ids))
+        dismissed = encode(people.find(DISMISSED, now - placement.dismissed_weeks * WEEK))
     for group in (context, cart, bought, dismissed, encode(question.exclude)):
         reader.gone.update(variant[code] for code in group)
     reader.titles.update(shelf.title[code] for code in (*context, *cart) if shelf.title[code] >= 0)
@@ -198,7 +191,7 @@ def _look(version: Version, state: State, question: Question, now: float) -> tup
     else:
         reader.context = [(code, 1.0) for code in dict.fromkeys((*context, *cart[-MOST_CONTEXT:]))]
         if placement.session_context:
-            seen = state.find_products(SEEN, now - SESSION_SECONDS, *ids)
+            seen = people.find(SEEN, now - SESSION_SECONDS)
             newest = [*sorted(seen, key=lambda product: (seen[product], product)), *question.seen]
             there = {code for code, _ in reader.context}
             weight = 1.0
@@ -229,53 +222,61 @@ def _load(text: bytes | str | None) -> list[Any]:
     return [] if text is None else orjson.loads(text)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """What the lists propose, whether it may be offered or not.
+
+    Attributes:
+        order: the worth below zero and the code, the largest worth first.
+        mine: the rows of the customer's own list by code.
+    """
+
+    order: list[tuple[float, int]]
+    mine: dict[int, list[Any]]
+
+    def make(self, worth: float, code: int) -> Row:
+        line = self.mine.get(code)
+        if line is None:
+            return Row(code, -worth, None, None, level=CONTEXT)
+        return Row(code, -worth, line[2], line[3:])
+
+
 def _rank_candidates(
-    version: Version, reader: _Reader, blend: Blend, boost: Sequence[float] | None, may: Any
-) -> list[Row]:
-    """What the lists propose and the reader may be offered, best first."""
-    found: dict[int, _Candidate] = {}
-    mine = _load(reader.known.list) if reader.known is not None and blend.personal else []
-    if mine:
-        chances = [row[2] for row in mine]
-        best = max((chance for chance in chances if chance is not None), default=None)
-        by_chance = None not in chances and bool(best)
-        for place, (code, _, chance, *words) in enumerate(mine):
-            if may(code, True):
-                value = chance / best if by_chance else 1 - place / len(mine)
-                found[code] = _Candidate(
-                    value, 1.0, 1.0, chance, blend.personal * value, tuple(words), "personal"
-                )
-    for code, weight in reader.context if blend.together or blend.similar else ():
+    version: Version, reader: _Reader, blend: Blend, boost: Sequence[float] | None
+) -> _Ranked:
+    own = _load(reader.known.list) if reader.known is not None and blend.personal else []
+    worth: dict[int, float] = {}
+    if own:
+        chances = [row[2] for row in own]
+        by_chance = None not in chances and max(chances) > 0
+        scale = blend.personal / max(chances) if by_chance else blend.personal / len(own)
+        for place, row in enumerate(own):
+            worth[row[0]] = scale * (row[2] if by_chance else len(own) - place)
+    for kind, counts in ((1, blend.together), (0, blend.similar)):
+        if not counts or not reader.context:
+            continue
+        apart: dict[int, float] = {}
+        for code, weight in reader.context:
+            for other, (score, _, _) in version.read_neighbours(code)[kind].items():
+                apart[other] = apart.get(other, 1.0) * (1.0 - weight * score)
+        for other, value in apart.items():
+            worth[other] = worth.get(other, 0.0) + counts * (1.0 - value)
+    if boost is not None:
+        worth = {code: value * boost[code] for code, value in worth.items()}
+    return _Ranked(sorted((-value, code) for code, value in worth.items()), {row[0]: row for row in own})
+
+
+def _find_words(version: Version, reader: _Reader, blend: Blend, row: Row) -> tuple[Any, ...]:
+    """Source, reason, its sentence, the product that it names, and the row's id: of the neighbour that counts most."""
+    best: tuple[float, tuple[Any, ...]] = (-1.0, (POPULAR, None, None, None, None))
+    for code, weight in reader.context:
         similar, together = version.read_neighbours(code)
-        for kind, rows, counts in ((TOGETHER, together, blend.together), (SIMILAR, similar, blend.similar)):
-            if not counts:
-                continue
-            for other, score, text, identifier in rows:
-                candidate = found.get(other)
-                if candidate is None:
-                    if not may(other, False):
-                        continue
-                    candidate = found[other] = _Candidate()
-                value = min(1.0, max(0.0, weight * score))
-                if kind is TOGETHER:
-                    candidate.apart_together *= 1 - value
-                else:
-                    candidate.apart_similar *= 1 - value
-                if counts * value > candidate.weight:
-                    candidate.weight = counts * value
-                    candidate.words = (kind, kind, text, version.shelf.ids[code], identifier)
-    rows = []
-    for code, candidate in found.items():
-        worth = (
-            blend.personal * candidate.personal
-            + blend.together * (1 - candidate.apart_together)
-            + blend.similar * (1 - candidate.apart_similar)
-        )
-        if boost is not None:
-            worth *= boost[code]
-        rows.append(Row(code, worth, candidate.chance, candidate.words, level=candidate.level))
-    rows.sort(key=lambda row: (-row.worth, row.product))
-    return rows
+        for name, near, counts in ((TOGETHER, together, blend.together), (SIMILAR, similar, blend.similar)):
+            if counts and row.product in near:
+                score, text, identifier = near[row.product]
+                if counts * weight * score > best[0]:
+                    best = counts * weight * score, (name, name, text, version.shelf.ids[code], identifier)
+    return best[1]
 
 
 def _climb(version: Version, reader: _Reader, question: Question, level: str) -> Iterable[int]:
@@ -313,13 +314,19 @@ def _rank_own_categories(version: Version, reader: _Reader) -> list[int]:
 
 
 def _write(
-    version: Version, question: Question, reader: _Reader, placement: Any, rows: Sequence[Row]
+    version: Version,
+    question: Question,
+    reader: _Reader,
+    placement: Placement,
+    blend: Blend,
+    rows: Sequence[Row],
 ) -> bytes:
     as_of, shelf = version.as_of, version.shelf
     items = []
     for rank, row in enumerate(rows, 1):
         product_id = shelf.ids[row.product]
-        source, reason_code, reason_text, because, identifier = row.about
+        about = row.about or _find_words(version, reader, blend, row)
+        source, reason_code, reason_text, because, identifier = about
         items.append(
             {
                 "rank": rank,

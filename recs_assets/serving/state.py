@@ -45,6 +45,24 @@ class Person:
             del products[min(products, key=products.__getitem__)]
 
 
+class People:
+    """A customer, their browser and their visit, as one."""
+
+    def __init__(self, people: list[Person], lock: threading.Lock) -> None:
+        self._people, self._lock = people, lock
+
+    def find(self, kind: str, since: float) -> dict[str, float]:
+        """Product id -> when last, of what they did after `since`."""
+        found: dict[str, float] = {}
+        for person in self._people:
+            if kind in person.did:
+                with self._lock:
+                    for product, at in person.did[kind].items():
+                        if at >= since and at > found.get(product, since - 1):
+                            found[product] = at
+        return found
+
+
 class State:
     """Safe for one writer and readers in other threads."""
 
@@ -117,20 +135,10 @@ class State:
 
     # -- what a request asks ----------------------------------------------------------------
 
-    def find_products(
-        self, kind: str, since: float, customer_id: str | None, visitor_id: str | None, session_id: str | None
-    ) -> dict[str, float]:
-        """Product id -> when last, of what a customer, their browser or this visit did after `since`."""
-        found: dict[str, float] = {}
-        for key in _list_keys(customer_id, visitor_id, session_id):
-            person = self._people.get(key)
-            if person is None or kind not in person.did:
-                continue
-            with self._lock:
-                for product, at in person.did[kind].items():
-                    if at >= since and at > found.get(product, since - 1):
-                        found[product] = at
-        return found
+    def find_people(self, customer_id: str | None, visitor_id: str | None, session_id: str | None) -> People:
+        """What is known of a customer, of their browser and of this visit."""
+        keys = _list_keys(customer_id, visitor_id, session_id)
+        return People([self._people[key] for key in keys if key in self._people], self._lock)
 
     def is_withdrawn(self, customer_id: str) -> bool:
         """Erased, or objected: answered like a stranger, and never logged."""

@@ -13,6 +13,8 @@ from recs_assets.serving.shelf import Shelf
 from recs_assets.serving.state import State
 from recs_assets.serving.store import ServingStore
 
+# Code of a neighbour -> score within 0..1, reason, recommendation id; best first.
+Near = dict[int, tuple[float, str | None, str | None]]
 # Products whose card and neighbours stay decoded.
 KEPT = 20_000
 
@@ -36,7 +38,7 @@ class Version:
         self.begins_at: float = store.about["begins_at"]
         self.shelf = Shelf(store, placements)
         self._cards: dict[int, bytes] = {}
-        self._neighbours: dict[int, tuple[list[Any], list[Any]]] = {}
+        self._neighbours: dict[int, tuple[Near, Near]] = {}
         self._segments: dict[str, list[int]] = {}
         self.update(state.list_changes(store.about["counted_at"]))
 
@@ -59,12 +61,12 @@ class Version:
             _keep(self._cards, code, card)
         return card
 
-    def read_neighbours(self, code: int) -> tuple[list[Any], list[Any]]:
-        """Similar, and bought together: [code, score, reason_text, recommendation_id], best first."""
+    def read_neighbours(self, code: int) -> tuple[Near, Near]:
+        """Similar, and bought together."""
         found = self._neighbours.get(code)
         if found is None:
             similar, together = self.store.read_neighbours(code)
-            found = orjson.loads(similar or b"[]"), orjson.loads(together or b"[]")
+            found = _decode(similar), _decode(together)
             _keep(self._neighbours, code, found)
         return found
 
@@ -73,6 +75,11 @@ class Version:
         if name not in self._segments:
             self._segments[name] = orjson.loads(self.store.read_segment(name) or b"[]")
         return self._segments[name]
+
+
+def _decode(text: bytes | None) -> Near:
+    rows = [] if text is None else orjson.loads(text)
+    return {code: (min(1.0, max(0.0, score)), words, identifier) for code, score, words, identifier in rows}
 
 
 def _keep(cache: dict[int, Any], code: int, value: Any) -> None:
