@@ -118,6 +118,12 @@ class SimilarQuery(_Query):
         return frozenset({"category", "exclude"})
 
 
+class ProductQuery(_Query):
+    """Of `GET /v1/products/{product_id}`."""
+
+    country: Country | None = Field(None, description="Where the visitor is.")
+
+
 class TogetherQuery(SimilarQuery):
     """Of `GET /v1/products/bought-together`."""
 
@@ -276,6 +282,14 @@ class Item(BaseModel):
     )
     slot_type: Literal["personal", "discovery", "fill", "pinned"]
     fallback_level: Literal["personal", "context", "segment", "category", "global"]
+    card: Card
+
+
+class Product(BaseModel):
+    """One product."""
+
+    product_id: str
+    available: bool = Field(description="In stock, within its sale window, and sold in the country.")
     card: Card
 
 

@@ -14,7 +14,7 @@ Endpoint = Callable[..., Any]
 FAILURES = {
     401: "No key, or one that this server does not have.",
     403: "A key of another role; without keys, an asker who is not of this machine.",
-    404: "No such placement.",
+    404: "No such placement, or no such product.",
     413: "Too many bytes.",
     422: "A parameter is missing, unknown, or not what it must be.",
     429: "Too many requests from one address.",

@@ -24,7 +24,7 @@ from starlette.exceptions import HTTPException
 from recs_assets import __version__
 from recs_assets.app import models, reference
 from recs_assets.app.guard import BodyTooLarge, Guard, Limits, Metrics, write_failure
-from recs_assets.serving.answer import Question, answer, answer_again
+from recs_assets.serving.answer import Question, answer, answer_again, describe_product
 from recs_assets.serving.event_log import EventLogError, Record
 from recs_assets.serving.placement import Blend, find_nearest
 from recs_assets.serving.service import Service
@@ -57,12 +57,13 @@ class Refused(Exception):  # noqa: N818 - an answer, no error of the program
         super().__init__(message)
 
 
-def create_app(service: Service, limits: Limits) -> Guard:
+def create_app(service: Service, limits: Limits, shop: Path | None = None) -> Guard:
     """The server as an ASGI application.
 
     Args:
         service: answers; is closed with the server.
         limits: keys, sizes, rates.
+        shop: folder of the example shop. Its pages hold no key, so they are there only where no keys are set.
     """
     metrics = Metrics()
 
@@ -89,6 +90,8 @@ def create_app(service: Service, limits: Limits) -> Guard:
     add_writing(app, service, metrics)
     add_operation(app, service, metrics)
     reference.add_page(app)
+    if shop is not None and not limits.keys:
+        app.mount("/shop", StaticFiles(directory=shop, html=True), name="shop")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     if limits.origins:
         from starlette.middleware.cors import CORSMiddleware
@@ -251,6 +254,20 @@ def add_reading(app: FastAPI, service: Service) -> None:
         return respond(
             service, request, answer, look_around(asked, (read_id(request, "product_id"),), SIMILAR)
         )
+
+    show = partial(reference.describe, app, answer=models.Product)
+
+    @show("/v1/products/{product_id:path}", models.ProductQuery, "product_id")
+    async def product(request: Request) -> Response:
+        """A product as lists show it, and whether it may be sold now."""
+        asked = read_query(request, models.ProductQuery)
+        now = service.require()
+        found = describe_product(
+            now.version, read_id(request, "product_id"), asked.country, service.clock().timestamp()
+        )
+        if found is None:
+            raise Refused(404, "no_product", "There is no such product.")
+        return reply(request, found)
 
     @reference.describe_body(
         app, "POST", "/v1/sessions/recommendations", models.SessionQuestion, models.Recommendations

@@ -6,10 +6,13 @@ import argparse
 import ipaddress
 import logging
 from collections.abc import Callable
+from pathlib import Path
 
 from recs_assets.schema import SettingsError
 
 HOST, PORT = "127.0.0.1", 8000
+# In a checkout of the repository.
+SHOP = Path(__file__).resolve().parents[2] / "examples" / "storefront"
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -54,12 +57,13 @@ def serve(parsed: argparse.Namespace) -> int:
     said = f"week {service.now.version.as_of}" if service.now else "nothing yet, because no week is published"
     print(f"Answering from {said} on http://{parsed.host}:{parsed.port}/docs")
     if not keys:
+        print(f"The example shop is at http://{parsed.host}:{parsed.port}/shop/.")
         print(
             "No keys are set (RECS_STOREFRONT_KEY, RECS_ANALYST_KEY): only programs of this machine are answered."
         )
     # An access log would hold customers' ids.
     uvicorn.run(
-        create_app(service, limits),
+        create_app(service, limits, SHOP if SHOP.is_dir() else None),
         host=parsed.host,
         port=parsed.port,
         access_log=False,

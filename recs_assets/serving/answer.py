@@ -158,6 +158,18 @@ def answer_again(version: Version, state: State, question: Question, now: float)
     return _write(version, question, reader, placement, placement.blend, chosen.rows)
 
 
+def describe_product(version: Version, product_id: str, country: str | None, now: float) -> bytes | None:
+    """A product as JSON (`app.models.Product`); None where there is no such product."""
+    code = version.shelf.codes.get(product_id)
+    if code is None:
+        return None
+    available = version.shelf.is_in_stock(code) and version.shelf.is_sold(
+        code, now, country and country.upper()
+    )
+    card = orjson.Fragment(version.read_card(code))
+    return orjson.dumps({"product_id": product_id, "available": available, "card": card})
+
+
 def _look(version: Version, state: State, question: Question, now: float) -> tuple[_Reader, Any]:
     """Who asks, and which products they may be offered."""
     placement, shelf = version.placements[question.placement], version.shelf

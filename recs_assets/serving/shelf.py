@@ -91,6 +91,7 @@ class Shelf:
         self.title = array("q", context.title.tolist())
         self.category = array("i", context.category[0].tolist())
         self._category_code = {fold(name): number for number, name in enumerate(context.category[1])}
+        self._stock = array("d", frame["stock"].to_numpy(dtype=float, na_value=np.nan).tolist())
         self._starts = array("d", [-inf if at is None else at for at in columns["start_at"]])
         self._ends = array("d", [inf if at is None else at for at in columns["end_at"]])
         self._countries = {
@@ -188,6 +189,11 @@ class Shelf:
                 for place, code in enumerate(codes):
                     if np.isfinite(context.margin[place]):
                         screen.boost[code] = boost[place]
+
+    def is_in_stock(self, code: int) -> bool:
+        """At least one unit by the newest count; a product that is never counted passes."""
+        stock = self.changed.get(code, {}).get("stock", self._stock[code])
+        return not stock < 1
 
     def is_sold(self, code: int, now: float, country: str | None) -> bool:
         """Within its sale window, and sold in the country; in an unknown one, only what is sold everywhere."""

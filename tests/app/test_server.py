@@ -57,6 +57,27 @@ def fail(answer, status: int, code: str) -> str:
     return answer.json()["error"]["message"]
 
 
+def test_a_product_and_whether_it_may_be_sold(client) -> None:
+    client.put("/v1/stock", json={"stock": [{"product_id": "p1", "stock": 0}]})
+    products = [client.get(f"/v1/products/{name}").json() for name in ("p0", "p1")]
+    assert [(product["card"]["title"], product["available"]) for product in products] == [
+        ("p0", True),
+        ("p1", False),
+    ]
+    fail(client.get("/v1/products/none"), 404, "no_product")
+
+
+def test_the_widget_is_small_and_the_example_shop_is_there_without_keys(home: Path) -> None:
+    assert (STATIC / "recs.js").stat().st_size < 10_000
+    shop = Path(__file__).parents[2] / "examples" / "storefront"
+    service = open_service(home, {"home": make_placement()}, lambda: lambda _: False, 8)
+    with TestClient(create_app(service, Limits({}), shop), base_url="http://127.0.0.1") as client:
+        assert "<title>Example shop</title>" in client.get("/shop/").text
+        assert client.get("/shop/shop.js").status_code == client.get("/static/recs.js").status_code == 200
+    with start(home, Limits(KEYS)) as client:
+        assert client.get("/shop/").status_code == 404
+
+
 def test_every_list(client) -> None:
     assert ids(client.get("/v1/customers/ada/recommendations")) == ["p2", "p1", "p0"]
     assert ids(client.get("/v1/customers/ada/recommendations?n=2&exclude=p2&category=Tea,Cups")) == [
