@@ -117,6 +117,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>recs_assets: the API</title>
+<link rel="icon" href="data:,">
 <link rel="stylesheet" href="/static/reference.css">
 </head>
 <body>

@@ -161,7 +161,7 @@ class OneList:
         for row in self.rows:
             by_kind[row.slot_type].append(row)
         for kind in kinds[:2]:
-            by_kind[kind].sort(key=lambda row: (-row.worth, row.product))
+            by_kind[kind].sort(key=lambda row: -row.worth)  # of equals, who was taken first
         rest = [row for kind in kinds for row in by_kind[kind]]
         for slot in sorted(self.pinned):
             rest.insert(min(slot - 1, len(rest)), self.pinned[slot])

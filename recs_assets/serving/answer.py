@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
+from math import inf
 from typing import Any
 
 import orjson
@@ -239,7 +240,8 @@ class _Ranked:
     """What the lists propose, whether it may be offered or not.
 
     Attributes:
-        order: the worth below zero and the code, the largest worth first.
+        order: the worth below zero and the code, the largest worth first; of equals, those of the customer's list
+            come first, in its order.
         mine: the rows of the customer's own list by code.
     """
 
@@ -262,8 +264,11 @@ def _rank_candidates(
         chances = [row[2] for row in own]
         by_chance = None not in chances and max(chances) > 0
         scale = blend.personal / max(chances) if by_chance else blend.personal / len(own)
+        least = inf
         for place, row in enumerate(own):
-            worth[row[0]] = scale * (row[2] if by_chance else len(own) - place)
+            # The list keeps its order: the ranker's, which the calibrated probabilities need not follow.
+            least = min(least, row[2] if by_chance else len(own) - place)
+            worth[row[0]] = scale * least
     for kind, counts in ((1, blend.together), (0, blend.similar)):
         if not counts or not reader.context:
             continue
@@ -275,7 +280,9 @@ def _rank_candidates(
             worth[other] = worth.get(other, 0.0) + counts * (1.0 - value)
     if boost is not None:
         worth = {code: value * boost[code] for code, value in worth.items()}
-    return _Ranked(sorted((-value, code) for code, value in worth.items()), {row[0]: row for row in own})
+    places = {row[0]: place for place, row in enumerate(own)}
+    order = sorted((-value, places.get(code, len(own)), code) for code, value in worth.items())
+    return _Ranked([(value, code) for value, _, code in order], {row[0]: row for row in own})
 
 
 def _find_words(version: Version, reader: _Reader, blend: Blend, row: Row) -> tuple[Any, ...]:

@@ -69,6 +69,16 @@ def test_a_customers_list_then_their_segment_their_categories_and_everybody(path
     }  # fmt: skip
 
 
+def test_a_list_keeps_its_order_whatever_its_probabilities(tmp_path) -> None:
+    write_products(
+        tmp_path / "s.sqlite", SHOP, [("ada", {"list": [("p4", 0.5), ("p1", 0.8), ("p0", 0.5), ("p3", 0.2)]})]
+    )
+    _, found = ask(open_version(tmp_path / "s.sqlite"), customer_id="ada", n=4)
+    assert [(item["product_id"], item["score"], item["p_purchase"]) for item in found["items"]] == [
+        ("p4", 0.625, 0.5), ("p1", 0.625, 0.8), ("p0", 0.625, 0.5), ("p3", 0.25, 0.2),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("who", [{}, {"customer_id": "nobody"}, {"visitor_id": "v"}, {"session_id": "s"}])
 def test_a_stranger_gets_what_is_popular(path, who) -> None:
     ids, found = ask(open_version(path), **who)
