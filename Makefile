@@ -6,13 +6,16 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev test quick lint audit backtest bench chaos docs pictures setup lock clean
+.PHONY: demo dev serve test quick lint audit backtest bench chaos docs pictures setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
 
 dev: setup ## the Dagster UI on http://127.0.0.1:3000
 	@$(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(or $(PORT),3000)
+
+serve: setup ## the server of the shop's pages on http://127.0.0.1:8000 (docs/api.md)
+	@$(BIN)/python -m recs_assets serve $(if $(PORT),--port $(PORT))
 
 test: setup ## the tests
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2)
@@ -37,6 +40,7 @@ backtest: setup ## every model at three test anchors; SOURCE=folder of raw files
 bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the campaigns' rules alone
 	@$(BIN)/python -m benchmarks.weekly
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rules
+	@$(BIN)/python -m benchmarks.serving
 
 chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
 	@PYTHONPATH=tests $(BIN)/python -m helpers.chaos --only "$(ONLY)"

@@ -16,7 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from recs_assets.names import is_time_zone
 from recs_assets.schema import SettingsError
 
-SECRETS = ("RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL")  # never printed
+SECRETS = (
+    "RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL", "RECS_STOREFRONT_KEY", "RECS_ANALYST_KEY",
+)  # fmt: skip # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -129,6 +131,10 @@ class Settings(BaseSettings):
         None,
         description="File of the rules for lists that the shop's own pages show (docs/rules.md); default: `storefront.yaml` of the shop's folder, else the shipped one.",
     )
+    placements: Path | None = Field(
+        None,
+        description="Folder of placement files, one YAML file each (docs/api.md); default: `placements/` of the shop's folder, else those that are shipped.",
+    )
     gate_override: str | None = Field(
         None,
         description="Reason why gates that fail let this run through; it is published in `recs.gates`. Set it for one run.",
@@ -157,6 +163,21 @@ class Settings(BaseSettings):
         description="Where to keep the per-customer cache in Postgres too: `postgresql://user:password@host:5432/database`. Needs `pip install 'recs-assets[postgres]'`.",
     )
 
+    storefront_key: SecretStr | None = Field(
+        None,
+        description="Key of 16 characters or more that the shop's own server sends in the header `X-API-Key` (docs/api.md). Without any key `serve` answers this machine alone.",
+    )
+    analyst_key: SecretStr | None = Field(
+        None, description="The same for people who look at metrics and views, not at the shop's endpoints."
+    )
+    serve_rate: float = Field(
+        5_000, gt=0, description="Requests per second that `serve` answers one address, in the long run."
+    )
+    serve_origins: str = Field(
+        "",
+        description="Other sites whose pages may ask the server, as in `https://shop.example https://m.shop.example`; empty: none.",
+    )
+
     def __init__(self, **values: Any) -> None:
         try:
             super().__init__(**values)
@@ -173,7 +194,7 @@ class Settings(BaseSettings):
             raise ValueError("no such time zone; use an IANA name like Europe/Berlin")
         return value
 
-    @field_validator("hash_key")
+    @field_validator("hash_key", "storefront_key", "analyst_key")
     @classmethod
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:

@@ -43,6 +43,7 @@ PACKAGE = Path(__file__).parent
 SHIPPED = {
     "campaigns": PACKAGE / "campaigns",
     "gates": PACKAGE / "gates.yaml",
+    "placements": PACKAGE / "serving" / "placements",
     "sensitive": PACKAGE / "rules" / "sensitive.yaml",
     "storefront": PACKAGE / "rules" / "storefront.yaml",
     "texts": PACKAGE / "reasons" / "sentences",

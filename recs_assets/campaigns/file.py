@@ -16,9 +16,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from recs_assets import yaml_file
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT
 from recs_assets.names import is_time_zone
@@ -39,28 +39,10 @@ ArmShare = Annotated[float, Field(gt=0, le=1)]
 # Days: longer than any shop remembers.
 EVER = 36_500
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
-# What pydantic says of these in the words of Python, in those of YAML.
-PLAIN = {
-    "tuple_type": "it must be a list, as in [a, b]",
-    "model_type": "it must hold keys and values; where there are none, remove the key",
-    "dict_type": "it must hold keys and values; where there are none, remove the key",
-    "string_type": "it must be a text; write it in quotes",
-}
 
 
-class CampaignError(RecsError):
-    """A campaign file cannot be used.
-
-    Attributes:
-        path: the file.
-        line: from 1.
-        message: the sentence without file and line.
-    """
-
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        self.path, self.line, self.message = path, line, message
-        super().__init__(f"{path}, line {line}: {message}")
+class CampaignError(yaml_file.FileError):
+    """A campaign file cannot be used."""
 
 
 class _Model(BaseModel):
@@ -329,16 +311,7 @@ def load_folder(folder: Path = FOLDER) -> Folder:
     """
     if not folder.is_dir():
         raise RecsError(f"There is no folder of campaigns at {folder}: create it, or name another.")
-    campaigns, errors = {}, []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            if not path.resolve().is_relative_to(folder.resolve()):
-                raise CampaignError(path, 1, f"it is a link that leads out of {folder}; copy the file there.")
-            campaign = load(path)
-            campaigns[campaign.name] = campaign
-        except CampaignError as error:
-            errors.append(error)
-    return Folder(campaigns, tuple(errors))
+    return Folder(*yaml_file.read_each(folder, load, CampaignError))
 
 
 def load(path: Path) -> Campaign:
@@ -347,123 +320,9 @@ def load(path: Path) -> Campaign:
     Raises:
         CampaignError: the first thing that is wrong, with its line.
     """
+    data, lines = yaml_file.read(path, ("a campaign", "docs/campaigns.md"), CampaignError)
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise CampaignError(path, 1, f"the file is larger than {MAX_BYTES:,} bytes; shorten it.")
-        text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-        lines = _Lines(path, root)
-    except RecursionError:
-        raise CampaignError(
-            path, 1, "its keys and values are nested too deeply, or hold themselves; repair it."
-        ) from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = 1 if mark is None else mark.line + 1
-        raise CampaignError(path, line, f"this is not YAML ({error.problem}); correct it.") from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise CampaignError(path, 1, f"the file cannot be read ({reason}); repair it.") from error
-    if not isinstance(data, Mapping):
-        raise CampaignError(
-            path, 1, "a campaign is a list of keys and values (docs/campaigns.md); write name: first."
-        )
-    try:
-        campaign = Campaign.model_validate(data)
+        return yaml_file.check(path, data, lines, Campaign, CampaignError)
     except QueryError as error:
-        raise CampaignError(path, lines.find_query(error.line), f"query: {error.sentence}") from error
-    except ValidationError as error:
-        place, message = _find_first(error)
-        raise CampaignError(path, lines.find(place), message) from error
-    if campaign.name != path.stem:
-        raise CampaignError(
-            path,
-            lines.find(("name",)),
-            f"name: {campaign.name} is in {path.name}; call both {path.stem} or both {campaign.name}.",
-        )
-    return campaign
-
-
-class _Lines:
-    """Lines of keys by their path, out of YAML's own marks; refuses a key that is there twice."""
-
-    def __init__(self, path: Path, root: yaml.Node | None) -> None:
-        self._path = path
-        self._at: dict[tuple[str, ...], int] = {(): 1}
-        self._text: dict[tuple[str, ...], yaml.ScalarNode] = {}
-        if root is not None:
-            self._walk(root, ())
-
-    def _walk(self, node: yaml.Node, place: tuple[str, ...]) -> None:
-        if isinstance(node, yaml.MappingNode):
-            for key, value in node.value:
-                here = (*place, str(key.value))
-                line = key.start_mark.line + 1
-                if here in self._at:
-                    raise CampaignError(self._path, line, f"{'.'.join(here)} is there twice; keep one.")
-                self._at[here] = line
-                self._walk(value, here)
-        elif isinstance(node, yaml.SequenceNode):
-            for number, value in enumerate(node.value):
-                here = (*place, str(number))
-                self._at[here] = value.start_mark.line + 1
-                self._walk(value, here)
-        else:
-            self._text[place] = node
-
-    def find(self, place: tuple[str, ...]) -> int:
-        """Line of the key, or of the nearest key around it."""
-        while place not in self._at:
-            place = place[:-1]
-        return self._at[place]
-
-    def find_query(self, line: int | None) -> int:
-        """Line of the file that holds a line of the query."""
-        node = self._text.get(("query",))
-        if node is None or line is None:
-            return self.find(("query",))
-        # A block begins on the line after its mark; other text on the mark's own line.
-        return node.start_mark.line + line + (1 if node.style in ("|", ">") else 0)
-
-
-def _find_first(error: ValidationError) -> tuple[tuple[str, ...], str]:
-    """Place and sentence of the first error; an unknown key comes before what it may have caused."""
-    every = error.errors()
-    first = next((detail for detail in every if detail["type"] == "extra_forbidden"), every[0])
-    place = tuple(str(part) for part in first["loc"])
-    name = ".".join(place)
-    if first["type"] == "extra_forbidden":
-        *around, key = place
-        known = _list_keys(around)
-        near = difflib.get_close_matches(key, known, n=1)
-        what = "rule" if around and around[-1] == "rules" else "key"
-        hint = f"did you mean {near[0]}?" if near else f"the {what}s are {', '.join(known)}."
-        return place, f"there is no {what} {name}; {hint}"
-    if first["type"] == "missing":
-        return place, f"the key {name} is missing; add it."
-    if first["type"] == "string_pattern_mismatch" and first["ctx"]["pattern"] == r"\S":
-        return place, f"{name}: it is empty; write a name, or remove it."
-    message = PLAIN.get(first["type"]) or first["msg"].replace("Value error, ", "")
-    if not place:
-        # A check of the whole says its key first.
-        key, _, message = message.partition(": ")
-        place, name = tuple(key.split(".")), key
-    shown = "" if isinstance(first["input"], Mapping | BaseModel | list) else f" (it is {first['input']!r})"
-    return place, f"{name}: {message[:1].lower()}{message[1:].rstrip('.')}{shown}; correct it."
-
-
-def _list_keys(place: list[str]) -> list[str]:
-    """The keys that may stand at a place of the file."""
-    model: Any = Campaign
-    for part in place:
-        if part == "segments":
-            model = {"segments": Segment}
-        elif isinstance(model, dict):
-            model = Segment
-        elif part.isdigit():
-            continue
-        else:
-            annotation = model.model_fields[part].annotation
-            model = annotation if isinstance(annotation, type) else annotation.__args__[0]
-    return list(model.model_fields)
+        line = lines.find_text("query", error.line)
+        raise CampaignError(path, line, f"query: {error.sentence}") from error

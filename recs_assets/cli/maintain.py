@@ -35,6 +35,7 @@ def rollback(parsed: argparse.Namespace) -> int:
     from recs_assets.campaigns.file import load_folder
     from recs_assets.operations.campaign_files import rewrite_files
     from recs_assets.operations.rollback import rollback
+    from recs_assets.operations.serving_store import write_serving_store
     from recs_assets.settings import Settings
     from recs_assets.shop import Shop
     from recs_assets.week.week import Week
@@ -46,7 +47,10 @@ def rollback(parsed: argparse.Namespace) -> int:
         campaigns = load_folder(shop.path("campaigns")).exporting
         return rewrite_files(Week(shop, shop.warehouse(), as_of), campaigns, run_id)
 
-    print(rollback(settings, __version__, parsed.to, export))
+    def serve(as_of: date, run_id: str) -> str:
+        return write_serving_store(Shop.from_settings(settings), as_of, run_id)["version"]
+
+    print(rollback(settings, __version__, parsed.to, export, serve))
     return 0
 
 

@@ -16,6 +16,7 @@ from recs_assets.defs.quality import SUITE, check_table
 from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.versions import publish
 from recs_assets.operations.rollback import drop_old_records, servers
+from recs_assets.operations.serving_store import write_serving_store
 from recs_assets.quality.expectations import published_expectations
 from recs_assets.store.warehouse import Warehouse
 
@@ -142,7 +143,7 @@ def drop_old_runs(instance: dg.DagsterInstance, weeks: int, now: datetime) -> No
 
 
 def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """The per-customer cache as files, and in every server that the settings name."""
+    """The per-customer cache as files, and in every server that the settings name; the store of `serve`."""
     settings = deployment.settings
 
     folder = settings.home / "cache"
@@ -166,7 +167,38 @@ def cache_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             )
             for name, server in servers(settings).items()
         ),
+        _serving_asset(deployment),
     ]
+
+
+def _serving_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["exports", "serving_store"]),
+        deps=[SNAPSHOT],
+        **deployment.weekly,
+        group_name="exports",
+        kinds={"sqlite"},
+        freshness_policy=FRESH,
+        description="What `serve` answers from: lists by customer, neighbours and cards by product, in one read-only file "
+        "that is switched in whole.",
+    )
+    def store(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week, newest = deployment.week(warehouse, context), warehouse.newest_published()
+        if week.as_of != newest:
+            return dg.MaterializeResult(metadata={"kept": f"The store stays at week {newest}."})
+        manifest = write_serving_store(week.shop, week.as_of, context.run.run_id)
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(warehouse.home / "serving" / "current")),
+                "dagster/row_count": manifest["rows"],
+                "products": manifest["products"],
+                "manifest": dg.MetadataValue.json(manifest),
+            }
+        )
+
+    return store
 
 
 def _cache_asset(

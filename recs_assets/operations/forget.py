@@ -32,6 +32,7 @@ from recs_assets.operations.traces import (
     search_files,
 )
 from recs_assets.schema import RAW_TABLES, RecsError
+from recs_assets.serving import publish
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
 from recs_assets.sources import EVENTS, customers_in, resolve_source
@@ -43,7 +44,7 @@ from recs_assets.store.warehouse import Warehouse
 
 MANIFESTS = "erasures"
 # Written again, because readers open it: a match there that stays is reported, not deleted.
-READ = ("published", "cache", "exports", EVENTS)
+READ = ("published", "cache", "exports", "serving", EVENTS)
 # Folders that are made again by a run, so deleted whole where anything in them holds the customer.
 WHOLE = ("weeks/*", "backtest", "tmp")
 
@@ -252,6 +253,7 @@ def _rewrite(
             held, customer_id, traces.visitors, traces.rejected, now, version
         ),
         "cache/versions": versions.purge(home / "cache", customer_id),
+        "serving/versions": publish.purge(home / publish.FOLDER, customer_id),
         **{
             f"exports/{folder.name}/versions": email_files.purge(folder, customer_id)
             for folder in sorted((home / "exports").glob("*"))

@@ -12,6 +12,7 @@ from recs_assets.exports import versions
 from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.servers import ServerCache, server_caches
 from recs_assets.schema import RecsError
+from recs_assets.serving import publish
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
 from recs_assets.store.lock import writer_lock
@@ -31,8 +32,18 @@ def servers(settings: Settings) -> dict[str, ServerCache]:
 Export = Callable[[date, str], Mapping[str, str | RecsError]]
 
 
-def rollback(settings: Settings, version: str, to: date | None = None, export: Export | None = None) -> str:
-    """Switch the snapshot, the cache and the campaigns' files back (`Snapshots.rollback`), under the writer lock.
+# Writes the server's store of a week again: week, run -> its new version.
+Serve = Callable[[date, str], str]
+
+
+def rollback(
+    settings: Settings,
+    version: str,
+    to: date | None = None,
+    export: Export | None = None,
+    serve: Serve | None = None,
+) -> str:
+    """Switch the snapshot, the caches and the campaigns' files back (`Snapshots.rollback`), under the writer lock.
 
     A cache version that is no longer kept is written again from the snapshot; caches in servers are
     always, and hold no other version. Of the campaigns' files, those of the week left and of later ones are withdrawn
@@ -44,6 +55,7 @@ def rollback(settings: Settings, version: str, to: date | None = None, export: E
         version: of recs_assets, for the log.
         to: a week; None for the one before the current one.
         export: writes the campaigns' files again; without it they are withdrawn only.
+        serve: writes the server's store again where its version is no longer kept.
 
     Returns:
         What is published now and what was before, and a line per campaign whose files changed.
@@ -74,6 +86,13 @@ def rollback(settings: Settings, version: str, to: date | None = None, export: E
             )["version"]
         for server in others:
             server.publish(lists, as_of=back.week, run_id=back.run_id)
+        store = warehouse.home / publish.FOLDER
+        stored: str | RecsError | None = publish.switch(store, back.week, back.run_id)
+        if stored is None and serve is not None:
+            try:
+                stored = serve(back.week, back.run_id)
+            except RecsError as error:
+                stored = error
         try:
             written = {} if export is None else export(back.week, back.run_id)
         except RecsError as error:  # the shop's files, say: no reason to stay where nobody wants to be
@@ -82,6 +101,12 @@ def rollback(settings: Settings, version: str, to: date | None = None, export: E
         f"Back to week {back.week}: {warehouse.snapshot_path} -> {back.path.name}, cache -> {name} "
         f"(before: week {left.week}, {left.path.name})."
     ]
+    if isinstance(stored, str):
+        lines.append(f"The server answers from {stored}.")
+    elif stored is not None or (store / "current").is_symlink():
+        lines.append(
+            f"The server answers from the version before: materialise exports/serving_store. {stored or ''}".strip()
+        )
     for campaign in sorted({*withdrawn, *written}):
         made = written.get(campaign, f"The campaign was not made of the week {back.week}.")
         if campaign in written and isinstance(made, str):

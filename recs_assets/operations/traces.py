@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from recs_assets.delivery import hash_addresses
 from recs_assets.operations.search import count_rows, load_personal, load_visitors
 from recs_assets.schema import WarehouseError
+from recs_assets.serving.store import count_customer
 from recs_assets.sources.acknowledged import EVENTS, is_row_of, list_rows
 from recs_assets.store.text import quote
 from recs_assets.store.warehouse import Warehouse
@@ -28,7 +29,7 @@ PLAIN_BYTES = 6
 RECORDS = {"logs", "quality", "storage"}
 # Of Dagster's tables, those that hold what steps said.
 EVENT_TABLES = ("event_logs", "asset_keys")
-BINARY = {".duckdb", ".parquet", ".db", ".npz", ".png", ".index", ".msgpack", ".gpickle"}
+BINARY = {".duckdb", ".parquet", ".db", ".sqlite", ".npz", ".png", ".index", ".msgpack", ".gpickle"}
 
 
 @dataclass(frozen=True)
@@ -176,6 +177,8 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
     elif path.suffix == ".jsonl":
         key = json.dumps({"customer_id": traces.customer_id})[1:-1]
         by_value = len(re.findall(re.escape(key).encode(), path.read_bytes()))
+    elif path.suffix == ".sqlite":
+        by_value = count_customer(path, traces.customer_id)
     text = path.suffix not in BINARY and RECORDS & set(path.parts)
     expression = traces.words if text else traces.bytes_
     if expression is not None:

@@ -90,6 +90,9 @@ class ItemRules(_Model):
         "shop has too few categories to fill the slots.",
     )
     max_per_brand: Count | None = Field(None, description="Slots per brand; otherwise as `max_per_category`.")
+    max_per_merchant: Count | None = Field(
+        None, description="Slots per merchant of a marketplace; otherwise as `max_per_category`."
+    )
     min_price: Annotated[float, Field(ge=0)] | None = Field(
         None, description="List price in the shop's currency, at least; an unknown price does not pass."
     )

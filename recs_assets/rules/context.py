@@ -73,6 +73,7 @@ class Context:
         stock: float[n_products], units; NaN: never counted.
         cost: float[n_products], NaN unknown.
         parent: int[n_products], variants of one product share a number; -1 none.
+        merchant: int[n_products], products of one merchant share a number; -1 none.
         present: "name", "url", "price", "image_url" -> bool[n_products]: the product has it.
         price_drop_day: int[n_products], day of the latest price drop; -1 never.
         carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
@@ -105,6 +106,7 @@ class Context:
     stock: np.ndarray | None = None
     cost: np.ndarray | None = None
     parent: np.ndarray | None = None
+    merchant: np.ndarray | None = None
     present: Mapping[str, np.ndarray] = field(default_factory=dict)
     price_drop_day: np.ndarray | None = None
     carts: sparse.csr_matrix | None = None
@@ -135,7 +137,7 @@ class Context:
                 ),
                 (customers,),
             ),
-            **dict.fromkeys(("stock", "cost", "parent", "price_drop_day"), (products,)),
+            **dict.fromkeys(("stock", "cost", "parent", "merchant", "price_drop_day"), (products,)),
             **dict.fromkeys(("carts", "rejected", "dismissed", "due", "due_soon"), (customers, products)),
             "copurchase": (products, products),
         }

@@ -88,7 +88,7 @@ class Filler:
         self.quota = 0 if "discovery" in without else min(slots.discovery_slots, slots.k - len(self.pins))
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
-        self.boost = None if "margin_boost" in without else _compute_boost(context, slots.margin_strength)
+        self.boost = None if "margin_boost" in without else compute_boost(context, slots.margin_strength)
         if self.boost is not None:
             _check_boost(ranked)
 
@@ -399,7 +399,7 @@ class Filler:
         return repeats
 
 
-def _compute_boost(context: Context, strength: float) -> np.ndarray | None:
+def compute_boost(context: Context, strength: float) -> np.ndarray | None:
     """float64[n_products]: margin ** strength; an unknown margin counts as the median one."""
     if strength == 0 or context.margin is None:
         return None

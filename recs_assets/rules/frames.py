@@ -26,7 +26,7 @@ def assemble_context(
 
     Args:
         known: gives the codes.
-        products: product_id and any of name, url, image_url, stock, cost, parent_id, countries
+        products: product_id and any of name, url, image_url, stock, cost, parent_id, merchant_id, countries
             (ISO codes separated by blanks or commas, where alone it may be sold; empty: everywhere).
         customers: customer_id and any of consent_state, no_address, unusable_address, address,
             bounced, test_account, wholesale.
@@ -55,6 +55,8 @@ def assemble_context(
     }
     if "parent_id" in own:
         parts["parent"] = number_parents(own)
+    if "merchant_id" in own and read_text(own["merchant_id"]).notna().any():
+        parts["merchant"] = number_names(own["merchant_id"])[0]
     if "countries" in own and read_text(own["countries"]).notna().any():
         parts["country"], parts["sellable"] = _find_sellable(read_text(own["countries"]), people["country"])
     if "consent_state" in people:

@@ -226,6 +226,12 @@ def max_per_brand(context: Context, rules: Rules) -> Limit | None:
     return None if most is None else (context.brand[0], most)
 
 
+def max_per_merchant(context: Context, rules: Rules) -> Limit | None:
+    """Products without merchant are not limited."""
+    most = rules.items.max_per_merchant
+    return None if most is None or context.merchant is None else (context.merchant, most)
+
+
 def min_price(context: Context, rules: Rules) -> np.ndarray | None:
     """A price known to reach the floor; nothing where the shop has no prices."""
     least = rules.items.min_price
@@ -303,6 +309,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("limit", one_per_title, "rules.one_per_title"),
     _rule("limit", max_per_category, "rules.max_per_category"),
     _rule("limit", max_per_brand, "rules.max_per_brand"),
+    _rule("limit", max_per_merchant, "rules.max_per_merchant"),
     _rule("product", min_price, "rules.min_price"),
     _rule("product", min_margin, "rules.min_margin"),
     Rule("pinned", "slots", ("slots.pinned",)),
@@ -320,7 +327,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("pair limit", max_repeat, "slots.max_repeat", "slots.repeat_sends"),
 )
 # Limits that are raised where the shop cannot meet them. Two variants, or one title twice, help nobody.
-RAISED = ("max_per_category", "max_per_brand", "max_repeat")
+RAISED = ("max_per_category", "max_per_brand", "max_per_merchant", "max_repeat")
 NAMES = tuple(rule.name for rule in ORDER)
 PASSED = len(ORDER)
 

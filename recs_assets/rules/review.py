@@ -154,6 +154,7 @@ def _find_lacking(context: Context) -> dict[str, str]:
         "rules.one_per_parent": (parent is None or (parent < 0).all(), "no product has a parent"),
         "rules.max_per_category": (not context.category[1], "no product has a category"),
         "rules.max_per_brand": (not context.brand[1], "no product has a brand"),
+        "rules.max_per_merchant": (context.merchant is None, "no product has a merchant"),
         "rules.min_price": (np.isnan(context.price).all(), "no product has a price"),
         "rules.min_margin": (context.margin is None, "no product has a price and a cost"),
         "slots.margin_strength": (context.margin is None, "no product has a price and a cost"),
@@ -208,11 +209,13 @@ def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) ->
     asked = {
         "max_per_category": rules.items.max_per_category,
         "max_per_brand": rules.items.max_per_brand,
+        "max_per_merchant": rules.items.max_per_merchant,
         "max_repeat": rules.slots.max_repeat,
     }
     few = {
         "max_per_category": "categories",
         "max_per_brand": "brands",
+        "max_per_merchant": "merchants",
         "max_repeat": "products that were not sent before",
     }
     for name in RAISED:

@@ -169,6 +169,7 @@ def test_mondays_campaigns_are_in_the_weekly_run_and_the_others_have_their_own(t
     assert {name for name in own if name.startswith("campaigns/")} == {"campaigns/win_back"}
     assert {name for name in own if name.startswith("exports/")} == {
         "exports/email_win_back",
+        "exports/serving_store",
         "exports/user_cache",
     }
     assert {"model/email_selection", "recs/email_recommendations", "published/recs_duckdb"} <= own

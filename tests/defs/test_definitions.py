@@ -82,6 +82,7 @@ def test_every_table_and_model_is_an_asset(specs: dict) -> None:
         "marts/interactions",
         "published/recs_duckdb",
         "exports/user_cache",
+        "exports/serving_store",
     }
     assert expected <= set(specs)
 
@@ -415,7 +416,7 @@ def test_what_is_published_is_to_be_made_once_a_week(specs: dict) -> None:
     policies = {
         key: spec.freshness_policy for key, spec in specs.items() if spec.freshness_policy is not None
     }
-    assert set(policies) == {"published/recs_duckdb", "exports/user_cache"}
+    assert set(policies) == {"published/recs_duckdb", "exports/user_cache", "exports/serving_store"}
     # A run takes four hours at most.
     for policy in policies.values():
         assert policy.fail_window.to_timedelta() == timedelta(days=7, hours=6)

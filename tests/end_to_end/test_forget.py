@@ -72,7 +72,7 @@ def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     data, home = planted(tmp_path / "data"), tmp_path / "home"
     assert shops.run(home, data, WEEK).code == 0
     before = places(home)
-    assert {name.split("/")[0] for name in before} == {"published", "cache", "exports", "weeks"}
+    assert {name.split("/")[0] for name in before} == {"published", "cache", "exports", "serving", "weeks"}
     # What a failed gate or a library may have printed before anybody thought of her.
     (home / "logs" / "old.log").write_text(f"customer {CANARY} has two addresses\n")
     (home / "quality" / "old").mkdir()

@@ -85,6 +85,7 @@ def generate_shop(seed, n_products=60, customers=CUSTOMERS):
         stock=np.where(rng.random(n_products) < 0.2, np.nan, rng.integers(0, 9, n_products)),
         cost=rng.choice([np.nan, 0.5, 2, 10], n_products),
         parent=rng.integers(-1, 25, n_products),
+        merchant=people.integers(-1, 6, n_products),
         present={"url": rng.random(n_products) < 0.95, "name": np.ones(n_products, bool)},
         price_drop_day=np.where(rng.random(n_products) < 0.1, ANCHOR - rng.integers(1, 30, n_products), -1),
         carts=some(2 * customers),
@@ -133,6 +134,7 @@ def draw_item_rules(draw):
         one_per_title=draw(st.booleans()),
         max_per_category=draw(draw_or_none(st.integers(1, 4))),
         max_per_brand=draw(draw_or_none(st.integers(1, 4))),
+        max_per_merchant=draw(draw_or_none(st.integers(2, 5))),
         min_price=draw(draw_or_none(st.sampled_from([1, 5]))),
         min_margin=draw(draw_or_none(st.sampled_from([0.0, 0.4]))),
         excluded_categories=draw(st.sampled_from([(), ("A",), ("A", "F")])),
@@ -175,6 +177,7 @@ class Shop:
         self.category = [
             label or None if isinstance(label, str) else None for label in known.products["category"]
         ]
+        self.merchant = [None if number < 0 else number for number in context.merchant.tolist()]
         self.brand = [label or None if isinstance(label, str) else None for label in known.products["brand"]]
         self.title = [" ".join(name.lower().split()) for name in known.products["name"]]
         self.price = known.products["price"].tolist()
@@ -313,6 +316,7 @@ class Shop:
         changed = {
             "max_per_category": met([self.category[p] for p in apart], items.max_per_category),
             "max_per_brand": met([self.brand[p] for p in apart], items.max_per_brand),
+            "max_per_merchant": met([self.merchant[p] for p in apart], items.max_per_merchant),
         }
         return rules.model_copy(
             update={
@@ -357,6 +361,7 @@ class Shop:
             and (not items.one_per_title or most(self.title[p] for p in products) <= 1)
             and (items.max_per_category is None or most(self.category[p] for p in products) <= items.max_per_category)
             and (items.max_per_brand is None or most(self.brand[p] for p in products) <= items.max_per_brand)
+            and (items.max_per_merchant is None or most(self.merchant[p] for p in products) <= items.max_per_merchant)
             and (slots.max_repeat is None or sum(self.repeats(c, p, slots) for p in products) <= slots.max_repeat)
         )  # fmt: skip
 

@@ -25,9 +25,9 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
         for sql in (
             "create schema marts; create schema staging; create schema intermediate",
             """create table marts.products as select * from (values
-                ('p1', 'https://shop/p1', null, 1.5, null, '{"countries": ["NL", "DE"]}'),
-                ('p2', null, 'x.png', null, 'p1', 'blue; small')
-            ) t(product_id, url, image_url, cost, parent_id, attributes)""",
+                ('p1', 'https://shop/p1', null, 1.5, null, 'm1', '{"countries": ["NL", "DE"]}'),
+                ('p2', null, 'x.png', null, 'p1', null, 'blue; small')
+            ) t(product_id, url, image_url, cost, parent_id, merchant_id, attributes)""",
             """create table marts.customers as select * from (values
                 ('c1', 'subscribed', 'Test ', null), ('c2', 'objected', null, 'objected'),
                 ('c3', 'subscribed', 'regular', 'wholesale')

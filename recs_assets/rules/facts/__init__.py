@@ -33,7 +33,7 @@ def load_facts(
     Returns:
         Arguments of `frames.assemble_context`.
 
-        products: product_id, url, image_url, cost, parent_id, countries (of JSON attributes).
+        products: product_id, url, image_url, cost, parent_id, merchant_id, countries (of JSON attributes).
         customers: customer_id, consent_state, bounced (after the last sign of life),
             test_account (of the segment "test", or with a test's address), wholesale, no_address,
             unusable_address, address (a number that accounts with one usable address share; null without).

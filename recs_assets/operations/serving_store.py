@@ -1,0 +1,38 @@
+"""Write the store that the server answers from, of the published week and what is in stock at this moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from recs_assets import __version__
+from recs_assets.exports.load import load_shelf
+from recs_assets.serving import publish
+from recs_assets.shop import Shop
+
+
+def write_serving_store(shop: Shop, as_of: date, run_id: str) -> dict[str, Any]:
+    """Write the store of the published week and switch to it; the manifest.
+
+    Raises:
+        SourceError, SettingsError: a file of the shop cannot be read.
+        ExportError, WarehouseError: the store cannot be written, or nothing is published.
+    """
+    warehouse, now = shop.warehouse(), datetime.now(UTC)
+    here = now.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
+    with warehouse.scratch() as scratch:
+        shelf = load_shelf(scratch, shop.land, here)
+    with warehouse.snapshot() as snapshot:
+        return publish.publish(
+            snapshot,
+            shelf,
+            shop.sensitive,
+            warehouse.home / publish.FOLDER,
+            as_of=as_of,
+            run_id=run_id,
+            version=__version__,
+            timezone=shop.timezone,
+            keep=shop.settings.retention_weeks,
+            now=now,
+        )

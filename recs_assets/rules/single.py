@@ -1,0 +1,168 @@
+"""One list at a time, for a request: the steps of `pipeline` for a page, in plain Python.
+
+The arrays of `slots` pay from some dozens of customers on; for one they cost a millisecond, a request's whole budget. What
+product rules refuse and how limits group products comes from the same functions (`items`), worked out once for all
+products. A property test holds the lists equal to those of `pipeline.select`.
+
+Limits that cross (a category's and a brand's) are met by taking the best product each time, where `best_set` looks for the
+best set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(slots=True)
+class Row:
+    """One product that may stand in the list.
+
+    Attributes:
+        product: its code.
+        worth: what the list is ordered by.
+        chance: probability of a purchase; None: unknown.
+        about: what the answer says of it.
+        slot_type: as `slots.SLOT_TYPES`.
+        level: as `slots.LEVELS`.
+    """
+
+    product: int
+    worth: float
+    chance: float | None
+    about: Any
+    slot_type: str = "personal"
+    level: str = "personal"
+
+
+class OneList:
+    """A list that is being filled.
+
+    Args:
+        k: slots.
+        limits: groups by product code (-1: not limited) and most, of every limit.
+    """
+
+    def __init__(self, k: int, limits: Sequence[tuple[Sequence[int], int]]) -> None:
+        self.k = k
+        self.rows: list[Row] = []
+        self.pinned: dict[int, Row] = {}
+        self._products: set[int] = set()
+        self._held: list[tuple[Sequence[int], int, dict[int, int]]] = [
+            (group, most, {}) for group, most in limits
+        ]
+
+    @property
+    def open(self) -> int:
+        """Slots that are still empty."""
+        return self.k - len(self._products)
+
+    def fits(self, product: int) -> bool:
+        """Not in the list, and no limit is full of its group."""
+        if product in self._products:
+            return False
+        for group, most, held in self._held:
+            own = group[product]
+            if own >= 0 and held.get(own, 0) >= most:
+                return False
+        return True
+
+    def _count(self, product: int, step: int) -> None:
+        for group, _, held in self._held:
+            if (own := group[product]) >= 0:
+                held[own] = held.get(own, 0) + step
+
+    def _hold(self, product: int) -> None:
+        self._products.add(product)
+        self._count(product, 1)
+
+    def _release(self, product: int) -> None:
+        self._products.discard(product)
+        self._count(product, -1)
+
+    def pin(self, row: Row, slot: int) -> None:
+        """Give a slot to a promoted product, where the limits allow."""
+        if self.fits(row.product):
+            self._hold(row.product)
+            row.slot_type = "pinned"
+            self.pinned[slot] = row
+
+    def take(self, rows: Iterable[Row]) -> None:
+        """Take the rows that fit, in their order, while there is room."""
+        for row in rows:
+            if not self.open:
+                return
+            if self.fits(row.product):
+                self._hold(row.product)
+                self.rows.append(row)
+
+    def fill(self, products: Iterable[int], make: Callable[[int], Row]) -> None:
+        """The same of products without worth, each made a row when it fits."""
+        for product in products:
+            if not self.open:
+                return
+            if self.fits(product):
+                self._hold(product)
+                self.rows.append(make(product))
+
+    def discover(
+        self, rows: Sequence[Row], shelf: Sequence[int], bought: Mapping[int, Any], quota: int, floor: float
+    ) -> None:
+        """Until the list holds products of `quota` new shelves, exchange one of its products for one of another new
+        shelf, where the two differ least in worth (`best_set.discover`).
+
+        Args:
+            rows: candidates, best first.
+            shelf: by product, -1 none.
+            bought: shelves that the customer bought from.
+            quota: slots.
+            floor: a product must have at least this share of the chance of the one whose place it takes.
+        """
+        new = [row for row in rows if shelf[row.product] >= 0 and shelf[row.product] not in bought]
+        known = any(row.chance is not None for row in (*rows, *self.rows))
+        while True:
+            mine = {
+                shelf[row.product]
+                for row in self.rows
+                if shelf[row.product] >= 0 and shelf[row.product] not in bought
+            }
+            if len(mine) >= quota:
+                return
+            best: tuple[float, int, Row] | None = None
+            for place, old in enumerate(self.rows):
+                own = shelf[old.product]
+                if own >= 0 and own not in bought:
+                    continue
+                self._release(old.product)
+                for row in new:
+                    if shelf[row.product] in mine or (
+                        known and (row.chance or 0.0) < floor * (old.chance or 0.0)
+                    ):
+                        continue
+                    if self.fits(row.product):
+                        gain = row.worth - old.worth
+                        if best is None or gain > best[0]:
+                            best = gain, place, row
+                        break  # the others of this place are worth less
+                self._hold(old.product)
+            if best is None:
+                return
+            _, place, row = best
+            self._release(self.rows[place].product)
+            self._hold(row.product)
+            row.slot_type = "discovery"
+            self.rows[place] = row
+
+    def order(self) -> list[Row]:
+        """The rows by slot: personal ones by worth, discovery by worth, fill as it came; pinned ones at their slots."""
+        kinds = ("personal", "discovery", "fill")
+        by_kind: dict[str, list[Row]] = {kind: [] for kind in kinds}
+        for row in self.rows:
+            by_kind[row.slot_type].append(row)
+        for kind in kinds[:2]:
+            by_kind[kind].sort(key=lambda row: -row.worth)  # of equals, who was taken first
+        rest = [row for kind in kinds for row in by_kind[kind]]
+        for slot in sorted(self.pinned):
+            rest.insert(min(slot - 1, len(rest)), self.pinned[slot])
+        return rest

@@ -1,0 +1,38 @@
+with answerable as (
+    select customer_id, country, trim(segment) as segment from recs.customers
+    where consent_state not in ('objected', 'erased')
+),
+lists as (
+    select customer_id, '[' || string_agg(
+        json_array(code, score, p_purchase, source, reason_code, reason_text, because_product_id, recommendation_id)::varchar, ',' order by rank
+    ) || ']' as list
+    from recs.customer_recommendations join served using (product_id)
+    where as_of = $as_of group by customer_id
+),
+again as (
+    select customer_id, '[' || string_agg(
+        json_array(code, score, p_purchase, reason_code, reason_text, recommendation_id)::varchar, ',' order by rank
+    ) || ']' as again
+    from recs.buy_it_again join served using (product_id)
+    where as_of = $as_of group by customer_id
+),
+bought as (
+    select distinct customer_id, product_id, ordered_at::date as day from recs.order_lines
+    where ordered_at < $as_of and fully_returned_at is null
+),
+counts as (
+    select customer_id, category, count(*) as days from bought join served using (product_id)
+    where category >= 0 group by customer_id, category
+),
+shares as (
+    select customer_id, category, days / sum(days) over (partition by customer_id) as share from counts
+),
+tastes as (
+    select customer_id, '[' || string_agg(
+        json_array(category, round(share, 4))::varchar, ',' order by share desc, category
+    ) || ']' as tastes
+    from shares group by customer_id
+)
+select customer_id, upper(trim(country)) as country, nullif(segment, '') as segment, list, again, tastes
+from answerable left join lists using (customer_id) left join again using (customer_id) left join tastes using (customer_id)
+order by customer_id

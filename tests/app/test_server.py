@@ -1,0 +1,312 @@
+"""The endpoints: what they answer, every documented error, keys, and that no path needs another host."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from helpers.serving import NOW, make_placement, make_product, write_version
+from recs_assets.app.guard import Limits
+from recs_assets.app.server import STATIC, create_app
+from recs_assets.serving.service import open_service
+
+SHOP = [
+    make_product("p0", popularity=3.0),
+    make_product("p1", popularity=2.0),
+    make_product("p2", category="Cups"),
+]
+ADA = ("ada", {"list": [("p2", 0.8), ("p1", 0.4)], "again": [("p1", 0.5)]})
+NEIGHBOURS = {"p0": ([("p1", 0.9)], [("p2", 0.5)])}
+KEYS = {"storefront": "s" * 16, "analyst": "a" * 16}
+EVENT = {"event_id": "e1", "type": "dismissed", "customer_id": "ada", "product_id": "p2", "placement": "home"}
+
+
+def start(home: Path, limits: Limits | None = None, erased=(), address="127.0.0.1") -> TestClient:
+    placements = {
+        "home": make_placement(),
+        "product": make_placement("product", blend={"together": 1, "similar": 1}),
+        "cart": make_placement("cart", blend={"together": 1}),
+    }
+    service = open_service(home, placements, lambda: lambda name: name in erased, 8, clock=lambda: NOW)
+    app = create_app(service, limits or Limits({}))
+    return TestClient(app, base_url=f"http://{address}", client=(address, 5000), raise_server_exceptions=True)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    write_version(tmp_path, "v1", SHOP, [ADA], NEIGHBOURS)
+    return tmp_path
+
+
+@pytest.fixture
+def client(home: Path):
+    with start(home) as client:
+        yield client
+
+
+def ids(answer) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [item["product_id"] for item in answer.json()["items"]]
+
+
+def fail(answer, status: int, code: str) -> str:
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    return answer.json()["error"]["message"]
+
+
+def test_a_product_and_whether_it_may_be_sold(client) -> None:
+    client.put("/v1/stock", json={"stock": [{"product_id": "p1", "stock": 0}]})
+    products = [client.get(f"/v1/products/{name}").json() for name in ("p0", "p1")]
+    assert [(product["card"]["title"], product["available"]) for product in products] == [
+        ("p0", True),
+        ("p1", False),
+    ]
+    fail(client.get("/v1/products/none"), 404, "no_product")
+
+
+def test_the_widget_is_small_and_the_example_shop_is_there_without_keys(home: Path) -> None:
+    assert (STATIC / "recs.js").stat().st_size < 10_000
+    shop = Path(__file__).parents[2] / "examples" / "storefront"
+    service = open_service(home, {"home": make_placement()}, lambda: lambda _: False, 8)
+    with TestClient(create_app(service, Limits({}), shop), base_url="http://127.0.0.1") as client:
+        assert "<title>Example shop</title>" in client.get("/shop/").text
+        assert client.get("/shop/shop.js").status_code == client.get("/static/recs.js").status_code == 200
+    with start(home, Limits(KEYS)) as client:
+        assert client.get("/shop/").status_code == 404
+
+
+def test_every_list(client) -> None:
+    assert ids(client.get("/v1/customers/ada/recommendations")) == ["p2", "p1", "p0"]
+    assert ids(client.get("/v1/customers/ada/recommendations?n=2&exclude=p2&category=Tea,Cups")) == [
+        "p1",
+        "p0",
+    ]
+    assert ids(client.get("/v1/customers/ada/recommendations?exclude=p2&exclude=p1")) == ["p0"]
+    assert ids(client.get("/v1/customers/ada/buy-again")) == ["p1"]
+    assert ids(client.get("/v1/products/p0/similar?n=1")) == ["p1"]
+    assert ids(client.get("/v1/products/bought-together?ids=p0,p1&n=1")) == ["p2"]
+    assert ids(client.post("/v1/sessions/recommendations", json={"events": [
+        {"type": "add_to_cart", "product_id": "p0"}, {"type": "dismissed", "product_id": "p1"}]})) == ["p2"]  # fmt: skip
+
+
+def test_ids_may_hold_any_sign(tmp_path: Path) -> None:
+    odd = "a/b c?d&e=ü"
+    write_version(tmp_path, "v1", [make_product("p0"), make_product(odd)], [(odd, {"list": [(odd, 0.5)]})],
+                  {odd: ([("p0", 0.5)], [])})  # fmt: skip
+    with start(tmp_path) as client:
+        from urllib.parse import quote
+
+        name = quote(odd, safe="")
+        assert ids(client.get(f"/v1/customers/{name}/recommendations?n=1")) == [odd]
+        assert ids(client.get(f"/v1/products/{name}/similar")) == ["p0"]
+
+
+def test_unknown_customers_cannot_be_told_from_strangers(client) -> None:
+    client.post("/v1/consents", json={"consents": [{"customer_id": "ada", "state": "erased"}]})
+    answers = [client.get(f"/v1/customers/{name}/recommendations") for name in ("ada", "nobody")]
+    assert answers[0].content == answers[1].content.replace(b"nobody", b"ada") or (
+        ids(answers[0]) == ids(answers[1]) == ["p0", "p1", "p2"]
+    )
+    assert [answer.status_code for answer in answers] == [200, 200]
+
+
+def test_an_answer_that_is_the_same_is_not_sent_again(client) -> None:
+    first = client.get("/v1/customers/ada/recommendations")
+    tag = {"If-None-Match": f'"x", {first.headers["etag"]}'}
+    again = client.get("/v1/customers/ada/recommendations", headers=tag)
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    client.post("/v1/events", json={"events": [EVENT]})
+    assert ids(client.get("/v1/customers/ada/recommendations", headers=tag)) == ["p1", "p0"]
+
+
+def test_reports_are_heard_once_and_at_once(client, home: Path) -> None:
+    first = client.post(
+        "/v1/events", json={"events": [EVENT, EVENT | {"event_id": "e2", "product_id": "p1"}]}
+    )
+    assert (first.status_code, first.json()) == (202, {"accepted": 2, "repeated": 0})
+    assert client.post("/v1/events", json={"events": [EVENT]}).json() == {"accepted": 0, "repeated": 1}
+    assert ids(client.get("/v1/customers/ada/recommendations")) == ["p0"]
+    assert client.put("/v1/stock", json={"stock": [{"product_id": "p0", "stock": 0}]}).status_code == 202
+    assert ids(client.get("/v1/customers/bob/recommendations")) == ["p1", "p2"]
+    assert client.put("/v1/prices", json={"prices": [{"product_id": "p1", "price": 7.5}]}).status_code == 202
+    answer = client.get("/v1/customers/bob/recommendations").json()
+    assert answer["items"][0]["card"]["price"] == 7.5
+    assert sorted(path.name for path in (home / "events").iterdir()) == [
+        ".lock",
+        "campaign_events",
+        "inventory",
+        "prices",
+    ]
+
+
+def test_views_are_another_raw_table(client, home: Path) -> None:
+    view = {"event_id": "e3", "type": "view", "visitor_id": "v", "product_id": "p0", "duration_seconds": 3.5}
+    client.post("/v1/events", json={"events": [view]})
+    [path] = (home / "events" / "browsing_events").iterdir()
+    assert path.read_text() == (
+        '{"event_id":"e3","product_id":"p0","event_type":"view","occurred_at":"2024-03-06T12:00:00.000000+00:00",'
+        '"duration_seconds":3.5,"visitor_id":"v"}\n'
+    )
+
+
+def test_events_are_known_after_a_restart(home: Path) -> None:
+    with start(home) as client:
+        client.post("/v1/events", json={"events": [EVENT]})
+    with start(home) as client:
+        assert ids(client.get("/v1/customers/ada/recommendations")) == ["p1", "p0"]
+        assert client.post("/v1/events", json={"events": [EVENT]}).json() == {"accepted": 0, "repeated": 1}
+
+
+def test_nothing_is_written_of_who_was_erased_and_the_answer_does_not_say_so(home: Path) -> None:
+    with start(home, erased={"eve"}) as client:
+        answer = client.post("/v1/events", json={"events": [EVENT | {"customer_id": "eve"}]})
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 0, "repeated": 0})
+        client.post("/v1/consents", json={"consents": [{"customer_id": "eve", "state": "objected"}]})
+    assert not [path for path in (home / "events").rglob("*.jsonl") if "eve" in path.read_text()]
+
+
+MISTAKES = {
+    "an unknown parameter": ("/v1/customers/ada/recommendations?m=1", 422, "invalid", "There is no m; there are placement, n,"),
+    "no number": ("/v1/customers/ada/recommendations?n=ten", 422, "invalid", "n: Input should be a valid integer"),
+    "too many": ("/v1/customers/ada/recommendations?n=101", 422, "invalid", "n: Input should be less than or equal to 100."),
+    "no placement": ("/v1/customers/ada/recommendations?placement=hom", 404, "no_placement", "did you mean home?"),
+    "too many ids": (f"/v1/customers/ada/recommendations?cart={'a,' * 201}", 422, "invalid", "cart: "),
+    "no ids": ("/v1/products/bought-together", 422, "invalid", "ids: Field required."),
+    "a long id": (f"/v1/customers/{'a' * 201}/recommendations", 422, "invalid", "1 to 200 printable characters"),
+    "no page": ("/v1/nothing", 404, "not_found", "There is no such page"),
+    "another method": ("/v1/events", 405, "wrong_method", "not asked with this method"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("address", "status", "code", "words"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_in_an_address_is_one_sentence(client, address, status, code, words) -> None:
+    assert words in fail(client.get(address), status, code)
+
+
+BODIES = {
+    "no type": ({"content": b"{}"}, 415, "not_json", "Content-Type: application/json"),
+    "no JSON": ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "not_json", "The body is no JSON"),
+    "no events": ({"json": {"events": []}}, 422, "invalid", "events: Tuple should have at least 1 item"),
+    "an unknown type": ({"json": {"events": [EVENT | {"type": "sold"}]}}, 422, "invalid", "events.0.type: "),
+    "nobody": ({"json": {"events": [{"event_id": "e", "type": "shown", "placement": "home"}]}}, 422, "invalid", "needs a customer_id or a visitor_id"),
+    "no zone": ({"json": {"events": [EVENT | {"occurred_at": "2024-03-06T12:00:00"}]}}, 422, "invalid", "occurred_at"),
+    "an unknown field": ({"json": {"events": [EVENT | {"email": "ada@x.example"}]}}, 422, "invalid", "There is no events.0.email"),
+    "too large": ({"json": {"events": [EVENT | {"device": "d" * 300_000}]}}, 413, "too_large", "262,144 bytes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("request_", "status", "code", "words"), BODIES.values(), ids=BODIES)
+def test_a_mistake_in_a_body_is_one_sentence_that_repeats_nobodys_data(
+    client, request_, status, code, words
+) -> None:
+    message = fail(client.post("/v1/events", **request_), status, code)
+    assert words in message
+    assert "ada" not in message
+
+
+def test_a_body_in_pieces_is_cut_off_too(client) -> None:
+    def pieces():
+        for _ in range(300):
+            yield b" " * 1000
+
+    answer = client.post("/v1/events", content=pieces(), headers={"content-type": "application/json"})
+    fail(answer, 413, "too_large")
+
+
+def test_keys_and_roles(home: Path) -> None:
+    with start(home, Limits(KEYS), address="10.0.0.1") as client:
+        fail(client.get("/v1/customers/ada/recommendations"), 401, "no_key")
+        fail(client.get("/v1/customers/ada/recommendations", headers={"X-API-Key": "wrong"}), 401, "no_key")
+        mine, other = {"X-API-Key": KEYS["storefront"]}, {"X-API-Key": KEYS["analyst"]}
+        assert ids(client.get("/v1/customers/ada/recommendations", headers=mine)) == ["p2", "p1", "p0"]
+        assert "analyst" in fail(
+            client.get("/v1/customers/ada/recommendations", headers=other), 403, "wrong_role"
+        )
+        fail(client.get("/metrics", headers=mine), 403, "wrong_role")
+        assert client.get("/metrics", headers=other).status_code == 200
+        fail(client.get("/whatever"), 401, "no_key")
+        assert client.get("/health/live").json() == {"status": "ok"}
+
+
+def test_without_keys_only_this_machine_is_answered(home: Path) -> None:
+    with start(home, address="shop.example") as client:
+        fail(client.get("/v1/customers/ada/recommendations"), 403, "not_local")
+        fail(client.get("/health/live"), 403, "not_local")
+
+
+def test_who_asks_too_fast_waits(home: Path) -> None:
+    with start(home, Limits({}, rate=2.0)) as client:
+        answers = [client.get("/health/live").status_code for _ in range(4)]
+        assert answers[:2] == [200, 200]
+        assert 429 in answers
+
+
+def test_other_sites_may_ask_only_where_they_are_named(home: Path) -> None:
+    site = {"Origin": "https://shop.example"}
+    with start(home) as client:
+        assert "access-control-allow-origin" not in client.get("/health/live", headers=site).headers
+    with start(home, Limits({}, origins=frozenset({"https://shop.example"}))) as client:
+        assert (
+            client.get("/health/live", headers=site).headers["access-control-allow-origin"]
+            == "https://shop.example"
+        )
+        other = client.get("/health/live", headers={"Origin": "https://evil.example"})
+        assert "access-control-allow-origin" not in other.headers
+
+
+def test_before_the_first_week(tmp_path: Path) -> None:
+    with start(tmp_path) as client:
+        assert client.get("/health/live").status_code == 200
+        assert (client.get("/health/ready").status_code, client.get("/health/ready").json()["status"]) == (
+            503,
+            "waiting",
+        )
+        assert "run a week" in fail(client.get("/v1/customers/ada/recommendations"), 503, "not_ready")
+
+
+def test_a_disk_that_refuses_is_said_and_the_event_is_heard_when_it_comes_again(client, monkeypatch) -> None:
+    import os
+
+    def refuse(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refuse)
+        fail(client.post("/v1/events", json={"events": [EVENT]}), 503, "not_written")
+    assert client.post("/v1/events", json={"events": [EVENT]}).json() == {"accepted": 1, "repeated": 0}
+
+
+def test_metrics_name_endpoints_and_nobody(client) -> None:
+    client.get("/v1/customers/ada/recommendations")
+    client.post("/v1/events", json={"events": [EVENT]})
+    text = client.get("/metrics").text
+    assert (
+        'recs_requests_total{endpoint="/v1/customers/{customer_id:path}/recommendations",status="200"} 1.0'
+        in text
+    )
+    assert 'recs_events_total{table="campaign_events"} 1.0' in text
+    assert "ada" not in text
+
+
+def test_the_description_names_every_parameter_and_every_error(client) -> None:
+    described = client.get("/openapi.json").json()
+    lists = described["paths"]["/v1/customers/{customer_id}/recommendations"]["get"]
+    assert {parameter["name"] for parameter in lists["parameters"]} == {
+        "customer_id", "placement", "n", "context", "cart", "category", "exclude", "country", "visitor_id", "session_id",
+    }  # fmt: skip
+    assert set(lists["responses"]) == {"200", "304", "401", "403", "404", "413", "422", "429", "503"}
+    assert set(described["paths"]["/v1/events"]["post"]["responses"]) == {
+        "202", "400", "401", "403", "404", "413", "415", "422", "429", "503",
+    }  # fmt: skip
+
+
+def test_the_page_of_the_api_needs_no_other_host(client) -> None:
+    page = client.get("/docs").text
+    assert "https://" not in page
+    for name in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+        assert client.get(name).status_code == 200
+    for path in STATIC.iterdir():
+        assert not re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}", path.read_text().lower()), path
