@@ -27,7 +27,8 @@ def draw_customer(look: Look, segment: str | None = None) -> str | None:
         from recs.customers
         semi join recs.customer_recommendations as lists using (customer_id)
         where true {inside}
-        using sample reservoir (1 rows)
+        order by random()
+        limit 1
         """,
         {} if segment is None else {"segment": segment},
     )

@@ -21,7 +21,7 @@ def draw_recipient(look: Look, campaign: str) -> str | None:
     """Any recipient of a campaign."""
     found = look.row(
         "select customer_id from recs.email_recommendations where as_of = $week and campaign = $campaign and slot = 1 "
-        "using sample reservoir (1 rows)",
+        "order by random() limit 1",
         {"week": look.week, "campaign": campaign},
     )
     return None if found is None else found["customer_id"]
@@ -54,7 +54,8 @@ def preview(look: Look, campaign: str, customer: str) -> str:
         MissingError: nobody is called so, or they get no email of the campaign.
     """
     customer_id = require_customer(look, customer)
-    columns = ", ".join(f'"{name}"' for name in LONG)
+    # The run is filled in when files are written.
+    columns = ", ".join(f"'preview' as {name}" if name == "run_id" else f'"{name}"' for name in LONG)
     rows = look.arrow(
         f"select {columns} from recs.email_recommendations where as_of = $week and campaign = $campaign "
         "and customer_id = $customer_id",

@@ -66,11 +66,7 @@ def load_journey(look: Look, customer_id: str, product_id: str, campaign: str | 
         "and product_id = $product_id",
         about,
     )
-    sources = [
-        {"view": view, **row}
-        for view in VIEWS[:2]
-        for row in read_lists(look, customer_id, look.week, view, DEEPEST, product_id)
-    ]
+    sources = read_lists(look, customer_id, look.week, VIEWS[:2], DEEPEST, product_id=product_id)
     outcome = look.row(
         "select outcome from recs.campaign_customers where campaign = $campaign and customer_id = $customer_id",
         {"campaign": campaign, "customer_id": customer_id},

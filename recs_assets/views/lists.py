@@ -26,8 +26,10 @@ def list_weeks(look: Look) -> list[Row]:
     ]
 
 
-def load_lists(look: Look, customer_id: str, day: date, view: str = "all", k: int = 10) -> dict[str, list[Row]]:
-    """Model -> its first `k` products for a customer at a day, the published list first.
+def load_lists(
+    look: Look, customer_id: str, day: date, view: str = "all", k: int = 10, model: str | None = None
+) -> dict[str, list[Row]]:
+    """Model -> its first `k` products for a customer at a day, the published list first; of one model where it is named.
 
     A row has rank, product_id, product_name, category, score, p_purchase (of the published list and the ranker) and
     reason (of the published list). Models without a list for the customer are left out.
@@ -40,8 +42,8 @@ def load_lists(look: Look, customer_id: str, day: date, view: str = "all", k: in
             "order by rank",
             {"customer_id": customer_id, "day": day, "k": k},
         )
-    for row in read_lists(look, customer_id, day, view, k):
-        lists.setdefault(row.pop("model"), []).append(row)
+    for row in read_lists(look, customer_id, day, (view,), k, model):
+        lists.setdefault(row.pop("model"), []).append({name: row[name] for name in row if name != "view"})
     if "ranker" in lists:
         probability = _calibrate(look, day, [row["score"] for row in lists["ranker"]])
         for row, value in zip(lists["ranker"], probability, strict=True):
@@ -50,14 +52,26 @@ def load_lists(look: Look, customer_id: str, day: date, view: str = "all", k: in
     return {name: lists[name] for name in [*first, *sorted(set(lists) - {PUBLISHED, "ranker"})]}
 
 
-def read_lists(look: Look, customer_id: str, day: date, view: str, k: int, product_id: str | None = None) -> list[Row]:
-    """The kept lists of a customer: model, rank, product_id, product_name, category, score, p_purchase and reason
-    (both None); of one product where it is named. Empty where the customer had no lists at the day."""
-    files = look.kept.lists(day, view)
+def read_lists(
+    look: Look,
+    customer_id: str,
+    day: date,
+    views: tuple[str, ...],
+    k: int,
+    model: str | None = None,
+    product_id: str | None = None,
+) -> list[Row]:
+    """The kept lists of a customer: model, view, rank, product_id, product_name, category, score, p_purchase and reason
+    (both None); of one model or product where it is named. Empty where the customer had no lists at the day."""
+    files = {
+        str(path): {"model": name, "view": view}
+        for view in views
+        for name, path in look.kept.lists(day, view).items()
+        if model in (None, name)
+    }
     customers, products = look.kept.ids("customers", day), look.kept.ids("products", day)
     if not files or not customers.exists() or not products.exists():
         return []
-    by_file = {str(path): model for model, path in files.items()}
     code = look.row(
         "select file_row_number as code from read_parquet($ids, file_row_number = true) where customer_id = $customer_id",
         {"ids": str(customers), "customer_id": customer_id},
@@ -78,22 +92,22 @@ def read_lists(look: Look, customer_id: str, day: date, view: str, k: int, produ
                 {"" if product_id is None else "and product_id = $product_id"}
         )
         select
-            lists.filename as model, lists.rank, product_id, products.product_name, products.category,
+            lists.filename, lists.rank, product_id, products.product_name, products.category,
             lists.score::double as score, null::double as p_purchase, null::varchar as reason
         from lists
         join ids using (product)
         left join recs.products as products using (product_id)
-        order by model, rank
+        order by lists.filename, lists.rank
         """,
         {
-            "files": list(by_file),
+            "files": list(files),
             "products": str(products),
             "customer": code["code"],
             "k": k,
             **({} if product_id is None else {"product_id": product_id}),
         },
     )
-    return [{**row, "model": by_file[row["model"]]} for row in rows]
+    return [{**files[row.pop("filename")], **row} for row in rows]
 
 
 def list_as_table(lists: dict[str, list[Row]]) -> list[Row]:

@@ -49,7 +49,7 @@ def load_evolution(look: Look, customer_id: str, model: str, k: int = 8) -> dict
     days = [week["day"] for week in list_weeks(look)][::-1]
     lists: dict[date, list[Row]] = {}
     for day in days:
-        found = load_lists(look, customer_id, day, "all", k)
+        found = load_lists(look, customer_id, day, "all", k, model)
         if rows := found.get(model) or (found.get(PUBLISHED) if model == "ranker" else None):
             lists[day] = rows
     bought: dict[str, list[date]] = {}

@@ -117,7 +117,7 @@ def read_email(look: Look, state: State) -> Shown:
 
 
 def read_timeline(look: Look, state: State) -> Shown:
-    models = timeline.list_models(look) or [lists.PUBLISHED]
+    models = [*timeline.list_models(look), lists.PUBLISHED]
     preferred = "repurchase" if "repurchase" in models else models[0]
     values = {
         "segments": customers.list_segments(look),
