@@ -19,20 +19,21 @@ def list_segments(look: Look) -> list[Row]:
 
 
 def draw_customer(look: Look, segment: str | None = None) -> str | None:
-    """Any customer who has a list, of a segment where one is named."""
-    inside = "" if segment is None else "and coalesce(customers.segment, '') = $segment"
+    """Any customer who has ordered, of a segment where one is named."""
+    inside = "" if segment is None else "and coalesce(segment, '') = $segment"
     found = look.row(
-        f"""
-        select customer_id
-        from recs.customers
-        semi join recs.customer_recommendations as lists using (customer_id)
-        where true {inside}
-        order by random()
-        limit 1
-        """,
+        f"select customer_id from recs.customers where order_count > 0 {inside} order by random() limit 1",
         {} if segment is None else {"segment": segment},
     )
     return None if found is None else found["customer_id"]
+
+
+def sample_customers(look: Look, most: int = 8) -> list[Row]:
+    """The same few customers every time, to begin with: customer_id, segment, order_count, last_order_at."""
+    return look.rows(
+        "select customer_id, segment, order_count, last_order_at from recs.customers where order_count > 0 "
+        f"order by hash(customer_id), customer_id limit {most}"
+    )
 
 
 def describe_customer(look: Look, customer_id: str) -> dict[str, Any]:
@@ -99,27 +100,32 @@ def find_similar(look: Look, customer_id: str, most: int = 8) -> list[Row]:
         )
     }
     nearest = sorted(weights, key=lambda code: (-weights[code], code))[:most]
+    named = look.rows(
+        "select file_row_number as code, customer_id from read_parquet($ids, file_row_number = true) "
+        "where list_contains($codes, file_row_number)",
+        {"ids": str(ids), "codes": nearest},
+    )
+    codes = {row["customer_id"]: row["code"] for row in named}
+    # Named one by one: a list of constants lets the scan skip what a join would read.
+    others, parameters = look.list_values(list(codes))
     rows = look.rows(
-        """
-        with others as (
-            select file_row_number as code, customer_id
-            from read_parquet($ids, file_row_number = true)
-            where list_contains($codes, file_row_number)
-        ),
-        mine as (select distinct product_id from recs.order_lines where customer_id = $customer_id),
+        f"""
+        with mine as (select distinct product_id from recs.order_lines where customer_id = $customer_id),
         shared as (
-            select lines.customer_id, count(distinct lines.product_id) as shared
-            from recs.order_lines as lines
+            select customer_id, count(distinct product_id) as shared
+            from recs.order_lines
             semi join mine using (product_id)
-            where lines.customer_id in (select customer_id from others)
+            where customer_id in ({others})
             group by all
         )
-        select others.code, customer_id, customers.segment, customers.order_count, coalesce(shared.shared, 0) as shared
-        from others
-        join recs.customers as customers using (customer_id)
+        select customer_id, customers.segment, customers.order_count, coalesce(shared.shared, 0) as shared
+        from recs.customers as customers
         left join shared using (customer_id)
+        where customer_id in ({others})
         """,
-        {"ids": str(ids), "codes": nearest, "customer_id": customer_id},
+        {"customer_id": customer_id, **parameters},
     )
-    by_code = {row.pop("code"): row for row in rows}
-    return [{"similarity": weights[code], **by_code[code]} for code in nearest if code in by_code]
+    return sorted(
+        ({"similarity": weights[codes[row["customer_id"]]], **row} for row in rows),
+        key=lambda row: (-row["similarity"], row["customer_id"]),
+    )

@@ -111,6 +111,11 @@ class Look:
             return set()
         return {row["name"] for row in self.rows("select name from parquet_schema($path)", {"path": str(path)})}
 
+    def list_values(self, values: list[str]) -> tuple[str, dict[str, str]]:
+        """Placeholders for the values of an `in`, and the parameters that fill them."""
+        parameters = {f"value_{number}": value for number, value in enumerate(values)}
+        return ", ".join(f"${name}" for name in parameters) or "null", parameters
+
     @cached_property
     def tables(self) -> set[str]:
         """The published tables."""

@@ -11,7 +11,7 @@ from recs_assets.views.lists import require_customer
 def list_campaigns(look: Look) -> list[Row]:
     """Campaigns of the week with recipients: campaign, recipients, slots."""
     return look.rows(
-        "select campaign, count(distinct customer_id) as recipients, max(slot) as slots from recs.email_recommendations "
+        "select campaign, count(*) filter (slot = 1) as recipients, max(slot) as slots from recs.email_recommendations "
         "where as_of = $week group by campaign order by recipients desc, campaign",
         {"week": look.week},
     )

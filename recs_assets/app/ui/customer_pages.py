@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from recs_assets.app.ui.page import Page, Shown
 from recs_assets.app.ui.questions import EXAMPLE
 from recs_assets.app.ui.state import State
 from recs_assets.views import customers, emails, journey, lists, timeline
 from recs_assets.views.desk import Look, MissingError
 
-ASK = "Draw a customer, choose a segment, or search by an id."
+
+def _ask_for_customer(look: Look, values: dict[str, Any]) -> Shown:
+    """A page without a customer: some to begin with."""
+    ask = "Draw a customer, choose a segment, search by an id, or begin with one of these."
+    return Shown({**values, "samples": customers.sample_customers(look)}, notes=[ask])
 
 
 def read_playground(look: Look, state: State) -> Shown:
@@ -26,7 +32,7 @@ def read_playground(look: Look, state: State) -> Shown:
         "customer": None,
     }
     if not state.text("customer"):
-        return Shown(values, notes=[ASK])
+        return _ask_for_customer(look, values)
     customer = lists.require_customer(look, state.text("customer"))
     found = lists.load_lists(look, customer, day, view, k)
     chosen = state.choices("models")
@@ -59,7 +65,7 @@ def read_journey(look: Look, state: State) -> Shown:
         "journey": None,
     }
     if not state.text("customer"):
-        return Shown(values, notes=[ASK])
+        return _ask_for_customer(look, values)
     customer = lists.require_customer(look, state.text("customer"))
     products = journey.list_products(look, customer, campaign)
     first = next((row["product_id"] for rows in products.values() for row in rows), "")
@@ -127,7 +133,7 @@ def read_timeline(look: Look, state: State) -> Shown:
         "customer": None,
     }
     if not state.text("customer"):
-        return Shown(values, notes=[ASK])
+        return _ask_for_customer(look, values)
     customer = lists.require_customer(look, state.text("customer"))
     evolution = timeline.load_evolution(look, customer, values["model"], values["k"])
     values |= {
