@@ -200,7 +200,9 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
 def escape_formulas(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Texts with an apostrophe before those that a spreadsheet would run."""
     return pc.if_else(
-        pc.match_substring_regex(values, FORMULA.pattern), pc.binary_join_element_wise("'", values, ""), values
+        pc.match_substring_regex(values, FORMULA.pattern),
+        pc.binary_join_element_wise("'", values, ""),
+        values,
     )
 
 

@@ -144,7 +144,9 @@ def write_ids(known: Known, folder: Path) -> None:
         path = folder / f"{name}s-{known.as_of.isoformat()}.parquet"
         if path.exists() and read_fingerprint(path) == known.fingerprint:
             continue
-        table = pa.table({f"{name}_id": pa.array(ids, pa.string())}, metadata={"fingerprint": known.fingerprint})
+        table = pa.table(
+            {f"{name}_id": pa.array(ids, pa.string())}, metadata={"fingerprint": known.fingerprint}
+        )
         aside = path.with_suffix(".next")
         pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
         aside.replace(path)

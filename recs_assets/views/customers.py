@@ -39,7 +39,9 @@ def sample_customers(look: Look, most: int = 8) -> list[Row]:
 def describe_customer(look: Look, customer_id: str) -> dict[str, Any]:
     """A customer's row, what they bought lately and most often."""
     about = {"customer_id": customer_id}
-    [profile] = look.rows("select * exclude (customer_id) from recs.customers where customer_id = $customer_id", about)
+    [profile] = look.rows(
+        "select * exclude (customer_id) from recs.customers where customer_id = $customer_id", about
+    )
     orders = look.rows(
         f"""
         select

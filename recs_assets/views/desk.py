@@ -109,7 +109,9 @@ class Look:
         """The columns of a Parquet file; none where it is not there."""
         if not path.exists():
             return set()
-        return {row["name"] for row in self.rows("select name from parquet_schema($path)", {"path": str(path)})}
+        return {
+            row["name"] for row in self.rows("select name from parquet_schema($path)", {"path": str(path)})
+        }
 
     def list_values(self, values: list[str]) -> tuple[str, dict[str, str]]:
         """Placeholders for the values of an `in`, and the parameters that fill them."""

@@ -22,7 +22,9 @@ def audit_data(look: Look) -> dict[str, list[Row]]:
             "select source_table, reason, count(*) as rows, min(event_at)::date as first, max(event_at)::date as last "
             "from recs.quarantine group by all order by rows desc, source_table, reason"
         ),
-        "states": look.rows("select status, counts_as, order_count from recs.order_states order by order_count desc, status"),
+        "states": look.rows(
+            "select status, counts_as, order_count from recs.order_states order by order_count desc, status"
+        ),
         "not_products": look.rows(
             "select product_id, product_name, category, verdict, signs, baskets from recs.not_products "
             "order by baskets desc nulls last, product_id limit 20"
@@ -50,7 +52,13 @@ def list_options(look: Look) -> dict[str, list[Any]]:
     week = {"week": look.week}
     names = {"metric": "metric", "k": "k", "view": "view", "segment": "segment"}
     return {
-        name: [row[name] for row in look.rows(f"select distinct {column} as {name} from recs.model_metrics where as_of = $week order by 1", week)]
+        name: [
+            row[name]
+            for row in look.rows(
+                f"select distinct {column} as {name} from recs.model_metrics where as_of = $week order by 1",
+                week,
+            )
+        ]
         for name, column in names.items()
     }
 
@@ -116,7 +124,11 @@ def load_calibration(look: Look) -> dict[str, Any]:
     facts = look.kept.facts("ranker", "ranker.json").get("facts", {})
     return {
         "kind": facts.get("calibration", {}).get("kind"),
-        "figures": {name: facts[name] for name in sorted(facts) if name.startswith("test_") and _is_number(facts[name])},
+        "figures": {
+            name: facts[name]
+            for name in sorted(facts)
+            if name.startswith("test_") and _is_number(facts[name])
+        },
         "quality": facts.get("quality", {}),
         "anchors": facts.get("anchors", []),
     }

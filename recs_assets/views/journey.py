@@ -74,7 +74,9 @@ def load_journey(look: Look, customer_id: str, product_id: str, campaign: str | 
     removed = _read_removed(look, customer_id, campaign, product_id)
     rule = removed[0]["rule"] if removed else None
     journey = {
-        "product": look.products([product_id]).get(product_id, {"product_id": product_id, "product_name": None}),
+        "product": look.products([product_id]).get(
+            product_id, {"product_id": product_id, "product_name": None}
+        ),
         "slot": slot,
         "listed": listed,
         "trace": trace,
@@ -100,7 +102,9 @@ def answer(journey: dict[str, Any]) -> str:
         return f"It stands by as number {journey['reserve']}: it is sent where a product before it is gone by the time of sending."
     ranked = next((row["rank"] for row in journey["sources"] if row["model"] == "ranker"), None)
     if ranked is not None:
-        return f"It passed the rules, and likelier products took the slots: the ranker has it at place {ranked}."
+        return (
+            f"It passed the rules, and likelier products took the slots: the ranker has it at place {ranked}."
+        )
     if journey["sources"]:
         best = min(journey["sources"], key=lambda row: (row["rank"], row["model"]))
         return (
@@ -116,7 +120,11 @@ def explain_rule(name: str) -> str:
     """What has to hold for a product to pass a rule, as the code says."""
     rule = next((rule for rule in ORDER if rule.name == name), None)
     said = inspect.getdoc(rule.apply) if rule is not None and rule.apply is not None else None
-    return "a rule of an earlier version." if said is None else f"what passes it: {' '.join(said.replace('`', '').split())}"
+    return (
+        "a rule of an earlier version."
+        if said is None
+        else f"what passes it: {' '.join(said.replace('`', '').split())}"
+    )
 
 
 def _list_rules(look: Look, campaign: str | None, rule: str | None, sent: bool) -> list[Row]:
@@ -128,7 +136,14 @@ def _list_rules(look: Look, campaign: str | None, rule: str | None, sent: bool) 
     names = [row["rule"] for row in rows]
     stop = names.index(rule) if rule in names else len(names) if sent else None
     return [
-        {**row, "said": "not asked" if stop is None or at > stop else "removed it" if row["rule"] == rule else "passed"}
+        {
+            **row,
+            "said": "not asked"
+            if stop is None or at > stop
+            else "removed it"
+            if row["rule"] == rule
+            else "passed",
+        }
         for at, row in enumerate(rows)
     ]
 

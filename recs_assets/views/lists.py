@@ -135,7 +135,9 @@ def require_customer(look: Look, text: str) -> str:
     """
     found = look.find_customer(text)
     if found is None:
-        raise MissingError("Nobody is called so in the week that is published. Search again, or draw a customer.")
+        raise MissingError(
+            "Nobody is called so in the week that is published. Search again, or draw a customer."
+        )
     return found
 
 

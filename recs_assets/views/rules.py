@@ -47,7 +47,9 @@ class Filter:
                 "consequent_product_id in (select product_id from recs.products where category = $category)"
             )
         if self.text:
-            parts.append("(contains(lower(antecedent_names), $text) or contains(lower(consequent_name), $text))")
+            parts.append(
+                "(contains(lower(antecedent_names), $text) or contains(lower(consequent_name), $text))"
+            )
         return " and ".join(parts)
 
     @property
@@ -58,7 +60,9 @@ class Filter:
 
 def count_rules(look: Look, wanted: Filter) -> Row:
     """rules, and the ranges of support and confidence of all rules of the week."""
-    [count] = look.rows(f"select count(*) as rules from recs.association_rules where {wanted.sql}", wanted.parameters)
+    [count] = look.rows(
+        f"select count(*) as rules from recs.association_rules where {wanted.sql}", wanted.parameters
+    )
     [ranges] = look.rows(
         "select count(*) as all_rules, min(support) as low_support, max(support) as high_support, "
         "max(lift) as high_lift from recs.association_rules"

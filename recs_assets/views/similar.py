@@ -113,7 +113,11 @@ def _read_attributes(product: Row) -> dict[str, str]:
         return {}
     if not isinstance(found, dict):
         return {}
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in found.items() if value is not None}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in found.items()
+        if value is not None
+    }
 
 
 def _find_codes(look: Look, ids: list[str]) -> dict[str, int]:

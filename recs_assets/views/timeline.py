@@ -76,7 +76,9 @@ def load_evolution(look: Look, customer_id: str, model: str, k: int = 8) -> dict
         "days": [
             {
                 "day": day,
-                "hits": sum(was_bought(row["product_id"], day) for row in rows) if day < known_until else None,
+                "hits": sum(was_bought(row["product_id"], day) for row in rows)
+                if day < known_until
+                else None,
                 "length": len(rows),
             }
             for day, rows in lists.items()

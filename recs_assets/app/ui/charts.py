@@ -33,7 +33,13 @@ def whiskers(rows: Sequence[Row], width: float) -> list[Row]:
         return None if value is None else round((value - low) * scale, 1)
 
     return [
-        {**row, "x": place(row["value"]), "x_low": place(row["ci_low"]), "x_high": place(row["ci_high"]), "x_zero": place(0.0)}
+        {
+            **row,
+            "x": place(row["value"]),
+            "x_low": place(row["ci_low"]),
+            "x_high": place(row["ci_high"]),
+            "x_zero": place(0.0),
+        }
         for row in rows
     ]
 
@@ -44,7 +50,8 @@ def bars(values: Sequence[float], width: float) -> list[tuple[float, float]]:
     scale = width / max(most - least, 1e-12)
     zero = -least * scale
     return [
-        (round(min(zero, zero + value * scale), 1), round(max(1.0, abs(value) * scale), 1)) for value in values
+        (round(min(zero, zero + value * scale), 1), round(max(1.0, abs(value) * scale), 1))
+        for value in values
     ]
 
 

@@ -72,7 +72,9 @@ def read_journey(look: Look, state: State) -> Shown:
     product = state.text("product", first)
     values |= {"customer": customer, "products": products, "product": product}
     if not product:
-        return Shown(values, notes=["This customer has neither a list nor slots this week. Name a product by its id."])
+        return Shown(
+            values, notes=["This customer has neither a list nor slots this week. Name a product by its id."]
+        )
     found = journey.load_journey(look, customer, product, campaign)
     values |= {
         "journey": found,
@@ -81,20 +83,40 @@ def read_journey(look: Look, state: State) -> Shown:
     }
     notes = []
     if campaign and not look.kept.campaign(campaign, "removed").exists():
-        notes.append(f"The week does not keep what the rules of {campaign} removed. Make the campaign again to see it.")
+        notes.append(
+            f"The week does not keep what the rules of {campaign} removed. Make the campaign again to see it."
+        )
     if note := lists.explain_missing(look, look.week):
         notes.append(note)
     table = [
-        {"product_id": product, "part": "source", "name": f"{row['model']} ({row['view']})", "value": row["score"], "rank": row["rank"]}
+        {
+            "product_id": product,
+            "part": "source",
+            "name": f"{row['model']} ({row['view']})",
+            "value": row["score"],
+            "rank": row["rank"],
+        }
         for row in found["sources"]
     ]
     if found["trace"]:
         table += [
-            {"product_id": product, "part": "feature", "name": row["feature"], "value": row["contribution"], "rank": None}
+            {
+                "product_id": product,
+                "part": "feature",
+                "name": row["feature"],
+                "value": row["contribution"],
+                "rank": None,
+            }
             for row in found["trace"]["features"] or []
         ]
     table += [
-        {"product_id": product, "part": "rule", "name": row["rule"], "value": row["said"], "rank": row["step"]}
+        {
+            "product_id": product,
+            "part": "rule",
+            "name": row["rule"],
+            "value": row["said"],
+            "rank": row["step"],
+        }
         for row in found["rules"]
     ]
     return Shown(values, table, notes)
@@ -143,17 +165,30 @@ def read_timeline(look: Look, state: State) -> Shown:
     }
     notes = [note for note in [lists.explain_missing(look, look.week)] if note]
     if len(evolution["days"]) < 2 and not notes:
-        notes.append("Earlier lists of this model are not kept for this customer: choose another model, or another customer.")
+        notes.append(
+            "Earlier lists of this model are not kept for this customer: choose another model, or another customer."
+        )
     return Shown(values, timeline.evolution_as_table(evolution), notes)
 
 
 PLAYGROUND = Page(
-    "playground", "Playground", "Every model's list for one customer, side by side with what they bought.", read_playground
+    "playground",
+    "Playground",
+    "Every model's list for one customer, side by side with what they bought.",
+    read_playground,
 )
 JOURNEY = Page(
-    "journey", "Journey", "One recommendation from the first proposal to its slot, or why it is not there.", read_journey
+    "journey",
+    "Journey",
+    "One recommendation from the first proposal to its slot, or why it is not there.",
+    read_journey,
 )
-EMAIL = Page("email", "Email preview", "A campaign as its recipient sees it, on a phone and on a desktop.", read_email)
+EMAIL = Page(
+    "email", "Email preview", "A campaign as its recipient sees it, on a phone and on a desktop.", read_email
+)
 TIMELINE = Page(
-    "timeline", "Purchase timeline", "What a customer bought over time, and how the lists changed with it.", read_timeline
+    "timeline",
+    "Purchase timeline",
+    "What a customer bought over time, and how the lists changed with it.",
+    read_timeline,
 )

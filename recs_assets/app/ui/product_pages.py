@@ -72,9 +72,13 @@ def read_similar(look: Look, state: State) -> Shown:
     }
     notes = []
     if not matrix:
-        notes.append(f"The week {look.week} keeps no vectors of products ({similar.KINDS[kind][0]}): run it again.")
+        notes.append(
+            f"The week {look.week} keeps no vectors of products ({similar.KINDS[kind][0]}): run it again."
+        )
     elif len(ids) < 2:
-        notes.append("Nothing is known to be like this product: choose another one, or the other kind of likeness.")
+        notes.append(
+            "Nothing is known to be like this product: choose another one, or the other kind of likeness."
+        )
     return Shown(values, table, notes)
 
 
@@ -109,7 +113,14 @@ def read_rules(look: Look, state: State) -> Shown:
 
 
 TOGETHER = Page(
-    "together", "Bought together", "What goes with a product or a cart, how surely, and how many days apart.", read_together
+    "together",
+    "Bought together",
+    "What goes with a product or a cart, how surely, and how many days apart.",
+    read_together,
 )
-SIMILAR = Page("similar", "Similarity", "Which products are alike, how much, and what they share.", read_similar)
-RULES = Page("rules", "Rules explorer", "All association rules of the week, to filter and to sort.", read_rules)
+SIMILAR = Page(
+    "similar", "Similarity", "Which products are alike, how much, and what they share.", read_similar
+)
+RULES = Page(
+    "rules", "Rules explorer", "All association rules of the week, to filter and to sort.", read_rules
+)

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
+from typing import TYPE_CHECKING
 
-from recs_assets.settings import Settings
+from recs_assets.store.lock import is_writing
 from recs_assets.views.desk import Row
 
-SECONDS = 120.0
+if TYPE_CHECKING:
+    from recs_assets.settings import Settings
+
+SECONDS = 180.0
 MOST_ROWS, KEPT = 200, 20
 EXAMPLE = "PREDICT COUNT(orders.*, 0, 28, days) > 0 FOR EACH customers.customer_id"
 
@@ -78,27 +84,50 @@ class Questions:
     def _run(self, query: str) -> tuple[list[Row] | None, str]:
         """The rows of the command, and what it printed of them; None and its error where it failed."""
         with tempfile.TemporaryDirectory(prefix="recs-query-") as folder:
-            target = Path(folder) / "answer.csv"
+            target, log = Path(folder) / "answer.csv", Path(folder) / "log"
             command = [sys.executable, "-m", "recs_assets", "query", "--output", str(target), "--", query]
             environment = {**os.environ, "RECS_HOME": str(self.settings.home)}
             if self.settings.data is not None:
                 environment["RECS_DATA"] = str(self.settings.data)
-            try:
-                ended = subprocess.run(  # noqa: S603 - this program; the query is one argument
-                    command, env=environment, capture_output=True, text=True, timeout=self.seconds, check=False
+            with log.open("w") as file:
+                process = subprocess.Popen(  # noqa: S603 - this program; the query is one argument
+                    command, env=environment, stdout=file, stderr=subprocess.STDOUT, start_new_session=True
                 )
-            except subprocess.TimeoutExpired:
-                return None, (
-                    f"The query took longer than {self.seconds:.0f} seconds and was stopped. Ask it on the command line "
-                    "(python -m recs_assets query), which waits and keeps what was learned."
-                )
-            if ended.returncode:
-                errors = [line for line in ended.stderr.splitlines() if line.startswith("Error: ")]
-                return None, errors[-1].removeprefix("Error: ") if errors else "The query failed without a reason."
+            stopped = self._wait(process)
+            if stopped:
+                return None, stopped
+            said = log.read_text("utf-8", "replace").splitlines()
+            if process.returncode:
+                errors = [line.removeprefix("Error: ") for line in said if line.startswith("Error: ")]
+                return None, errors[-1] if errors else "The query failed without a reason."
             with target.open(newline="", encoding="utf-8") as file:
                 rows = [{name: _read(value) for name, value in row.items()} for row in csv.DictReader(file)]
-            said = [line for line in ended.stdout.splitlines() if str(target) not in line and line.strip()]
-            return rows, " ".join(said[:3])
+            return rows, _summarise(said, str(target))
+
+    def _wait(self, process: subprocess.Popen[bytes]) -> str:
+        """Wait for the end, or end it: what to say then; empty where it ended by itself."""
+        lock, deadline = self.settings.home / "writer.lock", time.monotonic() + self.seconds
+        try:
+            while process.poll() is None:
+                if is_writing(lock):  # it reads the file that the run is about to write
+                    return "A run of a week is under way. Ask again when it is over."
+                if time.monotonic() > deadline:
+                    return (
+                        f"The query took longer than {self.seconds:.0f} seconds and was stopped. Ask it on the command "
+                        "line (python -m recs_assets query), which waits and keeps what was learned."
+                    )
+                time.sleep(0.1)
+            return ""
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _summarise(said: list[str], target: str) -> str:
+    """The first two lines that the command printed after the one that names the file: how much, and how sure."""
+    at = next((number for number, line in enumerate(said) if target in line), len(said) - 1)
+    return " ".join([line.strip() for line in said[at + 1 :] if line.strip()][:2])
 
 
 def _read(value: str) -> object:

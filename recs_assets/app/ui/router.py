@@ -7,7 +7,7 @@ import time
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlencode
 
 from fastapi import APIRouter, Request
@@ -21,13 +21,15 @@ from recs_assets.app.ui.questions import Questions
 from recs_assets.app.ui.state import State
 from recs_assets.app.ui.table import write_csv
 from recs_assets.app.ui.week_page import DATA
-from recs_assets.settings import Settings
-from recs_assets.shop import open_warehouse
+from recs_assets.store.warehouse import Warehouse
 from recs_assets.templates import render
 from recs_assets.views import emails
 from recs_assets.views.customers import draw_customer
 from recs_assets.views.desk import Desk, MissingError
 from recs_assets.views.pseudonyms import Pseudonyms, load_key
+
+if TYPE_CHECKING:
+    from recs_assets.settings import Settings
 
 PREFIX = "/ui"
 PAGES = {page.name: page for page in (PLAYGROUND, JOURNEY, EMAIL, TIMELINE, TOGETHER, SIMILAR, RULES, DATA)}
@@ -41,6 +43,8 @@ POLICY = (
 # An email brings its styles; its pictures are fetched only when somebody asks for them.
 EMAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src {}; frame-ancestors 'self'; sandbox"
 MOST_FORM_BYTES = 4_096
+# Of DuckDB: the shop's pages are answered by the same process.
+MEMORY = "1GB"
 log = logging.getLogger(__name__)
 
 
@@ -50,7 +54,7 @@ def make_desk(settings: Settings) -> Desk:
     if not settings.show_customer_ids:
         secret = settings.hash_key
         key = load_key(settings.home, None if secret is None else secret.get_secret_value())
-    return Desk(open_warehouse(settings), Pseudonyms(key))
+    return Desk(Warehouse(settings.home, settings.threads, MEMORY), Pseudonyms(key))
 
 
 def make_ui(settings: Settings) -> APIRouter:
@@ -115,7 +119,9 @@ def make_ui(settings: Settings) -> APIRouter:
     def show(name: str, request: Request) -> Response:
         page = PAGES.get(name)
         if page is None:
-            return HTMLResponse(_page(None, State({}), {}, ["There is no such view."], 404), 404, _headers(POLICY))
+            return HTMLResponse(
+                _page(None, State({}), {}, ["There is no such view."], 404), 404, _headers(POLICY)
+            )
         state = State(request.query_params)
         csv = request.query_params.get("format") == "csv"
         return _respond(desk, page, state, lambda look: page.read(look, state), csv)
@@ -139,8 +145,17 @@ def _respond(desk: Desk, page: Page | None, state: State, read: Any, csv: bool =
     return HTMLResponse(text, headers={**_headers(POLICY), "Server-Timing": f"view;dur={took:.1f}"})
 
 
-def _page(page: Page | None, state: State, values: dict[str, Any], notes: list[str], status: int = 200) -> str:
-    shown = {"page": page, "pages": PAGES, "state": state, "notes": notes, "empty": not values, "status": status}
+def _page(
+    page: Page | None, state: State, values: dict[str, Any], notes: list[str], status: int = 200
+) -> str:
+    shown = {
+        "page": page,
+        "pages": PAGES,
+        "state": state,
+        "notes": notes,
+        "empty": not values,
+        "status": status,
+    }
     return _fill("empty" if not values else page.name if page else "home", {**values, **shown})
 
 
@@ -212,7 +227,11 @@ def _send_file(name: str, known: str | None) -> Response:
     if name not in _load_files():
         return PlainTextResponse("There is no such file.", 404)
     content, version = _load_files()[name]
-    headers = {"ETag": f'"{version}"', "Cache-Control": "public, max-age=86400", "X-Content-Type-Options": "nosniff"}
+    headers = {
+        "ETag": f'"{version}"',
+        "Cache-Control": "public, max-age=86400",
+        "X-Content-Type-Options": "nosniff",
+    }
     if known == f'"{version}"':
         return Response(status_code=304, headers=headers)
     return Response(content, headers=headers, media_type=KINDS[Path(name).suffix])

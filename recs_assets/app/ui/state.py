@@ -47,5 +47,8 @@ class State:
 
     def link(self, **changes: object) -> str:
         """The query string with some values changed; None or "" takes one out."""
-        values = {**self.parameters, **{name: "" if value is None else str(value) for name, value in changes.items()}}
+        values = {
+            **self.parameters,
+            **{name: "" if value is None else str(value) for name, value in changes.items()},
+        }
         return "?" + urlencode({name: value for name, value in values.items() if value != ""})

@@ -23,7 +23,9 @@ def write_csv(rows: list[Row], name: Callable[[str], str]) -> str:
     names = list(dict.fromkeys(column for row in rows for column in row))
     writer.writerow(names)
     for row in rows:
-        cells = {**row, "customer_id": name(row["customer_id"])} if row.get("customer_id") is not None else row
+        cells = (
+            {**row, "customer_id": name(row["customer_id"])} if row.get("customer_id") is not None else row
+        )
         writer.writerow([_cell(cells.get(column)) for column in names])
     return target.getvalue()
 

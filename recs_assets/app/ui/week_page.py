@@ -22,10 +22,18 @@ def read_data(look: Look, state: State) -> Shown:
     if part == "waterfall":
         view = state.choice("view", ("all", "new"))
         rows = health.list_waterfall(look, view)
-        return Shown({**values, "rows": rows, "view": view}, rows, [] if rows else ["The week has no test anchor with purchases."])
+        return Shown(
+            {**values, "rows": rows, "view": view},
+            rows,
+            [] if rows else ["The week has no test anchor with purchases."],
+        )
     if part == "rules":
         rows = health.list_price_tags(look)
-        return Shown({**values, "rows": rows}, rows, [] if rows else ["No campaign of this week has rules with a price."])
+        return Shown(
+            {**values, "rows": rows},
+            rows,
+            [] if rows else ["No campaign of this week has rules with a price."],
+        )
     if part == "forecasts":
         rows = health.list_forecasts(look)
         notes = [] if rows else ["No forecast is over yet: come back when the first label window has ended."]
@@ -39,8 +47,16 @@ def read_data(look: Look, state: State) -> Shown:
     }
     rows = health.list_metrics(look, **chosen)
     weeks = health.list_over_weeks(look, chosen["view"], chosen["metric"], chosen["k"])
-    values |= {"options": options, "chosen": chosen, "rows": rows, "weeks": weeks, "decisions": health.list_decisions(look)}
-    return Shown(values, rows, [] if rows else ["Nothing was measured so: choose another metric, view or segment."])
+    values |= {
+        "options": options,
+        "chosen": chosen,
+        "rows": rows,
+        "weeks": weeks,
+        "decisions": health.list_decisions(look),
+    }
+    return Shown(
+        values, rows, [] if rows else ["Nothing was measured so: choose another metric, view or segment."]
+    )
 
 
 DATA = Page("data", "Data and models", "What was checked, measured, lost and forecast this week.", read_data)
