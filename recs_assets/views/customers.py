@@ -12,9 +12,12 @@ ORDERS, FAVOURITES = 12, 12
 
 def list_segments(look: Look) -> list[Row]:
     """Segments with their numbers of customers, the largest first; a missing segment is ''."""
-    return look.rows(
-        "select coalesce(segment, '') as segment, count(*) as customers from recs.customers "
-        "group by all order by customers desc, segment"
+    return look.remember(
+        "segments",
+        lambda: look.rows(
+            "select coalesce(segment, '') as segment, count(*) as customers from recs.customers "
+            "group by all order by customers desc, segment"
+        ),
     )
 
 

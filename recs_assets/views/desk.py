@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import date
-from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from recs_assets.schema import RecsError
+from recs_assets.store.connect import CHANGED
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.views.kept import Kept
 from recs_assets.views.pseudonyms import Pseudonyms
@@ -34,6 +34,7 @@ class Desk:
         self.warehouse, self.pseudonyms = warehouse, pseudonyms
         self._lock, self._held = Lock(), ExitStack()
         self._path: Path | None = None
+        self._remembered: dict[str, Any] = {}
         self._connection: Any = None
 
     @contextmanager
@@ -49,21 +50,23 @@ class Desk:
                 "Nothing is published yet. Run a week (make demo, or python -m recs_assets run) and look again."
             )
         path = link.resolve()
-        cursor = self._open(path)
+        cursor, remembered = self._open(path)
         try:
-            yield Look(self, cursor, path.name)
+            yield Look(self, cursor, path.name, remembered)
         finally:
             cursor.close()
 
-    def _open(self, path: Path) -> Any:
-        """A cursor of the connection to a version, which stays open: opening costs more than most questions."""
+    def _open(self, path: Path) -> tuple[Any, dict[str, Any]]:
+        """A cursor of the connection to a version, which stays open (opening costs more than most questions), and
+        what is remembered of the version."""
         with self._lock:
             if self._path != path:
                 self._held.close()
                 connection = self._held.enter_context(self.warehouse.open(path))
                 connection.execute("set parquet_metadata_cache = true")
                 self._path, self._connection = path, connection
-            return self._connection.cursor()
+                self._remembered = {}
+            return self._connection.cursor(), self._remembered
 
     def close(self) -> None:
         """Close the connection."""
@@ -80,8 +83,8 @@ class Look:
         week: the newest week it describes.
     """
 
-    def __init__(self, desk: Desk, connection: Any, version: str) -> None:
-        self._connection, self.version = connection, version
+    def __init__(self, desk: Desk, connection: Any, version: str, remembered: dict[str, Any]) -> None:
+        self._connection, self.version, self._remembered = connection, version, remembered
         self.pseudonyms = desk.pseudonyms
         found = self.row(
             "select as_of from recs.publish_log where action in ('publish', 'rollback') order by rowid desc limit 1"
@@ -93,9 +96,24 @@ class Look:
 
     def rows(self, sql: str, parameters: dict[str, object] | None = None) -> list[Row]:
         """Rows of a query on the snapshot and the kept files."""
-        answer = self._connection.execute(sql, parameters or {})
+        answer = self._execute(sql, parameters or {})
         names = [column[0] for column in answer.description or []]
         return [dict(zip(names, row, strict=True)) for row in answer.fetchall()]
+
+    def _execute(self, sql: str, parameters: dict[str, object]) -> Any:
+        try:
+            return self._connection.execute(sql, parameters)
+        except CHANGED as error:
+            raise MissingError(
+                f"{self.version} or its week lacks what this view reads, because an earlier version made it or files "
+                f"have just been replaced ({str(error).splitlines()[0]}). Load the page again, or run the week again."
+            ) from error
+
+    def remember(self, name: str, read: Callable[[], Any]) -> Any:
+        """What every page asks of a version, which does not change: read once. Nobody may change it."""
+        if name not in self._remembered:
+            self._remembered[name] = read()
+        return self._remembered[name]
 
     def row(self, sql: str, parameters: dict[str, object] | None = None) -> Row | None:
         """The first row of a query; None where there is none."""
@@ -103,7 +121,7 @@ class Look:
 
     def arrow(self, sql: str, parameters: dict[str, object]) -> Any:
         """Rows of a query as an Arrow table."""
-        return self._connection.execute(sql, parameters).to_arrow_table()
+        return self._execute(sql, parameters).to_arrow_table()
 
     def list_columns(self, path: Path) -> set[str]:
         """The columns of a Parquet file; none where it is not there."""
@@ -117,12 +135,6 @@ class Look:
         """Placeholders for the values of an `in`, and the parameters that fill them."""
         parameters = {f"value_{number}": value for number, value in enumerate(values)}
         return ", ".join(f"${name}" for name in parameters) or "null", parameters
-
-    @cached_property
-    def tables(self) -> set[str]:
-        """The published tables."""
-        found = self.rows("select table_name from duckdb_tables() where schema_name = 'recs'")
-        return {row["table_name"] for row in found}
 
     def name(self, customer_id: str) -> str:
         """What a customer is called here."""

@@ -17,9 +17,8 @@ VIEWS = ("all", "new", "repeat")
 
 def list_weeks(look: Look) -> list[Row]:
     """Where lists of customers are kept, latest first: day, and whether it is a week that was published."""
-    published = {
-        row["as_of"] for row in look.rows("select distinct as_of from recs.customer_recommendations")
-    }
+    sql = "select distinct as_of from recs.customer_recommendations"
+    published = look.remember("published weeks", lambda: {row["as_of"] for row in look.rows(sql)})
     return [
         {"day": day, "published": day in published}
         for day in sorted({*published, *look.kept.anchors()}, reverse=True)

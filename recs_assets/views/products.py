@@ -35,11 +35,11 @@ def search_products(look: Look, text: str, most: int = 20) -> list[Row]:
 
 def list_categories(look: Look) -> list[str]:
     """The categories of products that are bought together with others, by name."""
-    found = look.rows(
+    sql = (
         "select distinct category from recs.products semi join recs.frequently_bought_together using (product_id) "
         "where category is not null order by category"
     )
-    return [row["category"] for row in found]
+    return look.remember("categories", lambda: [row["category"] for row in look.rows(sql)])
 
 
 def draw_product(look: Look) -> str | None:

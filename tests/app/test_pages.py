@@ -15,8 +15,14 @@ from recs_assets.store.lock import writer_lock
 
 
 def test_what_is_not_understood_counts_as_not_said():
-    state = State({"k": "many", "view": "none", "lift": "nan", "week": "yesterday", "empty": "", "format": "csv"})
-    assert (state.count("k", 10, 1, 50), state.choice("view", ("all", "new")), state.number("lift", 2, 0, 9)) == (10, "all", 2)
+    state = State(
+        {"k": "many", "view": "none", "lift": "nan", "week": "yesterday", "empty": "", "format": "csv"}
+    )
+    assert (
+        state.count("k", 10, 1, 50),
+        state.choice("view", ("all", "new")),
+        state.number("lift", 2, 0, 9),
+    ) == (10, "all", 2)
     assert state.day("week", [date(2024, 3, 4), date(2024, 2, 5)]) == date(2024, 3, 4)
     assert state.day("week", []) is None
     assert "format" not in state.link(empty="")
@@ -46,7 +52,15 @@ def test_a_spreadsheet_calculates_nothing_of_a_download():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(None, "–"), (float("nan"), "–"), (0, "0"), (1234.5, "1,234"), (0.27812, "0.278"), (0.00042, "0.000420"), (-3.507, "-3.51")],
+    [
+        (None, "–"),
+        (float("nan"), "–"),
+        (0, "0"),
+        (1234.5, "1,234"),
+        (0.27812, "0.278"),
+        (0.00042, "0.000420"),
+        (-3.507, "-3.51"),
+    ],
 )
 def test_a_figure_has_three_digits_that_say_something(value, shown):
     assert words.figure(value) == shown
@@ -88,7 +102,10 @@ def test_no_query_is_asked_while_a_run_writes(tmp_path):
     questions = Questions(Settings(home=tmp_path))
     with writer_lock(tmp_path / "writer.lock", 0):
         answer = questions.ask("PREDICT COUNT(orders.*, 0, 28, days) > 0 FOR EACH customers.customer_id")
-    assert (answer.failed, answer.sentence) == (True, "A run of a week is under way. Ask again when it is over.")
+    assert (answer.failed, answer.sentence) == (
+        True,
+        "A run of a week is under way. Ask again when it is over.",
+    )
 
 
 def test_a_query_that_takes_too_long_is_ended(tmp_path):
@@ -99,4 +116,7 @@ def test_a_query_that_takes_too_long_is_ended(tmp_path):
 def test_one_query_at_a_time(tmp_path):
     questions = Questions(Settings(home=tmp_path))
     with questions._busy:
-        assert questions.ask("PREDICT nothing").sentence == "Another query is being answered. Ask again in a minute."
+        assert (
+            questions.ask("PREDICT nothing").sentence
+            == "Another query is being answered. Ask again in a minute."
+        )

@@ -38,7 +38,12 @@ def test_what_is_compressed_or_no_number_is_refused(tmp_path):
 
 
 def test_lists_and_anchors_are_found_by_their_names(tmp_path):
-    for name in ("als-2024-03-04-all", "category_popularity-2024-03-04-all", "als-2024-03-04-new", "als-2024-02-05-all"):
+    for name in (
+        "als-2024-03-04-all",
+        "category_popularity-2024-03-04-all",
+        "als-2024-03-04-new",
+        "als-2024-02-05-all",
+    ):
         (tmp_path / "candidates").mkdir(exist_ok=True)
         (tmp_path / "candidates" / f"{name}.parquet").touch()
     for day in ("2024-02-05", "2024-03-04"):
@@ -51,4 +56,9 @@ def test_lists_and_anchors_are_found_by_their_names(tmp_path):
 
 def test_what_is_not_there_is_empty(tmp_path):
     kept = Kept(tmp_path / "nowhere", WEEK)
-    assert (kept.anchors(), kept.lists(WEEK, "all"), kept.facts("als"), kept.arrays("als")) == ([], {}, {}, {})
+    assert (kept.anchors(), kept.lists(WEEK, "all"), kept.facts("als"), kept.arrays("als")) == (
+        [],
+        {},
+        {},
+        {},
+    )

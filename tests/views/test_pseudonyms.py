@@ -15,7 +15,9 @@ KEY = b"a key of the tests"
 def connection():
     with duckdb.connect() as memory:
         memory.execute("create schema recs")
-        memory.execute("create table recs.customers as select 'c' || i as customer_id from range(2000) as t(i)")
+        memory.execute(
+            "create table recs.customers as select 'c' || i as customer_id from range(2000) as t(i)"
+        )
         yield memory
 
 
