@@ -6,6 +6,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from recs_assets.campaigns.made import REMOVED
 from recs_assets.rules.items import ORDER
 from recs_assets.views.desk import Look, Row
 from recs_assets.views.lists import VIEWS, read_lists
@@ -73,6 +74,10 @@ def load_journey(look: Look, customer_id: str, product_id: str, campaign: str | 
     )
     removed = _read_removed(look, customer_id, campaign, product_id)
     rule = removed[0]["rule"] if removed else None
+    reserve = _read_reserve(look, customer_id, campaign, product_id)
+    kept = campaign is not None and look.kept.campaign(campaign, REMOVED).exists()
+    ranked = next((row["rank"] for row in sources if row["model"] == "ranker"), None)
+    passed = slot is not None or reserve is not None or (kept and rule is None and ranked is not None)
     journey = {
         "product": look.products([product_id]).get(
             product_id, {"product_id": product_id, "product_name": None}
@@ -82,8 +87,10 @@ def load_journey(look: Look, customer_id: str, product_id: str, campaign: str | 
         "trace": trace,
         "sources": sources,
         "rule": rule,
-        "rules": _list_rules(look, campaign, rule, slot is not None),
-        "reserve": _read_reserve(look, customer_id, campaign, product_id),
+        "ranked": ranked,
+        "kept": kept,
+        "rules": _list_rules(look, campaign, rule, passed),
+        "reserve": reserve,
         "outcome": None if outcome is None else outcome["outcome"],
     }
     return {**journey, "answer": answer(journey)}
@@ -100,7 +107,9 @@ def answer(journey: dict[str, Any]) -> str:
         return f"The rule {rule.replace('_', ' ')} took it out: {explain_rule(rule)}"
     if journey["reserve"] is not None:
         return f"It stands by as number {journey['reserve']}: it is sent where a product before it is gone by the time of sending."
-    ranked = next((row["rank"] for row in journey["sources"] if row["model"] == "ranker"), None)
+    ranked = journey["ranked"]
+    if ranked is not None and not journey["kept"]:
+        return f"The ranker has it at place {ranked}; what the rules made of it is not kept."
     if ranked is not None:
         return (
             f"It passed the rules, and likelier products took the slots: the ranker has it at place {ranked}."
@@ -127,14 +136,14 @@ def explain_rule(name: str) -> str:
     )
 
 
-def _list_rules(look: Look, campaign: str | None, rule: str | None, sent: bool) -> list[Row]:
+def _list_rules(look: Look, campaign: str | None, rule: str | None, passed: bool) -> list[Row]:
     """The campaign's rules in their order with what they took out in all, and what they said of this product."""
     rows = look.rows(
         "select step, rule, removed, customers from recs.rule_outcomes where as_of = $week and campaign = $campaign order by step",
         {"week": look.week, "campaign": campaign},
     )
     names = [row["rule"] for row in rows]
-    stop = names.index(rule) if rule in names else len(names) if sent else None
+    stop = names.index(rule) if rule in names else len(names) if passed else None
     return [
         {
             **row,
@@ -152,7 +161,7 @@ def _read_removed(
     look: Look, customer_id: str, campaign: str | None, product_id: str | None = None
 ) -> list[Row]:
     """What rules took out of a customer's candidates: product_id, product_name, rule; empty where none is kept."""
-    if campaign is None or not look.kept.campaign(campaign, "removed").exists():
+    if campaign is None or not look.kept.campaign(campaign, REMOVED).exists():
         return []
     return look.rows(
         f"""
@@ -163,7 +172,7 @@ def _read_removed(
         order by removed.rule, products.product_name, removed.product_id
         """,
         {
-            "path": str(look.kept.campaign(campaign, "removed")),
+            "path": str(look.kept.campaign(campaign, REMOVED)),
             "customer_id": customer_id,
             **({} if product_id is None else {"product_id": product_id}),
         },

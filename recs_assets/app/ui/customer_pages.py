@@ -82,7 +82,7 @@ def read_journey(look: Look, state: State) -> Shown:
         "similar": customers.find_similar(look, customer, 6),
     }
     notes = []
-    if campaign and not look.kept.campaign(campaign, "removed").exists():
+    if campaign and not found["kept"]:
         notes.append(
             f"The week does not keep what the rules of {campaign} removed. Make the campaign again to see it."
         )
