@@ -14,18 +14,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import duckdb
 import pandas as pd
+import uvicorn
+from fastapi import FastAPI
 from websockets.sync.client import connect
 
+from recs_assets.app.ui import make_desk, make_ui
 from recs_assets.evaluation.evaluate import plot_metrics
 from recs_assets.exports.email_preview import preview_html
+from recs_assets.settings import Settings
+from recs_assets.views.customers import sample_customers
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs/images"
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
@@ -193,6 +200,42 @@ def picture_email(home: Path, folder: Path) -> None:
         browser.close()
 
 
+@contextmanager
+def views(home: Path, port: int = 3457) -> Iterator[tuple[str, str]]:
+    """The views of a home, and what the first of the customers to begin with is called there."""
+    settings = Settings(
+        home=home, hash_key="pseudonyms of the pictures"
+    )  # so that no key is written to the home
+    app = FastAPI()
+    app.include_router(make_ui(settings))
+    server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        _wait(lambda: server.started, "The views did not start.")
+        with make_desk(settings).look() as look:
+            called = look.name(sample_customers(look)[0]["customer_id"])
+        yield f"http://127.0.0.1:{port}/ui", called
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def picture_views(home: Path, folder: Path) -> None:
+    """`playground.png`, `journey.png` and `email_view.png`: three of the views."""
+    with views(home) as (address, called):
+        browser = Browser(folder, 1440, 1600, scale=1.25)
+        try:
+            for name, height in (("playground", 1000), ("journey", 1330), ("email_view", 1000)):
+                page = name.removesuffix("_view")
+                browser.open(
+                    f"{address}/{page}?customer={quote(called)}", "document.readyState == 'complete'"
+                )
+                browser.save(f"{name}.png", 0, 0, 1440, height)
+        finally:
+            browser.close()
+
+
 def picture_evaluation(home: Path) -> None:
     """`evaluation.png`: MAP@12 of every recommender, by view."""
     query = "select * from recs.model_metrics where as_of = (select max(as_of) from recs.model_metrics)"
@@ -208,4 +251,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
         picture_evaluation(home)
         picture_email(home, Path(temporary))
+        picture_views(home, Path(temporary))
         picture_dagster(home, Path(temporary))

@@ -154,6 +154,11 @@ class Settings(BaseSettings):
         description="Secret of 16 characters or more (better 32 random bytes as text), never changed: key of the hashes that stand for addresses and for erased customers. Without it `email_hash` is null, `forget` refuses, and after a `forget` so does every run.",
     )
 
+    show_customer_ids: bool = Field(
+        False,
+        description="Whether the views (docs/views.md) show customers by their ids; default: by pseudonyms.",
+    )
+
     redis_url: SecretStr | None = Field(
         None,
         description="Where to keep the per-customer cache in Redis too: `redis://user:password@host:6379/0` (or `rediss://`, `unix://`). Needs `pip install 'recs-assets[redis]'`.",

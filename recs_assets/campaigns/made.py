@@ -25,6 +25,9 @@ OUTCOMES = (
     SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
 )  # fmt: skip
 FACTS = "campaign.json"
+# What a run writes and does not read again: the views answer "why not this product?" from it.
+REMOVED = "removed"
+ROW_GROUP = 100_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ class Made:
         """One Parquet file per table and `campaign.json`, under `folder`, replaced in whole."""
         with replace_folder(folder) as aside:
             for name, rows in self.tables.items():
-                rows.to_parquet(aside / f"{name}.parquet", index=False)
+                rows.to_parquet(aside / f"{name}.parquet", index=False, row_group_size=ROW_GROUP)
             facts = json.dumps(self.facts, indent=1, sort_keys=True)
             (aside / FACTS).write_text(facts, encoding="utf-8")
 
@@ -65,7 +68,8 @@ class Made:
             ArtefactError: a file is missing or broken.
         """
         try:
-            tables = {path.stem: pd.read_parquet(path) for path in sorted(folder.glob("*.parquet"))}
+            paths = (path for path in sorted(folder.glob("*.parquet")) if path.stem != REMOVED)
+            tables = {path.stem: pd.read_parquet(path) for path in paths}
         except (OSError, ValueError) as error:
             raise _explain_unreadable(folder, error) from error
         return cls(tables, read_facts(folder))

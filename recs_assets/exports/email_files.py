@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from pathlib import Path
@@ -30,7 +31,7 @@ EXPORTS = ("long", "wide", "feed", "addresses")
 RESTRICTED = "restricted"
 
 # OWASP's list (CSV Injection): the first character that makes a spreadsheet calculate.
-_FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
+FORMULA = re.compile("^[=+\\-@\t\r\n＝＋－＠]")
 ROW_GROUP = 100_000
 
 
@@ -199,7 +200,9 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
 def escape_formulas(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Texts with an apostrophe before those that a spreadsheet would run."""
     return pc.if_else(
-        pc.match_substring_regex(values, _FORMULA), pc.binary_join_element_wise("'", values, ""), values
+        pc.match_substring_regex(values, FORMULA.pattern),
+        pc.binary_join_element_wise("'", values, ""),
+        values,
     )
 
 

@@ -20,6 +20,8 @@ from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
 
 FORMAT = 1
+# Rows read at once: one customer's are in a group or two, which takes a millisecond.
+LIST_ROWS = 100_000
 
 
 def save_model(recommender: Recommender, folder: Path) -> str:
@@ -128,6 +130,33 @@ def read_parameters(folder: Path) -> dict[str, float]:
         ) from error
 
 
+def write_ids(known: Known, folder: Path) -> None:
+    """Keep which id each code of an anchor stands for: `customers-<anchor>.parquet` and
+    `products-<anchor>.parquet`, row number = code, for who reads lists and models without the build file.
+
+    Nothing is written where the same ids are there already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, ids in (
+        ("customer", known.customers["customer_id"]),
+        ("product", known.products["product_id"]),
+    ):
+        path = folder / f"{name}s-{known.as_of.isoformat()}.parquet"
+        if path.exists() and read_fingerprint(path) == known.fingerprint:
+            continue
+        table = pa.table(
+            {f"{name}_id": pa.array(ids, pa.string())}, metadata={"fingerprint": known.fingerprint}
+        )
+        aside = path.with_suffix(".next")
+        pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
+        aside.replace(path)
+
+
+def read_fingerprint(path: Path) -> str:
+    """Of the id maps that a file of lists or ids was made from; empty where it says none."""
+    return (pq.read_schema(path).metadata or {}).get(b"fingerprint", b"").decode()
+
+
 def write_lists(lists: pd.DataFrame, known: Known, path: Path) -> None:
     """Write a candidate list frame (codes), by ascending customers, as Parquet, stamped with the id maps'
     fingerprint."""
@@ -135,7 +164,7 @@ def write_lists(lists: pd.DataFrame, known: Known, path: Path) -> None:
     aside = path.with_suffix(".next")
     table = pa.Table.from_pandas(lists, preserve_index=False)
     table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
-    pq.write_table(table, aside, compression="zstd", row_group_size=1_000_000)
+    pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
     aside.replace(path)
 
 
@@ -147,7 +176,7 @@ def read_lists(path: Path, known: Known, first: int = 0, last: int | None = None
     """
     name = path.name.split("-")[0]
     try:
-        stamp = (pq.read_schema(path).metadata or {}).get(b"fingerprint", b"").decode()
+        stamp = read_fingerprint(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise ArtefactError(
             f"The candidate lists {path} cannot be read ({error}): materialise recommenders/{name} for this week."

@@ -11,6 +11,9 @@ import duckdb
 
 from recs_assets.schema import WarehouseError
 
+# What a query raises where a table, a column or a file is not what it was.
+CHANGED = (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException, duckdb.InvalidInputException)
+
 
 @dataclass(frozen=True)
 class Connect:

@@ -50,3 +50,18 @@ def writer_lock(
         yield
     finally:
         os.close(descriptor)
+
+
+def is_writing(path: Path) -> bool:
+    """Whether some process holds the one-writer lock now; asks without keeping it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

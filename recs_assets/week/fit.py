@@ -55,7 +55,7 @@ def fit_recommender(week: Week, name: str, parameters: Parameters) -> FittedReco
     """Fit at every anchor, write the lists of all and the model of the week's own."""
     anchors = week.anchors_of(name)
     for anchor in anchors:
-        week.known(anchor)  # read one after the other; the threads find them cached
+        week.keep_ids(anchor)  # reads what is known, one after the other; the threads find it cached
     # Anchors side by side: most fits use one thread. Their lists share the other pool, so that the
     # week's, which hold every customer, use all cores at the end, and no more blocks than threads are
     # alive. The limit on BLAS is the process's, so it is set once around them all.

@@ -21,7 +21,7 @@ from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import load_model, read_lists, read_parameters
+from recs_assets.recommenders.artefacts import load_model, read_lists, read_parameters, write_ids
 from recs_assets.recommenders.base import VIEWS, Recommender, View
 from recs_assets.recommenders.shape import Parameters
 from recs_assets.shop import RANKER, Shop
@@ -162,6 +162,10 @@ class Week:
     def lists_path(self, name: str, anchor: date, view: View) -> Path:
         """The file of a model's lists at an anchor."""
         return self.build.folder / "candidates" / f"{name}-{anchor.isoformat()}-{view}.parquet"
+
+    def keep_ids(self, anchor: date) -> None:
+        """Keep what the codes in the lists of an anchor, and in the models, stand for (`write_ids`)."""
+        write_ids(self.known(anchor), self.build.folder / "ids")
 
     def lists(
         self, name: str, anchor: date, view: View, first: int = 0, last: int | None = None

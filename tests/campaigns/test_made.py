@@ -24,3 +24,12 @@ def test_what_a_campaign_made_is_read_as_it_was_written(tmp_path):
     (tmp_path / "campaigns" / "mail" / "selection.parquet").write_bytes(b"broken")
     with pytest.raises(ArtefactError, match="materialise the campaign again"):
         Made.read(tmp_path / "campaigns" / "mail")
+
+
+def test_what_rules_removed_is_written_for_the_views_and_not_read_again(tmp_path):
+    removed = pd.DataFrame({"customer_id": ["ann"], "product_id": ["p1"], "rule": ["in_stock"]})
+    Made({"selection": pd.DataFrame({"customer_id": ["ann"]}), "removed": removed}, {}).write(
+        tmp_path / "mail"
+    )
+    assert pd.read_parquet(tmp_path / "mail" / "removed.parquet").equals(removed)
+    assert set(Made.read(tmp_path / "mail").tables) == {"selection"}

@@ -18,6 +18,7 @@ from recs_assets.recommenders.artefacts import (
     read_lists,
     read_parameters,
     save_model,
+    write_ids,
     write_lists,
 )
 from recs_assets.recommenders.base import Recommender
@@ -238,3 +239,22 @@ def test_lists_that_are_gone_or_cut_short_are_refused(lists: Path, shop: Known) 
     lists.unlink()
     with pytest.raises(ArtefactError, match="cannot be read"):
         read_lists(lists, shop)
+
+
+def test_the_ids_of_an_anchor_are_kept_by_code(shop: Known, tmp_path: Path) -> None:
+    write_ids(shop, tmp_path)
+    customers, products = (tmp_path / f"{kind}s-{shop.as_of}.parquet" for kind in ("customer", "product"))
+    assert pq.read_table(customers)["customer_id"].to_pylist() == shop.customers["customer_id"].tolist()
+    assert pq.read_table(products)["product_id"].to_pylist() == shop.products["product_id"].tolist()
+    before = [path.stat().st_mtime_ns for path in (customers, products)]
+    write_ids(shop, tmp_path)
+    assert [path.stat().st_mtime_ns for path in (customers, products)] == before
+    assert sorted(tmp_path.iterdir()) == [customers, products]
+
+
+def test_ids_of_other_customers_are_written_again(shop: Known, build_known, tmp_path: Path) -> None:
+    other = build_known([("o1", "anna", 1, ["p1"])], customers=[("anna", None, None)])
+    write_ids(other, tmp_path)
+    write_ids(shop, tmp_path)
+    customers = pq.read_table(tmp_path / f"customers-{shop.as_of}.parquet")["customer_id"].to_pylist()
+    assert customers == shop.customers["customer_id"].tolist() != ["anna"]

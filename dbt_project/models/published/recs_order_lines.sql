@@ -1,2 +1,3 @@
 select * from {{ ref('order_lines') }}
-order by order_id, line_id
+-- One customer's lines lie together: the views read them in milliseconds.
+order by customer_id, ordered_at, order_id, line_id
