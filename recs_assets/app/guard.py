@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
@@ -32,6 +34,12 @@ ROLES: Mapping[str, frozenset[str] | None] = {
 }
 LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 KEY_HEADER = b"x-api-key"
+# What people open in a browser: it asks them for the key and sends it as the password of HTTP's own login.
+PAGES = "ui"
+LOGIN = (
+    b"www-authenticate",
+    b'Basic realm="recs_assets: the key of an analyst as password", charset="UTF-8"',
+)
 # Addresses whose rate is remembered.
 ADDRESSES = 10_000
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -121,7 +129,8 @@ class Guard:
         headers = dict(scope["headers"])
         refused = self._refuse(scope, headers, started)
         if refused is not None:
-            await refuse(note, *refused)
+            login = refused[0] == 401 and _first_part(scope["path"]) == PAGES
+            await refuse(note, *refused, login)
         else:
             await self._app(scope, self._limit_body(receive), note)
         endpoint = getattr(scope.get("route"), "path", "other")
@@ -154,9 +163,8 @@ class Guard:
             and headers.get(b"origin", b"").decode("latin-1") in self._limits.origins
         ):
             return None  # a browser asks whether it may ask, and sends no key
-        roles = ROLES.get(
-            scope["path"].split("/", 2)[1] if "/" in scope["path"] else "", frozenset(self._keys)
-        )
+        part = _first_part(scope["path"])
+        roles = ROLES.get(part, frozenset(self._keys))
         if not self._keys:
             name = headers.get(b"host", b"").decode("latin-1").rsplit(":", 1)[0]
             # A page of another site that got a name for this machine must not read on its behalf.
@@ -166,6 +174,8 @@ class Guard:
         if roles is None:
             return None
         given, role = headers.get(KEY_HEADER, b""), None
+        if part == PAGES:
+            given = given or _read_password(headers.get(b"authorization", b""))
         for name, key in self._keys.items():  # all of them, whichever fits
             if hmac.compare_digest(given, key):
                 role = name
@@ -200,14 +210,31 @@ class Guard:
         return counted
 
 
+def _first_part(path: str) -> str:
+    return path.split("/", 2)[1] if "/" in path else ""
+
+
+def _read_password(header: bytes) -> bytes:
+    """The password of HTTP's Basic login (RFC 7617); empty where there is none."""
+    kind, _, text = header.partition(b" ")
+    if kind.lower() != b"basic":
+        return b""
+    try:
+        return base64.b64decode(text, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
+
+
 class BodyTooLarge(Exception):  # noqa: N818 - an answer, no error of the program
     """A body came in chunks and went on too long."""
 
 
-async def refuse(send: Send, status: int, code: str, message: str) -> None:
-    """Answer with an error."""
+async def refuse(send: Send, status: int, code: str, message: str, login: bool = False) -> None:
+    """Answer with an error; with `login` a browser asks for the key."""
     body = write_failure(code, message)
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    if login:
+        headers.append(LOGIN)
     if status == 429:
         headers.append((b"retry-after", b"1"))
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
@@ -57,13 +57,16 @@ class Refused(Exception):  # noqa: N818 - an answer, no error of the program
         super().__init__(message)
 
 
-def create_app(service: Service, limits: Limits, shop: Path | None = None) -> Guard:
+def create_app(
+    service: Service, limits: Limits, shop: Path | None = None, pages: APIRouter | None = None
+) -> Guard:
     """The server as an ASGI application.
 
     Args:
         service: answers; is closed with the server.
         limits: keys, sizes, rates.
         shop: folder of the example shop. Its pages hold no key, so they are there only where no keys are set.
+        pages: the views (`app.ui.make_ui`).
     """
     metrics = Metrics()
 
@@ -90,6 +93,8 @@ def create_app(service: Service, limits: Limits, shop: Path | None = None) -> Gu
     add_writing(app, service, metrics)
     add_operation(app, service, metrics)
     reference.add_page(app)
+    if pages is not None:
+        app.include_router(pages)
     if shop is not None and not limits.keys:
         app.mount("/shop", StaticFiles(directory=shop, html=True), name="shop")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -17,7 +17,7 @@ SHOP = Path(__file__).resolve().parents[2] / "examples" / "storefront"
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command of this module."""
-    server = add("serve", help="answer the shop's pages: lists, events, stock (docs/api.md)")
+    server = add("serve", help="answer the shop's pages (docs/api.md), and show the views (docs/views.md)")
     server.add_argument("--host", default=HOST, help=f"default: {HOST}, this machine alone")
     server.add_argument("--port", type=int, default=PORT, help=f"default: {PORT}")
     server.set_defaults(execute=serve)
@@ -29,6 +29,7 @@ def serve(parsed: argparse.Namespace) -> int:
 
     from recs_assets.app.guard import ANALYST, STOREFRONT, Limits
     from recs_assets.app.server import create_app
+    from recs_assets.app.ui import make_ui
     from recs_assets.serving.placement import load_folder
     from recs_assets.serving.service import open_service
     from recs_assets.settings import Settings
@@ -56,6 +57,7 @@ def serve(parsed: argparse.Namespace) -> int:
     logging.getLogger("recs_assets.app").setLevel(logging.INFO)
     said = f"week {service.now.version.as_of}" if service.now else "nothing yet, because no week is published"
     print(f"Answering from {said} on http://{parsed.host}:{parsed.port}/docs")
+    print(f"The views are at http://{parsed.host}:{parsed.port}/ui.")
     if not keys:
         print(f"The example shop is at http://{parsed.host}:{parsed.port}/shop/.")
         print(
@@ -63,7 +65,7 @@ def serve(parsed: argparse.Namespace) -> int:
         )
     # An access log would hold customers' ids.
     uvicorn.run(
-        create_app(service, limits, SHOP if SHOP.is_dir() else None),
+        create_app(service, limits, SHOP if SHOP.is_dir() else None, make_ui(settings)),
         host=parsed.host,
         port=parsed.port,
         access_log=False,

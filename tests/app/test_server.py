@@ -11,7 +11,9 @@ from fastapi.testclient import TestClient
 from helpers.serving import NOW, make_placement, make_product, write_version
 from recs_assets.app.guard import Limits
 from recs_assets.app.server import STATIC, create_app
+from recs_assets.app.ui import make_ui
 from recs_assets.serving.service import open_service
+from recs_assets.settings import Settings
 
 SHOP = [
     make_product("p0", popularity=3.0),
@@ -310,3 +312,18 @@ def test_the_page_of_the_api_needs_no_other_host(client) -> None:
         assert client.get(name).status_code == 200
     for path in STATIC.iterdir():
         assert not re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]{2,}", path.read_text().lower()), path
+
+
+def test_a_browser_logs_in_to_the_views_with_the_analysts_key(home: Path) -> None:
+    service = open_service(home, {}, lambda: lambda name: False, 8, clock=lambda: NOW)
+    app = create_app(service, Limits(KEYS), pages=make_ui(Settings(home=home)))
+    with TestClient(app) as client:
+        asked = client.get("/ui")
+        fail(asked, 401, "no_key")
+        assert asked.headers["www-authenticate"].startswith("Basic ")
+        assert client.get("/ui", auth=("any", KEYS["analyst"])).status_code == 200
+        assert client.get("/ui", headers={"X-API-Key": KEYS["analyst"]}).status_code == 200
+        fail(client.get("/ui", auth=("any", KEYS["storefront"])), 403, "wrong_role")
+        fail(client.get("/ui", headers={"Authorization": "Basic %"}), 401, "no_key")
+        # Of a browser's login nothing but the pages knows.
+        fail(client.get("/metrics", auth=("any", KEYS["analyst"])), 401, "no_key")
