@@ -27,7 +27,7 @@ from recs_assets.sources.spellings import normalise_address
 EVENTS = "events"
 TABLES = ("campaign_events", "browsing_events", "consents", "inventory")
 # Held while rows are appended, and while files are written again without somebody.
-LOCK = "lock"
+LOCK = ".lock"
 
 
 def read_acknowledged(session: duckdb.DuckDBPyConnection, folder: Path, table: str) -> list[str]:
