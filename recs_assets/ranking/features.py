@@ -165,11 +165,6 @@ PRODUCT = _table(
     ("rating_count", "viewed_or_wished", "Reviews."),
     ("views_28d", "viewed_or_wished", "Views by anyone in the last 28 days."),
     ("carts_28d", "viewed_or_wished", "Carts of anyone in the last 28 days."),
-    (
-        "click_share_91d",
-        "context",
-        "Share of those it was recommended to in the last 91 days who clicked it.",
-    ),
 )
 CUSTOMER_PRODUCT = _table(
     "customer_product",
@@ -203,11 +198,6 @@ CUSTOMER_PRODUCT = _table(
     ("carts_28d", "viewed_or_wished", "Times put into the cart in the last 28 days."),
     ("wishlists_28d", "viewed_or_wished", "Times put on the wishlist in the last 28 days."),
     ("days_since_browsed", "viewed_or_wished", "Days since the customer looked at it."),
-    (
-        "shown_not_clicked_28d",
-        "context",
-        "Times recommended in the last 28 days since the customer last clicked it.",
-    ),
     ("in_cart", "viewed_or_wished", "1 where it was put into the cart and not bought since."),
 )
 CUSTOMER_CATEGORY = _table(
@@ -258,6 +248,16 @@ PROMOTION = _table(
     ("days_to_first_offer", "promotion", "Days from the anchor to the first offer of the label window."),
 )  # fmt: skip
 DERIVED = (
+    # Not null where nothing was shown: a column without a value, unlike one of zeros, changes which others the trees
+    # sample, and a shop that reports no showings keeps its lists.
+    Feature(
+        "shown_not_clicked_28d", "derived", "coalesce(customer_product.shown_not_clicked_28d, 0)", "context",
+        "Times recommended to the customer in the last 28 days since they last clicked it.",
+    ),
+    Feature(
+        "click_share_91d", "derived", "coalesce(product.click_share_91d, 0)", "context",
+        "Share of those it was recommended to in the last 91 days who clicked it; 0 where it was to nobody.",
+    ),
     Feature(
         "price_to_customer", "derived", "product.price / nullif(customer.mean_unit_price, 0)", "price",
         "Price over the mean price the customer pays per unit.",

@@ -12,7 +12,8 @@ browsing as (
 
 recommended as (
 
-    select * from {{ ref('int_recommendation_pairs_anchored') }}
+    -- A click alone is no event here: with a row of its own, what is not known of the pair would read as none.
+    select * from {{ ref('int_recommendation_pairs_anchored') }} where shown_28d > 0
 
 ),
 
@@ -90,7 +91,7 @@ pairs as (
         browsing.rating_count,
         browsing.rating_sum,
         -- Null where it was not shown: nobody was asked.
-        case when recommended.shown_28d > 0 then recommended.shown_not_clicked_28d end as shown_not_clicked_28d,
+        recommended.shown_not_clicked_28d,
         -- Every purchase weighs the same (marts.interactions).
         round(
             coalesce(purchases.decayed_purchases * {{ var('weight_purchase') }}, 0)
