@@ -28,7 +28,8 @@ import uvicorn
 from fastapi import FastAPI
 from websockets.sync.client import connect
 
-from recs_assets.app.ui import make_desk, make_ui
+from recs_assets.app.ui import Views
+from recs_assets.app.ui.router import make_desk
 from recs_assets.evaluation.evaluate import plot_metrics
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.settings import Settings
@@ -207,7 +208,7 @@ def views(home: Path, port: int = 3457) -> Iterator[tuple[str, str]]:
         home=home, hash_key="pseudonyms of the pictures"
     )  # so that no key is written to the home
     app = FastAPI()
-    app.include_router(make_ui(settings))
+    app.mount("/ui", Views(settings))
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -15,6 +15,9 @@ from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.slots import LEVELS, SLOT_TYPES
 
 TOO_FEW = "too_few_products"
+# The table of what rules took out. A run writes it and does not read it again: the views answer "why not this
+# product?" from it.
+REMOVED = "removed"
 SENT_BEFORE = ("no", "yes", *EVIDENCE[1:])
 # Columns of a selection beside customer and slot.
 CELLS = {

@@ -6,8 +6,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from recs_assets.campaigns.made import REMOVED
 from recs_assets.rules.items import ORDER
+from recs_assets.rules.selection import REMOVED
 from recs_assets.views.desk import Look, Row
 from recs_assets.views.lists import VIEWS, read_lists
 

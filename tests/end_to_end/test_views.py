@@ -17,7 +17,7 @@ import pytest
 
 from helpers import shops
 from helpers.views import make_app, serve
-from recs_assets.app.ui import make_desk
+from recs_assets.app.ui.router import make_desk
 from recs_assets.settings import Settings
 from recs_assets.store.build import Build
 from recs_assets.views import customers, emails, health, journey, lists, rules, similar, timeline, together

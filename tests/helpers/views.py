@@ -12,14 +12,14 @@ import uvicorn
 from fastapi import FastAPI
 
 from helpers.servers import free_port
-from recs_assets.app.ui import make_ui
+from recs_assets.app.ui import Views
 from recs_assets.settings import Settings
 
 
 def make_app(home: Path, **settings: object) -> FastAPI:
     """An application of nothing but the views."""
     app = FastAPI()
-    app.include_router(make_ui(Settings(home=home, **settings)))
+    app.mount("/ui", Views(Settings(home=home, **settings)))
     return app
 
 
