@@ -30,7 +30,9 @@ def serve(parsed: argparse.Namespace) -> int:
     from recs_assets.app.guard import ANALYST, STOREFRONT, Limits
     from recs_assets.app.server import create_app
     from recs_assets.app.ui import make_ui
+    from recs_assets.operations.rollback import serving_servers
     from recs_assets.serving.placement import load_folder
+    from recs_assets.serving.servers import ServerVersions
     from recs_assets.serving.service import open_service
     from recs_assets.settings import Settings
     from recs_assets.shop import Shop
@@ -49,14 +51,16 @@ def serve(parsed: argparse.Namespace) -> int:
         suppression = shop.suppression()
         return lambda customer_id: bool(suppression.find_erased([customer_id]))
 
-    service = open_service(
-        settings.home, load_folder(shop.path("placements")), find_erased, settings.retention_weeks
-    )
+    servers = serving_servers(settings)
+    versions = next(map(ServerVersions, servers.values()), None)
+    placements = load_folder(shop.path("placements"))
+    service = open_service(settings.home, placements, find_erased, settings.retention_weeks, versions)
     limits = Limits(keys, rate=settings.serve_rate, origins=frozenset(settings.serve_origins.split()))
     logging.basicConfig(format="%(message)s")
     logging.getLogger("recs_assets.app").setLevel(logging.INFO)
     said = f"week {service.now.version.as_of}" if service.now else "nothing yet, because no week is published"
-    print(f"Answering from {said} on http://{parsed.host}:{parsed.port}/docs")
+    where = next(iter(servers), "a file")
+    print(f"Answering from {said} (in {where}) on http://{parsed.host}:{parsed.port}/docs")
     print(f"The views are at http://{parsed.host}:{parsed.port}/ui.")
     if not keys:
         print(f"The example shop is at http://{parsed.host}:{parsed.port}/shop/.")

@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from recs_assets.exports import email_files, versions
-from recs_assets.operations.rollback import servers
+from recs_assets.operations.rollback import servers, serving_servers
 from recs_assets.operations.search import load_customer_ids
 from recs_assets.operations.traces import (
     Matches,
@@ -138,7 +138,10 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         traces = load_traces(warehouse, customer_id, settings.hash_key)
         places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
         before, searched = search_files(places, traces, warehouse)
-        caches = servers(settings)
+        caches = {
+            **servers(settings),
+            **{f"serving in {name}": s for name, s in serving_servers(settings).items()},
+        }
         entries = {name: server.count(customer_id) for name, server in caches.items()}
         known = any(found.by_value for found in before.values()) or any(entries.values())
         landed: dict[str, int] = {}

@@ -13,6 +13,7 @@ from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.servers import ServerCache, server_caches
 from recs_assets.schema import RecsError
 from recs_assets.serving import publish
+from recs_assets.serving.servers import Server, copy_version, open_servers
 from recs_assets.settings import Settings
 from recs_assets.shop import open_warehouse
 from recs_assets.store.lock import writer_lock
@@ -25,6 +26,12 @@ def servers(settings: Settings) -> dict[str, ServerCache]:
     """The caches in servers that the settings name, by asset."""
     addresses = (settings.redis_url, settings.postgres_url)
     return server_caches(*(address and address.get_secret_value() for address in addresses))
+
+
+def serving_servers(settings: Settings) -> dict[str, Server]:
+    """The servers that the settings name and that have a copy of the server's store."""
+    addresses = (settings.redis_url, settings.postgres_url)
+    return open_servers(*(address and address.get_secret_value() for address in addresses))
 
 
 # Writes the files of every campaign that was made of a week: week, run -> per campaign its new version, or why
@@ -88,6 +95,9 @@ def rollback(
             server.publish(lists, as_of=back.week, run_id=back.run_id)
         store = warehouse.home / publish.FOLDER
         stored: str | RecsError | None = publish.switch(store, back.week, back.run_id)
+        if isinstance(stored, str):
+            for copy in serving_servers(settings).values():
+                copy_version(store, stored, copy)
         if stored is None and serve is not None:
             try:
                 stored = serve(back.week, back.run_id)

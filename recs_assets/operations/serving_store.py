@@ -8,7 +8,9 @@ from zoneinfo import ZoneInfo
 
 from recs_assets import __version__
 from recs_assets.exports.load import load_shelf
+from recs_assets.operations.rollback import serving_servers
 from recs_assets.serving import publish
+from recs_assets.serving.servers import copy_version
 from recs_assets.shop import Shop
 
 
@@ -17,14 +19,14 @@ def write_serving_store(shop: Shop, as_of: date, run_id: str) -> dict[str, Any]:
 
     Raises:
         SourceError, SettingsError: a file of the shop cannot be read.
-        ExportError, WarehouseError: the store cannot be written, or nothing is published.
+        ExportError, WarehouseError: the store cannot be written, a server refuses its copy, or nothing is published.
     """
     warehouse, now = shop.warehouse(), datetime.now(UTC)
     here = now.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
     with warehouse.scratch() as scratch:
         shelf = load_shelf(scratch, shop.land, here)
     with warehouse.snapshot() as snapshot:
-        return publish.publish(
+        manifest = publish.publish(
             snapshot,
             shelf,
             shop.sensitive,
@@ -36,3 +38,6 @@ def write_serving_store(shop: Shop, as_of: date, run_id: str) -> dict[str, Any]:
             keep=shop.settings.retention_weeks,
             now=now,
         )
+    for server in serving_servers(shop.settings).values():
+        copy_version(warehouse.home / publish.FOLDER, manifest["version"], server)
+    return manifest

@@ -38,7 +38,7 @@ FILL_DEPTH = 12
 # New categories that compete for discovery, as in `rules.filling`.
 NEW_DEPTH = 12
 MOST_CONTEXT = 20
-WEEK = 7 * 86_400.0
+DAY = 86_400.0
 SIMILAR, TOGETHER, POPULAR, PINNED = "similar", "bought_together", "popularity", "pinned"
 
 
@@ -194,8 +194,8 @@ def _look(version: Version, state: State, question: Question, now: float) -> tup
     cart = encode(people.find(CART, now - CART_SECONDS) if question.cart is None else question.cart)
     bought = encode(people.find(BOUGHT, version.begins_at))
     dismissed = ()
-    if placement.dismissed_weeks:
-        dismissed = encode(people.find(DISMISSED, now - placement.dismissed_weeks * WEEK))
+    if placement.dismissed_days:
+        dismissed = encode(people.find(DISMISSED, now - placement.dismissed_days * DAY))
     for group in (context, cart, bought, dismissed, encode(question.exclude)):
         reader.gone.update(variant[code] for code in group)
     reader.titles.update(shelf.title[code] for code in (*context, *cart) if shelf.title[code] >= 0)

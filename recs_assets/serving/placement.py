@@ -1,7 +1,8 @@
 """One placement is one YAML file: what a place of the shop's pages shows, how many of it, and under which rules.
 
 docs/api.md explains the keys. The rules are those of campaigns (`rules.config`), as far as they look at products alone:
-what looks at a customer was applied when their list was made, and the filters of every answer have no key.
+what looks at a customer was applied when their list was made (but for what they dismissed since), and the filters of every
+answer have no key.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).with_name("placements")
 MOST_PRODUCTS = 100
+# Of the rules that look at a customer, those that an answer applies to what happened since.
+NOW = ("dismissed_within_days",)
 # In an answer no two products are variants of one another, or read the same, whatever a file says.
 ALWAYS = ("one_per_parent", "one_per_title")
 
@@ -34,9 +37,9 @@ class _Model(BaseModel):
 
 
 def _list_product_keys() -> dict[str, Any]:
-    """The keys of `ItemRules` behind rules and limits that look at products alone."""
+    """The keys of `ItemRules` behind rules and limits that look at products alone, and `NOW`."""
     keys = (key for rule in ORDER if rule.kind in ("product", "limit") for key in rule.keys)
-    names = [key.removeprefix("rules.") for key in keys if key.startswith("rules.")]
+    names = [*(key.removeprefix("rules.") for key in keys if key.startswith("rules.")), *NOW]
     fields = ItemRules.model_fields
     return {
         name: (fields[name].annotation, fields[name]) for name in dict.fromkeys(names) if name not in ALWAYS
@@ -74,9 +77,6 @@ class Placement(_Model):
     blend: Blend
     session_context: bool = Field(
         False, description="The last products that were looked at or clicked count as context, too."
-    )
-    dismissed_weeks: Annotated[int, Field(ge=0, le=104, strict=True)] = Field(
-        8, description="Weeks for which a product that somebody dismissed is not offered to them."
     )
     rules: ProductRules = Field(ProductRules(), description="What may stand in an answer.")
     pinned: tuple[Pin, ...] = Field((), description="Promoted products and their slots.")
@@ -118,6 +118,11 @@ class Placement(_Model):
             raise ValueError("ladder: the last level must be global, or an answer could be empty")
         _ = self.rule_set  # what the rules refuse together is refused here
         return self
+
+    @property
+    def dismissed_days(self) -> int:
+        """Days for which a product that somebody dismissed is not offered to them; 0: it is."""
+        return self.rules.dismissed_within_days or 0
 
     @property
     def rule_set(self) -> Rules:

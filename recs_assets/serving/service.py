@@ -11,6 +11,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 from recs_assets.serving import publish
 from recs_assets.serving.event_log import EventLog, Record, read_records
@@ -28,8 +29,18 @@ class Now:
     state: State
 
 
-class Versions:
-    """Where published versions are: files, unless the deployment says otherwise (`serving.servers`)."""
+class Versions(Protocol):
+    """Where published versions are."""
+
+    def find_current(self) -> str | None:
+        """The name of the current version; None where nothing is published."""
+        ...
+
+    def open(self, name: str) -> ServingStore: ...
+
+
+class FileVersions:
+    """Versions as files; another place is `serving.servers`."""
 
     def __init__(self, home: Path) -> None:
         self.folder = home / publish.FOLDER
@@ -176,8 +187,10 @@ def open_service(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Service:
     """A service that answers from what is published, if anything is."""
-    weeks = max(lookback_weeks, *(placement.dismissed_weeks for placement in placements.values()))
-    service = Service(home, versions or Versions(home), placements, is_erased, timedelta(weeks=weeks), clock)
+    days = max([7 * lookback_weeks, *(placement.dismissed_days for placement in placements.values())])
+    service = Service(
+        home, versions or FileVersions(home), placements, is_erased, timedelta(days=days), clock
+    )
     if (prepared := service.prepare()) is not None:
         service.switch(prepared)
     return service

@@ -142,7 +142,7 @@ def test_a_purchase_before_the_build_is_the_lists_own_matter(path) -> None:
 
 
 def test_a_dismissal_ends_after_its_weeks(path) -> None:
-    version, state = open_version(path, make_placement(dismissed_weeks=2)), State()
+    version, state = open_version(path, make_placement(rules={"dismissed_within_days": 14})), State()
     state.apply("campaign_events", make_event("dismissed", "p2"))
     assert "p2" not in ask(version, state, customer_id="ada", now=NOW + timedelta(days=13))[0]
     assert "p2" in ask(version, state, customer_id="ada", now=NOW + timedelta(days=15))[0]
