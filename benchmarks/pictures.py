@@ -208,7 +208,8 @@ def views(home: Path, port: int = 3457) -> Iterator[tuple[str, str]]:
         home=home, hash_key="pseudonyms of the pictures"
     )  # so that no key is written to the home
     app = FastAPI()
-    app.mount("/ui", Views(settings))
+    pages = Views(settings)
+    app.mount("/ui", pages)
     server = uvicorn.Server(uvicorn.Config(app, "127.0.0.1", port, log_level="warning", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -220,6 +221,7 @@ def views(home: Path, port: int = 3457) -> Iterator[tuple[str, str]]:
     finally:
         server.should_exit = True
         thread.join()
+        pages.close()
 
 
 def picture_views(home: Path, folder: Path) -> None:

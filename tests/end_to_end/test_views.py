@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ PATHS = (
 
 
 @pytest.fixture(scope="module")
+def published(weekly: shops.Home, tmp_path_factory: pytest.TempPathFactory) -> shops.Home:
+    """The home, with a copy of the snapshot to query: DuckDB opens one file of a process in one way only."""
+    copy = tmp_path_factory.mktemp("published") / "published" / "recs.duckdb"
+    copy.parent.mkdir()
+    shutil.copyfile(weekly.snapshot, copy)
+    return shops.Home(copy.parents[1], {})
+
+
+@pytest.fixture(scope="module")
 def desk(weekly: shops.Home) -> Iterator[Desk]:
     desk = make_desk(Settings(home=weekly.path, hash_key=KEY, threads=1))
     yield desk
@@ -47,12 +57,12 @@ def look(desk: Desk) -> Iterator[Look]:
 
 
 @pytest.fixture(scope="module")
-def customer(weekly: shops.Home) -> str:
+def customer(weekly: shops.Home, published: shops.Home) -> str:
     """Who gets the weekly email, and of whose candidates a rule removed one."""
     removed = pd.read_parquet(weekly.path / f"weeks/{WEEK}/campaigns/weekly_email/removed.parquet")
     sent = {
         row[0]
-        for row in weekly.query(
+        for row in published.query(
             "select distinct customer_id from recs.email_recommendations where as_of = '2025-06-30'"
         )
     }
@@ -80,9 +90,9 @@ def test_a_list_is_that_of_the_model(weekly: shops.Home, look: Look, customer: s
     assert next(iter(shown)) == "ranker"
 
 
-def test_the_published_list_comes_first_with_its_reasons(weekly: shops.Home, look: Look, customer: str):
+def test_the_published_list_comes_first_with_its_reasons(published: shops.Home, look: Look, customer: str):
     shown = lists.load_lists(look, customer, WEEK)
-    published = weekly.query(
+    published = published.query(
         "select product_id, p_purchase, reason_text from recs.customer_recommendations "
         f"where as_of = '{WEEK}' and customer_id = '{customer}' and rank <= 10 order by rank"
     )
@@ -91,9 +101,9 @@ def test_the_published_list_comes_first_with_its_reasons(weekly: shops.Home, loo
     assert next(iter(shown)) == lists.PUBLISHED
 
 
-def test_an_earlier_anchor_knows_nobody_who_came_later(weekly: shops.Home, look: Look):
+def test_an_earlier_anchor_knows_nobody_who_came_later(published: shops.Home, look: Look):
     joined = dict(
-        weekly.query("select customer_id, coalesce(joined_at, first_order_at)::date from recs.customers")
+        published.query("select customer_id, coalesce(joined_at, first_order_at)::date from recs.customers")
     )
     anchors = look.kept.anchors()
     assert anchors[0] == WEEK
@@ -117,9 +127,9 @@ def test_similar_customers_are_the_models_neighbours(weekly: shops.Home, look: L
     assert found[0]["similarity"] == pytest.approx(weights[best[0]])
 
 
-def test_what_the_rules_removed_is_what_they_counted(weekly: shops.Home):
+def test_what_the_rules_removed_is_what_they_counted(weekly: shops.Home, published: shops.Home):
     removed = pd.read_parquet(folder_of(weekly, "campaigns") / "weekly_email" / "removed.parquet")
-    counted = weekly.query(
+    counted = published.query(
         "select rule, removed from recs.rule_outcomes "
         f"where as_of = '{WEEK}' and campaign = 'weekly_email' and removed > 0"
     )
@@ -153,14 +163,16 @@ def test_a_product_that_is_none_is_said_to_be_none(look: Look, customer: str):
     assert found["answer"] == "The catalogue of this week has no such product."
 
 
-def test_the_evolution_marks_what_was_bought_within_four_weeks(weekly: shops.Home, look: Look, customer: str):
+def test_the_evolution_marks_what_was_bought_within_four_weeks(
+    published: shops.Home, look: Look, customer: str
+):
     evolution = timeline.load_evolution(look, customer, "repurchase", 5)
     days = [day["day"] for day in evolution["days"]]
     assert days == sorted(days)
     assert days[-1] == WEEK
     assert evolution["days"][-1]["hits"] is None
     bought = set(
-        weekly.query(
+        published.query(
             f"select product_id, ordered_at::date from recs.order_lines where customer_id = '{customer}'"
         )
     )
@@ -171,10 +183,10 @@ def test_the_evolution_marks_what_was_bought_within_four_weeks(weekly: shops.Hom
         assert row["bought_within_28_days"] == then
 
 
-def test_a_cart_is_answered_by_rules_of_its_products_alone(weekly: shops.Home, look: Look):
-    [(antecedent, consequent)] = weekly.query(
+def test_a_cart_is_answered_by_rules_of_its_products_alone(published: shops.Home, look: Look):
+    [(antecedent, consequent)] = published.query(
         "select antecedent_product_ids[1], consequent_product_id from recs.association_rules "
-        "where len(antecedent_product_ids) = 1 order by baskets desc, all limit 1"
+        "where len(antecedent_product_ids) = 1 order by baskets desc, 1, 2 limit 1"
     )
     rows = together.list_together(look, [antecedent])
     assert consequent in {row["product_id"] for row in rows}
@@ -199,9 +211,9 @@ def test_the_map_of_rules_counts_every_rule_once(look: Look):
     assert rules.count_rules(look, inside)["rules"] == one["rules"]
 
 
-def test_products_are_most_like_themselves(weekly: shops.Home, look: Look):
-    [(product, neighbour)] = weekly.query(
-        "select product_id, neighbour_id from recs.similar_products where rank = 1 order by score desc, all limit 1"
+def test_products_are_most_like_themselves(published: shops.Home, look: Look):
+    [(product, neighbour)] = published.query(
+        "select product_id, neighbour_id from recs.similar_products where rank = 1 order by score desc, 1, 2 limit 1"
     )
     for kind in similar.KINDS:
         ids = [product, *similar.list_neighbours(look, product, kind, 3)]
@@ -240,14 +252,14 @@ def fetch(address: str) -> tuple[str, str]:
 
 
 def test_no_page_needs_the_build_file_or_shows_an_id(
-    weekly: shops.Home, desk: Desk, address: str, customer: str, monkeypatch: pytest.MonkeyPatch
+    published: shops.Home, desk: Desk, address: str, customer: str, monkeypatch: pytest.MonkeyPatch
 ):
     def refuse(build: Build) -> None:
         raise AssertionError("a view opened the build file")
 
     monkeypatch.setattr(Build, "read", refuse)
     monkeypatch.setattr(Build, "write", refuse)
-    ids = {row[0] for row in weekly.query("select customer_id from recs.customers")}
+    ids = {row[0] for row in published.query("select customer_id from recs.customers")}
     called = urllib.parse.quote(desk.pseudonyms.name(customer))
     for path in PATHS:
         page, kind = fetch(address + path.format(called))
@@ -280,9 +292,10 @@ def test_nothing_published_is_said(tmp_path: Path):
             assert "Nothing is published yet." in fetch(f"{address}/ui{path}")[0]
 
 
-def test_a_week_without_its_files_says_what_is_missing(weekly: shops.Home, tmp_path: Path, customer: str):
+def test_a_week_without_its_files_says_what_is_missing(
+    weekly: shops.Home, desk: Desk, tmp_path: Path, customer: str
+):
     (tmp_path / "published").symlink_to(weekly.path / "published")
-    desk = make_desk(Settings(home=tmp_path, hash_key=KEY, threads=1))
     with serve(make_app(tmp_path, hash_key=KEY, threads=1)) as address:
         called = urllib.parse.quote(desk.pseudonyms.name(customer))
         page = fetch(f"{address}/ui/playground?customer={called}")[0]

@@ -19,7 +19,8 @@ from recs_assets.settings import Settings
 def make_app(home: Path, **settings: object) -> FastAPI:
     """An application of nothing but the views."""
     app = FastAPI()
-    app.mount("/ui", Views(Settings(home=home, **settings)))
+    app.state.views = Views(Settings(home=home, **settings))
+    app.mount("/ui", app.state.views)
     return app
 
 
@@ -40,3 +41,4 @@ def serve(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(30)
+        app.state.views.close()

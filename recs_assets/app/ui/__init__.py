@@ -17,7 +17,9 @@ class Views:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._settings, self._app, self._lock = settings, None, asyncio.Lock()
+        self._settings, self._lock = settings, asyncio.Lock()
+        self._app: Any = None
+        self._desk: Any = None
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         if self._app is None:
@@ -29,8 +31,14 @@ class Views:
     def _make(self) -> Any:
         from fastapi import FastAPI
 
-        from recs_assets.app.ui.router import make_ui
+        from recs_assets.app.ui.questions import Questions
+        from recs_assets.app.ui.router import make_desk, make_ui
 
-        app = FastAPI(openapi_url=None)
-        app.include_router(make_ui(self._settings))
+        app, self._desk = FastAPI(openapi_url=None), make_desk(self._settings)
+        app.include_router(make_ui(self._desk, Questions(self._settings)))
         return app
+
+    def close(self) -> None:
+        """Close the connection to the snapshot."""
+        if self._desk is not None:
+            self._desk.close()

@@ -57,9 +57,8 @@ def make_desk(settings: Settings) -> Desk:
     return Desk(Warehouse(settings.home, settings.threads, MEMORY), Pseudonyms(key))
 
 
-def make_ui(settings: Settings) -> APIRouter:
+def make_ui(desk: Desk, questions: Questions) -> APIRouter:
     """The router of the pages, for an application to include behind a role."""
-    desk, questions = make_desk(settings), Questions(settings)
     router = APIRouter(prefix=PREFIX, include_in_schema=False)
 
     @router.get("")
