@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 import orjson
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import generate_latest
@@ -24,6 +24,7 @@ from starlette.exceptions import HTTPException
 from recs_assets import __version__
 from recs_assets.app import models, reference
 from recs_assets.app.guard import BodyTooLarge, Guard, Limits, Metrics, write_failure
+from recs_assets.app.ui import Views
 from recs_assets.serving.answer import Question, answer, answer_again, describe_product
 from recs_assets.serving.event_log import EventLogError, Record
 from recs_assets.serving.placement import Blend, find_nearest
@@ -58,7 +59,7 @@ class Refused(Exception):  # noqa: N818 - an answer, no error of the program
 
 
 def create_app(
-    service: Service, limits: Limits, shop: Path | None = None, pages: APIRouter | None = None
+    service: Service, limits: Limits, shop: Path | None = None, views: Views | None = None
 ) -> Guard:
     """The server as an ASGI application.
 
@@ -66,7 +67,7 @@ def create_app(
         service: answers; is closed with the server.
         limits: keys, sizes, rates.
         shop: folder of the example shop. Its pages hold no key, so they are there only where no keys are set.
-        pages: the views (`app.ui.make_ui`).
+        views: what people look at; are closed with the server.
     """
     metrics = Metrics()
 
@@ -78,6 +79,8 @@ def create_app(
         with suppress(asyncio.CancelledError):
             await watcher
         service.close()
+        if views is not None:
+            views.close()
 
     app = FastAPI(
         title="recs_assets",
@@ -93,8 +96,8 @@ def create_app(
     add_writing(app, service, metrics)
     add_operation(app, service, metrics)
     reference.add_page(app)
-    if pages is not None:
-        app.include_router(pages)
+    if views is not None:
+        app.mount("/ui", views)
     if shop is not None and not limits.keys:
         app.mount("/shop", StaticFiles(directory=shop, html=True), name="shop")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

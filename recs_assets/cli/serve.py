@@ -29,7 +29,7 @@ def serve(parsed: argparse.Namespace) -> int:
 
     from recs_assets.app.guard import ANALYST, STOREFRONT, Limits
     from recs_assets.app.server import create_app
-    from recs_assets.app.ui import make_ui
+    from recs_assets.app.ui import Views
     from recs_assets.operations.rollback import serving_servers
     from recs_assets.serving.placement import load_folder
     from recs_assets.serving.servers import ServerVersions
@@ -69,7 +69,7 @@ def serve(parsed: argparse.Namespace) -> int:
         )
     # An access log would hold customers' ids.
     uvicorn.run(
-        create_app(service, limits, SHOP if SHOP.is_dir() else None, make_ui(settings)),
+        create_app(service, limits, SHOP if SHOP.is_dir() else None, Views(settings)),
         host=parsed.host,
         port=parsed.port,
         access_log=False,

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from helpers.serving import NOW, make_placement, make_product, write_version
 from recs_assets.app.guard import Limits
 from recs_assets.app.server import STATIC, create_app
-from recs_assets.app.ui import make_ui
+from recs_assets.app.ui import Views
 from recs_assets.serving.service import open_service
 from recs_assets.settings import Settings
 
@@ -316,7 +316,7 @@ def test_the_page_of_the_api_needs_no_other_host(client) -> None:
 
 def test_a_browser_logs_in_to_the_views_with_the_analysts_key(home: Path) -> None:
     service = open_service(home, {}, lambda: lambda name: False, 8, clock=lambda: NOW)
-    app = create_app(service, Limits(KEYS), pages=make_ui(Settings(home=home)))
+    app = create_app(service, Limits(KEYS), views=Views(Settings(home=home)))
     with TestClient(app) as client:
         asked = client.get("/ui")
         fail(asked, 401, "no_key")
