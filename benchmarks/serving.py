@@ -1,7 +1,7 @@
 """Milliseconds, requests per second and memory of the server, over loopback, with all filters on.
 
     python -m benchmarks.serving                         200,000 customers x 12, 20,000 products; 8 and 64 clients
-    python -m benchmarks.serving --quick                 a hundredth of it, to see that it runs
+    python -m benchmarks.serving --quick                 a tenth of it, to see that it runs
     python -m benchmarks.serving --kill 100              rounds of kill -9 over the event log
 
 A closed loop: every client asks again when it has its answer. The clients are one process on the same machine as the
@@ -390,7 +390,7 @@ def measure_kills(rounds: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--serve", nargs=3, metavar=("HOME", "PORT", "LENGTH"), help=argparse.SUPPRESS)
-    parser.add_argument("--quick", action="store_true", help="a hundredth of the size")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size")
     parser.add_argument("--kill", type=int, metavar="ROUNDS", help="only the event log")
     parser.add_argument("--requests", type=int, default=20_000)
     parsed = parser.parse_args()
@@ -401,7 +401,7 @@ def main() -> None:
     if parsed.kill:
         measure_kills(parsed.kill)
         return
-    scale = 100 if parsed.quick else 1
+    scale = 10 if parsed.quick else 1
     customers, products, n = 200_000 // scale, 20_000 // scale, parsed.requests // (20 if parsed.quick else 1)
     folder = Path(tempfile.mkdtemp(prefix="recs-serving-"))
     try:

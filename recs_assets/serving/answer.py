@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from math import inf
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -116,17 +117,21 @@ def answer(version: Version, state: State, question: Question, now: float) -> by
     chosen = OneList(n, screen.within_category if question.categories else screen.limits)
     for code, slot in screen.pins:
         if slot <= n and may(code, False):
-            listed = next((ranked.make(*pair) for pair in ranked.order if pair[1] == code), None)
+            listed = next((ranked.make(*pair) for pair in ranked.order if pair[0] == code), None)
             chosen.pin(listed or Row(code, 0.0, None, (PINNED, None, None, None, None), level="global"), slot)
     # Most of what is proposed is never looked at.
-    chosen.take(ranked.make(*pair) for pair in ranked.order if may(pair[1], pair[1] in mine))
+    chosen.take(ranked.make(*pair) for pair in ranked.order if may(pair[0], pair[0] in mine))
     if placement.discovery_share and reader.known is not None:
         quota = min(int(placement.discovery_share * n + 0.5 + 1e-9), n - len(chosen.pinned))
         bought = dict(_load(reader.known.tastes))
+        # Whose probability is not known is below any floor.
+        below = placement.discovery_floor > 0 and any(row.chance for row in chosen.rows)
         new: dict[int, Row] = {}  # the first of each category
         for pair in ranked.order if quota > 0 else ():
-            label = shelf.category[pair[1]]
-            if label >= 0 and label not in bought and label not in new and may(pair[1], pair[1] in mine):
+            label = shelf.category[pair[0]]
+            if label < 0 or label in bought or label in new or (below and pair[0] not in mine):
+                continue
+            if may(pair[0], pair[0] in mine):
                 new[label] = ranked.make(*pair)
                 if len(new) == NEW_DEPTH:
                     break
@@ -240,19 +245,18 @@ class _Ranked:
     """What the lists propose, whether it may be offered or not.
 
     Attributes:
-        order: the worth below zero and the code, the largest worth first; of equals, those of the customer's list
-            come first, in its order.
+        order: code and worth, the largest worth first; equals in the order of the lists, the customer's own first.
         mine: the rows of the customer's own list by code.
     """
 
-    order: list[tuple[float, int]]
+    order: list[tuple[int, float]]
     mine: dict[int, list[Any]]
 
-    def make(self, worth: float, code: int) -> Row:
+    def make(self, code: int, worth: float) -> Row:
         line = self.mine.get(code)
         if line is None:
-            return Row(code, -worth, None, None, level=CONTEXT)
-        return Row(code, -worth, line[2], line[3:])
+            return Row(code, worth, None, None, level=CONTEXT)
+        return Row(code, worth, line[2], line[3:])
 
 
 def _rank_candidates(
@@ -280,9 +284,8 @@ def _rank_candidates(
             worth[other] = worth.get(other, 0.0) + counts * (1.0 - value)
     if boost is not None:
         worth = {code: value * boost[code] for code, value in worth.items()}
-    places = {row[0]: place for place, row in enumerate(own)}
-    order = sorted((-value, places.get(code, len(own)), code) for code, value in worth.items())
-    return _Ranked([(value, code) for value, _, code in order], {row[0]: row for row in own})
+    order = sorted(worth.items(), key=itemgetter(1), reverse=True)  # equals stay as the lists have them
+    return _Ranked(order, {row[0]: row for row in own})
 
 
 def _find_words(version: Version, reader: _Reader, blend: Blend, row: Row) -> tuple[Any, ...]:
@@ -301,10 +304,16 @@ def _find_words(version: Version, reader: _Reader, blend: Blend, row: Row) -> tu
 def _climb(version: Version, reader: _Reader, question: Question, level: str) -> Iterable[int]:
     """Codes of a level of the ladder, the most popular first."""
     shelf = version.shelf
-    if level == "segment":
-        return version.read_segment(reader.known.segment) if reader.known and reader.known.segment else ()
-    if level == "category":
-        return _rank_own_categories(version, reader)
+    if level != "global":
+        segment = reader.known.segment if reader.known else None
+        if level == "category":
+            products = _rank_own_categories(version, reader)
+        else:
+            products = version.read_segment(segment) if segment else []
+        if not question.categories:
+            return products
+        wanted = shelf.find_categories(question.categories)
+        return [code for code in products if shelf.category[code] in wanted]
     if question.categories:
         places = (shelf.by_category[number] for number in sorted(shelf.find_categories(question.categories)))
         return merge(*places, key=shelf.order.__getitem__)

@@ -26,7 +26,7 @@ def test_snapshot_cache_and_files_show_one_week_and_nobody_who_withdrew_since(
     assert f"Files of weekly_email -> {EARLIER}-" in done.out
     assert home.query("select max(as_of) from recs.email_recommendations")[0][0].isoformat() == EARLIER
     weeks = {}
-    for path in ("cache", "exports/weekly_email", "exports/category_affinity"):
+    for path in ("cache", "serving", "exports/weekly_email", "exports/category_affinity"):
         weeks[path] = json.loads((home.path / path / "current" / "manifest.json").read_text())["as_of"]
     assert set(weeks.values()) == {EARLIER}
     [(published,)] = home.query(
