@@ -37,10 +37,11 @@ PATHS = (
 @pytest.fixture(scope="module")
 def published(weekly: shops.Home, tmp_path_factory: pytest.TempPathFactory) -> shops.Home:
     """The home, with a copy of the snapshot to query: DuckDB opens one file of a process in one way only."""
-    copy = tmp_path_factory.mktemp("published") / "published" / "recs.duckdb"
-    copy.parent.mkdir()
-    shutil.copyfile(weekly.snapshot, copy)
-    return shops.Home(copy.parents[1], {})
+    home = shops.Home(tmp_path_factory.mktemp("copy"), {})
+    home.snapshot.parent.mkdir()
+    shutil.copyfile(weekly.snapshot, home.snapshot.with_name("analytics.duckdb"))
+    home.snapshot.symlink_to("analytics.duckdb")
+    return home
 
 
 @pytest.fixture(scope="module")
@@ -284,6 +285,11 @@ def test_who_knows_an_id_finds_the_customer_and_the_address_keeps_it_secret(
             answer.url
             == f"{address}/timeline?k=5&customer={urllib.parse.quote(desk.pseudonyms.name(customer), safe='~')}"
         )
+
+
+def test_a_query_that_cannot_be_read_is_answered_with_its_sentence(address: str):
+    page = fetch(f"{address}/playground/answer?query=nonsense")[0]
+    assert "Query line 1, column 1: expected PREDICT, but found nonsense." in page
 
 
 def test_nothing_published_is_said(tmp_path: Path):

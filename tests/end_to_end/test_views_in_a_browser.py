@@ -66,7 +66,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         assert state(tab)["customer"].startswith("~")
         page.get_by_label("Products").select_option("new")
         page.wait_for_url("**view=new**")
-        assert page.locator(".list h3").first.inner_text() == "ranker"
+        assert page.locator(".list h3").first.text_content() == "ranker"
         page.get_by_label("Pseudonym or customer id").fill(customer)
         page.get_by_role("button", name="Find", exact=True).click()
         page.wait_for_load_state()
@@ -79,7 +79,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         seen.add("Journey")
         removed = page.locator("optgroup[label='Removed by a rule'] option").first
         if removed.count():
-            page.get_by_label("Product", exact=True).select_option(removed.get_attribute("value"))
+            page.locator("#field-product").select_option(removed.get_attribute("value"))
             page.get_by_text("took it out: what passes it").wait_for()
         check(tab)
 

@@ -105,14 +105,17 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
     def answer(request: Request) -> Response:
         """A predictive query, answered by a process of its own."""
         state = State(request.query_params)
-        text = state.text("query", most=2_000)
-        with desk.look() as look:
-            customer = look.find_customer(state.text("customer")) if state.text("customer") else None
-            answered = questions.ask(text, customer)
-            if state.parameters and request.query_params.get("format") == "csv":
-                return _send_csv("answer", answered.rows, look.name)
-            values = {"answer": answered, "name": look.name, "state": state}
-            return HTMLResponse(_fill("answer", values), headers=_headers(POLICY))
+        try:
+            with desk.look() as look:
+                customer = look.find_customer(state.text("customer")) if state.text("customer") else None
+                name = look.name
+        except MissingError as error:
+            return PlainTextResponse(str(error), 404, _headers(POLICY))
+        answered = questions.ask(state.text("query", most=2_000), customer)
+        if request.query_params.get("format") == "csv":
+            return _send_csv("answer", answered.rows, name)
+        values = {"answer": answered, "name": name, "state": state}
+        return HTMLResponse(_fill("answer", values), headers=_headers(POLICY))
 
     @router.get("/{name}")
     def show(name: str, request: Request) -> Response:
