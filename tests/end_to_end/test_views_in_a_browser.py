@@ -55,6 +55,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         def visit(title: str) -> None:
             page.get_by_role("navigation", name="Views").get_by_role("link", name=title, exact=True).click()
             page.get_by_role("heading", name=title, exact=True, level=1).wait_for()
+            page.wait_for_load_state()  # the script that changes pages in place has begun
             seen.add(title)
 
         tab.open("/ui")
@@ -63,6 +64,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         visit("Playground")
         page.get_by_role("button", name="Draw a customer").click()
         page.get_by_role("heading", name="Lists side by side").wait_for()
+        page.wait_for_load_state()
         assert state(tab)["customer"].startswith("~")
         page.get_by_label("Products").select_option("new")
         page.wait_for_url("**view=new**")
@@ -76,6 +78,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
 
         page.locator(".list .product").first.click()
         page.get_by_role("heading", name="What the rules said").wait_for()
+        page.wait_for_load_state()
         seen.add("Journey")
         removed = page.locator("optgroup[label='Removed by a rule'] option").first
         if removed.count():
@@ -95,6 +98,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         visit("Purchase timeline")
         page.locator(".card").first.click()
         page.get_by_role("heading", name="How the list evolved").wait_for()
+        page.wait_for_load_state()
         page.get_by_label("Lists of").select_option("user_knn")
         page.wait_for_url("**model=user_knn**")
         check(tab)

@@ -79,7 +79,7 @@ def open_browser() -> Iterator[Any]:
 def open_tab(browser: Any, address: str, **options: object) -> Iterator[Tab]:
     """A page in a fresh profile. CSP stays in force; requests to other hosts are noted and end here."""
     context = browser.new_context(**options)
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     tab = Tab(context.new_page(), address)
 
     def let_through(route: Any) -> None:
