@@ -30,7 +30,7 @@ async function addList(title, options) {
   const place = make("div");
   const section = make("section", {}, make("h2", {}, title), place);
   main.append(section);
-  const answer = await recs.render(place, { customer: state.customer, cart: state.cart, link, ...options });
+  const answer = await recsWidget.render(place, { customer: state.customer, cart: state.cart, link, ...options });
   if (!answer?.items.length) section.append(make("p", { class: "quiet" }, answer ? "Nothing here." : "The server does not answer."));
   return answer;
 }
@@ -42,7 +42,7 @@ async function read(path) {
 
 function put(id) {
   if (!state.cart.includes(id)) state.cart.push(id);
-  recs.report({ type: "add_to_cart", product_id: id, ...who() });
+  recsWidget.report({ type: "add_to_cart", product_id: id, ...who() });
   keep();
 }
 
@@ -64,13 +64,13 @@ const pages = {
   async product(id) {
     const product = await read(`/v1/products/${encodeURIComponent(id)}`);
     if (!product) return void main.append(make("h1", {}, "There is no such product"));
-    recs.report({ type: "view", product_id: id, ...who() });
+    recsWidget.report({ type: "view", product_id: id, ...who() });
     const button = make("button", { type: "button" }, "Put into the cart");
     button.disabled = !product.available;
-    button.addEventListener("click", async () => { put(id); await recs.flush(); location.hash = "#/cart"; });
+    button.addEventListener("click", async () => { put(id); await recsWidget.flush(); location.hash = "#/cart"; });
     const { card } = product;
     main.append(make("article", { class: "product" }, make("h1", {}, card.title || id),
-      make("p", {}, recs.writePrice(card) || "Price in the store"),
+      make("p", {}, recsWidget.writePrice(card) || "Price in the store"),
       make("p", { class: "quiet" }, [card.brand, card.category].filter(Boolean).join(" · ")),
       make("p", {}, product.available ? button : "Not available now")));
     await addList("Goes well with it", { placement: "product", context: [id] });
@@ -87,7 +87,7 @@ const pages = {
       remove.setAttribute("aria-label", `Remove ${title}`);
       remove.addEventListener("click", () => { state.cart = state.cart.filter((other) => other !== id); keep(); show(); });
       body.append(make("tr", {}, make("td", {}, make("a", { href: address(id) }, title)),
-        make("td", {}, product ? recs.writePrice(product.card) : ""), make("td", {}, remove)));
+        make("td", {}, product ? recsWidget.writePrice(product.card) : ""), make("td", {}, remove)));
     }
     if (state.cart.length) {
       main.append(make("table", {}, make("thead", {}, make("tr", {}, make("th", {}, "Product"), make("th", {}, "Price"), make("th", {}, "Remove"))), body));
@@ -101,10 +101,10 @@ const pages = {
     const pay = make("button", { type: "button" }, `Buy ${state.cart.length} products`);
     pay.disabled = !state.cart.length;
     pay.addEventListener("click", async () => {
-      for (const id of state.cart) recs.report({ type: "purchased", product_id: id, placement: "checkout", ...who() });
+      for (const id of state.cart) recsWidget.report({ type: "purchased", product_id: id, placement: "checkout", ...who() });
       state.cart = [];
       keep();
-      await recs.flush();
+      await recsWidget.flush();
       location.hash = "#/thanks";
     });
     main.append(make("p", {}, pay));
@@ -123,7 +123,7 @@ const pages = {
     const list = make("ul", { class: "recs-list" });
     for (const item of answer?.items || [])
       list.append(make("li", { class: "recs-item" }, make("a", { class: "recs-link", href: address(item.product_id) },
-        make("span", { class: "recs-title" }, item.card.title || item.product_id), make("span", { class: "recs-price" }, recs.writePrice(item.card)),
+        make("span", { class: "recs-title" }, item.card.title || item.product_id), make("span", { class: "recs-price" }, recsWidget.writePrice(item.card)),
         make("span", { class: "recs-reason" }, item.reason_text || ""))));
     main.append(list.children.length ? list : make("p", {}, "Nothing is due again."));
   },

@@ -70,12 +70,12 @@ def test_a_product_and_whether_it_may_be_sold(client) -> None:
 
 
 def test_the_widget_is_small_and_the_example_shop_is_there_without_keys(home: Path) -> None:
-    assert (STATIC / "recs.js").stat().st_size < 10_000
+    assert (STATIC / "widget.js").stat().st_size < 10_000
     shop = Path(__file__).parents[2] / "examples" / "storefront"
     service = open_service(home, {"home": make_placement()}, lambda: lambda _: False, 8)
     with TestClient(create_app(service, Limits({}), shop), base_url="http://127.0.0.1") as client:
         assert "<title>Example shop</title>" in client.get("/shop/").text
-        assert client.get("/shop/shop.js").status_code == client.get("/static/recs.js").status_code == 200
+        assert client.get("/shop/shop.js").status_code == client.get("/static/widget.js").status_code == 200
     with start(home, Limits(KEYS)) as client:
         assert client.get("/shop/").status_code == 404
 

@@ -1,9 +1,9 @@
 // Shows a placement in a page and reports what comes of it: shown (half of it visible for a second), clicked, dismissed.
 //
 //   <div data-recs-placement="home" data-recs-n="6"></div>
-//   <script src="/static/recs.js"></script>
+//   <script src="/static/widget.js"></script>
 //
-// or recs.render(element, { placement, customer, n, context, cart, category, exclude }). No dependency.
+// or recsWidget.render(element, { placement, customer, n, context, cart, category, exclude }). No dependency.
 "use strict";
 (() => {
   const script = document.currentScript;
@@ -184,7 +184,7 @@
     for (const element of document.querySelectorAll("[data-recs-placement]")) render(element, readOptions(element));
   }
 
-  window.recs = { render, report, flush, visitor, session, writePrice };
+  window.recsWidget = { render, report, flush, visitor, session, writePrice };
   if (document.readyState === "loading") addEventListener("DOMContentLoaded", renderAll);
   else renderAll();
 })();
