@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+
+from recs_assets.sources.cells import ADDRESS
 
 MOST_PRODUCTS = 100
 MOST_IDS = 200
 MOST_EVENTS = 500
 
-Id = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+_ADDRESS = re.compile(ADDRESS)
+
+
+def _refuse_address(text: str) -> str:
+    """An id is published as it is, so a row with an address would stop the run that lands it."""
+    if _ADDRESS.search(text):
+        raise ValueError("it holds an email address; send the shop's own number of whom or what it means")
+    return text
+
+
+# Whose consent changed, or who an email went to: the run finds whose an address is, and publishes neither.
+Person = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Id = Annotated[Person, AfterValidator(_refuse_address)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 PlacementName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Number = Annotated[int, Field(ge=1, le=MOST_PRODUCTS)]
@@ -175,7 +190,7 @@ class Event(_Model):
         description="Of a recommendation (shown, clicked, dismissed, ...), or of the shop's pages (view, add_to_cart, add_to_wishlist)."
     )
     occurred_at: AwareDatetime | None = Field(None, description="ISO 8601 with a zone; default: now.")
-    customer_id: Id | None = None
+    customer_id: Person | None = None
     visitor_id: Id | None = None
     session_id: Id | None = None
     product_id: Id | None = None
@@ -189,12 +204,16 @@ class Event(_Model):
         None, description="Of a view."
     )
     referrer: Annotated[str, Field(max_length=2_000)] | None = Field(None, description="Of a view.")
-    device: Annotated[str, Field(max_length=200)] | None = Field(None, description="Of a view.")
+    device: Annotated[str, Field(max_length=200), AfterValidator(_refuse_address)] | None = Field(
+        None, description="Of a view."
+    )
 
     @model_validator(mode="after")
     def _names_somebody(self) -> Event:
         if self.customer_id is None and self.visitor_id is None:
             raise ValueError("an event needs a customer_id or a visitor_id")
+        if self.type in BROWSING_TYPES and self.customer_id is not None:
+            _refuse_address(self.customer_id)
         if self.type in BROWSING_TYPES and self.product_id is None:
             raise ValueError(f"{self.type} needs a product_id")
         if self.type in EVENT_TYPES and self.campaign is None and self.placement is None:
@@ -233,7 +252,7 @@ class Prices(_Model):
 
 
 class Consent(_Model):
-    customer_id: Id
+    customer_id: Person
     state: Literal["unsubscribed", "objected", "erased", "subscribed"]
     effective_at: AwareDatetime | None = Field(None, description="ISO 8601 with a zone; default: now.")
 

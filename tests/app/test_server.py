@@ -327,3 +327,23 @@ def test_a_browser_logs_in_to_the_views_with_the_analysts_key(home: Path) -> Non
         fail(client.get("/ui", headers={"Authorization": "Basic %"}), 401, "no_key")
         # Of a browser's login nothing but the pages knows.
         fail(client.get("/metrics", auth=("any", KEYS["analyst"])), 401, "no_key")
+
+
+def test_an_id_that_holds_an_address_is_refused_where_the_next_run_would_stop(client) -> None:
+    view = {"event_id": "e1", "type": "view", "product_id": "p1", "visitor_id": "v"}
+    for wrong in (
+        {"event_id": "e-ann@shop.example"},
+        {"customer_id": "ann@shop.example"},
+        {"device": "ann@shop.example"},
+    ):
+        message = fail(client.post("/v1/events", json={"events": [view | wrong]}), 422, "invalid")
+        assert "it holds an email address" in message
+        assert "ann" not in message
+    # An email service may know an address only: the run finds whose it is.
+    bounced = {
+        "event_id": "e2",
+        "type": "bounced",
+        "customer_id": "ann@shop.example",
+        "campaign": "weekly_email",
+    }
+    assert client.post("/v1/events", json={"events": [bounced]}).status_code == 202
