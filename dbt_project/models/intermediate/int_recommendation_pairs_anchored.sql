@@ -1,5 +1,6 @@
--- What the features and rules say about who was shown what, and what they made of it. Put into the cart and bought count as
--- clicked: whoever did that has taken it up, though the shop may not report the click.
+-- What the features and rules say about who was shown what, and what they made of it. Put into the cart and
+-- bought count as clicked:
+-- whoever did that has taken it up, though the shop may not report the click.
 with anchors as (
     {{ anchors() }}
 

@@ -1,5 +1,6 @@
--- Whose a visitor is: the first customer who signed in there, known from that moment on. Once a second customer signs in,
--- the browser is shared, and what is done there without signing in is nobody's again. Of the erased only the visitor
+-- Whose a visitor is: the first customer who signed in there, known from that moment on. Once a second customer
+-- signs in, the browser is shared, and what is done there without signing in is nobody's again. Of the erased only
+-- the visitor
 -- is left, so that what they did unknown is not taken for a stranger's.
 with events as (
 
@@ -48,7 +49,8 @@ final as (
 
     select
         placed.visitor_id,
-        max(case when placed.place = 1 and erased.customer_id is null then placed.customer_id end) as customer_id,
+        max(case when placed.place = 1 and erased.customer_id is null then placed.customer_id end)
+            as customer_id,
         max(case when placed.place = 1 then placed.signed_in_at end) as identified_at,
         max(case when placed.place = 2 then placed.signed_in_at end) as shared_at
     from placed

@@ -32,7 +32,10 @@ final as (
         bought.last_bought_at,
         bought.days_since_last,
         bought.mean_gap_days,
-        {{ recommendation_id(["'buy_it_again'", "chosen.as_of", "chosen.customer_id", "chosen.rank", "chosen.product_id"]) }} as recommendation_id
+        {{ recommendation_id([
+            "'buy_it_again'", "chosen.as_of", "chosen.customer_id",
+            "chosen.rank", "chosen.product_id"
+        ]) }} as recommendation_id
     from chosen
     left join products on chosen.product_id = products.product_id
     left join bought

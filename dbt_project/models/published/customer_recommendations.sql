@@ -25,7 +25,10 @@ final as (
         products.currency,
         products.url,
         products.image_url,
-        {{ recommendation_id(["'customer_recommendations'", "chosen.as_of", "chosen.customer_id", "chosen.rank", "chosen.product_id"]) }} as recommendation_id
+        {{ recommendation_id([
+            "'customer_recommendations'", "chosen.as_of", "chosen.customer_id",
+            "chosen.rank", "chosen.product_id"
+        ]) }} as recommendation_id
     from chosen
     left join products on chosen.product_id = products.product_id
 
