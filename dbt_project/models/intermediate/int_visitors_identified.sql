@@ -1,7 +1,6 @@
--- Whose a visitor is: the first customer who signed in there, known from that moment on. Once a second customer
--- signs in, the browser is shared, and what is done there without signing in is nobody's again. Of the erased only
--- the visitor
--- is left, so that what they did unknown is not taken for a stranger's.
+-- Whose a visitor is: the first customer who signed in there, known from that moment on. Once a second one
+-- signs in, the browser is shared, and what is done there without signing in is nobody's again. Of the erased
+-- only the visitor is left, so that what they did unknown is not taken for a stranger's.
 with events as (
 
     select

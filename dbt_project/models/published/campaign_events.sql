@@ -12,8 +12,8 @@ customers as (
 
 final as (
 
-    -- People who are gone leave their events, too. Where a browser is shared, what is done without signing in is
-    -- nobody's.
+    -- People who are gone leave their events, too. Where a browser is shared, what is done without signing in
+    -- is nobody's.
     select
         events.event_id,
         events.campaign,

@@ -1,5 +1,5 @@
--- What a visitor did stands here as theirs: they may be known by name later (int_visitors_identified). What nobody
--- did is nobody's history, and stands in no table after this.
+-- What a visitor did stands here as theirs: they may be known by name later (int_visitors_identified). What
+-- nobody did is nobody's history, and stands in no table after this.
 with accepted as (
 
     select *
