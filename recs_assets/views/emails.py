@@ -47,15 +47,17 @@ def explain_none(look: Look, campaign: str, customer_id: str) -> str:
     return f"{look.name(customer_id)} gets no email of {campaign} this week: {why}."
 
 
-def preview(look: Look, campaign: str, customer: str) -> str:
-    """A whole HTML page with the email of one recipient (`exports.email_preview`).
+def preview(look: Look, campaign: str, customer: str, pictures: bool = False) -> str:
+    """A whole HTML page with the email of one recipient (`exports.email_preview`), with the shop's pictures or with
+    first letters in their places.
 
     Raises:
         MissingError: nobody is called so, or they get no email of the campaign.
     """
     customer_id = require_customer(look, customer)
     # The run is filled in when files are written.
-    columns = ", ".join(f"'preview' as {name}" if name == "run_id" else f'"{name}"' for name in LONG)
+    other = {"run_id": "'preview'", **({} if pictures else {"image_url": "null::varchar"})}
+    columns = ", ".join(f"{other[name]} as {name}" if name in other else f'"{name}"' for name in LONG)
     rows = look.arrow(
         f"select {columns} from recs.email_recommendations where as_of = $week and campaign = $campaign "
         "and customer_id = $customer_id",

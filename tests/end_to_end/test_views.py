@@ -228,6 +228,8 @@ def test_a_preview_holds_one_recipient(look: Look, customer: str):
     page = emails.preview(look, "weekly_email", look.name(customer))
     slots = emails.list_slots(look, "weekly_email", customer)
     assert page.count('<div class="mail"') == 1
+    assert "<img" not in page
+    assert page.count("<img") < emails.preview(look, "weekly_email", look.name(customer), True).count("<img")
     assert page.count('<p class="title">') == len(slots) > 0
     with pytest.raises(MissingError, match="Nobody is called so"):
         emails.preview(look, "weekly_email", "nobody")

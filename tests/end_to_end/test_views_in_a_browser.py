@@ -92,7 +92,9 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         page.wait_for_url("**pictures=1**")
         page.get_by_label("Fetch pictures from the shop").uncheck()
         page.wait_for_url(lambda url: "pictures" not in url)
-        tab.foreign.clear()  # the shop's pictures were asked for
+        page.frame_locator("iframe[title='The email on a phone']").get_by_role("heading").first.wait_for()
+        tab.foreign.clear()  # the shop's pictures were asked for, and did not come
+        tab.complaints.clear()
         check(tab)
 
         visit("Purchase timeline")

@@ -95,7 +95,8 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
         state = State(request.query_params)
         try:
             with desk.look() as look:
-                page = emails.preview(look, state.text("campaign"), state.text("customer"))
+                asked = state.text("campaign"), state.text("customer"), bool(state.text("pictures"))
+                page = emails.preview(look, *asked)
         except MissingError as error:
             return PlainTextResponse(str(error), 404)
         pictures = "http: https:" if state.text("pictures") else "'none'"
