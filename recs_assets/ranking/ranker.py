@@ -144,13 +144,13 @@ def choose_negative_rate(positives: int, negatives: int, rows: int) -> float:
     return float(min(1.0, max(0.01, (rows - positives) / negatives)))
 
 
-def choose_threads(rows: int, threads: int) -> int:
+def choose_threads(rows: int, threads: int, rows_per_thread: int = ROWS_PER_THREAD) -> int:
     """How many of the threads LightGBM gets for so many rows; the bits are the same.
 
     Threads that wait for each other at every split cost more than few rows do: on a busy machine of two cores, 60
     trees on 2,452 rows took 3.3 s with two threads and 0.1 s with one, on 100,000 rows 19 s and 1.4 s.
     """
-    return max(1, min(threads, rows // ROWS_PER_THREAD))
+    return max(1, min(threads, rows // rows_per_thread))
 
 
 class Ranker:
@@ -333,7 +333,7 @@ class Ranker:
         """float64[n] raw scores: log-odds of a purchase for "binary", ranks' utility for "lambdarank"."""
         booster = self._require_fitted()
         columns = self._select_columns(X)
-        threads = max(1, min(self.threads, len(X) // ROWS_SCORED_PER_THREAD))
+        threads = choose_threads(len(X), self.threads, ROWS_SCORED_PER_THREAD)
         parts = [
             np.asarray(
                 booster.predict(X[start : start + BLOCK_ROWS, columns], raw_score=True, num_threads=threads)

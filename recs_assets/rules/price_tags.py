@@ -75,10 +75,8 @@ def price_rules(
     bought = truth.astype(bool).tocsr()
     bought.sum_duplicates()
     bought.eliminate_zeros()
-    idle, trials = (
-        find_idle_rules(candidates, context, rules),
-        Trials(candidates, context, rules, customers, threads),
-    )
+    idle = find_idle_rules(candidates, context, rules)
+    trials = Trials(candidates, context, rules, customers, threads)
     whole = trials.select(frozenset(), choice)
     none = whole if idle == set(NAMES) else trials.select(frozenset(NAMES))
     eligible = whole.selection.counts["selected"] + whole.selection.counts["too_few_products"]

@@ -174,8 +174,8 @@ def _make_verdict(
             rows = min(block, resamples - start)
             places = generator.integers(0, size, size=(rows, size)) + np.arange(rows)[:, None] * size
             counts = np.bincount(places.ravel(), minlength=rows * size).reshape(rows, size).astype(np.float64)
-            found = pool.map(lambda measure, counts=counts: measure(counts), measures.values())
-            for key, values in zip(measures, found, strict=True):
+            figures = pool.map(lambda measure, counts=counts: measure(counts), measures.values())
+            for key, values in zip(measures, figures, strict=True):
                 drawn[key].append(values)
     every = np.ones((1, size))
     value = {key: float(measure(every)[0]) for key, measure in measures.items()}

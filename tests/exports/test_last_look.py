@@ -53,7 +53,7 @@ def reserves(*lists, most=2, min_stock=1.0):
     )  # fmt: skip
 
 
-def published(kept):
+def list_published(kept):
     """The rows of the first two slots, with every column of the table."""
     rows = kept[kept["slot"] <= 2]
     rows = rows.merge(CATALOGUE, on="product_id", how="left").assign(
@@ -87,14 +87,14 @@ def test_every_column_stays_or_is_the_reserves_or_the_catalogues():
 
 
 def looked(kept, now):
-    rows, look = refill(published(kept), kept, now, CATALOGUE, "Europe/Berlin", "newsletter")
+    rows, look = refill(list_published(kept), kept, now, CATALOGUE, "Europe/Berlin", "newsletter")
     return rows.groupby("customer_id")["product_id"].apply(list).to_dict(), look
 
 
 def test_nothing_sold_out_nothing_changes():
     kept = reserves(["tea", "pot", "jam"])
-    rows, look = refill(published(kept), kept, shelf(), CATALOGUE, "Europe/Berlin", "newsletter")
-    pd.testing.assert_frame_equal(rows, published(kept))
+    rows, look = refill(list_published(kept), kept, shelf(), CATALOGUE, "Europe/Berlin", "newsletter")
+    pd.testing.assert_frame_equal(rows, list_published(kept))
     assert look == LastLook([], [])
     assert look.facts({"ann"}) == {
         "refilled_sold_out": 0, "refilled_sale_over": 0, "refilled_not_yet_on_sale": 0, "refilled_not_in_catalogue": 0,
@@ -161,9 +161,9 @@ def test_who_has_nothing_left_is_taken_out_whole():
 def test_a_refilled_row_is_true_in_every_column():
     kept = reserves(["tea", "pot", "jam"])
     rows, _ = refill(
-        published(kept), kept, shelf(stock={"tea": 0, "jam": 3}), CATALOGUE, "Europe/Berlin", "crm"
+        list_published(kept), kept, shelf(stock={"tea": 0, "jam": 3}), CATALOGUE, "Europe/Berlin", "crm"
     )
-    new, old = rows.iloc[0], published(kept).iloc[0]
+    new, old = rows.iloc[0], list_published(kept).iloc[0]
     identifier = derive_recommendation_id("mail", AS_OF, "ann", 1, "jam")
     assert new[["customer_id", "slot", "product_id", "title", "category", "price", "list_price", "stock"]].tolist() == [
         "ann", 1, "jam", "Jam", "b", 4.0, 4.0, 3.0,
@@ -186,13 +186,13 @@ def test_a_refilled_row_is_true_in_every_column():
         "window_days",
     ]
     assert new[same].tolist() == old[same].tolist()
-    assert rows.dtypes.to_dict() == published(kept).dtypes.to_dict()
+    assert rows.dtypes.to_dict() == list_published(kept).dtypes.to_dict()
 
 
 def test_a_campaign_without_reserves_still_looks():
     kept = reserves(["tea", "pot"], ["pot", "jam"])
     rows, look = refill(
-        published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, "Europe/Berlin", "crm"
+        list_published(kept), pd.DataFrame(), shelf(stock={"tea": 0}), CATALOGUE, "Europe/Berlin", "crm"
     )
     assert rows["customer_id"].unique().tolist() == ["bob"]
     assert look == LastLook([], [("ann", "sold_out")])
@@ -201,7 +201,7 @@ def test_a_campaign_without_reserves_still_looks():
 def test_a_reserve_with_a_day_fits_among_rows_with_days():
     """Published rows come with dates, reserves with times of midnight; a column of both could not be written."""
     kept = reserves(["tea", "pot", "jam"]).assign(because_at=pd.Timestamp("2025-06-02"))
-    long = published(kept).assign(because_at=date(2025, 6, 1))
+    long = list_published(kept).assign(because_at=date(2025, 6, 1))
     rows, _ = refill(long, kept, shelf(stock={"tea": 0}), CATALOGUE, "Europe/Berlin", "newsletter")
     assert rows["because_at"].tolist() == [date(2025, 6, 2), date(2025, 6, 1)]
 
@@ -211,7 +211,7 @@ def test_a_row_holds_no_longer_than_its_product_is_sold():
     # Sold until Thursday noon and Friday noon in Berlin; of the ham for longer than the window.
     noon = {"pot": datetime(2025, 7, 3, 12), "jam": datetime(2025, 7, 4, 12), "ham": datetime(2025, 8, 1)}
     now = shelf(stock={"tea": 0}, ends=noon)
-    rows, _ = refill(published(kept), kept, now, CATALOGUE, "Europe/Berlin", "newsletter")
+    rows, _ = refill(list_published(kept), kept, now, CATALOGUE, "Europe/Berlin", "newsletter")
     assert [*zip(rows["customer_id"], rows["product_id"], rows["expires_at"], strict=True)] == [
         ("ann", "jam", pd.Timestamp("2025-07-04 10:00", tz="UTC")),
         ("ann", "pot", pd.Timestamp("2025-07-03 10:00", tz="UTC")),

@@ -15,7 +15,7 @@ VIEWED_NEW = (
 )  # fmt: skip
 
 
-def mailed(arm, number):
+def send(arm, number):
     """Slot type, ladder, sent and bought before, window; then what an email carries: arm, id, times, model, hash, page."""
     page = f"https://shop.example/{number}?recommendation_id={number:020x}"
     return (
@@ -24,7 +24,11 @@ def mailed(arm, number):
     )  # fmt: skip
 
 
-# What the recommenders and campaigns would write for this week.
+# Of a ranked product: how it was scored, and why it is there.
+EVIDENCE = (
+    "score", "p_purchase", "source", "reason_code", "reason_text", "reason_family", "because_product_id", "because_at",
+    "support", "confidence",
+)  # fmt: skip
 # Of the tables whose rows below are not in the order declared: their columns.
 MODEL_COLUMNS = {
     "recommendations": [
@@ -32,16 +36,7 @@ MODEL_COLUMNS = {
         "customer_id",
         "product_id",
         "rank",
-        "score",
-        "p_purchase",
-        "source",
-        "reason_code",
-        "reason_text",
-        "reason_family",
-        "because_product_id",
-        "because_at",
-        "support",
-        "confidence",
+        *EVIDENCE,
     ],
     "email_selection": [
         "as_of",
@@ -49,16 +44,7 @@ MODEL_COLUMNS = {
         "customer_id",
         "slot",
         "product_id",
-        "score",
-        "p_purchase",
-        "source",
-        "reason_code",
-        "reason_text",
-        "reason_family",
-        "because_product_id",
-        "because_at",
-        "support",
-        "confidence",
+        *EVIDENCE,
         "slot_type",
         "fallback_level",
         "sent_before",
@@ -101,6 +87,7 @@ MODEL_COLUMNS = {
 }
 
 
+# What the recommenders and campaigns would write for this week.
 MODEL = {
     "recommendations": [
         ("2024-03-04", "ann", "milk", 1, 0.9, 0.25, "repurchase", *BOUGHT_MILK),
@@ -108,14 +95,14 @@ MODEL = {
         ("2024-03-04", "fay", "new", 1, 0.1, 0.25, "popularity", *VIEWED_NEW),
     ],
     "email_selection": [
-        ("2024-03-04", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 1)),
-        ("2024-03-04", "weekly_email", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK, *mailed("treatment", 2)),
-        ("2024-03-04", "first_steps", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW, *mailed("treatment", 3)),
+        ("2024-03-04", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *send("treatment", 1)),
+        ("2024-03-04", "weekly_email", "ann", 2, "bread", 0.5, 0.25, "rules", *GOES_WITH_MILK, *send("treatment", 2)),
+        ("2024-03-04", "first_steps", "fay", 1, "new", 0.1, 0.25, "popularity", *VIEWED_NEW, *send("treatment", 3)),
         # Held out: in a table of her own.
-        ("2024-03-04", "first_steps", "ann", 1, "milk", 0.1, 0.25, "popularity", *BOUGHT_MILK, *mailed("holdout", 4)),
-        ("2024-02-26", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 5)),
+        ("2024-03-04", "first_steps", "ann", 1, "milk", 0.1, 0.25, "popularity", *BOUGHT_MILK, *send("holdout", 4)),
+        ("2024-02-26", "weekly_email", "ann", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *send("treatment", 5)),
         # Withdrew after the campaign chose.
-        ("2024-03-04", "weekly_email", "dan", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *mailed("treatment", 6)),
+        ("2024-03-04", "weekly_email", "dan", 1, "milk", 0.9, 0.25, "repurchase", *BOUGHT_MILK, *send("treatment", 6)),
     ],
     "campaign_traces": [
         (

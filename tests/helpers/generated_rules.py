@@ -210,7 +210,7 @@ class Shop:
     def outside(self, rules):
         """Per customer the first reason not to write to them, or None."""
         eligibility = {name: rules.of_segment(name or "").eligibility for name in set(self.segment)}
-        reasons = [self.excluded(c, eligibility[self.segment[c]]) for c in range(CUSTOMERS)]
+        reasons = [self.find_exclusion(c, eligibility[self.segment[c]]) for c in range(CUSTOMERS)]
         latest = dict.fromkeys(range(CUSTOMERS), -1)
         for (c, _), list_ in self.events.items():
             latest[c] = max([latest[c], *(day for day, kind in list_ if kind == "purchase")])
@@ -224,7 +224,7 @@ class Shop:
                 reasons[c] = "same_address"
         return reasons
 
-    def excluded(self, c, eligibility):
+    def find_exclusion(self, c, eligibility):
         """The first reason that needs no other customer, or None."""
         context = self.context
         state = context.consent_state[c]
@@ -279,7 +279,7 @@ class Shop:
         ]  # fmt: skip
         return all(checks)
 
-    def raised(self, rules, candidates):
+    def raise_limits(self, rules, candidates):
         """The rules with the limits that the shop as a whole can meet."""
         items, slots = rules.items, rules.slots
         sold = {p for bought in self.bought.values() for p in bought}

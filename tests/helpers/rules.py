@@ -108,10 +108,10 @@ def floats(*values, rest=np.nan):
 def mark_sensitive(never_offer=(), never_discover=(), never_cite=(), no_counts=(), topic=0):
     """Products of these levels; `topic`: of all of them, or one per product."""
 
-    def flagged(products):
+    def flag(products):
         return np.isin(np.arange(N), products)
 
-    levels = [flagged(products) for products in (never_offer, never_discover, never_cite, no_counts)]
+    levels = [flag(products) for products in (never_offer, never_discover, never_cite, no_counts)]
     return Sensitive(("alcohol", "health"), np.where(np.any(levels, axis=0), topic, -1), *levels)
 
 

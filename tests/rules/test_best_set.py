@@ -106,7 +106,7 @@ def test_every_list_is_the_best_set_and_then_the_ladder(seed, rules):
         c: list(zip(group["product"].tolist(), group["score"].tolist(), strict=True))
         for c, group in candidates.groupby("customer")
     }
-    by_segment = {name: shop.raised(rules.of_segment(name), candidates) for name in ("s", "t", "")}
+    by_segment = {name: shop.raise_limits(rules.of_segment(name), candidates) for name in ("s", "t", "")}
     outside = shop.outside(rules)
     for c in range(0, CUSTOMERS, 10):
         if outside[c] or c not in found:

@@ -24,7 +24,7 @@ def test_no_rule_is_violated(seed, rules):
     reasons = dict(zip(selection.suppressed["customer"], selection.suppressed["reason"], strict=True))
     rows = selection.rows.astype({"source": str, "slot_type": str, "fallback_level": str, "sent_before": str})
     table = dict(list(rows.groupby("customer")))
-    by_segment = {name: shop.raised(rules.of_segment(name), candidates) for name in ("s", "t", "")}
+    by_segment = {name: shop.raise_limits(rules.of_segment(name), candidates) for name in ("s", "t", "")}
     assert sorted([*reasons, *table]) == list(range(CUSTOMERS))
     assert selection.counts.sum() == CUSTOMERS
     outside = shop.outside(rules)
@@ -116,7 +116,7 @@ def test_a_slot_is_refilled_from_what_every_rule_allows(seed, rules):
     own = after[after["slot"] <= k]
     pd.testing.assert_frame_equal(own[list(plain.rows)].reset_index(drop=True), plain.rows)
     held = [name for name in after if f"{name}_most" in after]
-    by_segment = {name: shop.raised(rules.of_segment(name), candidates) for name in ("s", "t", "")}
+    by_segment = {name: shop.raise_limits(rules.of_segment(name), candidates) for name in ("s", "t", "")}
     rng = np.random.default_rng(seed)
     for c, rows in after.groupby("customer"):
         mine = by_segment[shop.segment[c] or ""]

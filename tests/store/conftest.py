@@ -11,7 +11,7 @@ from recs_assets.store.warehouse import Warehouse
 
 
 @pytest.fixture
-def published(house: Warehouse) -> Iterator[Warehouse]:
+def published_house(house: Warehouse) -> Iterator[Warehouse]:
     """A house with a snapshot, which must still be there, byte for byte, at the end."""
     build(house, FIRST)
     publish(house, FIRST)

@@ -118,9 +118,9 @@ def test_a_backfill_after_a_rollback_keeps_the_week_gone_back_to(house: Warehous
     assert rows(house, "select action from recs.publish_log")[-1:] == [("backfill",)]
 
 
-def test_a_rollback_on_a_full_disk_changes_nothing(published: Warehouse) -> None:
-    build(published, SECOND)
-    house = published
+def test_a_rollback_on_a_full_disk_changes_nothing(published_house: Warehouse) -> None:
+    build(published_house, SECOND)
+    house = published_house
     publish(house, SECOND, "run-0001")
     before, link = house.snapshot_path.read_bytes(), house.snapshot_path.readlink()
     process = start_python(

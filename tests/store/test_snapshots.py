@@ -307,46 +307,48 @@ def test_a_null_is_not_the_word_null(tmp_path: Path) -> None:
 # -- failures ------------------------------------------------------------------------------------
 
 
-def test_a_copy_that_differs_is_not_published(published: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_that_differs_is_not_published(
+    published_house: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def differs(*_: object) -> None:
         raise WarehouseError("the copy differs")
 
-    build(published, SECOND)
+    build(published_house, SECOND)
     with monkeypatch.context() as patched:
         patched.setattr(Snapshots, "_verify", differs)
         with pytest.raises(WarehouseError, match="differs"):
-            publish(published, SECOND)
+            publish(published_house, SECOND)
 
 
-def test_verifying_counts_the_rows(published: Warehouse) -> None:
+def test_verifying_counts_the_rows(published_house: Warehouse) -> None:
     with pytest.raises(WarehouseError, match=r"recs\.products where 7 were written: not publishing"):
-        published.snapshots._verify(published.snapshot_path.resolve(), {"products": 7})
+        published_house.snapshots._verify(published_house.snapshot_path.resolve(), {"products": 7})
 
 
-def test_a_build_file_without_published_models(published: Warehouse) -> None:
-    with published.build(SECOND).write() as connection:
+def test_a_build_file_without_published_models(published_house: Warehouse) -> None:
+    with published_house.build(SECOND).write() as connection:
         connection.execute("create table nothing_of_ours (n integer)")
     with pytest.raises(WarehouseError, match="no tables in schema recs: run dbt's published models first"):
-        publish(published, SECOND)
+        publish(published_house, SECOND)
 
 
-def test_a_week_without_build_file(published: Warehouse) -> None:
+def test_a_week_without_build_file(published_house: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="2024-03-11 has no build file"):
-        publish(published, SECOND)
+        publish(published_house, SECOND)
 
 
-def test_a_damaged_build_file(published: Warehouse) -> None:
-    published.build(SECOND).folder.mkdir()
-    published.build(SECOND).path.write_bytes(b"not a database " * 1000)
+def test_a_damaged_build_file(published_house: Warehouse) -> None:
+    published_house.build(SECOND).folder.mkdir()
+    published_house.build(SECOND).path.write_bytes(b"not a database " * 1000)
     with pytest.raises(WarehouseError, match=r"DuckDB cannot open .*build\.duckdb"):
-        publish(published, SECOND)
+        publish(published_house, SECOND)
 
 
-def test_a_full_disk(published: Warehouse) -> None:
-    build(published, SECOND)
-    with published.build(SECOND).write() as connection:
+def test_a_full_disk(published_house: Warehouse) -> None:
+    build(published_house, SECOND)
+    with published_house.build(SECOND).write() as connection:
         connection.execute("create table recs.wide as select md5(n::varchar) as x from range(200000) as t(n)")
-    process = start_python(FULL_DISK, published.home)
+    process = start_python(FULL_DISK, published_house.home)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert out.startswith("The snapshot of 2024-03-11 could not be written")
