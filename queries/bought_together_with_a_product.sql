@@ -4,6 +4,7 @@ with one_product as (
 
     select product_id
     from recs.frequently_bought_together
+    where as_of = (select max(as_of) from recs.frequently_bought_together)
     order by baskets desc, product_id
     limit 1
 

@@ -16,6 +16,12 @@ visitors as (
 
 ),
 
+erased as (
+
+    select customer_id from {{ ref('int_consents_resolved') }} where consent_state = 'erased'
+
+),
+
 final as (
 
     select
@@ -31,10 +37,14 @@ final as (
         case when events.customer_id is null then visitors.shared_at end as known_until
     from events
     left join visitors on events.visitor_id = visitors.visitor_id
+    left join erased on events.customer_id = erased.customer_id
     where
-        events.customer_id is not null
-        or visitors.visitor_id is null
-        or visitors.customer_id is not null
+        erased.customer_id is null
+        and (
+            events.customer_id is not null
+            or visitors.visitor_id is null
+            or visitors.customer_id is not null
+        )
 
 )
 

@@ -69,8 +69,8 @@ def published_expectations(table: str, slots: int) -> list[Expectation]:
         "email_recommendations": ["campaign", "as_of", "customer_id", "slot"],
         "buy_it_again": ["as_of", "customer_id", "rank"],
         "customer_recommendations": ["as_of", "customer_id", "rank"],
-        "frequently_bought_together": ["product_id", "rank"],
-        "similar_products": ["product_id", "rank"],
+        "frequently_bought_together": ["as_of", "product_id", "rank"],
+        "similar_products": ["as_of", "product_id", "rank"],
         "model_metrics": ["as_of", "anchor", "view", "segment", "recommender", "metric", "k"],
     }
     suite = []

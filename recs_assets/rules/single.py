@@ -115,10 +115,12 @@ class OneList:
         Args:
             rows: candidates, best first.
             shelf: by product, -1 none.
-            bought: shelves that the customer bought from.
+            bought: shelves that the customer bought from; to who bought from none, nothing is new.
             quota: slots.
             floor: a product must have at least this share of the chance of the one whose place it takes.
         """
+        if not bought:
+            return
         new = [row for row in rows if shelf[row.product] >= 0 and shelf[row.product] not in bought]
         known = any(row.chance is not None for row in (*rows, *self.rows))
         while True:

@@ -159,7 +159,9 @@ class Linear:
 
     def score(self, X: np.ndarray) -> np.ndarray:
         """float64[n]: log-odds, or the number."""
-        return ((self._put(X) - self.mean_) / self.scale_) @ self.slope_ + self.base_
+        # Row by row: a matrix product's last bit would depend on how many rows there are.
+        parts = np.multiply((self._put(X) - self.mean_) / self.scale_, self.slope_, order="C")
+        return parts.sum(axis=1) + self.base_
 
 
 class Trees:

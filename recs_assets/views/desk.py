@@ -9,7 +9,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from recs_assets.schema import RecsError
+from recs_assets.schema import RecsError, WarehouseError
 from recs_assets.store.connect import CHANGED
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.views.kept import Kept
@@ -62,7 +62,10 @@ class Desk:
         with self._lock:
             if self._path != path:
                 self._held.close()
-                connection = self._held.enter_context(self.warehouse.open(path))
+                try:
+                    connection = self._held.enter_context(self.warehouse.open(path))
+                except WarehouseError as error:
+                    raise MissingError(str(error)) from error
                 connection.execute("set parquet_metadata_cache = true")
                 self._path, self._connection = path, connection
                 self._remembered = {}

@@ -36,15 +36,20 @@ def search_products(look: Look, text: str, most: int = 20) -> list[Row]:
 def list_categories(look: Look) -> list[str]:
     """The categories of products that are bought together with others, by name."""
     sql = (
-        "select distinct category from recs.products semi join recs.frequently_bought_together using (product_id) "
+        "select distinct category from recs.products semi join (select product_id "
+        "from recs.frequently_bought_together where as_of = $week) using (product_id) "
         "where category is not null order by category"
     )
-    return look.remember("categories", lambda: [row["category"] for row in look.rows(sql)])
+    return look.remember(
+        "categories", lambda: [row["category"] for row in look.rows(sql, {"week": look.week})]
+    )
 
 
 def draw_product(look: Look) -> str | None:
     """A product that many others are bought with: the one of the rule with the most baskets."""
     found = look.row(
-        "select product_id from recs.frequently_bought_together order by baskets desc, product_id limit 1"
+        "select product_id from recs.frequently_bought_together where as_of = $week "
+        "order by baskets desc, product_id limit 1",
+        {"week": look.week},
     )
     return None if found is None else found["product_id"]

@@ -23,8 +23,9 @@ def list_neighbours(look: Look, product_id: str, kind: str, most: int = 16) -> l
     """The products nearest to a product, nearest first, without itself."""
     if kind == "reads alike":
         found = look.rows(
-            "select neighbour_id from recs.similar_products where product_id = $product_id order by rank limit $most",
-            {"product_id": product_id, "most": most},
+            "select neighbour_id from recs.similar_products "
+            "where as_of = $week and product_id = $product_id order by rank limit $most",
+            {"week": look.week, "product_id": product_id, "most": most},
         )
         return [row["neighbour_id"] for row in found]
     model, array = KINDS[kind]
@@ -36,8 +37,9 @@ def list_neighbours(look: Look, product_id: str, kind: str, most: int = 16) -> l
         return []
     sold = look.rows(
         "select file_row_number as code, product_id from read_parquet($ids, file_row_number = true) "
-        "semi join (select distinct product_id from recs.frequently_bought_together) using (product_id) order by code",
-        {"ids": str(look.kept.ids("products"))},
+        "semi join (select distinct product_id from recs.frequently_bought_together where as_of = $week) "
+        "using (product_id) order by code",
+        {"ids": str(look.kept.ids("products")), "week": look.week},
     )
     codes = np.array([row["code"] for row in sold if row["code"] != own[product_id]], dtype=np.int64)
     if not len(codes):
@@ -52,9 +54,9 @@ def list_of_category(look: Look, category: str, most: int = 24) -> list[str]:
     """The products of a category that are bought in most baskets."""
     found = look.rows(
         "select product_id from recs.products join (select product_id, max(baskets) as baskets "
-        "from recs.frequently_bought_together group by product_id) using (product_id) "
+        "from recs.frequently_bought_together where as_of = $week group by product_id) using (product_id) "
         "where category = $category order by baskets desc, product_id limit $most",
-        {"category": category, "most": most},
+        {"week": look.week, "category": category, "most": most},
     )
     return [row["product_id"] for row in found]
 

@@ -66,7 +66,7 @@ def test_no_product_stands_next_to_its_own_variant_or_what_cannot_be_sold(weekly
     rows = weekly.query(
         "select own.parent_id, other.parent_id, other.product_id "
         f"from recs.{table} as pair join recs.products as own using (product_id) "
-        "join recs.products as other on other.product_id = pair.neighbour_id"
+        f"join recs.products as other on other.product_id = pair.neighbour_id where pair.as_of = '{WEEK}'"
     )
     assert rows
     assert [row for row in rows if row[0] is not None and row[0] == row[1]] == []

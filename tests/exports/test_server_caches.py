@@ -101,7 +101,7 @@ def in_postgres(server: Server) -> House:
             return [
                 name
                 for (name,) in connection.execute(
-                    "select tablename from pg_tables where schemaname = 'storefront' and tablename <> 'user_cache'"
+                    "select tablename from pg_tables where schemaname = 'storefront' and tablename like 'user_cache_%'"
                 )
             ]
 

@@ -237,7 +237,7 @@ SQL_WORDS = {
     ],
 }
 PART = re.compile(
-    r"\$(v[0-9]+|as_of|until)|(past|target)_[0-9]+|later_orders|later_order_lines"
+    r"\$(v[0-9]+|as_of|until)|(past|target)_[0-9]+|later_(orders|order_lines|browsing_events|campaign_events)"
     r"|of_(customer|product|order|merchant|parent)_id(_(product|merchant|parent|customer)_id)*"
 )
 

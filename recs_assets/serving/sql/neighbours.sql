@@ -1,7 +1,9 @@
 with pairs as (
     select 'similar' as kind, product_id, rank, neighbour_id, score, reason_text, recommendation_id as id from recs.similar_products
+    where as_of = $as_of
     union all
     select 'together', product_id, rank, neighbour_id, score, reason_text, recommendation_id as id from recs.frequently_bought_together
+    where as_of = $as_of
 ),
 coded as (
     select own.code, kind, json_array(other.code, round(score, 6), reason_text, id)::varchar as line, rank
