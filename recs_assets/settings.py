@@ -77,6 +77,9 @@ class Settings(BaseSettings):
         description="First Monday for which weekly partitions exist; default: the week of the first order.",
     )
     schedule: str = Field("0 6 * * 1", description="Cron of the weekly run, in the shop's time zone.")
+    nightly_schedule: str = Field(
+        "0 4 * * 0,2-6", description="Cron of the nightly refresh, in the shop's time zone."
+    )
     seed: int = Field(20_240_101, description="Seed of everything that draws random numbers.")
     campaigns: Path | None = Field(
         None,

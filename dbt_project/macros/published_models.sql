@@ -18,6 +18,7 @@
         'gates',
         'model_decisions',
         'model_metrics',
+        'nightly_recommendations',
         'not_products',
         'order_states',
         'quarantine',

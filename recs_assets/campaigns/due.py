@@ -117,10 +117,11 @@ def _sort(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
 def _calibrate(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
     """float64[n]: `p_repeat` of the cadence, calibrated on the list of the latest test anchor and what became
     of it; as it is where that anchor has too little to learn from."""
-    anchor = week.test_anchors[0]
-    before = week.known(anchor)
-    tested, _ = list_due(week, anchor)
-    truth = week.truth(anchor)
+    fitted = week.fitted_week
+    anchor = fitted.test_anchors[0]
+    before = fitted.known(anchor)
+    tested, _ = list_due(fitted, anchor)
+    truth = fitted.truth(anchor)
     customer, product = tested["customer"].to_numpy(), tested["product"].to_numpy()
     try:
         model, _ = calibrate(

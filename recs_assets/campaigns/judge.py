@@ -20,6 +20,7 @@ from recs_assets.evaluation.promotion import ORDER
 from recs_assets.evaluation.verdict import Verdict, overrule, tabulate
 from recs_assets.known.load import load_listed
 from recs_assets.rules.selection import TOO_FEW
+from recs_assets.week.ranked import find_chosen_model
 from recs_assets.week.week import Week
 
 # The tables that keep the verdicts on what was landed and on the ranker until `judge_week` puts all together.
@@ -69,10 +70,9 @@ def judge_week(week: Week, campaigns: Mapping[str, Campaign]) -> WeekVerdicts:
         week: with its lists and its campaigns' tables.
         campaigns: name -> campaign, of those that have a file.
     """
-    decisions = week.table("decisions")
-    personal = decisions["chosen"].max() != IMPERSONAL
+    decisions, personal = week.table("decisions"), find_chosen_model(week) != IMPERSONAL
     lists = overrule(
-        [*_judge_storefront(week, personal), *_judge_campaigns(week, campaigns, personal)],
+        [*judge_storefront(week), *_judge_campaigns(week, campaigns, personal)],
         week.settings.gate_override,
     )
     with week.build.read() as connection:
@@ -88,7 +88,9 @@ def judge_week(week: Week, campaigns: Mapping[str, Campaign]) -> WeekVerdicts:
     return WeekVerdicts(rows, lists, forecasts)
 
 
-def _judge_storefront(week: Week, personal: bool) -> list[Verdict]:
+def judge_storefront(week: Week) -> list[Verdict]:
+    """The gates on the lists of the shop's pages, before anything is let through."""
+    personal = find_chosen_model(week) != IMPERSONAL
     limits, available = week.shop.gates, int(week.known().available.sum())
     with week.build.read() as connection:
         lists = load_listed(connection, week.as_of, "recommendations", "rank")

@@ -57,9 +57,23 @@ def run_job(name: str, settings: Settings, as_of: date | None, untouched: str) -
     deployment = Deployment.from_settings(settings)
     deployment.suppression()
     week = deployment.require_week(as_of or deployment.find_newest_week())
+    return week if run_partition(name, deployment, week, f"Week {week}", untouched) else None
+
+
+def run_partition(name: str, deployment: Deployment, day: date, called: str, untouched: str) -> bool:
+    """Run one job for one week or day, with its progress on the screen; whether it succeeded, else stderr says why.
+
+    Args:
+        name: of the job in Dagster.
+        deployment: with `dagster_home` set.
+        day: key of the partition.
+        called: what the sentences call it.
+        untouched: what a failure leaves alone, for its sentence.
+    """
+    settings = deployment.settings
     job = build_definitions(settings).resolve_job_def(name)
     run_id = str(uuid.uuid4())
-    print(f"Week {week}, source {deployment.source.name}, run {run_id}.", flush=True)
+    print(f"{called}, source {deployment.source.name}, run {run_id}.", flush=True)
     if settings.gate_override is not None:
         print(f"Gates that fail let this run through: {settings.gate_override}", flush=True)
     started = time.monotonic()
@@ -75,7 +89,7 @@ def run_job(name: str, settings: Settings, as_of: date | None, untouched: str) -
             fcntl.flock(file, fcntl.LOCK_EX)  # until this process ends, however it ends
             fail_killed_runs(instance, log.parent)
             result = job.execute_in_process(
-                partition_key=week.isoformat(),
+                partition_key=day.isoformat(),
                 instance=instance,
                 run_id=run_id,
                 raise_on_error=False,
@@ -85,22 +99,22 @@ def run_job(name: str, settings: Settings, as_of: date | None, untouched: str) -
     except (OSError, OperationalError) as error:
         # Dagster keeps its records in SQLite; a disk that refuses them ends the run from outside its steps.
         reason = " ".join(str(getattr(error, "orig", error)).split()).rstrip(".")
-        print(f"Week {week} failed after {time.monotonic() - started:.0f} s; {untouched}.", file=sys.stderr)
+        print(f"{called} failed after {time.monotonic() - started:.0f} s; {untouched}.", file=sys.stderr)
         print(
             f"Error: {os.environ['DAGSTER_HOME']} or {log} cannot be written ({reason}): make room on the disk or "
-            "repair the cause, then run the week again.",
+            "repair the cause, then start it again.",
             file=sys.stderr,
         )
-        return None
+        return False
     seconds = time.monotonic() - started
     if not result.success:
-        print(f"Week {week} failed after {seconds:.0f} s; {untouched}.", file=sys.stderr)
+        print(f"{called} failed after {seconds:.0f} s; {untouched}.", file=sys.stderr)
         for sentence in list_failures(result):
             print(f"Error: {sentence}", file=sys.stderr)
         print(f"Details: {log}, or the run in the Dagster UI (make dev).", file=sys.stderr)
-        return None
-    print(f"\nWeek {week} done in {seconds:.0f} s, peak memory {_peak_bytes() / 1e9:.1f} GB.\n", flush=True)
-    return week
+        return False
+    print(f"\n{called} done in {seconds:.0f} s, peak memory {_peak_bytes() / 1e9:.1f} GB.\n", flush=True)
+    return True
 
 
 def fail_killed_runs(instance: dg.DagsterInstance, logs: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands that start a job in Dagster: `run`, `backtest` and `campaign`."""
+"""Commands that start a job in Dagster: `run`, `nightly`, `backtest` and `campaign`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from recs_assets.settings import Settings
 
 UNTOUCHED = "what was published before is untouched"
+UNSERVED = "the server answers from what it had"
 
 
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -24,6 +25,12 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         "--as-of", type=date.fromisoformat, help="a Monday; default: the newest the orders lead up to"
     )
     run.set_defaults(execute=lambda parsed: run_week(parsed.as_of))
+
+    nightly = add("nightly", help="refresh what the server answers from, as of today, without a refit")
+    nightly.add_argument(
+        "--day", type=date.fromisoformat, help="default: today, or the day after a week that is long past"
+    )
+    nightly.set_defaults(execute=lambda parsed: run_nightly(parsed.day))
 
     backtest = add("backtest", help="evaluate every model at several test anchors")
     backtest.add_argument("--as-of", type=date.fromisoformat, help="as for run")
@@ -51,6 +58,29 @@ def run_week(as_of: date | None) -> int:
     if run_job("weekly", settings, as_of, UNTOUCHED) is None:
         return 1
     print_summary()
+    return 0
+
+
+def run_nightly(day: date | None) -> int:
+    """Refresh what the server answers from, as of a day after the published week; 0 on success.
+
+    Raises:
+        SettingsError: the day has not begun.
+        WarehouseError: nothing is published yet, or the day does not lie after the week.
+    """
+    settings = _announce()
+    from recs_assets.cli.job import dagster_home, run_partition
+    from recs_assets.defs.deployment import Deployment
+    from recs_assets.defs.nightly import choose_day
+
+    dagster_home(settings)
+    deployment = Deployment.from_settings(settings)
+    deployment.suppression()
+    week = deployment.warehouse().newest_published()
+    chosen = choose_day(deployment, week, day)
+    if not run_partition("nightly", deployment, chosen, f"Day {chosen} after week {week}", UNSERVED):
+        return 1
+    print(f"The server answers from the day {chosen}; snapshot and emails are those of the week {week}.")
     return 0
 
 

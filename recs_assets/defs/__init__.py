@@ -17,6 +17,7 @@ from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.exports import export_assets
 from recs_assets.defs.gates import gates_asset, landing_gate
 from recs_assets.defs.ingest import raw_assets
+from recs_assets.defs.nightly import nightly_assets, nightly_job, nightly_schedule
 from recs_assets.defs.publish import cache_assets, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
 from recs_assets.defs.recommenders import recommender_assets
@@ -58,15 +59,17 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             snapshot_asset(deployment),
             *cache_assets(deployment),
             *export_assets(deployment),
+            *nightly_assets(deployment),
         ],
         asset_checks=[landing_gate(deployment), published_gate(deployment)],
         jobs=[
             weekly_job(deployment),
             backtest_job(deployment),
             research_job(deployment),
+            nightly_job(deployment),
             *campaign_jobs(deployment),
         ],
-        schedules=[weekly_schedule(deployment), *campaign_schedules(deployment)],
+        schedules=[weekly_schedule(deployment), nightly_schedule(deployment), *campaign_schedules(deployment)],
         sensors=[new_files_sensor(deployment)],
         resources={"warehouse": warehouse_resource(deployment), "dbt": dbt_resource},
         # One process is also the one writer, and 30 small assets take seconds instead of minutes.

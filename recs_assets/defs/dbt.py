@@ -110,21 +110,11 @@ def _dbt_step(
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[Any]:
         week = deployment.week(warehouse, context)
-        arguments = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(week)]
         if context.is_subset:
-            arguments += ["--select", *_selected_nodes(context, project), "--indirect-selection", "empty"]
+            arguments = ["--select", *_selected_nodes(context, project), "--indirect-selection", "empty"]
         else:
-            arguments += ["--select", select, *(["--exclude", exclude] if exclude else [])]
-        try:
-            # Ends before this process opens the build file again: DuckDB admits one process at a time.
-            succeeded, results = dbt.run(
-                arguments,
-                dbt_environment(warehouse, week_path=week.build.path),
-                target=warehouse.home / "dbt",
-            )
-        except RuntimeError as error:
-            raise GateError(f"dbt stopped before its first model: {error}") from error
-        week.build.forget_cached()
+            arguments = ["--select", select, *(["--exclude", exclude] if exclude else [])]
+        succeeded, results = run_dbt(dbt, week, arguments)
         with week.build.read() as connection:
             tables = set(
                 connection.execute(
@@ -165,7 +155,7 @@ def _dbt_step(
                     context.log.warning(text)
         # Raised last, so that Dagster shows which models were built and which tests failed.
         if not succeeded:
-            raise GateError(_explain_failures(results))
+            raise GateError(explain_failures(results))
         # Dagster goes on without the result of a check, and what was not checked would be published.
         if missing := checks.keys() - {result.name for result in results}:
             raise GateError(
@@ -174,6 +164,35 @@ def _dbt_step(
             )
 
     return dbt_step
+
+
+def run_dbt(dbt: DbtProcess, week: Week, arguments: list[str]) -> tuple[bool, list[Result]]:
+    """Build models and run their tests on a week's build file.
+
+    Args:
+        dbt: in its own process.
+        week: of the run.
+        arguments: of `dbt build`, which models.
+
+    Returns:
+        Whether all succeeded, and what became of each.
+
+    Raises:
+        GateError: dbt stopped before its first model.
+    """
+    common = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(week)]
+    warehouse = week.warehouse
+    try:
+        # Ends before this process opens the build file again: DuckDB admits one process at a time.
+        succeeded, results = dbt.run(
+            [*common, *arguments],
+            dbt_environment(warehouse, week_path=week.build.path),
+            target=warehouse.home / "dbt",
+        )
+    except RuntimeError as error:
+        raise GateError(f"dbt stopped before its first model: {error}") from error
+    week.build.forget_cached()
+    return succeeded, results
 
 
 def _selected_nodes(context: dg.AssetExecutionContext, project: DbtProject) -> list[str]:
@@ -191,7 +210,7 @@ def _selected_nodes(context: dg.AssetExecutionContext, project: DbtProject) -> l
     ]
 
 
-def _explain_failures(results: list[Result]) -> str:
+def explain_failures(results: list[Result]) -> str:
     """One sentence: what dbt says of every model and test that failed."""
     failed = []
     for result in results:

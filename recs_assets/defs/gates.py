@@ -56,7 +56,7 @@ def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
         week = deployment.week(warehouse, context)
         verdicts = judge_landed(week)
         week.replace_table(LANDING_GATES, tabulate(verdicts), VERDICT_TYPES)
-        yield from _report(context, raw_key("orders"), ENTRY, verdicts)
+        yield from report_gates(context, raw_key("orders"), ENTRY, verdicts)
 
     return gate
 
@@ -103,7 +103,7 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
                 ),
             }
         )
-        yield from _report(context, key, EXIT, verdicts.lists)
+        yield from report_gates(context, key, EXIT, verdicts.lists)
         for verdict in verdicts.forecasts:
             if not verdict.passed:
                 context.log.warning(f"Gate {verdict.gate} warns: {verdict.sentence}")
@@ -118,7 +118,7 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
     return verdicts_of_the_week
 
 
-def _report(
+def report_gates(
     context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext,
     key: dg.AssetKey,
     names: Sequence[str],

@@ -1,6 +1,7 @@
 """One asset per canonical raw table: the shop's files, typed, in schema `raw`."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 
@@ -9,8 +10,9 @@ from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
 from recs_assets.defs.quality import SUITE, check_table
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED, list_raw_expectations
 from recs_assets.schema import RAW_TABLES, Table
-from recs_assets.sources import list_some
+from recs_assets.sources import LandingResult, list_some
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.week import Week
 
 # Metadata: what people must be told of the files that a table was landed from.
 NOTES = "notes"
@@ -42,14 +44,12 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
     def raw_table(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
-        week = deployment.week(warehouse, context)
-        with week.build.write() as connection:
-            landed = deployment.land(connection, table.name)
+        week, folder = deployment.week(warehouse, context), warehouse.home / "quality" / context.run.run_id
+        landed, checked = land_table(week, table, key, folder)
         for note in landed.notes:
             context.log.warning(note)
         with week.build.read() as connection:
             metadata = table_metadata(connection, "raw", table.name)
-            rows = connection.execute(f'select * from raw."{table.name}"').df()
             metadata |= period_metadata(connection, "raw", table.name, table.event_at)
         yield dg.MaterializeResult(
             metadata={
@@ -58,10 +58,28 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
                 **({NOTES: list(landed.notes)} if landed.notes else {}),
             }
         )
-        folder = warehouse.home / "quality" / context.run.run_id
-        # Of a table this small a single row would decide; dbt judges it by the same number.
-        share = deployment.settings.max_quarantined_share if len(rows) >= MIN_ROWS_JUDGED else 1.0
-        where = list_some(landed.files) or f"no file of {table.name}"
-        yield check_table(key, folder, f"raw_{table.name}", rows, list_raw_expectations(table, share), where)
+        yield checked
 
     return raw_table
+
+
+def land_table(
+    week: Week, table: Table, key: dg.AssetKey, folder: Path
+) -> tuple[LandingResult, dg.AssetCheckResult]:
+    """Land a raw table in a week's build file and judge it by its suite.
+
+    Args:
+        week: of the run.
+        table: of `schema.RAW_TABLES`.
+        key: whose check it is.
+        folder: of the run's results of suites.
+    """
+    with week.build.write() as connection:
+        landed = week.shop.land(connection, table.name)
+    with week.build.read() as connection:
+        rows = connection.execute(f'select * from raw."{table.name}"').df()
+    # Of a table this small a single row would decide; dbt judges it by the same number.
+    share = week.settings.max_quarantined_share if len(rows) >= MIN_ROWS_JUDGED else 1.0
+    where = list_some(landed.files) or f"no file of {table.name}"
+    expected = list_raw_expectations(table, share)
+    return landed, check_table(key, folder, f"raw_{table.name}", rows, expected, where)

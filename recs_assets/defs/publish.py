@@ -44,6 +44,7 @@ RECS_TABLES = (
     "forecasts",
     "gates",
     "model_decisions",
+    "nightly_recommendations",
     "not_products",
     "order_states",
     "quarantine",

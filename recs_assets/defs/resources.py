@@ -39,7 +39,8 @@ def warehouse_resource(deployment: Deployment) -> dg.ConfigurableResource[Wareho
             deployment.suppression()  # a missing key is one error here and one per raw table later
             wait = self.writer_wait_seconds
             with writer_lock(warehouse.lock_path, wait, context.log.info):
-                outwait_orphans(warehouse.home / "weeks", wait, context.log.info)
+                for folder in (warehouse.home / "weeks", warehouse.nights):
+                    outwait_orphans(folder, wait, context.log.info)
                 yield warehouse
 
     settings = deployment.settings

@@ -19,6 +19,7 @@ from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.ranker import RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
+from recs_assets.operations.nightly import load_nightly_recommendations
 from recs_assets.reasons.traces import type_traces
 from recs_assets.recommenders import REGISTRY
 from recs_assets.store.warehouse import Warehouse
@@ -62,6 +63,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _storefront_lists(deployment),
         _neighbours(deployment),
         _association_rules(deployment),
+        _nightly_recommendations(deployment),
     ]
 
 
@@ -134,6 +136,25 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=write_model_table(week, "product_neighbours", table))
 
     return product_neighbours
+
+
+def _nightly_recommendations(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **_asset(
+            deployment,
+            "nightly_recommendations",
+            [dg.AssetKey(["staging", "stg_campaign_events"])],
+            "What pages showed between two weeks, as far as an event names it.",
+        )
+    )
+    def nightly_recommendations(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week = deployment.week(warehouse, context)
+        rows = load_nightly_recommendations(week)
+        return dg.MaterializeResult(metadata=write_model_table(week, "nightly_recommendations", rows))
+
+    return nightly_recommendations
 
 
 def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:

@@ -9,6 +9,7 @@ from recs_assets.defs.campaigns import list_other_assets
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import TABLES
 from recs_assets.defs.ingest import raw_key
+from recs_assets.defs.nightly import GROUP as NIGHTLY
 from recs_assets.defs.results import model_key
 from recs_assets.defs.search import RESEARCH
 from recs_assets.schema import RAW_TABLES
@@ -19,7 +20,7 @@ def weekly_job(deployment: Deployment):
     return dg.define_asset_job(
         "weekly",
         selection=dg.AssetSelection.all()
-        - dg.AssetSelection.groups(RESEARCH)
+        - dg.AssetSelection.groups(RESEARCH, NIGHTLY)
         - dg.AssetSelection.assets(*list_other_assets(deployment)),
         description="The whole week: land, dbt, recommenders, ranker, evaluation, the campaigns of every Monday, "
         "gates, publish, caches.",

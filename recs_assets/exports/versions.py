@@ -27,6 +27,8 @@ from recs_assets.files import point, sha256, sync
 
 SCHEMA_VERSION = 1
 ASIDE = ".aside-"
+# In the manifest of a version that was made after its week, in between: the week.
+REFRESHES = "refreshes"
 # What a manifest says of the version itself.
 OWN = ("schema_version", "as_of", "run_id", "version", "files")
 
@@ -257,7 +259,11 @@ def _find_free_name(versions: Path, name: str) -> Path:
 
 
 def _prune(versions: Path, current: Path, keep: int) -> None:
-    """Remove all but the current and the newest others, by when they were written."""
-    others = [path for path, _ in list_versions(versions.parent) if path != current.resolve()]
-    for path in others[: max(0, len(others) - (keep - 1))]:
-        shutil.rmtree(path)
+    """Remove all but the current and the newest others, by when they were written; of what refreshes a week, all
+    but the current: a rollback goes to weeks."""
+    made = list_versions(versions.parent)
+    weeks = [path for path, manifest in made if REFRESHES not in manifest]
+    spare = [path for path, manifest in made if REFRESHES in manifest] + weeks[: max(0, len(weeks) - keep)]
+    for path in spare:
+        if path != current.resolve():
+            shutil.rmtree(path)

@@ -11,6 +11,7 @@ import hashlib
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,12 @@ class Events:
 
     def __len__(self) -> int:
         return len(self.customer)
+
+    @classmethod
+    def none(cls) -> Self:
+        """No events."""
+        types = {"kind": np.int8, "quantity": np.float32, "weight": np.float32}
+        return cls(**{name: np.empty(0, types.get(name, np.int32)) for name in cls.__annotations__})
 
 
 def _make_empty() -> np.ndarray:

@@ -21,6 +21,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from recs_assets.exports import email_files, versions
+from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
 from recs_assets.operations.search import load_customer_ids
 from recs_assets.operations.traces import (
@@ -44,7 +45,7 @@ from recs_assets.store.warehouse import Warehouse
 
 MANIFESTS = "erasures"
 # Written again, because readers open it: a match there that stays is reported, not deleted.
-READ = ("published", "cache", "exports", "serving", EVENTS)
+READ = ("published", "cache", "exports", "serving", "nights", EVENTS)
 # Folders that are made again by a run, so deleted whole where anything in them holds the customer.
 WHOLE = ("weeks/*", "backtest", "tmp")
 
@@ -60,7 +61,8 @@ class Forgotten:
     Attributes:
         digest: the customer's keyed hash.
         since: when they were forgotten before, and nothing was left to do; None where something was.
-        rewritten: new file by old one: snapshots, versions of the cache and of the campaigns' files, files of events.
+        rewritten: new file by old one: snapshots, versions of the cache and of the campaigns' files, lists of days, files
+            of events.
         deleted: files and folders deleted.
         rows: rows deleted per database of Dagster.
         landed: rows per raw table that the shop's own files hold; looked up where nothing else held the customer.
@@ -270,7 +272,8 @@ def _rewrite(
         with writer_lock(home / EVENTS / LOCK, wait_seconds):
             for path in logs:
                 purge_events(path, traces.names, traces.visitors)
-    return renamed | {name: name for name in (str(path.relative_to(home)) for path in logs)}
+    nights = purge_nights(warehouse, customer_id)
+    return renamed | {name: name for name in (str(path.relative_to(home)) for path in (*logs, *nights))}
 
 
 def _delete(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from recs_assets import __version__
@@ -13,9 +14,25 @@ from recs_assets.serving import publish
 from recs_assets.serving.servers import copy_version
 from recs_assets.shop import Shop
 
+if TYPE_CHECKING:
+    import duckdb
 
-def write_serving_store(shop: Shop, as_of: date, run_id: str) -> dict[str, Any]:
-    """Write the store of the published week and switch to it; the manifest.
+
+def write_serving_store(
+    shop: Shop,
+    as_of: date,
+    run_id: str,
+    tables: AbstractContextManager[duckdb.DuckDBPyConnection] | None = None,
+    refreshes: date | None = None,
+) -> dict[str, Any]:
+    """Write the store of the published week, or of a day after it, and switch to it; the manifest.
+
+    Args:
+        shop: of the deployment.
+        as_of: the week, or the day.
+        run_id: of the run that made it.
+        tables: opens what holds the tables of schema `recs`; None: the published snapshot.
+        refreshes: the week whose models made the lists of a day.
 
     Raises:
         SourceError, SettingsError: a file of the shop cannot be read.
@@ -25,7 +42,7 @@ def write_serving_store(shop: Shop, as_of: date, run_id: str) -> dict[str, Any]:
     here = now.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
     with warehouse.scratch() as scratch:
         shelf = load_shelf(scratch, shop.land, here)
-    with warehouse.snapshot() as snapshot:
+    with tables or warehouse.snapshot() as snapshot:
         manifest = publish.publish(
             snapshot,
             shelf,
@@ -37,6 +54,7 @@ def write_serving_store(shop: Shop, as_of: date, run_id: str) -> dict[str, Any]:
             timezone=shop.timezone,
             keep=shop.settings.retention_weeks,
             now=now,
+            refreshes=refreshes,
         )
     for server in serving_servers(shop.settings).values():
         copy_version(warehouse.home / publish.FOLDER, manifest["version"], server)

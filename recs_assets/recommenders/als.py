@@ -10,6 +10,7 @@ import numpy as np
 from recs_assets.arrays import multiply_grid, one_blas_thread, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest_factor
 
 
@@ -41,6 +42,10 @@ class ALS(Recommender):
     """
 
     name = "als"
+    learned = {
+        "customer_factors_": ArrayAxes(("customer", "")),
+        "product_factors_": ArrayAxes(("product", "")),
+    }
 
     def __init__(
         self,
@@ -66,9 +71,8 @@ class ALS(Recommender):
         """Learn; keeps `customer_factors_` float32[n_customers, factors], `product_factors_`
         float32[n_products, factors] (NaN without signal) and `confidence_` csr."""
         self.known_ = known
-        confidence = known.signal(self.half_life_days)
-        confidence.data = (1.0 + self.alpha * np.log1p(confidence.data)).astype(np.float32)
-        self.confidence_ = confidence
+        self._count(known)
+        confidence = self.confidence_
         self.customer_factors_ = np.full((known.n_customers, self.factors), np.nan, dtype=np.float32)
         self.product_factors_ = np.full((known.n_products, self.factors), np.nan, dtype=np.float32)
         active = np.flatnonzero(np.diff(confidence.indptr))
@@ -98,6 +102,11 @@ class ALS(Recommender):
         self.customer_factors_[active] = round_to_grid(customers)
         self.product_factors_[sold] = model.item_factors
         return self
+
+    def _count(self, known: Known) -> None:
+        confidence = known.signal(self.half_life_days)
+        confidence.data = (1.0 + self.alpha * np.log1p(confidence.data)).astype(np.float32)
+        self.confidence_ = confidence
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         return multiply_grid(self.customer_factors_[customers], self.product_factors_)

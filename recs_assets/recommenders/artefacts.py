@@ -6,6 +6,7 @@ window, the sha256 of the arrays and of itself). Anything that does not match is
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,11 @@ def read_parameters(folder: Path) -> dict[str, float]:
         ) from error
 
 
+def ids_path(folder: Path, kind: str, anchor: date) -> Path:
+    """The file of the ids of "customer" or "product" at an anchor."""
+    return folder / f"{kind}s-{anchor.isoformat()}.parquet"
+
+
 def write_ids(known: Known, folder: Path) -> None:
     """Keep which id each code of an anchor stands for: `customers-<anchor>.parquet` and
     `products-<anchor>.parquet`, row number = code, for who reads lists and models without the build file.
@@ -141,7 +147,7 @@ def write_ids(known: Known, folder: Path) -> None:
         ("customer", known.customers["customer_id"]),
         ("product", known.products["product_id"]),
     ):
-        path = folder / f"{name}s-{known.as_of.isoformat()}.parquet"
+        path = ids_path(folder, name, known.as_of)
         if path.exists() and read_fingerprint(path) == known.fingerprint:
             continue
         table = pa.table(

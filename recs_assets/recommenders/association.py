@@ -12,6 +12,7 @@ from scipy import sparse
 from recs_assets.arrays import PairIndex, encode_pairs, find_sorted, list_entries, mark_starts, rank_within
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, require_fitted
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest
 
 # Multiply-adds of one block of the basket product; its result holds at most that many counts (240 MB).
@@ -57,6 +58,12 @@ class AssociationRules(Recommender):
     """
 
     name = "rules"
+    learned = {
+        "total_baskets_": ArrayAxes(),
+        "dropped_baskets_": ArrayAxes(),
+        "product_baskets_": ArrayAxes(("product",), unknown=0),
+        "pair_baskets_": ArrayAxes(("product", "product")),
+    }
     reasons = ("bought_together",)
 
     def __init__(
@@ -83,11 +90,14 @@ class AssociationRules(Recommender):
         self.total_baskets_ = int((size > 0).sum())
         self.dropped_baskets_ = int((size == 0).sum())
         self.product_baskets_ = np.bincount(baskets.indices, minlength=known.n_products).astype(np.int64)
-        self.pair_baskets_ = self._count(baskets)
-        self.recency_ = known.recency(self.half_life_days)
+        self.pair_baskets_ = self._count_pairs(baskets)
+        self._count(known)
         return self
 
-    def _count(self, baskets: sparse.csr_matrix) -> sparse.csr_matrix:
+    def _count(self, known: Known) -> None:
+        self.recency_ = known.recency(self.half_life_days)
+
+    def _count_pairs(self, baskets: sparse.csr_matrix) -> sparse.csr_matrix:
         n_products = baskets.shape[1]
         # No product below min_baskets can be in a pair at min_baskets: leave its column out.
         frequent = np.flatnonzero(self.product_baskets_ >= max(1, self.min_baskets))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from typing import ClassVar, Literal, Self
 
@@ -25,6 +25,7 @@ from recs_assets.arrays import (
     rank_within,
 )
 from recs_assets.known.interactions import Known
+from recs_assets.recommenders.carry import Codes, ArrayAxes, carry_learned
 from recs_assets.schema import NotFittedError
 
 View = Literal["all", "new", "repeat"]
@@ -44,6 +45,8 @@ class Recommender(ABC):
     name: ClassVar[str]
     # Codes of the reasons (`reasons.ladder.LEADS`) whose sentence may name the product that `because` gives.
     reasons: ClassVar[tuple[str, ...]] = ()
+    # What `fit` learns, by attribute. The rest of what it keeps `_count` counts; empty: all of it is counted.
+    learned: ClassVar[Mapping[str, ArrayAxes]] = {}
     # What `fit` was given.
     known_: Known
 
@@ -71,6 +74,24 @@ class Recommender(ABC):
     @abstractmethod
     def fit(self, known: Known) -> Self:
         """Learn from everything known at the anchor; keeps `known` as `known_`."""
+
+    def _count(self, known: Known) -> None:
+        """Keep what no learning is needed for: every customer's own history, popularity."""
+
+    def carry_over(self, earlier: Self, known: Known) -> Self:
+        """Take over what an earlier fit learned and count the rest from what is known now: no refit.
+
+        Whom, or which product, the earlier fit did not know, it has learned nothing of: they are without scores
+        where learning alone gives any. A recommender that only counts is fitted.
+        """
+        if not self.learned:
+            return self.fit(known)
+        self.known_ = known
+        codes = Codes(require_fitted(earlier), known)
+        for name, value in carry_learned(earlier, self.learned, codes).items():
+            setattr(self, name, value)
+        self._count(known)
+        return self
 
     @abstractmethod
     def _scores(self, customers: np.ndarray) -> np.ndarray | sparse.csr_matrix:

@@ -15,6 +15,7 @@ from recs_assets.arrays import find_largest, multiply_grid, one_blas_thread, ran
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.association import mark_recently_sold
 from recs_assets.recommenders.base import BLOCK_VALUES, Recommender, require_fitted
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest_factor
 from recs_assets.recommenders.facets import band_prices, encode_one_hot
 
@@ -60,6 +61,10 @@ class Content(Recommender):
     """
 
     name = "content"
+    learned = {
+        "words_": ArrayAxes(("product", "")),
+        "vectors_": ArrayAxes(("product", ""), unknown=0),
+    }
     reasons = ("similar_product", "new_for_you_close_to")
 
     def __init__(
@@ -83,8 +88,7 @@ class Content(Recommender):
         `vectors_` float32[n_products, dimensions] (unit length; both zero where a product has no
         text), `popularity_` float64[n_products], `weights_` csr float32[n_customers, n_products]."""
         self.known_ = known
-        self.popularity_ = np.nan_to_num(known.popularity(self.popularity_half_life_days))
-        self.weights_ = known.signal(self.half_life_days)
+        self._count(known)
         self.words_ = self.words_and_facets(known.products)
         self.vectors_ = self._reduce(self.words_)
         return self
@@ -115,6 +119,10 @@ class Content(Recommender):
         with one_blas_thread():
             reduced = TruncatedSVD(self.dimensions, random_state=self.seed).fit_transform(words)
         return round_to_grid(normalize(reduced))
+
+    def _count(self, known: Known) -> None:
+        self.popularity_ = np.nan_to_num(known.popularity(self.popularity_half_life_days))
+        self.weights_ = known.signal(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         profile = self.weights_[customers] @ self.vectors_

@@ -9,7 +9,8 @@ from scipy import sparse
 
 from recs_assets.arrays import argmax_rows, list_entries, one_blas_thread
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.base import Recommender, require_fitted
+from recs_assets.recommenders.carry import Codes
 
 # Explained at once; each looks at all of its customer's products of the head.
 BLOCK_PAIRS = 20_000
@@ -58,7 +59,18 @@ class EASE(Recommender):
         order = np.lexsort((np.arange(known.n_products), -buyers))
         self.products_ = np.sort(order[: min(self.head, int((buyers > 0).sum()))])
         self.affinity_ = learn_weights(known.history[:, self.products_], self.regularization)
+        self._count(known)
+        return self
+
+    def _count(self, known: Known) -> None:
         self.recency_ = known.recency(self.half_life_days)[:, self.products_].tocsr()
+
+    def carry_over(self, earlier: Self, known: Known) -> Self:
+        """As for every recommender; the head is that of the earlier fit, without products that are gone."""
+        now = Codes(require_fitted(earlier), known).now("product")[earlier.products_]
+        self.known_, self.products_ = known, now[now >= 0]
+        self.affinity_ = np.ascontiguousarray(earlier.affinity_[np.ix_(now >= 0, now >= 0)])
+        self._count(known)
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:

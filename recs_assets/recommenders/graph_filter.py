@@ -10,6 +10,7 @@ from scipy import sparse
 from recs_assets.arrays import list_entries, multiply_grid, one_blas_thread, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.carry import ArrayAxes
 
 # Customers x customers values at once (float32: 16 MB).
 NEAR_VALUES = 4_000_000
@@ -46,6 +47,11 @@ class GraphFilter(Recommender):
     """
 
     name = "graph_filter"
+    learned = {
+        "normal_": ArrayAxes(("customer", "product")),
+        "vectors_": ArrayAxes(("product", ""), unknown=0),
+        "degree_": ArrayAxes(("product",), unknown=0),
+    }
 
     def __init__(
         self,
@@ -65,7 +71,7 @@ class GraphFilter(Recommender):
         """Learn; keeps `normal_` csr float32[n_customers, n_products] (A), `weights_` csr with its pattern (x),
         `vectors_` float32[n_products, factors] (V) and `degree_` float32[n_products] (the root of D_p)."""
         self.known_ = known
-        self.weights_ = known.recency(self.half_life_days)
+        self._count(known)
         bought = known.history
         breadth = np.sqrt(np.diff(bought.indptr).astype(np.float64))
         degree = np.sqrt(np.bincount(bought.indices, minlength=known.n_products).astype(np.float64))
@@ -75,6 +81,9 @@ class GraphFilter(Recommender):
         self.degree_ = degree.astype(np.float32)
         self.vectors_ = round_to_grid(find_right_vectors(self.normal_, self.factors, self.seed))
         return self
+
+    def _count(self, known: Known) -> None:
+        self.weights_ = known.recency(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         own = self.weights_[customers]

@@ -10,6 +10,7 @@ from scipy import sparse
 from recs_assets.arrays import argsort_best_first, list_entries, rank_within
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest
 
 
@@ -43,6 +44,7 @@ class ItemKNN(Recommender):
     """
 
     name = "item_knn"
+    learned = {"similarity_": ArrayAxes(("product", "product"))}
     # It counts customers in common, not baskets: "often bought with" would claim too much.
     reasons = ("also_bought", "new_for_you_close_to")
 
@@ -70,7 +72,7 @@ class ItemKNN(Recommender):
         if self.weighting not in ("bm25", "cosine"):
             raise ValueError(f"weighting is {self.weighting!r}; it must be 'bm25' or 'cosine'.")
         self.known_ = known
-        self.weights_ = known.signal(self.half_life_days)
+        self._count(known)
         self.similarity_ = find_similar_products(
             keep_strongest(known.signal(), self.max_history),
             self.neighbours,
@@ -80,6 +82,9 @@ class ItemKNN(Recommender):
             self.threads,
         )
         return self
+
+    def _count(self, known: Known) -> None:
+        self.weights_ = known.signal(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         return self.weights_[customers] @ self.similarity_

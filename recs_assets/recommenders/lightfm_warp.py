@@ -11,6 +11,7 @@ from scipy import sparse
 from recs_assets.arrays import multiply_grid, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.facets import band_prices, encode_one_hot
 from recs_assets.recommenders.item_knn import keep_strongest
 
@@ -46,6 +47,10 @@ class LightFMWarp(Recommender):
     """
 
     name = "lightfm"
+    learned = {
+        "customer_vectors_": ArrayAxes(("customer", "")),
+        "product_vectors_": ArrayAxes(("product", "")),
+    }
 
     def __init__(
         self,

@@ -9,6 +9,7 @@ from scipy import sparse
 
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest
 from recs_assets.recommenders.item_knn import keep_strongest
 
@@ -49,6 +50,7 @@ class Transition(Recommender):
     """
 
     name = "transition"
+    learned = {"transitions_": ArrayAxes(("product", "product"))}
     # It counts customers in common, not baskets: "often bought with" would claim too much.
     reasons = ("also_bought",)
 
@@ -72,9 +74,9 @@ class Transition(Recommender):
         """Count; keeps `transitions_` csr float32[n_products, n_products] (row a: p(b after a))
         and `recency_` csr float32[n_customers, n_products]."""
         self.known_ = known
-        self.recency_ = known.recency(self.memory_days)
+        self._count(known)
         before, after, age = self._pair_days(known)
-        self.transitions_ = self._count(before, after, np.power(0.5, age / self.half_life_days))
+        self.transitions_ = self._count_transitions(before, after, np.power(0.5, age / self.half_life_days))
         return self
 
     def _pair_days(self, known: Known) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
@@ -95,7 +97,7 @@ class Transition(Recommender):
         age = known.anchor_day - (visit[follows + 1] & 0xFFFFFFFF)
         return baskets[follows], baskets[follows + 1], age.astype(np.float64)
 
-    def _count(
+    def _count_transitions(
         self, before: sparse.csr_matrix, after: sparse.csr_matrix, weight: np.ndarray
     ) -> sparse.csr_matrix:
         n_products = before.shape[1]
@@ -131,6 +133,9 @@ class Transition(Recommender):
         )
         transitions.sort_indices()
         return transitions
+
+    def _count(self, known: Known) -> None:
+        self.recency_ = known.recency(self.memory_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         return self.recency_[customers] @ self.transitions_

@@ -10,6 +10,7 @@ from scipy import sparse
 from recs_assets.arrays import is_stored
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.carry import ArrayAxes
 
 
 class UserKNN(Recommender):
@@ -40,6 +41,7 @@ class UserKNN(Recommender):
     """
 
     name = "user_knn"
+    learned = {"similar_": ArrayAxes(("customer", "customer"))}
 
     def __init__(
         self,
@@ -59,7 +61,7 @@ class UserKNN(Recommender):
         """Learn; keeps `frequency_` csr float32[n_customers, n_products] and `similar_` csr
         float32[n_customers, n_customers] (row: the neighbours' weights, sum 1)."""
         self.known_ = known
-        self.frequency_ = known.frequency(self.half_life_days)
+        self._count(known)
         self.similar_ = self._find_similar(self.frequency_)
         return self
 
@@ -87,6 +89,9 @@ class UserKNN(Recommender):
         total = np.asarray(similar.sum(axis=1)).ravel()
         similar.data /= np.repeat(total, np.diff(similar.indptr))
         return similar.astype(np.float32)
+
+    def _count(self, known: Known) -> None:
+        self.frequency_ = known.frequency(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         others = self.similar_[customers] @ self.frequency_

@@ -58,20 +58,22 @@ def publish(
     timezone: str,
     keep: int,
     now: datetime,
+    refreshes: date | None = None,
 ) -> dict[str, Any]:
-    """Write the store of the published week and make it the current one.
+    """Write the store of the published week, or of a day after it, and make it the current one.
 
     Args:
-        snapshot: whose newest week is `as_of`.
+        snapshot: whose tables of schema `recs` hold `as_of`.
         shelf: product_id and stock at the newest count (null: never counted), start_at and end_at by now.
         sensitive: the shop's sensitive goods.
         folder: of all versions.
-        as_of: the week.
+        as_of: the week, or the day.
         run_id: of the run that made it.
         version: of recs_assets.
         timezone: of the shop, in which as_of begins and times without a zone are.
         keep: versions kept, the current one included.
         now: when the shelf was looked at, with a zone.
+        refreshes: the week whose models made the lists of a day; None where `as_of` is a week.
 
     Returns:
         The manifest (`exports.versions.publish`).
@@ -95,6 +97,8 @@ def publish(
             return {FILE: _fill(store, snapshot, products, about)}
 
     facts = {"products": len(products), "model_version": about["model_version"]}
+    if refreshes is not None:
+        facts[versions.REFRESHES] = refreshes.isoformat()
     manifest = versions.switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=write, about=facts)
     return {**manifest, "rows": manifest["files"][FILE]["rows"]}
 

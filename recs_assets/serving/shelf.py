@@ -28,7 +28,6 @@ from recs_assets.serving.placement import Placement
 from recs_assets.serving.store import ServingStore
 
 NOBODY = pd.DataFrame({"customer_id": pd.Series(dtype="str"), "segment": pd.Series(dtype="str")})
-NO_EVENTS = Events(*(np.empty(0, dtype=np.int32) for _ in range(7)))
 # Rules of a placement that stand beside those of its file.
 CATEGORY_LIMIT = "max_per_category"
 
@@ -123,7 +122,7 @@ class Shelf:
 
     def _make_context(self, frame: pd.DataFrame) -> Context:
         frame = frame.drop(columns="countries")  # of whoever asks, not of the product alone
-        known = Known(self._as_of, NOBODY, frame.assign(available=True), NO_EVENTS)
+        known = Known(self._as_of, NOBODY, frame.assign(available=True), Events.none())
         flags = {name: frame[name].to_numpy(dtype=bool) for name in ("never_offer", "never_discover")}
         none = np.zeros(len(frame), dtype=bool)
         topic = np.where(flags["never_offer"] | flags["never_discover"], 0, -1)

@@ -49,6 +49,15 @@ class Warehouse:
             self._builds[week] = Build(week, self.home / "weeks" / week.isoformat(), self._connect)
         return self._builds[week]
 
+    def night_build(self, day: date) -> Build:
+        """The build file of a day's refresh, which is deleted when the day is served."""
+        return Build(day, self.nights / day.isoformat(), self._connect)
+
+    @property
+    def nights(self) -> Path:
+        """A folder per day that was refreshed: its lists, and while it runs its build file."""
+        return self.home / "nights"
+
     def list_builds(self) -> list[date]:
         """The weeks that have a build file, in order."""
         return sorted(

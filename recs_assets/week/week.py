@@ -21,7 +21,7 @@ from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import load_model, read_lists, read_parameters, write_ids
+from recs_assets.recommenders.artefacts import ids_path, load_model, read_lists, read_parameters, write_ids
 from recs_assets.recommenders.base import VIEWS, Recommender, View
 from recs_assets.recommenders.shape import Parameters
 from recs_assets.shop import RANKER, Shop
@@ -56,6 +56,11 @@ class Week:
 
     def __repr__(self) -> str:
         return f"Week({self.as_of})"
+
+    @property
+    def fitted_week(self) -> Week:
+        """The week whose models list: this one."""
+        return self
 
     # -- dates ------------------------------------------------------------------------------
 
@@ -162,6 +167,10 @@ class Week:
     def lists_path(self, name: str, anchor: date, view: View) -> Path:
         """The file of a model's lists at an anchor."""
         return self.build.folder / "candidates" / f"{name}-{anchor.isoformat()}-{view}.parquet"
+
+    def ids_path(self, kind: str, anchor: date) -> Path:
+        """The file of the ids of "customer" or "product" at an anchor (`write_ids`)."""
+        return ids_path(self.build.folder / "ids", kind, anchor)
 
     def keep_ids(self, anchor: date) -> None:
         """Keep what the codes in the lists of an anchor, and in the models, stand for (`write_ids`)."""

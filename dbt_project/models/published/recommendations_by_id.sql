@@ -70,6 +70,19 @@ with final as (
         reason_text
     from {{ ref('similar_products') }}
     where recommendation_id is not null
+    union all
+    select
+        recommendation_id,
+        list,
+        as_of,
+        cast(null as {{ dbt.type_string() }}) as campaign,
+        customer_id,
+        cast(null as {{ dbt.type_string() }}) as beside_product_id,
+        product_id,
+        rank,
+        score,
+        reason_text
+    from {{ ref('nightly_recommendations') }}
 
 )
 

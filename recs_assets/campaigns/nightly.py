@@ -1,0 +1,53 @@
+"""The lists of the shop's pages at a day after the week: what happened since, ranked by the week's models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from recs_assets.arrays import one_blas_thread
+from recs_assets.campaigns.due import DueList, make_due_list
+from recs_assets.campaigns.storefront import BLEND, StorefrontLists, make_storefront_lists
+from recs_assets.recommenders.artefacts import write_lists
+from recs_assets.training.ranker import list_week
+from recs_assets.week.night import Night
+from recs_assets.week.ranked import find_chosen_model, load_ranker
+from recs_assets.week.week import SOURCES
+
+
+@dataclass(frozen=True)
+class NightLists:
+    """What the shop's pages get at a day.
+
+    Attributes:
+        personal: every customer's list.
+        due: what customers are due to buy again.
+    """
+
+    personal: StorefrontLists
+    due: DueList
+
+
+def make_night_lists(night: Night, say: Callable[[str], None]) -> NightLists:
+    """List every customer with the week's recommenders and ranker, and apply the storefront's rules of the day."""
+    _write_lists(night, say)
+    return NightLists(make_storefront_lists(night, say), make_due_list(night, say))
+
+
+def _write_lists(night: Night, say: Callable[[str], None]) -> None:
+    """Write what the recommenders propose that the chosen model and the ranker draw on, and what the ranker makes of it."""
+    chosen, ranker = find_chosen_model(night), load_ranker(night)
+    names = () if chosen == "ranker" else BLEND.needed if chosen == "blend" else (chosen,)
+    if ranker is not None:
+        names = tuple(dict.fromkeys([*SOURCES, *names]))
+    known, day = night.known(), night.as_of
+    customers, views = night.find_customers_with_lists(day), night.views_at(day)
+    with one_blas_thread(), ThreadPoolExecutor(night.settings.threads) as pool:
+        for name in names:
+            listed = night.model(name).recommend_views(customers, night.settings.candidates, views, pool)
+            for view, lists in listed.items():
+                write_lists(lists, known, night.lists_path(name, day, view))
+    say(f"{len(names)} recommenders of the week {night.fitted_week.as_of} listed {len(customers)} customers.")
+    if ranker is not None:
+        list_week(night, ranker.ranker)

@@ -1,0 +1,80 @@
+"""A day after a published week: what is known by then, listed with the week's fitted models."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+
+from recs_assets.known.interactions import Events, Known
+from recs_assets.recommenders.artefacts import load_model
+from recs_assets.recommenders.base import Recommender
+from recs_assets.schema import WarehouseError
+from recs_assets.week.week import Week, make_recommender
+
+
+class Night(Week):
+    """What is known at a day, and the models of an earlier week, without a refit.
+
+    Its build file holds the features of one anchor, the day itself. Nothing is fitted, tested or decided here: the
+    ranker, its calibration and the choice of the model are the week's.
+
+    Args:
+        fitted_week: whose models list.
+        day: after the week.
+
+    Raises:
+        WarehouseError: the day does not lie after the week.
+    """
+
+    def __init__(self, fitted_week: Week, day: date) -> None:
+        if day <= fitted_week.as_of:
+            raise WarehouseError(
+                f"The day {day} does not lie after the published week {fitted_week.as_of}, whose models list: refresh a "
+                "later one."
+            )
+        super().__init__(fitted_week.shop, fitted_week.warehouse, day)
+        self._fitted_week = fitted_week
+        self.build = fitted_week.warehouse.night_build(day)
+        self._models: dict[str, Recommender] = {}
+
+    @property
+    def fitted_week(self) -> Week:
+        return self._fitted_week
+
+    @property
+    def anchors(self) -> list[date]:
+        return [self.as_of]
+
+    @property
+    def test_anchors(self) -> list[date]:
+        return []
+
+    def model_path(self, name: str) -> Path:
+        return self.fitted_week.model_path(name)
+
+    @cached_property
+    def _ids(self) -> Known:
+        """Of what the week knew, the ids."""
+        week = self.fitted_week
+        ids = {}
+        for name in ("customer", "product"):
+            path = week.ids_path(name, week.as_of)
+            if not path.exists():
+                raise WarehouseError(
+                    f"The week {week.as_of} kept no ids ({path}), because an earlier version made it or it is gone: "
+                    f"run it again (python -m recs_assets run --as-of {week.as_of})."
+                )
+            ids[name] = pd.DataFrame({f"{name}_id": pq.read_table(path)[f"{name}_id"].to_pandas()})
+        return Known(week.as_of, ids["customer"], ids["product"], Events.none())
+
+    def model(self, name: str) -> Recommender:
+        """What the week's recommender learned, on what is known now."""
+        if name not in self._models:
+            fitted = load_model(make_recommender(self.shop, name), self.model_path(name), self._ids)
+            carried = make_recommender(self.shop, name, {name: fitted.params()})
+            self._models[name] = carried.carry_over(fitted, self.known())
+        return self._models[name]
