@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -70,6 +71,7 @@ class GraphFilter(Recommender):
     def fit(self, known: Known) -> Self:
         """Learn; keeps `normal_` csr float32[n_customers, n_products] (A), `weights_` csr with its pattern (x),
         `vectors_` float32[n_products, factors] (V) and `degree_` float32[n_products] (the root of D_p)."""
+        self.__dict__.pop("_common", None)  # of an earlier fit
         self.known_ = known
         self._count(known)
         bought = known.history
@@ -87,19 +89,35 @@ class GraphFilter(Recommender):
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         own = self.weights_[customers]
-        scores = np.empty((len(customers), self.known_.n_products), dtype=np.float32)
-        step = max(1, NEAR_VALUES // max(1, self.known_.n_customers))
-        columns = self.normal_.T.tocsr()
-        for start in range(0, len(customers), step):
-            # Sparse times dense adds in the order of the sparse row: no BLAS, the same bits in every block.
-            near = np.ascontiguousarray((self.normal_ @ own[start : start + step].T).toarray())
-            scores[start : start + step] = (columns @ near).T
+        scores = self._smooth(own)
         scores += multiply_grid(self._project(own), self.vectors_) * (np.float32(self.smooth) * self.degree_)
         if self.popularity_power:
             scores *= np.power(self.degree_, np.float32(2 * self.popularity_power))
         scores[:, self.degree_ == 0] = np.nan
         scores[scores <= 0] = np.nan
         return scores
+
+    def _smooth(self, own: sparse.csr_matrix) -> np.ndarray:
+        """float32[len(own), n_products]: x A^T A. Sparse products add in the order of the sparse row: no BLAS, the same
+        bits in every block."""
+        known = self.known_
+        if known.n_customers > known.n_products:
+            return (own @ self._common).toarray()
+        smooth = np.empty((own.shape[0], known.n_products), dtype=np.float32)
+        step = max(1, NEAR_VALUES // max(1, known.n_customers))
+        columns = self.normal_.T.tocsr()
+        for start in range(0, len(smooth), step):
+            near = np.ascontiguousarray((self.normal_ @ own[start : start + step].T).toarray())
+            smooth[start : start + step] = (columns @ near).T
+        return smooth
+
+    @cached_property
+    def _common(self) -> sparse.csr_matrix:
+        """csr float32[n_products, n_products]: A^T A, where customers outnumber products: no step may then look at
+        all customers for every customer."""
+        common = (self.normal_.T.tocsr() @ self.normal_).tocsr()
+        common.sort_indices()
+        return common
 
     def _project(self, own: sparse.csr_matrix) -> np.ndarray:
         """float32[len(own), factors]: x D_p^-1/2 V, rounded to the grid of `multiply_grid`."""
