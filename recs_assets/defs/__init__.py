@@ -69,7 +69,11 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             nightly_job(deployment),
             *campaign_jobs(deployment),
         ],
-        schedules=[weekly_schedule(deployment), nightly_schedule(deployment), *campaign_schedules(deployment)],
+        schedules=[
+            weekly_schedule(deployment),
+            nightly_schedule(deployment),
+            *campaign_schedules(deployment),
+        ],
         sensors=[new_files_sensor(deployment)],
         resources={"warehouse": warehouse_resource(deployment), "dbt": dbt_resource},
         # One process is also the one writer, and 30 small assets take seconds instead of minutes.

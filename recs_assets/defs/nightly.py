@@ -102,7 +102,8 @@ def _lists(deployment: Deployment, shared: dict[str, Any]) -> dg.AssetsDefinitio
         kinds={"python", "duckdb"},
         description="Every customer's list and what they are due to buy again, by the week's recommenders and ranker.",
         check_specs=[
-            dg.AssetCheckSpec(name, asset=LISTS, blocking=True, description=text) for name, text in GATES.items()
+            dg.AssetCheckSpec(name, asset=LISTS, blocking=True, description=text)
+            for name, text in GATES.items()
         ],
     )
     def lists(
@@ -153,7 +154,9 @@ def _store(deployment: Deployment, shared: dict[str, Any]) -> dg.AssetsDefinitio
             with night.build.read() as connection:
                 rows = connection.execute(f'select * from recs."{table}"').to_arrow_table()
             frame = rows.to_pandas(date_as_object=False)
-            checked = check_table(STORE, folder, f"recs_{table}", frame, published_expectations(table, 0), f"recs.{table}")
+            checked = check_table(
+                STORE, folder, f"recs_{table}", frame, published_expectations(table, 0), f"recs.{table}"
+            )
             if not checked.passed:
                 raise GateError(str(checked.description))
         manifest = serve_night(night, context.run.run_id)

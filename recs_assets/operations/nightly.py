@@ -53,7 +53,9 @@ def serve_night(night: Night, run_id: str) -> dict[str, Any]:
             )
     with night.build.read() as connection:
         lists = connection.execute(
-            " union all ".join(_ROWS.format(table=table) for table in ("customer_recommendations", "buy_it_again"))
+            " union all ".join(
+                _ROWS.format(table=table) for table in ("customer_recommendations", "buy_it_again")
+            )
             + " order by 2, 4, 6"
         ).to_arrow_table()
     # First the rows, then whoever shows them: what is shown can be joined to its row.

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
+from scipy import sparse
 
 from recs_assets.arrays import multiply_grid, one_blas_thread, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
-from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest_factor
+from recs_assets.recommenders.carry import ArrayAxes
+
+if TYPE_CHECKING:
+    from implicit.als import AlternatingLeastSquares
 
 
 class ALS(Recommender):
@@ -42,10 +46,7 @@ class ALS(Recommender):
     """
 
     name = "als"
-    learned = {
-        "customer_factors_": ArrayAxes(("customer", "")),
-        "product_factors_": ArrayAxes(("product", "")),
-    }
+    learned: ClassVar = {"product_factors_": ArrayAxes(("product", ""))}
 
     def __init__(
         self,
@@ -73,35 +74,58 @@ class ALS(Recommender):
         self.known_ = known
         self._count(known)
         confidence = self.confidence_
-        self.customer_factors_ = np.full((known.n_customers, self.factors), np.nan, dtype=np.float32)
         self.product_factors_ = np.full((known.n_products, self.factors), np.nan, dtype=np.float32)
         active = np.flatnonzero(np.diff(confidence.indptr))
         sold = np.flatnonzero(np.bincount(confidence.indices, minlength=known.n_products))
-        if len(active) == 0:
-            return self
+        if len(active) > 0:
+
+            def report(iteration: int, *_: object) -> None:
+                if self.progress is not None:
+                    self.progress((iteration + 1) / self.iterations)
+
+            with one_blas_thread():
+                model = self._make_model()
+                model.fit(confidence[active][:, sold].tocsr(), show_progress=False, callback=report)
+            # Rounded to the grid of `multiply_grid` first: the customers are solved against what will score.
+            self.product_factors_[sold] = round_to_grid(model.item_factors)
+        self._solve_customers()
+        return self
+
+    def carry_over(self, earlier: Self, known: Known) -> Self:
+        """As for every recommender; every customer is solved anew against the products, exactly, who is new as well."""
+        super().carry_over(earlier, known)
+        self._solve_customers()
+        return self
+
+    def _make_model(self) -> AlternatingLeastSquares:
         from implicit.als import AlternatingLeastSquares
 
-        def report(iteration: int, *_: object) -> None:
-            if self.progress is not None:
-                self.progress((iteration + 1) / self.iterations)
+        return AlternatingLeastSquares(
+            factors=self.factors,
+            regularization=self.regularization,
+            alpha=1.0,
+            iterations=self.iterations,
+            num_threads=self.threads,
+            random_state=self.seed,
+        )
 
-        with one_blas_thread():
-            model = AlternatingLeastSquares(
-                factors=self.factors,
-                regularization=self.regularization,
-                alpha=1.0,
-                iterations=self.iterations,
-                num_threads=self.threads,
-                random_state=self.seed,
-            )
-            compact = confidence[active][:, sold].tocsr()
-            model.fit(compact, show_progress=False, callback=report)
-            # Rounded to the grid of `multiply_grid` first: the customers are solved against what will score.
-            model.item_factors = round_to_grid(model.item_factors)
-            customers = model.recalculate_user(np.arange(len(active)), compact)
-        self.customer_factors_[active] = round_to_grid(customers)
-        self.product_factors_[sold] = model.item_factors
-        return self
+    def _solve_customers(self) -> None:
+        """Put the customers' factors; NaN of whom there is no signal about a product with factors."""
+        learned = np.isfinite(self.product_factors_[:, 0])
+        if not learned[self.confidence_.indices].all():  # sold first after the fit
+            self.confidence_ = self.confidence_ @ sparse.diags_array(learned.astype(np.float32), format="csr")
+            self.confidence_.eliminate_zeros()
+        compact = self.confidence_[:, np.flatnonzero(learned)].tocsr()
+        active = np.flatnonzero(np.diff(compact.indptr))
+        self.customer_factors_ = np.full(
+            (self.known_.n_customers, self.factors), np.nan, dtype=np.float32
+        )
+        if len(active) > 0:
+            with one_blas_thread():
+                model = self._make_model()
+                model.item_factors = self.product_factors_[learned]
+                customers = model.recalculate_user(np.arange(len(active)), compact[active])
+            self.customer_factors_[active] = round_to_grid(customers)
 
     def _count(self, known: Known) -> None:
         confidence = known.signal(self.half_life_days)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import comb
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -12,8 +12,8 @@ from scipy import sparse
 from recs_assets.arrays import PairIndex, encode_pairs, find_sorted, list_entries, mark_starts, rank_within
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, require_fitted
-from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest
+from recs_assets.recommenders.carry import ArrayAxes
 
 # Multiply-adds of one block of the basket product; its result holds at most that many counts (240 MB).
 BLOCK_PRODUCTS = 20_000_000
@@ -58,7 +58,7 @@ class AssociationRules(Recommender):
     """
 
     name = "rules"
-    learned = {
+    learned: ClassVar = {
         "total_baskets_": ArrayAxes(),
         "dropped_baskets_": ArrayAxes(),
         "product_baskets_": ArrayAxes(("product",), unknown=0),

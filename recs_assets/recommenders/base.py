@@ -25,7 +25,7 @@ from recs_assets.arrays import (
     rank_within,
 )
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.carry import Codes, ArrayAxes, carry_learned
+from recs_assets.recommenders.carry import ArrayAxes, Codes, carry_learned
 from recs_assets.schema import NotFittedError
 
 View = Literal["all", "new", "repeat"]
@@ -77,6 +77,7 @@ class Recommender(ABC):
 
     def _count(self, known: Known) -> None:
         """Keep what no learning is needed for: every customer's own history, popularity."""
+        return
 
     def carry_over(self, earlier: Self, known: Known) -> Self:
         """Take over what an earlier fit learned and count the rest from what is known now: no refit.

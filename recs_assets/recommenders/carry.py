@@ -74,7 +74,11 @@ class Codes:
         rows, columns = axes
         if rows:
             before = self._before[rows]
-            length = np.where(before >= 0, np.diff(matrix.indptr)[np.maximum(before, 0)], 0) if matrix.shape[0] else 0 * before
+            length = (
+                np.where(before >= 0, np.diff(matrix.indptr)[np.maximum(before, 0)], 0)
+                if matrix.shape[0]
+                else 0 * before
+            )
             kept = matrix[before[before >= 0]]
             matrix = sparse.csr_matrix(
                 (kept.data, kept.indices, np.concatenate([[0], np.cumsum(length)])),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -15,8 +15,8 @@ from recs_assets.arrays import find_largest, multiply_grid, one_blas_thread, ran
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.association import mark_recently_sold
 from recs_assets.recommenders.base import BLOCK_VALUES, Recommender, require_fitted
-from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest_factor
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.facets import band_prices, encode_one_hot
 
 TEXTS = ("name", "attributes", "description")
@@ -61,7 +61,7 @@ class Content(Recommender):
     """
 
     name = "content"
-    learned = {
+    learned: ClassVar = {
         "words_": ArrayAxes(("product", "")),
         "vectors_": ArrayAxes(("product", ""), unknown=0),
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -48,7 +48,7 @@ class GraphFilter(Recommender):
     """
 
     name = "graph_filter"
-    learned = {
+    learned: ClassVar = {
         "normal_": ArrayAxes(("customer", "product")),
         "vectors_": ArrayAxes(("product", ""), unknown=0),
         "degree_": ArrayAxes(("product",), unknown=0),
@@ -119,10 +119,15 @@ class GraphFilter(Recommender):
         common.sort_indices()
         return common
 
+    @property
+    def _divisor(self) -> np.ndarray:
+        """The root of D_p, 1 where nobody bought the product before the fit: its direction is none."""
+        return np.where(self.degree_ > 0, self.degree_, np.float32(1))
+
     def _project(self, own: sparse.csr_matrix) -> np.ndarray:
         """float32[len(own), factors]: x D_p^-1/2 V, rounded to the grid of `multiply_grid`."""
         scaled = own.copy()
-        scaled.data = own.data / self.degree_[own.indices]
+        scaled.data = own.data / self._divisor[own.indices]
         return round_to_grid(scaled @ self.vectors_)
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
@@ -138,7 +143,7 @@ class GraphFilter(Recommender):
             bought, asked = own.indices, products[rows]
             terms = (columns[bought] @ columns[asked].T).toarray().astype(np.float64)
             smooth = multiply_grid(self.vectors_[bought], self.vectors_[asked]).astype(np.float64)
-            terms += self.smooth * smooth * self.degree_[asked] / self.degree_[bought, None]
+            terms += self.smooth * smooth * self.degree_[asked] / self._divisor[bought, None]
             terms *= own.data[:, None]
             strongest = terms.argmax(axis=0)
             named = terms[strongest, np.arange(len(rows))] > 0

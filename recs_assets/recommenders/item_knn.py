@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from scipy import sparse
@@ -10,8 +10,8 @@ from scipy import sparse
 from recs_assets.arrays import argsort_best_first, list_entries, rank_within
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
-from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest
+from recs_assets.recommenders.carry import ArrayAxes
 
 
 class ItemKNN(Recommender):
@@ -44,7 +44,7 @@ class ItemKNN(Recommender):
     """
 
     name = "item_knn"
-    learned = {"similarity_": ArrayAxes(("product", "product"))}
+    learned: ClassVar = {"similarity_": ArrayAxes(("product", "product"))}
     # It counts customers in common, not baskets: "often bought with" would claim too much.
     reasons = ("also_bought", "new_for_you_close_to")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -47,7 +47,7 @@ class LightFMWarp(Recommender):
     """
 
     name = "lightfm"
-    learned = {
+    learned: ClassVar = {
         "customer_vectors_": ArrayAxes(("customer", "")),
         "product_vectors_": ArrayAxes(("product", "")),
     }

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
 
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
-from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.because import find_strongest
+from recs_assets.recommenders.carry import ArrayAxes
 from recs_assets.recommenders.item_knn import keep_strongest
 
 # Multiply-adds of one block of the transition product; its result holds at most that many (240 MB).
@@ -50,7 +50,7 @@ class Transition(Recommender):
     """
 
     name = "transition"
-    learned = {"transitions_": ArrayAxes(("product", "product"))}
+    learned: ClassVar = {"transitions_": ArrayAxes(("product", "product"))}
     # It counts customers in common, not baskets: "often bought with" would claim too much.
     reasons = ("also_bought",)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -41,7 +41,7 @@ class UserKNN(Recommender):
     """
 
     name = "user_knn"
-    learned = {"similar_": ArrayAxes(("customer", "customer"))}
+    learned: ClassVar = {"similar_": ArrayAxes(("customer", "customer"))}
 
     def __init__(
         self,
