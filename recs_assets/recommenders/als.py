@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -13,9 +13,6 @@ from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.because import find_strongest_factor
 from recs_assets.recommenders.carry import ArrayAxes
-
-if TYPE_CHECKING:
-    from implicit.als import AlternatingLeastSquares
 
 
 class ALS(Recommender):
@@ -97,7 +94,7 @@ class ALS(Recommender):
         self._solve_customers()
         return self
 
-    def _make_model(self) -> AlternatingLeastSquares:
+    def _make_model(self) -> Any:
         from implicit.als import AlternatingLeastSquares
 
         return AlternatingLeastSquares(

@@ -56,8 +56,8 @@ class Codes:
 
     def carry(self, value: object, learned: ArrayAxes) -> object:
         """A fitted array in the codes of now."""
-        if sparse.issparse(value):
-            return self._carry_sparse(value.tocsr(), learned.axes)
+        if isinstance(value, sparse.csr_matrix):
+            return self._carry_sparse(value, learned.axes)
         if not isinstance(value, np.ndarray):
             return value
         for number, axis in enumerate(learned.axes):

@@ -75,6 +75,6 @@ class Night(Week):
         """What the week's recommender learned, on what is known now."""
         if name not in self._models:
             fitted = load_model(make_recommender(self.shop, name), self.model_path(name), self._ids)
-            carried = make_recommender(self.shop, name, {name: fitted.params()})
-            self._models[name] = carried.carry_over(fitted, self.known())
+            unfitted = make_recommender(self.shop, name, self.parameters(name))
+            self._models[name] = unfitted.carry_over(fitted, self.known())
         return self._models[name]

@@ -12,12 +12,26 @@ from helpers import shops
 from helpers.shops import Home
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"
+NIGHT, NIGHT_ID = "2025-05-07", "0123456789abcdef0123"
 
 
 def write_events(home: Path, table: str, events: list[dict], rest: str = "") -> None:
     path = home / "events" / table / "1.jsonl"
     path.parent.mkdir(parents=True)
     path.write_text("".join(json.dumps(event) + "\n" for event in events) + rest)
+
+
+def write_night(home: Path, customer: str, product: str) -> None:
+    """The lists of a nightly refresh: one row that is clicked, and one that is not."""
+    folder = home / "nights" / NIGHT
+    folder.mkdir(parents=True)
+    with duckdb.connect() as connection:
+        connection.execute(
+            "copy (select unnest([$clicked, $other]) as recommendation_id, 'customer_recommendations' as list, "
+            "$night::date as as_of, $customer as customer_id, $product as product_id, unnest([1, 2]) as rank, "
+            f"0.5 as score, 'Popular' as reason_text) to '{folder}/lists.parquet'",
+            {"clicked": NIGHT_ID, "other": "f" * 20, "night": NIGHT, "customer": customer, "product": product},
+        )
 
 
 @pytest.mark.own_week
@@ -41,7 +55,9 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
         shown | {"placement": "home", "position": 2, "product_id": product, "recommendation_id": identifier},
         shown | {"placement": "product", "customer_id": None, "visitor_id": "tab", "product_id": similar, "recommendation_id": neighbour_id},
         shown | {"placement": "home", "event_type": "dismissed", "product_id": unwanted},
+        shown | {"placement": "home", "event_type": "clicked", "product_id": similar, "recommendation_id": NIGHT_ID},
     ]  # fmt: skip
+    write_night(home.path, customer, similar)
     rows = [
         event | {"event_id": f"e{number}", "occurred_at": f"2025-06-2{number}T09:00:00Z"}
         for number, event in enumerate(events)
@@ -65,7 +81,7 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
         landed = build.execute(
             "select event_id from raw.campaign_events where event_id like 'e_' order by 1"
         ).fetchall()
-        assert landed == [("e0",), ("e1",), ("e2",), ("e3",)]
+        assert landed == [("e0",), ("e1",), ("e2",), ("e3",), ("e4",)]
         features = f"from features.customer_product_features where as_of = date '{WEEK}' and customer_id = ?"
         in_vain = build.execute(
             f"select shown_not_clicked_28d {features} and product_id = ?", [customer, product]
@@ -85,7 +101,10 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
         ("e1", customer, "customer_recommendations", EARLIER, 2),
         ("e2", customer, "similar_products", EARLIER, 1),
         ("e3", customer, None, None, None),
+        ("e4", customer, "customer_recommendations", NIGHT, 1),
     ]
+    # Of what the night showed, what an event names.
+    assert home.query("select recommendation_id, product_id from recs.nightly_recommendations") == [(NIGHT_ID, similar)]
     for table in ("customer_recommendations", "email_recommendations", "buy_it_again"):
         found = home.query(
             f"select count(*) from recs.{table} where as_of = date '{WEEK}' and customer_id = '{customer}' and product_id = '{unwanted}'"

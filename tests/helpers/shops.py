@@ -41,6 +41,7 @@ PUBLISHED = {
     "interactions",
     "model_decisions",
     "model_metrics",
+    "nightly_recommendations",
     "not_products",
     "order_lines",
     "order_states",
