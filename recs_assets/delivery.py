@@ -5,23 +5,27 @@ A campaign fills its rows with these; the files of the last look fill a slot tha
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import hmac
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote, unquote_plus
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from recs_assets.cron import find_first_tick
 from recs_assets.schema import SettingsError
 
 # Arms of a campaign's test; customers of the holdout get no email.
 TREATMENT, HOLDOUT = "treatment", "holdout"
+ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+ArmShare = Annotated[float, Field(gt=0, le=1)]
 NO_HASH_KEY = "RECS_HASH_KEY is not set, so email_hash is null: set it to 32 random bytes as text."
 
 _TRACKING = ("utm_source", "utm_medium", "utm_campaign", "utm_content", "recommendation_id")
@@ -74,12 +78,38 @@ def assign_arms(
     customer_ids = list(customer_ids)
     if not arms:
         return np.full(len(customer_ids), TREATMENT, dtype=object)
-    heads = b"".join(
-        hashlib.sha256(join_parts((campaign, customer))).digest()[:8] for customer in customer_ids
-    )
-    place = np.frombuffer(heads, dtype=">u8") / 2.0**64
     ends = np.cumsum(list(arms.values()))[:-1]
+    place = place_customers(customer_ids, campaign)
     return np.array(list(arms), dtype=object)[np.searchsorted(ends, place, side="right")]
+
+
+def place_customers(customer_ids: Iterable[str], *key: str) -> np.ndarray:
+    """float64[n]: the place of every customer in [0, 1), evenly spread; another key shuffles them anew."""
+    heads = b"".join(hashlib.sha256(join_parts((*key, customer))).digest()[:8] for customer in customer_ids)
+    return np.frombuffer(heads, dtype=">u8") / 2.0**64
+
+
+def check_shares(shares: Mapping[str, float]) -> None:
+    """Raises:
+    ValueError: the shares of the arms do not add up to 1.
+    """
+    if not math.isclose(total := math.fsum(shares.values()), 1, abs_tol=1e-9):
+        raise ValueError(f"the shares add up to {total:g} and must add up to 1")
+
+
+def check_holdout(arms: Iterable[str], what: str) -> None:
+    """Whoever misspells the holdout would send to it.
+
+    Args:
+        arms: their names.
+        what: every other arm gets, as in "the email".
+
+    Raises:
+        ValueError: a name that is nearly `HOLDOUT`.
+    """
+    for name in arms:
+        if name != HOLDOUT and difflib.get_close_matches(name.replace("_", ""), [HOLDOUT], cutoff=0.75):
+            raise ValueError(f"{name} would get {what}; for the arm that gets none write {HOLDOUT}")
 
 
 def hash_addresses(values: Iterable[str | None], key: bytes) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
@@ -53,7 +54,7 @@ def read_each(
     return models, tuple(errors)
 
 
-def read(path: Path, what: str, error: type[FileError]) -> tuple[Mapping[str, Any], Lines]:
+def read(path: Path, what: tuple[str, str], error: type[FileError]) -> tuple[Mapping[str, Any], Lines]:
     """Keys and values of a file, and the lines that they stand on.
 
     Args:
@@ -185,5 +186,5 @@ def _list_keys(place: list[str], kind: type[BaseModel]) -> list[str]:
             model = get_args(model)[1]
         elif not part.isdigit():
             annotation = model.model_fields[part].annotation
-            model = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+            model = get_args(annotation)[0] if get_origin(annotation) in (tuple, UnionType) else annotation
     return list(model.model_fields)

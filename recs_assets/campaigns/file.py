@@ -7,7 +7,6 @@ file stops nothing but its own campaign. docs/campaigns.md explains the keys.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from recs_assets import yaml_file
 from recs_assets.cron import cron_problem, earliest_weekday
-from recs_assets.delivery import HOLDOUT
+from recs_assets.delivery import HOLDOUT, ArmName, ArmShare, check_holdout, check_shares
 from recs_assets.names import is_time_zone
 from recs_assets.queries.catalogue import CUSTOMER
 from recs_assets.queries.compiler import find_horizon
@@ -33,8 +32,6 @@ from recs_assets.schema import RecsError
 FOLDER = Path(__file__).parent
 View = Literal["all", "new", "repeat"]
 Export = Literal["long", "wide", "feed", "addresses"]
-ArmName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
-ArmShare = Annotated[float, Field(gt=0, le=1)]
 
 # Days: longer than any shop remembers.
 EVER = 36_500
@@ -127,14 +124,11 @@ class Campaign(_Model):
     @field_validator("arms")
     @classmethod
     def _check_arms(cls, value: dict[str, float]) -> dict[str, float]:
-        if value and not math.isclose(total := math.fsum(value.values()), 1, abs_tol=1e-9):
-            raise ValueError(f"the shares add up to {total:g} and must add up to 1")
+        if value:
+            check_shares(value)
         if list(value) == [HOLDOUT]:
             raise ValueError("with holdout alone nobody gets the email; name another arm")
-        for name in value:
-            # Every other arm gets the email.
-            if name != HOLDOUT and difflib.get_close_matches(name.replace("_", ""), [HOLDOUT], cutoff=0.75):
-                raise ValueError(f"{name} would get the email; for the arm that gets none write {HOLDOUT}")
+        check_holdout(value, "the email")
         return value
 
     @model_validator(mode="before")

@@ -8,14 +8,13 @@ answer have no key.
 from __future__ import annotations
 
 import difflib
-import math
 from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator, model_validator
 
 from recs_assets import yaml_file
-from recs_assets.campaigns.file import ArmName, ArmShare
+from recs_assets.delivery import ArmName, ArmShare, check_shares
 from recs_assets.rules.config import ItemRules, Level, Pin, Rules, Share, Slots
 from recs_assets.rules.items import ORDER
 from recs_assets.schema import RecsError
@@ -104,8 +103,8 @@ class Placement(_Model):
     @field_validator("arms")
     @classmethod
     def _check_arms(cls, value: dict[str, float]) -> dict[str, float]:
-        if value and not math.isclose(total := math.fsum(value.values()), 1, abs_tol=1e-9):
-            raise ValueError(f"the shares add up to {total:g} and must add up to 1")
+        if value:
+            check_shares(value)
         return value
 
     @model_validator(mode="after")
