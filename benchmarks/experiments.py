@@ -152,13 +152,10 @@ def draw(rng, experiment, customers=CUSTOMERS, lift=0.0, weeks=WEEKS):
 
 
 def look_weekly(experiment, shop, **others):
-    """The analyses of every week, as the weekly run makes them."""
-    return [analyse(experiment, week, shop.arm, shop.read, **others) for week in range(1, WEEKS + 1)]
-
-
-def pick(analysis, metric):
-    results = analysis.results
-    return results[results["metric"] == metric].iloc[0]
+    """What every week's analysis says, the first week first; the same as eight analyses
+    (tests/experiments/test_experiment_analysis.py)."""
+    results = analyse(experiment, WEEKS, shop.arm, shop.read, **others).results
+    return {name: rows.to_dict("records") for name, rows in results.groupby("metric")}
 
 
 # -- the claims ----------------------------------------------------------------------------------------------------
@@ -170,10 +167,10 @@ def try_peeks(rng, experiments, share=0.5, label="A/A, 50:50"):
     for number in range(experiments):
         experiment = declare(f"trial_{number}", share, guardrails=("margin", "unsubscribes"))
         each = look_weekly(experiment, draw(rng, experiment))
-        rows = [pick(analysis, "revenue") for analysis in each]
+        rows = each["revenue"]
         alarms.append(any(row["proven"] in ("better", "worse") for row in rows))
-        guarded = [analysis.results.query("role == 'guardrail'")["proven"] for analysis in each]
-        harms.append(any((column == "worse").any() for column in guarded))
+        guarded = (row["proven"] for name in experiment.guardrails for row in each[name])
+        harms.append("worse" in set(guarded))
         naive.append(any(abs(find_distance(row)) > ONCE for row in rows))
     return [
         count(
@@ -203,8 +200,7 @@ def try_coverage(rng, experiments):
         shop = draw(rng, experiment, lift=LIFT)
         each = look_weekly(experiment, shop, others=["order_value"])
         for metric, true in (("orders", LIFT), ("order_value", 0.0)):
-            rows = [pick(analysis, metric) for analysis in each]
-            covered[metric].append([row["lift_low"] <= true <= row["lift_high"] for row in rows])
+            covered[metric].append([row["lift_low"] <= true <= row["lift_high"] for row in each[metric]])
     rows = []
     for metric, label in (("orders", f"true lift of {LIFT:.0%}"), ("order_value", "true lift 0 of a ratio")):
         inside = np.array(covered[metric])
@@ -317,7 +313,7 @@ def try_plan(rng, experiments):
     for number in range(experiments):
         trial = declare(f"trial_{number}", primary="orders")
         shop = draw(rng, trial, lift=lift)
-        found.append(any(pick(one, "orders")["proven"] == "better" for one in look_weekly(trial, shop)))
+        found.append(any(row["proven"] == "better" for row in look_weekly(trial, shop)["orders"]))
     claim = f"the plan's lift of {100 * lift:.1f} % is found with the power it says"
     return [count(claim, found, least=0.77, most=0.83, wanted="80 %, within 3 points")]
 

@@ -27,10 +27,11 @@ UNKNOWN = "unknown"  # the segment of customers of whom it is not known
 
 _HEAD = ("experiment", "week", "metric", "arm", "control")
 _LIFT = ("lift", "lift_low", "lift_high")
+_DIFFERENCE = ("difference", "difference_low", "difference_high")
 RESULTS = (
     *_HEAD,
     *("role", "n", "n_control", "mean", "mean_control", *_LIFT),
-    *("difference", "difference_low", "difference_high", "bound", "cap", "narrowed", "proven"),
+    *(*_DIFFERENCE, "bound", "cap", "narrowed", "proven"),
 )
 WEEKS = (*_HEAD, "of_week", *_LIFT)
 FADING = (*_HEAD, "early", "late", "change", "change_low", "change_high")
@@ -42,7 +43,8 @@ class Analysis:
     """Frames of one experiment at one week.
 
     Attributes:
-        results: a row per metric and pair of arms, columns `RESULTS`; the intervals hold at every look. `proven` is better,
+        results: a row per week so far, metric and pair of arms, columns `RESULTS`: from the start to the end of that
+            week. The intervals of all weeks hold together. `proven` is better,
             worse or null; of guardrails, worse by more than they may be.
         weeks: a row per metric, pair and week since the start, columns `WEEKS`: what each week did alone, with an
             interval that is read once.
@@ -107,7 +109,7 @@ def analyse(
         return pd.DataFrame([row for pair in pairs for row in list_rows(pair)], columns=list(columns))
 
     return Analysis(
-        gather(RESULTS, _Pair.list_results),
+        gather(RESULTS, _Pair.list_results).astype({"proven": "str"}),
         gather(WEEKS, _Pair.list_weeks),
         gather(FADING, _Pair.list_fading),
         gather(SEGMENTS, lambda pair: pair.list_segments(parts)),
@@ -132,14 +134,14 @@ class _Measured:
         alone: groups week * arms + arm: every week alone.
         halves: by arm, the later half of the weeks, and the earlier in the place of those before the start; None in
             the first week.
-        cap: of the last look.
+        caps: of every look.
     """
 
     metric: Metric
     looks: Moments
     alone: Moments
     halves: Moments | None
-    cap: float | None
+    caps: list[float | None]
 
 
 @dataclass(frozen=True)
@@ -152,17 +154,18 @@ class _Crowd:
     week: int
 
     def measure(self, values: Values, metric: Metric) -> _Measured:
-        looks, alone, cap = [], [], None
+        looks, alone, caps = [], [], []
         for week in range(1, self.week + 1):
             rows, cap = add_up(values, metric, slice(0, week))
             looks.append(self._measure(rows, week))
+            caps.append(cap)
             alone.append(self._measure(add_up(values, metric, slice(week - 1, week))[0], week))
         halves = None
         if half := self.week // 2:
             early, _ = add_up(values, metric, slice(0, half))
             late, _ = add_up(values, metric, slice(half, self.week))
             halves = self._measure(np.vstack([late[:2], early[:2]]), self.week)
-        return _Measured(metric, _join(looks), _join(alone), halves, cap)
+        return _Measured(metric, _join(looks), _join(alone), halves, caps)
 
     def split(self, values: Values, metric: Metric, of_customer: np.ndarray) -> tuple[Moments, list[str]]:
         """Groups arm * segments + segment, and the segments in the order of their names."""
@@ -197,18 +200,20 @@ class _Pair:
         self._level = LEVEL / len(experiment.challengers) if self._decides else LEVEL
 
     def list_results(self) -> Iterator[Row]:
-        worse = self._find_worse()
-        for name, track in self._tracks.items():
-            role = "guardrail" if name in self._experiment.guardrails else "other"
-            proven = "worse" if name in worse else None
-            if name == self._experiment.primary:
-                role, proven = "primary", track.find_proof(self._level)
-            yield {
-                **self._head(name),
-                "role": role,
-                **track.describe(self._find_level(name)),
-                "proven": proven,
-            }
+        primary, guardrails = self._experiment.primary, self._experiment.guardrails
+        for look in range(self._week):
+            worse = self._find_worse(look)
+            for name, track in self._tracks.items():
+                proven = "worse" if name in worse else None
+                if name == primary:
+                    proven = track.find_proof(look, self._level)
+                yield {
+                    **self._head(name),
+                    "week": look + 1,
+                    "role": "primary" if name == primary else "guardrail" if name in guardrails else "other",
+                    **track.describe(look, self._find_level(name)),
+                    "proven": proven,
+                }
 
     def list_weeks(self) -> Iterator[Row]:
         for name, of in self._measured.items():
@@ -222,7 +227,7 @@ class _Pair:
             if (late := of.halves) is None:
                 continue
             early = Moments(late.n, late.active, late.ratio[:, ::-1], late.covariance[:, ::-1, ::-1])
-            bound = self._tracks[name].find_bound(self._find_level(name))
+            bound = self._tracks[name].find_bound(-1, self._find_level(name))
             change = compare(late, ours, theirs, slope=1.0).find_interval(bound)
             yield {
                 **self._head(name),
@@ -241,7 +246,7 @@ class _Pair:
         if not self._decides:
             return
         primary = self._experiment.primary
-        bound = self._tracks[primary].find_bound(self._level)
+        bound = self._tracks[primary].find_bound(-1, self._level)
         for segment, (moments, names) in parts.items():
             place = np.arange(len(names))
             ours, theirs = self._ours * len(names) + place, self._theirs * len(names) + place
@@ -267,13 +272,15 @@ class _Pair:
     def _find_level(self, name: str) -> float:
         return self._level if name == self._experiment.primary else LEVEL
 
-    def _find_worse(self) -> set[str]:
+    def _find_worse(self, look: int) -> set[str]:
         """Guardrails that got worse by more than they may, Holm's way."""
         if not self._decides:
             return set()
         allowed = self._experiment.guardrails
         return step_down(
-            list(allowed), lambda name, level: self._tracks[name].is_worse(level, allowed[name]), self._level
+            list(allowed),
+            lambda name, level: self._tracks[name].is_worse(look, level, allowed[name]),
+            self._level,
         )
 
 
@@ -282,61 +289,58 @@ class _Track:
 
     def __init__(self, measured: _Measured, ours: np.ndarray, theirs: np.ndarray, planned: int) -> None:
         looks = measured.looks
-        self._planned, self._cap = planned, measured.cap
+        self._planned, self._caps = planned, measured.caps
         self._sign = -1.0 if measured.metric.less_is_better else 1.0
         self._lift = compare(looks, ours, theirs)
         self._difference = compare(looks, ours, theirs, in_logs=False)
-        self._n = int(looks.n[ours[-1]]), int(looks.n[theirs[-1]])
-        self._mean = float(looks.ratio[ours[-1], 0]), float(looks.ratio[theirs[-1], 0])
+        self._n = looks.n[ours].astype(int), looks.n[theirs].astype(int)
+        self._mean = looks.ratio[ours, 0], looks.ratio[theirs, 0]
 
-    @property
-    def _shown(self) -> Comparison:
-        """What decides: the lift, or the difference where there is no lift."""
-        return self._lift if np.isfinite(self._lift.estimate[-1]) else self._difference
-
-    def find_bound(self, level: float) -> float:
-        """Standard errors on either side at the last look; nan where it shows nothing."""
-        error = self._shown.error
+    def find_bound(self, look: int, level: float) -> float:
+        """Standard errors on either side at a look, -1 being the last; nan where it shows nothing."""
+        error = self._find_shown(look).error
         seen = np.flatnonzero(np.isfinite(error))
-        if not len(seen) or seen[-1] != len(error) - 1:
+        place = np.searchsorted(seen, look % len(error))
+        if not np.isfinite(error[look]):
             return np.nan
-        looks = [int(look) + 1 for look in seen]
-        return float(find_bounds(looks, (1 / error[seen] ** 2).tolist(), self._planned, level)[-1])
+        weeks = [int(week) + 1 for week in seen]
+        # The bound of a look does not depend on those after it.
+        return float(find_bounds(weeks, (1 / error[seen] ** 2).tolist(), self._planned, level)[place])
 
-    def find_proof(self, level: float) -> str | None:
+    def find_proof(self, look: int, level: float) -> str | None:
         """Whether the interval is on one side of no effect."""
-        estimate, margin = (
-            self._sign * self._shown.estimate[-1],
-            self.find_bound(level) * self._shown.error[-1],
-        )
+        shown = self._find_shown(look)
+        estimate, margin = self._sign * shown.estimate[look], self.find_bound(look, level) * shown.error[look]
         if estimate - margin > 0:
             return "better"
         return "worse" if estimate + margin < 0 else None
 
-    def is_worse(self, level: float, allowed: float) -> bool:
+    def is_worse(self, look: int, level: float, allowed: float) -> bool:
         """Whether the interval lies beyond a change for the worse that is allowed, a share of the control's mean."""
-        change = -self._sign * allowed
-        limit = np.log1p(change) if self._shown.in_logs else change * abs(self._mean[1])
-        margin = self.find_bound(level) * self._shown.error[-1]
-        return bool(self._sign * (self._shown.estimate[-1] - limit) + margin < 0)
+        shown, change = self._find_shown(look), -self._sign * allowed
+        limit = np.log1p(change) if shown.in_logs else change * abs(self._mean[1][look])
+        margin = self.find_bound(look, level) * shown.error[look]
+        return bool(self._sign * (shown.estimate[look] - limit) + margin < 0)
 
-    def describe(self, level: float) -> Row:
-        bound = self.find_bound(level)
-        lift = _list_lifts(self._lift.find_interval(bound))[-1]
-        away = self._difference.find_interval(bound)
+    def describe(self, look: int, level: float) -> Row:
+        bound, cap = self.find_bound(look, level), self._caps[look]
+        lift = (float(end[look]) for end in self._lift.find_interval(bound))
+        difference = (float(end[look]) for end in self._difference.find_interval(bound))
         return {
-            "n": self._n[0],
-            "n_control": self._n[1],
-            "mean": self._mean[0],
-            "mean_control": self._mean[1],
-            **lift,
-            "difference": float(away[0][-1]),
-            "difference_low": float(away[1][-1]),
-            "difference_high": float(away[2][-1]),
+            "n": int(self._n[0][look]),
+            "n_control": int(self._n[1][look]),
+            "mean": float(self._mean[0][look]),
+            "mean_control": float(self._mean[1][look]),
+            **dict(zip(_LIFT, lift, strict=True)),
+            **dict(zip(_DIFFERENCE, difference, strict=True)),
             "bound": bound,
-            "cap": np.nan if self._cap is None else self._cap,
-            "narrowed": float(self._shown.narrowed[-1]),
+            "cap": np.nan if cap is None else cap,
+            "narrowed": float(self._find_shown(look).narrowed[look]),
         }
+
+    def _find_shown(self, look: int) -> Comparison:
+        """What decides: the lift, or the difference where there is no lift."""
+        return self._lift if np.isfinite(self._lift.estimate[look]) else self._difference
 
 
 def _list_lifts(interval: tuple[np.ndarray, np.ndarray, np.ndarray]) -> list[dict[str, float]]:

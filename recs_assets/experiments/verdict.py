@@ -42,7 +42,8 @@ def judge(experiment: Experiment, analysis: Analysis, ratio: SampleRatio) -> lis
         analysis: of its newest week.
         ratio: of the same week.
     """
-    results = analysis.results[analysis.results["control"] == experiment.control]
+    results = analysis.results
+    results = results[(results["control"] == experiment.control) & (results["week"] == results["week"].max())]
     fading = analysis.fading[
         (analysis.fading["control"] == experiment.control) & (analysis.fading["metric"] == experiment.primary)
     ]

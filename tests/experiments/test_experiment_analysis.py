@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.experiments import make
@@ -36,7 +37,7 @@ def draw(lift=0.0, customers=4000, seed=1, leave=0.0, fade=0.0):
 
 def find(analysis, metric, arm="ranker", control="today"):
     rows = analysis.results
-    return rows[(rows["metric"] == metric) & (rows["arm"] == arm) & (rows["control"] == control)].iloc[0]
+    return rows[(rows["metric"] == metric) & (rows["arm"] == arm) & (rows["control"] == control)].iloc[-1]
 
 
 def test_every_challenger_is_beside_the_control_and_every_arm_beside_the_holdout():
@@ -66,6 +67,18 @@ def test_the_bound_is_that_of_the_looks_so_far():
     # Whatever two looks learn, the first has spent a 64th of the error and the second three times that.
     assert two == pytest.approx(find_bounds([1, 2], [1.0, 1.9], 8)[-1], abs=0.05)
     assert 1.96 < eight < 2.25 < two
+
+
+def test_the_course_of_the_weeks_is_what_each_week_said():
+    experiment, (arm, read) = make(), draw(lift=0.1, leave=0.01)
+    course = analyse(experiment, WEEKS, arm, read).results
+    for week in (1, 2, 5):
+        then = analyse(experiment, week, arm, read).results
+        pd.testing.assert_frame_equal(
+            then[then["week"] == week].reset_index(drop=True),
+            course[course["week"] == week].reset_index(drop=True),
+            rtol=1e-9, check_dtype=False,
+        )  # fmt: skip
 
 
 def test_weeks_after_the_last_planned_one_change_nothing():
