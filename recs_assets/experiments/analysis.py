@@ -44,8 +44,8 @@ class Analysis:
 
     Attributes:
         results: a row per week so far, metric and pair of arms, columns `RESULTS`: from the start to the end of that
-            week. The intervals of all weeks hold together. `proven` is better,
-            worse or null; of guardrails, worse by more than they may be.
+            week, with intervals that hold in all weeks together. `proven` is better, worse or null; a guardrail is
+            worse only by more than it may be.
         weeks: a row per metric, pair and week since the start, columns `WEEKS`: what each week did alone, with an
             interval that is read once.
         fading: a row per metric and pair, columns `FADING`: lift of the first half of the weeks, of the second, and

@@ -46,7 +46,8 @@ def plan(experiment: Experiment, past: Values) -> Plan:
 
     Args:
         experiment: its declaration.
-        past: of the customers that would take part: `amounts` of the newest weeks, `before` of those before them.
+        past: of everybody whom the campaign reaches, of whom a layer takes its part: `amounts` of the
+            newest weeks, `before` of those before them.
     """
     metric = METRICS[experiment.primary]
     customers, known = past.amounts.shape
