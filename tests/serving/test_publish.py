@@ -44,11 +44,14 @@ create table recs.buy_it_again as select * from (values
     (date '2024-03-04', 'ada', 1, 'p1', 0.5, 0.5, 'bought_regularly', 'Every 28 days', 'r4')
 ) t(as_of, customer_id, rank, product_id, score, p_purchase, reason_code, reason_text, recommendation_id);
 create table recs.similar_products as select * from (values
-    ('p1', 1, 'p2', 0.5, 'Similar to Tea', 'r5'), ('p1', 2, 'bag', 0.4, 'Similar to Tea', 'r6')
-) t(product_id, rank, neighbour_id, score, reason_text, recommendation_id);
+    (date '2024-03-04', 'p1', 1, 'p2', 0.5, 'Similar to Tea', 'r5'),
+    (date '2024-03-04', 'p1', 2, 'bag', 0.4, 'Similar to Tea', 'r6'),
+    (date '2024-02-26', 'p2', 1, 'p1', 0.9, 'A week ago', 'r8')
+) t(as_of, product_id, rank, neighbour_id, score, reason_text, recommendation_id);
 create table recs.frequently_bought_together as select * from (values
-    ('p2', 1, 'p1', 0.1, 'In 10% of the baskets', 'r7')
-) t(product_id, rank, neighbour_id, score, reason_text, recommendation_id);
+    (date '2024-03-04', 'p2', 1, 'p1', 0.1, 'In 10% of the baskets', 'r7'),
+    (date '2024-02-26', 'p1', 1, 'p2', 0.9, 'A week ago', 'r9')
+) t(as_of, product_id, rank, neighbour_id, score, reason_text, recommendation_id);
 create table recs.model_decisions as select date '2024-03-04' as as_of, 1 as step, 'ranker' as chosen;
 """
 
