@@ -78,6 +78,8 @@ def rank_hidden(values: np.ndarray, offered: np.ndarray, hidden: np.ndarray, lon
     """
     here = np.arange(len(hidden))
     own = values[here, hidden][:, None]
-    before = np.arange(values.shape[1])[None, :] < hidden[:, None]
-    rank = 1 + (offered & ((values > own) | ((values == own) & before))).sum(axis=1)
+    rank = 1 + (offered & (values > own)).sum(axis=1)
+    close = np.flatnonzero(offered[here, hidden] & (rank <= longest))
+    before = np.arange(values.shape[1])[None, :] < hidden[close, None]
+    rank[close] += (offered[close] & before & (values[close] == own[close])).sum(axis=1)
     return np.where(offered[here, hidden] & (rank <= longest), rank, 0).astype(np.int64)
