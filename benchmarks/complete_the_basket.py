@@ -365,7 +365,7 @@ def rank_simply(case: Case, placement: str) -> dict[str, np.ndarray]:
     return rank_in_simple_lists(known, customer, carts, hidden, largest=largest, longest=LONGEST)
 
 
-def report(case: Case, placement: str, best: Blend | None, simple: Mapping[str, np.ndarray]) -> list[str]:
+def report(case: Case, placement: str, best: Blend | None) -> list[str]:
     """The tables of a placement: all baskets, and those whose hidden product was new to the customer or was not."""
     version, baskets = case.version, case.baskets
     shipped = version.placements[placement]
