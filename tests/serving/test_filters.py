@@ -10,21 +10,20 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from helpers.api import Caller
 from helpers.serving import BEGINS, NOW, make_placement, make_product, write_version
 from recs_assets.app.guard import Limits
 from recs_assets.app.server import create_app
-from recs_assets.serving.service import Now, Service, open_service
+from recs_assets.serving.service import Now, open_service
 from recs_assets.serving.state import State
-from recs_assets.serving.store import FILE, FileStore
-from recs_assets.serving.version import Version
 
 STATES = int(os.environ.get("RECS_STATES", "250"))
 SOON = NOW.timestamp() + 60
@@ -304,13 +303,38 @@ def check_answer(
 # -- asking -------------------------------------------------------------------------------------
 
 
+class Served:
+    """The server over the shop, whose version goes back to what was published for every state: to open one anew takes as
+    long as all answers together."""
+
+    def __init__(self, home: Path) -> None:
+        write_version(home, "v", list(SHOP.values()), CUSTOMERS, NEIGHBOURS, {"vip": IDS[::-1]})
+        self.service = open_service(home, PLACEMENTS, lambda: lambda _: False, 8, clock=lambda: NOW)
+        self.caller = Caller(create_app(self.service, Limits({}, rate=1e9)))
+        self._version = self.service.require().version
+        self._passed = {name: bytes(screen.passed) for name, screen in self._version.shelf.screens.items()}
+
+    def be_in(self, records: list[tuple[str, dict[str, Any]]], reported: int) -> None:
+        """Be in a state: of so many records it knew before it opened the version."""
+        for name, screen in self._version.shelf.screens.items():
+            screen.passed[:] = self._passed[name]
+        self._version.shelf.changed.clear()
+        state = State()
+        for table, row in records[:reported]:
+            state.apply(table, row)
+        self.service.switch(Now(self._version, state))
+        self.service.accept(records[reported:])
+
+    def close(self) -> None:
+        self.caller.close()
+        self.service.close()
+
+
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[tuple[Service, TestClient, FileStore]]:
-    home = tmp_path_factory.mktemp("served")
-    write_version(home, "v", list(SHOP.values()), CUSTOMERS, NEIGHBOURS, {"vip": IDS[::-1]})
-    service = open_service(home, PLACEMENTS, lambda: lambda _: False, 8, clock=lambda: NOW)
-    with TestClient(create_app(service, Limits({}, rate=1e9)), base_url="http://127.0.0.1") as client:
-        yield service, client, FileStore(home / "serving" / "versions" / "v" / FILE)
+def served(tmp_path_factory) -> Iterator[Served]:
+    served = Served(tmp_path_factory.mktemp("served"))
+    yield served
+    served.close()
 
 
 def write_query(**values: Any) -> str:
@@ -325,9 +349,7 @@ def write_query(**values: Any) -> str:
     )
 
 
-def ask_everything(
-    client: TestClient, asked: Asked
-) -> Iterator[tuple[str, Asked, str | None, dict[str, Any]]]:
+def ask_everything(caller: Caller, asked: Asked) -> Iterator[tuple[str, Asked, str | None, dict[str, Any]]]:
     """Every list: path, what was asked there, of whom, the answer."""
     who = {"visitor_id": asked.visitor, "session_id": asked.session}
     common = {
@@ -338,9 +360,7 @@ def ask_everything(
     base = f"/v1/customers/{asked.customer}"
 
     def get(path: str, **more: Any) -> dict[str, Any]:
-        found = client.get(f"{path}?{write_query(**common, **who, **more)}")
-        assert found.status_code == 200, found.text
-        return found.json()
+        return caller.ask("GET", f"{path}?{write_query(**common, **who, **more)}")
 
     answer = get(f"{base}/recommendations", cart=asked.cart, context=asked.context)
     yield "recommendations", here, asked.customer, answer
@@ -353,36 +373,27 @@ def ask_everything(
     yield "similar", replace(here, context=about[:1], cart=None), asked.customer, answer
     body = {**common, **who, "context": asked.context, "cart": asked.cart}
     body["events"] = [{"type": kind, "product_id": product} for kind, product in asked.happened]
-    found = client.post("/v1/sessions/recommendations", json=body)
-    assert found.status_code == 200, found.text
-    yield "sessions", asked, None, found.json()
+    yield "sessions", asked, None, caller.ask("POST", "/v1/sessions/recommendations", body)
 
 
 @settings(max_examples=STATES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(records=st.lists(RECORD, max_size=10), reported=st.integers(0, 10), asked=ASKED)
 def test_no_answer_breaks_a_filter(served, records, reported, asked) -> None:
-    service, client, store = served
-    state = State()
-    for table, row in records[:reported]:  # before the server started
-        state.apply(table, row)
-    service.now = Now(Version("v", store, PLACEMENTS, state), state)
-    service.accept(records[reported:])
-
-    for path, question, customer, answer in ask_everything(client, asked):
+    served.be_in(records, reported)
+    for path, question, customer, answer in ask_everything(served.caller, asked):
         check_answer(records, question, answer, customer, path)
     if is_withdrawn(records, asked.customer) and asked.placement != "tested":
         # Answered like a stranger.
         alike = [
             [
                 [item["product_id"] for item in answer["items"]]
-                for *_, answer in ask_everything(client, question)
+                for *_, answer in ask_everything(served.caller, question)
             ]
             for question in (asked, replace(asked, customer="nobody"))
         ]
         assert alike[0] == alike[1]
-    where = {"country": asked.country} if asked.country else {}
     unsellable = find_unsellable(records, asked.country)
     for product in (asked.exclude or ("p2",))[:1]:
-        found = client.get(f"/v1/products/{product}", params=where).json()
+        found = served.caller.ask("GET", f"/v1/products/{product}?{write_query(country=asked.country)}")
         kept = set().union(*(unsellable[name] for name in ("stock", "window", "country")))
         assert found["available"] == (product not in kept)
