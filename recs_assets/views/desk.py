@@ -109,12 +109,12 @@ class Look:
 
     @cached_property
     def kept_at(self) -> dict[date, Kept]:
-        """Day -> the files of the newest published week that keeps lists at it, latest day first."""
+        """Day -> the files of the week it is, else of the newest published week that keeps lists at it, latest day first."""
         found: dict[date, Kept] = {}
         for week in sorted({self.week, *self.list_published()}, reverse=True):
             kept = self._keep(week)
             for day in kept.anchors():
-                found.setdefault(day, kept)
+                found[day] = kept if day == week else found.get(day, kept)
         return dict(sorted(found.items(), reverse=True))
 
     def rows(self, sql: str, parameters: dict[str, object] | None = None) -> list[Row]:
