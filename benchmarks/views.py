@@ -9,6 +9,7 @@ the others are the median and the slowest of N rounds over several customers, th
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import time
@@ -111,7 +112,13 @@ def main() -> None:
         took = measure(parsed.home, parsed.rounds)
     except MissingError as error:
         raise SystemExit(str(error)) from error
-    lines = ["| view | addresses | median ms | slowest ms | slowest address |", "|---|---:|---:|---:|---|"]
+    load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    lines = [
+        load,
+        "",
+        "| view | addresses | median ms | slowest ms | slowest address |",
+        "|---|---:|---:|---:|---|",
+    ]
     for view, looks in took.items():
         slowest, address = max(looks)
         median = statistics.median(milliseconds for milliseconds, _ in looks)
