@@ -56,8 +56,8 @@ def _count(look: Look, kept: Kept, view: str) -> dict[str, list[float]]:
         order by filename, rank
         """,
         {
-            "customers": str(kept.ids("customers", anchor)),
-            "products": str(kept.ids("products", anchor)),
+            "customers": str(kept.ids("customer", anchor)),
+            "products": str(kept.ids("product", anchor)),
             "anchor": anchor,
             "week": kept.week,
             "files": list(files),

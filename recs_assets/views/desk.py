@@ -108,7 +108,7 @@ class Look:
         return self.remember("published weeks", lambda: {row["as_of"] for row in self.rows(sql)})
 
     @cached_property
-    def kept_at(self) -> dict[date, Kept]:
+    def files_by_day(self) -> dict[date, Kept]:
         """Day -> the files of the week it is, else of the newest published week that keeps lists at it, latest day first."""
         found: dict[date, Kept] = {}
         for week in sorted({self.week, *self.list_published()}, reverse=True):

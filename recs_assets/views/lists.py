@@ -21,7 +21,7 @@ def list_weeks(look: Look) -> list[Row]:
     published = look.list_published()
     return [
         {"day": day, "published": day in published}
-        for day in sorted({*published, *look.kept_at}, reverse=True)
+        for day in sorted({*published, *look.files_by_day}, reverse=True)
     ]
 
 
@@ -53,7 +53,7 @@ def load_lists(
 
 def add_chances(look: Look, lists: dict[str, list[Row]], day: date, view: str) -> None:
     """Give the rows of a week's lists that have no probability that of their place (`chances`)."""
-    kept = look.kept_at.get(day)
+    kept = look.files_by_day.get(day)
     if kept is None or kept.week != day:
         return
     chances = load_chances(look, kept, view)
@@ -74,7 +74,7 @@ def read_lists(
 ) -> list[Row]:
     """The kept lists of a customer: model, view, rank, product_id, product_name, category, score, p_purchase and reason
     (both None); of one model or product where it is named. Empty where the customer had no lists at the day."""
-    kept = look.kept_at.get(day)
+    kept = look.files_by_day.get(day)
     if kept is None:
         return []
     files = {
@@ -83,7 +83,7 @@ def read_lists(
         for name, path in kept.lists(day, view).items()
         if model in (None, name)
     }
-    customers, products = kept.ids("customers", day), kept.ids("products", day)
+    customers, products = kept.ids("customer", day), kept.ids("product", day)
     if not files or not customers.exists() or not products.exists():
         return []
     code = look.row(
@@ -131,14 +131,14 @@ def list_as_table(lists: dict[str, list[Row]]) -> list[Row]:
 
 def explain_missing(look: Look, day: date) -> str | None:
     """What keeps the lists of a day from being shown; None where they are there."""
-    if day in look.kept_at:
+    if day in look.files_by_day:
         return None
     if not look.kept.folder.exists():
         return (
             f"The files of the week {look.week} are not kept any more: lists of single models need them. "
             f"Run the week again (python -m recs_assets run --as-of {look.week})."
         )
-    return f"No lists of single models are kept at {day}; some are at {', '.join(map(str, look.kept_at)) or 'no day'}."
+    return f"No lists of single models are kept at {day}; some are at {', '.join(map(str, look.files_by_day)) or 'no day'}."
 
 
 def require_customer(look: Look, text: str) -> str:
@@ -157,7 +157,7 @@ def require_customer(look: Look, text: str) -> str:
 
 def _calibrate(look: Look, day: date, scores: list[float]) -> list[Any]:
     """Probabilities of the ranker's scores at a week; None where they depend on more than the score."""
-    kept = look.kept_at.get(day)
+    kept = look.files_by_day.get(day)
     facts = {} if kept is None or kept.week != day else kept.facts("ranker", "ranker.json").get("facts", {})
     found = facts.get("calibration")
     if found is None or found.get("shifts"):

@@ -98,7 +98,7 @@ def ways(
         with start(home) as client:
             return ask(client, name, content=b"{", headers={"Content-Type": "application/json"})
 
-    def untyped(name: str):
+    def without_type(name: str):
         with start(home) as client:
             return ask(client, name, content=b"{}")
 
@@ -139,7 +139,7 @@ def ways(
             return ask(client, name)
 
     return {
-        "2": well, "304": again, "400": torn, "415": untyped, "422": strange, "404": nowhere, "401": without_key,
+        "2": well, "304": again, "400": torn, "415": without_type, "422": strange, "404": nowhere, "401": without_key,
         "403": elsewhere, "413": too_large, "429": too_often, "503": too_early,
     }  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_an_earlier_anchor_knows_nobody_who_came_later(published: shops.Home, lo
     assert len(anchors) >= 4
     counts = []
     for anchor in anchors:
-        known = pd.read_parquet(look.kept.ids("customers", anchor))["customer_id"]
+        known = pd.read_parquet(look.kept.ids("customer", anchor))["customer_id"]
         assert all(joined[one] is None or joined[one] < anchor for one in known)
         counts.append(len(known))
     assert counts == sorted(counts, reverse=True)
@@ -196,7 +196,7 @@ def test_the_evolution_marks_what_was_bought_within_four_weeks(
 
 
 def test_the_days_of_lists_are_those_of_all_kept_weeks(look: Look):
-    kept = look.kept_at
+    kept = look.files_by_day
     assert {files.week for files in kept.values()} == {WEEK, FIRST}
     assert kept[FIRST].week == FIRST
     assert set(look.kept.anchors()) < set(kept)
@@ -214,13 +214,13 @@ def test_a_place_of_a_list_has_the_share_that_was_bought(
     )
     names = {
         kind: pd.read_parquet(look.kept.ids(kind, anchor)).iloc[:, 0].tolist()
-        for kind in ("customers", "products")
+        for kind in ("customer", "product")
     }
     rows = pd.read_parquet(folder_of(weekly, "candidates") / f"repurchase-{anchor}-all.parquet")
     rows = rows[rows["rank"] <= chances.PLACES]
     pairs = set(bought)
     hits = [
-        (names["customers"][customer], names["products"][product]) in pairs
+        (names["customer"][customer], names["product"][product]) in pairs
         for customer, product in zip(rows["customer"], rows["product"], strict=True)
     ]
     found = chances.load_chances(look, look.kept, "all")["repurchase"]
