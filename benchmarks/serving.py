@@ -38,7 +38,7 @@ import orjson
 
 from recs_assets.serving.event_log import EventLog, read_records
 from recs_assets.serving.publish import CARD, FOLDER, write_store
-from recs_assets.serving.store import BLOCK, FACTS, FILE
+from recs_assets.serving.store import BLOCK, FACTS, FILE, FORMAT
 
 LIST, AGAIN, NEIGHBOURS = 12, 6, 12
 CATEGORIES, BRANDS, SEGMENTS = 300, 1_000, 8
@@ -141,10 +141,11 @@ def write_synthetic(path: Path, customers: int, products: int, week: str) -> Non
                     orjson.dumps(rows),
                     orjson.dumps(again),
                     orjson.dumps(shares),
+                    0,
                 )
 
     about = {
-        "format": 1,
+        "format": FORMAT,
         "as_of": week,
         "run_id": "run",
         "model_version": "ranker",

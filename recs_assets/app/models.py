@@ -6,7 +6,15 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    WithJsonSchema,
+    model_validator,
+)
 
 from recs_assets.sources.cells import ADDRESS
 
@@ -15,6 +23,15 @@ MOST_IDS = 200
 MOST_EVENTS = 500
 
 _ADDRESS = re.compile(ADDRESS)
+# No control characters; within a list of a query no comma either.
+ID_BOUNDS: dict[str, Any] = {"minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"}
+IN_A_LIST = r"^[^\x00-\x1f\x7f,]+$"
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)")
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is within `ID_BOUNDS`."""
+    return len(text) <= 200 and re.fullmatch(ID_BOUNDS["pattern"], text) is not None
 
 
 def _refuse_address(text: str) -> str:
@@ -25,12 +42,25 @@ def _refuse_address(text: str) -> str:
 
 
 # Whose consent changed, or who an email went to: the run finds whose an address is, and publishes neither.
-Person = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Person = Annotated[str, Field(min_length=1, max_length=200, pattern=ID_BOUNDS["pattern"])]
 Id = Annotated[Person, AfterValidator(_refuse_address)]
 Ids = Annotated[tuple[Id, ...], Field(max_length=MOST_IDS)]
 PlacementName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 Number = Annotated[int, Field(ge=1, le=MOST_PRODUCTS)]
 Country = Annotated[str, Field(pattern=r"^[A-Za-z]{2}$")]
+
+
+def _read_time(text: str) -> str:
+    """The time as the log has it."""
+    try:
+        if _TIME.fullmatch(text.upper()):
+            return write_time(datetime.fromisoformat(text.upper()))
+    except ValueError:  # the 30th of February
+        pass
+    raise ValueError("it is no time with a zone, as in 2024-03-06T12:00:00Z")
+
+
+Time = Annotated[str, AfterValidator(_read_time), WithJsonSchema({"type": "string", "format": "date-time"})]
 EVENT_TYPES = (
     "sent", "delivered", "shown", "opened", "clicked", "dismissed", "added_to_cart", "purchased", "bounced", "complained",
     "unsubscribed",
@@ -56,7 +86,7 @@ class _Model(BaseModel):
 
 
 class _Query(_Model):
-    """Lists are separated by commas, or given several times."""
+    """The values of each parameter: lists are separated by commas, or given several times; nothing else is."""
 
     @model_validator(mode="before")
     @classmethod
@@ -64,10 +94,11 @@ class _Query(_Model):
         if not isinstance(data, dict):
             return data
         lists = cls.lists()
+        for key, value in data.items():
+            if key in cls.model_fields and key not in lists and len(value) > 1:
+                raise ValueError(f"{key} is given more than once")
         return {
-            key: [part for text in value for part in text.split(",") if part]
-            if key in lists
-            else (value[-1] if isinstance(value, list) else value)
+            key: [part for text in value for part in text.split(",") if part] if key in lists else value[-1]
             for key, value in data.items()
         }
 
@@ -189,7 +220,7 @@ class Event(_Model):
     type: Literal[EVENT_TYPES + BROWSING_TYPES] = Field(
         description="Of a recommendation (shown, clicked, dismissed, ...), or of the shop's pages (view, add_to_cart, add_to_wishlist)."
     )
-    occurred_at: AwareDatetime | None = Field(None, description="ISO 8601 with a zone; default: now.")
+    occurred_at: Time | None = Field(None, description="ISO 8601 with a zone; default: now.")
     customer_id: Person | None = None
     visitor_id: Id | None = None
     session_id: Id | None = None
@@ -230,7 +261,7 @@ class Events(_Model):
 class Stock(_Model):
     product_id: Id
     stock: Annotated[FiniteFloat, Field(ge=0)] = Field(description="Units that can be sold.")
-    counted_at: AwareDatetime | None = Field(None, description="ISO 8601 with a zone; default: now.")
+    counted_at: Time | None = Field(None, description="ISO 8601 with a zone; default: now.")
 
 
 class Stocks(_Model):
@@ -242,7 +273,7 @@ class Stocks(_Model):
 class Price(_Model):
     product_id: Id
     price: Annotated[FiniteFloat, Field(ge=0)]
-    changed_at: AwareDatetime | None = Field(None, description="ISO 8601 with a zone; default: now.")
+    changed_at: Time | None = Field(None, description="ISO 8601 with a zone; default: now.")
 
 
 class Prices(_Model):
@@ -254,7 +285,7 @@ class Prices(_Model):
 class Consent(_Model):
     customer_id: Person
     state: Literal["unsubscribed", "objected", "erased", "subscribed"]
-    effective_at: AwareDatetime | None = Field(None, description="ISO 8601 with a zone; default: now.")
+    effective_at: Time | None = Field(None, description="ISO 8601 with a zone; default: now.")
 
 
 class Consents(_Model):

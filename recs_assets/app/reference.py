@@ -11,24 +11,40 @@ from pydantic import BaseModel
 from recs_assets.app import models
 
 Endpoint = Callable[..., Any]
-FAILURES = {
+# What the guard answers, whatever is asked.
+GUARDED = {
+    403: "The asker is not of this machine, and no keys are set.",
+    413: "Too many bytes.",
+    429: "Too many requests from one address.",
+}
+WITH_KEY = {
+    **GUARDED,
     401: "No key, or one that this server does not have.",
     403: "A key of another role; without keys, an asker who is not of this machine.",
-    404: "No such placement, or no such product.",
-    413: "Too many bytes.",
-    422: "A parameter is missing, unknown, or not what it must be.",
-    429: "Too many requests from one address.",
-    503: "Nothing is published yet; or what was reported cannot be written.",
 }
-BODY_FAILURES = {400: "The body is no JSON.", 415: "The body is not sent as application/json."}
+NOT_READY = {503: "Nothing is published yet."}
+ASKED = {**WITH_KEY, 422: "A parameter is missing, unknown, or not what it must be."}
+SENT = {
+    **WITH_KEY,
+    400: "The body is no JSON.",
+    415: "The body is not sent as application/json.",
+    422: "A field is missing, unknown, or not what it must be.",
+}
+NO_PLACEMENT = "There is no such placement."
 
 
-def _list_failures(codes: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+def list_failures(codes: dict[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The errors of an endpoint, as FastAPI wants them."""
     return {code: {"model": models.Failure, "description": text} for code, text in sorted(codes.items())}
 
 
 def describe(
-    app: FastAPI, path: str, query: type[BaseModel], *ids: str, answer: type[BaseModel]
+    app: FastAPI,
+    path: str,
+    query: type[BaseModel],
+    *ids: str,
+    answer: type[BaseModel],
+    missing: str = NO_PLACEMENT,
 ) -> Callable[[Endpoint], Endpoint]:
     """Add an endpoint that is asked with parameters.
 
@@ -38,6 +54,7 @@ def describe(
         query: its parameters.
         ids: parameters of the path.
         answer: what it answers with.
+        missing: what a 404 means.
     """
     schema = query.model_json_schema(ref_template="#/components/schemas/{model}")
     parameters: list[dict[str, Any]] = [
@@ -45,28 +62,43 @@ def describe(
             "name": name,
             "in": "path",
             "required": True,
-            "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+            "schema": {"type": "string", **models.ID_BOUNDS},
         }
         for name in ids
     ]
     for name, field in schema["properties"].items():
-        described = {key: value for key, value in field.items() if key not in ("title", "description")}
         parameters.append(
             {
                 "name": name,
                 "in": "query",
                 "required": name in schema.get("required", ()),
                 "description": field.get("description", ""),
-                "schema": described,
+                "schema": _describe_parameter(field),
             }
         )
     return app.get(
         path,
         response_model=answer,
-        responses={304: {"description": "The asker has this answer."}, **_list_failures(FAILURES)},
+        responses={
+            304: {"description": "The asker has this answer."},
+            **list_failures({**ASKED, **NOT_READY, 404: missing}),
+        },
         openapi_extra={"parameters": parameters},
         tags=["lists"],
     )
+
+
+def _describe_parameter(field: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a parameter: there is no null in an address, and no comma within an item of a list."""
+    schema = {key: value for key, value in field.items() if key not in ("title", "description")}
+    kinds = [kind for kind in schema.pop("anyOf", ()) if kind != {"type": "null"}]
+    for kind in kinds:  # one: no parameter has several
+        schema = {**schema, **kind}
+    if schema.get("default", ()) is None:
+        del schema["default"]
+    if schema["type"] == "array":
+        schema["items"] = {**schema["items"], "pattern": models.IN_A_LIST}
+    return schema
 
 
 def describe_body(
@@ -84,12 +116,13 @@ def describe_body(
     accepted = answer is models.Accepted
     schema = body.model_json_schema()
     definitions = schema.pop("$defs", {})
+    more = {503: "What was sent cannot be written down."} if accepted else {**NOT_READY, 404: NO_PLACEMENT}
     return app.api_route(
         path,
         methods=[method],
         response_model=answer,
         status_code=202 if accepted else 200,
-        responses=_list_failures(FAILURES | BODY_FAILURES),
+        responses=list_failures({**SENT, **more}),
         openapi_extra={
             "requestBody": {
                 "required": True,

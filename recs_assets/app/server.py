@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,6 +35,9 @@ STATIC = Path(__file__).with_name("static")
 # How often it is looked whether another version is current.
 WATCH_SECONDS = 0.5
 JSON = "application/json"
+METRICS = "text/plain"
+# What a field or a parameter may be called: a name that is no such name may be somebody's.
+_NAME = re.compile(r"[A-Za-z0-9_]{1,40}")
 SIMILAR, TOGETHER = Blend(similar=1), Blend(together=1)
 
 log = logging.getLogger("recs_assets.app")
@@ -141,7 +144,10 @@ def read_query(request: Request, kind: type[Asked]) -> Asked:
         if "%" in value or "+" in value:
             value = unquote_plus(value)
         values.setdefault(name, []).append(value)
-    return check(kind, values)
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise explain(kind, error) from None
 
 
 async def read_body(request: Request, kind: type[Asked]) -> Asked:
@@ -149,26 +155,24 @@ async def read_body(request: Request, kind: type[Asked]) -> Asked:
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != JSON:
         raise Refused(415, "not_json", f"Send the header Content-Type: {JSON}.")
     try:
-        data = orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise Refused(400, "not_json", f"The body is no JSON ({error}).") from None
-    return check(kind, data)
-
-
-def check(kind: type[Asked], data: Any) -> Asked:
-    """The model, or one sentence. What was sent is not repeated: it may name somebody."""
-    try:
-        return kind.model_validate(data)
+        return kind.model_validate_json(await request.body(), strict=True)
     except ValidationError as error:
-        every = error.errors(include_url=False, include_input=False)
-        first = next((detail for detail in every if detail["type"] == "extra_forbidden"), every[0])
-        name = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            sentence = f"There is no {name}; there are {', '.join(kind.model_fields)}."
-        else:
-            message = first["msg"].removeprefix("Value error, ").rstrip(".")
-            sentence = f"{name}: {message}." if name else f"{message}."
-        raise Refused(422, "invalid", sentence) from None
+        raise explain(kind, error) from None
+
+
+def explain(kind: type[BaseModel], error: ValidationError) -> Refused:
+    """What is wrong, as one sentence. What was sent is not repeated: it may name somebody."""
+    every = error.errors(include_url=False, include_input=False)
+    first = next((detail for detail in every if detail["type"] == "extra_forbidden"), every[0])
+    if first["type"] == "json_invalid":
+        return Refused(400, "not_json", f"The body is no JSON ({first['ctx']['error']}).")
+    name = ".".join(str(part) if _NAME.fullmatch(str(part)) else "..." for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        sentence = f"There is no {name}; there are {', '.join(kind.model_fields)}."
+    else:
+        message = first["msg"].removeprefix("Value error, ").rstrip(".")
+        sentence = f"{name}: {message}." if name else f"{message}."
+    return Refused(422, "invalid", sentence)
 
 
 def reply(request: Request, body: bytes) -> Response:
@@ -176,8 +180,10 @@ def reply(request: Request, body: bytes) -> Response:
     tag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
     asked = request.headers.get("if-none-match")
-    if asked is not None and (
-        asked.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in asked.split(","))
+    if (
+        request.method == "GET"
+        and asked is not None
+        and (asked.strip() == "*" or tag in (part.strip().removeprefix("W/") for part in asked.split(",")))
     ):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type=JSON, headers=headers)
@@ -263,7 +269,7 @@ def add_reading(app: FastAPI, service: Service) -> None:
             service, request, answer, look_around(asked, (read_id(request, "product_id"),), SIMILAR)
         )
 
-    show = partial(reference.describe, app, answer=models.Product)
+    show = partial(reference.describe, app, answer=models.Product, missing="There is no such product.")
 
     @show("/v1/products/{product_id:path}", models.ProductQuery, "product_id")
     async def product(request: Request) -> Response:
@@ -291,7 +297,8 @@ def add_reading(app: FastAPI, service: Service) -> None:
             visitor_id=asked.visitor_id,
             session_id=asked.session_id,
             context=asked.context,
-            cart=asked.cart if asked.cart is not None or not carted else tuple(carted),
+            cart=asked.cart,
+            added=carted,
             categories=asked.category,
             exclude=(*asked.exclude, *gone),
             country=asked.country and asked.country.upper(),
@@ -307,7 +314,7 @@ def add_reading(app: FastAPI, service: Service) -> None:
 def read_id(request: Request, name: str) -> str:
     """The id in the path of a request."""
     value = request.path_params[name]
-    if not 0 < len(value) <= 200 or not value.isprintable():
+    if not models.is_id(value):
         raise Refused(422, "invalid", f"{name}: it must have 1 to 200 printable characters.")
     return value
 
@@ -329,18 +336,20 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
         body = orjson.dumps({"accepted": len(records), "repeated": repeated})
         return Response(body, status_code=202, media_type=JSON)
 
-    def stamp(time: datetime | None) -> str:
-        return models.write_time(time or service.clock())
+    def stamp(time: str | None) -> str:
+        return time or models.write_time(service.clock())
 
     @take("POST", "/v1/events", models.Events)
     async def events(request: Request) -> Response:
         """What came of recommendations, and what happened on the shop's pages. Of somebody who was erased or
         objected nothing is written down, and the answer does not say so."""
         asked = await read_body(request, models.Events)
+        # Before any event counts as heard: a store that is away is a 503, and they are sent again.
+        may_log = {name: service.may_log(name) for name in {event.customer_id for event in asked.events}}
         records: list[Record] = []
         repeated = 0
         for event in asked.events:
-            if not service.may_log(event.customer_id):
+            if not may_log[event.customer_id]:
                 continue
             if not service.is_new(event.event_id):
                 repeated += 1
@@ -402,7 +411,12 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
 def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """Health and metrics."""
 
-    @app.get("/health/live", response_model=models.Health, tags=["operation"])
+    @app.get(
+        "/health/live",
+        response_model=models.Health,
+        responses=reference.list_failures(reference.GUARDED),
+        tags=["operation"],
+    )
     async def live(_: Request) -> Response:
         """The process answers."""
         return Response(orjson.dumps({"status": "ok"}), media_type=JSON)
@@ -410,7 +424,10 @@ def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
     @app.get(
         "/health/ready",
         response_model=models.Health,
-        responses={503: {"model": models.Health, "description": "Nothing is published yet."}},
+        responses={
+            **reference.list_failures(reference.GUARDED),
+            503: {"model": models.Health, "description": "Nothing is published yet."},
+        },
         tags=["operation"],
     )
     async def ready(_: Request) -> Response:
@@ -421,14 +438,22 @@ def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
         body = {"status": "ok", "as_of": version.as_of.isoformat(), "version": version.name}
         return Response(orjson.dumps(body), media_type=JSON)
 
-    @app.get("/metrics", response_class=Response, tags=["operation"])
+    @app.get(
+        "/metrics",
+        response_class=Response,
+        responses={
+            200: {"content": {METRICS: {"schema": {"type": "string"}}}},
+            **reference.list_failures(reference.WITH_KEY),
+        },
+        tags=["operation"],
+    )
     async def show_metrics(_: Request) -> Response:
         """Prometheus's text format."""
         metrics.switches.set(service.switches)
         if service.now is not None:
             metrics.people.set(service.now.state.people)
             metrics.as_of.set(service.now.version.begins_at)
-        return Response(generate_latest(metrics.registry), media_type="text/plain; version=0.0.4")
+        return Response(generate_latest(metrics.registry), media_type=f"{METRICS}; version=0.0.4")
 
 
 def add_failures(app: FastAPI) -> None:

@@ -21,6 +21,7 @@ from recs_assets.rules.frames import assemble_context
 from recs_assets.rules.naming import find_nameable
 from recs_assets.rules.review import EXCLUSION_KEYS
 from recs_assets.rules.review import list_unknown_names as list_unknown_rule_names
+from recs_assets.rules.sensitive import Sensitive
 from recs_assets.shop import Shop
 from recs_assets.week.week import Week
 
@@ -66,7 +67,7 @@ def build_context(
         known,
         **facts,
         audience=audience,
-        sensitive=week.shop.sensitive.classify(known.products),
+        sensitive=_classify_products(week, anchor),
         **likeness,
     )
     parts = [rules, *(rules.of_segment(segment) for segment in rules.segments)]
@@ -81,6 +82,14 @@ def build_context(
             near = own["expected_next_day"] <= known.anchor_day + soon
             context = replace(context, due_soon=_pair_matrix(own[near], known))
     return context
+
+
+def _classify_products(week: Week, anchor: date) -> Sensitive:
+    """The products' topics, worked out once per anchor: every campaign and every list asks for them."""
+    key = ("sensitive", anchor)
+    if key not in week.build.cache:
+        week.build.cache[key] = week.shop.sensitive.classify(week.known(anchor).products)
+    return week.build.cache[key]
 
 
 def _load_copurchased(week: Week, anchor: date) -> sparse.csr_matrix:

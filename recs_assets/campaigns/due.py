@@ -86,12 +86,11 @@ def _apply_rules(rows: pd.DataFrame, context: Context, rules: Rules) -> tuple[pd
 
     What stands for a product that the customer sent back, rated badly or dismissed goes with it.
     """
-    customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
-    if rules.items.not_rejected and context.rejected is not None:
-        rows = rows[(replaces < 0) | ~is_stored(context.rejected, customer, np.maximum(replaces, 0))]
-    if (dismissed := find_dismissed(context, rules)) is not None:
-        customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
-        rows = rows[(replaces < 0) | ~is_stored(dismissed, customer, np.maximum(replaces, 0))]
+    rejected = context.rejected if rules.items.not_rejected else None
+    for unwanted in (rejected, find_dismissed(context, rules)):
+        if unwanted is not None:
+            customer, replaces = rows["customer"].to_numpy(), rows["replaces"].to_numpy()
+            rows = rows[(replaces < 0) | ~is_stored(unwanted, customer, np.maximum(replaces, 0))]
     pairs = ["customer", "product"]
     choice = select(rows[pairs].assign(score=rows["p_repeat"].to_numpy()), context, rules, placement="page")
     return rows.merge(choice.rows[pairs], on=pairs), choice
@@ -117,11 +116,11 @@ def _sort(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
 def _calibrate(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
     """float64[n]: `p_repeat` of the cadence, calibrated on the list of the latest test anchor and what became
     of it; as it is where that anchor has too little to learn from."""
-    fitted = week.fitted_week
-    anchor = fitted.test_anchors[0]
-    before = fitted.known(anchor)
-    tested, _ = list_due(fitted, anchor)
-    truth = fitted.truth(anchor)
+    week = week.model_week
+    anchor = week.test_anchors[0]
+    before = week.known(anchor)
+    tested, _ = list_due(week, anchor)
+    truth = week.truth(anchor)
     customer, product = tested["customer"].to_numpy(), tested["product"].to_numpy()
     try:
         model, _ = calibrate(

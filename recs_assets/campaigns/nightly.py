@@ -48,6 +48,6 @@ def _write_lists(night: Night, say: Callable[[str], None]) -> None:
             listed = night.model(name).recommend_views(customers, night.settings.candidates, views, pool)
             for view, lists in listed.items():
                 write_lists(lists, known, night.lists_path(name, day, view))
-    say(f"{len(names)} recommenders of the week {night.fitted_week.as_of} listed {len(customers)} customers.")
+    say(f"{len(names)} recommenders of the week {night.model_week.as_of} listed {len(customers)} customers.")
     if ranker is not None:
         list_week(night, ranker.ranker)

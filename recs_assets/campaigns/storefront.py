@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,8 @@ from recs_assets.ranking.blend import blend, load_config
 from recs_assets.reasons.explain import explain_neighbours
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
+from recs_assets.recommenders.association import AssociationRules
+from recs_assets.recommenders.content import Content
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.neighbours import find_alike, keep_neighbours
@@ -62,10 +64,7 @@ def make_storefront_lists(week: Week, say: Callable[[str], None]) -> StorefrontL
     say(f"This week's lists are made by {chosen}.")
     rules = shop.storefront.rule_set(LIST_LENGTH)
     facts = build_storefront_context(week, week.as_of, rules)
-    choices = [
-        _choose_rows(_load_pool(week, chosen, first, last), facts, rules, first, last)
-        for first, last in blocks(known)
-    ]
+    choices = list(choose_rows(week, week.as_of, chosen, facts, rules))
     lists = [rows for rows, _ in choices]
     listed = pd.concat([rows for rows in lists if len(rows)] or lists[:1], ignore_index=True)
     ends = week.as_of + timedelta(days=shop.horizon_days)
@@ -86,12 +85,22 @@ def make_storefront_lists(week: Week, say: Callable[[str], None]) -> StorefrontL
     )
 
 
-def _load_pool(week: Week, chosen: str, first: int, last: int) -> pd.DataFrame:
+def choose_rows(
+    week: Week, anchor: date, chosen: str, facts: Context, rules: Rules
+) -> Iterator[tuple[pd.DataFrame, Selection]]:
+    """What a model proposes at an anchor of the week and the rules let pass, in blocks of customers: customer, product,
+    rank, and what the model's list has beside."""
+    for first, last in blocks(week.known(anchor)):
+        pool = _load_pool(week, anchor, chosen, first, last)
+        yield _choose_rows(pool, facts, rules, first, last)
+
+
+def _load_pool(week: Week, anchor: date, chosen: str, first: int, last: int) -> pd.DataFrame:
     """The chosen model's best `POOL` rows of customer codes `[first, last)`, with their source."""
     if chosen == "blend":
-        lists = {name: week.lists(name, week.as_of, "all", first, last) for name in BLEND.needed}
-        return blend(lists, week.known().order_counts, BLEND, POOL)
-    rows = week.lists(chosen, week.as_of, "all", first, last)
+        lists = {name: week.lists(name, anchor, "all", first, last) for name in BLEND.needed}
+        return blend(lists, week.known(anchor).order_counts, BLEND, POOL)
+    rows = week.lists(chosen, anchor, "all", first, last)
     rows = rows[(rows["rank"] <= POOL).to_numpy()]
     # The ranker's rows say which recommender they came from.
     return rows if "source" in rows else rows.assign(source=chosen)
@@ -121,18 +130,25 @@ def count_removed(choices: Iterable[Selection]) -> dict[str, int]:
 def tabulate_neighbours(week: Week, say: Callable[[str], None]) -> pd.DataFrame:
     """Up to `NEIGHBOURS` products bought together with, and similar to, each product sold lately, as the storefront's
     rules let them pass."""
-    rules = week.shop.storefront.rule_set(NEIGHBOURS)
-    facts = build_storefront_context(week, week.as_of, rules)
-    # More than are shown, for what the rules take out: of a product with variants mostly those.
-    most = NEIGHBOURS * (2 if facts.parent is None or (facts.parent < 0).all() else 4)
-    together = week.model("rules").neighbours(most)
-    similar = find_alike(week.model("content").neighbours(most, threads=week.settings.threads), facts)
     parts = []
-    for kind, neighbours in (("bought_together", together), ("similar", similar)):
-        neighbours = keep_neighbours(neighbours, facts, rules)
+    for kind, neighbours in find_neighbours(week, week.as_of, week.model("rules"), week.model("content")):
         say(f"{len(neighbours)} neighbours of kind {kind}.")
         parts.append(_name_neighbours(week, neighbours, kind))
     return pd.concat(parts, ignore_index=True)
+
+
+def find_neighbours(
+    week: Week, anchor: date, association: AssociationRules, content: Content
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Kind and rows of `tabulate_neighbours`, in codes, at an anchor of the week; the models are fitted there."""
+    rules = week.shop.storefront.rule_set(NEIGHBOURS)
+    facts = build_storefront_context(week, anchor, rules)
+    # More than are shown, for what the rules take out: of a product with variants mostly those.
+    most = NEIGHBOURS * (2 if facts.parent is None or (facts.parent < 0).all() else 4)
+    together = association.neighbours(most)
+    similar = find_alike(content.neighbours(most, threads=week.settings.threads), facts)
+    for kind, neighbours in (("bought_together", together), ("similar", similar)):
+        yield kind, keep_neighbours(neighbours, facts, rules)
 
 
 def _name_neighbours(week: Week, neighbours: pd.DataFrame, kind: str) -> pd.DataFrame:

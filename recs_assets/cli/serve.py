@@ -58,7 +58,11 @@ def serve(parsed: argparse.Namespace) -> int:
     limits = Limits(keys, rate=settings.serve_rate, origins=frozenset(settings.serve_origins.split()))
     logging.basicConfig(format="%(message)s")
     logging.getLogger("recs_assets.app").setLevel(logging.INFO)
-    said = f"what was known at {service.now.version.as_of}" if service.now else "nothing yet, because no week is published"
+    said = (
+        f"what was known at {service.now.version.as_of}"
+        if service.now
+        else "nothing yet, because no week is published"
+    )
     where = next(iter(servers), "a file")
     print(f"Answering from {said} (in {where}) on http://{parsed.host}:{parsed.port}/docs")
     print(f"The views are at http://{parsed.host}:{parsed.port}/ui.")

@@ -88,7 +88,7 @@ def _features(deployment: Deployment, shared: dict[str, Any]) -> dg.AssetsDefini
         verdicts = judge_landed(night)
         if not any(verdict.blocks for verdict in verdicts):
             _build_models(dbt, night, ["--select", "fqn:*", "--exclude", PUBLISHED])
-        yield dg.MaterializeResult(metadata={"week": night.fitted_week.as_of.isoformat()})
+        yield dg.MaterializeResult(metadata={"week": night.model_week.as_of.isoformat()})
         yield from report_gates(context, FEATURES, ENTRY, verdicts)
 
     return features
@@ -116,7 +116,7 @@ def _lists(deployment: Deployment, shared: dict[str, Any]) -> dg.AssetsDefinitio
         verdicts = overrule(judge_storefront(night), night.settings.gate_override)
         yield dg.MaterializeResult(
             metadata={
-                "week": night.fitted_week.as_of.isoformat(),
+                "week": night.model_week.as_of.isoformat(),
                 "chosen": made.personal.chosen,
                 **numbers(
                     {

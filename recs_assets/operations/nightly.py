@@ -42,7 +42,7 @@ def serve_night(night: Night, run_id: str) -> dict[str, Any]:
         SourceError, SettingsError: a file of the shop cannot be read.
         ExportError, WarehouseError: the store cannot be written, or a server refuses its copy.
     """
-    week = night.fitted_week.as_of
+    week = night.model_week.as_of
     with night.build.write() as connection:
         night.warehouse.attach_snapshot(connection)
         for table in OF_THE_WEEK:

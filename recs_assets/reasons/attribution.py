@@ -106,8 +106,11 @@ def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray) -> Attribution:
     kept = min(TOP_FEATURES, values.shape[1])
     feature = np.full((len(X), TOP_FEATURES), -1, dtype=np.int16)
     largest = np.zeros((len(X), TOP_FEATURES))
-    if kept:
-        feature[:, :kept] = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :kept]
-        largest[:, :kept] = np.take_along_axis(values, feature[:, :kept].astype(np.int64), axis=1)
+    # The largest one by one, the first column of equals: sorting all of a row's features costs ten times as much.
+    left, rows = np.abs(values), np.arange(len(X))
+    for place in range(kept):
+        feature[:, place] = best = left.argmax(axis=1)
+        largest[:, place] = values[rows, best]
+        left[rows, best] = -1
     order = np.argsort(-contribution, axis=1, kind="stable").astype(np.int8)
     return Attribution(score, base, contribution, order, feature, largest)

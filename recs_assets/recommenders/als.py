@@ -114,9 +114,7 @@ class ALS(Recommender):
             self.confidence_.eliminate_zeros()
         compact = self.confidence_[:, np.flatnonzero(learned)].tocsr()
         active = np.flatnonzero(np.diff(compact.indptr))
-        self.customer_factors_ = np.full(
-            (self.known_.n_customers, self.factors), np.nan, dtype=np.float32
-        )
+        self.customer_factors_ = np.full((self.known_.n_customers, self.factors), np.nan, dtype=np.float32)
         if len(active) > 0:
             with one_blas_thread():
                 model = self._make_model()

@@ -121,12 +121,14 @@ class OneList:
         """
         if not bought:
             return
+        # A promoted product of a new shelf is one; what no list proposes counts for none.
+        promoted = [row for row in self.pinned.values() if row.level != "global"]
         new = [row for row in rows if shelf[row.product] >= 0 and shelf[row.product] not in bought]
         known = any(row.chance is not None for row in (*rows, *self.rows))
         while True:
             mine = {
                 shelf[row.product]
-                for row in self.rows
+                for row in (*self.rows, *promoted)
                 if shelf[row.product] >= 0 and shelf[row.product] not in bought
             }
             if len(mine) >= quota:

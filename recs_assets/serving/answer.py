@@ -58,6 +58,7 @@ class Question:
         categories: names; only products of these.
         exclude: ids that the page shows elsewhere.
         country: where the visitor is; None: the customer's own.
+        added: ids put into the cart in this visit, the newest last; beside what the events say, where `cart` is None.
         seen: ids that were looked at in this visit, the newest last.
         blend: in place of the placement's.
     """
@@ -72,6 +73,7 @@ class Question:
     categories: Sequence[str] = ()
     exclude: Sequence[str] = ()
     country: str | None = None
+    added: Sequence[str] = ()
     seen: Sequence[str] = ()
     blend: Blend | None = None
 
@@ -183,6 +185,8 @@ def _look(version: Version, state: State, question: Question, now: float) -> tup
     if customer_id is not None and state.is_withdrawn(customer_id):
         customer_id = None
     known = None if customer_id is None else version.store.read_customer(customer_id)
+    if known is not None and known.withdrawn:
+        customer_id = known = None
     who = customer_id or question.visitor_id or question.session_id or ""
     arm = None
     if placement.arms and who:
@@ -196,7 +200,10 @@ def _look(version: Version, state: State, question: Question, now: float) -> tup
 
     context = encode(question.context)
     people = state.find_people(*ids)
-    cart = encode(people.find(CART, now - CART_SECONDS) if question.cart is None else question.cart)
+    if question.cart is None:
+        cart = encode((*people.find(CART, now - CART_SECONDS), *question.added))
+    else:
+        cart = encode(question.cart)
     bought = encode(people.find(BOUGHT, version.begins_at))
     dismissed = ()
     if placement.dismissed_days:

@@ -40,9 +40,12 @@ def _list_product_keys() -> dict[str, Any]:
     keys = (key for rule in ORDER if rule.kind in ("product", "limit") for key in rule.keys)
     names = [*(key.removeprefix("rules.") for key in keys if key.startswith("rules.")), *NOW]
     fields = ItemRules.model_fields
-    return {
+    keep = {
         name: (fields[name].annotation, fields[name]) for name in dict.fromkeys(names) if name not in ALWAYS
     }
+    # What is out of stock is in no answer, whatever a file says.
+    least = Field(1, ge=1, description=fields["min_stock"].description)
+    return {**keep, "min_stock": (float, least)}
 
 
 ProductRules = create_model("ProductRules", __base__=_Model, **_list_product_keys())

@@ -109,7 +109,7 @@ def write_store(
     facts: Iterable[Mapping[str, list[Any]]],
     products: Iterable[tuple[int, bytes, bytes | None, bytes | None]],
     segments: Iterable[tuple[str, bytes]],
-    customers: Iterable[tuple[str, str | None, str | None, bytes | None, bytes | None, bytes | None]],
+    customers: Iterable[tuple[str, str | None, str | None, bytes | None, bytes | None, bytes | None, int]],
 ) -> int:
     """Fill an empty database; the number of customers."""
     store.execute("pragma journal_mode = off")
@@ -121,7 +121,7 @@ def write_store(
         store.execute("insert into facts values (?, ?)", (number, orjson.dumps(columns)))
     store.executemany("insert into products values (?, ?, ?, ?)", products)
     store.executemany("insert into segments values (?, ?)", segments)
-    store.executemany("insert into customers values (?, ?, ?, ?, ?, ?)", customers)
+    store.executemany("insert into customers values (?, ?, ?, ?, ?, ?, ?)", customers)
     store.execute(INDEX)
     store.execute("commit")
     return store.execute("select count(*) from customers").fetchone()[0]

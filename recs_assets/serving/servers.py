@@ -102,8 +102,8 @@ class ServerStore:
         text = self._get("customer", customer_id)
         if text is None:
             return None
-        country, segment, listed, _, tastes = orjson.loads(text)
-        return Customer(country, segment, listed, tastes)
+        country, segment, listed, _, tastes, withdrawn = orjson.loads(text)
+        return Customer(country, segment, listed, tastes, bool(withdrawn))
 
     def read_again(self, customer_id: str) -> bytes | None:
         text = self._get("customer", customer_id)

@@ -133,8 +133,12 @@ class Service:
         """Not erased, and no objection: of nobody else anything is written down."""
         if customer_id is None:
             return True
-        withdrawn = self.now is not None and self.now.state.is_withdrawn(customer_id)
-        return not withdrawn and not self.is_erased(customer_id)
+        if self.is_erased(customer_id):
+            return False
+        if self.now is None:
+            return True
+        known = self.now.version.store.read_customer(customer_id)
+        return not self.now.state.is_withdrawn(customer_id) and not (known is not None and known.withdrawn)
 
     def is_erased(self, customer_id: str) -> bool:
         """Forgotten before: what is reported of them is not even written down."""

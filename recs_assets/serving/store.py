@@ -4,7 +4,8 @@
     facts(block, columns)                         what rules look at, `FACTS` by columns, `BLOCK` products each
     products(code, card, similar, together)       by product: its card, and the lists of its neighbours
     segments(name, products)                      codes of a segment's most popular products
-    customers(id, country, segment, list, again, tastes)
+    customers(id, country, segment, list, again, tastes, withdrawn)
+                                                  withdrawn: 1 for who objected, of whom there is nothing else
 
 Products have numbers (codes) that hold within one file. Values are JSON, so that a card goes into an answer as it is.
 No address is in it.
@@ -24,7 +25,7 @@ import orjson
 from recs_assets.schema import RecsError
 
 FILE = "serving.sqlite"
-FORMAT = 1
+FORMAT = 2
 FACTS = (
     "product_id", "name", "category", "vertical", "brand", "merchant_id", "parent_id", "url", "image_url", "price", "cost",
     "stock", "start_at", "end_at", "countries", "popularity", "never_offer", "never_discover",
@@ -35,7 +36,9 @@ create table about (key text primary key, value blob not null);
 create table facts (block integer primary key, columns blob not null);
 create table products (code integer primary key, card blob not null, similar blob, together blob);
 create table segments (name text primary key, products blob not null);
-create table customers (id text not null, country text, segment text, list blob, again blob, tastes blob);
+create table customers (
+    id text not null, country text, segment text, list blob, again blob, tastes blob, withdrawn integer not null
+);
 """
 # After the rows: a tree that is filled in order is dense.
 INDEX = "create unique index customers_by_id on customers (id)"
@@ -55,12 +58,14 @@ class Customer:
         list: [code, score, p_purchase, source, reason_code, reason_text, because_product_id,
             recommendation_id] by rank.
         tastes: [category's number, share of purchase days], the largest first; every category they bought from.
+        withdrawn: they objected: answered like a stranger, and nothing of theirs is written down.
     """
 
     country: str | None
     segment: str | None
     list: bytes | None
     tastes: bytes | None
+    withdrawn: bool
 
 
 class ServingStore(Protocol):
@@ -121,9 +126,9 @@ class FileStore:
 
     def read_customer(self, customer_id: str) -> Customer | None:
         row = self._connection.execute(
-            "select country, segment, list, tastes from customers where id = ?", (customer_id,)
+            "select country, segment, list, tastes, withdrawn from customers where id = ?", (customer_id,)
         ).fetchone()
-        return None if row is None else Customer(*row)
+        return None if row is None else Customer(*row[:4], bool(row[4]))
 
     def read_again(self, customer_id: str) -> bytes | None:
         row = self._connection.execute("select again from customers where id = ?", (customer_id,)).fetchone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -95,7 +96,26 @@ class Look:
         if found is None:
             raise MissingError(f"{version} does not say which week it describes. Run the week again.")
         self.week: date = found["as_of"]
-        self.kept = Kept(desk.warehouse.home / "weeks" / self.week.isoformat(), self.week)
+        self._weeks = desk.warehouse.home / "weeks"
+        self.kept = self._keep(self.week)
+
+    def _keep(self, week: date) -> Kept:
+        return Kept(self._weeks / week.isoformat(), week)
+
+    def list_published(self) -> set[date]:
+        """The weeks whose lists the snapshot holds."""
+        sql = "select distinct as_of from recs.customer_recommendations"
+        return self.remember("published weeks", lambda: {row["as_of"] for row in self.rows(sql)})
+
+    @cached_property
+    def files_by_day(self) -> dict[date, Kept]:
+        """Day -> the files of the week it is, else of the newest published week that keeps lists at it, latest day first."""
+        found: dict[date, Kept] = {}
+        for week in sorted({self.week, *self.list_published()}, reverse=True):
+            kept = self._keep(week)
+            for day in kept.anchors():
+                found[day] = kept if day == week else found.get(day, kept)
+        return dict(sorted(found.items(), reverse=True))
 
     def rows(self, sql: str, parameters: dict[str, object] | None = None) -> list[Row]:
         """Rows of a query on the snapshot and the kept files."""

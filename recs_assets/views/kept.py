@@ -14,6 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
+from recs_assets.recommenders.artefacts import ids_path
+
 _LISTS = re.compile(r"(?P<model>.+)-(?P<anchor>\d{4}-\d\d-\d\d)-(?P<view>all|new|repeat)")
 
 
@@ -43,8 +45,8 @@ class Kept:
         return found
 
     def ids(self, kind: str, anchor: date | None = None) -> Path:
-        """The file of the ids of "customers" or "products" at an anchor (None: the week), row number = code."""
-        return self.folder / "ids" / f"{kind}-{(anchor or self.week).isoformat()}.parquet"
+        """The file of the ids of "customer" or "product" at an anchor (None: the week), row number = code."""
+        return ids_path(self.folder / "ids", kind, anchor or self.week)
 
     def campaign(self, name: str, table: str) -> Path:
         """A file of what a campaign made."""

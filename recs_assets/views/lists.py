@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from recs_assets.ranking.calibration import Calibrator
+from recs_assets.views.chances import load_chances
 from recs_assets.views.desk import Look, MissingError, Row
 
 # The list that goes to the shop's pages, among the names of recommenders.
@@ -17,11 +18,10 @@ VIEWS = ("all", "new", "repeat")
 
 def list_weeks(look: Look) -> list[Row]:
     """Where lists of customers are kept, latest first: day, and whether it is a week that was published."""
-    sql = "select distinct as_of from recs.customer_recommendations"
-    published = look.remember("published weeks", lambda: {row["as_of"] for row in look.rows(sql)})
+    published = look.list_published()
     return [
         {"day": day, "published": day in published}
-        for day in sorted({*published, *look.kept.anchors()}, reverse=True)
+        for day in sorted({*published, *look.files_by_day}, reverse=True)
     ]
 
 
@@ -51,6 +51,18 @@ def load_lists(
     return {name: lists[name] for name in [*first, *sorted(set(lists) - {PUBLISHED, "ranker"})]}
 
 
+def add_chances(look: Look, lists: dict[str, list[Row]], day: date, view: str) -> None:
+    """Give the rows of a week's lists that have no probability that of their place (`chances`)."""
+    kept = look.files_by_day.get(day)
+    if kept is None or kept.week != day:
+        return
+    chances = load_chances(look, kept, view)
+    for model, rows in lists.items():
+        for row in rows:
+            if row["p_purchase"] is None and row["rank"] <= len(chances.get(model, ())):
+                row["p_purchase"] = chances[model][row["rank"] - 1]
+
+
 def read_lists(
     look: Look,
     customer_id: str,
@@ -62,13 +74,16 @@ def read_lists(
 ) -> list[Row]:
     """The kept lists of a customer: model, view, rank, product_id, product_name, category, score, p_purchase and reason
     (both None); of one model or product where it is named. Empty where the customer had no lists at the day."""
+    kept = look.files_by_day.get(day)
+    if kept is None:
+        return []
     files = {
         str(path): {"model": name, "view": view}
         for view in views
-        for name, path in look.kept.lists(day, view).items()
+        for name, path in kept.lists(day, view).items()
         if model in (None, name)
     }
-    customers, products = look.kept.ids("customers", day), look.kept.ids("products", day)
+    customers, products = kept.ids("customer", day), kept.ids("product", day)
     if not files or not customers.exists() or not products.exists():
         return []
     code = look.row(
@@ -116,14 +131,14 @@ def list_as_table(lists: dict[str, list[Row]]) -> list[Row]:
 
 def explain_missing(look: Look, day: date) -> str | None:
     """What keeps the lists of a day from being shown; None where they are there."""
+    if day in look.files_by_day:
+        return None
     if not look.kept.folder.exists():
         return (
             f"The files of the week {look.week} are not kept any more: lists of single models need them. "
             f"Run the week again (python -m recs_assets run --as-of {look.week})."
         )
-    if day not in look.kept.anchors():
-        return f"The week {look.week} keeps no lists of single models at {day}; it keeps some at {', '.join(map(str, look.kept.anchors())) or 'no day'}."
-    return None
+    return f"No lists of single models are kept at {day}; some are at {', '.join(map(str, look.files_by_day)) or 'no day'}."
 
 
 def require_customer(look: Look, text: str) -> str:
@@ -141,9 +156,10 @@ def require_customer(look: Look, text: str) -> str:
 
 
 def _calibrate(look: Look, day: date, scores: list[float]) -> list[Any]:
-    """Probabilities of the ranker's scores at the week; None where they depend on more than the score."""
-    facts = look.kept.facts("ranker", "ranker.json").get("facts", {})
-    kept = facts.get("calibration")
-    if day != look.week or kept is None or kept.get("shifts"):
+    """Probabilities of the ranker's scores at a week; None where they depend on more than the score."""
+    kept = look.files_by_day.get(day)
+    facts = {} if kept is None or kept.week != day else kept.facts("ranker", "ranker.json").get("facts", {})
+    found = facts.get("calibration")
+    if found is None or found.get("shifts"):
         return [None] * len(scores)
-    return Calibrator.from_json(kept).probability(np.asarray(scores)).tolist()
+    return Calibrator.from_json(found).probability(np.asarray(scores)).tolist()

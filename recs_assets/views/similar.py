@@ -39,7 +39,7 @@ def list_neighbours(look: Look, product_id: str, kind: str, most: int = 16) -> l
         "select file_row_number as code, product_id from read_parquet($ids, file_row_number = true) "
         "semi join (select distinct product_id from recs.frequently_bought_together where as_of = $week) "
         "using (product_id) order by code",
-        {"ids": str(look.kept.ids("products")), "week": look.week},
+        {"ids": str(look.kept.ids("product")), "week": look.week},
     )
     codes = np.array([row["code"] for row in sold if row["code"] != own[product_id]], dtype=np.int64)
     if not len(codes):
@@ -124,7 +124,7 @@ def _read_attributes(product: Row) -> dict[str, str]:
 
 def _find_codes(look: Look, ids: list[str]) -> dict[str, int]:
     """Codes of products at the week; of nothing where the week keeps no ids."""
-    path = look.kept.ids("products")
+    path = look.kept.ids("product")
     if not path.exists():
         return {}
     found = look.rows(

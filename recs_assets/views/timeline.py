@@ -30,9 +30,9 @@ def list_orders(look: Look, customer_id: str) -> list[Row]:
 
 def list_models(look: Look) -> list[str]:
     """Models with lists at every kept anchor, then the others."""
-    anchors = look.kept.anchors()
+    kept = look.files_by_day
     count = {
-        model: sum(model in look.kept.lists(anchor, "all") for anchor in anchors)
+        model: sum(model in files.lists(day, "all") for day, files in kept.items())
         for model in look.kept.lists(look.week, "all")
     }
     return sorted(count, key=lambda model: (-count[model], model))

@@ -23,27 +23,27 @@ class Night(Week):
     ranker, its calibration and the choice of the model are the week's.
 
     Args:
-        fitted_week: whose models list.
+        model_week: whose models list.
         day: after the week.
 
     Raises:
         WarehouseError: the day does not lie after the week.
     """
 
-    def __init__(self, fitted_week: Week, day: date) -> None:
-        if day <= fitted_week.as_of:
+    def __init__(self, model_week: Week, day: date) -> None:
+        if day <= model_week.as_of:
             raise WarehouseError(
-                f"The day {day} does not lie after the published week {fitted_week.as_of}, whose models list: refresh a "
+                f"The day {day} does not lie after the published week {model_week.as_of}, whose models list: refresh a "
                 "later one."
             )
-        super().__init__(fitted_week.shop, fitted_week.warehouse, day)
-        self._fitted_week = fitted_week
-        self.build = fitted_week.warehouse.night_build(day)
+        super().__init__(model_week.shop, model_week.warehouse, day)
+        self._model_week = model_week
+        self.build = model_week.warehouse.night_build(day)
         self._models: dict[str, Recommender] = {}
 
     @property
-    def fitted_week(self) -> Week:
-        return self._fitted_week
+    def model_week(self) -> Week:
+        return self._model_week
 
     @property
     def anchors(self) -> list[date]:
@@ -54,12 +54,12 @@ class Night(Week):
         return []
 
     def model_path(self, name: str) -> Path:
-        return self.fitted_week.model_path(name)
+        return self.model_week.model_path(name)
 
     @cached_property
     def _ids(self) -> Known:
         """Of what the week knew, the ids."""
-        week = self.fitted_week
+        week = self.model_week
         ids = {}
         for name in ("customer", "product"):
             path = week.ids_path(name, week.as_of)

@@ -41,7 +41,7 @@ def load_ranker(week: Week) -> PublishedRanker | None:
 
 def find_chosen_model(week: Week) -> str:
     """The model that the week's evaluation chose for its lists."""
-    with week.fitted_week.build.read() as connection:
+    with week.model_week.build.read() as connection:
         [(chosen,)] = connection.execute("select max(chosen) from model.decisions").fetchall()
     return chosen
 

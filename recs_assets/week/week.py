@@ -58,7 +58,7 @@ class Week:
         return f"Week({self.as_of})"
 
     @property
-    def fitted_week(self) -> Week:
+    def model_week(self) -> Week:
         """The week whose models list: this one."""
         return self
 

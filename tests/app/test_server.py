@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from helpers.api import EVENT, KEYS, start, write_shop
 from helpers.serving import NOW, make_placement, make_product, write_version
 from recs_assets.app.guard import Limits
 from recs_assets.app.server import STATIC, create_app
@@ -15,32 +16,10 @@ from recs_assets.app.ui import Views
 from recs_assets.serving.service import open_service
 from recs_assets.settings import Settings
 
-SHOP = [
-    make_product("p0", popularity=3.0),
-    make_product("p1", popularity=2.0),
-    make_product("p2", category="Cups"),
-]
-ADA = ("ada", {"list": [("p2", 0.8), ("p1", 0.4)], "again": [("p1", 0.5)]})
-NEIGHBOURS = {"p0": ([("p1", 0.9)], [("p2", 0.5)])}
-KEYS = {"storefront": "s" * 16, "analyst": "a" * 16}
-EVENT = {"event_id": "e1", "type": "dismissed", "customer_id": "ada", "product_id": "p2", "placement": "home"}
-
-
-def start(home: Path, limits: Limits | None = None, erased=(), address="127.0.0.1") -> TestClient:
-    placements = {
-        "home": make_placement(),
-        "product": make_placement("product", blend={"together": 1, "similar": 1}),
-        "cart": make_placement("cart", blend={"together": 1}),
-    }
-    service = open_service(home, placements, lambda: lambda name: name in erased, 8, clock=lambda: NOW)
-    app = create_app(service, limits or Limits({}))
-    return TestClient(app, base_url=f"http://{address}", client=(address, 5000), raise_server_exceptions=True)
-
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    write_version(tmp_path, "v1", SHOP, [ADA], NEIGHBOURS)
-    return tmp_path
+    return write_shop(tmp_path)
 
 
 @pytest.fixture
@@ -154,6 +133,19 @@ def test_views_are_another_raw_table(client, home: Path) -> None:
     )
 
 
+def test_a_session_adds_to_the_cart_that_was_reported(client) -> None:
+    cart = {"event_id": "e4", "type": "add_to_cart", "visitor_id": "v", "product_id": "p1"}
+    client.post("/v1/events", json={"events": [cart]})
+    visit = {"visitor_id": "v", "events": [{"type": "add_to_cart", "product_id": "p0"}]}
+    assert ids(client.post("/v1/sessions/recommendations", json=visit)) == ["p2"]
+    assert ids(client.post("/v1/sessions/recommendations", json={**visit, "cart": []})) == ["p0", "p1", "p2"]
+
+
+def test_what_is_sent_to_be_answered_is_always_answered_with_a_body(client) -> None:
+    again = client.post("/v1/sessions/recommendations", json={}, headers={"If-None-Match": "*"})
+    assert ids(again) == ["p0", "p1", "p2"]
+
+
 def test_events_are_known_after_a_restart(home: Path) -> None:
     with start(home) as client:
         client.post("/v1/events", json={"events": [EVENT]})
@@ -178,6 +170,8 @@ MISTAKES = {
     "too many ids": (f"/v1/customers/ada/recommendations?cart={'a,' * 201}", 422, "invalid", "cart: "),
     "no ids": ("/v1/products/bought-together", 422, "invalid", "ids: Field required."),
     "a long id": (f"/v1/customers/{'a' * 201}/recommendations", 422, "invalid", "1 to 200 printable characters"),
+    "a number given twice": ("/v1/customers/ada/recommendations?n=1&n=2", 422, "invalid", "n is given more than once."),
+    "a name that may be somebody's": ("/v1/customers/ada/recommendations?ann@x.example=1", 422, "invalid", "There is no ...; there are placement,"),
     "no page": ("/v1/nothing", 404, "not_found", "There is no such page"),
     "another method": ("/v1/events", 405, "wrong_method", "not asked with this method"),
 }  # fmt: skip
@@ -191,11 +185,16 @@ def test_a_mistake_in_an_address_is_one_sentence(client, address, status, code, 
 BODIES = {
     "no type": ({"content": b"{}"}, 415, "not_json", "Content-Type: application/json"),
     "no JSON": ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "not_json", "The body is no JSON"),
+    "half of a letter": ({"content": b'{"events": [{"event_id": "\\ud800"}]}', "headers": {"content-type": "application/json"}}, 400, "not_json", "The body is no JSON"),
+    "no number": ({"content": b'{"events": [{"position": NaN}]}', "headers": {"content-type": "application/json"}}, 422, "invalid", "events.0."),
     "no events": ({"json": {"events": []}}, 422, "invalid", "events: Tuple should have at least 1 item"),
     "an unknown type": ({"json": {"events": [EVENT | {"type": "sold"}]}}, 422, "invalid", "events.0.type: "),
     "nobody": ({"json": {"events": [{"event_id": "e", "type": "shown", "placement": "home"}]}}, 422, "invalid", "needs a customer_id or a visitor_id"),
     "no zone": ({"json": {"events": [EVENT | {"occurred_at": "2024-03-06T12:00:00"}]}}, 422, "invalid", "occurred_at"),
     "an unknown field": ({"json": {"events": [EVENT | {"email": "ada@x.example"}]}}, 422, "invalid", "There is no events.0.email"),
+    "a number in quotes": ({"json": {"events": [EVENT | {"position": "1"}]}}, 422, "invalid", "events.0.position: Input should be a valid integer."),
+    "a number as a time": ({"json": {"events": [EVENT | {"occurred_at": "1709726400"}]}}, 422, "invalid", "it is no time with a zone"),
+    "a day that is none": ({"json": {"events": [EVENT | {"occurred_at": "2024-02-30T12:00:00Z"}]}}, 422, "invalid", "it is no time with a zone"),
     "too large": ({"json": {"events": [EVENT | {"device": "d" * 300_000}]}}, 413, "too_large", "262,144 bytes"),
 }  # fmt: skip
 
@@ -301,7 +300,7 @@ def test_the_description_names_every_parameter_and_every_error(client) -> None:
     }  # fmt: skip
     assert set(lists["responses"]) == {"200", "304", "401", "403", "404", "413", "422", "429", "503"}
     assert set(described["paths"]["/v1/events"]["post"]["responses"]) == {
-        "202", "400", "401", "403", "404", "413", "415", "422", "429", "503",
+        "202", "400", "401", "403", "413", "415", "422", "429", "503",
     }  # fmt: skip
 
 

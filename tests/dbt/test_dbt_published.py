@@ -64,10 +64,11 @@ def test_an_event_finds_its_row_in_one_join(published):
         assert [row[0] for row in rows] == [derive_recommendation_id(table, *row[1:]) for row in rows], table
     published_rows = published.sql(
         "select list, campaign, as_of, customer_id, beside_product_id, product_id, rank, reason_text is null "
-        "from recs.recommendations_by_id order by list, customer_id, product_id"
+        "from recs.recommendations_by_id order by list, customer_id, product_id, as_of desc"
     )
     assert published_rows == [
         ("buy_it_again", None, WEEK, "ann", None, "milk", 1, False),
+        ("buy_it_again", None, date(2024, 2, 27), "ann", None, "milk", 1, False),  # of a nightly refresh
         ("customer_recommendations", None, WEEK, "ann", None, "bread", 2, False),
         ("customer_recommendations", None, WEEK, "ann", None, "milk", 1, False),
         ("customer_recommendations", None, WEEK, "fay", None, "new", 1, False),

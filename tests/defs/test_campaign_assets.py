@@ -175,7 +175,7 @@ def test_mondays_campaigns_are_in_the_weekly_run_and_the_others_have_their_own(t
     assert {"model/email_selection", "recs/email_recommendations", "published/recs_duckdb"} <= own
     assert not [name for name in own if name.startswith(("raw/", "marts/", "recommenders/"))]
     schedules = {one.name: one for one in definitions.get_repository_def().schedule_defs}
-    assert set(schedules) == {"every_monday", *(f"campaign_{name}" for name in OTHERS)}
+    assert set(schedules) == {"every_monday", "every_night", *(f"campaign_{name}" for name in OTHERS)}
     assert schedules["campaign_buy_it_again"].cron_schedule == "0 6 * * 3"
     assert schedules["campaign_buy_it_again"].execution_timezone == "UTC"
 

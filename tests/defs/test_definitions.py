@@ -106,6 +106,9 @@ def test_every_asset_can_be_found_and_asked_about(specs: dict) -> None:
         assert asset.owners == [owners], name
         assert asset.kinds, name
         weeks = asset.partitions_def
+        if name.startswith("nightly/"):
+            assert isinstance(weeks, dg.DailyPartitionsDefinition), name
+            continue
         assert isinstance(weeks, dg.WeeklyPartitionsDefinition), name
         assert (weeks.day_offset, weeks.timezone) == (1, "Europe/Berlin"), name
     assert {asset.group_name for asset in specs.values()} >= {
@@ -158,8 +161,15 @@ def test_the_gates_block(definitions: dg.Definitions) -> None:
         for key in graph.asset_check_keys
         if (spec := graph.get_check_spec(key)).name in ADVICE
     }
+    nightly = {"volume": "features", "freshness": "features"} | dict.fromkeys(
+        ("finite", "spread", "coverage", "sameness"), "lists"
+    )
     assert week == {
-        (name, "raw/orders" if name in ("volume", "freshness") else "model/gates"): True for name in ADVICE
+        **{
+            (name, "raw/orders" if name in ("volume", "freshness") else "model/gates"): True
+            for name in ADVICE
+        },
+        **{(name, f"nightly/{asset}"): True for name, asset in nightly.items()},
     }
 
 
@@ -416,6 +426,7 @@ def test_what_is_published_is_to_be_made_once_a_week(specs: dict) -> None:
     policies = {
         key: spec.freshness_policy for key, spec in specs.items() if spec.freshness_policy is not None
     }
+    assert policies.pop("nightly/serving_store").fail_window.to_timedelta() == timedelta(days=2, hours=6)
     assert set(policies) == {"published/recs_duckdb", "exports/user_cache", "exports/serving_store"}
     # A run takes four hours at most.
     for policy in policies.values():

@@ -30,7 +30,13 @@ def write_night(home: Path, customer: str, product: str) -> None:
             "copy (select unnest([$clicked, $other]) as recommendation_id, 'customer_recommendations' as list, "
             "$night::date as as_of, $customer as customer_id, $product as product_id, unnest([1, 2]) as rank, "
             f"0.5 as score, 'Popular' as reason_text) to '{folder}/lists.parquet'",
-            {"clicked": NIGHT_ID, "other": "f" * 20, "night": NIGHT, "customer": customer, "product": product},
+            {
+                "clicked": NIGHT_ID,
+                "other": "f" * 20,
+                "night": NIGHT,
+                "customer": customer,
+                "product": product,
+            },
         )
 
 
@@ -104,7 +110,9 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
         ("e4", customer, "customer_recommendations", NIGHT, 1),
     ]
     # Of what the night showed, what an event names.
-    assert home.query("select recommendation_id, product_id from recs.nightly_recommendations") == [(NIGHT_ID, similar)]
+    assert home.query("select recommendation_id, product_id from recs.nightly_recommendations") == [
+        (NIGHT_ID, similar)
+    ]
     for table in ("customer_recommendations", "email_recommendations", "buy_it_again"):
         found = home.query(
             f"select count(*) from recs.{table} where as_of = date '{WEEK}' and customer_id = '{customer}' and product_id = '{unwanted}'"

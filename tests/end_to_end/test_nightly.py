@@ -42,10 +42,16 @@ def test_a_day_is_served_by_the_weeks_models(weekly: Home, tmp_path: Path) -> No
     data = shops.copy(tmp_path / "data")
 
     def join(rows: list[Row]) -> list[Row]:
-        return [*rows, {**rows[0], "customer_id": "c99", "email": "c99@example.org", "joined_at": "2025-06-30 08:00:00"}]
+        return [
+            *rows,
+            {**rows[0], "customer_id": "c99", "email": "c99@example.org", "joined_at": "2025-06-30 08:00:00"},
+        ]
 
     def order(rows: list[Row]) -> list[Row]:
-        return [*rows, {**rows[-1], "order_id": "o-new", "customer_id": "c99", "ordered_at": "2025-06-30 12:00:00"}]
+        return [
+            *rows,
+            {**rows[-1], "order_id": "o-new", "customer_id": "c99", "ordered_at": "2025-06-30 12:00:00"},
+        ]
 
     def line(rows: list[Row]) -> list[Row]:
         return [*rows, {**rows[-1], "order_id": "o-new", "line_id": "1", "product_id": "tea-01"}]

@@ -21,7 +21,18 @@ from helpers.views import make_app, serve
 from recs_assets.app.ui.router import make_desk
 from recs_assets.settings import Settings
 from recs_assets.store.build import Build
-from recs_assets.views import customers, emails, health, journey, lists, rules, similar, timeline, together
+from recs_assets.views import (
+    chances,
+    customers,
+    emails,
+    health,
+    journey,
+    lists,
+    rules,
+    similar,
+    timeline,
+    together,
+)
 from recs_assets.views.desk import Desk, Look, MissingError
 
 WEEK, FIRST = date(2025, 6, 30), date(2025, 5, 5)
@@ -111,7 +122,7 @@ def test_an_earlier_anchor_knows_nobody_who_came_later(published: shops.Home, lo
     assert len(anchors) >= 4
     counts = []
     for anchor in anchors:
-        known = pd.read_parquet(look.kept.ids("customers", anchor))["customer_id"]
+        known = pd.read_parquet(look.kept.ids("customer", anchor))["customer_id"]
         assert all(joined[one] is None or joined[one] < anchor for one in known)
         counts.append(len(known))
     assert counts == sorted(counts, reverse=True)
@@ -182,6 +193,43 @@ def test_the_evolution_marks_what_was_bought_within_four_weeks(
             product == row["product_id"] and 0 <= (day - row["day"]).days < 28 for product, day in bought
         )
         assert row["bought_within_28_days"] == then
+
+
+def test_the_days_of_lists_are_those_of_all_kept_weeks(look: Look):
+    kept = look.files_by_day
+    assert {files.week for files in kept.values()} == {WEEK, FIRST}
+    assert kept[FIRST].week == FIRST
+    assert set(look.kept.anchors()) < set(kept)
+    assert len([day for day in kept if day < WEEK]) >= 4
+
+
+def test_a_place_of_a_list_has_the_share_that_was_bought(
+    weekly: shops.Home, published: shops.Home, look: Look
+):
+    anchor = look.kept.anchors()[1]
+    bought = published.query(
+        "select distinct customer_id, product_id from recs.order_lines join recs.products using (product_id) "
+        f"where is_product and learned_from and ordered_at >= '{anchor}' and ordered_at < '{WEEK}' "
+        f"and (fully_returned_at is null or fully_returned_at >= '{WEEK}')"
+    )
+    names = {
+        kind: pd.read_parquet(look.kept.ids(kind, anchor)).iloc[:, 0].tolist()
+        for kind in ("customer", "product")
+    }
+    rows = pd.read_parquet(folder_of(weekly, "candidates") / f"repurchase-{anchor}-all.parquet")
+    rows = rows[rows["rank"] <= chances.PLACES]
+    pairs = set(bought)
+    hits = [
+        (names["customer"][customer], names["product"][product]) in pairs
+        for customer, product in zip(rows["customer"], rows["product"], strict=True)
+    ]
+    found = chances.load_chances(look, look.kept, "all")["repurchase"]
+    counts = rows.groupby("rank").size()
+    assert len(found) == len(counts)
+    assert sorted(found, reverse=True) == found
+    assert sum(share * count for share, count in zip(found, counts, strict=True)) == pytest.approx(sum(hits))
+    assert sum(hits) > 0
+    assert found[0] > found[-1]
 
 
 def test_a_cart_is_answered_by_rules_of_its_products_alone(published: shops.Home, look: Look):

@@ -162,6 +162,9 @@ MODEL = {
             "You bought this on 3 days, last on 3 Mar", None,
         )
     ],
+    "nightly_recommendations": [
+        ("00000000000000000099", "buy_it_again", "2024-02-27", "ann", "milk", 1, 0.5, "Bought before")
+    ],
     "product_neighbours": [
         (
             "2024-03-04",

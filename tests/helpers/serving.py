@@ -12,7 +12,7 @@ import orjson
 from recs_assets.serving.placement import Placement
 from recs_assets.serving.publish import CARD, write_store
 from recs_assets.serving.state import State
-from recs_assets.serving.store import FACTS, FILE, FileStore
+from recs_assets.serving.store import FACTS, FILE, FORMAT, FileStore
 from recs_assets.serving.version import Version
 
 AS_OF = "2024-03-04"
@@ -35,7 +35,7 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
     Args:
         path: of the file.
         products: from `make_product`.
-        customers: (id, {list, again, tastes, country, segment}), the lists of (product_id, p_purchase).
+        customers: (id, {list, again, tastes, country, segment, withdrawn}), the lists of (product_id, p_purchase).
         neighbours: product_id -> (similar, together), lists of (product_id, score).
         segments: name -> product ids.
         as_of: the week.
@@ -68,6 +68,7 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
             name, about.get("country"), about.get("segment"), write_list(about.get("list", ())),
             write_again(about.get("again", ())),
             pack([[categories.index(label), share] for label, share in about.get("tastes", ())]),
+            int(about.get("withdrawn", False)),
         )
         for name, about in customers
     ]  # fmt: skip
@@ -84,7 +85,7 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
             )
         )
     about = {
-        "format": 1, "as_of": as_of, "run_id": run_id, "model_version": "ranker 0.0.0", "begins_at": BEGINS,
+        "format": FORMAT, "as_of": as_of, "run_id": run_id, "model_version": "ranker 0.0.0", "begins_at": BEGINS,
         "counted_at": BEGINS + 3600,
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)

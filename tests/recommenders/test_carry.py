@@ -54,7 +54,9 @@ def test_on_what_the_fit_knew_the_lists_are_the_same(random_shop: Known, name: s
     everybody = np.arange(random_shop.n_customers)
     for view, lists in fitted.recommend_views(everybody, 20, ("all", "new", "repeat")).items():
         pd.testing.assert_frame_equal(carried.recommend(everybody, 20, view), lists, check_exact=True)
-    because = [one.because(lists["customer"].to_numpy(), lists["product"].to_numpy()) for one in (fitted, carried)]
+    because = [
+        one.because(lists["customer"].to_numpy(), lists["product"].to_numpy()) for one in (fitted, carried)
+    ]
     np.testing.assert_array_equal(*because)
 
 

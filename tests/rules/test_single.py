@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pandas as pd
 from hypothesis import given, settings
@@ -15,6 +17,8 @@ from recs_assets.rules.pipeline import select
 from recs_assets.rules.single import OneList, Row
 
 N = 24
+# More of them: RECS_STATES=5000 python -m pytest tests/rules/test_single.py
+EXAMPLES = int(os.environ.get("RECS_STATES", "300"))
 
 
 @st.composite
@@ -45,7 +49,7 @@ def draw_shops(draw):
     return context, rules, candidates.assign(p_purchase=candidates["score"] / 1000)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(draw_shops())
 def test_one_list_is_the_pipelines(shop):
     context, rules, candidates = shop
@@ -63,7 +67,7 @@ def test_one_list_is_the_pipelines(shop):
     by_code = {row.product: row for row in rows}
     for pin in rules.slots.pinned:
         code = context.product_codes[pin.product]
-        mine.pin(by_code.get(code) or Row(code, 0.0, None, None), pin.slot)
+        mine.pin(by_code.get(code) or Row(code, 0.0, None, None, level="global"), pin.slot)
     mine.take(rows)
     if quota := min(rules.slots.discovery_slots, rules.slots.k - len(rules.slots.pinned)):
         bought = dict.fromkeys(context.shelves_bought[0].indices.tolist())

@@ -1,4 +1,4 @@
-"""Answers: filters on every path, the blend, the ladder, what they say."""
+"""Answers: filters on every path, the blend, the ladder, what they say. Random states are in test_filters.py."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from helpers.serving import (
     BEGINS,
@@ -21,7 +19,6 @@ from helpers.serving import (
 from recs_assets.serving.answer import Question, answer, answer_again
 from recs_assets.serving.placement import Blend
 from recs_assets.serving.state import State
-from recs_assets.serving.version import Version
 
 SHOP = [
     make_product("p0", popularity=9.0), make_product("p1", popularity=8.0), make_product("p2", popularity=7.0),
@@ -334,94 +331,3 @@ def test_due_again_is_filtered_and_has_no_ladder(path) -> None:
     state.apply("campaign_events", make_event("purchased", "p1"))
     assert ask(version, state, answer_again, customer_id="ada")[0] == ["p2"]
     assert ask(version, state, answer_again, customer_id="nobody")[0] == []
-
-
-# -- no state breaks a filter -------------------------------------------------------------------
-
-IDS = [f"p{number}" for number in range(6)]
-SOME = st.lists(st.sampled_from(IDS), max_size=6)
-RICH = [
-    make_product("p0", popularity=9.0, parent_id="x"), make_product("p1", popularity=8.0, parent_id="x"),
-    make_product("p2", popularity=7.0, countries="DE"), make_product("p3", popularity=6.0, category="Coffee", name="Beans"),
-    make_product("p4", popularity=5.0, category="Coffee", name="beans"),
-    make_product("p5", popularity=4.0, category="Cups", end_at=NOW.timestamp() + 60),
-]  # fmt: skip
-
-
-@st.composite
-def draw_moments(draw):
-    kinds = st.sampled_from(["purchased", "added_to_cart", "dismissed", "clicked", "view"])
-    who = st.sampled_from([{"customer_id": "ada"}, {"visitor_id": "v"}, {"session_id": "s"}])
-    events = draw(st.lists(st.tuples(kinds, st.sampled_from(IDS), who), max_size=6))
-    stock = draw(st.dictionaries(st.sampled_from(IDS), st.sampled_from([0.0, 0.5, 1.0, 7.0]), max_size=6))
-    question = {
-        "customer_id": draw(st.sampled_from([None, "ada", "nobody"])), "visitor_id": draw(st.sampled_from([None, "v"])),
-        "session_id": draw(st.sampled_from([None, "s"])), "context": draw(SOME), "cart": draw(st.none() | SOME),
-        "exclude": draw(SOME), "categories": draw(st.sampled_from([[], ["Tea"], ["Coffee", "Cups"]])),
-        "country": draw(st.sampled_from([None, "DE", "US"])), "n": draw(st.integers(1, 8)),
-    }  # fmt: skip
-    return events, stock, question, draw(st.booleans()), draw(st.sampled_from([0, 120]))
-
-
-@pytest.fixture(scope="module")
-def rich(tmp_path_factory):
-    path = tmp_path_factory.mktemp("rich") / "s.sqlite"
-    write_products(path, RICH, [ADA], NEIGHBOURS, {"vip": ["p5", "p0"]})
-    return path
-
-
-@settings(max_examples=1_000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(moment=draw_moments(), again=st.booleans())
-def test_no_answer_breaks_a_filter(rich, moment, again) -> None:
-    events, stock, question, withdrawn, seconds = moment
-    state = State()
-    for kind, product, who in events:
-        state.apply("campaign_events", make_event(kind, product, **who))
-    if withdrawn:
-        state.apply("consents", {"customer_id": "ada", "state": "erased", "effective_at": NOW.isoformat()})
-    blend = {"personal": 1, "together": 0.5, "similar": 0.5}
-    version = _opened(rich, make_placement(blend=blend, session_context=True))
-    version.update({product: {"stock": stock.get(product, 9.0)} for product in IDS})
-    now = NOW + timedelta(seconds=seconds)
-    ids, _ = ask(version, state, answer_again if again else answer, now, **question)
-
-    mine = [who for who in ({"customer_id": question["customer_id"]}, {"visitor_id": question["visitor_id"]},
-                            {"session_id": question["session_id"]}) if next(iter(who.values()))]  # fmt: skip
-    if withdrawn:
-        mine = [who for who in mine if who != {"customer_id": "ada"}]
-    did = {
-        kind: {product for own, product, who in events if own == kind and who in mine}
-        for kind in ("purchased", "dismissed", "added_to_cart")
-    }
-    # A purchase takes a product out of the cart, and out of the answer all the same.
-    gone = did["purchased"] | did["dismissed"] | set(question["context"]) | set(question["exclude"])
-    gone |= set(question["cart"]) if question["cart"] is not None else did["added_to_cart"] - did["purchased"]
-    country = question["country"] or ("DE" if question["customer_id"] == "ada" and not withdrawn else None)
-    allowed = {
-        product["product_id"]
-        for product in RICH
-        if stock.get(product["product_id"], 9.0) >= 1
-        and not (product["countries"] and country != "DE")
-        and not (product["end_at"] and product["end_at"] <= now.timestamp())
-        and (not question["categories"] or product["category"] in question["categories"])
-        and product["product_id"] not in gone
-        and not (product["parent_id"] and gone & {"p0", "p1"})
-    }
-    assert set(ids) <= allowed
-    assert len(ids) <= question["n"]
-    assert len(ids) == len(set(ids))
-    assert not {"p0", "p1"} <= set(ids)  # variants
-    assert not {"p3", "p4"} <= set(ids)  # one title
-    shown = {"p3", "p4"} & (set(question["context"]) | set(question["cart"] or ()))
-    if not again and allowed - ({"p3", "p4"} if shown or did["added_to_cart"] else set()):
-        assert ids  # never empty while anything may be sold
-
-
-_VERSIONS: dict[object, Version] = {}
-
-
-def _opened(path, placement):
-    """One open version for all examples; each sets the whole stock."""
-    if path not in _VERSIONS:
-        _VERSIONS[path] = open_version(path, placement)
-    return _VERSIONS[path]

@@ -37,6 +37,7 @@ MISTAKES = {
         GOOD + "arms: {a: 0.5, b: 0.5}\n", "experiment: an experiment has a name and arms; give both, or neither"
     ),
     "arms that are not one": (GOOD + "arms: {a: 0.5, b: 0.4}\n", "line 5: arms: the shares add up to 0.9"),
+    "stock of less than one": (GOOD + "rules:\n  min_stock: 0\n", "line 6: rules.min_stock: "),
     "no YAML": ("name: [", "this is not YAML"),
     "a list": ("- name", "a placement is a list of keys and values (docs/api.md); write name: first."),
 }  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.serving import publish
-from recs_assets.serving.store import FILE, FileStore, ServingError, count_customer
+from recs_assets.serving.store import FILE, Customer, FileStore, ServingError, count_customer
 
 WEEK = date(2024, 3, 4)
 NOW = datetime(2024, 3, 4, 6, tzinfo=UTC)
@@ -44,11 +44,14 @@ create table recs.buy_it_again as select * from (values
     (date '2024-03-04', 'ada', 1, 'p1', 0.5, 0.5, 'bought_regularly', 'Every 28 days', 'r4')
 ) t(as_of, customer_id, rank, product_id, score, p_purchase, reason_code, reason_text, recommendation_id);
 create table recs.similar_products as select * from (values
-    ('p1', 1, 'p2', 0.5, 'Similar to Tea', 'r5'), ('p1', 2, 'bag', 0.4, 'Similar to Tea', 'r6')
-) t(product_id, rank, neighbour_id, score, reason_text, recommendation_id);
+    (date '2024-03-04', 'p1', 1, 'p2', 0.5, 'Similar to Tea', 'r5'),
+    (date '2024-03-04', 'p1', 2, 'bag', 0.4, 'Similar to Tea', 'r6'),
+    (date '2024-02-26', 'p2', 1, 'p1', 0.9, 'A week ago', 'r8')
+) t(as_of, product_id, rank, neighbour_id, score, reason_text, recommendation_id);
 create table recs.frequently_bought_together as select * from (values
-    ('p2', 1, 'p1', 0.1, 'In 10% of the baskets', 'r7')
-) t(product_id, rank, neighbour_id, score, reason_text, recommendation_id);
+    (date '2024-03-04', 'p2', 1, 'p1', 0.1, 'In 10% of the baskets', 'r7'),
+    (date '2024-02-26', 'p1', 1, 'p2', 0.9, 'A week ago', 'r9')
+) t(as_of, product_id, rank, neighbour_id, score, reason_text, recommendation_id);
 create table recs.model_decisions as select date '2024-03-04' as as_of, 1 as step, 'ranker' as chosen;
 """
 
@@ -76,10 +79,10 @@ def write(snapshot, folder: Path, run_id: str = "run", keep: int = 3) -> dict:
 
 def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
     manifest = write(snapshot, tmp_path)
-    assert (manifest["rows"], manifest["products"], manifest["model_version"]) == (2, 2, "ranker 1.2.3")
+    assert (manifest["rows"], manifest["products"], manifest["model_version"]) == (3, 2, "ranker 1.2.3")
     store = FileStore(tmp_path / "current" / FILE)
     assert store.about == {
-        "format": 1, "as_of": "2024-03-04", "run_id": "run", "model_version": "ranker 1.2.3",
+        "format": 2, "as_of": "2024-03-04", "run_id": "run", "model_version": "ranker 1.2.3",
         # Midnight in Berlin.
         "begins_at": datetime(2024, 3, 3, 23, tzinfo=UTC).timestamp(), "counted_at": NOW.timestamp(),
     }  # fmt: skip
@@ -93,10 +96,11 @@ def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
     assert orjson.loads(store.read_again("ada")) == [[0, 0.5, 0.5, "bought_regularly", "Every 28 days", "r4"]]
     bob = store.read_customer("bob")
     assert (bob.country, bob.segment, bob.list, bob.tastes) == (None, None, None, None)
-    # What is no product is in no list, and whoever objected is not there.
+    # What is no product is in no list, and of whoever objected there is nothing but that.
     assert orjson.loads(store.read_neighbours(0)[0]) == [[1, 0.5, "Similar to Tea", "r5"]]
     assert orjson.loads(store.read_neighbours(1)[1]) == [[0, 0.1, "In 10% of the baskets", "r7"]]
-    assert store.read_customer("eve") is None
+    assert store.read_customer("eve") == Customer(None, None, None, None, True)
+    assert not ada.withdrawn
     assert orjson.loads(store.read_segment("vip")) == [0]
     assert orjson.loads(store.read_card(0)) == {
         "title": "Tea", "url": "https://shop.example/p1", "image_url": None, "price": 2.5, "price_kind": "usual",
@@ -144,7 +148,7 @@ def test_a_customer_is_purged_from_every_version_and_their_bytes_too(snapshot, t
 def test_a_store_of_another_format_is_refused(
     snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish, "FORMAT", 2)
+    monkeypatch.setattr(publish, "FORMAT", 1)
     write(snapshot, tmp_path)
     with pytest.raises(ServingError, match="another version of recs_assets"):
         FileStore(tmp_path / "current" / FILE)

@@ -107,6 +107,15 @@ def test_nothing_is_logged_of_who_was_erased_or_objected(home: Path) -> None:
     service.close()
 
 
+def test_who_objected_in_the_shops_own_files_is_a_stranger_too(home: Path) -> None:
+    write_version(home, "v2", SHOP, [("ada", {"withdrawn": True})])
+    service = start(home)
+    assert not service.may_log("ada")
+    report(service, dismissal("p0", customer="ada"))  # from before they objected
+    assert ids(service, customer_id="ada") == ["p0", "p1"]
+    service.close()
+
+
 def test_before_the_first_week_there_is_one_sentence(tmp_path: Path) -> None:
     service = start(tmp_path)
     with pytest.raises(ServingError, match="Nothing is published yet"):

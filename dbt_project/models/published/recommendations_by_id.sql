@@ -1,89 +1,31 @@
 -- A view: the ids, and nothing else, would be as large as the lists. In an email a rank is a slot.
+{%- set nothing = 'cast(null as ' ~ dbt.type_string() ~ ')' %}
+{%- set beside = {'customer_id': nothing, 'beside_product_id': 'product_id', 'product_id': 'neighbour_id'} %}
+{%- set lists = [
+    ('email_recommendations', {'campaign': 'campaign', 'rank': 'slot'}),
+    ('customer_recommendations', {}),
+    ('buy_it_again', {}),
+    ('frequently_bought_together', beside),
+    ('similar_products', beside),
+    ('nightly_recommendations', {'list': 'list'}),
+] %}
 with final as (
-
+    {% for table, differs in lists %}
     select
         recommendation_id,
-        'email_recommendations' as list,
+        {{ differs.get('list', "'" ~ table ~ "'") }} as list,
         as_of,
-        campaign,
-        customer_id,
-        cast(null as {{ dbt.type_string() }}) as beside_product_id,
-        product_id,
-        slot as rank,
+        {{ differs.get('campaign', nothing) }} as campaign,
+        {{ differs.get('customer_id', 'customer_id') }} as customer_id,
+        {{ differs.get('beside_product_id', nothing) }} as beside_product_id,
+        {{ differs.get('product_id', 'product_id') }} as product_id,
+        {{ differs.get('rank', 'rank') }} as rank,
         score,
         reason_text
-    from {{ ref('email_recommendations') }}
+    from {{ ref(table) }}
     where recommendation_id is not null
-    union all
-    select
-        recommendation_id,
-        'customer_recommendations' as list,
-        as_of,
-        cast(null as {{ dbt.type_string() }}) as campaign,
-        customer_id,
-        cast(null as {{ dbt.type_string() }}) as beside_product_id,
-        product_id,
-        rank,
-        score,
-        reason_text
-    from {{ ref('customer_recommendations') }}
-    where recommendation_id is not null
-    union all
-    select
-        recommendation_id,
-        'buy_it_again' as list,
-        as_of,
-        cast(null as {{ dbt.type_string() }}) as campaign,
-        customer_id,
-        cast(null as {{ dbt.type_string() }}) as beside_product_id,
-        product_id,
-        rank,
-        score,
-        reason_text
-    from {{ ref('buy_it_again') }}
-    where recommendation_id is not null
-    union all
-    select
-        recommendation_id,
-        'frequently_bought_together' as list,
-        as_of,
-        cast(null as {{ dbt.type_string() }}) as campaign,
-        cast(null as {{ dbt.type_string() }}) as customer_id,
-        product_id as beside_product_id,
-        neighbour_id as product_id,
-        rank,
-        score,
-        reason_text
-    from {{ ref('frequently_bought_together') }}
-    where recommendation_id is not null
-    union all
-    select
-        recommendation_id,
-        'similar_products' as list,
-        as_of,
-        cast(null as {{ dbt.type_string() }}) as campaign,
-        cast(null as {{ dbt.type_string() }}) as customer_id,
-        product_id as beside_product_id,
-        neighbour_id as product_id,
-        rank,
-        score,
-        reason_text
-    from {{ ref('similar_products') }}
-    where recommendation_id is not null
-    union all
-    select
-        recommendation_id,
-        list,
-        as_of,
-        cast(null as {{ dbt.type_string() }}) as campaign,
-        customer_id,
-        cast(null as {{ dbt.type_string() }}) as beside_product_id,
-        product_id,
-        rank,
-        score,
-        reason_text
-    from {{ ref('nightly_recommendations') }}
-
+    {% if not loop.last %}union all{% endif %}
+    {% endfor %}
 )
 
 select * from final

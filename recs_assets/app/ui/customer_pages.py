@@ -35,6 +35,7 @@ def read_playground(look: Look, state: State) -> Shown:
         return _ask_for_customer(look, values)
     customer = lists.require_customer(look, state.text("customer"))
     found = lists.load_lists(look, customer, day, view, k)
+    lists.add_chances(look, found, day, view)
     chosen = state.choices("models")
     shown = {name: rows for name, rows in found.items() if not chosen or name in chosen}
     notes = [note for note in [lists.explain_missing(look, day)] if note]

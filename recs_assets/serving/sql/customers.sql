@@ -33,6 +33,9 @@ tastes as (
     ) || ']' as tastes
     from shares group by customer_id
 )
-select customer_id, upper(trim(country)) as country, nullif(segment, '') as segment, list, again, tastes
+select customer_id, upper(trim(country)) as country, nullif(segment, '') as segment, list, again, tastes, 0 as withdrawn
 from answerable left join lists using (customer_id) left join again using (customer_id) left join tastes using (customer_id)
+union all
+-- Nothing but that they objected: what the shop's pages report of them is not written down.
+select customer_id, null, null, null, null, null, 1 from recs.customers where consent_state in ('objected', 'erased')
 order by customer_id
