@@ -58,7 +58,9 @@ def build_context(
         known = replace(known, products=known.products.assign(available=known.available & admitted))
     likeness = {}
     frames = None if placement == "email" else {"products", "customers", "carts", "rejected", "dismissed"}
+    draw_key = None
     if placement == "email":
+        draw_key = ("exploration", str(week.settings.seed), name, anchor.isoformat())
         content = week.model("content")
         likeness = {"factors": content.vectors_, "copurchase": _load_copurchased(week, anchor)}
     with week.read_with_snapshot() as connection:
@@ -70,6 +72,7 @@ def build_context(
         sensitive=_classify_products(week, anchor),
         **likeness,
     )
+    context = replace(context, draw_key=draw_key)
     parts = [rules, *(rules.of_segment(segment) for segment in rules.segments)]
     if any(
         part.items.only_due or part.items.bought_within_days is not None or part.slots.max_repeat is not None

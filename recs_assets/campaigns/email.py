@@ -18,7 +18,7 @@ from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
 from recs_assets.campaigns.load import load_pages_and_ends
-from recs_assets.campaigns.made import SELECTED, Made, tabulate_outcomes
+from recs_assets.campaigns.made import DRAWS, SELECTED, Made, tabulate_outcomes
 from recs_assets.campaigns.measure import measure
 from recs_assets.campaigns.sending import check_send_time
 from recs_assets.delivery import (
@@ -122,17 +122,22 @@ class Email:
             "price_tags": tags,
             "tests": tests,
             "traces": traces,
+            DRAWS: self._name_codes(choice.draws),
             REMOVED: self._name_removed(choice),
         }
         return Made(tables, facts)
 
     def _name_removed(self, choice: Selection) -> pd.DataFrame:
         """What the rules took out, with ids, by customer and product."""
-        rows = choice.traced.sort_values(["customer", "product"], kind="stable")
+        rows = choice.traced.sort_values(["customer", "product"], kind="stable", ignore_index=True)
+        return self._name_codes(rows.astype({"rule": "category"}))
+
+    def _name_codes(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows with ids in place of the codes of customers and products."""
         ids = {"customer": self.known.customers["customer_id"], "product": self.known.products["product_id"]}
         # Categories: a million rows with two texts each would be a hundred times the codes.
-        columns = {f"{name}_id": pd.Categorical.from_codes(rows[name], of) for name, of in ids.items()}
-        return pd.DataFrame({**columns, "rule": rows["rule"].astype("category").array})
+        named = {name: pd.Categorical.from_codes(rows[name], of) for name, of in ids.items()}
+        return rows.assign(**named).rename(columns={name: f"{name}_id" for name in ids})
 
     def _add_recipients(self, selection: pd.DataFrame) -> pd.DataFrame:
         """The selection with what an email carries beside its products (`exports.email.LONG`)."""

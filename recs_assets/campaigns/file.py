@@ -201,6 +201,15 @@ class Campaign(_Model):
                 f"{place}slots.discovery_share: the view repeat lists what was bought before, and discovery what was "
                 "not; remove the key, or take another view"
             )
+        if (
+            self.view == "repeat"
+            and "exploration_share" in slots.model_fields_set
+            and slots.exploration_share
+        ):
+            raise ValueError(
+                f"{place}slots.exploration_share: the view repeat has no discovery slots to draw; remove the key, or take "
+                "another view"
+            )
         if self.view == "repeat" and "ladder" in slots.model_fields_set and slots.ladder:
             raise ValueError(
                 f"{place}slots.ladder: the view repeat lists what was bought before, and the ladder fills up with what "
@@ -217,6 +226,7 @@ class Campaign(_Model):
             ("eligibility", "within_days", "max_sends", None),
             ("slots", "repeat_sends", "max_repeat", None),
             ("slots", "discovery_floor", "discovery_share", 0),
+            ("slots", "exploration_share", "discovery_share", 0),
         ):
             named = getattr(part, group)
             # What a segment does not say is as it is for everybody.

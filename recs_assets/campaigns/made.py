@@ -25,6 +25,8 @@ OUTCOMES = (
     SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
 )  # fmt: skip
 FACTS = "campaign.json"
+# The table of what could have stood in the slots that were drawn, for `evaluate-policy`.
+DRAWS = "draws"
 ROW_GROUP = 100_000
 
 
@@ -36,8 +38,9 @@ class Made:
         tables: name -> rows with ids: selection (customer_id, slot, product_id, ..., reserve: whether the row stands
             by for a slot, and its limits: `rules.selection.Selection.reserves`), predictions
             (customer_id, item, rank, ...), outcomes (customer_id, outcome: one row per customer),
-            rules (step, rule, removed, customers), price_tags, tests, traces (of filled slots). All but
-            outcomes may be empty, and then have no columns.
+            rules (step, rule, removed, customers), price_tags, tests, traces (of filled slots), draws
+            (customer_id, slot, product_id, ...: `rules.selection.Selection.draws`). All but outcomes may be empty, and
+            then have no columns.
         facts: JSON; all but `slots` (of an email; 0 where none is filled) for people.
     """
 
@@ -66,7 +69,7 @@ class Made:
             ArtefactError: a file is missing or broken.
         """
         try:
-            paths = (path for path in sorted(folder.glob("*.parquet")) if path.stem != REMOVED)
+            paths = (path for path in sorted(folder.glob("*.parquet")) if path.stem not in (REMOVED, DRAWS))
             tables = {path.stem: pd.read_parquet(path) for path in paths}
         except (OSError, ValueError) as error:
             raise _explain_unreadable(folder, error) from error

@@ -144,6 +144,12 @@ class Slots(_Model):
         description="The least p_purchase of such a product, as a share of that of the product whose slot it takes; "
         "below it, nothing is exchanged.",
     )
+    exploration_share: Share = Field(
+        0.05,
+        description="Share of the slots that are drawn by lot: of a customer's list the last discovery slot, with the probability "
+        "share * k, among products of new categories that pass `discovery_floor` (docs/exploration.md). At most one slot of a list "
+        "is drawn, so more than 1 / k does no more; 0: nothing is.",
+    )
     max_repeat: Annotated[int, Field(ge=0, strict=True)] | None = Field(
         4,
         description="Slots that may repeat a product of the last `repeat_sends` sends, or a variant, without "
@@ -166,6 +172,11 @@ class Slots(_Model):
         if len(set(self.ladder)) < len(self.ladder):
             raise ValueError("ladder: a level is named twice")
         return self
+
+    @property
+    def draw_rate(self) -> float:
+        """How often the last discovery slot of a list is drawn."""
+        return min(1.0, self.exploration_share * self.k)
 
     @property
     def discovery_slots(self) -> int:

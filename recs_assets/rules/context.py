@@ -87,6 +87,7 @@ class Context:
         factors: float[n_products, f], content vectors; zero: no text. f at most 65,536.
         copurchase: csr[n_products, n_products], similarity by co-purchase in 0..1; some 50 entries
             per row keep the choice cheap.
+        draw_key: what decides, with a customer's id, on their drawn slot: seed, campaign, week; None: nothing is drawn.
 
     Raises:
         RulesError: an array has another length than `known`, or a similarity is outside 0..1.
@@ -119,6 +120,7 @@ class Context:
     contacts: Contacts | None = None
     factors: np.ndarray | None = None
     copurchase: sparse.csr_matrix | None = None
+    draw_key: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         customers, products = self.known.n_customers, self.known.n_products

@@ -14,6 +14,7 @@ from recs_assets.rules.best_set import discover, solve_crossing, vary
 from recs_assets.rules.candidates import FILL, PINNED, Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
+from recs_assets.rules.exploration import draw
 from recs_assets.rules.items import (
     NAMES,
     PASSED,
@@ -28,7 +29,7 @@ from recs_assets.rules.items import (
     raise_max_repeat,
 )
 from recs_assets.rules.pools import Pools
-from recs_assets.rules.selection import CELLS, Part
+from recs_assets.rules.selection import CELLS, DRAWS, Part
 from recs_assets.rules.slots import SLOT_TYPES, Board, Slate, Values, choose
 
 # Where a list stands. An email goes to who may be written to and has all its slots; a page of the shop is
@@ -86,6 +87,10 @@ class Filler:
             (ids[own[0]], pin.slot) for pin in pins if len(own := find_matches(pin.product, ids)) == 1
         ]
         self.quota = 0 if "discovery" in without else min(slots.discovery_slots, slots.k - len(self.pins))
+        drawn = (
+            self.quota > 0 and ranked.has_p and context.draw_key is not None and "exploration" not in without
+        )
+        self.draw_rate = slots.draw_rate if drawn else 0.0
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
         self.boost = None if "margin_boost" in without else compute_boost(context, slots.margin_strength)
@@ -123,22 +128,27 @@ class Filler:
             kept, values, relevance = self._choose_competing(rows, first, values, n_ranked, new)
             board = Board(rows, kept, held)
             self._fill_steps(slate, board, rows, values, relevance, n_ranked, new)
-            on = (board.taken_out < PASSED) & (board.row < n_ranked)
-            first[board.row[on]] = board.taken_out[on]
-        gone = np.flatnonzero(first[:n_ranked] < PASSED)
         self._climb(slate, customers)
         complete = np.flatnonzero(slate.count >= self.fewest)
+        slate.cells["propensity"][slate.cells["product"] >= 0] = 1.0
+        ranked = (board.row >= 0) & (board.row < n_ranked)
+        draws = {}
+        if self.draw_rate and len(complete) and board.row.shape[1]:
+            floor, some = self.rules.slots.discovery_floor, ranked & new[board.row]
+            draws = draw(slate, board, values, self.context, customers, complete, some, self.draw_rate, floor)
+        on = (board.taken_out < PASSED) & ranked
+        first[board.row[on]] = board.taken_out[on]
+        gone = np.flatnonzero(first[:n_ranked] < PASSED)
         cells = _order_by_slot(slate.table(complete))
         cells["sent_before"] = self._find_repeats(customers[complete], cells["product"])
         reserves = {}
         if self.reserves and len(complete):
-            cells_of = (board.row >= 0) & (board.row < n_ranked)
             reserves = self._reserve(
                 slate,
                 board,
                 values,
                 relevance[board.row],
-                cells_of,
+                ranked,
                 (customers, local, product),
                 complete,
                 cells,
@@ -149,6 +159,7 @@ class Filler:
             cells,
             np.bincount(first[gone], minlength=PASSED),
             (customers[local[gone]], product[gone], first[gone]) if self.trace else None,
+            _name_slots(draws, customers, complete, cells["product"]),
             reserves,
         )
 
@@ -412,6 +423,18 @@ def _check_boost(ranked: Ranked) -> None:
         raise RulesError("margin_strength needs p_purchase for every candidate or for none; some lack it.")
     if not ranked.has_p and (ranked.score < 0).any():
         raise RulesError("margin_strength needs p_purchase or scores of at least 0 to multiply with margins.")
+
+
+def _name_slots(
+    draws: dict[str, np.ndarray], customers: np.ndarray, complete: np.ndarray, product: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The columns of `Selection.draws`, from what `exploration.draw` returns and the lists [complete, k] by slot."""
+    if not draws:
+        return {name: np.empty(0, kind) for name, kind in DRAWS.items()}
+    at = np.searchsorted(complete, draws["who"])
+    slot = (product[at] == draws["drawn"][:, None]).argmax(axis=1) + 1
+    columns = draws | {"customer": customers[draws["who"]], "slot": slot}
+    return {name: columns[name] for name in DRAWS}
 
 
 def _order_by_slot(cells: dict[str | int, np.ndarray]) -> dict[str | int, np.ndarray]:

@@ -9,11 +9,12 @@ For every block: eligible customers' candidates, with pinned products added; the
    products is exchanged for the likeliest of such a category, where the two differ least and the likelier is
    not much likelier (`discovery_floor`);
 4. variety: exchanges that make the list less alike than they make it worth less (`mmr_lambda`);
-5. fill, down the ladder: the most popular products of the customer's segment, of their categories, of everybody.
+5. fill, down the ladder: the most popular products of the customer's segment, of their categories, of everybody;
+6. exploration: in a share of the lists the last discovery slot is drawn by lot (`exploration`), the others stay.
 
-Limits (variants, titles, categories, brands, repeats) hold over all five. In the list, personal slots come
-first, then discovery, both from the largest score down, then fill, the most popular first; pinned products
-keep their slot. Diversity decides what is in the list and not where it stands. With `margin_strength`
+Limits (variants, titles, categories, brands, repeats) hold over all six. In the list, personal slots come
+first, then discovery, both from the largest score down and a drawn one last, then fill, the most popular first;
+pinned products keep their slot. Diversity decides what is in the list and not where it stands. With `margin_strength`
 personal slots are ordered by what it orders by.
 
 Reserves, where they are asked for, are what the same steps would choose next: for a slot whose product
@@ -170,6 +171,7 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
             "margin_boost": job.boost is not None,
             "discovery": job.quota > 0,
             "diversity": job.weight < 1,
+            "exploration": job.draw_rate > 0,
         }
         for rule in ORDER:
             if slots[rule.name] if rule.kind == "slots" else not is_idle(rule, context, own):

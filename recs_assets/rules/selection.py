@@ -22,7 +22,11 @@ SENT_BEFORE = ("no", "yes", *EVIDENCE[1:])
 # Columns of a selection beside customer and slot.
 CELLS = {
     "product": np.int32, "score": np.float32, "p_purchase": np.float32, "source": np.int16, "type": np.int8,
-    "level": np.int8, "sent_before": np.int8,
+    "level": np.int8, "sent_before": np.int8, "propensity": np.float64,
+}  # fmt: skip
+# Columns of `Selection.draws`.
+DRAWS = {
+    "customer": np.int32, "slot": np.int16, "product": np.int32, "p_purchase": np.float32, "probability": np.float64,
 }  # fmt: skip
 
 
@@ -35,13 +39,16 @@ class Selection:
             for rows that were not among the candidates), p_purchase float32 (NaN unknown), source
             category, slot_type category (`SLOT_TYPES`), fallback_level category (`LEVELS`: where the
             product came from; a pinned product that was no candidate: "global"), sent_before category
-            (`SENT_BEFORE`: not in the previous sends; in them; in them, with this evidence since);
+            (`SENT_BEFORE`: not in the previous sends; in them; in them, with this evidence since),
+            propensity float64 (probability with which the product stands there, below 1 in a drawn slot);
             sorted by customer, slot. Every customer of an email has all slots.
         suppressed: customer int32, reason str (`recipients.REASONS` or "too_few_products"), sorted.
         removed: rule -> candidates of eligible customers it took out, in the order of the rules. A row
             that several rules refuse counts for the first of them; a limit's counts are the candidates
             it closed while their customer still had slots to fill.
         traced: customer int32, product int32, rule str of every such candidate; None unless asked for.
+        draws: what could have stood in every drawn slot, customer by customer, the product that would stand there
+            undrawn first: customer int32, slot int16, product int32, p_purchase float32, probability float64.
         reserves: None unless asked for. The rows and after them, slots k + 1, k + 2, ..., every customer's
             next admissible products, best first, as many as there are; the columns of `rows`, and for
             every limit that is on "<name>" (int32 group, -1 none) and "<name>_most": of one group no list
@@ -52,6 +59,7 @@ class Selection:
     suppressed: pd.DataFrame
     removed: pd.Series
     traced: pd.DataFrame | None
+    draws: pd.DataFrame
     reserves: pd.DataFrame | None = None
 
     @cached_property
@@ -66,13 +74,14 @@ class Selection:
 @dataclass(frozen=True)
 class Part:
     """One block's result: codes of customers with a list and of those short of one, the cells of the
-    lists by slot (product -1: empty), removed rows, the columns of `Selection.reserves`."""
+    lists by slot (product -1: empty), removed rows, the columns of `Selection.draws` and of `Selection.reserves`."""
 
     customers: np.ndarray
     short: np.ndarray
     cells: dict[str | int, np.ndarray]
     removed: np.ndarray
     traced: tuple[np.ndarray, np.ndarray, np.ndarray] | None
+    draws: dict[str, np.ndarray]
     reserves: dict[str, np.ndarray]
 
 
@@ -117,6 +126,8 @@ def assemble(
     total = np.sum([part.removed for part in parts], axis=0) if parts else np.zeros(PASSED, dtype=np.int64)
     listed = [number for number, rule in enumerate(ORDER) if rule.kind != "slots"]
     removed = pd.Series(total[listed], index=[NAMES[number] for number in listed], name="removed")
+    drawn = {name: join([part.draws[name] for part in parts], kind) for name, kind in DRAWS.items()}
+    draws = pd.DataFrame(drawn).sort_values("customer", kind="stable", ignore_index=True)
     traced = None
     if trace:
         lines = [
@@ -133,7 +144,7 @@ def assemble(
             }
         )
     if not reserves:
-        return Selection(rows, suppressed, removed, traced)
+        return Selection(rows, suppressed, removed, traced, draws)
     tables = [pd.DataFrame(part.reserves) for part in parts if part.reserves]
     after = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     after = after.reindex(
@@ -154,7 +165,7 @@ def assemble(
     )
     named = _name_columns({name: after[name].to_numpy() for name in ("customer", "slot", *CELLS)}, sources)
     rest = after.drop(columns=["customer", "slot", *CELLS])
-    return Selection(rows, suppressed, removed, traced, pd.concat([named, rest], axis=1))
+    return Selection(rows, suppressed, removed, traced, draws, pd.concat([named, rest], axis=1))
 
 
 def _name_columns(columns: dict[str, np.ndarray], sources: Sequence[str]) -> pd.DataFrame:

@@ -114,7 +114,7 @@ class Slate:
     Attributes:
         count: int64[customers], slots filled.
         product: int32[customers, k], -1 empty; score, p_purchase, source, level, order, type (position
-            in `SLOT_TYPES`), slot (of pinned ones, 0 otherwise), column (the cell of the board) alike.
+            in `SLOT_TYPES`), slot (of pinned ones, 0 otherwise), column (the cell of the board), propensity alike.
         groups: limit -> int32[customers, k], -1 none.
     """
 
@@ -128,6 +128,7 @@ class Slate:
         ("type", np.int8, 0),
         ("slot", np.int16, 0),
         ("column", np.int32, -1),
+        ("propensity", np.float64, np.nan),
     )
 
     def __init__(self, size: int, k: int, limits: Iterable[int] = ()) -> None:

@@ -209,6 +209,16 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
             "not; remove the key, or take another view; correct it.",
         ),
         (
+            "  discovery_share: 0.2", "  exploration_share: 0.1\nview: repeat",
+            "mailing.yaml, line 15: slots.exploration_share: the view repeat has no discovery slots to draw; remove the key, or take "
+            "another view; correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  discovery_share: 0\n  exploration_share: 0.1",
+            "mailing.yaml, line 16: slots.exploration_share: it has no effect while slots.discovery_share is 0; set "
+            "discovery_share, or remove the key; correct it.",
+        ),
+        (
             "  discovery_share: 0.2", "  ladder: [global]\nview: repeat",
             "mailing.yaml, line 15: slots.ladder: the view repeat lists what was bought before, and the ladder fills up with "
             "what was not; remove the key, or take another view; correct it.",

@@ -55,7 +55,7 @@ def test_slots_at_the_test_anchor_by_hand():
     )
     truth = sparse.csr_matrix(np.array([[1, 0, 0], [0, 0, 1]], dtype=np.float32))
     factors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
-    choice = Selection(rows, pd.DataFrame(), pd.Series(dtype=int), None)
+    choice = Selection(rows, pd.DataFrame(), pd.Series(dtype=int), None, pd.DataFrame())
     table, measured = measure_slots(choice, truth, factors, seed=1)
     assert measured == {
         "precision_all": 0.5, "hit_rate_all": 1.0,

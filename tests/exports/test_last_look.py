@@ -48,7 +48,7 @@ def reserves(*lists, most=2, min_stock=1.0):
         url=frame["product_id"].map(PAGES), expires_at=MIDNIGHT, score=1.0 / frame["slot"], p_purchase=0.5,
         source="als", slot_type="personal", fallback_level="personal", sent_before="no", bought_before=False, reason_code="popular",
         reason_text="Popular: " + frame["product_id"], reason_family=None, because_product_id=None, because_at=pd.NaT,
-        support=float("nan"), confidence=float("nan"), min_stock=min_stock,
+        support=float("nan"), confidence=float("nan"), propensity=(frame["slot"] / 4).where(frame["slot"] <= 2), min_stock=min_stock,
         max_per_category=frame["product_id"].map(category), max_per_category_most=most,
     )  # fmt: skip
 
@@ -62,7 +62,9 @@ def list_published(kept):
         suppression_checked_at=MIDNIGHT, recommendation_id="0" * 20,
     )  # fmt: skip
     missing = {name: None for name in LONG if name not in rows}
-    numbers = ["price", "list_price", "margin", "stock", "score", "p_purchase", "support", "confidence"]
+    numbers = [
+        "price", "list_price", "margin", "stock", "score", "p_purchase", "propensity", "support", "confidence",
+    ]  # fmt: skip
     return rows.assign(**missing)[list(LONG)].astype(dict.fromkeys(numbers, "Float64"))
 
 
@@ -119,6 +121,16 @@ def test_nothing_sold_out_nothing_changes():
 def test_the_slot_goes_to_the_next_reserve(now, expected, reason):
     kept = reserves(["tea", "pot", "jam", "ham"])
     assert looked(kept, now) == ({"ann": expected}, LastLook([("ann", reason)], []))
+
+
+def test_a_slot_that_was_given_away_was_not_drawn():
+    kept = reserves(["tea", "pot", "jam", "ham"])
+    rows, _ = refill(
+        list_published(kept), kept, shelf(stock={"pot": 0}), CATALOGUE, "Europe/Berlin", "newsletter"
+    )
+    assert rows["product_id"].tolist() == ["tea", "jam"]
+    assert rows["propensity"].isna().tolist() == [False, True]
+    assert rows["propensity"].iloc[0] == 0.25
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ def make_row(customer="c1", slot=1, product=TEA, **more):
             "window_days": 28,
             "source": "repurchase",
             "slot_type": "personal",
+            "propensity": 1.0,
             "fallback_level": "personal",
             "sent_before": "no",
             "bought_before": False,

@@ -1,6 +1,7 @@
 """Shops, candidates and rules drawn by lot, and plain loops that say what the rules allow there."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -114,6 +115,16 @@ def generate_shop(seed, n_products=60, customers=CUSTOMERS):
     return candidates, context
 
 
+def add_lots(candidates, context, seed):
+    """The same, with probabilities and a key of the lots: slots are drawn."""
+    chance = np.random.default_rng(seed).choice(
+        [np.nan, 0.0, 0.01, 0.02, 0.03, 0.04], len(candidates), p=[0.05, 0.05, 0.2, 0.2, 0.25, 0.25]
+    )
+    return candidates.assign(p_purchase=chance.astype(np.float32)), replace(
+        context, draw_key=("exploration", str(seed), "mail", "2024-03-04")
+    )
+
+
 def draw_or_none(strategy):
     return st.none() | strategy
 
@@ -154,6 +165,7 @@ def draw_rules(draw, plain=False):
         mmr_lambda=1 if plain else draw(st.sampled_from([1, 0.9, 0.5, 0])),
         discovery_share=0 if plain else draw(st.sampled_from([0, 0.2, 0.5, 1])),
         discovery_floor=draw(st.sampled_from([0, 0.25, 1])),
+        exploration_share=draw(st.sampled_from([0, 0.05, 1])),
         max_repeat=draw(draw_or_none(st.integers(0, 4))),
         repeat_sends=draw(st.integers(1, 4)),
         ladder=draw(st.sampled_from([("segment", "global"), ("global",), ()] if plain else [("segment", "category", "global"), ("category",), ()])),

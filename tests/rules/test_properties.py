@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.generated_rules import CUSTOMERS, Shop, assert_same, draw_rules, generate_shop
+from helpers.generated_rules import CUSTOMERS, Shop, add_lots, assert_same, draw_rules, generate_shop
 from recs_assets.rules import pipeline
 from recs_assets.rules.config import Rules
 from recs_assets.rules.pipeline import find_idle_rules, select
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), draw_rules())
-def test_no_rule_is_violated(seed, rules):
+@given(st.integers(0, 2**32 - 1), draw_rules(), st.booleans())
+def test_no_rule_is_violated(seed, rules, lots):
     candidates, context = generate_shop(seed)
+    if lots and rules.slots.margin_strength == 0:  # which asks for every probability
+        candidates, context = add_lots(candidates, context, seed)
     shop = Shop(context)
     selection = select(candidates, context, rules)
     own = set(zip(candidates["customer"], candidates["product"], strict=True))
@@ -65,15 +67,19 @@ def test_no_rule_is_violated(seed, rules):
         assert kinds == sorted(kinds, key=["personal", "discovery", "fill"].index)
         if slots.margin_strength == 0:
             for kind in ("personal", "discovery"):
-                scores = [line["score"] for line in lines if line["slot_type"] == kind]
+                scores = [
+                    line["score"] for line in lines if line["slot_type"] == kind and line["propensity"] == 1
+                ]
                 assert scores == sorted(scores, reverse=True)
     assert (selection.removed >= 0).all()
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.integers(0, 2**32 - 1), draw_rules())
-def test_blocks_order_and_repetition_change_nothing(seed, rules):
+@given(st.integers(0, 2**32 - 1), draw_rules(), st.booleans())
+def test_blocks_order_and_repetition_change_nothing(seed, rules, lots):
     candidates, context = generate_shop(seed)
+    if lots and rules.slots.margin_strength == 0:
+        candidates, context = add_lots(candidates, context, seed)
     whole = select(candidates, context, rules, trace=True)
     assert_same(select(candidates, context, rules), whole)
     with mock.patch.object(pipeline, "BLOCK", 7):
@@ -90,6 +96,8 @@ def test_blocks_order_and_repetition_change_nothing(seed, rules):
     some, rest = (select(candidates, context, rules, np.flatnonzero(mask)[::-1]) for mask in (lot, ~lot))
     joined = pd.concat([some.rows, rest.rows]).sort_values(["customer", "slot"], ignore_index=True)
     pd.testing.assert_frame_equal(joined, whole.rows)
+    drawn = pd.concat([some.draws, rest.draws]).sort_values("customer", kind="stable", ignore_index=True)
+    pd.testing.assert_frame_equal(drawn, whole.draws)
     assert (some.removed + rest.removed == whole.removed).all()
     assert (some.counts + rest.counts == whole.counts).all()
     assert len(whole.traced) == whole.removed.sum()
@@ -134,6 +142,63 @@ def test_a_slot_is_refilled_from_what_every_rule_allows(seed, rules):
                 for name in held
             )
             assert allowed == shop.fits(c, [*(line["product"] for line in rest), row["product"]], mine)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), draw_rules())
+def test_a_slot_is_drawn_from_what_every_rule_allows(seed, rules):
+    """Whatever could have been drawn keeps every rule in its slot, and nothing else of a list changes."""
+    slots = rules.slots.model_copy(
+        update={"margin_strength": 0.0, "discovery_share": 0.5, "exploration_share": 0.1}
+    )
+    rules = rules.model_copy(update={"slots": slots})
+    candidates, context = add_lots(*generate_shop(seed), seed)
+    shop, selection = Shop(context), select(candidates, context, rules)
+    plain = select(candidates, context, rules, without=["exploration"])
+    off = rules.model_copy(update={"slots": slots.model_copy(update={"exploration_share": 0.0})})
+    assert_same(select(candidates, context, off), plain)
+    assert (plain.rows["propensity"] == 1).all()
+    assert plain.draws.empty
+    pd.testing.assert_frame_equal(selection.suppressed, plain.suppressed)
+    chance = dict(
+        zip(
+            zip(candidates["customer"], candidates["product"], strict=True),
+            candidates["p_purchase"],
+            strict=True,
+        )
+    )
+    before, after = (dict(list(rows.groupby("customer"))) for rows in (plain.rows, selection.rows))
+    draws = dict(list(selection.draws.groupby("customer")))
+    by_segment = {name: shop.raise_limits(rules.of_segment(name), candidates) for name in ("s", "t", "")}
+    for c, mine in after.items():
+        lists = mine["product"].tolist()
+        if c not in draws:
+            assert lists == before[c]["product"].tolist()
+            assert (mine["propensity"] == 1).all()
+            continue
+        drawn, held = draws[c], by_segment[shop.segment[c] or ""]
+        assert len(set(drawn["slot"])) == 1
+        at = int(drawn["slot"].iloc[0]) - 1
+        others = [product for place, product in enumerate(lists) if place != at]
+        assert others == [p for place, p in enumerate(before[c]["product"]) if place != at]
+        assert before[c]["slot_type"].iloc[at] == mine["slot_type"].iloc[at] == "discovery"
+        assert drawn["product"].iloc[0] == before[c]["product"].iloc[at]
+        assert 2 <= len(drawn) <= 20
+        assert drawn["product"].is_unique
+        assert abs(drawn["probability"].sum() - 1) < 1e-12
+        assert (drawn["probability"] > 0).all()
+        own = drawn.set_index("product")["probability"]
+        assert mine["propensity"].iloc[at] == own[lists[at]]
+        assert (mine["propensity"].drop(mine.index[at]) == 1).all()
+        known = {shop.category[p] for p in shop.bought[c]}
+        for product, p in zip(drawn["product"], drawn["p_purchase"], strict=True):
+            assert shop.may(c, product, held.items)
+            assert shop.fits(c, [*others, product], held)
+            assert shop.category[product] not in {*known, None}
+            assert product not in others
+            assert p == chance[c, product]
+            assert p > 0
+            assert p >= slots.discovery_floor * np.float64(drawn["p_purchase"].iloc[0])
 
 
 def test_candidates_alone_do_not_matter_to_others():

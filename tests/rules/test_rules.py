@@ -233,9 +233,10 @@ def test_columns():
         "slot_type": ["personal", "pinned", "personal", "fill"],
         "fallback_level": ["personal", "global", "personal", "global"],
         "sent_before": ["yes", "no", "view", "no"],
+        "propensity": [1.0] * 4,
     }
     assert [str(dtype) for dtype in rows.dtypes] == [
-        "int32", "int16", "int32", "float32", "float32", "category", "category", "category", "category",
+        "int32", "int16", "int32", "float32", "float32", "category", "category", "category", "category", "float64",
     ]  # fmt: skip
 
 
