@@ -85,6 +85,10 @@ class Settings(BaseSettings):
         None,
         description="Folder of campaign files, one YAML file each; default: `campaigns/` of the shop's folder, else those that are shipped.",
     )
+    experiments: Path | None = Field(
+        None,
+        description="Folder of experiment files, one YAML file each (docs/experiments.md); default: `experiments/` of the shop's folder, else none.",
+    )
     texts: Path | None = Field(
         None,
         description="Folder of YAML files with the shop's own sentences, one per language (docs/reasons.md); default: `texts/` of the shop's folder, else the shipped ones.",

@@ -42,6 +42,7 @@ PACKAGE = Path(__file__).parent
 # What a shop may say otherwise than the code does, by setting: where what is shipped lies.
 SHIPPED = {
     "campaigns": PACKAGE / "campaigns",
+    "experiments": PACKAGE / "experiments",  # none are shipped
     "gates": PACKAGE / "gates.yaml",
     "placements": PACKAGE / "serving" / "placements",
     "sensitive": PACKAGE / "rules" / "sensitive.yaml",

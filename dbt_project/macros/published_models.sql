@@ -1,6 +1,7 @@
 {# Every model of schema recs; tests over all of them iterate here (a test compares the folder). #}
 {% macro published_models() -%}
     {{ return([
+        'assignments',
         'association_rules',
         'backtest',
         'buy_it_again',
@@ -13,6 +14,10 @@
         'customer_recommendations',
         'email_holdout',
         'email_recommendations',
+        'experiment_results',
+        'experiment_segments',
+        'experiment_weeks',
+        'experiments',
         'forecasts',
         'frequently_bought_together',
         'gates',

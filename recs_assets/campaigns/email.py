@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -11,9 +12,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from recs_assets import __version__
-from recs_assets.arrays import is_stored
+from recs_assets.arrays import PairIndex, is_stored
+from recs_assets.campaigns.arms import Arms
 from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
@@ -21,13 +24,14 @@ from recs_assets.campaigns.load import load_pages_and_ends
 from recs_assets.campaigns.made import DRAWS, SELECTED, Made, tabulate_outcomes
 from recs_assets.campaigns.measure import measure
 from recs_assets.campaigns.sending import check_send_time
+from recs_assets.campaigns.storefront import BLEND, POOL
 from recs_assets.delivery import (
     HOLDOUT,
-    assign_arms,
     derive_recommendation_ids,
     find_expiry,
     tag_urls,
 )
+from recs_assets.ranking.blend import blend
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_slots
@@ -45,6 +49,25 @@ from recs_assets.week.week import Week
 
 # Products kept per recipient beyond the slots, for those that are gone when the files are written.
 RESERVES = 4
+
+
+@dataclass(frozen=True)
+class Filled:
+    """The slots of some customers.
+
+    Attributes:
+        context: what the rules looked at.
+        ranked: what they chose from.
+        choice: what they chose.
+        rows: of `Made.tables["selection"]`.
+        traces: of the slots that are filled.
+    """
+
+    context: Context
+    ranked: pd.DataFrame
+    choice: Selection
+    rows: pd.DataFrame
+    traces: pd.DataFrame
 
 
 class Email:
@@ -68,84 +91,60 @@ class Email:
         self.delay = local - midnight(self.as_of)
         with week.build.read() as connection:
             self.products = load_pages_and_ends(connection, self.as_of, local).set_index("product_id")
-        self.chosen, self.verdict = (
-            (FUSED, "") if predicted is None else choose_model(predicted.compared, self.seed)
-        )
+        if predicted is None:
+            self.chosen, self.verdict = FUSED, ""
+        elif campaign.model is not None:
+            self.chosen = QUERY if campaign.model == "ranker" else campaign.model
+            self.verdict = f"The campaign's file says that {campaign.model} makes its lists."
+        else:
+            self.chosen, self.verdict = choose_model(predicted.compared, self.seed)
 
-    def make(self, facts: dict[str, Any]) -> Made:
+    def fill(self, customers: np.ndarray, arms: Arms) -> Filled:
+        """The slots of some customers (codes)."""
         context, ranked = self.build_context(self.as_of), self.rank_products(self.as_of)
-        threads = self.week.settings.threads
+        rules = self.campaign.rule_set
         choice = select(
-            ranked, context, self.campaign.rule_set, trace=True, reserves=RESERVES, threads=threads
+            ranked,
+            context,
+            rules,
+            customers,
+            trace=True,
+            reserves=RESERVES,
+            threads=self.week.settings.threads,
         )
-        citable = find_citable(context, self.campaign.rule_set)
-        rows, traces = self._explain(choice.reserves, citable)
+        rows, traces = self._explain(choice.reserves, find_citable(context, rules))
         rows["bought_before"] = is_stored(
             self.known.history, rows["customer"].to_numpy(), rows["product"].to_numpy()
         )
         named = add_ids(rows, self.known).drop(columns="as_of")
         for name in ("slot_type", "fallback_level", "sent_before"):
             named[name] = named[name].astype(str)
-        named = self._add_recipients(named)
-        filled = (rows["slot"] <= self.campaign.slots.k).to_numpy()
-        named["reserve"] = ~filled
-        selection = named[filled]
+        named = self._add_recipients(named, arms.shown[rows["customer"].to_numpy()])
+        named["reserve"] = (rows["slot"] > self.campaign.slots.k).to_numpy()
         if len(traces):
-            traces = traces.merge(selection[["customer_id", "product_id"]], on=["customer_id", "product_id"])
-        outcome = np.full(self.known.n_customers, SELECTED, dtype=object)
-        outcome[choice.suppressed["customer"].to_numpy()] = choice.suppressed["reason"].to_numpy()
-        held = (selection["arm"] == HOLDOUT).to_numpy()
-        outcome[self.known.customers["customer_id"].isin(selection.loc[held, "customer_id"]).to_numpy()] = (
-            HOLDOUT
-        )
-        tests, tags, tested, (worth, proven) = measure(self)
-        rules, found = self.campaign.rule_set, review(self.campaign.rule_set, context, ranked, choice)
-        facts |= {
-            "chosen": self.chosen,
-            "verdict": self.verdict,
-            "slots": self.campaign.slots.k,
-            "customers": int((outcome == SELECTED).sum()),
-            "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
-            "test": tested,
-            "rules": list_rules_in_force(rules),
-            "problems": [*facts["problems"], *found.problems],
-            "notes": list(found.notes),
-            "worth": worth,
-            "earns": proven,
-            "shortage": explain_shortage(rules, context, ranked, choice),
-        }
-        tables = {
-            "selection": named,
-            "predictions": pd.DataFrame(),
-            "outcomes": tabulate_outcomes(self.known.customers, outcome),
-            "rules": _tabulate_rules(choice),
-            "price_tags": tags,
-            "tests": tests,
-            "traces": traces,
-            DRAWS: self._name_codes(choice.draws),
-            REMOVED: self._name_removed(choice),
-        }
-        return Made(tables, facts)
+            filled = named.loc[~named["reserve"], ["customer_id", "product_id"]]
+            traces = traces.merge(filled, on=["customer_id", "product_id"])
+        return Filled(context, ranked, choice, named, traces)
 
-    def _name_removed(self, choice: Selection) -> pd.DataFrame:
+    def name_removed(self, traced: pd.DataFrame) -> pd.DataFrame:
         """What the rules took out, with ids, by customer and product."""
-        rows = choice.traced.sort_values(["customer", "product"], kind="stable", ignore_index=True)
-        return self._name_codes(rows.astype({"rule": "category"}))
+        rows = traced.sort_values(["customer", "product"], kind="stable", ignore_index=True)
+        return self.name_codes(rows.astype({"rule": "category"}))
 
-    def _name_codes(self, rows: pd.DataFrame) -> pd.DataFrame:
+    def name_codes(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The rows with ids in place of the codes of customers and products."""
         ids = {"customer": self.known.customers["customer_id"], "product": self.known.products["product_id"]}
         # Categories: a million rows with two texts each would be a hundred times the codes.
         named = {name: pd.Categorical.from_codes(rows[name], of) for name, of in ids.items()}
         return rows.assign(**named).rename(columns={name: f"{name}_id" for name in ids})
 
-    def _add_recipients(self, selection: pd.DataFrame) -> pd.DataFrame:
+    def _add_recipients(self, selection: pd.DataFrame, arm: np.ndarray) -> pd.DataFrame:
         """The selection with what an email carries beside its products (`exports.email.LONG`)."""
         campaign, as_of = self.campaign, self.as_of
         days = math.ceil(window_days(self.plan.query, as_of))
         product = self.products.reindex(selection["product_id"]).set_axis(selection.index)
         rows = selection.assign(campaign=campaign.name, as_of=as_of, window_days=days, url=product["url"])
-        rows["arm"] = assign_arms(rows["customer_id"], campaign.name, campaign.arms)
+        rows["arm"] = arm
         rows["recommendation_id"] = derive_recommendation_ids(rows)
         rows["url"] = tag_urls(rows, campaign.utm_source)
         rows["send_at"] = pd.Timestamp(self.sent_at).as_unit("us")
@@ -205,12 +204,26 @@ class Email:
 
     def read_list(self, name: str, anchor: date) -> pd.DataFrame:
         """A recommender's list among the query's candidates: customer, product, rank, and score, which falls by 1."""
-        parts = []
+        parts, blended = [], self._blend(anchor) if name == "blend" else None
         for pool in self._load_pools(anchor):
-            rank = pool.sources[f"{name}:new" if self.campaign.view == "new" else name][0]
+            if blended is None:
+                rank = pool.sources[f"{name}:new" if self.campaign.view == "new" else name][0]
+            else:
+                place = blended[0].find(pool.customer, pool.product)
+                rank = np.where(place >= 0, blended[1][place], np.nan)
             listed = np.isfinite(rank)
             parts.append(pool.rank(np.where(listed, LONGEST - rank, 0), self.depth, listed))
         return pd.concat(parts, ignore_index=True)[["customer", "product", "rank", "score"]]
+
+    def _blend(self, anchor: date) -> tuple[PairIndex, np.ndarray]:
+        """The pairs on the blend's lists, and float32 the rank of each."""
+        known, view = self.week.known(anchor), "new" if self.campaign.view == "new" else "all"
+        lists = {name: self.week.lists(name, anchor, view) for name in BLEND.needed}
+        rows = blend(lists, known.order_counts, BLEND, POOL)
+        pairs = (rows["customer"].to_numpy(), rows["product"].to_numpy())
+        shape = (known.n_customers, known.n_products)
+        ranks = sparse.csr_matrix((rows["rank"].to_numpy(np.float32), pairs), shape=shape)
+        return PairIndex.of(ranks), ranks.data
 
     def _load_pools(self, anchor: date) -> Iterator[Candidates]:
         for first, last in blocks(self.week.known(anchor)):
@@ -251,14 +264,76 @@ class Email:
             return load_offers(connection, self.as_of, sent, end, kinds)
 
 
-def _tabulate_rules(choice: Selection) -> pd.DataFrame:
-    customers = choice.traced.groupby("rule")["customer"].nunique()
-    rules = choice.removed.index
+def make_email(emails: Sequence[tuple[Email, np.ndarray]], arms: Arms, facts: dict[str, Any]) -> Made:
+    """The lists of all variants of a campaign together, explained and measured.
+
+    Args:
+        emails: the campaign as its file says, then its variants, each with the customers (codes) who get it.
+        arms: of all customers.
+        facts: are completed.
+    """
+    base, known = emails[0][0], emails[0][0].known
+    parts = [email.fill(customers, arms) for email, customers in emails]
+    named = _join([part.rows for part in parts], ["customer_id", "slot"])
+    ids = known.customers["customer_id"]
+    outcome = np.full(known.n_customers, SELECTED, dtype=object)
+    for part in parts:
+        out = part.choice.suppressed
+        outcome[out["customer"].to_numpy()] = out["reason"].to_numpy()
+    selection = named[~named["reserve"]]
+    held = (selection["arm"] == HOLDOUT).to_numpy()
+    outcome[ids.isin(selection.loc[held, "customer_id"]).to_numpy()] = HOLDOUT
+    tests, tags, tested, (worth, proven) = measure(base)
+    rules, main = base.campaign.rule_set, parts[0]
+    found = review(rules, main.context, main.ranked, main.choice)
+    facts |= {
+        "chosen": base.chosen,
+        "verdict": base.verdict,
+        "slots": max(email.campaign.slots.k for email, _ in emails),
+        "customers": int((outcome == SELECTED).sum()),
+        "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
+        "test": tested,
+        "rules": list_rules_in_force(rules),
+        "problems": [*facts["problems"], *found.problems],
+        "notes": list(found.notes),
+        "worth": worth,
+        "earns": proven,
+        "shortage": explain_shortage(rules, main.context, main.ranked, main.choice),
+    }
+    asked = np.logical_or.reduce([email.task.eligible(base.as_of) for email, _ in emails])
+    asked &= known.customers["email_eligible"].to_numpy(dtype=bool)
+    tables = {
+        "selection": named,
+        "predictions": pd.DataFrame(),
+        "outcomes": tabulate_outcomes(known.customers, outcome),
+        "assigned": arms.tabulate(asked, ids.to_numpy(object)),
+        "rules": _tabulate_rules([part.choice for part in parts]),
+        "price_tags": tags,
+        "tests": tests,
+        "traces": _join([part.traces for part in parts], ["customer_id", "product_id"]),
+        DRAWS: base.name_codes(_join([part.choice.draws for part in parts], ["customer"])),
+        REMOVED: base.name_removed(pd.concat([part.choice.traced for part in parts], ignore_index=True)),
+    }
+    return Made(tables, facts)
+
+
+def _join(parts: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:
+    """The rows of all parts in the order of the keys; those of one part as they are."""
+    some = [part for part in parts if len(part)]
+    if len(some) < 2:
+        return some[0] if some else parts[0]
+    return pd.concat(some, ignore_index=True).sort_values(keys, kind="stable", ignore_index=True)
+
+
+def _tabulate_rules(choices: Sequence[Selection]) -> pd.DataFrame:
+    traced = pd.concat([choice.traced for choice in choices], ignore_index=True)
+    customers = traced.groupby("rule")["customer"].nunique()
+    rules = choices[0].removed.index
     return pd.DataFrame(
         {
             "step": range(1, len(rules) + 1),
             "rule": rules,
-            "removed": choice.removed.to_numpy(),
+            "removed": np.sum([choice.removed.to_numpy() for choice in choices], axis=0),
             "customers": customers.reindex(rules, fill_value=0).to_numpy(),
         }
     )

@@ -7,6 +7,7 @@ file stops nothing but its own campaign. docs/campaigns.md explains the keys.
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,10 +27,13 @@ from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column, validate
+from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, SegmentRules, Slots
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
+# What may make a campaign's lists, by the name that a file gives it.
+MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
 Export = Literal["long", "wide", "feed", "addresses"]
 
@@ -100,6 +104,11 @@ class Campaign(_Model):
         "all",
         description="Rank every product, or only those that the customer never bought, or only those that they bought before.",
     )
+    model: str | None = Field(
+        None,
+        description="Who makes the lists: ranker (what the query learns), blend, fused_lists, or the name of one recommender; null: "
+        "the simplest that none is proven to beat.",
+    )
     schedule: Schedule
     eligibility: Eligibility = Field(Eligibility(), description="Who may be written to, beyond consent.")
     rules: ItemRules = Field(ItemRules(), description="What may stand in a slot, beyond availability.")
@@ -119,6 +128,15 @@ class Campaign(_Model):
         query = validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
         if query.entity[0].parts != CUSTOMER:
             raise ValueError("a campaign is for customers; write FOR EACH customers.customer_id")
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _check_model(cls, value: str | None) -> str | None:
+        if value is not None and value not in MODELS:
+            near = difflib.get_close_matches(value, MODELS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the models are {', '.join(MODELS)}"
+            raise ValueError(f"there is no model {value}; {hint}")
         return value
 
     @field_validator("arms")
@@ -149,7 +167,7 @@ class Campaign(_Model):
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if not self.lists_products:
-            of_products = {"eligibility", "rules", "slots", "segments", "arms", "utm_source"}
+            of_products = {"model", "eligibility", "rules", "slots", "segments", "arms", "utm_source"}
             given = sorted(of_products & self.model_fields_set - self._derived)
             if given or self.view != "all":
                 key = given[0] if given else "view"

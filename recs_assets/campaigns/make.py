@@ -5,16 +5,22 @@ Arrays and frames; the assets around it are in `defs.campaigns`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from recs_assets.campaigns.email import Email
+import numpy as np
+
+from recs_assets.campaigns.arms import Arms, find_running, list_variants, place_arms
+from recs_assets.campaigns.email import Email, make_email
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made
 from recs_assets.campaigns.predictions import make_predictions
 from recs_assets.campaigns.sending import check_send_time
+from recs_assets.experiments.facts import load_assignments
+from recs_assets.experiments.file import Experiment
 from recs_assets.queries.syntax import QueryError
-from recs_assets.schema import GateError
-from recs_assets.training import answer_task, list_unknown_names, prepare_query
+from recs_assets.schema import GateError, RecsError
+from recs_assets.training import Plan, Prediction, answer_task, list_unknown_names, prepare_query
 from recs_assets.week.week import Week
 
 # Ranked rows per customer that the rules choose from; at least twice the slots.
@@ -25,6 +31,7 @@ def make(
     campaign: Campaign,
     week: Week,
     say: Callable[[str], None] = lambda message: None,
+    experiments: Iterable[Experiment] = (),
 ) -> Made:
     """Answer the campaign's query at the week and fill its slots.
 
@@ -36,6 +43,7 @@ def make(
         campaign: as its file says.
         week: whose lists and features are read.
         say: is told about the progress.
+        experiments: of the shop; those of the campaign that run in the week make arms.
 
     Raises:
         LateError: the email would go out after the query's window.
@@ -43,14 +51,7 @@ def make(
         WarehouseError, ArtefactError: the week is not complete.
     """
     check_send_time(campaign, week.shop, week.as_of)  # before anything is learnt
-    depth = max(DEPTH, 2 * campaign.slots.k) if campaign.lists_products else None
-    plan, task, predicted, problem = None, None, None, ""
-    try:
-        plan, task = prepare_query(campaign.target, week, campaign.view)
-        predicted = answer_task(plan, task, depth, say)
-    except QueryError as error:
-        problem = error.sentence
-        say(f"The query cannot be answered: {problem}")
+    plan, task, predicted, problem = answer_query(campaign, week, say)
     facts = {
         "campaign": campaign.name,
         "as_of": week.as_of.isoformat(),
@@ -65,7 +66,7 @@ def make(
     if not campaign.lists_products or task is None:
         made = make_predictions(campaign, week, task, predicted, facts)
     else:
-        made = Email(campaign, week, plan, task, predicted, depth).make(facts)
+        made = make_email(*_open_variants(campaign, week, experiments, (plan, task, predicted), say), facts)
     outcomes, customers = made.tables["outcomes"], week.known().customers["customer_id"]
     if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
         raise GateError(
@@ -73,3 +74,56 @@ def make(
             "nothing of it is published; this is a fault of the program, please report it."
         )
     return made
+
+
+Answer = tuple[Plan | None, Any, Prediction | None, str]
+
+
+def answer_query(campaign: Campaign, week: Week, say: Callable[[str], None]) -> Answer:
+    """Plan, task and prediction of a campaign's query, None as far as it cannot be answered, and why it cannot."""
+    depth = find_depth(campaign) if campaign.lists_products else None
+    plan, task = None, None
+    try:
+        plan, task = prepare_query(campaign.target, week, campaign.view)
+        return plan, task, answer_task(plan, task, depth, say), ""
+    except QueryError as error:
+        say(f"The query cannot be answered: {error.sentence}")
+        return plan, task, None, error.sentence
+
+
+def find_depth(campaign: Campaign) -> int:
+    """Ranked rows per customer that the rules choose from."""
+    return max(DEPTH, 2 * campaign.slots.k)
+
+
+def _open_variants(
+    campaign: Campaign,
+    week: Week,
+    experiments: Iterable[Experiment],
+    answered: tuple[Plan, Any, Prediction | None],
+    say: Callable[[str], None],
+) -> tuple[list[tuple[Email, np.ndarray]], Arms]:
+    """The campaign and its variants, with the customers of each, and the arms of all."""
+    running = find_running(experiments, campaign.name, week.as_of)
+    with week.read_with_snapshot() as connection:
+        earlier = load_assignments(connection, week.as_of, [one.name for one in running])
+    ids = week.known().customers["customer_id"].to_numpy(dtype=object)
+    arms = place_arms(campaign, running, ids, earlier)
+    emails = []
+    for variant in list_variants(campaign, arms):
+        own = variant.campaign
+        asks_alike = (own.target, own.view, find_depth(own)) == (
+            campaign.target,
+            campaign.view,
+            find_depth(campaign),
+        )
+        if not asks_alike:
+            *other, problem = answer_query(own, week, say)
+            if other[1] is None:
+                raise RecsError(
+                    f"An arm of {', '.join(one.name for one in running)} changes the query of {campaign.name}, and this "
+                    f"shop cannot answer it ({problem}): change it, or end the experiment."
+                )
+        plan, task, predicted = answered if asks_alike else other
+        emails.append((Email(own, week, plan, task, predicted, find_depth(own)), variant.customers))
+    return emails, arms

@@ -10,6 +10,7 @@ import pandas as pd
 from recs_assets.campaigns.context import list_unknown_storefront_names
 from recs_assets.campaigns.made import find_folder, read_facts
 from recs_assets.campaigns.messages import list_messages, list_warnings
+from recs_assets.cli.experiments import list_verdicts
 from recs_assets.defs.deployment import Deployment
 from recs_assets.evaluation.evaluate import summarise
 from recs_assets.evaluation.facts import load_consent_sentences
@@ -127,6 +128,8 @@ def print_summary(evaluation: bool = False) -> None:
     )
     print(f"Caches:    {warehouse.home / 'cache' / 'current'}\n")
     for text in warnings:
+        print(text)
+    for text in list_verdicts(warehouse):
         print(text)
     for name, of_one in facts.items():
         for text in list_messages(of_one):

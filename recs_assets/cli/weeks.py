@@ -46,14 +46,15 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def run_week(as_of: date | None) -> int:
     """Materialise every asset of one week and print the summary; 0 when all of it succeeded.
 
-    A campaign file with a mistake is reported and left out.
+    A file of a campaign or an experiment with a mistake is reported and left out.
     """
     settings = _announce()
     from recs_assets.cli.job import run_job
     from recs_assets.cli.summary import print_summary
     from recs_assets.defs.deployment import Deployment
 
-    for error in Deployment.from_settings(settings).campaigns.errors:
+    deployment = Deployment.from_settings(settings)
+    for error in (*deployment.campaigns.errors, *deployment.experiments.errors):
         print(f"Left out: {error}", file=sys.stderr)
     if run_job("weekly", settings, as_of, UNTOUCHED) is None:
         return 1

@@ -14,6 +14,7 @@ from recs_assets.defs.campaigns import (
 from recs_assets.defs.dbt import dbt_build_assets, dbt_resource
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.evaluation import evaluation_asset
+from recs_assets.defs.experiments import experiment_assets, experiment_check
 from recs_assets.defs.exports import export_assets
 from recs_assets.defs.gates import gates_asset, landing_gate
 from recs_assets.defs.ingest import raw_assets
@@ -54,6 +55,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             evaluation_asset(deployment),
             *result_assets(deployment),
             *campaign_assets(deployment),
+            *experiment_assets(deployment),
             buy_it_again_asset(deployment),
             gates_asset(deployment),
             snapshot_asset(deployment),
@@ -61,7 +63,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *export_assets(deployment),
             *nightly_assets(deployment),
         ],
-        asset_checks=[landing_gate(deployment), published_gate(deployment)],
+        asset_checks=[landing_gate(deployment), published_gate(deployment), experiment_check(deployment)],
         jobs=[
             weekly_job(deployment),
             backtest_job(deployment),

@@ -55,22 +55,17 @@ def campaign_key(name: str) -> dg.AssetKey:
 
 
 def refuse_bad_files(deployment: Deployment) -> None:
-    """Under `dg check defs` a bad campaign file is an error of the code location.
+    """Under `dg check defs` a bad file of a campaign or an experiment is an error of the code location.
 
     Anywhere else it is not: the weekly run and the other campaigns go on without it.
 
     Raises:
-        CampaignError: the first bad file, with every sentence where there are several.
+        FileError: the first bad file, with every sentence where there are several.
     """
-    errors = deployment.campaigns.errors
+    errors = [*deployment.campaigns.errors, *deployment.experiments.errors]
     if errors and os.environ.get(VALIDATING):
-        raise (
-            errors[0]
-            if len(errors) == 1
-            else CampaignError(
-                errors[0].path, errors[0].line, " ".join([errors[0].message, *map(str, errors[1:])])
-            )
-        )
+        first, *others = errors
+        raise type(first)(first.path, first.line, " ".join([first.message, *map(str, others)]))
 
 
 def campaign_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
@@ -125,7 +120,7 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterable[dg.MaterializeResult | dg.AssetCheckResult]:
         week = deployment.week(warehouse, context)
-        result = make(campaign, week, context.log.info)
+        result = make(campaign, week, context.log.info, deployment.experiments.experiments.values())
         folder = find_folder(week, campaign.name)
         result.write(folder)
         yield dg.MaterializeResult(metadata=_describe(result, str(folder)))

@@ -9,7 +9,9 @@ from typing import Any
 
 import dagster as dg
 
+from recs_assets.campaigns.arms import check_changes
 from recs_assets.campaigns.file import Folder, load_folder
+from recs_assets.experiments import file as experiments
 from recs_assets.schema import SettingsError
 from recs_assets.shop import Shop
 from recs_assets.store.warehouse import Warehouse
@@ -68,6 +70,12 @@ class Deployment(Shop):
     def campaigns(self) -> Folder:
         """The campaign files of the deployment, and the errors of those that are none."""
         return load_folder(self.path("campaigns"))
+
+    @cached_property
+    def experiments(self) -> experiments.Folder:
+        """The experiments of the deployment, and the errors of the files that are none."""
+        folder = self.path("experiments")
+        return check_changes(folder, experiments.load_folder(folder), self.campaigns.campaigns)
 
     @property
     def weekly(self) -> dict[str, Any]:

@@ -32,6 +32,7 @@ GATED = (
 )
 RECS_TABLES = (
     *GATED,
+    "assignments",
     "association_rules",
     "backtest",
     "campaign_customers",
@@ -41,6 +42,10 @@ RECS_TABLES = (
     "campaign_tests",
     "campaign_traces",
     "email_holdout",
+    "experiment_results",
+    "experiment_segments",
+    "experiment_weeks",
+    "experiments",
     "forecasts",
     "gates",
     "model_decisions",

@@ -334,7 +334,7 @@ class _Track:
             **dict(zip(_LIFT, lift, strict=True)),
             **dict(zip(_DIFFERENCE, difference, strict=True)),
             "bound": bound,
-            "cap": np.nan if cap is None else cap,
+            "cap": cap if cap is not None and np.isfinite(cap) else np.nan,
             "narrowed": float(self._find_shown(look).narrowed[look]),
         }
 

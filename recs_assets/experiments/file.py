@@ -6,7 +6,7 @@ one key.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -201,19 +201,20 @@ def load_folder(folder: Path) -> Folder:
 def find_clash(one: Experiment, other: Experiment) -> tuple[str, str] | None:
     """Key and sentence of why the first experiment cannot run beside the second; None where it can.
 
-    Two experiments share customers unless they are apart in time, or apart in one layer. They may share them, because
-    each draws its arms anew, but not where both change the same key of the same campaign.
+    They may share customers, because each draws its arms anew, but not where both change the same key of the same
+    campaign.
     """
-    if one.ends <= other.starts or other.ends <= one.starts:
+    if not can_share_customers(one, other):
         return None
     if one.layer and other.layer and one.layer.name == other.layer.name:
-        if one.layer.begin < other.layer.end and other.layer.begin < one.layer.end:
-            return "layer", (
-                f"{other.name} has customers from {other.layer.begin:g} to {other.layer.end:g} of {one.layer.name} until "
-                f"{other.ends}; take others, or start then."
-            )
-        return None
-    keys = [{key for arm in experiment.arms.values() for key in arm.change} for experiment in (one, other)]
+        return "layer", (
+            f"{other.name} has customers from {other.layer.begin:g} to {other.layer.end:g} of {one.layer.name} until "
+            f"{other.ends}; take others, or start then."
+        )
+    keys = [
+        {key for arm in experiment.arms.values() for key in flatten_keys(arm.change)}
+        for experiment in (one, other)
+    ]
     both = sorted(keys[0] & keys[1])
     if one.campaign == other.campaign and both:
         return "arms", (
@@ -221,6 +222,28 @@ def find_clash(one: Experiment, other: Experiment) -> tuple[str, str] | None:
             "with customers of their own, or start then."
         )
     return None
+
+
+def can_share_customers(one: Experiment, other: Experiment) -> bool:
+    """Whether two experiments are neither apart in time nor apart in one layer."""
+    if one.ends <= other.starts or other.ends <= one.starts:
+        return False
+    if one.layer and other.layer and one.layer.name == other.layer.name:
+        return one.layer.begin < other.layer.end and other.layer.begin < one.layer.end
+    return True
+
+
+def flatten_keys(change: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    """The keys that a change names, as in rules.max_per_brand.
+
+    >>> list(flatten_keys({"model": "ranker", "slots": {"discovery_share": 0}}))
+    ['model', 'slots.discovery_share']
+    """
+    for key, value in change.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten_keys(value, f"{place}{key}.")
+        else:
+            yield f"{place}{key}"
 
 
 def assign(experiment: Experiment, customer_ids: Iterable[str]) -> pd.DataFrame:

@@ -58,6 +58,10 @@ WEEKLY_TABLES = (
     "rule_outcomes",
     "rule_price_tags",
     "gates",
+    "experiments",
+    "experiment_results",
+    "experiment_weeks",
+    "experiment_segments",
 )
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
 OLD_NAMES = {

@@ -1,0 +1,3 @@
+select *
+from {{ source('model', 'assignments') }}
+order by experiment, customer_id

@@ -1,0 +1,5 @@
+{{ as_written(
+    'experiments',
+    source('model', 'experiments'),
+    ['as_of', 'experiment', 'arm']
+) }}
