@@ -120,6 +120,15 @@ class Settings(BaseSettings):
         le=1,
         description="Buy it again: a product of which a smaller share of the buyers came back is a durable and left out.",
     )
+    attribution_click_days: int = Field(
+        7,
+        ge=1,
+        le=90,
+        description="Days for which a click on a recommendation may get a purchase (docs/attribution.md).",
+    )
+    attribution_view_days: int = Field(
+        1, ge=1, le=90, description="The same for one that was shown, or in an email that was opened."
+    )
     retention_weeks: int = Field(
         8, ge=1, description="Weeks, and versions, kept in the published snapshot's history."
     )

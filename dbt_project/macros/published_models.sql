@@ -3,6 +3,7 @@
     {{ return([
         'assignments',
         'association_rules',
+        'attributions',
         'backtest',
         'buy_it_again',
         'campaign_customers',
@@ -28,8 +29,10 @@
         'order_states',
         'quarantine',
         'recall_waterfall',
+        'recommendation_results',
         'recommendation_traces',
         'recommendations_by_id',
+        'recommended_revenue',
         'recs_baskets',
         'recs_customers',
         'recs_interactions',

@@ -4,6 +4,7 @@ import warnings
 
 import dagster as dg
 
+from recs_assets.defs.attribution import attribution_asset
 from recs_assets.defs.buy_it_again import buy_it_again_asset
 from recs_assets.defs.campaigns import (
     campaign_assets,
@@ -57,6 +58,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *campaign_assets(deployment),
             *experiment_assets(deployment),
             buy_it_again_asset(deployment),
+            attribution_asset(deployment),
             gates_asset(deployment),
             snapshot_asset(deployment),
             *cache_assets(deployment),

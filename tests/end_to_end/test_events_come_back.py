@@ -113,6 +113,11 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
     assert home.query("select recommendation_id, product_id from recs.nightly_recommendations") == [
         (NIGHT_ID, similar)
     ]
+    # What became of the rows, the visitor's before they signed in as well.
+    assert home.query(
+        "select campaign, as_of::varchar, recommendations, shown, clicks from recs.recommendation_results "
+        "where channel = 'page' and dimension = 'all' order by campaign"
+    ) == [("home", EARLIER, 2, 1, 1), ("product", EARLIER, 1, 1, 0)]
     for table in ("customer_recommendations", "email_recommendations", "buy_it_again"):
         found = home.query(
             f"select count(*) from recs.{table} where as_of = date '{WEEK}' and customer_id = '{customer}' and product_id = '{unwanted}'"

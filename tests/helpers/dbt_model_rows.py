@@ -162,6 +162,24 @@ MODEL = {
             "You bought this on 3 days, last on 3 Mar", None,
         )
     ],
+    "attributions": [
+        (
+            "o1", "1", "ann", "milk", "2024-02-28 10:00:00", 3.0, 1.0, 0.0, "clicked", "2024-02-27 10:00:00", "e1",
+            "00000000000000000098", "weekly_email", None, "email_recommendations", "2024-02-26", 1, "personal",
+            "bought_often", "ease", None, "all", True,
+        )
+    ],
+    "recommendation_results": [
+        (
+            "2024-02-26", "email", "weekly_email", "all", "all", 12, 12, 0, 12, 1, 0.083333, 1, 1, 1, 0.083333, 3.0, 1.0,
+            1, None, 0.25, 0.083333, None, None, 3000.0, 1000.0, None, None, None, None,
+        )
+    ],
+    "recommended_revenue": [
+        ("2024-02-26", "all", 2, 2.0, 4.0, 1.0, 0.0, 0.0),
+        ("2024-02-26", "other", 1, 1.0, 1.0, 0.25, 0.0, 0.0),
+        ("2024-02-26", "recommended", 1, 1.0, 3.0, 0.75, 0.0, 0.0),
+    ],
     "nightly_recommendations": [
         ("00000000000000000099", "buy_it_again", "2024-02-27", "ann", "milk", 1, 0.5, "Bought before")
     ],

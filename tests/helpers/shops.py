@@ -22,6 +22,7 @@ TINY = ROOT / "examples" / "tiny_shop"
 # The tables of schema recs.
 PUBLISHED = {
     "association_rules",
+    "attributions",
     "backtest",
     "baskets",
     "buy_it_again",
@@ -49,7 +50,9 @@ PUBLISHED = {
     "publish_log",
     "quarantine",
     "recall_waterfall",
+    "recommendation_results",
     "recommendation_traces",
+    "recommended_revenue",
     "rule_outcomes",
     "rule_price_tags",
     "similar_products",

@@ -1,0 +1,64 @@
+-- What the customers of one week's campaigns that hold some out spent from the send on, and in the weeks before.
+-- Everybody that was to be sent to counts, opened or not: who opens is no comparison.
+with customers as (
+
+    select
+        campaign,
+        customer_id,
+        send_at,
+        false as is_held_out
+    from mails
+    where as_of = getvariable('week')
+    union all
+    select
+        campaign,
+        customer_id,
+        timezone(getvariable('timezone'), send_at) as send_at,
+        true as is_held_out
+    from held_out
+    where as_of = getvariable('week') and rank = 1
+
+),
+
+compared as (
+
+    select customers.*
+    from customers
+    semi join people on customers.customer_id = people.customer_id
+    where
+        customers.campaign in (select campaign from customers where is_held_out)
+        and customers.campaign in (select campaign from customers where not is_held_out)
+
+),
+
+spent as (
+
+    select
+        compared.campaign,
+        compared.customer_id,
+        coalesce(sum(cast(lines.net_amount as decimal(38, 6))) filter (
+            where
+            lines.ordered_at >= compared.send_at
+            and lines.ordered_at < compared.send_at + to_days(getvariable('click_days'))
+        ), 0) as after_send,
+        coalesce(sum(cast(lines.net_amount as decimal(38, 6))) filter (
+            where lines.ordered_at < compared.send_at
+        ), 0) as before_send
+    from compared
+    inner join marts.order_lines as lines on compared.customer_id = lines.customer_id
+    where
+        lines.ordered_at >= compared.send_at - interval 56 days
+        and lines.ordered_at < getvariable('as_of')
+        and lines.ordered_at < compared.send_at + to_days(getvariable('click_days'))
+    group by compared.campaign, compared.customer_id
+
+)
+
+select
+    compared.campaign,
+    compared.is_held_out,
+    cast(coalesce(spent.after_send, 0) as double) as after_send,
+    cast(coalesce(spent.before_send, 0) as double) as before_send
+from compared
+left join spent on compared.campaign = spent.campaign and compared.customer_id = spent.customer_id
+order by compared.campaign, compared.is_held_out, compared.customer_id;
