@@ -18,6 +18,7 @@ from recs_assets.schema import SettingsError
 
 SECRETS = (
     "RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL", "RECS_STOREFRONT_KEY", "RECS_ANALYST_KEY",
+    "RECS_ALERT_URL",
 )  # fmt: skip # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -139,6 +140,10 @@ class Settings(BaseSettings):
         None,
         description="File of the thresholds that decide whether a week may be published (docs/gates.md); default: `gates.yaml` of the shop's folder, else the shipped one.",
     )
+    monitor: Path | None = Field(
+        None,
+        description="File of the limits from which on a week is watched (docs/monitoring.md); default: `monitor.yaml` of the shop's folder, else the shipped one.",
+    )
     sensitive: Path | None = Field(
         None,
         description="File of the sensitive goods: by which words they are known, and how quiet lists are about them (docs/sensitive.md); default: `sensitive.yaml` of the shop's folder, else the shipped one.",
@@ -184,6 +189,10 @@ class Settings(BaseSettings):
         description="Where to keep the per-customer cache in Postgres too: `postgresql://user:password@host:5432/database`. Needs `pip install 'recs-assets[postgres]'`.",
     )
 
+    alert_url: SecretStr | None = Field(
+        None,
+        description="Where to send the alerts of a published week, an address of HTTP(S) that takes JSON (docs/monitoring.md#alerts).",
+    )
     storefront_key: SecretStr | None = Field(
         None,
         description="Key of 16 characters or more that the shop's own server sends in the header `X-API-Key` (docs/api.md). Without any key `serve` answers this machine alone.",

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from recs_assets.config import read_yaml
 from recs_assets.evaluation.thresholds import Gates
 from recs_assets.files import write_whole
+from recs_assets.monitoring.limits import Limits
 from recs_assets.ranking.ranker import load_config
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
@@ -44,6 +45,7 @@ SHIPPED = {
     "campaigns": PACKAGE / "campaigns",
     "experiments": PACKAGE / "experiments",  # none are shipped
     "gates": PACKAGE / "gates.yaml",
+    "monitor": PACKAGE / "monitor.yaml",
     "placements": PACKAGE / "serving" / "placements",
     "sensitive": PACKAGE / "rules" / "sensitive.yaml",
     "storefront": PACKAGE / "rules" / "storefront.yaml",
@@ -108,6 +110,11 @@ class Shop:
     def gates(self) -> Gates:
         """The thresholds of publication (RECS_GATES)."""
         return read_yaml(self.path("gates"), Gates, "The gates")
+
+    @cached_property
+    def monitor(self) -> Limits:
+        """The limits of the monitor (RECS_MONITOR)."""
+        return read_yaml(self.path("monitor"), Limits, "The monitor's limits")
 
     @cached_property
     def sensitive(self) -> SensitiveGoods:

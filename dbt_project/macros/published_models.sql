@@ -24,6 +24,8 @@
         'gates',
         'model_decisions',
         'model_metrics',
+        'monitor',
+        'monitor_distributions',
         'nightly_recommendations',
         'not_products',
         'order_states',

@@ -19,6 +19,7 @@ from recs_assets.defs.experiments import experiment_assets, experiment_check
 from recs_assets.defs.exports import export_assets
 from recs_assets.defs.gates import gates_asset, landing_gate
 from recs_assets.defs.ingest import raw_assets
+from recs_assets.defs.monitor import monitor_assets, monitor_check
 from recs_assets.defs.nightly import nightly_assets, nightly_job, nightly_schedule
 from recs_assets.defs.publish import cache_assets, published_gate, snapshot_asset
 from recs_assets.defs.ranker import ranker_asset
@@ -60,12 +61,18 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             buy_it_again_asset(deployment),
             attribution_asset(deployment),
             gates_asset(deployment),
+            *monitor_assets(deployment),
             snapshot_asset(deployment),
             *cache_assets(deployment),
             *export_assets(deployment),
             *nightly_assets(deployment),
         ],
-        asset_checks=[landing_gate(deployment), published_gate(deployment), experiment_check(deployment)],
+        asset_checks=[
+            landing_gate(deployment),
+            published_gate(deployment),
+            experiment_check(deployment),
+            monitor_check(deployment),
+        ],
         jobs=[
             weekly_job(deployment),
             backtest_job(deployment),

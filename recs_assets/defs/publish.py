@@ -50,6 +50,8 @@ RECS_TABLES = (
     "forecasts",
     "gates",
     "model_decisions",
+    "monitor",
+    "monitor_distributions",
     "nightly_recommendations",
     "not_products",
     "order_states",

@@ -32,7 +32,15 @@ from recs_assets.sources.statement import FILES
 SHOPS = Path(__file__).resolve().parents[1] / "shops"
 
 # What may lie in a shop's folder beside source.toml and SQL, named after the setting that it stands for.
-OWN_FILES = ("campaigns", "placements", "texts", "gates.yaml", "sensitive.yaml", "storefront.yaml")
+OWN_FILES = (
+    "campaigns",
+    "placements",
+    "texts",
+    "gates.yaml",
+    "monitor.yaml",
+    "sensitive.yaml",
+    "storefront.yaml",
+)
 
 CANONICAL = "canonical"
 

@@ -62,6 +62,8 @@ WEEKLY_TABLES = (
     "experiment_results",
     "experiment_weeks",
     "experiment_segments",
+    "monitor",
+    "monitor_distributions",
 )
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
 OLD_NAMES = {

@@ -37,6 +37,8 @@ GRAIN = {
     "model_decisions": "as_of, step",
     "rule_outcomes": "as_of, campaign, step",
     "gates": "as_of, gate, subject",
+    "monitor": "as_of, area, metric, subject",
+    "monitor_distributions": "as_of, subject, bin",
     "forecasts": "as_of, campaign, forecast_as_of",
     "backtest": "as_of, view, recommender, metric, k",
     "recall_waterfall": "as_of, anchor, view, segment, k, source, stage",

@@ -71,6 +71,25 @@ MODEL_COLUMNS = {
         "lift",
         "reason_text",
     ],
+    "monitor": [
+        "as_of",
+        "area",
+        "metric",
+        "subject",
+        "value",
+        "counted",
+        "reference",
+        "reference_weeks",
+        "change_low",
+        "change_high",
+        "direction",
+        "limit_low",
+        "limit_high",
+        "verdict",
+        "advice",
+        "sentence",
+    ],
+    "monitor_distributions": ["as_of", "subject", "bin", "lower_edge", "rows"],
     "gates": [
         "as_of",
         "gate",
@@ -257,6 +276,25 @@ MODEL = {
     "rule_outcomes": [
         ("2024-03-04", "weekly_email", 1, "available", 3, 2),
         ("2024-03-04", "weekly_email", 2, "in_stock", 1, 1),
+    ],
+    "monitor": [
+        (
+            "2024-03-04", "all", "verdict", "all", 1, 2, None, None, None, None, "up", None, None, "alert",
+            "look at the data", "Look at the data: 1 alerts.",
+        ),
+        (
+            "2024-03-04", "data", "rows", "orders", 120, 120, 10, 3, None, None, "both", 5, 20, "alert",
+            "look at the data", "orders has 120 rows.",
+        ),
+        (
+            "2024-02-26", "data", "rows", "orders", 10, 10, None, 0, None, None, "both", None, None, "unknown",
+            "nothing to do", "orders has 10 rows.",
+        ),
+    ],
+    "monitor_distributions": [
+        ("2024-03-04", "orders.status", "completed", None, 100),
+        ("2024-03-04", "order_items.amount", "01", None, 50),
+        ("2024-02-26", "order_items.amount", "01", None, 50),
     ],
     "gates": [
         (

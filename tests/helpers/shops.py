@@ -42,6 +42,8 @@ PUBLISHED = {
     "interactions",
     "model_decisions",
     "model_metrics",
+    "monitor",
+    "monitor_distributions",
     "nightly_recommendations",
     "not_products",
     "order_lines",

@@ -1,0 +1,1 @@
+{{ as_written('monitor', source('model', 'monitor'), ['as_of', 'area', 'metric', 'subject']) }}

@@ -1,0 +1,78 @@
+-- Per list: customers, slots, how many of the products on sale it shows, how alike its lists are, how unequal the products' places are.
+with listed as (
+
+    select 'customer_recommendations' as list, customer_id, product_id from model.recommendations
+    union all
+    select campaign as list, customer_id, product_id from model.email_selection
+
+),
+
+sizes as (
+
+    select list, count(distinct customer_id) as customers, count(*) as slots from listed group by list
+
+),
+
+products as (
+
+    select product_id, buyers, available from features.product_features where as_of = $week
+
+),
+
+available as (
+
+    select count(*) filter (available) as products, max(buyers) as most_buyers from products
+
+),
+
+buyers as (
+
+    select count(distinct customer_id) as customers from features.customer_features where as_of = $week and order_count > 0
+
+),
+
+exposed as (
+
+    select listed.list, listed.product_id, count(*) as places, any_value(coalesce(products.buyers, 0)) as buyers
+    from listed
+    left join products using (product_id)
+    group by listed.list, listed.product_id
+
+),
+
+ordered as (
+
+    select *, row_number() over (partition by list order by places, product_id) as number, count(*) over (partition by list) as shown
+    from exposed
+
+),
+
+summed as (
+
+    select
+        list,
+        max(shown) as shown,
+        sum(places) as places,
+        -- pairs of customers that share a product, over all products
+        sum(places * (places - 1) / 2.0) as shared,
+        greatest(max(shown), (select products from available)) as possible,
+        sum((greatest(shown, (select products from available)) - shown + number) * places) as weighted,
+        sum(places * -log2(greatest(buyers, 1) / greatest((select customers from buyers), 1))) as bits
+    from ordered
+    group by list
+
+)
+
+select
+    summed.list,
+    sizes.customers,
+    sizes.slots,
+    summed.shown,
+    summed.shown / summed.possible as coverage,
+    case when sizes.customers > 1
+        then summed.shared / (sizes.customers * (sizes.customers - 1) / 2.0) / (sizes.slots / sizes.customers) end as sameness,
+    2.0 * summed.weighted / (summed.possible * summed.places) - (summed.possible + 1.0) / summed.possible as gini,
+    summed.bits / summed.places as novelty
+from summed
+inner join sizes using (list)
+order by summed.list

@@ -1,0 +1,81 @@
+-- Published rows that customers were shown before the week, with whether they clicked them: an event names the row by its
+-- recommendation_id; of a mailing that is reported as a whole all rows of its customer and week count.
+with rows as (
+
+    select
+        campaign as list, as_of, customer_id, product_id, slot, slot_type, p_purchase, recommendation_id
+    from published.recs.email_recommendations
+    where as_of < $week
+    union all
+    select
+        'customer_recommendations' as list, as_of, customer_id, product_id, rank as slot, null as slot_type, p_purchase, recommendation_id
+    from published.recs.customer_recommendations
+    where as_of < $week
+
+),
+
+events as (
+
+    select campaign, customer_id, product_id, recommendation_id, event_type, occurred_at
+    from intermediate.int_campaign_events_attributed
+    where occurred_at < $week and event_type in ('sent', 'shown', 'clicked')
+
+),
+
+by_row as (
+
+    select recommendation_id, min(occurred_at) as shown_at, bool_or(event_type = 'clicked') as clicked
+    from events
+    where recommendation_id is not null
+    group by recommendation_id
+
+),
+
+by_mailing as (
+
+    select
+        campaign, customer_id, date_trunc('week', occurred_at)::date as as_of, min(occurred_at) as shown_at
+    from events
+    where event_type = 'sent' and recommendation_id is null and product_id is null and campaign is not null
+    group by all
+
+),
+
+by_click as (
+
+    select distinct campaign, customer_id, product_id, date_trunc('week', occurred_at)::date as as_of
+    from events
+    where event_type = 'clicked' and recommendation_id is null and product_id is not null and campaign is not null
+
+),
+
+final as (
+
+    select
+        rows.list,
+        rows.as_of,
+        rows.customer_id,
+        rows.product_id,
+        rows.slot,
+        rows.slot_type,
+        rows.p_purchase,
+        coalesce(by_row.shown_at, by_mailing.shown_at) as shown_at,
+        coalesce(by_row.clicked, false) or by_click.product_id is not null as clicked
+    from rows
+    left join by_row using (recommendation_id)
+    left join by_mailing
+        on rows.list = by_mailing.campaign and rows.customer_id = by_mailing.customer_id and rows.as_of = by_mailing.as_of
+    left join by_click
+        on
+            rows.list = by_click.campaign
+            and rows.customer_id = by_click.customer_id
+            and rows.product_id = by_click.product_id
+            and rows.as_of = by_click.as_of
+    where coalesce(by_row.shown_at, by_mailing.shown_at) is not null
+
+)
+
+select
+    *,
+    row_number() over (partition by list, customer_id, product_id order by as_of, slot) as times
+from final
