@@ -34,6 +34,7 @@ SHOPS = Path(__file__).resolve().parents[1] / "shops"
 # What may lie in a shop's folder beside source.toml and SQL, named after the setting that it stands for.
 OWN_FILES = (
     "campaigns",
+    "experiments",
     "placements",
     "texts",
     "gates.yaml",
