@@ -42,6 +42,8 @@
         'recs_products',
         'rule_outcomes',
         'rule_price_tags',
+        'shadow_recommendations',
+        'shadow_results',
         'similar_products',
     ]) }}
 {%- endmacro %}

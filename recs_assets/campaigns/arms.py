@@ -18,7 +18,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from recs_assets import yaml_file
-from recs_assets.campaigns.file import Campaign
+from recs_assets.campaigns.file import CHANGEABLE, Campaign
 from recs_assets.campaigns.made import Made, find_folder, list_folders
 from recs_assets.delivery import HOLDOUT, assign_arms
 from recs_assets.experiments.file import Experiment, ExperimentError, Folder, assign, can_share_customers
@@ -26,8 +26,6 @@ from recs_assets.queries.syntax import QueryError
 from recs_assets.week.week import Week
 
 ASSIGNED = ["experiment", "customer_id", "arm"]
-# What an arm may change: the list, and who gets it. When emails leave, and what their links say, is one for all.
-CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segments")
 
 
 @dataclass(frozen=True)
@@ -133,34 +131,8 @@ def list_variants(campaign: Campaign, arms: Arms) -> list[Variant]:
             for experiment, name in zip(arms.experiments, names, strict=True)
             if name
         ]
-        variants.append(Variant(change_campaign(campaign, *changes), np.sort(rows)))
+        variants.append(Variant(campaign.change(*changes), np.sort(rows)))
     return variants
-
-
-def change_campaign(campaign: Campaign, *changes: Mapping[str, Any]) -> Campaign:
-    """The campaign with keys of its file changed, one by one below `rules`, `slots` and the like.
-
-    Raises:
-        ValidationError, QueryError: the changed file is none.
-    """
-    data = campaign.model_dump(exclude_unset=True)
-    if data.get("slots", {}).get("k") == campaign.target.top:
-        data["slots"].pop("k")  # the query's, which may be another one
-    for change in changes:
-        data = _merge(data, change)
-    return Campaign.model_validate(data)
-
-
-def _merge(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **data,
-        **{
-            key: _merge(data[key], value)
-            if isinstance(value, Mapping) and isinstance(data.get(key), Mapping)
-            else value
-            for key, value in change.items()
-        },
-    }
 
 
 def check_changes(folder: Path, found: Folder, campaigns: Mapping[str, Campaign]) -> Folder:
@@ -202,7 +174,7 @@ def _find_problem(
         inside, problem = _try_change(campaign, arm.change)
         if problem:
             return (*place, *inside), problem
-        if arm.change and change_campaign(campaign, arm.change) == campaign:
+        if arm.change and campaign.change(arm.change) == campaign:
             return place, f"{campaign.name} says so already; change something, or remove it."
     return None
 
@@ -226,7 +198,7 @@ def _find_conflict(
 def _try_change(campaign: Campaign, *changes: Mapping[str, Any]) -> tuple[tuple[str, ...], str]:
     """Place and sentence of the first thing that is wrong with the changed campaign; "" where nothing is."""
     try:
-        change_campaign(campaign, *changes)
+        campaign.change(*changes)
     except QueryError as error:
         return ("query",), error.sentence
     except ValidationError as error:
@@ -251,7 +223,7 @@ def count_slots_by_arm(
 ) -> dict[tuple[str, str], int]:
     """(experiment, arm) -> slots of its lists."""
     return {
-        (experiment.name, name): change_campaign(campaigns[experiment.campaign], arm.change).slots.k
+        (experiment.name, name): campaigns[experiment.campaign].change(arm.change).slots.k
         for experiment in experiments
         for name, arm in experiment.arms.items()
     }

@@ -106,7 +106,7 @@ def _reconcile_campaign(
 ) -> dict[str, pd.DataFrame]:
     """The tables of one campaign, with `people` (an outcome per customer) and the count of every outcome."""
     made = Made.read(path)
-    tables = dict(made.tables)
+    tables = {"shadows": pd.DataFrame(), **made.tables}
     outcome = tables["outcomes"].set_index("customer_id")["outcome"].reindex(now.customers["customer_id"])
     outcome = outcome.fillna(JOINED_LATER)
     selection = tables["selection"]
@@ -116,7 +116,7 @@ def _reconcile_campaign(
             raise ask_to_make_again(path, as_of, lacking)
         tables["selection"] = made.filled
         _update_outcomes(outcome, tables["selection"], now)
-        for name in ("selection", "traces"):
+        for name in ("selection", "traces", "shadows"):
             if len(tables[name]):
                 keep = tables[name]["customer_id"].map(outcome).isin(FILLED)
                 tables[name] = tables[name][keep.to_numpy()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import partial
@@ -125,6 +125,14 @@ class Email:
             filled = named.loc[~named["reserve"], ["customer_id", "product_id"]]
             traces = traces.merge(filled, on=["customer_id", "product_id"])
         return Filled(context, ranked, choice, named, traces)
+
+    def list_quietly(self) -> pd.DataFrame:
+        """The lists that everybody would get, which nobody is shown: no reasons, no reserves."""
+        context, ranked = self.build_context(self.as_of), self.rank_products(self.as_of)
+        choice = select(ranked, context, self.campaign.rule_set, threads=self.week.settings.threads)
+        rows = choice.rows[["customer", "slot", "product", "score", "p_purchase", "source", "slot_type"]]
+        rows = rows.astype({"source": str, "slot_type": str}).assign(model=self.chosen)
+        return self.name_codes(rows).assign(window_days=math.ceil(window_days(self.plan.query, self.as_of)))
 
     def name_removed(self, traced: pd.DataFrame) -> pd.DataFrame:
         """What the rules took out, with ids, by customer and product."""
@@ -264,12 +272,18 @@ class Email:
             return load_offers(connection, self.as_of, sent, end, kinds)
 
 
-def make_email(emails: Sequence[tuple[Email, np.ndarray]], arms: Arms, facts: dict[str, Any]) -> Made:
+def make_email(
+    emails: Sequence[tuple[Email, np.ndarray]],
+    arms: Arms,
+    shadows: Mapping[str, Email],
+    facts: dict[str, Any],
+) -> Made:
     """The lists of all variants of a campaign together, explained and measured.
 
     Args:
         emails: the campaign as its file says, then its variants, each with the customers (codes) who get it.
         arms: of all customers.
+        shadows: the campaign as its shadows would have it, by name.
         facts: are completed.
     """
     base, known = emails[0][0], emails[0][0].known
@@ -311,6 +325,12 @@ def make_email(emails: Sequence[tuple[Email, np.ndarray]], arms: Arms, facts: di
         "price_tags": tags,
         "tests": tests,
         "traces": _join([part.traces for part in parts], ["customer_id", "product_id"]),
+        "shadows": _join(
+            [email.list_quietly().assign(shadow=name) for name, email in shadows.items()],
+            ["shadow", "customer_id", "slot"],
+        )
+        if shadows
+        else pd.DataFrame(),
         DRAWS: base.name_codes(_join([part.choice.draws for part in parts], ["customer"])),
         REMOVED: base.name_removed(pd.concat([part.choice.traced for part in parts], ignore_index=True)),
     }

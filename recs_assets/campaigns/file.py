@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from recs_assets import yaml_file
 from recs_assets.cron import cron_problem, earliest_weekday
@@ -32,6 +32,8 @@ from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, Segmen
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
+# What an arm or a shadow may change: the list, and who gets it. When emails leave, and what their links say, is one for all.
+CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segments")
 # What may make a campaign's lists, by the name that a file gives it.
 MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
@@ -122,6 +124,11 @@ class Campaign(_Model):
         {}, description="Arm -> share of the recipients; holdout gets no email. Without: all treatment."
     )
 
+    shadows: dict[ArmName, dict[str, Any]] = Field(
+        {},
+        description="Name -> keys of this file as they would be: lists that are made beside the campaign's, kept, and shown to nobody.",
+    )
+
     @field_validator("query")
     @classmethod
     def _check_query(cls, value: str) -> str:
@@ -167,7 +174,16 @@ class Campaign(_Model):
     @model_validator(mode="after")
     def _check_consistency(self) -> Self:
         if not self.lists_products:
-            of_products = {"model", "eligibility", "rules", "slots", "segments", "arms", "utm_source"}
+            of_products = {
+                "model",
+                "shadows",
+                "eligibility",
+                "rules",
+                "slots",
+                "segments",
+                "arms",
+                "utm_source",
+            }
             given = sorted(of_products & self.model_fields_set - self._derived)
             if given or self.view != "all":
                 key = given[0] if given else "view"
@@ -185,8 +201,42 @@ class Campaign(_Model):
             self._follow_the_view(place, part)
             self._refuse_idle_keys(place, part)
         self.rule_set  # noqa: B018 - segments that do not fit are refused here
+        self._check_shadows()
         self._refuse_if_never_in_time()
         return self
+
+    def _check_shadows(self) -> None:
+        """Raises:
+        ValueError: a shadow is no campaign, or is this one.
+        """
+        for name, change in self.shadows.items():
+            if unknown := sorted(set(change) - set(CHANGEABLE)):
+                raise ValueError(
+                    f"shadows.{name}: no shadow can change {unknown[0]}; it can change {', '.join(CHANGEABLE)}"
+                )
+            try:
+                changed = self.change(change)
+            except ValidationError as error:
+                first = error.errors()[0]
+                place = ".".join(map(str, (name, *first["loc"])))
+                raise ValueError(f"shadows.{place}: {first['msg'].removeprefix('Value error, ')}") from error
+            if changed == self.change():
+                raise ValueError(
+                    f"shadows.{name}: that is what the campaign says already; change something, or remove it"
+                )
+
+    def change(self, *changes: Mapping[str, Any]) -> Campaign:
+        """The campaign with keys of its file changed, one by one below `rules`, `slots` and the like; without shadows.
+
+        Raises:
+            ValidationError, QueryError: the changed file is none.
+        """
+        data = self.model_dump(exclude_unset=True, exclude={"shadows"})
+        if data.get("slots", {}).get("k") == self.target.top:
+            data["slots"].pop("k")  # the query's, which may be another one
+        for change in changes:
+            data = _merge(data, change)
+        return Campaign.model_validate(data)
 
     def _refuse_if_never_in_time(self) -> None:
         """Refuse a schedule of which no week's email goes out before the query's window is over."""
@@ -297,6 +347,18 @@ class Campaign(_Model):
 
         segments = {name: fix(part) for name, part in rules.segments.items()}
         return fix(rules).model_copy(update={"segments": segments})
+
+
+def _merge(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of both, those of the change first, below each other where both hold keys."""
+    both = {name: (data.get(name), value) for name, value in change.items()}
+    return {
+        **data,
+        **{
+            name: _merge(old, new) if isinstance(old, Mapping) and isinstance(new, Mapping) else new
+            for name, (old, new) in both.items()
+        },
+    }
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,12 @@ def make(
     if not campaign.lists_products or task is None:
         made = make_predictions(campaign, week, task, predicted, facts)
     else:
-        made = make_email(*_open_variants(campaign, week, experiments, (plan, task, predicted), say), facts)
+        emails, arms = _open_variants(campaign, week, experiments, (plan, task, predicted), say)
+        shadows = {
+            name: _open(campaign.change(change), week, emails[0][0], say)
+            for name, change in campaign.shadows.items()
+        }
+        made = make_email(emails, arms, shadows, facts)
     outcomes, customers = made.tables["outcomes"], week.known().customers["customer_id"]
     if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
         raise GateError(
@@ -109,21 +114,30 @@ def _open_variants(
         earlier = load_assignments(connection, week.as_of, [one.name for one in running])
     ids = week.known().customers["customer_id"].to_numpy(dtype=object)
     arms = place_arms(campaign, running, ids, earlier)
-    emails = []
-    for variant in list_variants(campaign, arms):
-        own = variant.campaign
-        asks_alike = (own.target, own.view, find_depth(own)) == (
-            campaign.target,
-            campaign.view,
-            find_depth(campaign),
+    base = Email(campaign, week, *answered, find_depth(campaign))
+    emails = [
+        (
+            base if variant.campaign is campaign else _open(variant.campaign, week, base, say),
+            variant.customers,
         )
-        if not asks_alike:
-            *other, problem = answer_query(own, week, say)
-            if other[1] is None:
-                raise RecsError(
-                    f"An arm of {', '.join(one.name for one in running)} changes the query of {campaign.name}, and this "
-                    f"shop cannot answer it ({problem}): change it, or end the experiment."
-                )
-        plan, task, predicted = answered if asks_alike else other
-        emails.append((Email(own, week, plan, task, predicted, find_depth(own)), variant.customers))
+        for variant in list_variants(campaign, arms)
+    ]
     return emails, arms
+
+
+def _open(changed: Campaign, week: Week, base: Email, say: Callable[[str], None]) -> Email:
+    """A campaign with keys changed; where it asks as the campaign does, the answer is the same.
+
+    Raises:
+        RecsError: its query has no answer.
+    """
+    own, depth = base.campaign, find_depth(changed)
+    if (changed.target, changed.view, depth) == (own.target, own.view, base.depth):
+        return Email(changed, week, base.plan, base.task, base.predicted, depth)
+    plan, task, predicted, problem = answer_query(changed, week, say)
+    if plan is None or task is None:
+        raise RecsError(
+            f"An arm or a shadow changes the query of {own.name}, and this shop cannot answer it ({problem}): change it, "
+            "or take it out."
+        )
+    return Email(changed, week, plan, task, predicted, depth)

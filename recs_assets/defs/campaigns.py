@@ -35,6 +35,7 @@ VALIDATING = "DAGSTER_IS_DEFS_VALIDATION_CLI"
 TABLES = {
     "email_selection": ("selection", "Every campaign's filled slots."),
     "campaign_traces": ("traces", "For every filled slot: its lists, features and contributions."),
+    "shadow_recommendations": ("shadows", "The lists of every shadow, which nobody is shown."),
     "campaign_predictions": ("predictions", "What campaigns without slots predict, customer by customer."),
     "campaign_customers": ("people", "What became of every customer in every campaign, and why."),
     "campaign_outcomes": ("outcomes", "Customers per outcome of every campaign."),

@@ -9,6 +9,7 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import markdown_table
 from recs_assets.defs.results import model_key, model_tables, write_model_table
 from recs_assets.experiments.report import report
+from recs_assets.experiments.shadows import load_shadow_results
 from recs_assets.experiments.verdict import HARM, INVALID
 from recs_assets.store.warehouse import Warehouse
 
@@ -20,6 +21,7 @@ TABLES = {
     "experiments": "Every arm of every experiment that runs: its customers and the verdict in words.",
     "experiment_results": "What the arms did up to each week, metric by metric, beside the control and the holdout.",
     "experiment_weeks": "What each week of an experiment did alone.",
+    "shadow_results": "How the lists of shadows, which nobody was shown, did beside those that were sent.",
     "experiment_segments": "The primary metric by segment, drawn towards the whole.",
 }
 
@@ -35,6 +37,7 @@ def experiment_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         slots = count_slots_by_arm(experiments.values(), deployment.campaigns.campaigns)
         with week.read_with_snapshot() as connection:
             tables = report(connection, week.as_of, experiments, collect_assigned(week), slots)
+            tables["shadow_results"] = load_shadow_results(connection, week.as_of).assign(as_of=week.as_of)
         verdicts = tables["experiments"].dropna(subset=["verdict"])
         lines = [(row.experiment, row.arm, row.sentence) for row in verdicts.itertuples()]
         for name, rows in tables.items():

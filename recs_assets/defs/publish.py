@@ -63,6 +63,8 @@ RECS_TABLES = (
     "recommended_revenue",
     "rule_outcomes",
     "rule_price_tags",
+    "shadow_recommendations",
+    "shadow_results",
     "customers",
     "products",
     "order_lines",

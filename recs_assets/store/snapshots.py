@@ -64,6 +64,8 @@ WEEKLY_TABLES = (
     "experiment_segments",
     "monitor",
     "monitor_distributions",
+    "shadow_recommendations",
+    "shadow_results",
 )
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
 OLD_NAMES = {

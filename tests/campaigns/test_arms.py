@@ -10,7 +10,6 @@ import pytest
 
 from helpers.experiments import make, write
 from recs_assets.campaigns.arms import (
-    change_campaign,
     check_changes,
     count_slots_by_arm,
     find_running,
@@ -123,15 +122,13 @@ def test_customers_outside_the_layer_take_no_part(campaign):
 
 
 def test_a_change_goes_into_the_keys_that_are_there(campaign):
-    changed = change_campaign(
-        campaign, {"rules": {"max_per_category": 2}}, {"slots": {"k": 6}, "view": "new"}
-    )
+    changed = campaign.change({"rules": {"max_per_category": 2}}, {"slots": {"k": 6}, "view": "new"})
     assert (changed.rules.max_per_category, changed.slots.k, changed.view) == (2, 6, "new")
     assert changed.rules.bought_within_days == campaign.rules.bought_within_days
     # Where the file leaves the slots to the query, another query brings its own.
     query = campaign.query.replace("TOP 12", "TOP 8")
     assert query != campaign.query
-    assert change_campaign(campaign, {"query": query}).slots.k == 8
+    assert campaign.change({"query": query}).slots.k == 8
 
 
 def test_slots_by_arm(campaign):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -396,3 +397,20 @@ def test_what_fills_a_slot_follows_the_view(tmp_path):
         "all": every, "new": every, "repeat": (),
     }  # fmt: skip
     assert rule_sets["repeat"].slots.discovery_slots == 0
+
+
+@pytest.mark.parametrize(
+    ("shadow", "sentence"),
+    [
+        ("{exports: [long]}", "no shadow can change exports; it can change query, view, model, "),
+        ("{model: rankr}", "there is no model rankr; did you mean ranker?"),
+        ("{slots: {k: 500}}", "slots.k: 500 slots need RANK TOP 500 or more in the query"),
+        ("{view: all}", "that is what the campaign says already; change something, or remove it"),
+    ],
+)
+def test_a_shadow_is_a_campaign_itself(tmp_path, shadow, sentence):
+    text = (FOLDER / "weekly_email.yaml").read_text("utf-8")
+    path = tmp_path / "weekly_email.yaml"
+    path.write_text(f"{text}shadows:\n  quiet: {shadow}\n", encoding="utf-8")
+    with pytest.raises(CampaignError, match=f"shadows[^:]*: .*{re.escape(sentence)}"):
+        load(path)
