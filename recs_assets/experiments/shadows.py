@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     import duckdb
 
 RESULTS = (
-    *("campaign", "shadow", "list_as_of", "shown_to", "metric", "customers", "lists", "mean_shadow", "mean_sent"),
+    *("campaign", "shadow", "list_week", "shown_to", "metric", "customers", "lists", "mean_shadow", "mean_sent"),
     *("difference", "difference_low", "difference_high", "sentence"),
 )  # fmt: skip
+ALL = "all"  # of the weeks
 SENT, HOLDOUT, DRAWN = "sent", "holdout", "drawn"
 CAVEATS = {
     SENT: "They saw the list as sent and not the shadow's, and what is shown is bought more: a shadow that is level here is better.",
@@ -37,7 +38,7 @@ CAVEATS = {
 def load_shadow_results(connection: duckdb.DuckDBPyConnection, week: date) -> pd.DataFrame:
     """How the lists of every shadow that is kept did beside those that were sent: columns `RESULTS`.
 
-    Per week of the lists whose days are over, and over all of them (list_as_of null), with 95 % intervals for reading once; null
+    Per week of the lists whose days are over, and over all of them (list_week all), with 95 % intervals for reading once; null
     where fewer than ten customers make a difference.
 
     Args:
@@ -58,7 +59,7 @@ def load_shadow_results(connection: duckdb.DuckDBPyConnection, week: date) -> pd
     if not parts:
         return pd.DataFrame(columns=list(RESULTS))
     table = pd.concat(parts, ignore_index=True)
-    order = ["campaign", "shadow", "list_as_of", "shown_to", "metric"]
+    order = ["campaign", "shadow", "list_week", "shown_to", "metric"]
     table = table.sort_values(order, kind="stable", ignore_index=True)
     return table.assign(sentence=table["shown_to"].map(CAVEATS))[list(RESULTS)]
 
@@ -105,8 +106,9 @@ def _compare_draws(rows: pd.DataFrame) -> pd.DataFrame:
         rows: campaign, shadow, customer_id, propensity, in_shadow, bought: one per drawn slot.
     """
     lines = []
-    groups = rows.groupby(["campaign", "shadow"], sort=True) if len(rows) else []
-    for (campaign, shadow), group in groups:
+    pairs = sorted(set(zip(rows["campaign"], rows["shadow"], strict=True))) if len(rows) else []
+    for campaign, shadow in pairs:
+        group = rows[(rows["campaign"] == campaign) & (rows["shadow"] == shadow)]
         weight = 1 / group["propensity"].to_numpy(float)
         bought = group["bought"].to_numpy(float)
         customer = pd.factorize(group["customer_id"])[0]
@@ -124,7 +126,7 @@ def _compare_draws(rows: pd.DataFrame) -> pd.DataFrame:
             {
                 "campaign": campaign,
                 "shadow": shadow,
-                "list_as_of": pd.NaT,
+                "list_week": ALL,
                 "shown_to": DRAWN,
                 "metric": "purchases",
                 "customers": len(np.unique(customer)),

@@ -43,7 +43,7 @@ hits as (
 ),
 
 by_customer as (
-    select people.campaign, people.shadow, people.as_of as list_as_of, people.customer_id, people.held,
+    select people.campaign, people.shadow, strftime(people.as_of, '%Y-%m-%d') as list_week, people.customer_id, people.held,
         count(*) filter (where hits.in_shadow) as purchases_shadow,
         count(*) filter (where hits.in_sent) as purchases_sent,
         coalesce(sum(hits.money) filter (where hits.in_shadow), 0) as revenue_shadow,
@@ -59,24 +59,24 @@ every as (
     select *, 1 as weeks from by_customer
     union all
     -- All weeks together: a customer counts once, with the sum over their weeks.
-    select campaign, shadow, null, customer_id, held, sum(purchases_shadow), sum(purchases_sent), sum(revenue_shadow),
+    select campaign, shadow, 'all', customer_id, held, sum(purchases_shadow), sum(purchases_sent), sum(revenue_shadow),
         sum(revenue_sent), count(*)
     from by_customer group by campaign, shadow, customer_id, held
 ),
 
 long as (
-    select campaign, shadow, list_as_of, held, weeks, 'purchases' as metric, purchases_shadow::decimal(38, 6) as shadow_value,
+    select campaign, shadow, list_week, held, weeks, 'purchases' as metric, purchases_shadow::decimal(38, 6) as shadow_value,
         purchases_sent::decimal(38, 6) as sent_value
     from every
     union all
-    select campaign, shadow, list_as_of, held, weeks, 'revenue', revenue_shadow, revenue_sent from every
+    select campaign, shadow, list_week, held, weeks, 'revenue', revenue_shadow, revenue_sent from every
 )
 
-select campaign, shadow, list_as_of, case when held then 'holdout' else 'sent' end as shown_to, metric,
+select campaign, shadow, list_week, case when held then 'holdout' else 'sent' end as shown_to, metric,
     count(*) as customers, sum(weeks)::bigint as lists,
     count(*) filter (where shadow_value <> sent_value) as differ,
     sum(shadow_value)::double as shadow_sum, sum(sent_value)::double as sent_sum,
     sum((shadow_value - sent_value)::double * (shadow_value - sent_value)::double)::decimal(38, 6)::double as square_sum
 from long
 group by all
-order by campaign, shadow, list_as_of nulls last, shown_to, metric
+order by campaign, shadow, list_week, shown_to, metric
