@@ -133,6 +133,12 @@ class Settings(BaseSettings):
     retention_weeks: int = Field(
         8, ge=1, description="Weeks, and versions, kept in the published snapshot's history."
     )
+    build_weeks: int = Field(
+        2,
+        ge=2,
+        description="Newest weeks whose build files, candidates and models are kept; evaluate-policy asks those whose window is over "
+        "(docs/exploration.md).",
+    )
     max_quarantined_share: float = Field(
         0.02, ge=0, le=1, description="A raw table with a larger share of rejected rows fails the run."
     )

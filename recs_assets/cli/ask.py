@@ -1,4 +1,4 @@
-"""Commands that ask what is there: `query`, `sql`, `sensitive` and `summary`."""
+"""Commands that ask what is there: `query`, `sql`, `evaluate-policy`, `sensitive` and `summary`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,22 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
         "text", metavar="FILE_OR_TEXT", help='a file like queries/due_again.sql, or "select ..."'
     )
     sql.set_defaults(execute=run_sql)
+
+    policy = add(
+        "evaluate-policy",
+        help="say what a campaign file would have earned in drawn slots (docs/exploration.md)",
+    )
+    policy.add_argument("file", type=Path, metavar="CAMPAIGN_FILE", help="a file like those of campaigns")
+    policy.add_argument(
+        "--campaign", metavar="NAME", help="whose drawn slots; default: the campaign of the file's name"
+    )
+    policy.add_argument(
+        "--weeks", type=int, metavar="N", help="the newest so many; default: all that are kept"
+    )
+    policy.add_argument(
+        "--reward", choices=("click", "purchase", "revenue"), default="click", help="default: click"
+    )
+    policy.set_defaults(execute=evaluate_policy)
 
     sensitive = add("sensitive", help="list the products that count as sensitive goods (docs/sensitive.md)")
     sensitive.add_argument(
@@ -120,6 +136,46 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def evaluate_policy(parsed: argparse.Namespace) -> int:
+    """Print what a campaign file would have earned in the drawn slots of the kept weeks, or why nobody can say.
+
+    Raises:
+        CampaignError: the file is no campaign.
+        SettingsError: no kept week has drawn slots whose window is over, or nobody reports clicks.
+    """
+    from recs_assets.campaigns.file import load
+    from recs_assets.campaigns.policy import judge_policy, list_weeks, load_logs
+    from recs_assets.settings import Settings
+    from recs_assets.shop import Shop
+
+    campaign = load(parsed.file)
+    campaign = campaign.model_copy(update={"name": parsed.campaign or campaign.name})
+    shop = Shop.from_settings(Settings())
+    warehouse = shop.warehouse()
+    until = warehouse.newest_published()
+    with warehouse.snapshot() as connection:
+        logs, clicks = load_logs(connection, list_weeks(shop, warehouse), campaign.name, until)
+    if not logs:
+        raise SettingsError(
+            f"No kept week has drawn slots of {campaign.name} whose window was over by {until}: keep more weeks "
+            "(RECS_BUILD_WEEKS), or wait; slots are drawn where exploration_share is above 0."
+        )
+    if parsed.reward == "click" and not clicks:
+        raise SettingsError(
+            f"The shop reports no clicks on {campaign.name}: take --reward purchase, or report them (docs/raw_tables.md)."
+        )
+    found = judge_policy(
+        campaign,
+        logs if parsed.weeks is None else logs[-max(parsed.weeks, 1) :],
+        parsed.reward,
+        lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(markdown_table(*found.tabulate()))
+    for sentence in found.describe():
+        print(sentence)
+    return 0
 
 
 def list_sensitive(parsed: argparse.Namespace) -> int:

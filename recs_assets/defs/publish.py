@@ -128,7 +128,11 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
         published = warehouse.publish(
-            week_of(context), context.run.run_id, datetime.now(UTC).replace(tzinfo=None), __version__
+            week_of(context),
+            context.run.run_id,
+            datetime.now(UTC).replace(tzinfo=None),
+            __version__,
+            deployment.settings.build_weeks,
         )
         drop_old_records(warehouse.home, deployment.settings.retention_weeks)
         drop_old_runs(context.instance, deployment.settings.retention_weeks, datetime.now(UTC))

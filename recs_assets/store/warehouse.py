@@ -127,9 +127,9 @@ class Warehouse:
                     f"The query cannot be answered ({reason}): correct it; the tables are those of schema recs."
                 ) from None
 
-    def publish(self, week: date, run_id: str, now: datetime, version: str) -> Published:
+    def publish(self, week: date, run_id: str, now: datetime, version: str, builds: int = 2) -> Published:
         """Publish schema `recs` of the week's build file (`Snapshots.publish`) and drop build folders
-        that are neither of the two newest weeks nor of this one.
+        that are neither of the newest weeks, so many as `builds`, nor of this one.
 
         Raises:
             WarehouseError: when there is nothing to publish, the disk refuses, or the written copy differs.
@@ -138,7 +138,7 @@ class Warehouse:
         build.require()
         published = self.snapshots.publish(build.path, week, run_id, now, version)
         weeks = sorted(path for path in (self.home / "weeks").iterdir() if path.is_dir())
-        for folder in weeks[:-2]:
+        for folder in weeks[:-builds]:
             if folder != build.folder:
                 shutil.rmtree(folder)
         return published
