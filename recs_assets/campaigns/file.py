@@ -28,7 +28,7 @@ from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column, validate
 from recs_assets.recommenders import REGISTRY
-from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, SegmentRules, Slots
+from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, SegmentRules, Share, Slots
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
@@ -87,6 +87,37 @@ class Segment(_Model):
     slots: Slots = Slots()
 
 
+class RepeatBounds(_Model):
+    """Between which `slots.max_repeat` turns by itself."""
+
+    least: Annotated[int, Field(ge=0, strict=True)] = Field(description="No fewer slots.")
+    most: Annotated[int, Field(ge=0, strict=True)] = Field(description="No more slots.")
+
+
+class ShareBounds(_Model):
+    """Between which `slots.discovery_share` turns by itself."""
+
+    least: Share = Field(description="No smaller share.")
+    most: Share = Field(description="No larger share.")
+
+
+class Adjust(_Model):
+    """What turns by itself, a step a week, where `recs.monitor` proves that it should."""
+
+    max_repeat: RepeatBounds | None = Field(None, description="Bounds of `slots.max_repeat`; null: it stays.")
+    discovery_share: ShareBounds | None = Field(
+        None, description="Bounds of `slots.discovery_share`; null: it stays."
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        for name in type(self).model_fields:
+            bounds = getattr(self, name)
+            if bounds is not None and bounds.least > bounds.most:
+                raise ValueError(f"{name}: least {bounds.least} is above most {bounds.most}")
+        return self
+
+
 class Campaign(_Model):
     """One campaign as its file says.
 
@@ -115,6 +146,10 @@ class Campaign(_Model):
     eligibility: Eligibility = Field(Eligibility(), description="Who may be written to, beyond consent.")
     rules: ItemRules = Field(ItemRules(), description="What may stand in a slot, beyond availability.")
     slots: Slots = Field(Slots(), description="How slots are filled; k is by default the query's TOP k.")
+    adjust: Adjust = Field(
+        Adjust(),
+        description="What turns by itself within bounds (docs/monitoring.md#what-turns-by-itself).",
+    )
     segments: dict[Name, Segment] = Field({}, description="Customer segment -> what differs in it.")
     exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
     utm_source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
@@ -180,6 +215,7 @@ class Campaign(_Model):
                 "eligibility",
                 "rules",
                 "slots",
+                "adjust",
                 "segments",
                 "arms",
                 "utm_source",
@@ -200,6 +236,10 @@ class Campaign(_Model):
         ):
             self._follow_the_view(place, part)
             self._refuse_idle_keys(place, part)
+        if self.adjust.max_repeat is not None and self.slots.max_repeat is None:
+            raise ValueError(
+                "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
+            )
         self.rule_set  # noqa: B018 - segments that do not fit are refused here
         self._check_shadows()
         self._refuse_if_never_in_time()

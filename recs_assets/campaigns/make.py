@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from recs_assets.campaigns.adjust import adjust
 from recs_assets.campaigns.arms import Arms, find_running, list_variants, place_arms
 from recs_assets.campaigns.email import Email, make_email
 from recs_assets.campaigns.file import Campaign
@@ -51,12 +52,14 @@ def make(
         WarehouseError, ArtefactError: the week is not complete.
     """
     check_send_time(campaign, week.shop, week.as_of)  # before anything is learnt
+    campaign, adjusted = adjust(campaign, week)
     plan, task, predicted, problem = answer_query(campaign, week, say)
     facts = {
         "campaign": campaign.name,
         "as_of": week.as_of.isoformat(),
         "problem": problem,
         "slots": 0,
+        "adjusted": adjusted,
         "note": "" if plan is None else plan.note,
         "eligible": None if predicted is None else predicted.eligible,
         "features": [] if predicted is None else list(predicted.features),

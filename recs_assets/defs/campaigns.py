@@ -167,7 +167,7 @@ def _describe(made: Made, folder: str) -> dict[str, object]:
         **numbers({name: facts[name] for name in ("verdict", "note", "problem") if facts.get(name)}),
         **numbers({f"test_{name}": value for name, value in facts.get("test", {}).items()}),
     }
-    for name in ("problems", "notes"):
+    for name in ("adjusted", "problems", "notes"):
         if facts.get(name):
             shown[name] = dg.MetadataValue.md("\n".join(f"- {text}" for text in facts[name]))
     if facts.get("shortage"):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from recs_assets.campaigns.adjust import load_settings
 from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.publish import SNAPSHOT, recs_key
@@ -42,9 +43,10 @@ def _monitor(deployment: Deployment) -> dg.AssetsDefinition:
     @model_tables(deployment, "monitor", "publish", deps, TABLES)
     def monitor(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week, shop = deployment.week(warehouse, context), deployment
+        settings = load_settings(deployment.campaigns.campaigns.values(), week)
         with week.read_with_snapshot() as connection:
             volumes = load_raw_volumes(connection, week.as_of)
-            watched = watch(connection, week.as_of, shop.horizon_days, volumes, shop.monitor)
+            watched = watch(connection, week.as_of, shop.horizon_days, volumes, shop.monitor, settings)
         verdicts = watched.rows["verdict"].value_counts()
         yield dg.MaterializeResult(
             asset_key=model_key("monitor"),

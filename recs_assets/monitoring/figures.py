@@ -60,6 +60,8 @@ METRICS: dict[str, Metric] = {
     "bounces": Metric("people", "{subject}: {value} of the sends bounced", "share", True),
     "fatigue": Metric("people", "{subject}: each further showing of a product is clicked {value} times as often as the one before"),
     "discovery": Metric("people", "{subject}: discovery is clicked {value} times as often as the rest"),
+    "max_repeat": Metric("people", "{subject}: slots.max_repeat is {value}"),
+    "discovery_share": Metric("people", "{subject}: slots.discovery_share is {value}"),
 }  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def _judge_figure(
         if _is_beyond(value, error, figure.chance, *limit.find_range(measure, step)):
             verdict = name
     ends = [f"{word} {metric.format(_round(end))}" for word, end in (("below", low), ("above", row["limit_high"])) if end is not None]  # fmt: skip
-    watched = f" (watched {' and '.join(ends)})" if ends else ""
+    watched = f" (watched {' and '.join(ends)})" if ends and limit.watch else ""
     advice = ADVICE[metric.area] if verdict == ALERT else NOTHING
     return row | {
         "verdict": verdict,

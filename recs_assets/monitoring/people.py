@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from recs_assets.experiments.fatigue import measure_fatigue
 from recs_assets.files import read_sql
 from recs_assets.monitoring.figures import Figure
+from recs_assets.monitoring.judge import Z95
 
 if TYPE_CHECKING:
     import duckdb
@@ -74,6 +76,21 @@ def measure_clicks(shown: pd.DataFrame, since: date) -> list[Figure]:
         for slot_type, part in rows.groupby("slot_type", sort=True):
             figures.append(_rate(f"{name}, {slot_type}", part))
         figures += _compare_discovery(str(name), rows)
+    return figures
+
+
+def measure_tiredness(shown: pd.DataFrame) -> list[Figure]:
+    """What each further showing of a product does, by list, over all weeks that are kept."""
+    figures = []
+    for name, rows in shown.groupby("list", sort=True):
+        found = measure_fatigue(
+            rows.rename(columns={"customer_id": "customer", "product_id": "product", "as_of": "week"})
+        )
+        lists = len(rows.drop_duplicates(["customer_id", "as_of"]))
+        known = math.isfinite(found.factor)
+        error = (found.high - found.low) / (2 * Z95) if known else None
+        value = found.factor if known else None
+        figures.append(Figure("fatigue", str(name), value, lists, error, weeks=1, note=found.sentence))
     return figures
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from recs_assets.monitoring.adjust import Setting, propose
 from recs_assets.monitoring.data import measure_data
 from recs_assets.monitoring.distributions import measure_distributions
 from recs_assets.monitoring.judge import judge
 from recs_assets.monitoring.lists import measure_lists
 from recs_assets.monitoring.model import measure_model, measure_outcomes
-from recs_assets.monitoring.people import load_shown, measure_clicks, measure_mailings
+from recs_assets.monitoring.people import load_shown, measure_clicks, measure_mailings, measure_tiredness
 
 if TYPE_CHECKING:
     import duckdb
@@ -43,6 +44,7 @@ def watch(
     horizon_days: int,
     volumes: Mapping[str, float],
     limits: Limits,
+    settings: Sequence[Setting] = (),
 ) -> Watched:
     """Measure a week and hold it against the weeks that were published before it.
 
@@ -52,6 +54,7 @@ def watch(
         horizon_days: of a window.
         volumes: of the raw tables (`evaluation.facts.load_raw_volumes`).
         limits: of the monitor.
+        settings: of the campaigns, as in force.
     """
     horizon = timedelta(days=horizon_days)
     listed = _list_weeks(connection, "customer_recommendations", as_of)
@@ -71,7 +74,9 @@ def watch(
     if listed:
         shown = load_shown(connection, as_of, limits)
         figures += measure_clicks(shown, as_of - timedelta(days=limits.recent_days))
-    return Watched(judge(figures, _load_history(connection, as_of), limits, as_of), distributions)
+        figures += measure_tiredness(shown)
+    figures += propose(settings, figures, limits)
+    return Watched(judge(figures, load_history(connection, as_of), limits, as_of), distributions)
 
 
 def _list_weeks(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> list[date]:
@@ -93,7 +98,8 @@ def _is_published(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     return there > 0
 
 
-def _load_history(connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
+def load_history(connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
+    """Rows of the weeks that were published before, with the columns `HISTORY`."""
     if not _is_published(connection, "monitor"):
         return pd.DataFrame(columns=HISTORY)
     return connection.execute(
