@@ -120,3 +120,13 @@ def test_one_query_at_a_time(tmp_path):
             questions.ask("PREDICT nothing").sentence
             == "Another query is being answered. Ask again in a minute."
         )
+
+
+def test_a_small_chart_holds_its_limits_too():
+    points = [{"as_of": date(2024, 3, 4), "value": 1.0}, {"as_of": date(2024, 3, 18), "value": 3.0}]
+    assert charts.small(points, None, 5.0, 100, 40) == {
+        "points": [(0.0, 40.0), (100.0, 20.0)],
+        "line": "0.0,40.0 100.0,20.0",
+        "limits": [0.0],
+    }
+    assert charts.small(points[:1], None, None, 100, 40)["points"] == [(0.0, 20.0)]

@@ -13,7 +13,7 @@ from helpers.views import make_app, serve
 
 VIEWS = (
     "Playground", "Journey", "Email preview", "Purchase timeline", "Bought together", "Similarity", "Rules explorer",
-    "Data and models",
+    "Data and models", "Results",
 )  # fmt: skip
 
 
@@ -142,6 +142,12 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         with page.expect_download() as download:
             page.get_by_role("link", name="Download CSV").click()
         assert download.value.suggested_filename == "data-2025-06-30.csv"
+
+        visit("Results")
+        check(tab)
+        page.get_by_label("Area").select_option("lists")
+        page.wait_for_url("**area=lists**")
+        check(tab)
 
         assert seen == set(VIEWS)
         assert tab.foreign == []

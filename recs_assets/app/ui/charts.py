@@ -116,3 +116,35 @@ def lines(rows: Sequence[Row], width: float, height: float) -> dict[str, Any]:
         "high": high,
         "days": [{"day": day, "x": axis["place"](day)} for day in days],
     }
+
+
+def small(
+    points: Sequence[Row], low: float | None, high: float | None, width: float, height: float
+) -> dict[str, Any]:
+    """A figure over weeks with its limits, on a scale of its own.
+
+    Args:
+        points: as_of and value, oldest first.
+        low: the lower limit; None: there is none.
+        high: the upper limit.
+        width: of the drawing.
+        height: of it.
+
+    Returns:
+        points: x, y; line: the same as "x,y x,y"; limits: their y.
+    """
+    limits = [limit for limit in (low, high) if limit is not None]
+    values = [point["value"] for point in points]
+    least, most = min([*values, *limits]), max([*values, *limits])
+    scale = height / (most - least) if most > least else 0.0
+
+    def rise(value: float) -> float:
+        return round(height - (value - least) * scale, 1) if scale else height / 2
+
+    axis = time_axis([point["as_of"] for point in points], width)
+    places = [(axis["place"](point["as_of"]), rise(point["value"])) for point in points]
+    return {
+        "points": places,
+        "line": " ".join(f"{x},{y}" for x, y in places),
+        "limits": [rise(limit) for limit in limits],
+    }

@@ -18,6 +18,7 @@ from recs_assets.app.ui.customer_pages import EMAIL, JOURNEY, PLAYGROUND, TIMELI
 from recs_assets.app.ui.page import Page, Shown
 from recs_assets.app.ui.product_pages import RULES, SIMILAR, TOGETHER
 from recs_assets.app.ui.questions import Questions
+from recs_assets.app.ui.results_page import RESULTS
 from recs_assets.app.ui.state import State
 from recs_assets.app.ui.table import write_csv
 from recs_assets.app.ui.week_page import DATA
@@ -32,7 +33,10 @@ if TYPE_CHECKING:
     from recs_assets.settings import Settings
 
 PREFIX = "/ui"
-PAGES = {page.name: page for page in (PLAYGROUND, JOURNEY, EMAIL, TIMELINE, TOGETHER, SIMILAR, RULES, DATA)}
+PAGES = {
+    page.name: page
+    for page in (PLAYGROUND, JOURNEY, EMAIL, TIMELINE, TOGETHER, SIMILAR, RULES, DATA, RESULTS)
+}
 STATIC = Path(__file__).parent / "static"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 # Nothing from another host, no script and no style but those beside this file.
