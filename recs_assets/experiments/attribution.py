@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 # By what the results are taken apart, one at a time: of these, some belong to the customer, the others to the row.
 OF_CUSTOMERS = ("arm", "segment")
-OF_ROWS = ("list", "slot", "slot_type", "reason", "source", "product", "category")
+OF_ROWS = ("list", "slot", "slot_type", "reason", "source")
+OF_PRODUCTS = ("product", "category")
 # Of a normal distribution, 95 in 100 values are within so many standard errors.
 BOUND = 1.959964
 # Columns of a published row, by type. Published table -> what it calls some of them.
@@ -97,18 +98,23 @@ def attribute(connection: duckdb.DuckDBPyConnection, as_of: date, timezone: str,
     }.items():
         connection.execute(f"set variable {name} = {value}")
     connection.execute(read_sql(__file__, "sql/setup"))
-    gains = []
-    for week in weeks:
-        connection.execute(f"set variable week = date '{week}'")
+    gains, until = [], as_of
+    for week in reversed(weeks):
+        connection.execute(f"set variable week = date '{week}'; set variable until = date '{until}'")
         connection.execute(read_sql(__file__, "sql/week"))
-        connection.execute(f"insert into counts by name {_group('counts', 'units', OF_CUSTOMERS + OF_ROWS)}")
-        connection.execute(f"insert into sessions by name {_group('sessions', 'hits', OF_CUSTOMERS)}")
+        for is_of_product, dimensions in ((False, ("all", *OF_CUSTOMERS, *OF_ROWS)), (True, OF_PRODUCTS)):
+            tallies = f"(select * from tallies where is_of_product = {is_of_product})"
+            connection.execute(f"insert into counts by name {_group('counts', tallies, dimensions)}")
+        connection.execute(
+            f"insert into sessions by name {_group('sessions', 'hits', ('all', *OF_CUSTOMERS))}"
+        )
         gains += _compare_with_holdout(connection, week)
+        until = week
     attributions = connection.execute(read_sql(__file__, "sql/attributions")).df()
-    connection.execute(
-        f"create or replace temp table sales as {_group('sales', 'won', OF_CUSTOMERS + OF_ROWS)}"
-    )
-    connection.executemany("insert into gained values (?, ?, ?, ?, ?, ?)", gains) if gains else None
+    everything = ("all", *OF_CUSTOMERS, *OF_ROWS, *OF_PRODUCTS)
+    connection.execute(f"create or replace temp table sales as {_group('sales', 'won', everything)}")
+    if gains:
+        connection.executemany("insert into gained values (?, ?, ?, ?, ?, ?)", gains)
     return Results(
         attributions,
         connection.execute(read_sql(__file__, "sql/results")).df(),
@@ -116,32 +122,34 @@ def attribute(connection: duckdb.DuckDBPyConnection, as_of: date, timezone: str,
     )
 
 
-# What is counted of every group.
+# What is added up of every group.
 FIGURES = {
-    "counts": """
-        getvariable('week') as week, count(*) as recommendations, count(*) filter (where sent) as sent,
-        count(*) filter (where sent and slot = 1) as sends, count(*) filter (where shown) as shown,
-        count(*) filter (where opened) as opened, count(*) filter (where clicked) as clicks,
-        count(*) filter (where useful) as useful_clicks, count(*) filter (where in_cart) as add_to_carts
-    """,
+    "counts": "getvariable('week') as week, "
+    + ", ".join(
+        f"cast(sum({name}) as bigint) as {name}"
+        for name in (
+            "recommendations", "sent", "sends", "shown", "opened", "clicks", "useful_clicks", "add_to_carts",
+        )
+    ),
     "sessions": "getvariable('week') as week, count(distinct session_id) as sessions",
     "sales": """
         week, count(*) as purchases, cast(sum(cast(net_amount as decimal(38, 6))) as double) as revenue,
         cast(sum(cast(margin as decimal(38, 6))) as double) as margin
     """,
-}
+}  # fmt: skip
 
 
 def _group(figures: str, table: str, dimensions: Sequence[str]) -> str:
-    """Figures of every campaign, and of every value of one dimension at a time; rows without a value are only in all."""
+    """Figures of every campaign, for every value of one dimension at a time; rows without a value are only in all."""
     keys = "channel, campaign" + (", week" if figures == "sales" else "")
-    which = " ".join(f"when grouping({name}) = 0 then '{name}'" for name in dimensions)
-    value = " ".join(f"when grouping({name}) = 0 then cast({name} as varchar)" for name in dimensions)
-    sets = ", ".join(f"({keys}, {name})" for name in dimensions)
+    names = [name for name in dimensions if name != "all"]
+    which = " ".join(f"when grouping({name}) = 0 then '{name}'" for name in names)
+    value = " ".join(f"when grouping({name}) = 0 then cast({name} as varchar)" for name in names)
+    sets = ", ".join(f"({keys}, {name})" if name in names else f"({keys})" for name in dimensions)
     return f"""
         select channel, campaign, {FIGURES[figures]},
             case {which} else 'all' end as dimension, case {value} else 'all' end as value
-        from {table} group by grouping sets (({keys}), {sets}) having value is not null
+        from {table} group by grouping sets ({sets}) having value is not null
     """
 
 

@@ -137,6 +137,10 @@ where
     and visits.occurred_at < getvariable('as_of')
     and (visits.event_type = 'add_to_cart' or visits.event_type = 'view' and visits.duration_seconds >= 30);
 
+create or replace temp table pending as
+select * from events
+limit 0;
+
 create or replace temp table touches (
     order_id varchar,
     line_id varchar,

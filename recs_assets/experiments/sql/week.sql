@@ -1,74 +1,158 @@
--- One week's lists (variable: week): the rows that events name, what was bought after them, and the counts.
+-- One week's lists, after those of newer weeks (variables: week, and until, the next week): the rows that events
+-- name, what was bought after them, and the counts.
 create or replace temp view rows_of_week as
-select
-    listed.recommendation_id,
-    listed.list,
-    listed.as_of,
-    listed.campaign,
-    listed.customer_id,
-    listed.rank as slot,
-    listed.slot_type,
-    listed.reason_code as reason,
-    listed.source,
-    listed.product_id as product,
-    coalesce(goods.good, listed.product_id) as good,
-    goods.category,
-    listed.arm
-from listed
-left join goods on listed.product_id = goods.product_id
-where listed.as_of >= getvariable('week') and listed.as_of < getvariable('week') + 7;
+select * from listed
+where as_of >= getvariable('week') and as_of < getvariable('week') + 7;
+
+-- An event may name a row of an older list: it waits until its row is found.
+insert into pending
+select * from events
+where
+    event_type in ('shown', 'clicked', 'added_to_cart')
+    and recommendation_id is not null
+    and occurred_at >= getvariable('week')
+    and occurred_at < getvariable('until');
 
 create or replace temp table hits as
-with hits as (
+with named as (
 
     -- A row of somebody else's list is nobody's: a forwarded email was not sent to who clicks in it.
     select
-        events.event_id,
-        events.event_type,
-        events.occurred_at,
-        events.session_id,
-        events.customer_id,
-        if(events.placement is null, 'email', 'page') as channel,
-        coalesce(events.placement, named.campaign, events.campaign) as campaign,
-        named.* exclude (customer_id, campaign, arm),
-        coalesce(named.arm, events.arm) as arm
-    from rows_of_week as named
-    inner join events on named.recommendation_id = events.recommendation_id
-    where
-        events.event_type in ('shown', 'clicked', 'added_to_cart')
-        and events.occurred_at >= getvariable('week')
-        and (named.customer_id is null or named.customer_id = events.customer_id)
-    union all
+        pending.event_id,
+        pending.event_type,
+        pending.occurred_at,
+        pending.session_id,
+        pending.customer_id,
+        if(pending.placement is null, 'email', 'page') as channel,
+        coalesce(pending.placement, rows.campaign, pending.campaign) as campaign,
+        rows.recommendation_id,
+        rows.list,
+        rows.as_of,
+        rows.rank as slot,
+        rows.slot_type,
+        rows.reason_code as reason,
+        rows.source,
+        rows.product_id as product,
+        coalesce(rows.arm, pending.arm) as arm
+    from rows_of_week as rows
+    inner join pending on rows.recommendation_id = pending.recommendation_id
+    where rows.customer_id is null or rows.customer_id = pending.customer_id
+
+),
+
+pointed as (
+
     select
-        events.event_id,
-        events.event_type,
-        events.occurred_at,
-        events.session_id,
-        events.customer_id,
-        'email' as channel,
-        events.campaign,
-        named.* exclude (customer_id, campaign, arm),
-        named.arm
+        events.*,
+        coalesce(goods.good, events.product_id) as good
     from mail_events as events
     left join goods on events.product_id = goods.product_id
-    inner join rows_of_week as named
+    where events.event_type <> 'opened' and events.as_of >= getvariable('week') and events.as_of < getvariable('until')
+
+),
+
+found as (
+
+    select
+        pointed.event_id,
+        pointed.event_type,
+        pointed.occurred_at,
+        pointed.session_id,
+        pointed.customer_id,
+        'email' as channel,
+        pointed.campaign,
+        rows.recommendation_id,
+        rows.list,
+        rows.as_of,
+        rows.rank as slot,
+        rows.slot_type,
+        rows.reason_code as reason,
+        rows.source,
+        rows.product_id as product,
+        rows.arm,
+        pointed.good as wanted
+    from rows_of_week as rows
+    inner join pointed
         on
-            events.campaign = named.campaign
-            and events.customer_id = named.customer_id
-            and events.as_of = named.as_of
-            and coalesce(goods.good, events.product_id) = named.good
-    where events.event_type <> 'opened' and named.list = 'email_recommendations'
+            rows.campaign = pointed.campaign
+            and rows.customer_id = pointed.customer_id
+            and rows.as_of = pointed.as_of
+    where rows.list = 'email_recommendations'
+
+),
+
+both_kinds as (
+
+    select
+        *,
+        null as wanted
+    from named
+    union all
+    select * from found
 
 )
 
 select
-    hits.*,
+    both_kinds.* exclude (wanted),
+    coalesce(goods.good, both_kinds.product) as good,
+    goods.category,
     people.segment
-from hits
-inner join people on hits.customer_id = people.customer_id;
+from both_kinds
+inner join people on both_kinds.customer_id = people.customer_id
+left join goods on both_kinds.product = goods.product_id
+where both_kinds.wanted is null or both_kinds.wanted = coalesce(goods.good, both_kinds.product);
+
+delete from pending where event_id in (select event_id from hits);
 
 insert into touches by name
-with touches as (
+with opens_and_orders as (
+
+    select
+        opens.event_id,
+        opens.occurred_at,
+        opens.campaign,
+        opens.as_of,
+        bought.*
+    from mail_events as opens
+    inner join bought
+        on
+            opens.customer_id = bought.customer_id
+            and opens.occurred_at <= bought.ordered_at
+            and bought.ordered_at <= opens.occurred_at + to_days(getvariable('view_days'))
+    where opens.event_type = 'opened' and opens.as_of >= getvariable('week') and opens.as_of < getvariable('until')
+
+),
+
+rows_opened as (
+
+    select
+        opens.order_id,
+        opens.line_id,
+        opens.good,
+        opens.customer_id,
+        opens.occurred_at as touched_at,
+        opens.event_id,
+        rows.campaign,
+        rows.recommendation_id,
+        rows.list,
+        rows.as_of,
+        rows.rank as slot,
+        rows.slot_type,
+        rows.reason_code as reason,
+        rows.source,
+        rows.product_id as product,
+        rows.arm
+    from rows_of_week as rows
+    inner join opens_and_orders as opens
+        on
+            rows.campaign = opens.campaign
+            and rows.customer_id = opens.customer_id
+            and rows.as_of = opens.as_of
+    where rows.list = 'email_recommendations'
+
+),
+
+touches as (
 
     select
         bought.order_id,
@@ -89,28 +173,15 @@ with touches as (
         and bought.ordered_at <= hits.occurred_at + to_days(getvariable('view_days'))
     union all by name
     select
-        bought.order_id,
-        bought.line_id,
-        opens.event_type as touch,
-        opens.occurred_at as touched_at,
-        opens.event_id,
+        rows_opened.* exclude (good, customer_id),
+        'opened' as touch,
         'email' as channel,
-        named.* exclude (customer_id, good),
+        goods.category,
         people.segment
-    from mail_events as opens
-    inner join bought
-        on
-            opens.customer_id = bought.customer_id
-            and opens.occurred_at <= bought.ordered_at
-            and bought.ordered_at <= opens.occurred_at + to_days(getvariable('view_days'))
-    inner join rows_of_week as named
-        on
-            opens.campaign = named.campaign
-            and opens.customer_id = named.customer_id
-            and opens.as_of = named.as_of
-            and bought.good = named.good
-    inner join people on opens.customer_id = people.customer_id
-    where opens.event_type = 'opened' and named.list = 'email_recommendations'
+    from rows_opened
+    inner join people on rows_opened.customer_id = people.customer_id
+    left join goods on rows_opened.product = goods.product_id
+    where rows_opened.good = coalesce(goods.good, rows_opened.product)
 
 )
 
@@ -174,7 +245,6 @@ select
     any_value(hits.reason) as reason,
     any_value(hits.source) as source,
     any_value(hits.product) as product,
-    any_value(hits.category) as category,
     any_value(hits.segment) as segment,
     min(hits.arm) as arm,
     bool_or(hits.event_type = 'shown') as shown,
@@ -195,50 +265,62 @@ left join clicks_carted
 group by all;
 
 create or replace temp view units as
+with mails_of_week as (
+
+    select
+        mails.campaign,
+        mails.customer_id,
+        mails.as_of,
+        people.segment,
+        mails.sent_at is not null as sent,
+        opens.customer_id is not null as opened
+    from mails
+    inner join people on mails.customer_id = people.customer_id
+    left join (
+        select distinct
+            campaign,
+            customer_id,
+            as_of
+        from mail_events
+        where event_type = 'opened' and as_of >= getvariable('week') and as_of < getvariable('until')
+    ) as opens
+        on
+            mails.campaign = opens.campaign
+            and mails.customer_id = opens.customer_id
+            and mails.as_of = opens.as_of
+    where mails.as_of >= getvariable('week') and mails.as_of < getvariable('until')
+
+)
+
 select
     'email' as channel,
-    named.campaign,
-    named.list,
-    named.slot,
-    named.slot_type,
-    named.reason,
-    named.source,
-    named.product,
-    named.category,
-    people.segment,
-    named.arm,
-    mails.sent_at is not null as sent,
-    opens.customer_id is not null as opened,
+    rows.campaign,
+    rows.list,
+    rows.rank as slot,
+    rows.slot_type,
+    rows.reason_code as reason,
+    rows.source,
+    rows.product_id as product,
+    mails.segment,
+    rows.arm,
+    mails.sent,
+    mails.opened,
     outcomes.shown,
     outcomes.clicked,
     outcomes.useful,
     outcomes.in_cart
-from rows_of_week as named
-inner join people on named.customer_id = people.customer_id
-left join mails
+from rows_of_week as rows
+inner join mails_of_week as mails
     on
-        named.campaign = mails.campaign
-        and named.customer_id = mails.customer_id
-        and named.as_of = mails.as_of
-        and mails.as_of >= getvariable('week')
-left join (
-    select distinct
-        campaign,
-        customer_id,
-        as_of
-    from mail_events
-    where event_type = 'opened' and as_of >= getvariable('week')
-) as opens
-    on
-        named.campaign = opens.campaign
-        and named.customer_id = opens.customer_id
-        and named.as_of = opens.as_of
+        rows.campaign = mails.campaign
+        and rows.customer_id = mails.customer_id
+        and rows.as_of = mails.as_of
 left join outcomes
     on
-        named.recommendation_id = outcomes.recommendation_id
+        rows.recommendation_id = outcomes.recommendation_id
         and outcomes.channel = 'email'
-        and named.campaign = outcomes.campaign
-where named.list = 'email_recommendations'
+        and rows.campaign = outcomes.campaign
+where rows.list = 'email_recommendations'
 union all by name
 -- Of the shop's pages, what was on a list but not before anybody's eyes does not count.
 select
@@ -247,3 +329,40 @@ select
     null as opened
 from outcomes
 where not (channel = 'email' and list = 'email_recommendations');
+
+-- Added up as far as no dimension is lost: the millions of rows are read once.
+create or replace temp table tallies as
+with added_up as (
+
+    select
+        channel,
+        campaign,
+        list,
+        slot,
+        slot_type,
+        reason,
+        source,
+        segment,
+        arm,
+        product,
+        grouping(product) = 0 as is_of_product,
+        count(*) as recommendations,
+        count(*) filter (where sent) as sent,
+        count(*) filter (where sent and slot = 1) as sends,
+        count(*) filter (where shown) as shown,
+        count(*) filter (where opened) as opened,
+        count(*) filter (where clicked) as clicks,
+        count(*) filter (where useful) as useful_clicks,
+        count(*) filter (where in_cart) as add_to_carts
+    from units
+    group by grouping sets (
+        (channel, campaign, list, slot, slot_type, reason, source, segment, arm), (channel, campaign, product)
+    )
+
+)
+
+select
+    added_up.*,
+    goods.category
+from added_up
+left join goods on added_up.product = goods.product_id;
