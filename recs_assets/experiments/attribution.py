@@ -106,7 +106,7 @@ def attribute(connection: duckdb.DuckDBPyConnection, as_of: date, timezone: str,
             tallies = f"(select * from tallies where is_of_product = {is_of_product})"
             connection.execute(f"insert into counts by name {_group('counts', tallies, dimensions)}")
         connection.execute(
-            f"insert into sessions by name {_group('sessions', 'hits', ('all', *OF_CUSTOMERS))}"
+            f"insert into sessions by name {_group('sessions', 'visits', ('all', *OF_CUSTOMERS))}"
         )
         gains += _compare_with_holdout(connection, week)
         until = week

@@ -4,27 +4,59 @@ create or replace temp view rows_of_week as
 select * from listed
 where as_of >= getvariable('week') and as_of < getvariable('week') + 7;
 
--- An event may name a row of an older list: it waits until its row is found.
-insert into pending
+-- An event may name a row of an older list: it is pending until its row is found.
+create or replace temp view naming as
 select * from events
 where
     event_type in ('shown', 'clicked', 'added_to_cart')
     and recommendation_id is not null
     and occurred_at >= getvariable('week')
-    and occurred_at < getvariable('until');
+    and occurred_at < getvariable('until')
+union all
+select * from pending;
 
+-- A row of somebody else's list is nobody's: a forwarded email was not sent to who clicks in it.
+create or replace temp table named as
+select naming.*
+from rows_of_week as rows
+inner join naming on rows.recommendation_id = naming.recommendation_id
+semi join people on naming.customer_id = people.customer_id
+where rows.customer_id is null or rows.customer_id = naming.customer_id;
+
+create or replace temp table pending as
+select * from naming
+where event_id not in (select event_id from named);
+
+-- What was shown on pages and neither clicked nor bought within the window is the most by far: it is counted below
+-- without its row's columns.
 create or replace temp table hits as
-with named as (
+with telling as (
 
-    -- A row of somebody else's list is nobody's: a forwarded email was not sent to who clicks in it.
+    select * from named
+    where
+        placement is null
+        or event_type <> 'shown'
+        or exists (
+            select 1
+            from bought
+            where
+                bought.customer_id = named.customer_id
+                and bought.ordered_at >= named.occurred_at
+                and bought.ordered_at <= named.occurred_at + to_days(getvariable('view_days'))
+        )
+
+),
+
+by_id as (
+
     select
-        pending.event_id,
-        pending.event_type,
-        pending.occurred_at,
-        pending.session_id,
-        pending.customer_id,
-        if(pending.placement is null, 'email', 'page') as channel,
-        coalesce(pending.placement, rows.campaign, pending.campaign) as campaign,
+        telling.event_id,
+        telling.event_type,
+        telling.occurred_at,
+        telling.session_id,
+        telling.customer_id,
+        if(telling.placement is null, 'email', 'page') as channel,
+        coalesce(telling.placement, rows.campaign, telling.campaign) as campaign,
         rows.recommendation_id,
         rows.list,
         rows.as_of,
@@ -33,10 +65,9 @@ with named as (
         rows.reason_code as reason,
         rows.source,
         rows.product_id as product,
-        coalesce(rows.arm, pending.arm) as arm
+        if(telling.placement is null and rows.arm is not null, rows.arm, telling.arm) as arm
     from rows_of_week as rows
-    inner join pending on rows.recommendation_id = pending.recommendation_id
-    where rows.customer_id is null or rows.customer_id = pending.customer_id
+    inner join telling on rows.recommendation_id = telling.recommendation_id
 
 ),
 
@@ -86,7 +117,7 @@ both_kinds as (
     select
         *,
         null as wanted
-    from named
+    from by_id
     union all
     select * from found
 
@@ -101,8 +132,6 @@ from both_kinds
 inner join people on both_kinds.customer_id = people.customer_id
 left join goods on both_kinds.product = goods.product_id
 where both_kinds.wanted is null or both_kinds.wanted = coalesce(goods.good, both_kinds.product);
-
-delete from pending where event_id in (select event_id from hits);
 
 insert into touches by name
 with opens_and_orders as (
@@ -190,79 +219,108 @@ select
     getvariable('week') as week
 from touches;
 
--- What became of a row that an event names, per customer.
-create or replace temp table outcomes as
-with hits_followed as (
+-- Clicks that were meant, and what came into the cart, by row and customer.
+create or replace temp table followed as
+with interested as (
 
     select
-        hits.event_id,
+        customer_id,
+        good,
+        occurred_at,
+        is_cart
+    from interest
+    union all
+    select
+        customer_id,
+        good,
+        occurred_at,
+        true as is_cart
+    from hits
+    where event_type = 'added_to_cart'
+
+),
+
+signs as (
+
+    select
+        hits.channel,
+        hits.campaign,
         hits.recommendation_id,
         hits.customer_id,
-        bool_or(interest.is_cart) as in_cart
+        true as useful,
+        interested.is_cart as in_cart
     from hits
-    inner join interest
+    inner join interested
         on
-            hits.customer_id = interest.customer_id
-            and hits.good = interest.good
-            and hits.occurred_at <= interest.occurred_at
-            and interest.occurred_at <= hits.occurred_at + interval 1 day
+            hits.customer_id = interested.customer_id
+            and hits.good = interested.good
+            and hits.occurred_at <= interested.occurred_at
+            and interested.occurred_at <= hits.occurred_at + interval 1 day
     where hits.event_type = 'clicked'
-    group by all
-
-),
-
-carts as (
-
-    select * from hits where event_type = 'added_to_cart'
-
-),
-
-clicks_carted as (
-
-    select distinct
-        hits.event_id,
-        hits.recommendation_id,
-        hits.customer_id
+    union all
+    select
+        channel,
+        campaign,
+        recommendation_id,
+        customer_id,
+        false as useful,
+        true as in_cart
     from hits
-    inner join carts
-        on
-            hits.customer_id = carts.customer_id
-            and hits.good = carts.good
-            and hits.occurred_at <= carts.occurred_at
-            and carts.occurred_at <= hits.occurred_at + interval 1 day
-    where hits.event_type = 'clicked'
+    where event_type = 'added_to_cart'
 
 )
 
 select
-    hits.channel,
-    hits.campaign,
-    hits.recommendation_id,
-    hits.customer_id,
-    any_value(hits.list) as list,
-    any_value(hits.slot) as slot,
-    any_value(hits.slot_type) as slot_type,
-    any_value(hits.reason) as reason,
-    any_value(hits.source) as source,
-    any_value(hits.product) as product,
-    any_value(hits.segment) as segment,
-    min(hits.arm) as arm,
-    bool_or(hits.event_type = 'shown') as shown,
-    bool_or(hits.event_type = 'clicked') as clicked,
-    bool_or(hits_followed.event_id is not null or clicks_carted.event_id is not null) as useful,
-    bool_or(hits.event_type = 'added_to_cart' or coalesce(hits_followed.in_cart, false)) as in_cart
-from hits
-left join hits_followed
-    on
-        hits.event_id = hits_followed.event_id
-        and hits.recommendation_id = hits_followed.recommendation_id
-        and hits.customer_id = hits_followed.customer_id
-left join clicks_carted
-    on
-        hits.event_id = clicks_carted.event_id
-        and hits.recommendation_id = clicks_carted.recommendation_id
-        and hits.customer_id = clicks_carted.customer_id
+    channel,
+    campaign,
+    recommendation_id,
+    customer_id,
+    bool_or(useful) as useful,
+    bool_or(in_cart) as in_cart
+from signs
 group by all;
+
+-- What became of a row that an event names, per customer.
+create or replace temp table outcomes as
+with seen as (
+
+    select
+        'page' as channel,
+        placement as campaign,
+        recommendation_id,
+        customer_id,
+        min(arm) as arm,
+        bool_or(event_type = 'shown') as shown,
+        bool_or(event_type = 'clicked') as clicked
+    from named
+    where placement is not null
+    group by all
+    union all
+    select
+        channel,
+        campaign,
+        recommendation_id,
+        customer_id,
+        min(arm) as arm,
+        bool_or(event_type = 'shown') as shown,
+        bool_or(event_type = 'clicked') as clicked
+    from hits
+    where channel = 'email'
+    group by all
+
+)
+
+select
+    seen.*,
+    coalesce(followed.useful, false) as useful,
+    coalesce(followed.in_cart, false) as in_cart
+from seen
+left join followed
+    on
+        seen.channel = followed.channel
+        and seen.campaign = followed.campaign
+        and seen.recommendation_id = followed.recommendation_id
+        and seen.customer_id = followed.customer_id;
 
 create or replace temp view units as
 with mails_of_week as (
@@ -324,11 +382,41 @@ where rows.list = 'email_recommendations'
 union all by name
 -- Of the shop's pages, what was on a list but not before anybody's eyes does not count.
 select
-    * exclude (recommendation_id, customer_id),
+    outcomes.* exclude (recommendation_id, customer_id),
+    rows.list,
+    rows.rank as slot,
+    rows.slot_type,
+    rows.reason_code as reason,
+    rows.source,
+    rows.product_id as product,
+    people.segment,
     null as sent,
     null as opened
-from outcomes
-where not (channel = 'email' and list = 'email_recommendations');
+from rows_of_week as rows
+inner join outcomes on rows.recommendation_id = outcomes.recommendation_id
+inner join people on outcomes.customer_id = people.customer_id
+where not (outcomes.channel = 'email' and rows.list = 'email_recommendations');
+
+-- Whose visits they were.
+create or replace temp view visits as
+select
+    named.placement as campaign,
+    named.session_id,
+    named.arm,
+    people.segment,
+    'page' as channel
+from named
+inner join people on named.customer_id = people.customer_id
+where named.placement is not null
+union all by name
+select
+    channel,
+    campaign,
+    session_id,
+    arm,
+    segment
+from hits
+where channel = 'email';
 
 -- Added up as far as no dimension is lost: the millions of rows are read once.
 create or replace temp table tallies as
