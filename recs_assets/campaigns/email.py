@@ -21,7 +21,7 @@ from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
 from recs_assets.campaigns.load import load_pages_and_ends
-from recs_assets.campaigns.made import DRAWS, SELECTED, Made, tabulate_outcomes
+from recs_assets.campaigns.made import SELECTED, Made, tabulate_outcomes
 from recs_assets.campaigns.measure import measure
 from recs_assets.campaigns.sending import check_send_time
 from recs_assets.campaigns.storefront import BLEND, POOL
@@ -40,7 +40,7 @@ from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.review import explain_shortage, list_rules_in_force, review
-from recs_assets.rules.selection import REMOVED, Selection
+from recs_assets.rules.selection import DRAWS, REMOVED, Selection
 from recs_assets.training import Plan, Prediction
 from recs_assets.training.plans import midnight, window_days
 from recs_assets.training.products import Products

@@ -14,7 +14,7 @@ import pandas as pd
 from recs_assets.delivery import HOLDOUT
 from recs_assets.files import replace_folder
 from recs_assets.rules.recipients import REASONS
-from recs_assets.rules.selection import REMOVED, TOO_FEW
+from recs_assets.rules.selection import DRAWS, REMOVED, TOO_FEW
 from recs_assets.schema import ArtefactError
 from recs_assets.week.week import Week
 
@@ -25,8 +25,6 @@ OUTCOMES = (
     SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
 )  # fmt: skip
 FACTS = "campaign.json"
-# The table of what could have stood in the slots that were drawn, for `evaluate-policy`.
-DRAWS = "draws"
 ROW_GROUP = 100_000
 
 

@@ -15,11 +15,12 @@ import pandas as pd
 
 from recs_assets.campaigns.email import Email
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.made import DRAWS, find_folder
+from recs_assets.campaigns.made import find_folder
 from recs_assets.campaigns.make import answer_query, find_depth
 from recs_assets.experiments.off_policy import Estimate, estimate, match_policies
 from recs_assets.files import read_sql
 from recs_assets.rules.pipeline import select
+from recs_assets.rules.selection import DRAWS
 from recs_assets.schema import RecsError
 from recs_assets.shop import Shop
 from recs_assets.store.warehouse import Warehouse

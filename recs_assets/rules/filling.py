@@ -29,7 +29,7 @@ from recs_assets.rules.items import (
     raise_max_repeat,
 )
 from recs_assets.rules.pools import Pools
-from recs_assets.rules.selection import CELLS, DRAWS, Part
+from recs_assets.rules.selection import CELLS, DRAW_COLUMNS, Part
 from recs_assets.rules.slots import SLOT_TYPES, Board, Slate, Values, choose
 
 # Where a list stands. An email goes to who may be written to and has all its slots; a page of the shop is
@@ -430,11 +430,11 @@ def _name_slots(
 ) -> dict[str, np.ndarray]:
     """The columns of `Selection.draws`, from what `exploration.draw` returns and the lists [complete, k] by slot."""
     if not draws:
-        return {name: np.empty(0, kind) for name, kind in DRAWS.items()}
+        return {name: np.empty(0, kind) for name, kind in DRAW_COLUMNS.items()}
     at = np.searchsorted(complete, draws["who"])
     slot = (product[at] == draws["drawn"][:, None]).argmax(axis=1) + 1
     columns = draws | {"customer": customers[draws["who"]], "slot": slot}
-    return {name: columns[name] for name in DRAWS}
+    return {name: columns[name] for name in DRAW_COLUMNS}
 
 
 def _order_by_slot(cells: dict[str | int, np.ndarray]) -> dict[str | int, np.ndarray]:

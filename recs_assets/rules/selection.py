@@ -18,6 +18,8 @@ TOO_FEW = "too_few_products"
 # The table of what rules took out. A run writes it and does not read it again: the views answer "why not this
 # product?" from it.
 REMOVED = "removed"
+# The same of what could have stood in the slots that were drawn, for `evaluate-policy`.
+DRAWS = "draws"
 SENT_BEFORE = ("no", "yes", *EVIDENCE[1:])
 # Columns of a selection beside customer and slot.
 CELLS = {
@@ -25,7 +27,7 @@ CELLS = {
     "level": np.int8, "sent_before": np.int8, "propensity": np.float64,
 }  # fmt: skip
 # Columns of `Selection.draws`.
-DRAWS = {
+DRAW_COLUMNS = {
     "customer": np.int32, "slot": np.int16, "product": np.int32, "p_purchase": np.float32, "probability": np.float64,
 }  # fmt: skip
 
@@ -126,7 +128,7 @@ def assemble(
     total = np.sum([part.removed for part in parts], axis=0) if parts else np.zeros(PASSED, dtype=np.int64)
     listed = [number for number, rule in enumerate(ORDER) if rule.kind != "slots"]
     removed = pd.Series(total[listed], index=[NAMES[number] for number in listed], name="removed")
-    drawn = {name: join([part.draws[name] for part in parts], kind) for name, kind in DRAWS.items()}
+    drawn = {name: join([part.draws[name] for part in parts], kind) for name, kind in DRAW_COLUMNS.items()}
     draws = pd.DataFrame(drawn).sort_values("customer", kind="stable", ignore_index=True)
     traced = None
     if trace:

@@ -7,7 +7,7 @@ import inspect
 from typing import Any
 
 from recs_assets.rules.items import ORDER
-from recs_assets.rules.selection import REMOVED
+from recs_assets.rules.selection import DRAWS, REMOVED
 from recs_assets.views.desk import Look, Row
 from recs_assets.views.lists import VIEWS, read_lists
 
@@ -91,6 +91,7 @@ def load_journey(look: Look, customer_id: str, product_id: str, campaign: str | 
         "kept": kept,
         "rules": _list_rules(look, campaign, rule, passed),
         "reserve": reserve,
+        "draw": _read_draw(look, customer_id, campaign, product_id),
         "outcome": None if outcome is None else outcome["outcome"],
     }
     return {**journey, "answer": answer(journey)}
@@ -100,11 +101,18 @@ def answer(journey: dict[str, Any]) -> str:
     """Where the product ended, and why: the first of the sentences that holds."""
     slot, rule, outcome = journey["slot"], journey["rule"], journey["outcome"]
     if slot is not None:
-        return f"It is sent: slot {slot['slot']}, as {slot['slot_type']}."
+        chance = slot.get("propensity")
+        lot = f", drawn by lot with the probability {chance:.1%}" if chance is not None and chance < 1 else ""
+        return f"It is sent: slot {slot['slot']}, as {slot['slot_type']}{lot}."
     if outcome not in (None, "selected", "holdout"):
         return f"This customer gets no email of the campaign ({outcome.replace('_', ' ')}), whatever the product."
     if rule is not None:
         return f"The rule {rule.replace('_', ' ')} took it out: {explain_rule(rule)}"
+    if (draw := journey["draw"]) is not None:
+        return (
+            f"The lot fell on another product: slot {draw['slot']} was drawn, and this one had the probability "
+            f"{draw['probability']:.1%}."
+        )
     if journey["reserve"] is not None:
         return f"It stands by as number {journey['reserve']}: it is sent where a product before it is gone by the time of sending."
     ranked = journey["ranked"]
@@ -176,6 +184,17 @@ def _read_removed(
             "customer_id": customer_id,
             **({} if product_id is None else {"product_id": product_id}),
         },
+    )
+
+
+def _read_draw(look: Look, customer_id: str, campaign: str | None, product_id: str) -> Row | None:
+    """The slot that a product could have been drawn for, and the probability; None where it could not."""
+    path = look.kept.campaign(campaign or "", DRAWS)
+    if "slot" not in look.list_columns(path):  # of an earlier version, or of a campaign without slots
+        return None
+    return look.row(
+        "select slot, probability from read_parquet($path) where customer_id = $customer_id and product_id = $product_id",
+        {"path": str(path), "customer_id": customer_id, "product_id": product_id},
     )
 
 

@@ -8,7 +8,7 @@ from recs_assets.rules.items import NAMES, ORDER
 from recs_assets.views.journey import answer, explain_rule
 
 PASSED = {
-    "slot": None, "rule": None, "outcome": "selected", "reserve": None, "kept": True, "ranked": None, "sources": [],
+    "slot": None, "rule": None, "outcome": "selected", "reserve": None, "kept": True, "ranked": None, "sources": [], "draw": None,
     "product": {"product_id": "p1", "product_name": "Tea", "category": None},
 }  # fmt: skip
 POPULAR = {"model": "popularity", "rank": 7}
@@ -17,7 +17,9 @@ POPULAR = {"model": "popularity", "rank": 7}
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"slot": {"slot": 3, "slot_type": "discovery"}, "ranked": 1}, "It is sent: slot 3, as discovery."),
+        ({"slot": {"slot": 3, "slot_type": "discovery", "propensity": 1.0}, "ranked": 1}, "It is sent: slot 3, as discovery."),
+        ({"slot": {"slot": 3, "slot_type": "discovery", "propensity": 0.125}, "draw": {"slot": 3, "probability": 0.125}}, "It is sent: slot 3, as discovery, drawn by lot with the probability 12.5%."),
+        ({"draw": {"slot": 12, "probability": 0.55}, "reserve": 1, "ranked": 9}, "The lot fell on another product: slot 12 was drawn, and this one had the probability 55.0%."),
         ({"outcome": "no_consent", "rule": "in_cart"}, "This customer gets no email of the campaign (no consent), whatever the product."),
         ({"rule": "in_cart", "ranked": 2}, "The rule in cart took it out: what passes it: No variant lies in the customer's cart."),
         ({"reserve": 2, "ranked": 13}, "It stands by as number 2: it is sent where a product before it is gone by the time of sending."),
