@@ -243,3 +243,25 @@ def test_quarantine_shows_rows_without_addresses(published):
     assert review["body"] == "write to [email]"
     assert review["rating"] == 9
     assert "email" not in json.loads(rows[0][2])
+
+
+def test_published_experiments(published):
+    assert published.sql("select customer_id, arm, assigned_at, exposed_at from recs.assignments") == [
+        ("ann", "ranker", date(2024, 2, 26), datetime(2024, 2, 27, 9)),
+        ("bob", "today", date(2024, 3, 4), None),
+    ]
+    assert published.sql("select arm, role, verdict, sentence from recs.experiments order by arm") == [
+        ("ranker", "challenger", "too early", "Too early: needs 1 week."),
+        ("today", "control", None, None),
+    ]
+    assert published.sql("select metric, mean, mean_control, lift from recs.experiment_results") == [
+        ("revenue", 2.0, 1.0, None)
+    ]
+    assert published.sql("select of_week from recs.experiment_weeks") == [(1,)]
+    assert published.sql("select segment, value, differs from recs.experiment_segments") == [
+        ("country", "DE", False)
+    ]
+    assert published.sql("select shadow, customer_id, product_id from recs.shadow_recommendations") == [
+        ("quiet", "ann", "bread")
+    ]
+    assert published.sql("select shown_to, difference from recs.shadow_results") == [("sent", 0.5)]

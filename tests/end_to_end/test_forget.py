@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers import shops
+from helpers.experiments import write
+from recs_assets.campaigns.file import FOLDER
 
 WEEK = "2025-06-30"
 CANARY, ADDRESS = "canary-77841", "canary.77841@mail.example"
@@ -48,6 +50,17 @@ def planted(data: Path) -> Path:
     return data
 
 
+def compared(folder: Path) -> dict[str, Path]:
+    """Settings of a shop whose email has an experiment and a shadow."""
+    campaigns, experiments = folder / "campaigns", folder / "experiments"
+    campaigns.mkdir()
+    experiments.mkdir()
+    text = (FOLDER / "weekly_email.yaml").read_text("utf-8")
+    (campaigns / "weekly_email.yaml").write_text(f"{text}shadows:\n  quiet: {{view: new}}\n", "utf-8")
+    write(experiments, "2026-01-05", WEEK)
+    return {"campaigns": campaigns, "experiments": experiments}
+
+
 def places(home: Path) -> set[str]:
     """Files in which the canary or her address is found: in their bytes, or in a value."""
     found = set()
@@ -70,7 +83,11 @@ def places(home: Path) -> set[str]:
 @pytest.mark.own_week
 def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     data, home = planted(tmp_path / "data"), tmp_path / "home"
-    assert shops.run(home, data, WEEK).code == 0
+    settings = compared(tmp_path)
+    assert shops.run(home, data, WEEK, **settings).code == 0
+    for table in ("assignments", "shadow_recommendations"):
+        rows = f"select 1 from recs.{table} where customer_id = '{CANARY}'"
+        assert shops.query(home / "published" / "recs.duckdb", rows), table
     before = places(home)
     assert {name.split("/")[0] for name in before} == {"published", "cache", "exports", "serving", "weeks"}
     # What a failed gate or a library may have printed before anybody thought of her.
@@ -82,7 +99,7 @@ def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     # The newest order was hers; without it the shop's are three weeks old, which a gate refuses.
     override = "her order was the newest"
     done = shops.finish(
-        shops.start(home, data, command=("forget", CANARY), hash_key=KEY, gate_override=override)
+        shops.start(home, data, command=("forget", CANARY), hash_key=KEY, gate_override=override, **settings)
     )
     assert done.code == 0, done.err
     assert f"Week {WEEK} again, without the customer." in done.out

@@ -277,6 +277,33 @@ MODEL = {
         ("2024-03-04", "weekly_email", 1, "available", 3, 2),
         ("2024-03-04", "weekly_email", 2, "in_stock", 1, 1),
     ],
+    "assignments": [
+        ("ranker_first", "weekly_email", "ann", "ranker", "2024-02-26", "2024-02-27 09:00"),
+        ("ranker_first", "weekly_email", "bob", "today", "2024-03-04", None),
+    ],
+    "experiments": [
+        (
+            "2024-03-04", "ranker_first", "weekly_email", "ranker", "challenger", 0.5, "2024-02-26", "2024-04-22", 1,
+            1, 1, 1, "too early", 1, "Too early: needs 1 week.", "The ranker sells more.", "revenue",
+        ),
+        (
+            "2024-03-04", "ranker_first", "weekly_email", "today", "control", 0.5, "2024-02-26", "2024-04-22", 1,
+            1, 1, 0, None, None, None, "The ranker sells more.", "revenue",
+        ),
+    ],
+    "experiment_results": [
+        ("2024-03-04", "ranker_first", 1, "revenue", "ranker", "today", "primary", 1, 1, 2.0, 1.0, None, None, None, 1.0),
+    ],
+    "experiment_weeks": [("2024-03-04", "ranker_first", 1, "revenue", "ranker", "today", 1, None, None, None)],
+    "experiment_segments": [
+        ("2024-03-04", "ranker_first", 1, "revenue", "ranker", "today", "country", "DE", 1, 1, None, None, None, None, False),
+    ],
+    "shadow_recommendations": [
+        ("2024-03-04", "weekly_email", "quiet", "ann", 1, "bread", 0.5, 0.1, "ease", "personal", "ease", 14),
+    ],
+    "shadow_results": [
+        ("2024-03-04", "weekly_email", "quiet", "all", "sent", "purchases", 2, 3, 1.0, 0.5, 0.5, None, None, "They saw one."),
+    ],
     "monitor": [
         (
             "2024-03-04", "all", "verdict", "all", 1, 2, None, None, None, None, "up", None, None, "alert",

@@ -21,6 +21,7 @@ TINY = ROOT / "examples" / "tiny_shop"
 
 # The tables of schema recs.
 PUBLISHED = {
+    "assignments",
     "association_rules",
     "attributions",
     "backtest",
@@ -36,6 +37,10 @@ PUBLISHED = {
     "customers",
     "email_holdout",
     "email_recommendations",
+    "experiment_results",
+    "experiment_segments",
+    "experiment_weeks",
+    "experiments",
     "forecasts",
     "frequently_bought_together",
     "gates",
@@ -57,6 +62,8 @@ PUBLISHED = {
     "recommended_revenue",
     "rule_outcomes",
     "rule_price_tags",
+    "shadow_recommendations",
+    "shadow_results",
     "similar_products",
 }
 
