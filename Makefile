@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev serve test quick lint audit backtest bench chaos docs pictures setup lock clean
+.PHONY: demo dev serve test quick lint audit backtest bench loop chaos docs pictures setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -41,6 +41,9 @@ bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the 
 	@$(BIN)/python -m benchmarks.weekly
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.rules
 	@$(BIN)/python -m benchmarks.serving
+
+loop: setup ## made-up people who answer what is published, week by week, and what is true beside what is found; WEEKS=8
+	@$(BIN)/python -m benchmarks.world --weeks $(or $(WEEKS),8) $(if $(FOLDER),--folder $(FOLDER)) $(if $(PICTURE),--picture $(PICTURE))
 
 chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
 	@PYTHONPATH=tests $(BIN)/python -m helpers.chaos --only "$(ONLY)"
@@ -81,4 +84,4 @@ lock: ## resolve requirements.lock and audit.lock again (needs uv)
 	$(COMPILE) --group pyproject.toml:audit --output-file audit.lock
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .venv-audit .recs site sbom.json dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .venv-audit .recs .loop site sbom.json dbt_project/target dbt_project/logs

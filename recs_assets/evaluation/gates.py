@@ -65,7 +65,10 @@ def judge_volume(
         # The smallest and the largest count that pass.
         low = max(0, math.floor(min(old / drop.factor, old - drop.min_change)) + 1)
         high = math.ceil(max(old * spike.factor, old + spike.min_change)) - 1
-        burst = f"{name} comes in bursts" if recent and name in limits.bursts else None
+        burst = None
+        if name in limits.bursts:
+            # The week after the first campaign brings the first events: what the run caused must not stop the next.
+            burst = f"{name} comes in bursts" if recent else f"{name} had none before" if old == 0 else None
         verdicts.append(judge("volume", subject, new, text, low=low, high=high, unjudged=burst))
     return verdicts
 

@@ -110,6 +110,14 @@ def test_what_comes_in_bursts_is_counted_by_week_and_judged_in_all() -> None:
     )
 
 
+def test_the_first_events_of_the_first_campaign_stop_nothing() -> None:
+    [verdict] = gates.judge_volume({"campaign_events": 900}, {"campaign_events": 0}, EARLIER, LIMITS.volume)
+    assert verdict.passed
+    assert verdict.sentence == (
+        "campaign_events in all: 900 rows after 0 in week 2025-06-23 (not judged: campaign_events had none before)."
+    )
+
+
 def test_a_first_week_passes_and_says_so() -> None:
     [verdict] = gates.judge_volume({"orders": 1}, {}, None, LIMITS.volume)
     assert verdict.passed
