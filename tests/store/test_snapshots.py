@@ -273,6 +273,31 @@ def test_an_erased_customer_leaves_the_earlier_weeks_too(house: Warehouse) -> No
     assert b"gone-soon" not in house.snapshot_path.read_bytes()
 
 
+def write_attributions(house: Warehouse, week: date, orders: list[tuple[str, str]]) -> None:
+    with house.build(week).write() as connection:
+        connection.execute("create table recs.attributions (order_id varchar, customer_id varchar)")
+        connection.executemany("insert into recs.attributions values (?, ?)", orders)
+
+
+def test_attributions_are_the_newest_weeks_and_go_back_with_it(house: Warehouse) -> None:
+    """They are of all weeks that are kept, so a week that is run again has nothing to add to them."""
+    for week, orders in ((FIRST, [("o0", "c1")]), (SECOND, [("o1", "c1"), ("o2", "gone-soon")])):
+        build(house, week)
+        write_attributions(house, week, orders)
+        publish(house, week)
+    publish(house, FIRST, "run-back")
+    query = "select order_id from recs.attributions order by 1"
+    with house.snapshot() as connection:
+        assert connection.execute(query).fetchall() == [("o1",), ("o2",)]
+    house.snapshots.purge([house.snapshots.find_current().path], "gone-soon", [], "false", NOW, "1.2.3")
+    with house.snapshot() as connection:
+        assert connection.execute(query).fetchall() == [("o1",)]
+    assert b"gone-soon" not in house.snapshot_path.read_bytes()
+    house.snapshots.rollback(FIRST, NOW, "1.2.3")
+    with house.snapshot() as connection:
+        assert connection.execute(query).fetchall() == [("o0",)]
+
+
 # -- content hashes ------------------------------------------------------------------------------
 
 
