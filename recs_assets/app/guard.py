@@ -92,6 +92,12 @@ class Metrics:
         self.as_of = Gauge(
             "recs_as_of_seconds", "The published week, in seconds since 1970.", registry=self.registry
         )
+        self.monitor = Gauge(
+            "recs_monitor_figures",
+            "Figures of the published week by area and verdict (recs.monitor).",
+            ("area", "verdict"),
+            registry=self.registry,
+        )
 
 
 class Guard:

@@ -453,6 +453,9 @@ def add_operation(app: FastAPI, service: Service, metrics: Metrics) -> None:
         if service.now is not None:
             metrics.people.set(service.now.state.people)
             metrics.as_of.set(service.now.version.begins_at)
+            metrics.monitor.clear()
+            for area, verdict, figures in service.now.version.store.about.get("monitor", ()):
+                metrics.monitor.labels(area, verdict).set(figures)
         return Response(generate_latest(metrics.registry), media_type=f"{METRICS}; version=0.0.4")
 
 

@@ -10,6 +10,7 @@ from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.publish import SNAPSHOT, recs_key
 from recs_assets.defs.results import model_key, model_tables, write_model_table
 from recs_assets.evaluation.facts import load_raw_volumes
+from recs_assets.exports.postgres_monitor import publish
 from recs_assets.monitoring.alert import send, write_message
 from recs_assets.monitoring.figures import ALL, AREAS
 from recs_assets.monitoring.judge import ALERT, WATCH
@@ -31,7 +32,9 @@ NAMED = ["verdict", "metric", "subject", "sentence"]
 
 
 def monitor_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    return [_monitor(deployment), _alert(deployment)]
+    url = deployment.settings.postgres_url
+    copies = [] if url is None else [_postgres(deployment, url.get_secret_value())]
+    return [_monitor(deployment), _alert(deployment), *copies]
 
 
 def _monitor(deployment: Deployment) -> dg.AssetsDefinition:
@@ -134,3 +137,22 @@ def _alert(deployment: Deployment) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata={"sent": problem is None, "alerts": message["alerts"]})
 
     return alert
+
+
+def _postgres(deployment: Deployment, url: str) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=dg.AssetKey(["exports", "postgres_monitor"]),
+        deps=[SNAPSHOT],
+        **deployment.weekly,
+        group_name="exports",
+        kinds={"postgres"},
+        description="The monitor's rows of all kept weeks in Postgres, for dashboards.",
+    )
+    def postgres_monitor(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        with warehouse.snapshot() as connection:
+            rows = connection.execute("select * from recs.monitor order by all").to_arrow_table()
+        return dg.MaterializeResult(metadata={"dagster/row_count": publish(rows, url)})
+
+    return postgres_monitor

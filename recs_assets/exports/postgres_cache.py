@@ -67,7 +67,7 @@ def publish(
     def run(connection: Any, text: str, **more: Any) -> None:
         connection.execute(sql.SQL(text).format(**names, **more))
 
-    with _connect(url) as connection:
+    with connect(url) as connection:
         connection.execute("select pg_advisory_xact_lock(%s)", [ONE_WRITER])
         if not connection.execute("select 1 from pg_namespace where nspname = %s", [schema]).fetchone():
             run(connection, "create schema {schema}")
@@ -126,7 +126,7 @@ def _run_query(customer_id: str, url: str, schema: str, query: str) -> int:
     """Rows that a query of the table, `{}`, finds or deletes; 0 where nothing was ever published."""
     from psycopg import sql
 
-    with _connect(url) as connection:
+    with connect(url) as connection:
         there = connection.execute("select to_regclass(%s)", [f"{schema}.{TABLE}"]).fetchone()[0]
         if there is None:
             return 0
@@ -135,7 +135,7 @@ def _run_query(customer_id: str, url: str, schema: str, query: str) -> int:
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[Any]:
+def connect(url: str) -> Iterator[Any]:
     """One transaction, committed at the end."""
     import psycopg.conninfo
 

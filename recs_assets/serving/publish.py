@@ -90,6 +90,7 @@ def publish(
         "model_version": _find_model(snapshot, as_of, version),
         "begins_at": pd.Timestamp(as_of, tz=timezone).timestamp(),
         "counted_at": now.astimezone(UTC).timestamp(),
+        "monitor": _count_verdicts(snapshot, as_of),
     }
 
     def write(aside: Path) -> dict[str, int]:
@@ -101,6 +102,22 @@ def publish(
         facts[versions.REFRESHES] = refreshes.isoformat()
     manifest = versions.switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=write, about=facts)
     return {**manifest, "rows": manifest["files"][FILE]["rows"]}
+
+
+def _count_verdicts(snapshot: duckdb.DuckDBPyConnection, as_of: date) -> list[tuple[str, str, int]]:
+    """Area, verdict and figures of the newest week of the monitor; none where a snapshot has no such table."""
+    there = snapshot.execute(
+        "select count(*) from duckdb_tables() where schema_name = 'recs' and table_name = 'monitor'"
+    ).fetchall()[0][0]
+    if not there:
+        return []
+    return snapshot.execute(
+        """
+        select area, verdict, count(*) from recs.monitor
+        where area <> 'all' and as_of = (select max(as_of) from recs.monitor where as_of <= ?) group by all order by all
+        """,
+        [as_of],
+    ).fetchall()
 
 
 def write_store(

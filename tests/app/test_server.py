@@ -289,6 +289,8 @@ def test_metrics_name_endpoints_and_nobody(client) -> None:
         in text
     )
     assert 'recs_events_total{table="campaign_events"} 1.0' in text
+    assert 'recs_monitor_figures{area="data",verdict="alert"} 1.0' in text
+    assert 'recs_monitor_figures{area="lists",verdict="ok"} 12.0' in text
     assert "ada" not in text
 
 

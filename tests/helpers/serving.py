@@ -86,7 +86,7 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
         )
     about = {
         "format": FORMAT, "as_of": as_of, "run_id": run_id, "model_version": "ranker 0.0.0", "begins_at": BEGINS,
-        "counted_at": BEGINS + 3600,
+        "counted_at": BEGINS + 3600, "monitor": [("data", "alert", 1), ("lists", "ok", 12)],
     }  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, isolation_level=None)) as store:
