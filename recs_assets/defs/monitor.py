@@ -121,13 +121,17 @@ def _alert(deployment: Deployment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
         week = deployment.week(warehouse, context)
+        newest = warehouse.newest_published()
+        if week.as_of != newest:
+            return dg.MaterializeResult(metadata={"sent": False, "note": f"The newest week is {newest}."})
         message = write_message(week.table("monitor"), week.as_of)
-        url = deployment.settings.alert_url
-        if message is None or url is None:
-            why = "No alert." if message is None else "RECS_ALERT_URL is not set."
-            return dg.MaterializeResult(metadata={"sent": False, "note": why})
+        if message is None:
+            return dg.MaterializeResult(metadata={"sent": False, "note": "No alert."})
         for sentence in message["sentences"]:
             context.log.warning(f"Monitor: {sentence}")
+        url = deployment.settings.alert_url
+        if url is None:
+            return dg.MaterializeResult(metadata={"sent": False, "note": "RECS_ALERT_URL is not set."})
         problem = send(url.get_secret_value(), message)
         if problem:
             context.log.warning(

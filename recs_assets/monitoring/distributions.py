@@ -119,6 +119,12 @@ def list_sources(connection: duckdb.DuckDBPyConnection, as_of: date, limits: Lim
     return [source for source in sources if source.columns]
 
 
+def find_every(connection: duckdb.DuckDBPyConnection, rows: str, most: int) -> int:
+    """One of how many is looked at, so that of these rows (what stands after FROM) there are about `most`."""
+    [(count,)] = connection.execute(f"select count(*) from {rows}").fetchall()
+    return max(1, -(-count // most))
+
+
 def load_samples(
     connection: duckdb.DuckDBPyConnection, source: Source, limits: Limits
 ) -> Iterator[tuple[str, pd.Series, int]]:
@@ -126,8 +132,7 @@ def load_samples(
 
     Rows of one customer are alike: what chance does is told by how many customers there are.
     """
-    [(rows,)] = connection.execute(f"select count(*) from {source.table} where {source.where}").fetchall()
-    every = max(1, -(-rows // limits.sample_rows))
+    every = find_every(connection, f"{source.table} where {source.where}", limits.sample_rows)
     drawn = f" and hash({source.key}) % {every} = 0" if every > 1 else ""
     selected = ", ".join(f'"{column}"' for column in source.columns)
     frame = connection.execute(

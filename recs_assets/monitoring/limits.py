@@ -73,6 +73,7 @@ class Limits(_Model):
     recent_days: Annotated[int, Field(ge=1)]
     list_length: Annotated[int, Field(ge=1)]
     sample_rows: Annotated[int, Field(ge=100)]
+    sample_lists: Annotated[int, Field(ge=100)]
     bins: Bins
     metrics: dict[str, Limit]
 

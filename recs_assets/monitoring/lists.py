@@ -6,6 +6,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from recs_assets.files import read_sql
+from recs_assets.monitoring.distributions import find_every
 from recs_assets.monitoring.figures import Figure
 
 if TYPE_CHECKING:
@@ -15,15 +16,18 @@ if TYPE_CHECKING:
 SLOT_TYPES = ("personal", "discovery", "fill")
 
 
-def measure_lists(connection: duckdb.DuckDBPyConnection, as_of: date, published: bool) -> list[Figure]:
+def measure_lists(
+    connection: duckdb.DuckDBPyConnection, as_of: date, published: bool, most: int
+) -> list[Figure]:
     """Figures of the storefront's lists and of every campaign that fills slots.
 
     Args:
         connection: to the week's build file.
         as_of: the week.
         published: whether an earlier week is attached as `published`.
+        most: rows of lists whose churn is looked at; of more, a sample of customers is drawn.
     """
-    week = {"week": as_of}
+    week: dict[str, date | int] = {"week": as_of}
     figures = []
     for name, customers, _, _, coverage, sameness, gini, novelty in connection.execute(
         read_sql(__file__, "sql/lists"), week
@@ -43,6 +47,7 @@ def measure_lists(connection: duckdb.DuckDBPyConnection, as_of: date, published:
         for slot_type, share in of_type.items()
     ]
     if published:
-        for name, customers, churn in connection.execute(read_sql(__file__, "sql/churn"), week).fetchall():
+        sample = week | {"every": find_every(connection, "model.recommendations", most)}
+        for name, customers, churn in connection.execute(read_sql(__file__, "sql/churn"), sample).fetchall():
             figures.append(Figure("churn", name, churn, customers))
     return figures

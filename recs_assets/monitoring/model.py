@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from recs_assets.files import read_sql
+from recs_assets.monitoring.distributions import find_every
 from recs_assets.monitoring.figures import ALL, Figure
 from recs_assets.monitoring.judge import Z95
 
@@ -72,15 +73,23 @@ def _measure_metrics(connection: duckdb.DuckDBPyConnection, k: int) -> list[Figu
     return figures
 
 
-def measure_outcomes(connection: duckdb.DuckDBPyConnection, listed: date, horizon_days: int) -> list[Figure]:
+def measure_outcomes(
+    connection: duckdb.DuckDBPyConnection, listed: date, horizon_days: int, most: int
+) -> list[Figure]:
     """Figures of what became of published lists.
 
     Args:
         connection: to the week's build file, with the snapshot attached as `published`.
         listed: the week of the lists, at least a horizon before.
         horizon_days: of their window.
+        most: rows of lists; of more, a sample of customers is drawn.
     """
-    window = {"listed": listed, "over": listed + timedelta(days=horizon_days)}
+    rows = f"published.recs.customer_recommendations where as_of = date '{listed}'"
+    window = {
+        "listed": listed,
+        "over": listed + timedelta(days=horizon_days),
+        "every": find_every(connection, rows, most),
+    }
     figures = [
         Figure("hits", subject, hits / customers if customers else None, customers)
         for subject, customers, hits in connection.execute(

@@ -10,6 +10,7 @@ import pandas as pd
 
 from recs_assets.experiments.fatigue import measure_fatigue
 from recs_assets.files import read_sql
+from recs_assets.monitoring.distributions import find_every
 from recs_assets.monitoring.figures import Figure
 from recs_assets.monitoring.judge import Z95
 
@@ -46,17 +47,11 @@ def load_shown(connection: duckdb.DuckDBPyConnection, as_of: date, limits: Limit
     """Published rows that were shown before the week: list, as_of, customer_id, product_id, slot, slot_type, p_purchase,
     shown_at, clicked, times.
 
-    Of more than `limits.sample_rows` those of a sample of customers, drawn by a hash.
+    Of more than `limits.sample_lists` those of a sample of customers, drawn by a hash.
     """
-    connection.execute(
-        f"create or replace temp table shown as {read_sql(__file__, 'sql/shown')}", {"week": as_of}
-    )
-    [(rows,)] = connection.execute("select count(*) from shown").fetchall()
-    every = max(1, -(-rows // limits.sample_rows))
-    drawn = f"where hash(customer_id) % {every} = 0" if every > 1 else ""
-    return connection.execute(
-        f"select * from shown {drawn} order by list, customer_id, as_of, slot, product_id"
-    ).df()
+    lists = "(select as_of from published.recs.email_recommendations union all select as_of from published.recs.customer_recommendations)"
+    every = find_every(connection, f"{lists} where as_of < date '{as_of}'", limits.sample_lists)
+    return connection.execute(read_sql(__file__, "sql/shown"), {"week": as_of, "every": every}).df()
 
 
 def measure_clicks(shown: pd.DataFrame, since: date) -> list[Figure]:

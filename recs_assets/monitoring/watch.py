@@ -67,8 +67,8 @@ def watch(
         *measure_data(connection, as_of, volumes),
         *drifts,
         *measure_model(connection, as_of, limits.list_length),
-        *(measure_outcomes(connection, over, horizon_days) if over else []),
-        *measure_lists(connection, as_of, bool(listed)),
+        *(measure_outcomes(connection, over, horizon_days, limits.sample_lists) if over else []),
+        *measure_lists(connection, as_of, bool(listed), limits.sample_lists),
         *measure_mailings(connection, as_of, limits.recent_days),
     ]
     if listed:

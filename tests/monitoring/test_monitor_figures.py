@@ -39,7 +39,7 @@ def build():
 
 
 def test_coverage_sameness_gini_novelty_and_nothing(build) -> None:
-    found = values(measure_lists(build, WEEK, published=False))
+    found = values(measure_lists(build, WEEK, published=False, most=1_000))
     # Shown are a, b, c of four. Places 0, 1, 2, 3: G = 2 (1*0 + 2*1 + 3*2 + 4*3) / (4 * 6) - 5/4.
     # Pairs of customers: two products, one, one in common, of lists of two: 4/3 / 2.
     # Bits: a is bought by 4 of 4 (0 bits, 3 places), b by 2 (1 bit, 2), c by 1 (2 bits, 1).
@@ -54,8 +54,8 @@ def test_coverage_sameness_gini_novelty_and_nothing(build) -> None:
 
 def test_lists_that_show_everything_alike_are_equal(build) -> None:
     build.execute("delete from model.recommendations")
-    insert(build, "model.recommendations", [("c1", 1, p, 1.0, 0.5) for p in "abcd"])
-    found = values(measure_lists(build, WEEK, published=False))
+    insert(build, "model.recommendations", [("c1", rank, p, 1.0, 0.5) for rank, p in enumerate("abcd", 1)])
+    found = values(measure_lists(build, WEEK, published=False, most=1_000))
     assert found["gini", "customer_recommendations"] == pytest.approx(0)
     assert found["coverage", "customer_recommendations"] == 1
     assert found["sameness", "customer_recommendations"] is None  # of one customer
@@ -72,7 +72,7 @@ def test_churn_is_the_share_of_products_that_are_new_on_a_list(build) -> None:
         ]
         + [("2025-06-16", "c3", 1, "a", 0.5, None)],
     )
-    found = values(measure_lists(build, WEEK, published=True))
+    found = values(measure_lists(build, WEEK, published=True, most=1_000))
     assert found["churn", "customer_recommendations"] == 0.25
 
 
@@ -92,7 +92,7 @@ def test_slots_by_type_and_who_got_none(build) -> None:
             ("other", "selected", 4),
         ],
     )
-    found = values(measure_lists(build, WEEK, published=False))
+    found = values(measure_lists(build, WEEK, published=False, most=1_000))
     assert [found["slots", f"mail, {kind}"] for kind in ("personal", "discovery", "fill")] == [
         0.75,
         0.25,
@@ -120,7 +120,7 @@ def test_hits_and_calibration_of_lists_whose_window_is_over(build) -> None:
             ("c4", "a", "2025-06-05", True),
         ],
     )  # fmt: skip
-    found = values(measure_outcomes(build, pd.Timestamp(listed).date(), 28))
+    found = values(measure_outcomes(build, pd.Timestamp(listed).date(), 28, 1_000))
     assert found == {
         ("hits", "all"): 0.5,
         ("hits", "segment:x"): 1.0,

@@ -1,19 +1,19 @@
 -- Per list: of the products of customers who had a list in the last published week, too, how many were not on it.
 with listed as (
 
-    select 'customer_recommendations' as list, customer_id, product_id from model.recommendations
+    select 'customer_recommendations' as list, customer_id, product_id from model.recommendations where hash(customer_id) % $every = 0
     union all
-    select campaign as list, customer_id, product_id from model.email_selection
+    select campaign as list, customer_id, product_id from model.email_selection where hash(customer_id) % $every = 0
 
 ),
 
 before as (
 
     select 'customer_recommendations' as list, as_of, customer_id, product_id
-    from published.recs.customer_recommendations where as_of < $week
+    from published.recs.customer_recommendations where as_of < $week and hash(customer_id) % $every = 0
     union all
     select campaign as list, as_of, customer_id, product_id
-    from published.recs.email_recommendations where as_of < $week
+    from published.recs.email_recommendations where as_of < $week and hash(customer_id) % $every = 0
 
 ),
 

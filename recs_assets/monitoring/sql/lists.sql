@@ -1,15 +1,15 @@
 -- Per list: customers, slots, how many of the products on sale it shows, how alike its lists are, how unequal the products' places are.
 with listed as (
 
-    select 'customer_recommendations' as list, customer_id, product_id from model.recommendations
+    select 'customer_recommendations' as list, product_id, rank = 1 as is_first from model.recommendations
     union all
-    select campaign as list, customer_id, product_id from model.email_selection
+    select campaign as list, product_id, slot = 1 as is_first from model.email_selection
 
 ),
 
 sizes as (
 
-    select list, count(distinct customer_id) as customers, count(*) as slots from listed group by list
+    select list, count(*) filter (is_first) as customers, count(*) as slots from listed group by list
 
 ),
 

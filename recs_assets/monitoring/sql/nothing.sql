@@ -16,7 +16,7 @@ final as (
     select
         'customer_recommendations' as list,
         any_value(known.customers) as customers,
-        any_value(known.customers) - (select count(distinct customer_id) from model.recommendations) as without
+        any_value(known.customers) - (select count(*) from model.recommendations where rank = 1) as without
     from known
     union all
     select campaign as list, sum(customers) as customers, sum(customers) filter (outcome not in ('selected', 'holdout')) as without
