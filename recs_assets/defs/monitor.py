@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import dagster as dg
 
 from recs_assets.campaigns.adjust import load_settings
+from recs_assets.campaigns.judge import LANDING_GATES
 from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.publish import SNAPSHOT, recs_key
 from recs_assets.defs.results import model_key, model_tables, write_model_table
-from recs_assets.evaluation.facts import load_raw_volumes
 from recs_assets.exports.postgres_monitor import publish
 from recs_assets.monitoring.alert import send, write_message
 from recs_assets.monitoring.figures import ALL, AREAS
@@ -47,8 +47,10 @@ def _monitor(deployment: Deployment) -> dg.AssetsDefinition:
     def monitor(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week, shop = deployment.week(warehouse, context), deployment
         settings = load_settings(deployment.campaigns.campaigns.values(), week)
+        landed = week.table(LANDING_GATES)
+        counted = landed[(landed["gate"] == "volume").to_numpy()]
+        volumes = dict(zip(counted["subject"], counted["value"], strict=True))
         with week.read_with_snapshot() as connection:
-            volumes = load_raw_volumes(connection, week.as_of)
             watched = watch(connection, week.as_of, shop.horizon_days, volumes, shop.monitor, settings)
         verdicts = watched.rows["verdict"].value_counts()
         yield dg.MaterializeResult(

@@ -20,7 +20,7 @@ def measure_data(
     Args:
         connection: to the week's build file.
         as_of: the week.
-        volumes: subject -> rows (`evaluation.facts.load_raw_volumes`).
+        volumes: subject -> rows as the gates counted them.
     """
     figures = [Figure("rows", subject, rows, int(rows)) for subject, rows in volumes.items()]
     [(customers, cold)] = connection.execute(

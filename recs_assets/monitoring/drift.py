@@ -90,12 +90,11 @@ def _count(there: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def count_numbers(values: np.ndarray, edges: np.ndarray, min_rows: int = 0) -> Distribution:
-    """The numbers in given bins, those that are missing in one of their own (where there are at least `min_rows`)."""
+    """The numbers in given bins, those that are missing in one of their own; of bins with fewer than `min_rows` none."""
     empty = np.isnan(values)
-    counts, missing = _count(values[~empty], edges), int(empty.sum())
-    missing = missing if missing >= min_rows else 0
+    counts = np.append(_count(values[~empty], edges), empty.sum())
     names = (*(f"{number:02d}" for number in range(1, len(edges) + 1)), MISSING)
-    return Distribution(names, np.append(edges, np.nan), np.append(counts, missing))
+    return Distribution(names, np.append(edges, np.nan), np.where(counts >= min_rows, counts, 0))
 
 
 def describe_values(values: pd.Series, most: int, min_rows: int) -> Distribution:

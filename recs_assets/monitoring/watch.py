@@ -52,7 +52,7 @@ def watch(
         connection: to the week's build file, with the published snapshot attached as `published` where there is one.
         as_of: the week; later weeks of the snapshot are not read.
         horizon_days: of a window.
-        volumes: of the raw tables (`evaluation.facts.load_raw_volumes`).
+        volumes: of the raw tables as the gates counted them.
         limits: of the monitor.
         settings: of the campaigns, as in force.
     """

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"
 KEYS = [dg.AssetKey(["exports", name]) for name in ("redis_cache", "postgres_cache")]
+COPY = dg.AssetKey(["exports", "postgres_monitor"])
 
 
 def settings(home: Path, **more: str) -> Settings:
@@ -30,7 +31,7 @@ def settings(home: Path, **more: str) -> Settings:
 
 def test_a_server_without_an_address_has_no_asset(tmp_path: Path) -> None:
     keys = build_definitions(settings(tmp_path)).resolve_asset_graph().get_all_asset_keys()
-    assert not keys & set(KEYS)
+    assert not keys & {*KEYS, COPY}
 
 
 def test_the_servers_hold_what_the_files_hold(
@@ -64,6 +65,14 @@ def test_the_servers_hold_what_the_files_hold(
         assert metadata["customers"].value == 38
     expected = jsonl.lookup(home.cache, "c01")
     assert len(expected) > 5
+
+    with dg.DagsterInstance.ephemeral(str(tmp_path)) as instance:
+        assert job.execute_in_process(partition_key=WEEK, asset_selection=[COPY], instance=instance).success
+    with psycopg.connect(postgres_server.url) as connection:
+        copied = connection.execute(
+            "select as_of::text, count(*) from storefront.monitor group by 1 order by 1"
+        ).fetchall()
+    assert copied == home.query("select as_of::varchar, count(*) from recs.monitor group by 1 order by 1")
     assert looked_up("c01") == [expected, expected]
 
     # A backfill of an old week leaves the storefront at the newest.

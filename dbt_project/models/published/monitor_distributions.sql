@@ -1,1 +1,5 @@
-{{ as_written('monitor_distributions', source('model', 'monitor_distributions'), ['as_of', 'subject', 'bin']) }}
+{{ as_written(
+    'monitor_distributions',
+    source('model', 'monitor_distributions'),
+    ['as_of', 'subject', 'bin']
+) }}
