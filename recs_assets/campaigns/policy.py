@@ -197,7 +197,7 @@ def judge_policy(
         decisions.append(kept)
         logged.append(log.draws.merge(keys, on=KEY))
         say(f"Week {log.week.as_of}: asking the file what it would have put into {len(kept):,} drawn slots.")
-        target.append(_list_wanted(campaign, log.week, keys, say).merge(keys, on=KEY))
+        target.append(list_wanted(campaign, log.week, keys, say).merge(keys, on=KEY))
     names = {"product_id": "action", "customer_id": "customer", "p_purchase": "value", reward: "reward"}
     all_decisions = pd.concat(decisions, ignore_index=True)
     found = estimate(
@@ -218,7 +218,7 @@ def judge_policy(
     )
 
 
-def _list_wanted(
+def list_wanted(
     campaign: Campaign, week: Week, keys: pd.DataFrame, say: Callable[[str], None]
 ) -> pd.DataFrame:
     """What a campaign would put into these slots of a week: customer_id, slot, product_id, probability; no row where

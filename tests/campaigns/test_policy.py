@@ -111,7 +111,7 @@ def judge(monkeypatch, wanted, log=None):
     """What a file earns that puts these products (probability by id) into everybody's slot."""
     frame = pd.DataFrame({"product_id": list(wanted), "probability": list(wanted.values())})
     monkeypatch.setattr(
-        policy, "_list_wanted", lambda campaign, week, keys, say: keys[["customer_id", "slot"]].merge(frame, how="cross")
+        policy, "list_wanted", lambda campaign, week, keys, say: keys[["customer_id", "slot"]].merge(frame, how="cross")
     )  # fmt: skip
     campaign = SimpleNamespace(name="mail", lists_products=True)
     return judge_policy(campaign, [log or make_log()], "click")

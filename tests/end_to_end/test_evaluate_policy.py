@@ -12,7 +12,7 @@ import pytest
 from helpers import shops
 from recs_assets.campaigns.file import FOLDER, load
 from recs_assets.campaigns.made import find_folder
-from recs_assets.campaigns.policy import _list_wanted, judge_policy, list_weeks, load_logs
+from recs_assets.campaigns.policy import judge_policy, list_wanted, list_weeks, load_logs
 from recs_assets.cli.main import main
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
@@ -37,7 +37,7 @@ def test_the_same_file_would_draw_what_was_drawn(shop):
     keys = draws[["customer_id", "slot"]].drop_duplicates()
     assert len(keys) > 0
     order = ["customer_id", "slot", "product_id"]
-    same = _list_wanted(load(WEEKLY), week, keys, print).merge(keys)
+    same = list_wanted(load(WEEKLY), week, keys, print).merge(keys)
     pd.testing.assert_frame_equal(
         same.sort_values(order, ignore_index=True),
         draws[[*order, "probability"]].sort_values(order, ignore_index=True),
@@ -45,7 +45,7 @@ def test_the_same_file_would_draw_what_was_drawn(shop):
     # Without a draw the first of them has the slot.
     other = week.build.folder / "weekly_email.yaml"
     other.write_text(f"{WEEKLY.read_text('utf-8')}slots: {{exploration_share: 0}}\n", "utf-8")
-    greedy = _list_wanted(load(other), week, keys, print).merge(keys)
+    greedy = list_wanted(load(other), week, keys, print).merge(keys)
     assert (greedy["probability"] == 1).all()
     first = draws.drop_duplicates(["customer_id", "slot"])[order]
     pd.testing.assert_frame_equal(greedy[order].sort_values(order, ignore_index=True), first.reset_index(drop=True))  # fmt: skip
