@@ -170,7 +170,9 @@ class _Choices:
         customers = np.add.reduceat(lists, self._customer_starts, axis=0)
         spread = customers.T @ customers
         spread[-1, -1] += 1 / DOUBT**2
-        covariance = inverse @ spread @ inverse
+        # The customers have moved the coefficients towards themselves, each by a little.
+        free = len(customers) - len(coefficients)
+        covariance = inverse @ spread @ inverse * len(customers) / max(free, 1)
         return float(coefficients[0]), float(np.sqrt(covariance[0, 0]))
 
     def _share(self, value: np.ndarray) -> np.ndarray:

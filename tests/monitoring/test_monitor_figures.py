@@ -162,6 +162,38 @@ def test_clicks_by_slot_by_showing_and_of_discovery(build) -> None:
     }  # fmt: skip
 
 
+def test_an_email_that_was_not_opened_was_not_shown(build) -> None:
+    insert(
+        build,
+        "published.recs.email_recommendations",
+        [
+            (as_of, "mail", c, 1, "a", "personal", 0.5, f"{as_of}{c}")
+            for as_of in ("2025-06-16", "2025-06-23")
+            for c in ("c1", "c2")
+        ],
+    )
+    insert(
+        build,
+        "published.recs.customer_recommendations",
+        [("2025-06-16", "c1", 1, "a", 0.5, "page")],
+    )
+    events = [
+        (None, "mail", c, None, "sent", f"2025-06-{day} 06:00", None, None)
+        for c in ("c1", "c2")
+        for day in (16, 23)
+    ]
+    events += [
+        (None, None, "c1", "a", "shown", "2025-06-18 09:00", "page", "home"),
+        (None, "mail", "c1", None, "opened", "2025-06-23 09:00", None, None),
+    ]
+    insert(build, "intermediate.int_campaign_events_attributed", events)
+    shown = load_shown(build, WEEK, LIMITS)
+    # Of the first week's mailing nothing but its sending is known; the page counts as a showing of the same product.
+    assert sorted(shown[["customer_id", "list", "times"]].itertuples(index=False, name=None)) == [
+        ("c1", "customer_recommendations", 2), ("c1", "mail", 1), ("c1", "mail", 3), ("c2", "mail", 1),
+    ]  # fmt: skip
+
+
 def test_answers_to_mailings(build) -> None:
     events = [(None, "mail", f"c{n}", None, "sent", "2025-06-24 06:00", None, None) for n in range(10)]
     events += [

@@ -1,5 +1,7 @@
 -- Published rows that customers were shown before the week, with whether they clicked them: an event names the row by its
--- recommendation_id; of a mailing that is reported as a whole all rows of its customer and week count.
+-- recommendation_id; of a mailing that is reported as a whole all rows of its customer and week count. Each week's mailing counts by
+-- the best that the shop reports of it: what was shown, else what was opened, else what was sent. An email that nobody opens tires
+-- nobody. How often somebody saw a product is counted over all lists together.
 with rows as (
 
     select
@@ -18,15 +20,41 @@ events as (
 
     select campaign, customer_id, product_id, recommendation_id, event_type, occurred_at
     from intermediate.int_campaign_events_attributed
-    where occurred_at < $week and event_type in ('sent', 'shown', 'clicked')
+    where occurred_at < $week and event_type in ('sent', 'opened', 'shown', 'clicked')
         and (customer_id is null or hash(customer_id) % $every = 0)
+
+),
+
+reported as (
+
+    select
+        campaign,
+        date_trunc('week', occurred_at)::date as as_of,
+        case
+            when bool_or(event_type = 'shown') then 'shown'
+            when bool_or(event_type = 'opened') then 'opened'
+            else 'sent'
+        end as showing
+    from events
+    where campaign is not null
+    group by all
+
+),
+
+seen as (
+
+    select events.*, date_trunc('week', events.occurred_at)::date as as_of
+    from events
+    left join reported
+        on events.campaign = reported.campaign and date_trunc('week', events.occurred_at)::date = reported.as_of
+    where events.event_type in (coalesce(reported.showing, 'shown'), 'clicked')
 
 ),
 
 by_row as (
 
     select recommendation_id, min(occurred_at) as shown_at, bool_or(event_type = 'clicked') as clicked
-    from events
+    from seen
     where recommendation_id is not null
     group by recommendation_id
 
@@ -34,18 +62,17 @@ by_row as (
 
 by_mailing as (
 
-    select
-        campaign, customer_id, date_trunc('week', occurred_at)::date as as_of, min(occurred_at) as shown_at
-    from events
-    where event_type = 'sent' and recommendation_id is null and product_id is null and campaign is not null
+    select campaign, customer_id, as_of, min(occurred_at) as shown_at
+    from seen
+    where event_type != 'clicked' and recommendation_id is null and product_id is null and campaign is not null
     group by all
 
 ),
 
 by_click as (
 
-    select distinct campaign, customer_id, product_id, date_trunc('week', occurred_at)::date as as_of
-    from events
+    select distinct campaign, customer_id, product_id, as_of
+    from seen
     where event_type = 'clicked' and recommendation_id is null and product_id is not null and campaign is not null
 
 ),
@@ -78,6 +105,6 @@ final as (
 
 select
     *,
-    row_number() over (partition by list, customer_id, product_id order by as_of, slot) as times
+    row_number() over (partition by customer_id, product_id order by shown_at, as_of, list, slot) as times
 from final
 order by list, customer_id, as_of, slot, product_id
