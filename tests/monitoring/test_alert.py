@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 
 import pandas as pd
 import pytest
 
 from helpers.monitoring import LIMITS, WEEK, make_history
+from helpers.receiver import Receiver, receive
 from recs_assets.monitoring.alert import send, write_message
 from recs_assets.monitoring.figures import Figure
 from recs_assets.monitoring.judge import judge
 
 
-class Receiver(HTTPServer):
-    """Answers as told, one status after the other, and keeps what it got."""
-
-    def __init__(self) -> None:
-        self.statuses: list[int] = []
-        self.bodies: list[dict] = []
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook/s3cret"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        receiver = self.server
-        assert isinstance(receiver, Receiver)
-        receiver.bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(receiver.statuses.pop(0))
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
-    server = Receiver()
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with receive() as server:
+        yield server
 
 
 def rows(value: float) -> pd.DataFrame:
