@@ -19,13 +19,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from benchmarks.tired import draw_log
 from recs_assets.experiments.analysis import ONCE, analyse
+from recs_assets.experiments.fatigue import measure_fatigue
 from recs_assets.experiments.file import Experiment, assign
 from recs_assets.experiments.metrics import METRICS
 from recs_assets.experiments.moments import Values, add_up, compare, measure
 from recs_assets.experiments.off_policy import METHODS, Decisions, estimate
 from recs_assets.experiments.plan import plan
 from recs_assets.experiments.sample_ratio import check_sample_ratio
+from recs_assets.experiments.verdict import BETTER, judge
 
 WEEKS, BEFORE, CUSTOMERS = 8, 8, 4000
 LIFT = 0.15
@@ -52,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
             try_segments,
             try_plan,
             try_off_policy,
+            try_fatigue,
+            try_stolen,
         )
     ):
         begun = time.perf_counter()
@@ -382,6 +387,64 @@ def try_off_policy(rng, experiments):
             "intervals narrower than of IPS: self-normalised, doubly robust", experiments, "", found, "", None
         ),
         count("a tenth of it could not be drawn: refused", refused, least=1.0, wanted="always"),
+    ]
+
+
+def try_fatigue(rng, experiments):
+    """People who tire by a known factor, and people who do not."""
+    rows = []
+    covers = {"least": 0.93, "most": 0.97, "wanted": "93-97 %"}
+    tells = {0.8: {"least": 0.8, "wanted": "at least 80 %"}, 1.0: {"most": 0.05, "wanted": "at most 5 %"}}
+    for factor, wobble in ((0.8, 0.1), (1.0, 0.1), (0.8, 0.3), (1.0, 0.3)):
+        found = [measure_fatigue(draw_log(rng, factor, wobble)) for _ in range(experiments)]
+        claimed = wobble == 0.1
+        label = f"each further showing multiplies clicks by {factor:g}"
+        if not claimed:
+            label += f", p_purchase wobbles by {100 * wobble:.0f} %"
+        middle = float(np.exp(np.mean(np.log([one.factor for one in found]))))
+        inside = [one.low <= factor <= one.high for one in found]
+        rows += [
+            count(f"{label}: in the interval", inside, **(covers if claimed else {})),
+            count(
+                f"{label}: people are said to tire",
+                [one.proven for one in found],
+                **(tells[factor] if claimed else {}),
+            ),
+            Row(f"{label}: found on average", experiments, "", f"{middle:.3f}", "", None),
+        ]
+    return rows
+
+
+def try_stolen(rng, experiments):
+    """An arm through whose lists much is bought, all of it instead of something else."""
+    wrong, sunk, share = [], [], []
+    for number in range(experiments):
+        experiment = declare(f"trial_{number}")
+        shop = draw(rng, experiment)
+        revenue, ours = shop.metrics["revenue"], shop.arm == "ranker"
+        through = revenue.amounts * np.where(ours, rng.beta(3, 7, len(ours)), 0.0)[:, None]
+        shop.metrics["other_revenue"] = Values(revenue.amounts - through, None, revenue.before)
+        analysis = analyse(experiment, WEEKS, shop.arm, shop.read, others=["other_revenue"])
+        sizes = pd.Series(shop.arm).value_counts().to_dict()
+        [verdict] = judge(experiment, analysis, check_sample_ratio(experiment.shares, sizes, sizes))
+        results = analysis.results
+        peeks = results.loc[results["metric"] == "revenue", "proven"]
+        wrong.append(verdict.kind == BETTER or (peeks == "better").any())
+        sunk.append(results.loc[results["metric"] == "other_revenue", "lift_high"].iloc[-1] < 0)
+        share.append(through[ours].sum() / revenue.amounts[ours].sum())
+    label = "all that is bought through the lists is stolen"
+    level = {"least": 0.95, "wanted": "95 %"}
+    return [
+        Row(
+            f"{label}: attributed share of the arm's revenue",
+            experiments,
+            "",
+            f"{100 * np.mean(share):.0f} %",
+            "",
+            None,
+        ),
+        count(f"{label}: never called better in 8 weeks", ~np.array(wrong), **level),
+        count(f"{label}: less is bought outside the lists", sunk, **level),
     ]
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -145,7 +146,7 @@ class World:
         """Run the week as its user does, unless it is published already."""
         if self._is_published(monday):
             return True
-        begun = time.monotonic()
+        begun, spent = time.monotonic(), _count_seconds()
         log = self.folder / f"run-{monday}.log"
         with log.open("w") as file:
             done = subprocess.run(  # noqa: S603 - our own command
@@ -156,7 +157,9 @@ class World:
                 stderr=subprocess.STDOUT,
                 check=False,
             )
-        sys.stderr.write(f"published {monday} in {time.monotonic() - begun:.0f} s\n")
+        sys.stderr.write(
+            f"published {monday} in {time.monotonic() - begun:.0f} s, {_count_seconds() - spent:.0f} s of processor time\n"
+        )
         if done.returncode != 0:
             sys.stderr.write(f"The week {monday} failed: see {log}.\n{log.read_text()[-2000:]}\n")
         return done.returncode == 0
@@ -410,6 +413,12 @@ class World:
             path = self.folder / "data" / table / f"{part}.parquet"
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_parquet(rows.reset_index(drop=True), path)
+
+
+def _count_seconds() -> float:
+    """Processor time of all runs so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _write_parquet(rows: pd.DataFrame, path: Path) -> None:

@@ -29,7 +29,7 @@ class Report:
         clicks: clicks by number of showings, of the last week.
         verdicts: of the experiment.
         shadows: of the newest week.
-        monitor: rows that are not ok of the newest week, and those about fatigue.
+        monitor: the verdicts on the weeks; of the newest, rows that are not ok, and those about fatigue.
     """
 
     lifts: pd.DataFrame
@@ -211,9 +211,7 @@ def describe(report: Report, world: World) -> str:
         parts += ["### Shadows", _tabulate(report.shadows.round(4))]
     if len(report.monitor):
         monitor = report.monitor.assign(as_of=_day(report.monitor["as_of"]))
-        newest = monitor["as_of"] == monitor["as_of"].max()
-        shown = monitor[newest | monitor["metric"].eq("fatigue")]
-        parts += ["### Monitor", _tabulate(shown)]
+        parts += ["### Monitor", _tabulate(monitor[monitor["as_of"] == monitor["as_of"].max()])]
     return "\n\n".join(parts) + "\n"
 
 
