@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ from recs_assets import yaml_file
 from recs_assets.campaigns.file import CHANGEABLE, Campaign
 from recs_assets.campaigns.made import Made, find_folder, list_folders
 from recs_assets.delivery import HOLDOUT, assign_arms
+from recs_assets.experiments.facts import Facts
 from recs_assets.experiments.file import Experiment, ExperimentError, Folder, assign, can_share_customers
+from recs_assets.experiments.moments import Values
 from recs_assets.queries.syntax import QueryError
+from recs_assets.schema import WarehouseError
 from recs_assets.week.week import Week
 
 ASSIGNED = ["experiment", "customer_id", "arm"]
@@ -227,3 +230,37 @@ def count_slots_by_arm(
         for experiment in experiments
         for name, arm in experiment.arms.items()
     }
+
+
+def load_past(week: Week, experiment: Experiment) -> Values:
+    """The primary metric of the customers whom a campaign reached in a published week, as if the experiment had run before it.
+
+    Raises:
+        WarehouseError: the campaign reached nobody.
+    """
+    with week.read_with_snapshot() as connection:
+        reached = connection.execute(
+            """
+            select customer_id from published.recs.campaign_customers
+            where campaign = ? and outcome in ('selected', 'holdout', 'too_few_products') order by customer_id
+            """,
+            [experiment.campaign],
+        ).df()
+        if reached.empty:
+            raise WarehouseError(
+                f"The week {week.as_of} sends nothing of {experiment.campaign}, so there is no past to plan with: make the "
+                f"campaign first (python -m recs_assets campaign {experiment.campaign})."
+            )
+        [(slots,)] = connection.execute(
+            "select coalesce(max(slot), 0) from published.recs.email_recommendations where campaign = ? and as_of = ?",
+            [experiment.campaign, week.as_of],
+        ).fetchall()
+        starts = week.as_of - timedelta(weeks=experiment.weeks)
+        before = experiment.before_weeks
+        facts = Facts(
+            connection, week.as_of, experiment.campaign, starts, before, reached.assign(slots=slots)
+        )
+        try:
+            return facts.read(experiment.primary)
+        finally:
+            facts.close()

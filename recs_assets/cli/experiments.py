@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recs_assets.schema import SettingsError, WarehouseError
+from recs_assets.schema import SettingsError
 
 if TYPE_CHECKING:
     from recs_assets.experiments.file import Experiment
-    from recs_assets.experiments.moments import Values
     from recs_assets.shop import Shop
     from recs_assets.store.warehouse import Warehouse
 
@@ -40,15 +38,18 @@ def plan_experiment(parsed: argparse.Namespace) -> int:
         ExperimentError: its file is wrong.
         WarehouseError: nothing is published yet, or the week has no build.
     """
+    from recs_assets.campaigns.arms import load_past
     from recs_assets.cli.ask import markdown_table
     from recs_assets.experiments.plan import plan
     from recs_assets.settings import Settings
     from recs_assets.shop import Shop
+    from recs_assets.week.week import Week
 
     shop = Shop.from_settings(Settings())
     experiment = find_experiment(shop, parsed.name)
-    week = shop.warehouse().newest_published()
-    found = plan(experiment, load_past(shop, week, experiment))
+    warehouse = shop.warehouse()
+    week = Week(shop, warehouse, warehouse.newest_published())
+    found = plan(experiment, load_past(week, experiment))
     rows = [tuple(row) for row in found.table.itertuples(index=False, name=None)]
     print(markdown_table(list(found.table), rows))
     print(f"\n{found.sentence}")
@@ -79,34 +80,6 @@ def find_experiment(shop: Shop, name: str) -> Experiment:
             f"There is no experiment {name} in {shop.path('experiments')}; there are {names}."
         )
     return found.experiments[stem]
-
-
-def load_past(shop: Shop, week: date, experiment: Experiment) -> Values:
-    """What the customers whom a campaign reaches did before a published week, as if the experiment had run then."""
-    from recs_assets.experiments.facts import Facts
-    from recs_assets.week.week import Week
-
-    built = Week(shop, shop.warehouse(), week)
-    with built.read_with_snapshot() as connection:
-        customers = connection.execute(
-            """
-            select customer_id, 12 as slots from published.recs.campaign_customers
-            where campaign = ? and outcome in ('selected', 'holdout', 'too_few_products')
-            order by customer_id
-            """,
-            [experiment.campaign],
-        ).df()
-        if customers.empty:
-            raise WarehouseError(
-                f"The week {week} sends nothing of {experiment.campaign}, so there is no past to plan with: make the "
-                f"campaign first (python -m recs_assets campaign {experiment.campaign})."
-            )
-        starts = week - timedelta(weeks=experiment.weeks)
-        facts = Facts(connection, week, experiment.campaign, starts, experiment.before_weeks, customers)
-        try:
-            return facts.read(experiment.primary)
-        finally:
-            facts.close()
 
 
 def print_verdicts(parsed: argparse.Namespace) -> int:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 import pytest
 
 from helpers.dbt_build import TEST, WEEK
+from helpers.shops import ROOT
 from recs_assets.delivery import derive_recommendation_id
 from recs_assets.exports.email import LONG
 
@@ -265,3 +266,20 @@ def test_published_experiments(published):
         ("quiet", "ann", "bread")
     ]
     assert published.sql("select shown_to, difference from recs.shadow_results") == [("sent", 0.5)]
+    query = (ROOT / "queries" / "is_the_ranker_better_than_the_blend.sql").read_text("utf-8")
+    assert published.sql(query.rstrip().rstrip(";")) == [
+        (
+            "ranker_first",
+            "ranker",
+            "today",
+            1,
+            1,
+            "revenue",
+            2.0,
+            1.0,
+            None,
+            None,
+            None,
+            "Too early: needs 1 week.",
+        )
+    ]
