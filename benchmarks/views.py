@@ -68,6 +68,7 @@ def choose_addresses(settings: Settings) -> tuple[list[tuple[str, str]], list[st
             {"order": "surprise", "format": "csv"})),
         *(("data and models", "/data", {"part": part, **more})
           for part in ("models", "gates", "data", "waterfall", "rules", "forecasts") for more in ({}, {"format": "csv"})),
+        *(("results", "/results", more) for more in ({}, {"area": "lists"}, {"format": "csv"})),
         ("draw a customer", "/draw?page=playground", {}),
     ]  # fmt: skip
     addresses = [

@@ -3,7 +3,7 @@ with bought as (
 
     select distinct customer_id, product_id
     from marts.order_lines
-    where ordered_at >= $listed and ordered_at < $over and learned_from and hash(customer_id) % $every = 0
+    where ordered_at >= $listed and ordered_at < $over and learned_from and hash(customer_id) % $every::ubigint = 0
 
 ),
 
@@ -11,7 +11,7 @@ listed as (
 
     select customer_id, product_id, p_purchase, ntile(10) over (order by p_purchase, customer_id, product_id) as tenth
     from published.recs.customer_recommendations
-    where as_of = $listed and p_purchase is not null and hash(customer_id) % $every = 0
+    where as_of = $listed and p_purchase is not null and hash(customer_id) % $every::ubigint = 0
 
 )
 

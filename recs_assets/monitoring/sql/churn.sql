@@ -1,26 +1,30 @@
 -- Per list: of the products of customers who had a list in the last published week, too, how many were not on it.
 with listed as (
 
-    select 'customer_recommendations' as list, customer_id, product_id from model.recommendations where hash(customer_id) % $every = 0
+    select 'customer_recommendations' as list, customer_id, product_id from model.recommendations where hash(customer_id) % $every::ubigint = 0
     union all
-    select campaign as list, customer_id, product_id from model.email_selection where hash(customer_id) % $every = 0
+    select campaign as list, customer_id, product_id from model.email_selection where hash(customer_id) % $every::ubigint = 0
 
 ),
 
-before as (
+newest as (
 
-    select 'customer_recommendations' as list, as_of, customer_id, product_id
-    from published.recs.customer_recommendations where as_of < $week and hash(customer_id) % $every = 0
-    union all
-    select campaign as list, as_of, customer_id, product_id
-    from published.recs.email_recommendations where as_of < $week and hash(customer_id) % $every = 0
+    select campaign, max(as_of) as as_of from published.recs.email_recommendations where as_of < $week group by campaign
 
 ),
 
 last_week as (
 
-    select list, customer_id, product_id from before
-    qualify as_of = max(as_of) over (partition by list)
+    select 'customer_recommendations' as list, customer_id, product_id
+    from published.recs.customer_recommendations
+    where
+        as_of = (select max(as_of) from published.recs.customer_recommendations where as_of < $week)
+        and hash(customer_id) % $every::ubigint = 0
+    union all
+    select sent.campaign as list, sent.customer_id, sent.product_id
+    from published.recs.email_recommendations as sent
+    inner join newest on sent.campaign = newest.campaign and sent.as_of = newest.as_of
+    where hash(sent.customer_id) % $every::ubigint = 0
 
 ),
 

@@ -7,12 +7,6 @@ with listed as (
 
 ),
 
-sizes as (
-
-    select list, count(*) filter (is_first) as customers, count(*) as slots from listed group by list
-
-),
-
 products as (
 
     select product_id, buyers, available from features.product_features where as_of = $week
@@ -33,10 +27,12 @@ buyers as (
 
 exposed as (
 
-    select listed.list, listed.product_id, count(*) as places, any_value(coalesce(products.buyers, 0)) as buyers
-    from listed
+    select
+        counted.list, counted.product_id, counted.places, counted.firsts, coalesce(products.buyers, 0) as buyers
+    from (
+        select list, product_id, count(*) as places, count(*) filter (is_first) as firsts from listed group by list, product_id
+    ) as counted
     left join products using (product_id)
-    group by listed.list, listed.product_id
 
 ),
 
@@ -52,6 +48,7 @@ summed as (
     select
         list,
         max(shown) as shown,
+        sum(firsts)::bigint as customers,
         sum(places) as places,
         -- pairs of customers that share a product, over all products
         sum(places * (places - 1) / 2.0) as shared,
@@ -65,14 +62,13 @@ summed as (
 
 select
     summed.list,
-    sizes.customers,
-    sizes.slots,
+    summed.customers,
+    summed.places::bigint as slots,
     summed.shown,
     summed.shown / summed.possible as coverage,
-    case when sizes.customers > 1
-        then summed.shared / (sizes.customers * (sizes.customers - 1) / 2.0) / (sizes.slots / sizes.customers) end as sameness,
+    case when summed.customers > 1
+        then summed.shared / (summed.customers * (summed.customers - 1) / 2.0) / (summed.places / summed.customers) end as sameness,
     2.0 * summed.weighted / (summed.possible * summed.places) - (summed.possible + 1.0) / summed.possible as gini,
     summed.bits / summed.places as novelty
 from summed
-inner join sizes using (list)
 order by summed.list

@@ -7,12 +7,12 @@ with rows as (
     select
         campaign as list, as_of, customer_id, product_id, slot, slot_type, p_purchase, recommendation_id
     from published.recs.email_recommendations
-    where as_of < $week and hash(customer_id) % $every = 0
+    where as_of < $week and hash(customer_id) % $every::ubigint = 0
     union all
     select
         'customer_recommendations' as list, as_of, customer_id, product_id, rank as slot, null as slot_type, p_purchase, recommendation_id
     from published.recs.customer_recommendations
-    where as_of < $week and hash(customer_id) % $every = 0
+    where as_of < $week and hash(customer_id) % $every::ubigint = 0
 
 ),
 
@@ -21,7 +21,7 @@ events as (
     select campaign, customer_id, product_id, recommendation_id, event_type, occurred_at
     from intermediate.int_campaign_events_attributed
     where occurred_at < $week and event_type in ('sent', 'opened', 'shown', 'clicked')
-        and (customer_id is null or hash(customer_id) % $every = 0)
+        and (customer_id is null or hash(customer_id) % $every::ubigint = 0)
 
 ),
 

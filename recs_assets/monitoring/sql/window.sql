@@ -2,7 +2,7 @@
 -- their list, with their groups.
 with listed as (
 
-    select customer_id, product_id from published.recs.customer_recommendations where as_of = $listed and hash(customer_id) % $every = 0
+    select customer_id, product_id from published.recs.customer_recommendations where as_of = $listed and hash(customer_id) % $every::ubigint = 0
 
 ),
 
@@ -10,7 +10,7 @@ bought as (
 
     select distinct customer_id, product_id
     from marts.order_lines
-    where ordered_at >= $listed and ordered_at < $over and learned_from and hash(customer_id) % $every = 0
+    where ordered_at >= $listed and ordered_at < $over and learned_from and hash(customer_id) % $every::ubigint = 0
 
 ),
 
