@@ -206,7 +206,7 @@ def judge_overall(rows: Sequence[dict]) -> dict:
     first = next((row for row in rows if row["verdict"] == worst), None)
     alerts, watched, unknown = (verdicts.count(verdict) for verdict in (ALERT, WATCH, UNKNOWN))
     advice = NOTHING if first is None else first["advice"]
-    counts = f"{alerts} alerts, {watched} to watch, {unknown} unknown, of {len(rows)} figures"
+    counts = f"{alerts} alert{'' if alerts == 1 else 's'}, {watched} to watch, {unknown} unknown, of {len(rows)} figures"
     if worst == UNKNOWN:
         missing = ", ".join(area for area in AREAS if area in ALWAYS - known)
         sentence = f"Too early to say that all is well: {counts}; nothing can be compared yet of {missing}."

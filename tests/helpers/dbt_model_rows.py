@@ -307,7 +307,7 @@ MODEL = {
     "monitor": [
         (
             "2024-03-04", "all", "verdict", "all", 1, 2, None, None, None, None, "up", None, None, "alert",
-            "look at the data", "Look at the data: 1 alerts.",
+            "look at the data", "Look at the data: 1 alert.",
         ),
         (
             "2024-03-04", "data", "rows", "orders", 120, 120, 10, 3, None, None, "both", 5, 20, "alert",

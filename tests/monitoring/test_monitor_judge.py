@@ -62,7 +62,7 @@ def test_a_jump_is_an_alert_and_asks_for_a_look_at_the_data() -> None:
         ("verdict", "all"): "alert", ("rows", "orders"): "alert", ("rows", "returns"): "ok",
     }  # fmt: skip
     assert sentence(rows, "verdict", "all") == (
-        "Look at the data: 1 alerts, 0 to watch, 0 unknown, of 2 figures. The first is rows of orders: orders has 501 rows, "
+        "Look at the data: 1 alert, 0 to watch, 0 unknown, of 2 figures. The first is rows of orders: orders has 501 rows, "
         "against 100 in the 3 published weeks before (watched below 50 and above 200)."
     )
     [row] = rows[(rows["subject"] == "orders").to_numpy()].to_dict("records")
