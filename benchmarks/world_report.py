@@ -282,6 +282,7 @@ def draw(report: Report, world: World, path: Path) -> None:
 
     mpl.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     mpl.rcParams.update({"font.size": 9, "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": GRID})
     figure, (lift, money, tired) = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
@@ -315,10 +316,11 @@ def draw(report: Report, world: World, path: Path) -> None:
     tired.axhline(world.nature.fatigue, color=TRUE, label="true")
     tired.axhline(1, color=OTHER, linewidth=0.8)
     tired.set(
-        title="Clicks, by each further showing of a product", xlabel="weeks since the start", ylabel="times"
+        title="What a further showing multiplies clicks by", xlabel="weeks since the start", ylabel="factor"
     )
     for axes in (lift, money, tired):
         axes.legend(frameon=False)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)

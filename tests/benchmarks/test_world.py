@@ -12,6 +12,7 @@ import pytest
 from benchmarks.people import Nature, People
 from benchmarks.tired import draw_log
 from benchmarks.world import FIRST, HISTORY, World
+from benchmarks.world_report import _compare_lifts
 from recs_assets.experiments.fatigue import measure_fatigue
 
 CUSTOMERS = 400
@@ -149,6 +150,35 @@ def test_a_new_start_writes_the_same_files(world, tmp_path):
     files = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.parquet"))
     assert len(files) == 17
     assert all((tmp_path / path).read_bytes() == (world.folder / path).read_bytes() for path in files)
+
+
+def test_true_and_estimated_lift_are_of_the_same_customers_weeks_and_cap():
+    truth = pd.DataFrame(
+        [
+            # Two weeks; c3 is assigned in the second; 40 counts as 30; c9 takes no part.
+            *(("2026-01-05", c, *spend) for c, spend in {"c1": (20, 10), "c2": (10, 10), "c3": (99, 1), "c9": (9, 1)}.items()),
+            *(("2026-01-12", c, *spend) for c, spend in {"c1": (20, 10), "c2": (10, 10), "c3": (12, 10), "c9": (9, 1)}.items()),
+        ],
+        columns=["as_of", "customer_id", "spend", "spend_without"],
+    )  # fmt: skip
+    truth["as_of"] = pd.to_datetime(truth["as_of"]).dt.date
+    with duckdb.connect() as connection:
+        connection.execute(
+            """
+            create schema recs;
+            create table recs.assignments as from (values
+                ('c1', 'ranker', date '2026-01-05'), ('c2', 'holdout', date '2026-01-05'), ('c3', 'ranker', date '2026-01-12')
+            ) as t(customer_id, arm, assigned_at);
+            create table recs.experiment_results as from (values
+                (date '2026-01-19', 1, 'revenue', 'ranker', 'holdout', 1, 1, 0.5, 0.1, 0.9, 30.0, null::varchar),
+                (date '2026-01-19', 2, 'revenue', 'ranker', 'holdout', 2, 1, 0.5, 0.1, 0.9, 30.0, 'better')
+            ) as t(as_of, week, metric, arm, control, n, n_control, lift, lift_low, lift_high, cap, proven);
+            """
+        )
+        lifts = _compare_lifts(connection, truth)
+    # c1: 20 / 10; then c1 and c3: (30 + 12) / (20 + 10), and 52 / 30 without the cap.
+    assert lifts["true_lift"].tolist() == pytest.approx([1.0, 0.4])
+    assert lifts["true_lift_uncapped"].tolist() == pytest.approx([1.0, 52 / 30 - 1])
 
 
 def test_the_makefile_runs_it():
