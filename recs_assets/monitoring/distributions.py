@@ -88,7 +88,11 @@ def list_sources(connection: duckdb.DuckDBPyConnection, as_of: date, limits: Lim
             " || ".join(f'"{name}"' for name in table.key),
         )
         if table.name == "order_items":
-            source, at = f"{source} join (select order_id, min(ordered_at) as ordered_at from raw.orders group by all) using (order_id)", "ordered_at"  # fmt: skip
+            # Lines have no time of their own: those of the last days' orders.
+            source = (
+                f"{source} semi join (from raw.orders where ordered_at >= {recent[0]} and ordered_at < {recent[1]}) "
+                "using (order_id)"
+            )
         where = "true"
         if "updated_at" in there and at is not None:
             # What an order became later is not known yet.

@@ -285,3 +285,13 @@ def test_numbers_are_counted_in_the_bins_of_the_week_before(build) -> None:
     assert ask(
         "case when n < 50 then 1 when n < 100 then 2 when n < 200 then 3 when n < 300 then 4 else 5 end"
     ) == same | {"reviews.rating": (0.274, "alert")}
+
+
+def test_lines_are_those_of_the_last_days_orders(build) -> None:
+    build.execute("create table raw.orders (order_id varchar, ordered_at timestamp)")
+    build.execute("create table raw.order_items (order_id varchar, line_id varchar, quantity double)")
+    # Ten orders of the week, one of them twice in the file, and ten of the week before; two lines each.
+    insert(build, "raw.orders", [(str(n), "2025-06-25" if n < 10 else "2025-06-20") for n in [0, *range(20)]])
+    insert(build, "raw.order_items", [(str(n), str(line), 1.0) for n in range(20) for line in (1, 2)])
+    kept = watch(build, WEEK, 28, {}, LIMITS).distributions
+    assert kept[(kept["subject"] == "order_items.quantity").to_numpy()]["rows"].tolist() == [20, 0]
