@@ -190,13 +190,13 @@ def _select_rows(table: str, label: str, there: set[str], names: dict[str, str],
 def _compare_with_holdout(connection: duckdb.DuckDBPyConnection, week: date) -> list[tuple]:
     """Of every campaign that holds customers out in a week: how many, and what the others spent more, in all.
 
-    The customers' spend of the eight weeks before takes out noise (CUPED).
+    The customers' spend of the eight weeks before the first of them was held out takes out noise (CUPED).
     """
     rows = connection.execute(read_sql(__file__, "sql/spend")).df()
     gains = []
     for campaign, part in rows.groupby("campaign", sort=True):
         group = part["is_held_out"].to_numpy().astype(int)
-        values = Values(part["after_send"].to_numpy()[:, None], before=part["before_send"].to_numpy())
+        values = Values(part["after_send"].to_numpy()[:, None], before=part["before_start"].to_numpy())
         totals, _ = add_up(values, METRICS["revenue"], slice(0, 1))
         moments = measure(totals, group, 2)
         comparison = compare(moments, np.array([0]), np.array([1]), in_logs=False)

@@ -515,6 +515,23 @@ def test_incremental_is_what_the_sent_spend_more_than_the_held_out(shop: Shop) -
     assert (unsent["sent"], unsent["incremental_revenue"]) == (0, None)
 
 
+def test_what_earlier_emails_did_is_not_taken_out(shop: Shop) -> None:
+    """Held out from the 6th on. Who is sent to buys in the first week because of it; in the second nobody buys more."""
+    shop.connection.execute("delete from published.recs.email_recommendations")
+    for number in range(80):
+        name, held = f"c{number:02}", number >= 40
+        table, arm = ("email_holdout", "holdout") if held else ("email_recommendations", "a")
+        shop.add("marts.customers", customer_id=name)
+        for day in (6, 13):
+            shop.mail(day, name, ["tea"], table, arm)
+        if number % 40 < (10 if held else 30):
+            shop.buy(f"first{number}", "mug", "08 10:00", customer=name)
+        if number % 40 < 20:
+            shop.buy(f"second{number}", "mug", "15 10:00", customer=name)
+    row = find(shop.attribute().results, as_of=date(2025, 1, 13), channel="email", dimension="all")
+    assert row["incremental_revenue"] == 0.0
+
+
 def test_without_a_holdout_there_is_no_incremental_figure(shop: Shop) -> None:
     shop.click("e1", "tea-ann-6", "07 10:00")
     shop.buy("o1", "tea", "08 10:00")

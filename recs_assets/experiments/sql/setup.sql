@@ -93,6 +93,51 @@ select distinct campaign
 from mails
 where sent_at is not null;
 
+-- When a campaign began to hold customers out: what they spent before that is no effect of it. Where the oldest list that is
+-- kept holds some out already, it began no later than the first email that the shop reports.
+create or replace temp table holdouts as
+with held as (
+
+    select
+        campaign,
+        min(as_of) as first_held
+    from held_out
+    group by campaign
+
+),
+
+lists as (
+
+    select
+        campaign,
+        min(as_of) as first_listed
+    from listed
+    where list = 'email_recommendations'
+    group by campaign
+
+),
+
+sends as (
+
+    select
+        campaign,
+        min(occurred_at) as first_sent
+    from intermediate.int_campaign_events_attributed
+    where event_type = 'sent' and placement is null
+    group by campaign
+
+)
+
+select
+    held.campaign,
+    case
+        when lists.first_listed < held.first_held then cast(held.first_held as timestamp)
+        else least(cast(held.first_held as timestamp), sends.first_sent)
+    end as began_at
+from held
+left join lists on held.campaign = lists.campaign
+left join sends on held.campaign = sends.campaign;
+
 -- An event of an email that names no row is the newest email's that was out by then.
 create or replace temp table mail_events as
 select

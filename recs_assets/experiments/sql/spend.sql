@@ -1,4 +1,5 @@
--- What the customers of one week's campaigns that hold some out spent from the send on, and in the weeks before.
+-- What the customers of one week's campaigns that hold some out spent from the send on, and in the eight weeks before anybody
+-- was held out: later ones hold what the earlier emails did.
 -- Everybody that was to be sent to counts, opened or not: who opens is no comparison.
 with customers as (
 
@@ -22,9 +23,12 @@ with customers as (
 
 compared as (
 
-    select customers.*
+    select
+        customers.*,
+        holdouts.began_at
     from customers
     semi join people on customers.customer_id = people.customer_id
+    inner join holdouts on customers.campaign = holdouts.campaign
     where
         customers.campaign in (select campaign from customers where is_held_out)
         and customers.campaign in (select campaign from customers where not is_held_out)
@@ -42,12 +46,12 @@ spent as (
             and lines.ordered_at < compared.send_at + to_days(getvariable('click_days'))
         ), 0) as after_send,
         coalesce(sum(cast(lines.net_amount as decimal(38, 6))) filter (
-            where lines.ordered_at < compared.send_at
-        ), 0) as before_send
+            where lines.ordered_at < compared.began_at and lines.ordered_at >= compared.began_at - interval 56 days
+        ), 0) as before_start
     from compared
     inner join marts.order_lines as lines on compared.customer_id = lines.customer_id
     where
-        lines.ordered_at >= compared.send_at - interval 56 days
+        lines.ordered_at >= compared.began_at - interval 56 days
         and lines.ordered_at < getvariable('as_of')
         and lines.ordered_at < compared.send_at + to_days(getvariable('click_days'))
     group by compared.campaign, compared.customer_id
@@ -58,7 +62,7 @@ select
     compared.campaign,
     compared.is_held_out,
     cast(coalesce(spent.after_send, 0) as double) as after_send,
-    cast(coalesce(spent.before_send, 0) as double) as before_send
+    cast(coalesce(spent.before_start, 0) as double) as before_start
 from compared
 left join spent on compared.campaign = spent.campaign and compared.customer_id = spent.customer_id
 order by compared.campaign, compared.is_held_out, compared.customer_id;
