@@ -43,6 +43,9 @@ COLUMNS = ("as_of", "subject", "bin", "lower_edge", "rows")
 # How many values a sentence names.
 NAMED = 3
 
+# Days since a date that never changes: everybody's grow by seven every week. The date is looked at in their place.
+AGES = ("account_age_days", "days_on_sale", "days_since_first", "days_since_first_sale", "tenure_days")
+
 
 @dataclass(frozen=True)
 class Source:
@@ -110,7 +113,13 @@ def list_sources(connection: duckdb.DuckDBPyConnection, as_of: date, limits: Lim
         key = f"{keys[0]}_id" if keys[0] in ("customer", "product") else keys[0]
         there = columns.get(f"features.{model}", {})
         numeric = {name: name for name in wanted if there.get(name) in NUMBERS}
-        sources.append(Source(model, f"features.{model}", f"as_of = date '{as_of}'", key, numeric))
+        ages = [
+            f"(date '{as_of}' - date '1970-01-01') - {name} as {name}" for name in numeric if name in AGES
+        ]
+        rows = (
+            f"(select * replace ({', '.join(ages)}) from features.{model})" if ages else f"features.{model}"
+        )
+        sources.append(Source(model, rows, f"as_of = date '{as_of}'", key, numeric))
     if traces := columns.get("model.traces"):
         ranks = {name: name for name in traces if name.startswith("rank_")}
         sources.append(Source("customer_recommendations", "model.traces", "true", "customer_id", ranks))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
+
 import pandas as pd
 import pytest
 
 from helpers.monitoring import LIMITS, WEEK, insert, make_build
+from recs_assets.monitoring.distributions import list_sources, load_samples
 from recs_assets.monitoring.figures import Figure
 from recs_assets.monitoring.lists import measure_lists
 from recs_assets.monitoring.model import measure_outcomes
@@ -295,3 +298,26 @@ def test_lines_are_those_of_the_last_days_orders(build) -> None:
     insert(build, "raw.order_items", [(str(n), str(line), 1.0) for n in range(20) for line in (1, 2)])
     kept = watch(build, WEEK, 28, {}, LIMITS).distributions
     assert kept[(kept["subject"] == "order_items.quantity").to_numpy()]["rows"].tolist() == [20, 0]
+
+
+def test_what_ages_is_looked_at_by_its_date(build) -> None:
+    """Everybody is a week older than last week: nothing drifts."""
+    build.execute("alter table features.customer_features add column tenure_days integer")
+    build.execute("update features.customer_features set tenure_days = 100 + order_count")
+    last = WEEK - timedelta(days=7)
+    build.execute(
+        f"insert into features.customer_features select date '{last}', customer_id, order_count, tenure_days - 7 "
+        "from features.customer_features"
+    )
+    samples = {
+        week: {
+            subject: sorted(values.tolist())
+            for source in list_sources(build, week, LIMITS)
+            if source.name == "customer_features"
+            for subject, values, _ in load_samples(build, source, LIMITS)
+        }
+        for week in (last, WEEK)
+    }
+    born = (WEEK - date(1970, 1, 1)).days - 101
+    assert samples[WEEK]["customer_features.tenure_days"] == [born] * 4
+    assert samples[last] == samples[WEEK]
