@@ -103,7 +103,7 @@ def place_arms(
         own = np.full(len(index), None, dtype=object)
         of_file = assign(experiment, customer_ids)
         own[index.get_indexer(of_file["customer_id"])] = of_file["arm"].to_numpy(object)
-        before = earlier[(earlier["experiment"] == experiment.name) & earlier["arm"].isin(experiment.arms)]
+        before = earlier[earlier["experiment"] == experiment.name]
         at = index.get_indexer(before["customer_id"])
         own[at[at >= 0]] = before["arm"].to_numpy(object)[at >= 0]
         arm[experiment.name] = own
@@ -117,7 +117,8 @@ def list_variants(campaign: Campaign, arms: Arms) -> list[Variant]:
     arms that change something."""
     columns = {
         experiment.name: [
-            name if name and experiment.arms[name].change else "" for name in arms.arm[experiment.name]
+            name if name in experiment.arms and experiment.arms[name].change else ""
+            for name in arms.arm[experiment.name]
         ]
         for experiment in arms.experiments
     }
@@ -177,7 +178,7 @@ def _find_problem(
         inside, problem = _try_change(campaign, arm.change)
         if problem:
             return (*place, *inside), problem
-        if arm.change and campaign.change(arm.change) == campaign:
+        if arm.change and campaign.change(arm.change) == campaign.change():
             return place, f"{campaign.name} says so already; change something, or remove it."
     return None
 
@@ -188,8 +189,17 @@ def _find_conflict(
     """Place and sentence of arms of two experiments that make no campaign together."""
     if one.campaign != other.campaign or not can_share_customers(one, other):
         return None
+    campaign = campaigns[one.campaign]
+    for experiment in (one, other):
+        # A row names one arm, and all lists of an arm have as many slots.
+        if any(campaign.change(arm.change).slots.k != campaign.slots.k for arm in experiment.arms.values()):
+            beside = other.name if experiment is one else one.name
+            return ("arms",), (
+                f"{experiment.name} changes how many slots {campaign.name} has, and may share customers with {beside}; give both "
+                "experiments one layer with customers of their own."
+            )
     for (name, arm), (theirs, beside) in product(one.arms.items(), other.arms.items()):
-        _, problem = _try_change(campaigns[one.campaign], beside.change, arm.change)
+        _, problem = _try_change(campaign, beside.change, arm.change)
         if problem:
             return ("arms", name), (
                 f"some customers are in arm {theirs} of {other.name}, too, and with both changes {problem.rstrip('.')}; give "

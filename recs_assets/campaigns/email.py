@@ -47,6 +47,8 @@ from recs_assets.training.products import Products
 from recs_assets.week.blocks import blocks
 from recs_assets.week.week import Week
 
+# Who is in no experiment, because no arm could reach them.
+UNREACHABLE = ("no_address", "unusable_address", "bounced", "test_account", "wholesale")
 # Products kept per recipient beyond the slots, for those that are gone when the files are written.
 RESERVES = 4
 
@@ -315,7 +317,9 @@ def make_email(
         "shortage": explain_shortage(rules, main.context, main.ranked, main.choice),
     }
     asked = np.logical_or.reduce([email.task.eligible(base.as_of) for email, _ in emails])
-    asked &= known.customers["email_eligible"].to_numpy(dtype=bool)
+    asked &= known.customers["email_eligible"].to_numpy(dtype=bool) & ~np.isin(
+        outcome.astype(str), UNREACHABLE
+    )
     tables = {
         "selection": named,
         "predictions": pd.DataFrame(),

@@ -34,6 +34,18 @@ from recs_assets.schema import RecsError
 FOLDER = Path(__file__).parent
 # What an arm or a shadow may change: the list, and who gets it. When emails leave, and what their links say, is one for all.
 CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segments")
+# Group, key, the key that it says something of, and the value at which that one is off.
+IDLE = (
+    ("eligibility", "within_days", "max_sends", None),
+    ("slots", "repeat_sends", "max_repeat", None),
+    ("slots", "discovery_floor", "discovery_share", 0),
+    ("slots", "exploration_share", "discovery_share", 0),
+)
+# What a view contradicts.
+CONTRADICTED = {
+    "repeat": (("slots", "discovery_share"), ("slots", "exploration_share"), ("slots", "ladder")),
+    "new": (("rules", "only_due"),),
+}
 # What may make a campaign's lists, by the name that a file gives it.
 MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
@@ -275,6 +287,8 @@ class Campaign(_Model):
         if data.get("slots", {}).get("k") == self.target.top:
             data["slots"].pop("k")  # the query's, which may be another one
         for change in changes:
+            _drop_overruled(data, change)
+        for change in changes:
             data = _merge(data, change)
         return Campaign.model_validate(data)
 
@@ -330,12 +344,7 @@ class Campaign(_Model):
         Raises:
             ValueError: the key, and what it needs.
         """
-        for group, key, other, off in (
-            ("eligibility", "within_days", "max_sends", None),
-            ("slots", "repeat_sends", "max_repeat", None),
-            ("slots", "discovery_floor", "discovery_share", 0),
-            ("slots", "exploration_share", "discovery_share", 0),
-        ):
+        for group, key, other, off in IDLE:
             named = getattr(part, group)
             # What a segment does not say is as it is for everybody.
             holds = named if other in named.model_fields_set else getattr(self, group)
@@ -399,6 +408,19 @@ def _merge(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
             for name, (old, new) in both.items()
         },
     }
+
+
+def _drop_overruled(data: dict[str, Any], change: Mapping[str, Any]) -> None:
+    """Take out, in place, keys of the file that a change leaves without an effect and does not name itself."""
+    gone = list(CONTRADICTED.get(change.get("view", ""), ()))
+    for group, key, other, off in IDLE:
+        part = change.get(group)
+        if isinstance(part, Mapping) and other in part and part[other] == off:
+            gone.append((group, key))
+    for group, key in gone:
+        part = change.get(group)
+        if isinstance(data.get(group), dict) and not (isinstance(part, Mapping) and key in part):
+            data[group].pop(key, None)
 
 
 @dataclass(frozen=True)

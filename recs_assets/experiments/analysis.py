@@ -329,8 +329,8 @@ class _Track:
         return {
             "n": int(self._n[0][look]),
             "n_control": int(self._n[1][look]),
-            "mean": float(self._mean[0][look]),
-            "mean_control": float(self._mean[1][look]),
+            "mean": _keep_finite(self._mean[0][look]),
+            "mean_control": _keep_finite(self._mean[1][look]),
             **dict(zip(_LIFT, lift, strict=True)),
             **dict(zip(_DIFFERENCE, difference, strict=True)),
             "bound": bound,
@@ -341,6 +341,11 @@ class _Track:
     def _find_shown(self, look: int) -> Comparison:
         """What decides: the lift, or the difference where there is no lift."""
         return self._lift if np.isfinite(self._lift.estimate[look]) else self._difference
+
+
+def _keep_finite(value: float) -> float:
+    """A ratio of something to nothing is unknown."""
+    return float(value) if np.isfinite(value) else np.nan
 
 
 def _list_lifts(interval: tuple[np.ndarray, np.ndarray, np.ndarray]) -> list[dict[str, float]]:

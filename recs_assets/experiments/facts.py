@@ -88,6 +88,17 @@ def load_counts(connection: duckdb.DuckDBPyConnection, week: date, experiment: s
     )
 
 
+def load_first_digest(connection: duckdb.DuckDBPyConnection, week: date, experiment: str) -> str | None:
+    """`Experiment.digest` of the first published week of an experiment that is kept; None before it."""
+    if not has_table(connection, "experiments"):
+        return None
+    [(digest,)] = connection.execute(
+        "select min_by(file_digest, as_of) from published.recs.experiments where experiment = $name and as_of < $week",
+        {"name": experiment, "week": week},
+    ).fetchall()
+    return digest
+
+
 class Facts:
     """What the customers of one experiment did up to a week, and before its start.
 

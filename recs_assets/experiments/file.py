@@ -6,6 +6,8 @@ one key.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -85,7 +87,7 @@ class Experiment(_Model):
     guardrails: dict[FileName, Annotated[float, Field(ge=0, lt=1)]] = Field(
         {}, description="Metric -> by which share it may get worse before that is harm."
     )
-    detectable: Annotated[float, Field(gt=0, lt=1)] = Field(
+    detectable: Annotated[float, Field(ge=0.001, lt=1)] = Field(
         description="The smallest lift that would matter, as a share: 0.05 for 5 %."
     )
     before_weeks: Annotated[int, Field(ge=1, le=52, strict=True)] = Field(
@@ -149,6 +151,12 @@ class Experiment(_Model):
     @property
     def shares(self) -> dict[str, float]:
         return {name: arm.share for name, arm in self.arms.items()}
+
+    @property
+    def digest(self) -> str:
+        """Hash of what must not change after the start: all but words and the lift that would matter."""
+        data = self.model_dump(mode="json", exclude={"hypothesis", "minimum_reason", "detectable"})
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
 
     @property
     def ends(self) -> date:

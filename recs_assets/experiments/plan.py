@@ -17,6 +17,8 @@ from recs_assets.experiments.sequential import LEVEL, find_bounds, find_drift, f
 POWER = 0.8
 COLUMNS = ("weeks", "detectable", "detectable_without_before", "power")
 MOST_WEEKS = 520
+# log(1 + lift): no list sells more than twice as much.
+HOPELESS = math.log1p(10.0)
 
 
 @dataclass(frozen=True)
@@ -79,8 +81,8 @@ def plan(experiment: Experiment, past: Values) -> Plan:
         rows.append(
             (
                 week,
-                math.expm1(drift * errors[week - 1]),
-                math.expm1(drift * math.sqrt(plain[week - 1])),
+                math.expm1(min(drift * errors[week - 1], HOPELESS)),
+                math.expm1(min(drift * math.sqrt(plain[week - 1]), HOPELESS)),
                 find_power(steps, bounds, wanted / errors[week - 1]),
             )
         )
@@ -90,8 +92,9 @@ def plan(experiment: Experiment, past: Values) -> Plan:
     weeks = _find_weeks(found, wanted, least)
     at = min(experiment.weeks, known)
     reached = found[at - 1] * math.sqrt(at / experiment.weeks)
-    needed = math.ceil(customers * (reached / wanted) ** 2)
-    return Plan(customers, weeks, needed, table, _tell(experiment, customers, weeks, needed, reached))
+    needed = math.ceil(customers * part * (reached / wanted) ** 2)
+    there = round(customers * part)
+    return Plan(there, weeks, needed, table, _tell(experiment, there, weeks, needed, reached))
 
 
 def _find_weeks(found: np.ndarray, wanted: float, least: int) -> int | None:
@@ -110,6 +113,8 @@ def _tell(experiment: Experiment, customers: int, weeks: int | None, needed: int
             f"{customers:,} customers show a lift of {lift} in {what} within {words.weeks(weeks)}, with a probability of "
             f"{likely}."
         )
+    if reached >= HOPELESS - 1e-9:
+        return f"{customers:,} customers are far too few to tell any lift in {what} within {words.weeks(experiment.weeks)}."
     sentence = (
         f"Within {words.weeks(experiment.weeks)}, {customers:,} customers show a lift of "
         f"{words.percent(math.expm1(reached))} in {what}, with a probability of {likely}, and no smaller one; for {lift} "

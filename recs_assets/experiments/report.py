@@ -20,18 +20,19 @@ from recs_assets.experiments.facts import (
     load_assignments,
     load_counts,
     load_exposures,
+    load_first_digest,
 )
 from recs_assets.experiments.file import Experiment, assign
 from recs_assets.experiments.metrics import METRICS
 from recs_assets.experiments.sample_ratio import SampleRatio, check_sample_ratio
-from recs_assets.experiments.verdict import TOO_EARLY, Verdict, judge
+from recs_assets.experiments.verdict import TOO_EARLY, Verdict, judge, refuse
 
 if TYPE_CHECKING:
     import duckdb
 
 STANDINGS = (
     *("experiment", "campaign", "arm", "role", "share", "starts", "ends", "week", "assigned", "analysed", "exposed"),
-    *("verdict", "more_weeks", "sentence", "hypothesis", "primary_metric"),
+    *("verdict", "more_weeks", "sentence", "hypothesis", "primary_metric", "file_digest"),
 )  # fmt: skip
 _FADED = ("early", "late", "change", "change_low", "change_high")
 _KEYS = ("experiment", "week", "metric", "arm", "control")
@@ -97,7 +98,8 @@ def _add_assigned(
     """Who was assigned before, and after them whoever is new: columns `ASSIGNMENT`, assigned_at as date."""
     there = pd.MultiIndex.from_frame(earlier[["experiment", "customer_id"]].astype(object))
     asked = pd.MultiIndex.from_frame(assigned[["experiment", "customer_id"]].astype(object))
-    new = assigned[~asked.isin(there)]
+    # What was made with a file that is gone, or is none any more, assigns nobody.
+    new = assigned[~asked.isin(there) & assigned["experiment"].isin(list(experiments)).to_numpy()]
     new = new.assign(
         campaign=[experiments[name].campaign for name in new["experiment"]], assigned_at=pd.Timestamp(week)
     )
@@ -110,31 +112,23 @@ def _judge(
     connection: duckdb.DuckDBPyConnection,
     week: date,
     experiment: Experiment,
-    own: pd.DataFrame,
+    everybody: pd.DataFrame,
     counts: Mapping[str, int],
     slots: Mapping[tuple[str, str], int],
 ) -> tuple[Analysis | None, list[Verdict], SampleRatio]:
     """The analysis, None in the first week, the verdicts and whether the arms have their customers."""
-    analysed = own["arm"].value_counts().to_dict()
-    ratio = check_sample_ratio(experiment.shares, counts, analysed)
-    if moved := _count_moved(experiment, own):
-        ratio = replace(
-            ratio,
-            problem=f"by its file {moved:,} customers would be in another arm than they are, so it was changed after its start; "
-            "give the changed one a new name",
-        )
+    # An arm that the file does not have any more is nobody's to judge.
+    own = everybody[everybody["arm"].isin(experiment.arms)].reset_index(drop=True)
+    ratio = check_sample_ratio(experiment.shares, counts, own["arm"].value_counts().to_dict())
+    if changed := _find_change(connection, week, experiment, everybody):
+        ratio = replace(ratio, problem=f"{changed} after its start; give the changed one a new name")
     over = (week - experiment.starts).days // 7
-    if over == 0 or own.empty:
-        waits = [
-            Verdict(
-                arm,
-                TOO_EARLY,
-                f"Too early: needs {words.weeks(_find_least(experiment))}.",
-                _find_least(experiment),
-            )
-            for arm in experiment.challengers
-        ]
-        return None, waits, ratio
+    if ratio.problem is not None and (over == 0 or own.empty):
+        return None, [refuse(arm, ratio.problem) for arm in experiment.challengers], ratio
+    if over == 0:
+        least = _find_least(experiment)
+        sentence = f"Too early: needs {words.weeks(least)}."
+        return None, [Verdict(arm, TOO_EARLY, sentence, least) for arm in experiment.challengers], ratio
     customers = own[["customer_id"]].assign(
         slots=[slots.get((experiment.name, arm), 0) for arm in own["arm"]]
     )
@@ -160,10 +154,16 @@ def _find_least(experiment: Experiment) -> int:
     return -(-experiment.minimum_days // 7)
 
 
-def _count_moved(experiment: Experiment, own: pd.DataFrame) -> int:
-    """Customers whom the file would put into another arm than theirs."""
+def _find_change(
+    connection: duckdb.DuckDBPyConnection, week: date, experiment: Experiment, own: pd.DataFrame
+) -> str:
+    """What was changed since the experiment began; "" where nothing was."""
     now = assign(experiment, own["customer_id"]).set_index("customer_id")["arm"]
-    return int((now.reindex(own["customer_id"]).to_numpy(object) != own["arm"].to_numpy(object)).sum())
+    moved = int((now.reindex(own["customer_id"]).to_numpy(object) != own["arm"].to_numpy(object)).sum())
+    if moved:
+        return f"by its file {moved:,} customers would be in another arm than they are, so it was changed"
+    first = load_first_digest(connection, week, experiment.name)
+    return "" if first in (None, experiment.digest) else "its file was changed"
 
 
 def _tabulate_standings(
@@ -198,6 +198,7 @@ def _tabulate_standings(
                 "sentence": ratio.problem if verdict is None else verdict.sentence,
                 "hypothesis": experiment.hypothesis,
                 "primary_metric": experiment.primary,
+                "file_digest": experiment.digest,
             }
         )
     return pd.DataFrame(lines, columns=list(STANDINGS))

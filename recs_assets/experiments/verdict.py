@@ -50,11 +50,7 @@ def judge(experiment: Experiment, analysis: Analysis, ratio: SampleRatio) -> lis
     verdicts = []
     for arm in experiment.challengers:
         if ratio.problem is not None:
-            found = Verdict(
-                arm,
-                INVALID,
-                f"Invalid: {ratio.problem}. Find out why; until then no figure of this experiment counts.",
-            )
+            found = refuse(arm, ratio.problem)
         else:
             of_arm = {row["metric"]: row for row in results[results["arm"] == arm].to_dict("records")}
             found = _judge_arm(experiment, arm, of_arm)
@@ -66,6 +62,12 @@ def judge(experiment: Experiment, analysis: Analysis, ratio: SampleRatio) -> lis
             )
         verdicts.append(found)
     return verdicts
+
+
+def refuse(arm: str, problem: str) -> Verdict:
+    """The verdict on an arm of an experiment that is invalid."""
+    sentence = f"Invalid: {problem}. Find out why; until then no figure of this experiment counts."
+    return Verdict(arm, INVALID, sentence)
 
 
 def _judge_arm(experiment: Experiment, arm: str, of_arm: dict[str, dict[str, Any]]) -> Verdict:

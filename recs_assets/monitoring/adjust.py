@@ -51,6 +51,8 @@ class Setting:
         """What is in force instead of what the file says; empty where that is the file's."""
         if self.value == self.given:
             return ""
+        if self.since is None:
+            return f"{self.name} is {self.value:g} instead of {self.given:g}: adjust allows {self.least:g} to {self.most:g}."
         return f"{self.name} is {self.value:g} instead of {self.given:g} since {self.since} (recs.monitor says why)."
 
 

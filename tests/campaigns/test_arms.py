@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 import pytest
+from pydantic import ValidationError
 
 from helpers.experiments import make, write
 from recs_assets.campaigns.arms import (
@@ -184,3 +185,52 @@ def test_two_keys_of_one_group_may_be_changed_by_two_experiments(tmp_path):
     assert error.message.startswith(
         "arms: fresh changes slots.max_repeat of weekly_email until 2026-03-02, too"
     )
+
+
+def test_an_arm_that_the_file_lost_keeps_its_customers(campaign):
+    earlier = pd.DataFrame(
+        {"experiment": "ranker_first", "customer_id": ["c000", "c001"], "arm": ["holdout", "old"]}
+    )
+    without = make(arms={"today": {"share": 0.5}, "ranker": {"share": 0.5, "change": {"model": "ranker"}}})
+    arms = place_arms(campaign, [without], IDS, earlier)
+    assert arms.shown[:2].tolist() == ["holdout", "old"]
+    base, _ = list_variants(campaign, arms)
+    assert base.customers[:2].tolist() == [0, 1]  # as the campaign's file says
+
+
+def test_arms_of_other_lengths_share_no_customers_with_another_experiment(tmp_path):
+    write(tmp_path, "{model: ranker}", "{slots: {k: 6}}", "short")
+    write(tmp_path, "{model: ranker}", "{view: new}", "newcomers")
+    assert list(check_changes(tmp_path, load_folder(tmp_path), CAMPAIGNS).experiments) == ["newcomers"]
+    [error] = check_changes(tmp_path, load_folder(tmp_path), CAMPAIGNS).errors
+    assert error.message.startswith(
+        "arms: short changes how many slots weekly_email has, and may share customers with newcomers"
+    )
+
+
+def test_an_arm_that_changes_nothing_is_found_beside_shadows(tmp_path, campaign):
+    shadowed = Campaign.model_validate(
+        campaign.model_dump(exclude_unset=True) | {"shadows": {"quiet": {"model": "ease"}}}
+    )
+    write(tmp_path, "{model: ranker}", "{view: all}")
+    [error] = check_changes(tmp_path, load_folder(tmp_path), {"weekly_email": shadowed}).errors
+    assert error.message.startswith("arms.ranker.change: weekly_email says so already")
+
+
+@pytest.mark.parametrize(
+    ("change", "share", "view"),
+    [({"slots": {"discovery_share": 0}}, 0.0, "all"), ({"view": "repeat"}, 0.2, "repeat")],
+)
+def test_a_change_takes_along_what_it_leaves_without_an_effect(campaign, change, share, view):
+    data = campaign.model_dump(exclude_unset=True)
+    data["slots"] = data.get("slots", {}) | {
+        "exploration_share": 0.1,
+        "discovery_floor": 0.3,
+        "discovery_share": 0.3,
+    }
+    own = Campaign.model_validate(data)
+    changed = own.change(change)
+    assert (changed.slots.discovery_share, changed.view) == (share, view)
+    # What the change names itself is still refused.
+    with pytest.raises(ValidationError):
+        own.change({"slots": {"discovery_share": 0, "exploration_share": 0.1}})

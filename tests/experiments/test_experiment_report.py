@@ -83,7 +83,9 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         found.execute("create table marts.products as from goods")
         found.execute(
             "create table intermediate.int_campaign_events_attributed as "
-            "select * replace (occurred_at::timestamp as occurred_at), null::timestamp as known_until from events"
+            "select * replace (occurred_at::timestamp as occurred_at), null::timestamp as known_until, "
+            "'e' || row_number() over () as event_id, null::varchar as product_id, "
+            "if(event_type = 'clicked', 'r1', null) as recommendation_id from events"
         )
         found.execute(
             "create table staging.stg_consent_changes as select * replace (effective_at::timestamp as effective_at) from changes"
@@ -129,7 +131,7 @@ def test_ratios_have_their_divisors(facts):
     assert returns.amounts.tolist()[0] == [0, 10]
     assert returns.per is not None
     assert returns.per.tolist()[0] == [18, 20]
-    assert clicks.amounts.tolist()[0] == [2, 0]
+    assert clicks.amounts.tolist()[0] == [1, 0]  # twice on one recommendation
     assert clicks.per is not None
     assert clicks.per.tolist()[0] == [12, 0]
     assert value.per is not None
@@ -247,3 +249,51 @@ def test_it_is_reported_from_the_first_week_to_the_one_after_the_last(connection
 def test_without_experiments_the_tables_are_empty(connection):
     tables = report(connection, START, {}, pd.DataFrame(columns=["experiment", "customer_id", "arm"]), {})
     assert [len(table) for table in tables.values()] == [0, 0, 0, 0, 0]
+
+
+def test_a_file_that_changes_after_the_start_makes_it_invalid(connection):
+    keep(connection, run(connection, START, "c1", "c2"))
+    mended = run(connection, SECOND, "c1", "c2", hypothesis="In other words.", detectable=0.1)
+    assert set(mended["experiments"]["verdict"].dropna()) == {"too early"}
+    changed = {
+        "today": {"share": 0.7},
+        "ranker": {"share": 0.2, "change": {"model": "blend"}},
+        "holdout": {"share": 0.1},
+    }
+    for change in ({"arms": changed}, {"weeks": 4}, {"primary": "orders"}):
+        tables = run(connection, SECOND, "c1", "c2", **change)
+        [sentence] = tables["experiments"]["sentence"].dropna().unique()[:1]
+        assert "its file was changed after its start; give the changed one a new name" in sentence, change
+
+
+def test_an_arm_that_is_renamed_makes_it_invalid(connection):
+    keep(connection, run(connection, START, "c1", "c2", "c3", "c4"))
+    arms = {
+        "today": {"share": 0.7},
+        "better": {"share": 0.2, "change": {"model": "ranker"}},
+        "holdout": {"share": 0.1},
+    }
+    tables = run(connection, SECOND, "c1", "c2", "c3", "c4", arms=arms)
+    assert set(tables["experiments"]["verdict"].dropna()) == {"invalid"}
+    assert len(tables["assignments"]) == 4
+
+
+def test_who_was_drawn_for_a_file_that_is_gone_is_left_out(connection):
+    tables = report(connection, START, {}, assigned("c1", "c2"), SLOTS)
+    assert [len(table) for table in tables.values()] == [0, 0, 0, 0, 0]
+
+
+def test_nobody_in_it_is_said(connection):
+    tables = report(connection, SECOND, {"ranker_first": make()}, assigned(), SLOTS)
+    challenger = tables["experiments"].set_index("arm").loc["ranker"]
+    assert challenger["verdict"] == "invalid"
+    assert challenger["sentence"].startswith("Invalid: no customers were assigned.")
+
+
+def test_clicks_without_a_showing_are_no_rate(connection):
+    """Nobody opened anything that the shop reports; two clicks on one email are one."""
+    connection.execute("delete from intermediate.int_campaign_events_attributed where event_type = 'opened'")
+    keep(connection, run(connection, START, *PEOPLE))
+    tables = run(connection, SECOND, *PEOPLE)
+    rates = tables["experiment_results"].query("metric == 'click_rate'")
+    assert rates[["mean", "mean_control"]].isna().all().all()

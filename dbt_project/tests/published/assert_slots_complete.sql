@@ -1,9 +1,10 @@
 {{ config(meta={'dagster': {'ref': {'name': 'email_recommendations'}}}) }}
--- All recipients of a campaign get the same number of slots: all are filled, or none.
+-- All recipients of a campaign get the same number of slots, in every arm of an experiment: all are filled, or none.
 with lists as (
 
     select
         campaign,
+        arm,
         customer_id,
         count(*) as slots
     from (
@@ -11,14 +12,15 @@ with lists as (
         union all
         select * from {{ ref('email_holdout') }}
     ) as both_sides
-    group by campaign, customer_id
+    group by campaign, arm, customer_id
 
 )
 
 select
     campaign,
+    arm,
     min(slots) as fewest,
     max(slots) as most
 from lists
-group by campaign
+group by campaign, arm
 having min(slots) <> max(slots)
