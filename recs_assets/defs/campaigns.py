@@ -14,7 +14,7 @@ from recs_assets.campaigns.made import OUTCOMES, Made, find_folder
 from recs_assets.campaigns.make import make
 from recs_assets.campaigns.sending import LateError, check_send_time
 from recs_assets.contracts import model_columns
-from recs_assets.defs.deployment import Deployment
+from recs_assets.defs.deployment import ALERT_KEY, Deployment
 from recs_assets.defs.exports import export_key
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
@@ -243,7 +243,7 @@ def campaign_jobs(deployment: Deployment) -> list:
         dg.define_asset_job(
             f"campaign_{name}",
             selection=(dg.AssetSelection.assets(campaign_key(name)) | tables)
-            - dg.AssetSelection.assets(*(key for other, key in files.items() if other != name)),
+            - dg.AssetSelection.assets(ALERT_KEY, *(key for other, key in files.items() if other != name)),
             description=f"The campaign {name} on a week that was built: its lists, the tables, gates, publish, caches.",
             tags={"dagster/max_runtime": str(2 * 3600)},
             executor_def=dg.in_process_executor,

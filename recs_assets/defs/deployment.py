@@ -22,6 +22,8 @@ OWNERS = ["team:data-engineering"]
 # (dagster.yaml) keeps a second run in the queue. The lock that holds even after a kill -9
 # is the file lock in warehouse.py.
 WRITER_POOL = "duckdb_writer"
+# Of a week that was published; what a campaign publishes on another day alerts nobody again.
+ALERT_KEY = dg.AssetKey(["exports", "alert"])
 # Whatever day RECS_SCHEDULE names, a week is made once in seven days; a run takes no longer than four hours.
 # Dagster shows what is older as stale, six hours after a run that did not happen.
 FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(days=7, hours=6))

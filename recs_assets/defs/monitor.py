@@ -6,7 +6,7 @@ import dagster as dg
 
 from recs_assets.campaigns.adjust import load_settings
 from recs_assets.campaigns.judge import LANDING_GATES
-from recs_assets.defs.deployment import WRITER_POOL, Deployment
+from recs_assets.defs.deployment import ALERT_KEY, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.publish import SNAPSHOT, recs_key
 from recs_assets.defs.results import model_key, model_tables, write_model_table
@@ -112,7 +112,7 @@ def monitor_check(deployment: Deployment) -> dg.AssetChecksDefinition:
 
 def _alert(deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
-        key=dg.AssetKey(["exports", "alert"]),
+        key=ALERT_KEY,
         deps=[SNAPSHOT],
         **deployment.weekly,
         group_name="exports",

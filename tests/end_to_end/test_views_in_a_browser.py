@@ -145,7 +145,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
 
         visit("Results")
         check(tab)
-        page.get_by_label("Area").select_option("lists")
+        page.locator("#field-area").select_option("lists")
         page.wait_for_url("**area=lists**")
         check(tab)
 

@@ -2,6 +2,7 @@
 
 import math
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,3 +88,31 @@ def test_the_order_of_the_rows_does_not_matter():
     rows = shown([(2, "old", 40), (3, "new", 80)])
     mixed = rows.sample(frac=1, random_state=1)
     assert measure_fatigue(mixed).factor == measure_fatigue(rows).factor
+
+
+def test_the_query_counts_clicks_by_showing() -> None:
+    """Ann opens the emails of two weeks, which hold tea twice, and sees it on a page in between; she clicks the first time."""
+    query = (Path(__file__).resolve().parents[2] / "queries" / "are_people_tired.sql").read_text("utf-8")
+    with duckdb.connect() as connection:
+        connection.execute("create schema recs")
+        connection.execute(
+            """
+            create table recs.email_recommendations as select * from (values
+                ('mail', date '2026-01-05', 'ann', 'tea', 0.2, 'r1'), ('mail', date '2026-01-05', 'ann', 'mug', 0.1, 'r2'),
+                ('mail', date '2026-01-12', 'ann', 'tea', 0.1, 'r3'), ('mail', date '2026-01-12', 'bob', 'tea', 0.9, 'r4')
+            ) as rows (campaign, as_of, customer_id, product_id, p_purchase, recommendation_id)
+            """
+        )
+        connection.execute(
+            """
+            create table recs.campaign_events as select * replace (occurred_at::timestamp as occurred_at) from (values
+                ('mail', 'ann', null, 'opened', '2026-01-06 10:00', null, null),
+                ('mail', 'ann', 'tea', 'clicked', '2026-01-06 10:01', null, 'r1'),
+                (null, 'ann', 'tea', 'shown', '2026-01-07 10:00', 'home', 'page1'),
+                ('mail', 'ann', null, 'opened', '2026-01-13 10:00', null, null)
+            ) as rows (campaign, customer_id, product_id, event_type, occurred_at, placement, recommendation_id)
+            """
+        )
+        rows = connection.execute(query).fetchall()
+    # times, shown, clicks, clicks per hundred, mean p_purchase in hundred (of emails); bob opened nothing.
+    assert rows == [(1, 2, 1, 50.0, 15.0), (2, 1, 0, 0.0, None), (3, 1, 0, 0.0, 10.0)]

@@ -85,6 +85,7 @@ def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
         "format": 2, "as_of": "2024-03-04", "run_id": "run", "model_version": "ranker 1.2.3",
         # Midnight in Berlin.
         "begins_at": datetime(2024, 3, 3, 23, tzinfo=UTC).timestamp(), "counted_at": NOW.timestamp(),
+        "monitor": [],
     }  # fmt: skip
     ada = store.read_customer("ada")
     assert (ada.country, ada.segment) == ("DE", "vip")
