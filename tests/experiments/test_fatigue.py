@@ -1,6 +1,7 @@
 """How much less a product is clicked each further time."""
 
 import math
+from pathlib import Path
 
 import duckdb
 import numpy as np
