@@ -35,7 +35,7 @@ FAULTS = (
        '{"note":"ann@example.com"}' as row_json""",
     # bob's flag is off; his first slot is missing.
     """insert into recs.email_recommendations by name
-       select campaign, as_of, 'bob' as customer_id, 2 as slot, product_id from recs.email_recommendations
+       select campaign, as_of, 'bob' as customer_id, 2 as slot, product_id, arm from recs.email_recommendations
        where campaign = 'weekly_email' limit 1""",
     # Bob has ann's address now, and somebody said no under an id that nobody has.
     "update intermediate.int_customer_addresses set address_group = 1 where customer_id = 'bob'",
