@@ -1,5 +1,6 @@
 {{ config(meta={'dagster': {'ref': {'name': 'email_recommendations'}}}) }}
--- All recipients of a campaign get the same number of slots, in every arm of an experiment: all are filled, or none.
+-- All recipients of a campaign, in every arm of an experiment, get the same number of slots: all are filled,
+-- or none.
 with lists as (
 
     select
