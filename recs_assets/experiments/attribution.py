@@ -18,6 +18,7 @@ import pandas as pd
 from recs_assets.experiments.metrics import METRICS
 from recs_assets.experiments.moments import Values, add_up, compare, measure
 from recs_assets.files import read_sql
+from recs_assets.known.published import load_published_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -155,11 +156,7 @@ def _group(figures: str, table: str, dimensions: Sequence[str]) -> str:
 
 def _define_lists(connection: duckdb.DuckDBPyConnection, as_of: date) -> None:
     """Views of the published rows of lists of earlier weeks: `listed`, and `held_out` of emails that were not sent."""
-    there: dict[str, set[str]] = {}
-    for table, column in connection.execute(
-        "select table_name, column_name from duckdb_columns() where database_name = 'published' and schema_name = 'recs'"
-    ).fetchall():
-        there.setdefault(table, set()).add(column)
+    there = load_published_columns(connection)
     nothing = f"select {', '.join(f'cast(null as {type_}) as {name}' for name, type_ in ROW.items())}, '' as list limit 0"
     parts = [
         _select_rows(f"published.recs.{table}", f"'{table}'", there[table], names, as_of)

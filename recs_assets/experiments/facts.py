@@ -14,7 +14,7 @@ from recs_assets.experiments.file import Experiment
 from recs_assets.experiments.metrics import METRICS
 from recs_assets.experiments.moments import Values
 from recs_assets.files import read_sql
-from recs_assets.known.sends import create_sent_before
+from recs_assets.known.published import create_sent_before, load_published_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,16 +22,6 @@ if TYPE_CHECKING:
 ASSIGNMENT = ("experiment", "campaign", "customer_id", "arm", "assigned_at")
 # Of customers before an experiment, what it may differ by: how many orders they had placed.
 DEPTHS = ("no order", "1 or 2 orders", "3 orders or more")
-
-
-def has_table(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    """Whether a published snapshot is attached and has the table."""
-    return bool(
-        connection.execute(
-            "select count(*) from duckdb_tables() where database_name = 'published' and schema_name = 'recs' and table_name = ?",
-            [table],
-        ).fetchall()[0][0]
-    )
 
 
 def load_assignments(
@@ -44,7 +34,7 @@ def load_assignments(
         week: its Monday.
         experiments: their names; None: all.
     """
-    if not has_table(connection, "assignments"):
+    if "assignments" not in load_published_columns(connection):
         return pd.DataFrame({name: pd.Series(dtype="str") for name in ASSIGNMENT})
     return connection.execute(
         f"""
@@ -73,7 +63,7 @@ def load_exposures(connection: duckdb.DuckDBPyConnection, week: date, assigned: 
 
 def load_counts(connection: duckdb.DuckDBPyConnection, week: date, experiment: str) -> dict[str, int]:
     """Customers per arm that were assigned until the newest published week before this one, gone ones with them."""
-    if not has_table(connection, "experiments"):
+    if "experiments" not in load_published_columns(connection):
         return {}
     return dict(
         connection.execute(
@@ -90,7 +80,7 @@ def load_counts(connection: duckdb.DuckDBPyConnection, week: date, experiment: s
 
 def load_first_digest(connection: duckdb.DuckDBPyConnection, week: date, experiment: str) -> str | None:
     """`Experiment.digest` of the first published week of an experiment that is kept; None before it."""
-    if not has_table(connection, "experiments"):
+    if "experiments" not in load_published_columns(connection):
         return None
     [(digest,)] = connection.execute(
         "select min_by(file_digest, as_of) from published.recs.experiments where experiment = $name and as_of < $week",

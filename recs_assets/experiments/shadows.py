@@ -14,10 +14,9 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.experiments.analysis import ONCE
-from recs_assets.experiments.facts import has_table
 from recs_assets.experiments.moments import LEAST_EXPECTED
 from recs_assets.files import read_sql
-from recs_assets.known.sends import create_sent_before
+from recs_assets.known.published import create_sent_before, load_published_columns
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,13 +44,14 @@ def load_shadow_results(connection: duckdb.DuckDBPyConnection, week: date) -> pd
         connection: to the build file of the week, with the snapshot attached.
         week: its Monday.
     """
-    if not has_table(connection, "shadow_recommendations"):
+    published = load_published_columns(connection)
+    if "shadow_recommendations" not in published:
         return pd.DataFrame(columns=list(RESULTS))
     create_sent_before(connection, week)
     try:
         lists = connection.execute(read_sql(__file__, "sql/shadow_results"), {"week": week}).df()
         drawn = pd.DataFrame()
-        if has_column(connection, "email_recommendations", "propensity"):
+        if "propensity" in published.get("email_recommendations", ()):
             drawn = connection.execute(read_sql(__file__, "sql/shadow_draws"), {"week": week}).df()
     finally:
         connection.execute("drop view sent_before")
@@ -62,19 +62,6 @@ def load_shadow_results(connection: duckdb.DuckDBPyConnection, week: date) -> pd
     order = ["campaign", "shadow", "list_week", "shown_to", "metric"]
     table = table.sort_values(order, kind="stable", ignore_index=True)
     return table.assign(sentence=table["shown_to"].map(CAVEATS))[list(RESULTS)]
-
-
-def has_column(connection: duckdb.DuckDBPyConnection, table: str, column: str) -> bool:
-    """Whether a table of the attached snapshot has a column."""
-    return bool(
-        connection.execute(
-            """
-            select count(*) from duckdb_columns()
-            where database_name = 'published' and schema_name = 'recs' and table_name = ? and column_name = ?
-            """,
-            [table, column],
-        ).fetchall()[0][0]
-    )
 
 
 def _compare_lists(rows: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from recs_assets.known.published import load_published_columns
 from recs_assets.monitoring.adjust import Setting, propose
 from recs_assets.monitoring.data import measure_data
 from recs_assets.monitoring.distributions import measure_distributions
@@ -81,7 +82,7 @@ def watch(
 
 def _list_weeks(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) -> list[date]:
     """Earlier published weeks of a table, the newest first; none where it is not published yet."""
-    if not _is_published(connection, table):
+    if table not in load_published_columns(connection):
         return []
     rows = connection.execute(
         f"select distinct as_of from published.recs.{table} where as_of < ? order by as_of desc", [as_of]
@@ -89,18 +90,9 @@ def _list_weeks(connection: duckdb.DuckDBPyConnection, table: str, as_of: date) 
     return [week for (week,) in rows]
 
 
-def _is_published(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
-    [(there,)] = connection.execute(
-        "select count(*) from duckdb_tables() where database_name = 'published' and schema_name = 'recs' "
-        "and table_name = ?",
-        [table],
-    ).fetchall()
-    return there > 0
-
-
 def load_history(connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.DataFrame:
     """Rows of the weeks that were published before, with the columns `HISTORY`."""
-    if not _is_published(connection, "monitor"):
+    if "monitor" not in load_published_columns(connection):
         return pd.DataFrame(columns=HISTORY)
     return connection.execute(
         f"select {', '.join(HISTORY)} from published.recs.monitor where as_of < ? order by all", [as_of]

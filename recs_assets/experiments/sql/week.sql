@@ -1,7 +1,12 @@
 -- One week's lists, after those of newer weeks (variables: week, and until, the next week): the rows that events
 -- name, what was bought after them, and the counts.
 create or replace temp view rows_of_week as
-select * from listed
+select
+    * exclude (rank, reason_code, product_id),
+    rank as slot,
+    reason_code as reason,
+    product_id as product
+from listed
 where as_of >= getvariable('week') and as_of < getvariable('week') + 7;
 
 -- An event may name a row of an older list: it is pending until its row is found.
@@ -60,11 +65,11 @@ by_id as (
         rows.recommendation_id,
         rows.list,
         rows.as_of,
-        rows.rank as slot,
+        rows.slot,
         rows.slot_type,
-        rows.reason_code as reason,
+        rows.reason,
         rows.source,
-        rows.product_id as product,
+        rows.product,
         if(telling.placement is null and rows.arm is not null, rows.arm, telling.arm) as arm
     from rows_of_week as rows
     inner join telling on rows.recommendation_id = telling.recommendation_id
@@ -95,11 +100,11 @@ found as (
         rows.recommendation_id,
         rows.list,
         rows.as_of,
-        rows.rank as slot,
+        rows.slot,
         rows.slot_type,
-        rows.reason_code as reason,
+        rows.reason,
         rows.source,
-        rows.product_id as product,
+        rows.product,
         rows.arm,
         pointed.good as wanted
     from rows_of_week as rows
@@ -165,11 +170,11 @@ rows_opened as (
         rows.recommendation_id,
         rows.list,
         rows.as_of,
-        rows.rank as slot,
+        rows.slot,
         rows.slot_type,
-        rows.reason_code as reason,
+        rows.reason,
         rows.source,
-        rows.product_id as product,
+        rows.product,
         rows.arm
     from rows_of_week as rows
     inner join opens_and_orders as opens
@@ -354,11 +359,11 @@ select
     'email' as channel,
     rows.campaign,
     rows.list,
-    rows.rank as slot,
+    rows.slot,
     rows.slot_type,
-    rows.reason_code as reason,
+    rows.reason,
     rows.source,
-    rows.product_id as product,
+    rows.product,
     mails.segment,
     rows.arm,
     mails.sent,
@@ -384,11 +389,11 @@ union all by name
 select
     outcomes.* exclude (recommendation_id, customer_id),
     rows.list,
-    rows.rank as slot,
+    rows.slot,
     rows.slot_type,
-    rows.reason_code as reason,
+    rows.reason,
     rows.source,
-    rows.product_id as product,
+    rows.product,
     people.segment,
     null as sent,
     null as opened

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from recs_assets.files import read_sql
-from recs_assets.known.sends import create_sent_before
+from recs_assets.known.published import create_sent_before
 
 if TYPE_CHECKING:
     import duckdb

@@ -1,4 +1,4 @@
-"""What published weeks sent, as a view on the snapshot."""
+"""What earlier weeks published, from the attached snapshot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,19 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import duckdb
+
+
+def load_published_columns(connection: duckdb.DuckDBPyConnection) -> dict[str, set[str]]:
+    """Table -> its columns, of schema `recs` of the snapshot that is attached as `published`; empty where none is.
+
+    A snapshot of an earlier version may lack a table or a column.
+    """
+    columns: dict[str, set[str]] = {}
+    for table, column in connection.execute(
+        "select table_name, column_name from duckdb_columns() where database_name = 'published' and schema_name = 'recs'"
+    ).fetchall():
+        columns.setdefault(table, set()).add(column)
+    return columns
 
 
 def create_sent_before(connection: duckdb.DuckDBPyConnection, anchor: date) -> None:
@@ -19,16 +32,9 @@ def create_sent_before(connection: duckdb.DuckDBPyConnection, anchor: date) -> N
     columns = ", ".join(types)
     nothing = ", ".join(f"null::{kind} as {name}" for name, kind in types.items())
     sources = [f"select {nothing}, false as held where false"]
+    published = load_published_columns(connection)
     for table, held in (("email_recommendations", False), ("email_holdout", True)):
-        # A snapshot of an earlier version may lack the table or a column.
-        there = connection.execute(
-            """
-            select count(*) from duckdb_columns()
-            where database_name = 'published' and table_name = ? and list_contains(?, column_name)
-            """,
-            [table, list(types)],
-        ).fetchall()[0][0]
-        if there == len(types):
+        if types.keys() <= published.get(table, set()):
             sources.append(
                 f"select {columns}, {held} as held from published.recs.{table} where as_of < date '{anchor}'"
             )
