@@ -141,9 +141,7 @@ def _judge_figure(
         value, error = measure + shrunk[0], shrunk[1]
     if change.reference is not None and math.isfinite(error):
         row |= {"change_low": value - Z95 * error - measure, "change_high": value + Z95 * error - measure}
-        between = (
-            f", where the change is {_say(metric, row['change_low'])} to {_say(metric, row['change_high'])}"
-        )
+        between = f", where the change is {_format_value(metric, row['change_low'])} to {_format_value(metric, row['change_high'])}"
         between += " beside the other groups" if shrunk is not None else ""
     else:
         between = ""
@@ -188,7 +186,7 @@ def _round(value: float) -> float:
     return float(f"{value:.3g}") if abs(value) < 1_000 else round(value)
 
 
-def _say(metric: Metric, value: float) -> str:
+def _format_value(metric: Metric, value: float) -> str:
     return f"{'+' if value > 0 else ''}{metric.format(_round(value))}"
 
 

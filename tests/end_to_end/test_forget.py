@@ -50,7 +50,7 @@ def planted(data: Path) -> Path:
     return data
 
 
-def compared(folder: Path) -> dict[str, Path]:
+def write_settings(folder: Path) -> dict[str, Path]:
     """Settings of a shop whose email has an experiment and a shadow."""
     campaigns, experiments = folder / "campaigns", folder / "experiments"
     campaigns.mkdir()
@@ -83,7 +83,7 @@ def places(home: Path) -> set[str]:
 @pytest.mark.own_week
 def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     data, home = planted(tmp_path / "data"), tmp_path / "home"
-    settings = compared(tmp_path)
+    settings = write_settings(tmp_path)
     assert shops.run(home, data, WEEK, **settings).code == 0
     for table in ("assignments", "shadow_recommendations"):
         rows = f"select 1 from recs.{table} where customer_id = '{CANARY}'"

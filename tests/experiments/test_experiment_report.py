@@ -144,12 +144,12 @@ def test_segments_are_those_of_the_start(facts):
     assert found["segment"].tolist()[:3] == ["new", "new", "old"]
 
 
-def assigned(*ids: str) -> pd.DataFrame:
+def draw_arms(*ids: str) -> pd.DataFrame:
     return assign(make(), ids).assign(experiment="ranker_first")
 
 
 def run(connection, week, *ids: str, **changed):
-    return report(connection, week, {"ranker_first": make(**changed)}, assigned(*ids), SLOTS)
+    return report(connection, week, {"ranker_first": make(**changed)}, draw_arms(*ids), SLOTS)
 
 
 def keep(connection, tables: dict[str, pd.DataFrame]) -> None:
@@ -240,7 +240,7 @@ def test_shares_that_change_after_the_start_make_it_invalid(connection):
     ("week", "reported"), [(date(2025, 12, 29), 0), (date(2026, 3, 2), 3), (date(2026, 3, 9), 0)]
 )
 def test_it_is_reported_from_the_first_week_to_the_one_after_the_last(connection, week, reported):
-    tables = report(connection, week, {"ranker_first": make()}, assigned(), SLOTS)
+    tables = report(connection, week, {"ranker_first": make()}, draw_arms(), SLOTS)
     assert len(tables["experiments"]) == reported
     if reported:
         assert set(tables["experiments"]["week"]) == {8}
@@ -279,12 +279,12 @@ def test_an_arm_that_is_renamed_makes_it_invalid(connection):
 
 
 def test_who_was_drawn_for_a_file_that_is_gone_is_left_out(connection):
-    tables = report(connection, START, {}, assigned("c1", "c2"), SLOTS)
+    tables = report(connection, START, {}, draw_arms("c1", "c2"), SLOTS)
     assert [len(table) for table in tables.values()] == [0, 0, 0, 0, 0]
 
 
 def test_nobody_in_it_is_said(connection):
-    tables = report(connection, SECOND, {"ranker_first": make()}, assigned(), SLOTS)
+    tables = report(connection, SECOND, {"ranker_first": make()}, draw_arms(), SLOTS)
     challenger = tables["experiments"].set_index("arm").loc["ranker"]
     assert challenger["verdict"] == "invalid"
     assert challenger["sentence"].startswith("Invalid: no customers were assigned.")

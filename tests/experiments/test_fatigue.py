@@ -11,7 +11,7 @@ import pytest
 from recs_assets.experiments.fatigue import LEAST_LISTS, measure_fatigue
 
 
-def shown(lists):
+def list_rows(lists):
     """Rows of lists of two products each: times of the first, which of the two is clicked (None: neither), how many."""
     rows = []
     for times, clicked, count in lists:
@@ -34,7 +34,7 @@ def shown(lists):
 
 
 def test_a_product_that_is_clicked_half_as_often_at_its_second_showing():
-    found = measure_fatigue(shown([(2, "old", 100), (2, "new", 200), (2, None, 50)]))
+    found = measure_fatigue(list_rows([(2, "old", 100), (2, "new", 200), (2, None, 50)]))
     assert found.factor == pytest.approx(0.5, rel=0.02)
     assert found.low < 0.5 < found.high < 1
     assert found.proven
@@ -48,45 +48,45 @@ def test_a_product_that_is_clicked_half_as_often_at_its_second_showing():
 
 
 def test_two_further_showings_count_twice():
-    found = measure_fatigue(shown([(3, "old", 100), (3, "new", 400)]))
+    found = measure_fatigue(list_rows([(3, "old", 100), (3, "new", 400)]))
     assert found.factor == pytest.approx(0.5, rel=0.02)
 
 
 def test_none_where_both_are_clicked_alike():
-    found = measure_fatigue(shown([(2, "old", 100), (2, "new", 100)]))
+    found = measure_fatigue(list_rows([(2, "old", 100), (2, "new", 100)]))
     assert found.factor == pytest.approx(1.0, rel=0.02)
     assert not found.proven
     assert found.sentence.startswith("Whether people tire cannot be told")
 
 
 def test_lists_without_a_click_change_nothing():
-    some = measure_fatigue(shown([(2, "old", 40), (2, "new", 80)]))
-    more = measure_fatigue(shown([(2, "old", 40), (2, "new", 80), (2, None, 1)]))
+    some = measure_fatigue(list_rows([(2, "old", 40), (2, "new", 80)]))
+    more = measure_fatigue(list_rows([(2, "old", 40), (2, "new", 80), (2, None, 1)]))
     assert (more.factor, more.low, more.high) == pytest.approx((some.factor, some.low, some.high), rel=1e-9)
 
 
 @pytest.mark.parametrize("lists", [[(2, "old", LEAST_LISTS - 1)], [(1, "old", 200)], [(2, None, 20)]])
 def test_too_few_lists_that_tell_anything(lists):
-    found = measure_fatigue(shown(lists))
+    found = measure_fatigue(list_rows(lists))
     assert math.isnan(found.factor)
     assert not found.proven
     assert found.sentence.startswith("Whether people tire cannot be known yet: ")
 
 
 def test_a_missing_probability_is_no_reason_to_give_up():
-    rows = shown([(2, "old", 100), (2, "new", 200)])
+    rows = list_rows([(2, "old", 100), (2, "new", 200)])
     found = measure_fatigue(rows.assign(p_purchase=np.nan))
     assert found.factor == pytest.approx(0.5, rel=0.02)
 
 
 def test_nothing_shown():
-    found = measure_fatigue(shown([(2, None, 1)]).iloc[:0])
+    found = measure_fatigue(list_rows([(2, None, 1)]).iloc[:0])
     assert math.isnan(found.factor)
     assert found.clicks_by_times.empty
 
 
 def test_the_order_of_the_rows_does_not_matter():
-    rows = shown([(2, "old", 40), (3, "new", 80)])
+    rows = list_rows([(2, "old", 40), (3, "new", 80)])
     mixed = rows.sample(frac=1, random_state=1)
     assert measure_fatigue(mixed).factor == measure_fatigue(rows).factor
 

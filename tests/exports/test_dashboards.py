@@ -79,7 +79,7 @@ def test_panels_have_places_and_numbers_of_their_own(path: Path) -> None:
 
 
 def test_every_metric_of_the_server_dashboard_is_served() -> None:
-    served = {sample.name for family in _observed().registry.collect() for sample in family.samples}
+    served = {sample.name for family in _observe_metrics().registry.collect() for sample in family.samples}
     text = " ".join(
         target["expr"] for panel in load(FOLDER / "server.json")["panels"] for target in panel["targets"]
     )
@@ -91,7 +91,7 @@ def test_every_metric_of_the_server_dashboard_is_served() -> None:
     }  # fmt: skip
 
 
-def _observed() -> Metrics:
+def _observe_metrics() -> Metrics:
     """Metrics with a sample each."""
     metrics = Metrics()
     metrics.requests.labels("/v1/events", "200").inc()
