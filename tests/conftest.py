@@ -13,7 +13,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from helpers.known import ORDERS, make_known
-from helpers.servers import postgres_server, redis_server  # noqa: F401 - fixtures of every folder
+from helpers.servers import mariadb_server, postgres_server, redis_server  # noqa: F401 - fixtures of every folder
 from recs_assets.known.interactions import Known
 from recs_assets.store.warehouse import Warehouse
 
