@@ -11,10 +11,14 @@ import duckdb
 
 from recs_assets.schema import Column, SourceError
 from recs_assets.sources.declared import MEANING, DeclaredFile, list_some, quote, quote_text
+from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 
 _ANY_INTEGER = _INTEGERS | {"UBIGINT", "HUGEINT", "UHUGEINT"}
+
+# Whose texts `dates` of a file describes.
+TIMES = ("DATE", "TIMESTAMP", "TIMESTAMPTZ")
 
 _NAIVE_TIMES = {"DATE", "TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
 
@@ -105,9 +109,11 @@ def check_columns(name: str, where: str, found: Sequence[str], declared: Declare
         raise SourceError(f"{name}{where}: column {doubled[0]!r} stands there twice; keep one of them.")
 
 
-def write_text(column: Column) -> str:
+def write_text(column: Column, dialect: Dialect = CANONICAL_DIALECT) -> str:
     """SQL of a field's text, as DuckDB can cast it."""
     text = f"trim({quote(column.name)})"
+    if column.type in ("BIGINT", "DOUBLE") and dialect.has_own_numbers:
+        return dialect.write_plain_number(dialect.write_without_units(text))
     if column.type == "TIMESTAMPTZ":
         text = f"regexp_replace({text}, {quote_text(_UTC)}, 'Z')"
         text = f"regexp_replace({text}, {quote_text(_NO_SECONDS)}, '\\1:00\\2')"
@@ -115,23 +121,43 @@ def write_text(column: Column) -> str:
     return text
 
 
-def _write_bad_condition(column: Column) -> str:
+def _write_value(column: Column, dialect: Dialect) -> str:
+    """SQL of a field's value, null where its text is no such value."""
+    if column.type in TIMES and dialect.dates:
+        patterns = ", ".join(map(quote_text, dialect.dates))
+        return f"try_cast(try_strptime(trim({quote(column.name)}), [{patterns}]) as {column.type})"
+    return f"try_cast({write_text(column, dialect)} as {column.type})"
+
+
+def _write_bad_condition(column: Column, dialect: Dialect) -> str:
     """SQL condition: this text is there but is no value of the declared type."""
-    text = write_text(column)
-    cast = f"try_cast({text} as {column.type})"
+    text = f"trim({quote(column.name)})"
+    value = _write_value(column, dialect)
+    if column.type in ("BIGINT", "DOUBLE") and dialect.has_own_numbers:
+        text = dialect.write_without_units(text)
+        pattern = dialect.write_number_pattern(column.type == "BIGINT")
+    else:
+        pattern = _WHOLE if column.type == "BIGINT" else _NUMBER
     if column.type == "BIGINT":
-        wrong = f"not regexp_full_match({text}, {quote_text(_WHOLE)}) or {cast} is null"
+        wrong = f"not regexp_full_match({text}, {quote_text(pattern)}) or {value} is null"
     elif column.type == "DOUBLE":
         wrong = (
-            f"not regexp_full_match({text}, {quote_text(_NUMBER)}) or not coalesce(isfinite({cast}), false)"
+            f"not regexp_full_match({text}, {quote_text(pattern)}) or not coalesce(isfinite({value}), false)"
         )
     elif column.type == "BOOLEAN":
-        wrong = f"{cast} is null"
+        wrong = f"{value} is null"
+    elif dialect.dates:
+        # %Y takes 10 for the year 10, and a date would lose its time.
+        read = f"try_strptime({text}, [{', '.join(map(quote_text, dialect.dates))}])"
+        wrong = f"coalesce(year({value}) < 1000, true)"
+        if column.type == "DATE":
+            wrong += f" or {read} <> date_trunc('day', {read})"
     else:
+        text = write_text(column, dialect)
         named = (
             f"regexp_matches({text}, {quote_text(_ZONE_NAME)}) or " if column.type == "TIMESTAMPTZ" else ""
         )
-        wrong = f"{named}not coalesce(isfinite({cast}), false)"
+        wrong = f"{named}not coalesce(isfinite({value}), false)"
     return f"{quote(column.name)} is not null and ({wrong})"
 
 
@@ -141,47 +167,59 @@ def write_cast(
     columns: Sequence[Column],
     present: Sequence[str],
     target: str,
+    dialect: Dialect = CANONICAL_DIALECT,
 ) -> tuple[int, Column, int, str] | int:
     """Cast the text table `text` into `target`; the row count, or the first value that fails.
 
     A failure is (row number from 1, column, number of such values in the column, value).
     """
     typed = [column for column in columns if column.type != "VARCHAR" and column.name in present]
+    bad = {column.name: _write_bad_condition(column, dialect) for column in typed}
     counts = con.execute(
-        f"select count(*){''.join(f', count(*) filter ({_write_bad_condition(column)})' for column in typed)} from {text}"
+        f"select count(*){''.join(f', count(*) filter ({bad[column.name]})' for column in typed)} from {text}"
     ).fetchone()
     assert counts is not None
     for column, count in zip(typed, counts[1:], strict=True):
         if count:
             found = con.execute(
                 f"select n, v from (select row_number() over () as n, {quote(column.name)} as v, "
-                f"({_write_bad_condition(column)}) as bad from {text}) where bad order by n limit 1"
+                f"({bad[column.name]}) as bad from {text}) where bad order by n limit 1"
             ).fetchone()
             assert found is not None
             return found[0], column, count, found[1]
-    select = ", ".join(_cast(column, present) for column in columns)
+    select = ", ".join(_cast(column, present, dialect) for column in columns)
     con.execute(f"create or replace table {target} as select {select} from {text}")
     return counts[0]
 
 
-def _cast(column: Column, present: Sequence[str]) -> str:
+def _cast(column: Column, present: Sequence[str], dialect: Dialect) -> str:
     name = quote(column.name)
     if column.name not in present:
         return f"cast(null as {column.type}) as {name}"
     if column.type == "VARCHAR":
         return name
-    return f"cast({write_text(column)} as {column.type}) as {name}"
+    return f"cast({_write_value(column, dialect)} as {column.type}) as {name}"
 
 
-def explain_value(name: str, where: str, column: Column, count: int, value: str) -> SourceError:
+def explain_value(
+    name: str, where: str, column: Column, count: int, value: str, dialect: Dialect = CANONICAL_DIALECT
+) -> SourceError:
+    """What is said of the first value of a column that is none of its type."""
     shown = "a value" if "@" in value or "email" in column.name else repr(value[:40])
     more = "" if count == 1 else f" ({count} rows of this column are wrong)"
     hint = "correct the export"
     if column.type == "DOUBLE" and re.fullmatch(r"\s*[+-]?\d+,\d+\s*", value):
         hint = "write decimals with a point"
+    meaning = MEANING[column.type]
+    if column.type in TIMES and dialect.dates:
+        meaning = f"{'a date' if column.type == 'DATE' else 'a time'} as dates declares them ({', '.join(dialect.dates)})"
+        hint = "correct the export, or declare how it is written"
+    elif column.type in ("BIGINT", "DOUBLE") and dialect.has_own_numbers:
+        kind = "a whole number" if column.type == "BIGINT" else "a number"
+        meaning = f"{kind} with decimal = {dialect.decimal!r} and thousands = {dialect.thousands!r}"
+        hint = "correct the export, or declare how it is written"
     return SourceError(
-        f"{name} {where}: column {column.name!r} holds {shown}, which is not "
-        f"{MEANING[column.type]}{more}; {hint}."
+        f"{name} {where}: column {column.name!r} holds {shown}, which is not {meaning}{more}; {hint}."
     )
 
 

@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from recs_assets.schema import Column
+from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
 
 # The endings that the documents name first; `file_format` knows them all.
 FORMATS = (".csv", ".parquet", ".json", ".jsonl", ".ndjson")
@@ -23,6 +24,11 @@ _FORMAT_OF = {
     ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".xlsx": "sheet",
+    ".xlsm": "sheet",
+    ".xlsb": "sheet",
+    ".xls": "sheet",
+    ".ods": "sheet",
 }
 
 TYPES = ("VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
@@ -44,7 +50,8 @@ class DeclaredFile:
     `name` is a file, a folder of parts, or a pattern of several files. `alias` is the table's name where it
     is not that of the file. `ignored` are columns that may be there and are not read, as names or patterns.
     `alike` asks every part for the same columns. `identifiers` are columns that may hold no address. `telling`
-    are patterns of columns that say what a row is about, and so cannot be ignored.
+    are patterns of columns that say what a row is about, and so cannot be ignored. `dialect` is how its values are
+    written.
     """
 
     name: str
@@ -55,6 +62,7 @@ class DeclaredFile:
     alike: bool = False
     identifiers: tuple[str, ...] = ()
     telling: tuple[str, ...] = ()
+    dialect: Dialect = CANONICAL_DIALECT
 
     @property
     def stem(self) -> str:
@@ -65,11 +73,18 @@ class DeclaredFile:
         if not self.is_pattern:
             return file_format(path.name)[0]
         before = re.split(r"[*?\[]", path.name)[0].rstrip("_-. ")
-        return before or path.parent.name
+        # Folders of partitions (`year=2024`) name no table.
+        plain = [piece for piece in path.parts[:-1] if not re.search(r"[*?\[=]", piece)]
+        return before or (plain[-1] if plain else "")
 
     @property
     def is_pattern(self) -> bool:
         return bool(re.search(r"[*?\[]", self.name))
+
+    def matches(self, name: str) -> bool:
+        """Whether a file of this name is one of the declared: `*` stands for no slash."""
+        pieces, patterns = name.split("/"), self.name.split("/")
+        return len(pieces) == len(patterns) and all(map(fnmatchcase, pieces, patterns))
 
     def ignores(self, column: str) -> bool:
         return any(fnmatchcase(column, pattern) for pattern in self.ignored)
@@ -78,13 +93,13 @@ class DeclaredFile:
 def file_format(name: str) -> tuple[str, str | None, bool]:
     """Of a file's name: what stands before its endings, its format, and whether it is a gzip file.
 
-    The format is csv, tsv, txt, parquet, json or jsonl; None where such a file cannot be read.
+    The format is csv, tsv, txt, parquet, json, jsonl or sheet (a spreadsheet); None where such a file cannot be read.
     """
     path = PurePosixPath(name)
     zipped = path.suffix.lower() == ".gz"
     plain_name = PurePosixPath(path.stem) if zipped else path
     kind = _FORMAT_OF.get(plain_name.suffix.lower())
-    if kind is None or (zipped and kind == "parquet"):
+    if kind is None or (zipped and kind in ("parquet", "sheet")):
         return path.name, None, zipped
     return plain_name.stem, kind, zipped
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
@@ -36,35 +36,44 @@ def list_folder(folder: Path, opened: Collection[str] = ()) -> list[str]:
 
     Args:
         folder: of the shop.
-        opened: folders in it, instead of which what they hold is listed, as `folder/name`.
+        opened: names or patterns of folders in it, instead of which what they hold is listed, as `folder/name`;
+            of `a/b`, the folders in `a` that fit `b` are opened, too.
 
     Raises:
         SettingsError: a folder cannot be read.
     """
+    return _list_opened(folder, "", {tuple(name.split("/")) for name in opened})
+
+
+def _list_opened(folder: Path, before: str, opened: set[tuple[str, ...]]) -> list[str]:
     try:
         names = sorted(path.name for path in folder.iterdir())
-        inner = {
-            name: sorted(path.name for path in (folder / name).iterdir())
-            for name in names
-            if name in opened and (folder / name).is_dir()
-        }
     except OSError as error:
         raise SettingsError(
             f"{folder} cannot be read ({error.strerror}): give this user the right to."
         ) from None
     found = []
     for name in names:
-        if name in inner:
-            found += [f"{name}/{part}" for part in inner[name] if not is_harmless(part)]
-        elif name not in OWN_FILES and not is_harmless(name):
-            found.append(name)
+        fitting = [pieces for pieces in opened if fnmatchcase(name, pieces[0])]
+        if is_harmless(name) or (not before and name in OWN_FILES):
+            continue
+        if fitting and (folder / name).is_dir():
+            deeper = {pieces[1:] for pieces in fitting if len(pieces) > 1}
+            found += _list_opened(folder / name, f"{before}{name}/", deeper)
+        else:
+            found.append(before + name)
     return found
+
+
+def list_opened_folders(files: Iterable[DeclaredFile]) -> set[str]:
+    """The folders, as patterns, in which declared files lie: `orders/year=*` of `orders/year=*/part-*.parquet`."""
+    return {file.name.rpartition("/")[0] for file in files if "/" in file.name}
 
 
 def find_table(name: str) -> str | None:
     """The canonical table that a file or a folder of parts is named after; None where it is none."""
-    stem = file_format(name)[0].lower()
-    return stem if stem in RAW_TABLES else None
+    stem, kind, _ = file_format(name)
+    return stem.lower() if stem.lower() in RAW_TABLES and kind != "sheet" else None
 
 
 def list_canonical_names(folder: Path) -> dict[str, list[str]]:
@@ -130,9 +139,8 @@ def refuse_undeclared(
     Raises:
         SourceError: a name is neither declared nor ignored.
     """
-    opened = {file.name.split("/")[0] for file in files if "/" in file.name}
-    for name in list_folder(folder, opened):
-        if not any(fnmatchcase(name, file.name) for file in files) and not _match_any(name, ignored):
+    for name in list_folder(folder, list_opened_folders(files)):
+        if not any(file.matches(name) for file in files) and not _match_any(name, ignored):
             raise SourceError(
                 f"{name}: source {source!r} does not declare it; declare it in source.toml, name it in "
                 f"ignored_files there, or move it out of {folder}."
@@ -150,9 +158,7 @@ def list_parts(folder: Path, file: DeclaredFile) -> list[str]:
         SourceError: a folder of parts holds something else, or nothing; no file fits a pattern.
     """
     if file.is_pattern:
-        names = [
-            name for name in list_folder(folder, {file.name.split("/")[0]}) if fnmatchcase(name, file.name)
-        ]
+        names = [name for name in list_folder(folder, list_opened_folders([file])) if file.matches(name)]
         if not names:
             raise SourceError(f"{file.name}: no file in {folder} has such a name; put them there.")
         return names
@@ -169,7 +175,7 @@ def list_parts(folder: Path, file: DeclaredFile) -> list[str]:
             raise SourceError(
                 f"{name}: a folder among the parts of a table is not read; put the parts right into {file.name}."
             )
-        if kind is None or Path(name).name in OWN_FILES:
+        if kind in (None, "sheet") or Path(name).name in OWN_FILES:
             raise SourceError(
                 f"{name}: it is no part of a table; write parts as {', '.join(FORMATS)}, and nothing else "
                 f"into {file.name}."
@@ -185,11 +191,13 @@ def list_parts(folder: Path, file: DeclaredFile) -> list[str]:
 
 
 def is_pattern_name(name: str) -> bool:
-    """Whether `source.toml` may declare a file of this name: a plain name, or a pattern, in one folder at most."""
+    """Whether `source.toml` may declare a file of this name: a plain name or a pattern, perhaps in folders.
+
+    Folders are named, but for those of partitions: `orders/year=*/*.parquet`.
+    """
     pieces = name.split("/")
     return (
-        len(pieces) <= 2
-        and all(piece not in ("", ".", "..") for piece in pieces)
-        and not re.search(r"[*?\[]", "".join(pieces[:-1]))
+        all(piece not in ("", ".", "..") for piece in pieces)
+        and not any(re.search(r"[*?\[]", piece) and "=" not in piece for piece in pieces[:-1])
         and file_format(pieces[-1])[1] is not None
     )

@@ -1,4 +1,4 @@
-"""Reading one declared table strictly, from a file or from several: CSV, Parquet, JSON (array) or JSON lines.
+"""Reading one declared table strictly, from a file or from several: CSV, Parquet, JSON (array), JSON lines, a spreadsheet.
 
 Columns and types are declared, never guessed. Whatever does not fit its declaration is a
 `SourceError` of one plain sentence with file, column and line (or row) and what to do. A
@@ -26,9 +26,12 @@ import duckdb
 
 from recs_assets.schema import SourceError
 from recs_assets.sources.declared import DeclaredFile, file_format, quote, shorten_error
-from recs_assets.sources.reader_csv import check_encoding, read_csv
+from recs_assets.sources.encoding import transcode
+from recs_assets.sources.partitions import leave_partitions, list_columns
+from recs_assets.sources.reader_csv import read_csv
 from recs_assets.sources.reader_json import read_json
 from recs_assets.sources.reader_parquet import read_parquet
+from recs_assets.sources.reader_spreadsheet import read_spreadsheet
 
 
 def read_manifest(folder: Path) -> dict[str, dict]:
@@ -126,8 +129,9 @@ def read_files(
     first: tuple[str, list[str]] | None = None
     parts = []
     for number, (name, path) in enumerate(files.items()):
-        part = target if len(files) == 1 else f"{schema}.{quote(f'_{declared.stem}_{number}')}"
-        rows, present = _read_one(con, path, name, declared, part, promised.get(name, {}))
+        alone = len(files) == 1 and not declared.dialect.partitions
+        part = target if alone else f"{schema}.{quote(f'_{declared.stem}_{number}')}"
+        rows, present = _read_one(con, path, name, leave_partitions(declared), part, promised.get(name, {}))
         if first is None:
             first = name, present
         if declared.alike and set(present) != set(first[1]):
@@ -138,10 +142,9 @@ def read_files(
                 f"{declared.name} with the same columns."
             )
         total += rows
-        parts.append(part)
-    if len(parts) > 1:
-        union = " union all ".join(f"select * from {part}" for part in parts)
-        con.execute(f"create or replace view {target} as {union}")
+        parts.append(f"select {list_columns(con, name, declared)} from {part}")
+    if parts and not alone:
+        con.execute(f"create or replace view {target} as {' union all '.join(parts)}")
     if total == 0 and not declared.may_be_empty:
         raise SourceError(
             f"{declared.name}: it declares columns but holds 0 rows; export it again with its rows."
@@ -168,12 +171,14 @@ def _read_one(
         with _unzip(path, name) if zipped else nullcontext(path) as readable:
             if kind == "parquet":
                 rows, present = read_parquet(con, readable, name, declared, target)
+            elif kind == "sheet":
+                rows, present = read_spreadsheet(con, readable, name, declared, target)
             else:
-                check_encoding(readable, name)
-                if kind in ("json", "jsonl"):
-                    rows, present = read_json(con, readable, name, kind == "jsonl", declared, target)
-                else:
-                    rows, present = read_csv(con, readable, name, str(kind), declared, target, vouched)
+                with transcode(readable, name, declared.dialect.encoding) as text:
+                    if kind in ("json", "jsonl"):
+                        rows, present = read_json(con, text, name, kind == "jsonl", declared, target)
+                    else:
+                        rows, present = read_csv(con, text, name, str(kind), declared, target, vouched)
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         raise SourceError(f"{name}: it cannot be read ({shorten_error(error)}); export it again.") from None
     check_manifest(promise, name, path, rows)

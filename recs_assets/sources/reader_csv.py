@@ -6,77 +6,50 @@ import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, TextIO
 
 import duckdb
 
 from recs_assets.schema import SourceError
 from recs_assets.sources.cells import check_columns, explain_value, refuse_addresses, write_cast
 from recs_assets.sources.declared import DeclaredFile, quote_text, shorten_error
-
-# How files begin that were renamed and not unpacked.
-_PACKED = {
-    b"\x1f\x8b": "a gzip file (.gz)",
-    b"PK\x03\x04": "a zip file or a spreadsheet",
-    b"\xd0\xcf\x11\xe0": "an old Excel file",
-    b"PAR1": "a Parquet file",
-}
-
-
-def check_encoding(path: Path, name: str) -> None:
-    """Refuse UTF-16 by its byte order mark and anything else that is not UTF-8, by line."""
-    line = 1
-    rest = b""
-    with path.open("rb") as file:
-        start = file.read(4)
-        for magic, what in _PACKED.items():
-            if start.startswith(magic):
-                raise SourceError(
-                    f"{name}: it is {what}, not text; unpack or export it, or correct its name."
-                )
-        # By its byte order mark, or by every other byte being zero.
-        unmarked = len(start) == 4 and 0 in (start[0], start[1]) and start[2:].count(0)
-        if start[:2] in (b"\xff\xfe", b"\xfe\xff") or start == b"\x00\x00\xfe\xff" or unmarked:
-            raise SourceError(f"{name}: it is written in UTF-16 or UTF-32; save it as UTF-8.")
-        file.seek(0)
-        offset = 0
-        while block := file.read(1 << 22):
-            data = rest + block
-            try:
-                data.decode("utf-8")
-                rest = b""
-            except UnicodeDecodeError as error:
-                # A character may straddle two blocks: only that is carried over.
-                if error.reason != "unexpected end of data" or error.end != len(data):
-                    bad = error.start
-                    bad_line = line + data[:bad].count(b"\n")
-                    raise SourceError(
-                        f"{name} line {bad_line}: byte {offset - len(rest) + bad + 1} of the "
-                        f"file (0x{data[bad]:02x}) is not UTF-8; save the file as UTF-8 (it may be Latin-1)."
-                    ) from None
-                rest = data[error.start :]
-                data = data[: error.start]
-            line += data.count(b"\n")
-            offset += len(block)
-    if rest:
-        raise SourceError(
-            f"{name} line {line}: the file ends inside a character; it was cut off, copy it again."
-        )
-
+from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 
 
-def _csv_layout(path: Path, name: str, kind: str) -> tuple[str, int, list[str]]:
+def name_delimiter(delimiter: str) -> str:
+    """Its name in a sentence."""
+    return _DELIMITERS.get(delimiter, repr(delimiter))
+
+
+def list_csv_rows(file: TextIO, delimiter: str, dialect: Dialect) -> Any:
+    """A reader of the records of an open file, as DuckDB reads them."""
+    if not dialect.quote:
+        return csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    escape = None if dialect.escape in (None, dialect.quote) else dialect.escape
+    return csv.reader(
+        file, delimiter=delimiter, quotechar=dialect.quote, doublequote=escape is None, escapechar=escape
+    )
+
+
+def find_csv_layout(
+    path: Path, name: str, kind: str, dialect: Dialect = CANONICAL_DIALECT
+) -> tuple[str, int, list[str]]:
     """Delimiter, lines before the header, and the header.
 
-    Excel may write `sep=;` above the header, which says the delimiter; else the file's ending does, and a
-    .txt file is one or the other by its header.
+    Excel may write `sep=;` above the header, which says the delimiter; else the declaration or the file's ending
+    does, and a .txt file is one or the other by its header.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
         line = file.readline()
-    declared = re.fullmatch(r'"?sep=(.)"?\r?\n?', line, re.IGNORECASE)
-    skip = 1 if declared else 0
-    if declared:
+        declared = re.fullmatch(r'"?sep=(.)"?\r?\n?', line, re.IGNORECASE)
+        skip = dialect.skip + (1 if declared else 0)
+        for _ in range(skip):
+            line = file.readline()
+    if dialect.delimiter is not None:
+        delimiter = dialect.delimiter
+    elif declared:
         delimiter = declared.group(1)
         if delimiter not in _DELIMITERS:
             raise SourceError(
@@ -95,13 +68,13 @@ def _csv_layout(path: Path, name: str, kind: str) -> tuple[str, int, list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         for _ in range(skip):
             file.readline()
-        header = next(csv.reader(file, delimiter=delimiter), [])
+        header = next(list_csv_rows(file, delimiter, dialect), [])
     if len(header) == 1:
         for mark, word in _DELIMITERS.items():
             if mark != delimiter and mark in header[0]:
                 raise SourceError(
                     f"{name} line {skip + 1}: the columns are separated by {word}; save the file with "
-                    f"{_DELIMITERS[delimiter]}."
+                    f"{name_delimiter(delimiter)}."
                 )
     return delimiter, skip, header
 
@@ -115,12 +88,13 @@ def read_csv(
     target: str,
     vouched: bool,
 ) -> tuple[int, list[str]]:
-    delimiter, skip, header = _csv_layout(path, name, kind)
+    dialect = declared.dialect
+    delimiter, skip, header = find_csv_layout(path, name, kind, dialect)
     check_columns(name, f" line {skip + 1}", header, declared)
     with path.open("rb") as file:
         file.seek(-1, 2)
         ended = file.read(1) in (b"\n", b"\r")
-    if not ended and not vouched and path.stat().st_size > len(",".join(header)) + 3:
+    if not ended and not vouched and not dialect.open_end and path.stat().st_size > len(",".join(header)) + 3:
         raise SourceError(
             f"{name}: its last line has no line break, so it may be cut off; export it again, or end "
             f"the line, or vouch for the file in manifest.json."
@@ -134,9 +108,11 @@ def read_csv(
     con.execute("drop table if exists temp._rejects; drop table if exists temp._scans")
     try:
         con.execute(
-            f"create or replace table {text} as select * from read_csv({quote_text(str(path))}, "
+            f"create or replace table {text} as select {dialect.select_texts()} from read_csv({quote_text(str(path))}, "
             f"auto_detect=false, "
-            f"header=true, skip={skip}, columns={{{columns}}}, delim={quote_text(delimiter)}, quote='\"', escape='\"', "
+            f"header=true, skip={skip}, columns={{{columns}}}, delim={quote_text(delimiter)}, "
+            f"quote={quote_text(dialect.quote)}, "
+            f"escape={quote_text(dialect.quote if dialect.escape is None else dialect.escape)}, "
             "nullstr='', "
             f"strict_mode=true, encoding='utf-8', compression='uncompressed', hive_partitioning=false, "
             "store_rejects=true, rejects_limit=1000, rejects_table='_rejects', rejects_scan='_scans')"
@@ -159,16 +135,16 @@ def read_csv(
         if rejected is not None:
             number, column, problem, message = rejected
             column = header[names.index(column)] if column in names else column
-            raise _csv_error(name, header, number, column, problem, message, _DELIMITERS[delimiter])
+            raise _csv_error(name, header, number, column, problem, message, name_delimiter(delimiter))
         present = [column for column in header if column in known]
-        result = write_cast(con, text, declared.columns, present, target)
+        result = write_cast(con, text, declared.columns, present, target, dialect)
 
         def name_line(row: int) -> str:
-            return f"line {_csv_line(path, row, delimiter, skip)}"
+            return f"line {_csv_line(path, row, delimiter, skip, dialect)}"
 
         if not isinstance(result, int):
             row, column, count, value = result
-            raise explain_value(name, name_line(row), column, count, value)
+            raise explain_value(name, name_line(row), column, count, value, dialect)
         refuse_addresses(con, target, name, declared, name_line)
         return result, present
     finally:
@@ -217,12 +193,12 @@ def _find_other_line_end(path: Path) -> int | None:
     return None
 
 
-def _csv_line(path: Path, row: int, delimiter: str, skip: int) -> int:
+def _csv_line(path: Path, row: int, delimiter: str, skip: int, dialect: Dialect) -> int:
     """Line on which data row `row` (from 1) begins: values may hold line breaks."""
     with path.open(encoding="utf-8-sig", newline="") as file:
         for _ in range(skip):
             file.readline()
-        reader = csv.reader(file, delimiter=delimiter)
+        reader = list_csv_rows(file, delimiter, dialect)
         next(reader)
         start, seen = reader.line_num + 1 + skip, 0
         for record in reader:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -18,10 +19,14 @@ from recs_assets.sources.declared import DeclaredFile, file_format, quote_text
 def read_json(
     con: duckdb.DuckDBPyConnection, path: Path, name: str, lines: bool, declared: DeclaredFile, target: str
 ) -> tuple[int, list[str]]:
-    def place(row: int) -> str:
-        return f"line {_json_line(path, row)}" if lines else f"record {row}"
+    dialect = declared.dialect
+    within = dialect.records
+    lines = lines or within is not None
 
-    with _drop_bom(path, lines) as readable:
+    def place(row: int) -> str:
+        return f"line {_json_line(path, row)}" if lines and within is None else f"record {row}"
+
+    with _drop_bom(path, lines) if within is None else _list_records(path, name, within) as readable:
         options = f"{quote_text(str(readable))}, format='{'newline_delimited' if lines else 'array'}'"
         options += ", compression='uncompressed', hive_partitioning=false"
         try:
@@ -57,20 +62,57 @@ def read_json(
         struct = ", ".join(f"{quote_text(key)}: 'VARCHAR'" for key in present)
         try:
             con.execute(
-                f"create or replace table {text} as select * from read_json({options}, columns={{{struct}}})"
+                f"create or replace table {text} as select {dialect.select_texts()} from read_json({options}, columns={{{struct}}})"
             )
         except duckdb.InvalidInputException:
             raise _json_error(path, name, lines) from None
         try:
-            result = write_cast(con, text, declared.columns, present, target)
+            result = write_cast(con, text, declared.columns, present, target, dialect)
         finally:
             con.execute(f"drop table if exists {text}")
     if not isinstance(result, int):
         row, column, count, value = result
-        raise explain_value(name, place(row), column, count, value)
+        raise explain_value(name, place(row), column, count, value, dialect)
     refuse_addresses(con, target, name, declared, place)
     # A record may leave an optional key out, so that none tells whether the file has the column.
     return result, [column.name for column in declared.columns]
+
+
+@contextmanager
+def _list_records(path: Path, name: str, within: str) -> Iterator[Path]:
+    """A copy with one record per line of the records that are inside an object.
+
+    Args:
+        path: of the file.
+        name: of the file, for errors.
+        within: keys to them, as `Dialect.records` says.
+
+    Raises:
+        SourceError: they are not there.
+    """
+    try:
+        found: Any = json.loads(path.read_text("utf-8-sig"))
+    except ValueError:
+        raise _json_error(path, name, False) from None
+    keys = within.split(".")
+    for key in keys[:-1] if keys[-1] == "*" else keys:
+        if not isinstance(found, dict) or key not in found:
+            raise SourceError(
+                f"{name}: it has no {key!r} where records = {within!r} says that the records are; correct it in "
+                "source.toml."
+            )
+        found = found[key]
+    if keys[-1] == "*" and isinstance(found, dict):
+        found = [{"key": key, "value": value} for key, value in found.items()]
+    if not isinstance(found, list) or not all(isinstance(record, dict) for record in found):
+        raise SourceError(
+            f"{name}: records = {within!r} leads to no array of objects; correct it in source.toml."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "records.jsonl"
+        with copy.open("w", encoding="utf-8") as out:
+            out.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in found)
+        yield copy
 
 
 @contextmanager

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from recs_assets.names import is_time_zone
-from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError, Table
+from recs_assets.schema import RAW_TABLES, SettingsError, SourceError, Table
 from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
-from recs_assets.sources.declared import FORMATS, TYPES, DeclaredFile, quote
+from recs_assets.sources.declared import FORMATS, DeclaredFile, quote
+from recs_assets.sources.file_declaration import read_file_declaration
 from recs_assets.sources.folder import (
-    is_pattern_name,
     list_canonical_names,
     list_parts,
     refuse_others,
@@ -129,7 +129,7 @@ def load_source(folder: Path) -> Source:
         )
     if not isinstance(declared["files"], dict) or not declared["files"]:
         raise SettingsError(f'{where}: files must be tables like [files."orders.csv"].')
-    files = [_read_declaration(where, name, entry) for name, entry in declared["files"].items()]
+    files = [read_file_declaration(where, name, entry) for name, entry in declared["files"].items()]
     words = shop_words(declared, where)
     if words.ignored_columns:
         raise SettingsError(f"{where}: ignored_columns is for canonical tables; say ignored at the file.")
@@ -213,63 +213,6 @@ def _read_currency(value: object, where: str) -> str:
     if not isinstance(value, str) or re.fullmatch("[A-Z]{3}", value) is None:
         raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
     return value
-
-
-_FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as"}
-
-
-def _read_declaration(where: str, name: str, entry: object) -> DeclaredFile:
-    """One `[files."<name>"]` of a `source.toml`."""
-    if not is_pattern_name(name) or not isinstance(entry, dict) or set(entry) - _FILE_KEYS:
-        raise SettingsError(
-            f"{where}: file {name!r} must be a plain name ending in {', '.join(FORMATS)}, or a pattern of "
-            "such names (orders_*.csv, orders/*.csv), with columns and, if need be, may_be_empty, optional, "
-            "ignored, as."
-        )
-    columns = entry.get("columns", {})
-    if not isinstance(columns, dict) or not isinstance(entry.get("may_be_empty", False), bool):
-        raise SettingsError(
-            f"{where}: file {name!r}: columns must be a table of names and types, may_be_empty true or false."
-        )
-    wrong = [column for column, type_ in columns.items() if type_ not in TYPES]
-    if wrong or not columns:
-        raise SettingsError(
-            f"{where}: file {name!r} needs columns of the types {', '.join(TYPES)}"
-            + (f" (column {wrong[0]!r} is not)." if wrong else ".")
-        )
-    optional = _read_names(where, f"file {name!r}: optional", entry.get("optional", []))
-    ignored = _read_names(where, f"file {name!r}: ignored", entry.get("ignored", []))
-    if unknown := [column for column in optional if column not in columns]:
-        raise SettingsError(
-            f"{where}: file {name!r}: optional names {unknown[0]!r}, which is none of its columns; declare it there too."
-        )
-    if both := [column for column in ignored if column in columns]:
-        raise SettingsError(
-            f"{where}: file {name!r}: column {both[0]!r} is declared and ignored; remove one of the two."
-        )
-    alias = entry.get("as")
-    if alias is not None and (not isinstance(alias, str) or not alias):
-        raise SettingsError(f'{where}: file {name!r}: as must be a name, like "orders".')
-    file = DeclaredFile(
-        name,
-        tuple(
-            Column(column, type_, "", required=column not in optional) for column, type_ in columns.items()
-        ),
-        entry.get("may_be_empty", False),
-        alias=alias,
-        ignored=ignored,
-    )
-    if not file.stem:
-        raise SettingsError(
-            f'{where}: file {name!r} begins with a wildcard; say what the SQL calls it (as = "orders").'
-        )
-    return file
-
-
-def _read_names(where: str, what: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise SettingsError(f'{where}: {what} must be a list of names, like ["Notes", "Tags"].')
-    return tuple(value)
 
 
 def source_folders(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> dict[str, Path]:
