@@ -1,5 +1,6 @@
 """Made-up exports of the shop systems in `recs_assets/platforms`, in the shape of the real ones."""
 
 from helpers.platforms.shopify import write_shopify
+from helpers.platforms.shopify_bulk import write_shopify_bulk
 
-WRITERS = {"shopify": write_shopify}
+WRITERS = {"shopify": write_shopify, "shopify_bulk": write_shopify_bulk}
