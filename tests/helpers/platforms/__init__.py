@@ -2,5 +2,10 @@
 
 from helpers.platforms.shopify import write_shopify
 from helpers.platforms.shopify_bulk import write_shopify_bulk
+from helpers.platforms.woocommerce_csv import write_woocommerce_csv
 
-WRITERS = {"shopify": write_shopify, "shopify_bulk": write_shopify_bulk}
+WRITERS = {
+    "shopify": write_shopify,
+    "shopify_bulk": write_shopify_bulk,
+    "woocommerce_csv": write_woocommerce_csv,
+}
