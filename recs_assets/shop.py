@@ -23,12 +23,14 @@ from recs_assets.schema import SettingsError, SourceError
 from recs_assets.settings import Settings
 from recs_assets.sources import (
     EVENTS,
+    LANDED,
     LandingResult,
     Source,
     find_first_as_of,
     find_latest_as_of,
     fingerprint,
     land,
+    needs_folder,
     resolve_source,
 )
 from recs_assets.sources.suppression import Suppression
@@ -65,6 +67,17 @@ def open_warehouse(settings: Settings) -> Warehouse:
     )
 
 
+def find_data_dir(settings: Settings) -> Path:
+    """The folder with the shop's files; of a shop whose tables are all in databases, any.
+
+    Raises:
+        SettingsError: there is no such folder, or it may not be read.
+    """
+    if settings.data is None and not needs_folder(settings.source, shops_dir=settings.shops):
+        return settings.home
+    return settings.data_dir()
+
+
 @dataclass(frozen=True)
 class Shop:
     """Settings resolved against the shop's files; `defs.deployment.Deployment` adds what Dagster needs."""
@@ -75,9 +88,9 @@ class Shop:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        data_dir = settings.data_dir()
+        data_dir = find_data_dir(settings)
         source = resolve_source(settings.source, data_dir, shops_dir=settings.shops)
-        source = replace(source, events=settings.home / EVENTS)
+        source = replace(source, events=settings.home / EVENTS, kept=settings.home / LANDED)
         shop = cls(settings, data_dir, source)
         _ = (
             shop.sentences,
@@ -154,7 +167,10 @@ class Shop:
             known, seen = date.fromisoformat(before["first_week"]), before["files"]
         except (OSError, ValueError, KeyError, TypeError):
             known, seen = None, None
-        files = fingerprint(self.source, self.data_dir)
+        try:
+            files = fingerprint(self.source, self.data_dir)
+        except (SourceError, SettingsError):
+            return known or FALLBACK_WEEK
         if known is not None and seen == files:
             return known
         try:

@@ -179,5 +179,6 @@ def _announce() -> Settings:
     from recs_assets.settings import Settings
 
     settings = Settings()
-    print(f"Reading settings and definitions (data: {settings.data_dir()}).", flush=True)
+    data = settings.data_dir() if settings.data is not None or settings.source == "auto" else settings.source
+    print(f"Reading settings and definitions (data: {data}).", flush=True)
     return settings

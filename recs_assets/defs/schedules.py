@@ -12,7 +12,7 @@ from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.nightly import GROUP as NIGHTLY
 from recs_assets.defs.results import model_key
 from recs_assets.defs.search import RESEARCH
-from recs_assets.schema import RAW_TABLES
+from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
 from recs_assets.sources import fingerprint
 
 
@@ -87,7 +87,10 @@ def new_files_sensor(deployment: Deployment) -> dg.SensorDefinition:
         description="Starts a run when raw files changed and have been quiet for one interval.",
     )
     def new_raw_files(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
-        seen = fingerprint(deployment.source, deployment.data_dir)
+        try:
+            seen = fingerprint(deployment.source, deployment.data_dir)
+        except (SourceError, SettingsError) as error:  # a server that is down starts no run
+            return dg.SkipReason(str(error))
         handled, _, pending = (context.cursor or "").partition(":")
         if seen == handled:
             return dg.SkipReason(f"The files in {deployment.data_dir} have not changed.")

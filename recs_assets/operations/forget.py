@@ -35,8 +35,8 @@ from recs_assets.operations.traces import (
 from recs_assets.schema import RAW_TABLES, RecsError
 from recs_assets.serving import publish
 from recs_assets.settings import Settings
-from recs_assets.shop import open_warehouse
-from recs_assets.sources import EVENTS, customers_in, resolve_source
+from recs_assets.shop import find_data_dir, open_warehouse
+from recs_assets.sources import EVENTS, LANDED, customers_in, resolve_source
 from recs_assets.sources.acknowledged import LOCK, list_all_event_files, purge_events
 from recs_assets.sources.spellings import id_core
 from recs_assets.sources.suppression import SUPPRESSED, Suppression
@@ -138,6 +138,8 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         suppression = Suppression(home, settings.hash_key)
         digest, since = suppression.hash(customer_id), suppression.since(customer_id)
         traces = load_traces(warehouse, customer_id, settings.hash_key)
+        # What was read of the shop's files and databases holds everybody in them; it is read again.
+        shutil.rmtree(home / LANDED, ignore_errors=True)
         places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
         before, searched = search_files(places, traces, warehouse)
         caches = {
@@ -198,7 +200,7 @@ def _count_in_shop_files(
     """
     ids, landed, problem = load_customer_ids(warehouse), {}, ""
     try:
-        data = settings.data_dir()
+        data = find_data_dir(settings)
         source = resolve_source(settings.source, data, shops_dir=settings.shops)
         for table in RAW_TABLES.values():
             if "customer_id" in table.column_names:

@@ -1,13 +1,16 @@
 """Landing a shop's files as the canonical raw tables; see `docs/sources.md`."""
 
 from recs_assets.sources.acknowledged import EVENTS
+from recs_assets.sources.copies import LANDED
+from recs_assets.sources.databases import list_database_tables
 from recs_assets.sources.declared import list_some
 from recs_assets.sources.forgotten import customers_in
 from recs_assets.sources.landing import LandingResult, find_first_as_of, find_latest_as_of, fingerprint, land
-from recs_assets.sources.source import Source, load_source, resolve_source, source_names
+from recs_assets.sources.source import Source, load_source, needs_folder, resolve_source, source_names
 
 __all__ = [
     "EVENTS",
+    "LANDED",
     "LandingResult",
     "Source",
     "customers_in",
@@ -15,8 +18,10 @@ __all__ = [
     "find_latest_as_of",
     "fingerprint",
     "land",
+    "list_database_tables",
     "list_some",
     "load_source",
+    "needs_folder",
     "resolve_source",
     "source_names",
 ]

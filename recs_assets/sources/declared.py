@@ -7,9 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from recs_assets.schema import Column
 from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
+
+if TYPE_CHECKING:
+    from recs_assets.sources.database_tables import DatabaseTable
 
 # The endings that the documents name first; `file_format` knows them all.
 FORMATS = (".csv", ".parquet", ".json", ".jsonl", ".ndjson")
@@ -51,7 +55,7 @@ class DeclaredFile:
     is not that of the file. `ignored` are columns that may be there and are not read, as names or patterns.
     `alike` asks every part for the same columns. `identifiers` are columns that may hold no address. `telling`
     are patterns of columns that say what a row is about, and so cannot be ignored. `dialect` is how its values are
-    written.
+    written. `database` is there where it is no file but a table in a database.
     """
 
     name: str
@@ -63,6 +67,7 @@ class DeclaredFile:
     identifiers: tuple[str, ...] = ()
     telling: tuple[str, ...] = ()
     dialect: Dialect = CANONICAL_DIALECT
+    database: DatabaseTable | None = None
 
     @property
     def stem(self) -> str:

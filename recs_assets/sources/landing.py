@@ -15,6 +15,7 @@ import duckdb
 from recs_assets.schema import RAW_TABLES, SourceError, Table
 from recs_assets.sources.acknowledged import find_unfinished
 from recs_assets.sources.cells import explain_address, is_safe, write_address_condition
+from recs_assets.sources.databases import find_state
 from recs_assets.sources.declared import DeclaredFile, list_some, quote, quote_text
 from recs_assets.sources.folder import (
     list_canonical_names,
@@ -102,6 +103,7 @@ def land(
         gone = (
             None if erased is None else find_erased_rows(session, source, table, sql, erased, data_dir, root)
         )
+        holds_erased = gone is not None and bool(gone[1])
         visitors: list[str] = []
         if erased is not None and table_name in VISITED:
             visitors = find_erased_visitors(session, source, erased, data_dir, root)
@@ -110,8 +112,12 @@ def land(
             renamed = rename_forgotten(session, source, table, sql, erased, gone[1], data_dir, root)
             # What they did is not kept; that they said no is counted.
             gone = gone[0], [] if table_name == "consents" else [FORGOTTEN]
-        with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
-            rows = _land_select(session, source, table, target, names, gone, renamed, visitors)
+        try:
+            with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
+                rows = _land_select(session, source, table, target, names, gone, renamed, visitors)
+        finally:
+            if source.copies is not None and (holds_erased or renamed or visitors):
+                source.copies.forget()
     return LandingResult(rows, time.perf_counter() - begun, names, notes)
 
 
@@ -204,13 +210,20 @@ def _find_order_date(
 def fingerprint(source: Source, data_dir: Path) -> str:
     """sha256 over names, sizes and modification times of the files a source reads, as they are now.
 
-    What the API acknowledged is left out: it changes with every click, and starts no run.
+    Of a table in a database it is how many rows there are and the latest of their times. What the API acknowledged is
+    left out: it changes with every click, and starts no run.
+
+    Raises:
+        SettingsError, SourceError: a database cannot be asked.
     """
     if source.canonical:
         names = [name for found in list_canonical_names(data_dir).values() for name in found]
     else:
-        names = [name for file in source.files for name in _match_files(data_dir, file)]
+        names = [name for file in source.own_files for name in _match_files(data_dir, file)]
     digest = hashlib.sha256()
+    for file in source.files:
+        if file.database is not None:
+            digest.update(f"{file.name}\0{find_state(file)}\n".encode())
     for name in [*sorted(names), "manifest.json"]:
         path = data_dir / name
         for file in sorted(path.iterdir()) if path.is_dir() else [path]:

@@ -152,6 +152,19 @@ def read_files(
     return total
 
 
+def read_copy(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str) -> None:
+    """Read the copy of a table in a database into the view `target`.
+
+    Raises:
+        SourceError: it holds no rows, or a value that is none.
+    """
+    rows, _ = read_parquet(con, path, declared.name, declared, target, lambda _: "")
+    if rows == 0 and not declared.may_be_empty:
+        raise SourceError(
+            f"{declared.name}: it holds 0 rows; say may_be_empty = true in source.toml if that may be."
+        )
+
+
 def _read_one(
     con: duckdb.DuckDBPyConnection,
     path: Path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,12 @@ from recs_assets.sources.declared import MEANING, DeclaredFile, quote, quote_tex
 
 
 def read_parquet(
-    con: duckdb.DuckDBPyConnection, path: Path, name: str, declared: DeclaredFile, target: str
+    con: duckdb.DuckDBPyConnection,
+    path: Path,
+    name: str,
+    declared: DeclaredFile,
+    target: str,
+    place: Callable[[int], str] = lambda row: f" row {row}",
 ) -> tuple[int, list[str]]:
     with path.open("rb") as file:
         head = file.read(4)
@@ -64,8 +70,8 @@ def read_parquet(
                 f"from {target}) where not isfinite(v)"
             ).fetchone()[0]
             raise SourceError(
-                f"{name} row {row}: column {column.name!r} holds NaN or Infinity in {count} rows, "
+                f"{name}{place(row)}: column {column.name!r} holds NaN or Infinity in {count} rows, "
                 f"which is not {MEANING[column.type]}; write null where the value is unknown."
             )
-    refuse_addresses(con, target, name, declared, lambda row: f"row {row}")
+    refuse_addresses(con, target, name, declared, lambda row: place(row).strip())
     return counts[0], [column.name for column in declared.columns if column.name in stored]

@@ -16,7 +16,7 @@ from recs_assets.sources.declared import quote, quote_text, shorten_error
 from recs_assets.sources.folder import (
     list_parts,
 )
-from recs_assets.sources.reader import read_files, read_manifest
+from recs_assets.sources.reader import read_copy, read_files, read_manifest
 from recs_assets.sources.source import ACKNOWLEDGED, Source, check_zone, list_event_files
 from recs_assets.sources.statement import FILES, list_tables_read
 
@@ -66,9 +66,16 @@ def attach_files(
                 if stem.endswith(ACKNOWLEDGED):
                     read += read_acknowledged(session, source.events, stem.removesuffix(ACKNOWLEDGED))
                     continue
-                names = list_parts(data_dir, by_stem[stem])
+                file = by_stem[stem]
+                if file.database is not None:
+                    assert source.copies is not None, "a landing begins with list_files_now"
+                    path = source.copies.copy_table(file)
+                    read_copy(session, path, file, f"{FILES}.{quote(stem)}")
+                    read.append(file.name)
+                    continue
+                names = list_parts(data_dir, file)
                 paths = {name: _require_inside(data_dir / name, root or data_dir) for name in names}
-                read_files(session, paths, by_stem[stem], f"{FILES}.{quote(stem)}", promised)
+                read_files(session, paths, file, f"{FILES}.{quote(stem)}", promised)
                 read += names
             yield tuple(read)
         finally:

@@ -17,6 +17,9 @@ from typing import Any, TypeVar
 
 from recs_assets.names import is_time_zone
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError, Table
+from recs_assets.sources.copies import Copies
+from recs_assets.sources.database_tables import is_database_table, read_table_declaration
+from recs_assets.sources.databases import is_configured
 from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
 from recs_assets.sources.declared import FORMATS, DeclaredFile, quote
 from recs_assets.sources.file_declaration import read_file_declaration
@@ -76,7 +79,8 @@ class Source:
     `folder` is the shop's; None where there is only the data. Of the canonical source the files are the tables
     themselves, of any other the folder holds the SQL that makes them. `timezone` and `horizon_days` are the
     shop's defaults, which settings override. `events` is the home's folder of rows that the API acknowledged
-    (`acknowledged`), which are landed beside the shop's.
+    (`acknowledged`), which are landed beside the shop's. `kept` is the home's folder of what was read before;
+    `copies` are there once a landing has begun (`list_files_now`).
     """
 
     name: str
@@ -89,6 +93,13 @@ class Source:
     words: ShopWords = field(default_factory=ShopWords)
     canonical: bool = False
     events: Path | None = None
+    kept: Path | None = None
+    copies: Copies | None = None
+
+    @property
+    def own_files(self) -> tuple[DeclaredFile, ...]:
+        """The declared files that lie in the shop's folder; the others are tables of a database."""
+        return tuple(file for file in self.files if file.database is None)
 
     def sql(self, table_name: str) -> str | None:
         """The SELECT of all rows of a table; None where it stays empty."""
@@ -129,7 +140,10 @@ def load_source(folder: Path) -> Source:
         )
     if not isinstance(declared["files"], dict) or not declared["files"]:
         raise SettingsError(f'{where}: files must be tables like [files."orders.csv"].')
-    files = [read_file_declaration(where, name, entry) for name, entry in declared["files"].items()]
+    files = [
+        (read_table_declaration if is_database_table(name) else read_file_declaration)(where, name, entry)
+        for name, entry in declared["files"].items()
+    ]
     words = shop_words(declared, where)
     if words.ignored_columns:
         raise SettingsError(f"{where}: ignored_columns is for canonical tables; say ignored at the file.")
@@ -244,6 +258,16 @@ def source_folders(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> 
     return found
 
 
+def needs_folder(name: str, sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> bool:
+    """Whether a source reads files at all: False of a shop, named and not `auto`, whose tables are all in databases.
+
+    Raises:
+        SettingsError: as `load_source`.
+    """
+    folder = source_folders(sources_dir, shops_dir).get(name)
+    return folder is None or _declares_no_files(folder) or bool(load_source(folder).own_files)
+
+
 def source_names(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> list[str]:
     """Names that the setting `source` accepts, beside `auto`."""
     return sorted([CANONICAL, *source_folders(sources_dir, shops_dir)])
@@ -295,9 +319,15 @@ def resolve_source(
         if fit is None:
             return _make_canonical(data_dir)
         source = fit
-    refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
-    _refuse_missing(data_dir)
+    _refuse_others(source, data_dir)
     return source
+
+
+def _refuse_others(source: Source, data_dir: Path) -> None:
+    """Refuse what lies in the folder of a source of SQL and is not read; nobody looks at it where all is in databases."""
+    if source.own_files:
+        refuse_undeclared(data_dir, source.name, source.own_files, source.words.ignored_files)
+        _refuse_missing(data_dir)
 
 
 _Fit = TypeVar("_Fit")
@@ -322,6 +352,8 @@ def _declares_no_files(folder: Path) -> bool:
 
 
 def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
+    if file.database is not None:
+        return is_configured(file)
     try:
         return all((data_dir / name).is_file() for name in list_parts(data_dir, file))
     except SourceError:
@@ -431,9 +463,8 @@ def list_files_now(source: Source, data_dir: Path) -> Source:
         # A table that was there and is gone is missing, not empty.
         gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
         return replace(source, files=(*now, *gone))
-    refuse_undeclared(data_dir, source.name, source.files, source.words.ignored_files)
-    _refuse_missing(data_dir)
-    return source
+    _refuse_others(source, data_dir)
+    return replace(source, copies=Copies(source.kept))
 
 
 def _read_canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:

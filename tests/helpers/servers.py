@@ -224,7 +224,7 @@ def postgres_server() -> Iterator[Server]:
         url = f"postgresql://shop:open-sesame@127.0.0.1:{port}/postgres"
         command = [
             str(initdb.with_name("postgres")), "-D", data, "-p", str(port), "-c", "listen_addresses=127.0.0.1",
-            "-c", f"unix_socket_directories={folder}",
+            "-c", f"unix_socket_directories={folder}", "-c", "fsync=off",  # a killed one loses nothing by it
         ]  # fmt: skip
         server = Server(command, port, url, lambda: psycopg.connect(url).close(), **identity)
         yield server
@@ -274,7 +274,7 @@ def mariadb_server() -> Iterator[MariaDB]:
         grants = Path(folder) / "grants.sql"
         grants.write_text(
             "create user if not exists 'shop'@'127.0.0.1' identified by 'open-sesame';\n"
-            "grant all on *.* to 'shop'@'127.0.0.1';\n"
+            "grant all on *.* to 'shop'@'127.0.0.1' with grant option;\n"
         )
         grants.chmod(0o644)
         created = subprocess.run(
