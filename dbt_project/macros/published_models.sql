@@ -13,6 +13,8 @@
         'campaign_tests',
         'campaign_traces',
         'customer_recommendations',
+        'customer_segments',
+        'data_audit',
         'email_holdout',
         'email_recommendations',
         'experiment_results',

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-from recs_assets.defs.dbt import AUDIT
+from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.gates import LANDING_GATE
 from recs_assets.defs.ingest import NOTES, raw_key
 from recs_assets.defs.metadata import PERIOD

@@ -7,6 +7,12 @@ from datetime import date
 
 import pandas as pd
 
+from recs_assets.audit.sentences import (
+    explain_money,
+    explain_not_products,
+    explain_unknown_states,
+    explain_wholesale,
+)
 from recs_assets.campaigns.context import list_unknown_storefront_names
 from recs_assets.campaigns.made import find_folder, read_facts
 from recs_assets.campaigns.messages import list_messages, list_warnings
@@ -18,12 +24,6 @@ from recs_assets.evaluation.forecasts import interval, measure_demand_changes
 from recs_assets.evaluation.promotion import explain_decision
 from recs_assets.exports.email import VARIES, format_money
 from recs_assets.settings import Settings
-from recs_assets.sources.audit import (
-    explain_money,
-    explain_not_products,
-    explain_unknown_states,
-    explain_wholesale,
-)
 from recs_assets.week.week import Week
 
 

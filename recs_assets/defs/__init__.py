@@ -5,6 +5,7 @@ import warnings
 import dagster as dg
 
 from recs_assets.defs.attribution import attribution_asset
+from recs_assets.defs.audit import audit_asset
 from recs_assets.defs.buy_it_again import buy_it_again_asset
 from recs_assets.defs.campaigns import (
     campaign_assets,
@@ -50,6 +51,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
         assets=[
             *raw_assets(deployment),
             *dbt_build_assets(deployment),
+            audit_asset(deployment),
             *recommender_assets(deployment),
             ranker_asset(deployment),
             search_asset(deployment),

@@ -14,17 +14,18 @@ import dagster as dg
 import psutil
 from dagster_dbt import DagsterDbtTranslator, DbtProject, dbt_assets
 
-from recs_assets.dbt_process import DbtProcess, Result
-from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
-from recs_assets.defs.metadata import table_metadata
-from recs_assets.schema import GateError, WarehouseError
-from recs_assets.settings import PROJECT_ROOT
-from recs_assets.sources.audit import (
+from recs_assets.audit.sentences import (
     explain_money,
     explain_not_products,
     explain_wholesale,
     landing_sentences,
 )
+from recs_assets.dbt_process import DbtProcess, Result
+from recs_assets.defs.audit import AUDIT
+from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
+from recs_assets.defs.metadata import table_metadata
+from recs_assets.schema import GateError, WarehouseError
+from recs_assets.settings import PROJECT_ROOT
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
 
@@ -34,8 +35,6 @@ PUBLISHED = "fqn:recs.published"
 QUARANTINE_SHARES = ("intermediate", "int_quarantine_shares")
 # The models that tell how the landed rows were judged.
 JUDGED = {QUARANTINE_SHARES, ("intermediate", "int_order_states")}
-# Name of the metadata of `QUARANTINE_SHARES` that says it in sentences; the command line shows them.
-AUDIT = "audit"
 
 
 def dbt_project() -> DbtProject:
@@ -121,10 +120,10 @@ def _dbt_step(
                     "select table_schema, table_name from information_schema.tables"
                 ).fetchall()
             )
-            audit = landing_sentences(connection) if tables >= JUDGED and name == "prepare_features" else []
-            for text in audit[:1]:
-                context.log.info(text)
-            for text in audit[1:]:
+            # Where a test failed, the asset of the audit does not come to say it.
+            failed = tables >= JUDGED and name == "prepare_features" and not succeeded
+            audit = landing_sentences(connection) if failed else []
+            for text in audit:
                 context.log.warning(text)
             checks = {key.name: key for key in context.selected_asset_check_keys}
             for result in results:

@@ -42,6 +42,8 @@ RECS_TABLES = (
     "campaign_predictions",
     "campaign_tests",
     "campaign_traces",
+    "customer_segments",
+    "data_audit",
     "email_holdout",
     "experiment_results",
     "experiment_segments",

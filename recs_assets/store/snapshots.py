@@ -58,6 +58,7 @@ WEEKLY_TABLES = (
     "rule_outcomes",
     "rule_price_tags",
     "gates",
+    "data_audit",
     "experiments",
     "experiment_results",
     "experiment_weeks",

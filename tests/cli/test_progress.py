@@ -12,7 +12,8 @@ from rich.console import Console
 from recs_assets.cli import progress
 from recs_assets.cli.landed import LandedReport
 from recs_assets.cli.progress import LiveDisplay, PlainDisplay, Watcher, display
-from recs_assets.defs.dbt import AUDIT, QUARANTINE_SHARES
+from recs_assets.defs.audit import AUDIT
+from recs_assets.defs.dbt import QUARANTINE_SHARES
 from recs_assets.defs.gates import LANDING_GATE
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import PERIOD

@@ -10,8 +10,8 @@ from datetime import date, datetime
 import duckdb
 import pytest
 
+from recs_assets.audit.sentences import explain_unknown_states
 from recs_assets.known.load import load_known
-from recs_assets.sources.audit import explain_unknown_states
 
 WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 

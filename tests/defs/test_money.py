@@ -7,8 +7,8 @@ from dataclasses import replace
 import duckdb
 import pytest
 
+from recs_assets.audit.sentences import explain_money, explain_not_products, explain_wholesale
 from recs_assets.sources import Source
-from recs_assets.sources.audit import explain_money, explain_not_products, explain_wholesale
 from recs_assets.sources.declaration import shop_words
 
 SHOP = Source("canonical", "", None, "UTC", 28, None, ())

@@ -42,7 +42,7 @@ PATHS = (
     "/journey?customer={}", "/email?customer={}", "/timeline?customer={}", "/together", "/similar",
     "/similar?kind=bought+by+the+same+customers", "/rules", "/rules?lift=1&order=support",
     *(f"/data?part={part}" for part in ("models", "gates", "data", "waterfall", "rules", "forecasts")),
-    "/results", "/results?area=data&verdict=unknown",
+    "/audit", "/audit?section=rows&verdict=good", "/results", "/results?area=data&verdict=unknown",
 )  # fmt: skip
 
 

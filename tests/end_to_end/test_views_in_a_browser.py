@@ -13,7 +13,7 @@ from helpers.views import make_app, serve
 
 VIEWS = (
     "Playground", "Journey", "Email preview", "Purchase timeline", "Bought together", "Similarity", "Rules explorer",
-    "Data and models", "Results",
+    "Data audit", "Data and models", "Results",
 )  # fmt: skip
 
 
@@ -126,6 +126,15 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         page.locator("svg a").first.dispatch_event("click")
         page.wait_for_url("**most_support**")
         check(tab)
+
+        visit("Data audit")
+        page.locator("#field-verdict").select_option("look")
+        page.wait_for_url("**verdict=look**")
+        assert set(page.locator("#findings + ul .chip").all_inner_texts()) == {"look"}
+        check(tab)
+        page.get_by_role("link", name="The whole audit as one page").click()
+        page.get_by_role("heading", name="Audit of the week 2025-06-30").wait_for()
+        page.go_back()
 
         visit("Data and models")
         for part in (

@@ -37,6 +37,8 @@ GRAIN = {
     "model_decisions": "as_of, step",
     "rule_outcomes": "as_of, campaign, step",
     "gates": "as_of, gate, subject",
+    "data_audit": "as_of, section, subject, measure",
+    "customer_segments": "customer_id",
     "monitor": "as_of, area, metric, subject",
     "monitor_distributions": "as_of, subject, bin",
     "forecasts": "as_of, campaign, forecast_as_of",

@@ -304,6 +304,15 @@ MODEL = {
     "shadow_results": [
         ("2024-03-04", "weekly_email", "quiet", "all", "sent", "purchases", 2, 3, 1.0, 0.5, 0.5, None, None, "They saw one."),
     ],
+    "data_audit": [
+        ("2024-03-04", 1, "readiness", "shop", "verdict", 0, "level", "stop", "No: 5 purchases are too few."),
+        ("2024-03-04", 2, "inventory", "orders", "rows", 12, "rows", "good", "orders: 12 rows."),
+        ("2024-02-26", 1, "readiness", "shop", "verdict", 0, "level", "stop", "No: 4 purchases are too few."),
+    ],
+    "customer_segments": [
+        ("ann", "champions", 5, 5, 5, 1, 3, 11.0),
+        ("bob", "hibernating", 1, 1, 1, 32, 1, 2.0),
+    ],
     "monitor": [
         (
             "2024-03-04", "all", "verdict", "all", 1, 2, None, None, None, None, "up", None, None, "alert",

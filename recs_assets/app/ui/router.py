@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 
 from recs_assets.app.ui import charts, words
+from recs_assets.app.ui.audit_page import AUDIT
 from recs_assets.app.ui.customer_pages import EMAIL, JOURNEY, PLAYGROUND, TIMELINE
 from recs_assets.app.ui.page import Page, Shown
 from recs_assets.app.ui.product_pages import RULES, SIMILAR, TOGETHER
@@ -24,7 +25,7 @@ from recs_assets.app.ui.table import write_csv
 from recs_assets.app.ui.week_page import DATA
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.templates import render
-from recs_assets.views import emails
+from recs_assets.views import audit, emails
 from recs_assets.views.customers import draw_customer
 from recs_assets.views.desk import Desk, MissingError
 from recs_assets.views.pseudonyms import Pseudonyms, load_key
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 PREFIX = "/ui"
 PAGES = {
     page.name: page
-    for page in (PLAYGROUND, JOURNEY, EMAIL, TIMELINE, TOGETHER, SIMILAR, RULES, DATA, RESULTS)
+    for page in (PLAYGROUND, JOURNEY, EMAIL, TIMELINE, TOGETHER, SIMILAR, RULES, AUDIT, DATA, RESULTS)
 }
 STATIC = Path(__file__).parent / "static"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -44,7 +45,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
 )
-# An email brings its styles; its pictures are fetched only when somebody asks for them.
+# An email, and the report of the audit, bring their styles; its pictures are fetched only when somebody asks for them.
 EMAIL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src {}; frame-ancestors 'self'; sandbox"
 MOST_FORM_BYTES = 4_096
 # Of DuckDB: the shop's pages are answered by the same process.
@@ -105,6 +106,16 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
             return PlainTextResponse(str(error), 404)
         pictures = "http: https:" if state.text("pictures") else "'none'"
         return HTMLResponse(page, headers=_headers(EMAIL_POLICY.format(pictures)))
+
+    @router.get("/audit/report")
+    def report() -> Response:
+        """The audit as one page, which brings its styles."""
+        try:
+            with desk.look() as look:
+                page = audit.write_report(look)
+        except MissingError as error:
+            return PlainTextResponse(str(error), 404, _headers(POLICY))
+        return HTMLResponse(page, headers=_headers(EMAIL_POLICY.format("'none'")))
 
     @router.get("/playground/answer")
     def answer(request: Request) -> Response:

@@ -72,24 +72,25 @@ def explain_unknown_states(connection: duckdb.DuckDBPyConnection, table: str) ->
     )
 
 
-def explain_money(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+def explain_money(connection: duckdb.DuckDBPyConnection, source: Source, schema: str = "recs") -> list[str]:
     """The currency of the prices and where it comes from, how many products have which price, and the
     lines whose money does not count.
 
     Args:
-        connection: to the schema recs of a week.
+        connection: to a week's tables.
         source: says whether the currency was declared.
+        schema: of the tables products and order_lines: recs, or marts before they are published.
     """
-    (currency,) = connection.execute("select max(currency) from recs.products").fetchall()[0]
+    (currency,) = connection.execute(f"select max(currency) from {schema}.products").fetchall()[0]
     others = connection.execute(
-        """
-        select coalesce(currency, 'none') as currency, count(*) as lines from recs.order_lines
+        f"""
+        select coalesce(currency, 'none') as currency, count(*) as lines from {schema}.order_lines
         where amount is null group by 1 order by 2 desc, 1
         """
     ).fetchall()
     kinds = dict(
         connection.execute(
-            "select coalesce(price_kind, 'unknown'), count(*) from recs.products where is_product group by 1"
+            f"select coalesce(price_kind, 'unknown'), count(*) from {schema}.products where is_product group by 1"
         ).fetchall()
     )
     lines = sum(count for _, count in others)
@@ -100,7 +101,7 @@ def explain_money(connection: duckdb.DuckDBPyConnection, source: Source) -> list
             'nothing and prices carry no code: declare currency = "EUR", say, in source.toml.'
         )
     elif currency is None:
-        [(sign,)] = connection.execute("select max(currency) from recs.order_lines").fetchall()
+        [(sign,)] = connection.execute(f"select max(currency) from {schema}.order_lines").fetchall()
         named = (
             "No order names a currency"
             if sign is None
@@ -126,16 +127,23 @@ def explain_money(connection: duckdb.DuckDBPyConnection, source: Source) -> list
     return [origin, f"Prices of products: {shown}."]
 
 
-def explain_not_products(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+def explain_not_products(
+    connection: duckdb.DuckDBPyConnection,
+    source: Source,
+    schema: str = "recs",
+    not_products: str = "recs.not_products",
+) -> list[str]:
     """Which products are none or look like none, and what of the shop's own words fits nothing.
 
     Args:
-        connection: to the schema recs of a week.
+        connection: to a week's tables.
         source: with the shop's words.
+        schema: of the table products.
+        not_products: the table of what is none.
     """
     declared = source.words.not_products
     rows = connection.execute(
-        "select verdict, product_name from recs.not_products order by baskets desc, product_id"
+        f"select verdict, product_name from {not_products} order by baskets desc, product_id"
     ).fetchall()
     if declared is None:
         kept, suspected = (
@@ -155,7 +163,7 @@ def explain_not_products(connection: duckdb.DuckDBPyConnection, source: Source) 
                 "Say in source.toml which are none (not_products); recs.not_products has the signs."
             )
         return sentences
-    catalogue = connection.execute("select product_id, category from recs.products").fetchall()
+    catalogue = connection.execute(f"select product_id, category from {schema}.products").fetchall()
     sentences = [
         f"By not_products of source.toml, {len(rows)} of {len(catalogue)} products are none (recs.not_products)."
     ]
@@ -172,23 +180,26 @@ def explain_not_products(connection: duckdb.DuckDBPyConnection, source: Source) 
     return sentences
 
 
-def explain_wholesale(connection: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+def explain_wholesale(
+    connection: duckdb.DuckDBPyConnection, source: Source, schema: str = "recs"
+) -> list[str]:
     """How many customers are wholesale, and what they bought; ids in the shop's settings that nobody has.
 
     Args:
-        connection: to the schema recs of a week.
+        connection: to a week's tables.
         source: with the shop's words.
+        schema: of the tables customers and order_lines.
     """
     words = source.words.wholesale
     [(customers, wholesale)] = connection.execute(
-        "select count(*), count(*) filter (not_learned_from_reason = 'wholesale') from recs.customers"
+        f"select count(*), count(*) filter (not_learned_from_reason = 'wholesale') from {schema}.customers"
     ).fetchall()
     sentences = []
     if wholesale:
         [(share,)] = connection.execute(
-            """
+            f"""
             select count(*) filter (not_learned_from_reason = 'wholesale') / count(*)
-            from recs.order_lines left join recs.customers using (customer_id)
+            from {schema}.order_lines left join {schema}.customers using (customer_id)
             """
         ).fetchall()
         sentences.append(
@@ -197,7 +208,8 @@ def explain_wholesale(connection: duckdb.DuckDBPyConnection, source: Source) -> 
             "source.toml says who is a person (people), or that all are served alike (detect = false)."
         )
     ids = {
-        customer for (customer,) in connection.execute("select customer_id from recs.customers").fetchall()
+        customer
+        for (customer,) in connection.execute(f"select customer_id from {schema}.customers").fetchall()
     }
     for key in ("customers", "people"):
         # Counted, not named: a log needs no customer's id.

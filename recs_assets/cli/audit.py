@@ -1,0 +1,157 @@
+"""The command `audit`: what a folder of files is worth, before anything is trained or published."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
+
+if TYPE_CHECKING:
+    from recs_assets.audit.findings import Finding
+    from recs_assets.settings import Settings
+    from recs_assets.shop import Shop
+    from recs_assets.store.warehouse import Warehouse
+
+
+def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Declare the command of this module."""
+    audit = add("audit", help="say what a folder of files is worth, without training or publishing anything")
+    audit.add_argument("folder", metavar="FOLDER", type=Path, help="with the shop's files, as RECS_DATA")
+    audit.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page, too")
+    audit.add_argument(
+        "--as-of", type=date.fromisoformat, help="a Monday; default: the newest the orders lead up to"
+    )
+    audit.set_defaults(execute=audit_folder)
+
+
+def audit_folder(parsed: argparse.Namespace) -> int:
+    """Print the report; 0 when every file could be read, whatever the verdict, 1 otherwise.
+
+    Raises:
+        SettingsError: there is no such folder, or a setting is wrong.
+    """
+    from rich.console import Console
+
+    from recs_assets.audit.report import print_report, write_page
+    from recs_assets.settings import Settings
+
+    folder = parsed.folder.resolve()
+    if not folder.is_dir():
+        raise SettingsError(f"{parsed.folder}: there is no such folder; name the one with the shop's files.")
+    if parsed.as_of is not None and parsed.as_of.weekday() != 0:
+        raise SettingsError(f"{parsed.as_of} is not a Monday: weeks begin on Mondays.")
+    with tempfile.TemporaryDirectory(prefix="recs-audit-") as home:
+        main = Settings(data=folder)
+        _copy_suppressed(main.home, Path(home))
+        settings = Settings(data=folder, home=Path(home), data_root=main.data_root)
+        findings, week, name, problems = _audit(settings, parsed.as_of)
+    console = Console(highlight=False, markup=False)
+    title = f"Audit of {folder}, {name}" + (f", week {week}" if week else "")
+    print_report(console, findings, title)
+    if parsed.html:
+        page = write_page(parsed.html, findings, week, folder.name)
+        console.print(f"\nPage: {page}", soft_wrap=True)
+    for problem in problems:
+        print(f"Error: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _copy_suppressed(origin: Path, home: Path) -> None:
+    """Whoever was erased is not landed here either."""
+    from recs_assets.sources.suppression import SUPPRESSED
+
+    if (origin / SUPPRESSED).exists():
+        shutil.copyfile(origin / SUPPRESSED, home / SUPPRESSED)
+
+
+def _audit(settings: Settings, as_of: date | None) -> tuple[list[Finding], date | None, str, list[str]]:
+    """Findings, the week, the source's name, and what could not be read."""
+    from recs_assets.shop import Shop, open_warehouse
+
+    try:
+        shop = Shop.from_settings(settings)
+    except SourceError as error:
+        return (
+            _list_unknown(settings.data_dir(), open_warehouse(settings), str(error)),
+            None,
+            "no source fits",
+            [],
+        )
+    return _audit_shop(shop, as_of)
+
+
+def _list_unknown(folder: Path, warehouse: Warehouse, why: str) -> list[Finding]:
+    """What lies in a folder that no source fits, and what to do."""
+    from recs_assets.audit.files import list_found
+    from recs_assets.audit.findings import READINESS, Finding
+    from recs_assets.sources.inspect import inspect_file, list_files
+
+    with warehouse.scratch() as connection:
+        files = [inspect_file(connection, folder, path) for path in list_files(folder)]
+    advice = (
+        f"No source fits these files, so this is all that can be said. `python -m recs_assets init {folder}` proposes what they "
+        f"mean. What fits least: {why}"
+    )
+    return [Finding(*READINESS, None, "level", "look", advice), *list_found(files)]
+
+
+def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | None, str, list[str]]:
+    """Land the shop's files in a build file of their own, build the models that the audit reads, and audit them."""
+    from recs_assets.audit import audit_build
+    from recs_assets.audit.files import describe_landed, report_unreadable
+    from recs_assets.audit.inventory import list_tables
+    from recs_assets.defs.audit import READS
+    from recs_assets.defs.dbt import run_dbt, shared_dbt
+    from recs_assets.schema import GateError
+    from recs_assets.week.week import Week
+
+    dbt = shared_dbt()
+    dbt.start()  # reads the project while the files are landed
+    warehouse = shop.warehouse()
+    unread: dict[str, str] = {}
+    name = f"source {shop.source.name}"
+    try:
+        week = Week(shop, warehouse, as_of or shop.find_newest_week())
+    except RecsError as error:
+        unread["orders"] = str(error)
+        week = Week(shop, warehouse, as_of or date(1990, 1, 1))
+    files: dict[str, str] = {}
+    with week.build.write() as connection:
+        for table in RAW_TABLES:
+            try:
+                landed = shop.land(connection, table)
+                files[table] = describe_landed(shop.data_dir, landed.files)
+            except SourceError as error:
+                unread[table] = str(error)
+                _create_empty(connection, table)
+    problems = [report_unreadable(table, sentence) for table, sentence in unread.items()]
+    if any(RAW_TABLES[table].required for table in unread):
+        with week.build.read() as connection:
+            known = list_tables(connection, date.max if as_of is None else as_of, files)
+        shown = [finding for finding in known if finding.measure == "rows"]
+        return [*problems, *shown], None, name, list(unread.values())
+    selected = [f"+{table}" for tables in READS.values() for table in tables]
+    built, results = run_dbt(dbt, week, ["--select", *selected, "--exclude", "resource_type:test"])
+    dbt.stop()
+    if not built:
+        failed = "; ".join(f"{result.name}: {result.message}" for result in results if result.failed)
+        raise GateError(f"The models that the audit reads could not be built ({failed}): correct the files.")
+    with week.build.read() as connection:
+        findings, _ = audit_build(connection, week.as_of, min(week.anchors), shop.source, files)
+    return [*problems, *findings], week.as_of, name, list(unread.values())
+
+
+def _create_empty(connection: Any, table: str) -> None:
+    """The table of a file that cannot be read, without rows, so that the others can be audited."""
+    from recs_assets.sources.session import find_stored_type
+
+    columns = ", ".join(f'"{column.name}" {find_stored_type(column)}' for column in RAW_TABLES[table].columns)
+    connection.execute("create schema if not exists raw")
+    connection.execute(f'create or replace table raw."{table}" ({columns})')

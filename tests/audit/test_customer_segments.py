@@ -1,0 +1,101 @@
+"""Segments by recency, frequency and money: scores, ties, everybody in exactly one."""
+
+from __future__ import annotations
+
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recs_assets.audit.segments import _GRID, SEGMENTS, segment_customers
+
+COLUMNS = ["customer_id", "learned_from", "orders", "days_since_last", "revenue"]
+
+
+def segments(*rows: tuple) -> dict[str, tuple]:
+    """Segment and scores by customer."""
+    table = segment_customers(pd.DataFrame(list(rows), columns=COLUMNS))
+    scores = ["recency_score", "frequency_score", "monetary_score"]
+    return {
+        row["customer_id"]: (
+            row["segment"],
+            *(None if pd.isna(row[name]) else int(row[name]) for name in scores),
+        )
+        for _, row in table.iterrows()
+    }
+
+
+def test_five_customers_from_worst_to_best() -> None:
+    assert segments(
+        ("a", True, 1, 300, 10.0),
+        ("b", True, 2, 200, 20.0),
+        ("c", True, 3, 100, 30.0),
+        ("d", True, 4, 50, 40.0),
+        ("e", True, 5, 5, 50.0),
+    ) == {
+        "a": ("hibernating", 1, 1, 1),
+        "b": ("hibernating", 2, 2, 2),
+        "c": ("need_attention", 3, 3, 3),
+        "d": ("loyal", 4, 4, 4),
+        "e": ("champions", 5, 5, 5),
+    }
+
+
+def test_equal_values_have_equal_scores() -> None:
+    # Four with one order: nobody has fewer, so all have 1; the fifth has four of five below.
+    found = segments(*((name, True, 1, 10, 5.0) for name in "abcd"), ("e", True, 2, 10, 5.0))
+    assert {found[name] for name in "abcd"} == {("hibernating", 1, 1, 1)}
+    assert found["e"] == ("at_risk", 1, 5, 1)
+
+
+def test_who_was_among_the_best_and_stays_away() -> None:
+    found = segments(
+        ("best", True, 9, 400, 900.0), *((f"c{n}", True, n, 10 + n, 10.0 * n) for n in range(1, 10))
+    )
+    assert found["best"][0] == "cannot_lose"
+
+
+def test_nobody_is_scored_without_orders_or_who_is_not_learned_from() -> None:
+    table = segment_customers(
+        pd.DataFrame(
+            [("quiet", True, 0, None, None), ("reseller", False, 90, 2, 9e5), ("a", True, 1, 3, 5.0)],
+            columns=COLUMNS,
+        )
+    ).set_index("customer_id")
+    assert table["segment"].to_dict() == {
+        "a": "hibernating",
+        "quiet": "no_purchase",
+        "reseller": "not_segmented",
+    }
+    # Of somebody who objected not even a sum is kept.
+    assert table.loc["reseller"].drop("segment").isna().all()
+    assert table["frequency_score"].isna().to_dict() == {"a": False, "quiet": True, "reseller": True}
+
+
+def test_every_place_of_the_grid_has_a_name() -> None:
+    assert sorted(_GRID) == [1, 2, 3, 4, 5]
+    assert {len(row) for row in _GRID.values()} == {5}
+    assert {name for row in _GRID.values() for name in row} | {"no_purchase", "not_segmented"} == set(
+        SEGMENTS
+    )
+
+
+customers = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 4), st.integers(0, 400), st.integers(0, 50)),
+    min_size=1,
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(customers, st.randoms(use_true_random=False))
+def test_one_segment_each_whatever_the_order_of_the_rows(rows: list[tuple], random) -> None:
+    numbered = [
+        (f"c{number:02}", learned, orders, days if orders else None, float(money) if orders else None)
+        for number, (learned, orders, days, money) in enumerate(rows)
+    ]
+    table = segment_customers(pd.DataFrame(numbered, columns=COLUMNS))
+    assert list(table["customer_id"]) == [row[0] for row in numbered]
+    assert set(table["segment"]) <= set(SEGMENTS)
+    random.shuffle(numbered)
+    again = segment_customers(pd.DataFrame(numbered, columns=COLUMNS))
+    pd.testing.assert_frame_equal(table, again)
