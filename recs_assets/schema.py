@@ -254,6 +254,21 @@ RAW_TABLES: dict[str, Table] = {
             ],
         ),
         _table(
+            "exchange_rates",
+            "What other currencies are worth in the shop's.",
+            "currency, valid_from",
+            [
+                ("currency", "VARCHAR!", "ISO 4217 currency that is not the shop's."),
+                (
+                    "valid_from",
+                    "TIMESTAMPTZ!",
+                    "From when the rate holds, until the next one of the currency.",
+                ),
+                ("rate", "DOUBLE!", "Units of the shop's currency for one unit of this one."),
+            ],
+            event_at="valid_from",
+        ),
+        _table(
             "promotions",
             "Planned offers: mailers, displays, price cuts.",
             "promotion_id",

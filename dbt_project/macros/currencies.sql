@@ -34,11 +34,31 @@
     {{ return(adapter.dispatch('matches', 'recs')(expression, '[A-Z]{3}')) }}
 {%- endmacro %}
 
-{# The money of an order is the shop's: it is in the shop's currency, or names none. Where no code is known,
-   it is as long as all orders that say something say the same. #}
-{% macro in_shop_currency(currency, shop) -%}
+{# Units of the shop's currency for one unit of an order's. The money of an order that is in the shop's currency, or
+   names none, is the shop's; where no code is known, it is as long as all orders that say something say the same.
+   Null where no rate is known: such money would become a price, or enter a sum. #}
+{% macro exchange_rate(currency, shop, rates) -%}
     case
-        when {{ shop }}.currency is not null then coalesce({{ currency }}, {{ shop }}.currency) = {{ shop }}.currency
-        else {{ shop }}.currencies_named <= 1
+        when {{ shop }}.currency is not null and coalesce({{ currency }}, {{ shop }}.currency) = {{ shop }}.currency then cast(1 as double)
+        when {{ shop }}.currency is null and {{ shop }}.currencies_named <= 1 then cast(1 as double)
+        else {{ rates }}.rate
+    end
+{%- endmacro %}
+
+{# An amount in the shop's currency; one that is already stays as it is, to the last digit. #}
+{% macro convert_amount(amount, rate) -%}
+    case when {{ rate }} = 1 then {{ amount }} else round({{ amount }} * {{ rate }}, 6) end
+{%- endmacro %}
+
+{# An amount with as many decimals as the currency has (ISO 4217); of an unknown one with two. #}
+{% macro round_money(amount, currency) -%}
+    {%- set whole = [
+        'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'VND', 'VUV', 'XAF', 'XOF', 'XPF',
+    ] -%}
+    {%- set thousandths = ['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'] -%}
+    case
+        when {{ currency }} in ({{ quoted_list(whole) }}) then round({{ amount }}, 0)
+        when {{ currency }} in ({{ quoted_list(thousandths) }}) then round({{ amount }}, 3)
+        else round({{ amount }}, 2)
     end
 {%- endmacro %}

@@ -16,7 +16,17 @@ products as (
 -- Consent is joined last: whoever may not be written to by now has no row.
 recipients as (
 
-    select * from {{ ref('recs_customers') }} where email_eligible
+    select
+        customers.*,
+        rates.currency as rated_currency,
+        coalesce(rates.rate, 1) as exchange_rate
+    from {{ ref('recs_customers') }} as customers
+    left join {{ ref('int_exchange_rates') }} as rates
+        on
+            {{ currency_code('customers.currency') }} = rates.currency
+            and {{ as_of() }} >= rates.valid_from
+            and {{ as_of() }} < rates.valid_until
+    where customers.email_eligible
 
 ),
 
@@ -44,6 +54,12 @@ final as (
         products.list_price,
         products.price_kind,
         products.price_from,
+        coalesce(recipients.rated_currency, products.currency) as shown_currency,
+        recipients.exchange_rate,
+        {{ round_money(
+            "case when products.price_kind = 'varies' then products.price_from else products.price end / recipients.exchange_rate",
+            'coalesce(recipients.rated_currency, products.currency)'
+        ) }} as shown_price,
         round(products.price - products.cost, 6) as margin,
         stocks.stock,
         products.category,

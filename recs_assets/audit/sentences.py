@@ -88,6 +88,13 @@ def explain_money(connection: duckdb.DuckDBPyConnection, source: Source, schema:
         where amount is null group by 1 order by 2 desc, 1
         """
     ).fetchall()
+    converted = connection.execute(
+        """
+        select currency, count(*) as lines from recs.order_lines
+        where amount is not null and currency <> ? group by 1 order by 2 desc, 1
+        """,
+        [currency],
+    ).fetchall()
     kinds = dict(
         connection.execute(
             f"select coalesce(price_kind, 'unknown'), count(*) from {schema}.products where is_product group by 1"
@@ -112,10 +119,13 @@ def explain_money(connection: duckdb.DuckDBPyConnection, source: Source, schema:
         origin = (
             f"Prices are in {currency} ({'declared' if source.currency else 'all that the orders name'})."
         )
+        if converted:
+            codes = list_some([f"{code} ({count})" for code, count in converted], SHOWN)
+            origin += f" Order lines in other currencies are converted at exchange_rates: {codes}."
         if others:
             origin += (
                 f" {lines} order lines are in other currencies: {named}. They count as purchases, their amounts "
-                "as nothing."
+                "as nothing, because exchange_rates has no rate for their time."
             )
     words = {
         "catalogue": "of the catalogue",

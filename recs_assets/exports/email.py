@@ -13,7 +13,7 @@ in a numpy column is refused, because JSON has neither and a missing price is no
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
@@ -28,7 +28,7 @@ from recs_assets.delivery import HOLDOUT, strip_tracking
 from recs_assets.exports.rows import ExportError, require_finite
 
 KEY = ("campaign", "as_of", "customer_id", "slot")
-RECIPIENT = ("email_hash", "locale", "currency", "timezone")
+RECIPIENT = ("email_hash", "locale", "currency", "shown_currency", "timezone")
 RUN = ("send_at", "run_id", "model_version", "arm")
 
 # Every column of the tables and the files, in order, with its DuckDB type: as declared for the published table.
@@ -46,7 +46,8 @@ NEVER_NULL = (*KEY, "send_at", "expires_at", "run_id", "arm", "recommendation_id
 
 # Of every item in the wide form: item_1_product_id, item_1_title, ...
 ITEM = (
-    "product_id", "title", "url", "image_url", "price", "list_price", "price_kind", "price_from", "reason_text",
+    "product_id", "title", "url", "image_url", "price", "list_price", "price_kind", "price_from", "shown_price",
+    "reason_text",
 )  # fmt: skip
 
 # Kinds of price: of the catalogue, of what was usually paid before discounts, and of what has no price of
@@ -286,9 +287,23 @@ def format_money(amount: float | None, currency: Any) -> str | None:
     if amount is None:
         return None
     code = currency if isinstance(currency, str) else ""
+    return f"{_round(amount, code)} {code}".rstrip()
+
+
+def convert_price(row: Mapping[str, Any]) -> float | None:
+    """What a row of the email says of its price, in `shown_currency` (`shown_price` of a row that has changed
+    since dbt wrote it); None where it says nothing."""
+    price = row["price_from"] if row["price_kind"] == VARIES else row["price"]
+    if pd.isna(price):
+        return None
+    code = row["shown_currency"] if isinstance(row["shown_currency"], str) else ""
+    return float(_round(price / row["exchange_rate"], code))
+
+
+def _round(amount: float, code: str) -> Decimal:
+    """Half up, as people round money."""
     exact = Decimal(repr(float(amount)))
-    number = exact.quantize(Decimal(1).scaleb(-_DECIMALS.get(code, 2)), rounding=ROUND_HALF_UP)
-    return f"{number} {code}".rstrip()
+    return exact.quantize(Decimal(1).scaleb(-_DECIMALS.get(code, 2)), rounding=ROUND_HALF_UP)
 
 
 def list_addresses(long: pd.DataFrame | pa.Table, emails: pd.DataFrame) -> pd.DataFrame:

@@ -96,12 +96,14 @@ def _prices(row: dict[str, Any]) -> tuple[str | None, str | None]:
         if pd.isna(row["price_from"]):
             return None, None
         word = _FROM.get(str(row["locale"])[:2].lower(), _FROM["en"])
-        return f"{word} {format_money(row['price_from'], row['currency'])}", None
+        return f"{word} {format_money(row['shown_price'], row['shown_currency'])}", None
     now, before = (None if pd.isna(row[name]) else row[name] for name in ("price", "list_price"))
     if now is None:
         return None, None
-    reduced = before is not None and before > now
-    return format_money(now, row["currency"]), format_money(before, row["currency"]) if reduced else None
+    shown = format_money(row["shown_price"], row["shown_currency"])
+    if before is None or before <= now:
+        return shown, None
+    return shown, format_money(before / row["exchange_rate"], row["shown_currency"])
 
 
 def _web_address(url: Any) -> str | None:

@@ -18,6 +18,7 @@ import pandas as pd
 
 from recs_assets.contracts import DBT, EMAIL, find_fillers, list_staying_columns
 from recs_assets.delivery import derive_recommendation_ids, shorten, tag_urls
+from recs_assets.exports.email import convert_price
 from recs_assets.schema import WarehouseError
 
 SOLD_OUT, SALE_OVER, NOT_YET_SOLD = "sold_out", "sale_over", "not_yet_on_sale"
@@ -32,7 +33,9 @@ _OF_PRODUCT = {
     name: filler for name, filler in find_fillers(EMAIL).items() if name not in list_staying_columns(EMAIL)
 }
 OF_RESERVE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == "campaign")
-OF_CATALOGUE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == DBT and name != "stock")
+# Of the shelf, and of the recipient's currency.
+_OF_BOTH = ("stock", "shown_price")
+OF_CATALOGUE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == DBT and name not in _OF_BOTH)
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,8 @@ def _write_rows(
     for name in OF_CATALOGUE:
         new[name] = pd.Series(of_product[name].array, index=at).astype(long[name].dtype)
     new["stock"] = new["product_id"].map(shelf["stock"]).astype(long["stock"].dtype)
+    shown = [convert_price(row) for row in new.to_dict("records")]
+    new["shown_price"] = pd.Series(shown, index=at, dtype=long["shown_price"].dtype)
     new["recommendation_id"] = derive_recommendation_ids(new)
     new["url"] = tag_urls(new, utm_source)
     return pd.concat([long.drop(index=at), new]).sort_values(["customer_id", "slot"], ignore_index=True)

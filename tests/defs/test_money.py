@@ -48,10 +48,11 @@ def test_where_the_currency_comes_from(recs):
 
 
 def test_money_that_does_not_count_is_counted(recs):
-    lines = [("EUR", 1.0), ("GBP", None), ("GBP", None), ("JPY", None)]
+    lines = [("EUR", 1.0), ("GBP", 2.3), ("GBP", None), ("GBP", None), ("JPY", None)]
     assert explain_money(recs(lines, [product("a", kind="varies")]), SHOP) == [
-        "Prices are in EUR (all that the orders name). 3 order lines are in other currencies: GBP (2), JPY (1). They "
-        "count as purchases, their amounts as nothing.",
+        "Prices are in EUR (all that the orders name). Order lines in other currencies are converted at exchange_rates: "
+        "GBP (1). 3 order lines are in other currencies: GBP (2), JPY (1). They count as purchases, their amounts as "
+        "nothing, because exchange_rates has no rate for their time.",
         "Prices of products: 1 that vary, shown as from.",
     ]
     unknown = recs([("GBP", None), ("EUR", None), ("EUR", None)], [product("a", currency=None, kind=None)])

@@ -158,9 +158,9 @@ def test_bad_rows_are_refused_in_a_sentence(change, said):
 
 def test_the_wide_form():
     found = widen(small_table())
-    assert found.shape == (2, 11 + 2 * 9)
-    assert list(found)[:13] == [
-        "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "timezone",
+    assert found.shape == (2, 12 + 2 * 10)
+    assert list(found)[:14] == [
+        "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "shown_currency", "timezone",
         "send_at", "run_id", "model_version", "arm", "item_1_product_id", "item_1_title",
     ]  # fmt: skip
     first, second = found.to_dict("records")
@@ -246,7 +246,7 @@ def test_a_price_that_varies_is_shown_from_below():
     page = preview_html(rows)
     assert '<p class="price">ab 0.50 EUR</p>' in page
     assert "1.00" not in page
-    english = preview_html(rows.assign(locale=None, currency=None))
+    english = preview_html(rows.assign(locale=None, currency=None, shown_currency=None))
     assert '<p class="price">from 0.50</p>' in english
 
 

@@ -58,12 +58,13 @@ def list_published(kept):
     rows = kept[kept["slot"] <= 2]
     rows = rows.merge(CATALOGUE, on="product_id", how="left").assign(
         campaign="mail", as_of=AS_OF, send_at=pd.Timestamp("2025-06-30 04:00", tz="UTC"), run_id="r1", arm="treatment",
-        locale="de-DE", timezone=None, model_version="query 1", window_days=14, stock=9.0, email_hash=None,
+        locale="de-DE", timezone=None, shown_currency="SEK", exchange_rate=0.1,  model_version="query 1", window_days=14, stock=9.0, email_hash=None,
         suppression_checked_at=MIDNIGHT, recommendation_id="0" * 20,
     )  # fmt: skip
+    rows = rows.assign(shown_price=rows["price"] * 10)
     missing = {name: None for name in LONG if name not in rows}
     numbers = [
-        "price", "list_price", "margin", "stock", "score", "p_purchase", "propensity", "support", "confidence",
+        "price", "list_price", "shown_price", "margin", "stock", "score", "p_purchase", "propensity", "support", "confidence",
     ]  # fmt: skip
     return rows.assign(**missing)[list(LONG)].astype(dict.fromkeys(numbers, "Float64"))
 
@@ -80,7 +81,7 @@ def shelf(stock=(), ends=(), starts=()):
 
 
 def test_every_column_stays_or_is_the_reserves_or_the_catalogues():
-    parts = [list_staying_columns(EMAIL), set(OF_RESERVE), set(OF_CATALOGUE), {"stock"}]
+    parts = [list_staying_columns(EMAIL), set(OF_RESERVE), set(OF_CATALOGUE), {"stock", "shown_price"}]
     assert set.union(*map(set, parts)) == set(LONG)
     assert sum(map(len, parts)) == len(LONG)
     assert {"customer_id", "slot", "send_at", "arm", "locale"} <= parts[0]
@@ -177,8 +178,8 @@ def test_a_refilled_row_is_true_in_every_column():
     )
     new, old = rows.iloc[0], list_published(kept).iloc[0]
     identifier = derive_recommendation_id("mail", AS_OF, "ann", 1, "jam")
-    assert new[["customer_id", "slot", "product_id", "title", "category", "price", "list_price", "stock"]].tolist() == [
-        "ann", 1, "jam", "Jam", "b", 4.0, 4.0, 3.0,
+    assert new[["customer_id", "slot", "product_id", "title", "category", "price", "list_price", "shown_price", "stock"]].tolist() == [
+        "ann", 1, "jam", "Jam", "b", 4.0, 4.0, 40.0, 3.0,
     ]  # fmt: skip
     assert (new["reason_text"], new["score"], new["p_purchase"]) == ("Popular: jam", 1 / 3, 0.5)
     assert new["recommendation_id"] == identifier
@@ -196,6 +197,8 @@ def test_a_refilled_row_is_true_in_every_column():
         "arm",
         "model_version",
         "window_days",
+        "shown_currency",
+        "exchange_rate",
     ]
     assert new[same].tolist() == old[same].tolist()
     assert rows.dtypes.to_dict() == list_published(kept).dtypes.to_dict()

@@ -197,6 +197,11 @@ RAW = {
         },
     ],
     "merchants": [{"merchant_id": "m1", "name": "Farm"}],
+    "exchange_rates": [
+        {"currency": "GBP", "valid_from": "2024-02-11 00:00:00", "rate": 1.25},
+        # Known at the week's midnight.
+        {"currency": "GBP", "valid_from": "2024-03-04 00:00:00", "rate": 9.0},
+    ],
     "promotions": [
         {
             "promotion_id": "o1",

@@ -31,10 +31,15 @@ lines as (
         orders.customer_id,
         orders.order_id,
         items.quantity,
-        case when {{ in_shop_currency('orders.currency', 'shop') }} then items.amount end as amount
+        {{ convert_amount('items.amount', exchange_rate('orders.currency', 'shop', 'rates')) }} as amount
     from {{ ref('stg_order_items') }} as items
     inner join orders on items.order_id = orders.order_id
     cross join {{ ref('int_shop_currency') }} as shop
+    left join {{ ref('int_exchange_rates') }} as rates
+        on
+            orders.currency = rates.currency
+            and orders.ordered_at >= rates.valid_from
+            and orders.ordered_at < rates.valid_until
     where orders.counts_as = 'purchase' or orders.undone_at is not null
 
 ),

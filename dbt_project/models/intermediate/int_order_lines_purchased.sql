@@ -40,9 +40,14 @@ purchases as (
         orders.customer_id,
         orders.ordered_at,
         coalesce(orders.currency, shop.currency) as currency,
-        {{ in_shop_currency('orders.currency', 'shop') }} as in_shop_currency
+        {{ exchange_rate('orders.currency', 'shop', 'rates') }} as rate
     from orders
     cross join {{ ref('int_shop_currency') }} as shop
+    left join {{ ref('int_exchange_rates') }} as rates
+        on
+            orders.currency = rates.currency
+            and orders.ordered_at >= rates.valid_from
+            and orders.ordered_at < rates.valid_until
     left join erased on orders.customer_id = erased.customer_id
     where
         erased.customer_id is null
@@ -60,9 +65,8 @@ final as (
         lines.product_id,
         purchases.ordered_at,
         lines.quantity,
-        -- Money of another currency is no money here: it would become a price, or enter a sum.
-        case when purchases.in_shop_currency then lines.amount end as amount,
-        case when purchases.in_shop_currency then lines.discount end as discount,
+        {{ convert_amount('lines.amount', 'purchases.rate') }} as amount,
+        {{ convert_amount('lines.discount', 'purchases.rate') }} as discount,
         purchases.currency,
         lines.amount as order_amount,
         bulk_orders.order_id is null and not_learned_from.customer_id is null as learned_from
