@@ -48,6 +48,7 @@ def test_tiny_shop_lands_and_its_readme_counts_its_rows(con):
         "inventory": 58,
         "returns": 13,
         "merchants": 0,
+        "exchange_rates": 0,
         "promotions": 4,
         "campaign_events": 24,
         "consents": 6,
