@@ -89,8 +89,8 @@ def explain_money(connection: duckdb.DuckDBPyConnection, source: Source, schema:
         """
     ).fetchall()
     converted = connection.execute(
-        """
-        select currency, count(*) as lines from recs.order_lines
+        f"""
+        select currency, count(*) as lines from {schema}.order_lines
         where amount is not null and currency <> ? group by 1 order by 2 desc, 1
         """,
         [currency],
