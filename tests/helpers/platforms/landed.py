@@ -7,9 +7,10 @@ from pathlib import Path
 
 import duckdb
 
+from helpers.platforms.tables import Tables, copy_for_parquet, write_parquet
 from helpers.platforms.world import World
 from recs_assets.schema import RAW_TABLES
-from recs_assets.sources import land, load_source
+from recs_assets.sources import Source, land, load_source
 
 PLATFORMS = Path(__file__).resolve().parents[3] / "recs_assets" / "platforms"
 
@@ -43,7 +44,19 @@ class Landed:
 
 def land_export(platform: str, folder: Path, world: World) -> Landed:
     """Land a folder as the platform declares it."""
+    return _land(load_source(PLATFORMS / platform), folder, world)
+
+
+def _land(source: Source, folder: Path, world: World) -> Landed:
     con = duckdb.connect()
-    source = load_source(PLATFORMS / platform)
     counts = {table: land(con, source, table, folder).rows for table in RAW_TABLES}
     return Landed(world, con, {table: rows for table, rows in counts.items() if rows})
+
+
+def land_tables(platform: str, folder: Path, made: tuple[World, Tables]) -> Landed:
+    """Land a platform's database tables, as Parquet files in a folder."""
+    world, tables = made
+    data, shops = folder / "data", folder / "shops"
+    data.mkdir()
+    write_parquet(data, tables)
+    return _land(load_source(copy_for_parquet(PLATFORMS / platform, shops)), data, world)

@@ -1,0 +1,41 @@
+-- Accounts, and guests by the hash of their address. WooCommerce does not know who wants email, so nobody is written
+-- to. Plugins do: declare their table and join it here by the address, say MailPoet's
+--     exists (select 1 from files.mailpoet_subscribers as s where lower(s.email) = people.email and s.status = 'subscribed')
+with by_address as (
+    select lower(trim(user_email)) as address, min("ID") as user_id from files.users
+    where user_email <> '' group by 1
+),
+
+orders as (
+    select
+        coalesce(
+            nullif(orders.customer_id, '0'), by_address.user_id, md5(nullif(lower(trim(orders.billing_email)), ''))
+        ) as customer_id,
+        lower(trim(orders.billing_email)) as email,
+        orders.date_created_gmt as known_at,
+        nullif(addresses.country, '') as country
+    from files.wc_orders as orders
+    left join by_address on lower(trim(orders.billing_email)) = by_address.address
+    left join files.wc_order_addresses as addresses
+        on orders.id = addresses.order_id and addresses.address_type = 'billing'
+    where orders.type = 'shop_order' and orders.status not in ('auto-draft', 'wc-checkout-draft', 'trash')
+),
+
+everybody as (
+    select "ID" as customer_id, lower(trim(user_email)) as email, user_registered as known_at, null as country
+    from files.users
+    union all
+    select customer_id, email, known_at, country from orders
+)
+
+select
+    everybody.customer_id,
+    timezone('UTC', min(everybody.known_at)) as joined_at,
+    coalesce(min(lower(trim(users.user_email))), min(everybody.email)) as email,
+    false as email_eligible,
+    arg_max(everybody.country, (everybody.known_at, everybody.country)) filter (everybody.country is not null) as country
+from everybody
+left join files.users as users on everybody.customer_id = users."ID"
+where everybody.customer_id is not null
+group by everybody.customer_id
+order by everybody.customer_id
