@@ -27,9 +27,10 @@ class Landed:
         return self.con.execute(query).fetchall()
 
     def lines(self, order: str) -> list[tuple]:
-        """(product, quantity, amount, discount) of an order's lines."""
+        """(product, quantity, amount, discount) of an order's lines, to the cent."""
         return self.con.execute(
-            "select product_id, quantity, amount, discount from raw.order_items where order_id = ? order by 1",
+            "select product_id, quantity, round(amount, 2), round(discount, 2) from raw.order_items "
+            "where order_id = ? order by 1",
             [order],
         ).fetchall()
 
