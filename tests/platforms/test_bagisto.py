@@ -1,0 +1,126 @@
+"""Bagisto's MySQL tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+
+from helpers.platforms.bagisto import make_bagisto
+from helpers.platforms.landed import Landed, land_tables
+
+# md5 of nobody@example.com
+NOBODY = "8c5548eb0b2b80924f237953392df5e7"
+
+
+@pytest.fixture(scope="module")
+def landed(tmp_path_factory: pytest.TempPathFactory) -> Landed:
+    return land_tables("bagisto", tmp_path_factory.mktemp("bagisto"), make_bagisto())
+
+
+def test_every_order_lands_with_what_was_paid_for_its_goods(landed: Landed) -> None:
+    # 13 made by hand, of which one is there as completed and as closed.
+    assert landed.counts["orders"] == 1612 + 13 + 1
+    paid = landed.sql(
+        "select order_id, round(sum(amount), 2), round(sum(amount + discount), 2), count(*) from raw.order_items "
+        "where order_id < '29' group by all order by 1"
+    )
+    assert paid == [
+        (str(20_000 + order.number), order.goods, round(order.goods + order.discount, 2), len(order.lines))
+        for order in landed.world.orders
+    ]
+
+
+def test_discounts_are_taken_off(landed: Landed) -> None:
+    assert landed.lines("29001") == [("101", 1, 54, 6), ("102", 1, 36, 4)]
+
+
+def test_units_of_a_variant_that_came_back_are_the_products(landed: Landed) -> None:
+    assert landed.lines("29002") == [("106", 3, 90, 0)]
+    assert landed.sql("select order_id, product_id, quantity, returned_at from raw.returns") == [
+        ("29002", "106", 1, datetime(2025, 3, 10, 9))
+    ]
+
+
+def test_money_without_units_is_taken_off_and_a_closed_order_was_a_purchase_until_then(
+    landed: Landed,
+) -> None:
+    assert landed.lines("29003") == [("101", 1, 75, 0)]
+    assert landed.sql(
+        "select status, updated_at from raw.orders where order_id = '29004' order by updated_at"
+    ) == [
+        ("completed", datetime(2025, 3, 3, 12)),
+        ("closed", datetime(2025, 3, 10, 9)),
+    ]
+
+
+def test_units_that_were_cancelled_are_not_sold(landed: Landed) -> None:
+    assert landed.lines("29005") == [("101", 1, 30, 0)]
+
+
+def test_guests_are_the_account_with_their_address_or_nobodys(landed: Landed) -> None:
+    assert landed.states("29006", "29007", "29008") == [
+        ("29006", "1", "completed"),
+        ("29007", NOBODY, "completed"),
+        ("29008", None, "completed"),
+    ]
+    assert landed.sql("select count(*), count_if(length(customer_id) = 32) from raw.customers") == [(181, 19)]
+
+
+def test_states_are_told(landed: Landed) -> None:
+    assert landed.states("29010", "29011", "29012", "29013") == [
+        ("29010", "1", "pending"),
+        ("29011", "1", "pending_payment"),
+        ("29012", "1", "canceled"),
+        ("29013", "1", "fraud"),
+    ]
+
+
+def test_who_said_no_anywhere_is_not_written_to_and_who_never_said_yes_neither(landed: Landed) -> None:
+    opted_in = {
+        str(customer.number)
+        for customer in landed.world.customers
+        if customer.opted_in and customer.number % 10
+    }
+    assert "1" in opted_in
+    eligible = {
+        customer for (customer,) in landed.sql("select customer_id from raw.customers where email_eligible")
+    }
+    assert eligible == opted_in - {"1"} | {NOBODY}
+    assert landed.sql("select country, segment from raw.customers where customer_id = '1'") == [
+        ("AT", "general")
+    ]
+
+
+def test_a_configurable_product_has_the_english_texts_and_the_price_of_its_variants(landed: Landed) -> None:
+    coffee = landed.world.products[5]
+    assert len(coffee.sizes) == 3
+    assert landed.sql(
+        "select name, category, vertical, price, description from raw.products where product_id = '106'"
+    ) == [("Little Coffee", "Coffee", "Kitchen", coffee.price, "<p>Little Coffee</p>")]
+    # Three variants in two warehouses.
+    assert landed.sql("select stock from raw.inventory where product_id = '106'") == [(6 * coffee.stock,)]
+    assert landed.counts["products"] == 72 + 1 + 1
+
+
+def test_what_was_deleted_or_is_disabled_is_never_offered(landed: Landed) -> None:
+    assert landed.sql("select name from raw.products where end_at is not null order by 1") == [
+        ("Last summer",),
+        ("Old pan",),
+    ]
+    assert landed.lines("29009") == [("106", 1, 40, 0), ("77000", 1, 30, 0)]
+
+
+def test_a_price_for_some_time_is_a_promotion(landed: Landed) -> None:
+    assert landed.sql("select product_id, start_at, end_at from raw.promotions") == [
+        ("101", datetime(2025, 5, 1), datetime(2025, 5, 11))
+    ]
+
+
+def test_reviews_and_wishlists_name_the_product_of_a_variant(landed: Landed) -> None:
+    assert landed.sql("select review_id, customer_id, product_id, rating from raw.reviews") == [
+        ("1", "1", "106", 4)
+    ]
+    assert landed.sql("select event_id, customer_id, product_id, event_type from raw.browsing_events") == [
+        ("wishlist-1", "1", "106", "add_to_wishlist")
+    ]
