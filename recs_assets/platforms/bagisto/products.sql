@@ -46,10 +46,10 @@ catalogue as (
     select
         products.id as product_id,
         flat.name,
-        products.created_at::timestamptz as start_at,
+        products.created_at as start_at,
         case
             when not coalesce(flat.status, false) or not coalesce(flat.visible_individually, false)
-                then greatest(products.created_at::timestamptz, timestamptz '1970-01-01 00:00:00+00')
+                then greatest(products.created_at, timestamptz '1970-01-01 00:00:00+00')
         end as end_at,
         categories.name as category,
         categories.parent_name as vertical,

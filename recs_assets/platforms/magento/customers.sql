@@ -55,7 +55,7 @@ consents as (
 
 select
     people.customer_id,
-    timezone('UTC', people.known_at) as joined_at,
+    people.known_at as joined_at,
     people.email,
     coalesce(consents.is_subscribed, false) as email_eligible,
     people.country,

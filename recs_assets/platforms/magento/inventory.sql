@@ -20,7 +20,7 @@ stocked as (
 
 select
     product_id,
-    (select timezone('UTC', max(created_at)) from files.sales_order) as counted_at,
+    (select max(created_at) from files.sales_order) as counted_at,
     sum(stock) as stock
 from stocked
 group by product_id

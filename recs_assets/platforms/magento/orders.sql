@@ -1,4 +1,4 @@
--- Times are in UTC. A guest is the customer with their address, else the hash of it. A closed order is one that was
+-- A guest is the customer with their address, else the hash of it. A closed order is one that was
 -- refunded as a whole: it was a purchase until then.
 with by_address as (
     select lower(trim(email)) as address, min(entity_id) as customer_id from files.customer_entity
@@ -15,10 +15,10 @@ placed as (
         coalesce(
             orders.customer_id, by_address.customer_id, md5(nullif(lower(trim(orders.customer_email)), ''))
         ) as customer_id,
-        timezone('UTC', orders.created_at) as ordered_at,
+        orders.created_at as ordered_at,
         orders.state,
         orders.order_currency_code as currency,
-        timezone('UTC', refunds.refunded_at) as refunded_at
+        refunds.refunded_at as refunded_at
     from files.sales_order as orders
     left join by_address on lower(trim(orders.customer_email)) = by_address.address
     left join refunds on orders.entity_id = refunds.order_id

@@ -81,10 +81,10 @@ catalogue as (
     select
         products.entity_id as product_id,
         texts.name,
-        timezone('UTC', products.created_at) as start_at,
+        products.created_at as start_at,
         case
             when coalesce(choices.status, 1) = 2 or coalesce(choices.visibility, 4) = 1
-                then greatest(timezone('UTC', products.created_at), timestamptz '1970-01-01 00:00:00+00')
+                then greatest(products.created_at, timestamptz '1970-01-01 00:00:00+00')
         end as end_at,
         choices.manufacturer as brand,
         case when products.type_id = 'giftcard' then 'Gift Cards' else categories.name end as category,

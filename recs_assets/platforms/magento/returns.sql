@@ -8,7 +8,7 @@ select
     memos.order_id,
     coalesce(variants.parent_id, lines.product_id, 'name-' || md5(lines.name)) as product_id,
     items.qty as quantity,
-    timezone('UTC', memos.created_at) as returned_at
+    memos.created_at as returned_at
 from files.sales_creditmemo_item as items
 inner join files.sales_creditmemo as memos on items.parent_id = memos.entity_id
 inner join files.sales_order as orders on memos.order_id = orders.entity_id and orders.state <> 'closed'

@@ -8,7 +8,7 @@ select
     details.customer_id,
     reviews.entity_pk_value as product_id,
     ratings.rating,
-    timezone('UTC', reviews.created_at) as reviewed_at,
+    reviews.created_at as reviewed_at,
     details.title,
     details.detail as body
 from files.review as reviews

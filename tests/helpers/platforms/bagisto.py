@@ -247,8 +247,8 @@ def add_traps(shop: Shop) -> None:
         shop.add_item(number, 101, "Classic Coffee", 60)
 
 
-def make_bagisto(prefix: str = "") -> tuple[World, Tables]:
-    world, shop = make_world(), Shop()
+def make_bagisto(world: World | None = None, prefix: str = "") -> tuple[World, Tables]:
+    world, shop = world or make_world(), Shop()
     add_world(shop, world)
     shop.add_product(901, "Last summer", 25, status=False)
     add_traps(shop)

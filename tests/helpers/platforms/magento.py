@@ -325,8 +325,8 @@ def add_traps(shop: Shop) -> None:
         shop.add_item(number, 101, "Classic Coffee", 60)
 
 
-def make_magento(prefix: str = "") -> tuple[World, Tables]:
-    world, shop = make_world(), Shop()
+def make_magento(world: World | None = None, prefix: str = "") -> tuple[World, Tables]:
+    world, shop = world or make_world(), Shop()
     add_world(shop, world)
     shop.add_product(900, "giftcard", "Gift card", price=25.0)
     shop.add_product(901, "simple", "Last summer", status=2, price=25.0)

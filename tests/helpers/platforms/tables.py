@@ -6,7 +6,7 @@ import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -45,7 +45,12 @@ def copy_for_parquet(platform: Path, shops: Path) -> Path:
     folder = shops / platform.name
     shutil.copytree(platform, folder)
     declared = folder / "source.toml"
-    text, count = re.subn(r'\[files\."shop:([a-z_]+)"', r'[files."\1.parquet"', declared.read_text("utf-8"))
+    text, count = re.subn(
+        r'\[files\."shop:([a-z_]+)"(\]\n)?',
+        # Of a table only what is declared is asked for; of a file all columns are there.
+        lambda found: f'[files."{found[1]}.parquet"' + (']\nignored = ["*"]\n' if found[2] else ""),
+        declared.read_text("utf-8"),
+    )
     assert count, "the platform reads no database"
     declared.write_text(text, "utf-8")
     return folder
@@ -63,7 +68,7 @@ def write_database(server: MariaDB, database: str, tables: Tables) -> None:
                 for row in table.rows[begin : begin + 500]
             )
             statements.append(f"insert into `{name}` values {rows}")
-        server.run(";\n".join(statements) + ";", database)
+        server.run("set time_zone = '+00:00';\n" + ";\n".join(statements) + ";", database)
 
 
 def _find_arrow_type(kind: str) -> pa.DataType:
@@ -76,8 +81,7 @@ def _find_arrow_type(kind: str) -> pa.DataType:
     unsigned = {"bigint unsigned": pa.uint64(), "int unsigned": pa.uint32(), "smallint unsigned": pa.uint16()}
     times = {
         "datetime": pa.timestamp("us"),
-        "timestamp": pa.timestamp("us"),
-        "timestamp null": pa.timestamp("us"),
+        "timestamp null": pa.timestamp("us", "UTC"),
         "date": pa.date32(),
     }
     return (whole | unsigned | times).get(kind, pa.string())
@@ -90,6 +94,8 @@ def _convert(value: Value, kind: pa.DataType) -> object:
         return Decimal(str(value)).quantize(Decimal(1).scaleb(-kind.scale))
     if pa.types.is_string(kind):
         return str(value)
+    if pa.types.is_timestamp(kind) and kind.tz and isinstance(value, datetime):
+        return value.replace(tzinfo=UTC)
     return value
 
 

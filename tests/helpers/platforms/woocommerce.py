@@ -280,8 +280,8 @@ def add_traps(shop: Shop) -> None:
     shop.add_item(29016, "Repair", 30, 0)
 
 
-def make_woocommerce(prefix: str = "wp_") -> tuple[World, Tables]:
-    world, shop = make_world(), Shop()
+def make_woocommerce(world: World | None = None, prefix: str = "wp_") -> tuple[World, Tables]:
+    world, shop = world or make_world(), Shop()
     add_world(shop, world)
     shop.add_post(900, "product", "Gift card")
     shop.add_meta("postmeta", "post_id", 900, price=25, stock_status="instock", manage_stock="no")
