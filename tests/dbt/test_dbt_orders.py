@@ -5,7 +5,8 @@ One build of the shop of conftest.py with more orders; every expected value can 
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import random
+from datetime import date, datetime, timedelta
 
 import duckdb
 import pytest
@@ -167,3 +168,51 @@ def test_what_guests_bought_is_known_and_nobodys(shop):
     assert (known.anchor_day - known.guests.day).tolist() == [32, 32, 3]
     assert len(set(known.guests.basket.tolist())) == 2
     assert known.customers["customer_id"].tolist() == ["ann", "bob", "cay", "dan", "fay"]
+
+
+def test_no_money_is_lost_with_guests_and_credit_notes(build):
+    """Random sales, slips and credit notes of three customers and of guests, against a stack of units on paper: a negative
+    line takes the newest units that its customer, or its guest's order, has bought of the product by then. What is left
+    costs what it did, guests' too, and every row is in the marts, in the quarantine, or took something back."""
+    chance = random.Random(11)
+    prices = {"tea": 4.0, "milk": 1.5, "bread": 2.25}
+    lines = []  # order, customer, moment, product, quantity
+    for number in range(220):
+        customer = chance.choice(["ann", "bob", "cay", None])
+        moment = datetime(2024, 1, 1, 0, number % 60) + timedelta(hours=chance.randrange(24 * 55))
+        for product in chance.sample(sorted(prices), chance.randint(1, 2)):
+            kind = chance.choice(["sale", "sale", "slip", "credit"])
+            sold, taken = chance.randint(1, 5), chance.randint(1, 6)
+            lines += [(f"r{number}", customer, moment, product, sold)] * (kind != "credit")
+            lines += [(f"r{number}", customer, moment, product, -taken)] * (kind != "sale")
+    stacks: dict[tuple, list[str]] = {}
+    left: dict[tuple[str, str], int] = {}
+    for order, customer, _, product, quantity in sorted(
+        lines, key=lambda line: (line[2], line[0], line[4] < 0)
+    ):
+        stack = stacks.setdefault((customer or order, product), [])
+        if quantity > 0:
+            left[order, product] = quantity
+            stack += [order] * quantity
+        else:
+            for _ in range(min(-quantity, len(stack))):
+                left[stack.pop(), product] -= 1
+    shop = build(
+        "credits",
+        "run",
+        "delete from raw.returns",
+        "delete from raw.order_items",
+        "delete from raw.orders",
+        *(f"""insert into raw.orders (order_id, customer_id, ordered_at, status) values ('{order}', {_value(customer)}, '{moment}',
+              'completed')""" for order, customer, moment in dict.fromkeys(line[:3] for line in lines)),
+        *(f"""insert into raw.order_items (order_id, line_id, product_id, quantity, amount) values ('{line[0]}', '{place}', '{line[3]}',
+              {line[4]}, {line[4] * prices[line[3]]})""" for place, line in enumerate(lines)),
+    )  # fmt: skip
+    found = shop.sql("select order_id, product_id, net_quantity, net_amount from marts.order_lines")
+    assert {(order, product): units for order, product, units, _ in found} == left
+    assert [amount for _, product, units, amount in found if amount != units * prices[product]] == []
+    [(judged, rejected)] = shop.sql(
+        "select count(*) filter (reject_reason is null and is_credit), count(reject_reason) from base.base_order_items"
+    )
+    assert len(found) + judged + rejected == len(lines)
+    assert (len(lines), judged, rejected, sum(left.values())) == (406, 128, 18, 425)
