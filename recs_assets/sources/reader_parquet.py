@@ -8,7 +8,7 @@ from pathlib import Path
 
 import duckdb
 
-from recs_assets.schema import SourceError
+from recs_assets.schema import Column, SourceError
 from recs_assets.sources.cells import check_columns, is_safe, refuse_addresses
 from recs_assets.sources.declared import MEANING, DeclaredFile, quote, quote_text
 
@@ -36,7 +36,7 @@ def read_parquet(
     check_columns(name, "", seen, declared)
     for column in declared.columns:
         found = stored.get(column.name)
-        if found is None or is_safe(found, column.type):
+        if found is None or is_safe(found, column.type) or _lands_as_json(found, column.type):
             continue
         # A column without any value carries no usable type (pandas writes an all-None column as integers).
         filled = con.execute(f"select count({quote(column.name)}) from {scan}").fetchone()[0]
@@ -49,9 +49,7 @@ def read_parquet(
                 f"{column.type} is declared; {hint}."
             )
     select = ", ".join(
-        f"cast({quote(column.name)} as {column.type}) as {quote(column.name)}"
-        if column.name in stored and (is_safe(stored[column.name], column.type))
-        else f"cast(null as {column.type}) as {quote(column.name)}"
+        f"{_write_value(column, stored.get(column.name))} as {quote(column.name)}"
         for column in declared.columns
     )
     con.execute(f"create or replace view {target} as select {select} from {scan}")
@@ -75,3 +73,19 @@ def read_parquet(
             )
     refuse_addresses(con, target, name, declared, lambda row: place(row).strip())
     return counts[0], [column.name for column in declared.columns if column.name in stored]
+
+
+def _lands_as_json(stored: str, declared: str) -> bool:
+    """Whether a column is nested and declared as text: it lands as JSON, as nested values of JSON files do."""
+    return declared == "VARCHAR" and (stored.endswith("]") or stored.startswith(("STRUCT(", "MAP(", "JSON")))
+
+
+def _write_value(column: Column, stored: str | None) -> str:
+    """SQL of a column as it is declared; null where it is not there, or has no value of any usable type."""
+    name = quote(column.name)
+    if stored is not None and is_safe(stored, column.type):
+        return f"cast({name} as {column.type})"
+    if stored is not None and _lands_as_json(stored, column.type):
+        # Of a null to_json makes the text null.
+        return f"case when {name} is not null then cast(to_json({name}) as varchar) end"
+    return f"cast(null as {column.type})"

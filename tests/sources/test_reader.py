@@ -435,3 +435,29 @@ def test_quoted_errors_are_real():
     provoked = {case[2] for table in tables for case in table.values()}
     provoked |= {case[1] for case in PARQUET_FAILURES.values()}
     assert set(quoted) <= provoked
+
+
+def test_parquet_nested_values_land_as_json_where_text_is_declared(con, tmp_path):
+    table = pa.table(
+        {
+            "params": pa.array([[{"key": "a", "value": 1}], [], None], pa.list_(pa.struct([("key", pa.string()), ("value", pa.int64())]))),
+            "device": pa.array([{"kind": "mobile"}, {"kind": None}, None], pa.struct([("kind", pa.string())])),
+            "tags": pa.array([[("x", 1)], [], None], pa.map_(pa.string(), pa.int64())),
+        }
+    )  # fmt: skip
+    pq.write_table(table, tmp_path / "events.parquet")
+    columns = tuple(Column(name, "VARCHAR", "") for name in ("params", "device", "tags"))
+    read_file(con, tmp_path / "events.parquet", DeclaredFile("events.parquet", columns), "files.events")
+    assert con.execute("select * from files.events").fetchall() == [
+        ('[{"key":"a","value":1}]', '{"kind":"mobile"}', '{"x":1}'),
+        ("[]", '{"kind":null}', "{}"),
+        (None, None, None),
+    ]
+    with pytest.raises(
+        SourceError,
+        match=r"column 'device' is stored as STRUCT\(kind VARCHAR\) in 2 rows where BIGINT is declared",
+    ):
+        read_file(
+            con, tmp_path / "events.parquet",
+            DeclaredFile("events.parquet", (Column("device", "BIGINT", ""),), ignored=("*",)), "files.events",
+        )  # fmt: skip
