@@ -66,6 +66,7 @@ class Dialect(BaseModel):
         None, description="What stands before a quote inside a value; none: the quote is doubled."
     )
     skip: Annotated[int, Field(ge=0)] = Field(0, description="Lines (rows of a sheet) above the header.")
+    header: tuple[Text, ...] = Field((), description="Names of the columns of a file without a header.")
     open_end: bool = Field(
         False, description="True: the last line may lack its line break, so a file cut off is not noticed."
     )
@@ -86,6 +87,7 @@ class Dialect(BaseModel):
     sheet: Annotated[tuple[Text, ...], BeforeValidator(_list_of)] = Field(
         (), description="Sheets of a spreadsheet, one below the other; none: it has only one."
     )
+    lines: bool = Field(False, description="True: a .json file holds one record per line, and no array.")
     records: Text | None = Field(
         None,
         description="Where in a JSON file its records are: the keys to their array (`data.orders`); `*` after "

@@ -17,10 +17,11 @@ _CSV = {"csv", "tsv", "txt"}
 # Of which formats a key of a dialect says something.
 _TEXTS = {*_CSV, "json", "jsonl", "sheet"}
 _KINDS_OF = {
-    **dict.fromkeys(("delimiter", "quote", "escape", "open_end"), _CSV),
+    **dict.fromkeys(("delimiter", "quote", "escape", "header", "open_end"), _CSV),
     "skip": {*_CSV, "sheet"},
     "encoding": {*_CSV, "json", "jsonl"},
     "sheet": {"sheet"},
+    "lines": {"json"},
     "records": {"json"},
     "partitions": {*_TEXTS, "parquet"},
 }

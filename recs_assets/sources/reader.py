@@ -181,7 +181,7 @@ def _read_one(
         raise SourceError(f"{name}: the file is empty (0 bytes); export it again.")
     vouched = check_manifest(promise, name, path)
     try:
-        with _unzip(path, name) if zipped else nullcontext(path) as readable:
+        with unzip(path, name) if zipped else nullcontext(path) as readable:
             if kind == "parquet":
                 rows, present = read_parquet(con, readable, name, declared, target)
             elif kind == "sheet":
@@ -189,7 +189,9 @@ def _read_one(
             else:
                 with transcode(readable, name, declared.dialect.encoding) as text:
                     if kind in ("json", "jsonl"):
-                        rows, present = read_json(con, text, name, kind == "jsonl", declared, target)
+                        rows, present = read_json(
+                            con, text, name, kind == "jsonl" or declared.dialect.lines, declared, target
+                        )
                     else:
                         rows, present = read_csv(con, text, name, str(kind), declared, target, vouched)
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
@@ -199,7 +201,7 @@ def _read_one(
 
 
 @contextmanager
-def _unzip(path: Path, name: str) -> Iterator[Path]:
+def unzip(path: Path, name: str) -> Iterator[Path]:
     """A copy of a gzip file as the text it holds: errors name its lines."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "unzipped"

@@ -68,7 +68,7 @@ def find_csv_layout(
     with path.open(encoding="utf-8-sig", newline="") as file:
         for _ in range(skip):
             file.readline()
-        header = next(list_csv_rows(file, delimiter, dialect), [])
+        header = list(dialect.header) or next(list_csv_rows(file, delimiter, dialect), [])
     if len(header) == 1:
         for mark, word in _DELIMITERS.items():
             if mark != delimiter and mark in header[0]:
@@ -110,7 +110,7 @@ def read_csv(
         con.execute(
             f"create or replace table {text} as select {dialect.select_texts()} from read_csv({quote_text(str(path))}, "
             f"auto_detect=false, "
-            f"header=true, skip={skip}, columns={{{columns}}}, delim={quote_text(delimiter)}, "
+            f"header={str(not dialect.header).lower()}, skip={skip}, columns={{{columns}}}, delim={quote_text(delimiter)}, "
             f"quote={quote_text(dialect.quote)}, "
             f"escape={quote_text(dialect.quote if dialect.escape is None else dialect.escape)}, "
             "nullstr='', "
@@ -199,7 +199,8 @@ def _csv_line(path: Path, row: int, delimiter: str, skip: int, dialect: Dialect)
         for _ in range(skip):
             file.readline()
         reader = list_csv_rows(file, delimiter, dialect)
-        next(reader)
+        if not dialect.header:
+            next(reader)
         start, seen = reader.line_num + 1 + skip, 0
         for record in reader:
             if record:

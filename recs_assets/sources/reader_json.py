@@ -26,7 +26,7 @@ def read_json(
     def place(row: int) -> str:
         return f"line {_json_line(path, row)}" if lines and within is None else f"record {row}"
 
-    with _drop_bom(path, lines) if within is None else _list_records(path, name, within) as readable:
+    with _drop_bom(path, lines) if within is None else list_records(path, name, within) as readable:
         options = f"{quote_text(str(readable))}, format='{'newline_delimited' if lines else 'array'}'"
         options += ", compression='uncompressed', hive_partitioning=false"
         try:
@@ -79,7 +79,7 @@ def read_json(
 
 
 @contextmanager
-def _list_records(path: Path, name: str, within: str) -> Iterator[Path]:
+def list_records(path: Path, name: str, within: str) -> Iterator[Path]:
     """A copy with one record per line of the records that are inside an object.
 
     Args:

@@ -19,7 +19,7 @@ from recs_assets.sources.declared import DeclaredFile, list_some
 from recs_assets.sources.dialect import Dialect
 
 # Beside the declared formats: how a cell is written that Excel keeps as a date.
-_ISO = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d")
+ISO_OF_CELLS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%d")
 _MOST_ROWS_AT_ONCE = 50_000
 
 
@@ -74,7 +74,7 @@ def read_spreadsheet(
     finally:
         con.unregister("_sheet")
     if dialect.dates:
-        dialect = dialect.model_copy(update={"dates": (*dialect.dates, *_ISO)})
+        dialect = dialect.model_copy(update={"dates": (*dialect.dates, *ISO_OF_CELLS)})
     try:
         result = write_cast(con, text, declared.columns, present, target, dialect)
     finally:

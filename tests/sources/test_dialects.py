@@ -138,6 +138,18 @@ def test_quotes_nulls_lines_above_and_an_open_end(con, tmp_path):
     ]
 
 
+def test_without_a_header(con, tmp_path):
+    path = tmp_path / "h.csv"
+    path.write_text("a,1\nb,2\n")
+    types = {"name": "VARCHAR", "size": "BIGINT"}
+    assert read(con, path, types, header=["name", "size"]) == [("a", 1), ("b", 2)]
+    path.write_text("a,1\nb,x\n")
+    with pytest.raises(
+        SourceError, match=r"^h.csv line 2: column 'size' holds 'x', which is not a whole number"
+    ):
+        read(con, path, types, header=["name", "size"])
+
+
 def test_packed_and_with_blanks_in_the_header(con, tmp_path):
     path = tmp_path / "b.csv.gz"
     path.write_bytes(gzip.compress("Order ID ;,;x\nä;1;2\n".encode("cp1252")))
@@ -159,6 +171,9 @@ def test_json(con, tmp_path):
     assert read(con, path, types, **dialect) == expected
     path.write_text(json.dumps({"page": 1, "data": {"orders": orders}}))
     assert read(con, path, types, records="data.orders", **dialect) == expected
+    path.write_text("\n".join(json.dumps(order) for order in orders))
+    assert read(con, path, types, lines=True, **dialect) == expected
+    path.write_text(json.dumps({"page": 1, "data": {"orders": orders}}))
     with pytest.raises(SourceError, match=r"^j.json: it has no 'items' where records = 'data.items' says"):
         read(con, path, types, records="data.items", **dialect)
     path.write_text('{"7": [[1, 2], [3]], "8": []}')

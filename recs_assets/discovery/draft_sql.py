@@ -1,0 +1,482 @@
+"""The SQL of the canonical tables, as far as the files fill them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from recs_assets.discovery.draft_more import (
+    write_consents,
+    write_events,
+    write_inventory,
+    write_promotions,
+    write_returns,
+    write_reviews,
+    write_searches,
+)
+from recs_assets.discovery.facts import Facts
+from recs_assets.discovery.found import FoundTable
+from recs_assets.discovery.meaning import Role
+from recs_assets.discovery.sql_parts import (
+    Roles,
+    join_parts,
+    list_texts,
+    order_owner,
+    remark,
+    write_key_of,
+    write_number_of,
+    write_select,
+    write_text_of,
+    write_time_of,
+)
+from recs_assets.sources.declared import quote_text
+
+# Words that say yes in a column of consent.
+_YES = (
+    "true",
+    "t",
+    "yes",
+    "y",
+    "1",
+    "ja",
+    "j",
+    "oui",
+    "o",
+    "si",
+    "sì",
+    "sí",
+    "s",
+    "subscribed",
+    "opted in",
+    "opt in",
+    "accepted",
+    "abonniert",
+    "aktiv",
+    "active",
+)
+
+
+def write_tables(roles: Roles, facts: Facts, countries: dict[str, str]) -> dict[str, str]:
+    """SQL by canonical table.
+
+    Args:
+        roles: what the files are; `lines` is among them.
+        facts: how the lines are read.
+        countries: ISO codes of the countries' names.
+    """
+    writers: dict[str, Callable[[], str | None]] = {
+        "customers": lambda: _write_customers(roles, facts, countries),
+        "products": lambda: _write_products(roles, facts),
+        "orders": lambda: _write_orders(roles, facts),
+        "order_items": lambda: _write_lines(roles, facts),
+        "reviews": lambda: write_reviews(roles),
+        "browsing_events": lambda: write_events(roles),
+        "searches": lambda: write_searches(roles),
+        "inventory": lambda: write_inventory(roles),
+        "returns": lambda: write_returns(roles),
+        "promotions": lambda: write_promotions(roles),
+        "consents": lambda: write_consents(roles),
+    }
+    found = {table: write() for table, write in writers.items()}
+    embedded = [role.table for role in roles.values() if role.table.cte is not None]
+    return {table: _add_embedded(sql, embedded) for table, sql in found.items() if sql is not None}
+
+
+def _add_embedded(sql: str, embedded: Sequence[FoundTable]) -> str:
+    """The tables that are embedded in others stand before the SELECT that reads them."""
+    used = [table for table in embedded if table.relation in sql]
+    if not used:
+        return sql
+    ctes = ",\n\n".join(f"{table.relation} as (\n{table.cte}\n)" for table in used)
+    at = sql.index("\nwith ") + 6 if "\nwith " in sql else None
+    if at is not None:
+        return f"{sql[:at]}{ctes},\n\n{sql[at:]}"
+    head = sql.index("\nselect") + 1
+    return f"{sql[:head]}with {ctes}\n\n{sql[head:]}"
+
+
+def _write_lines(roles: Roles, facts: Facts) -> str:
+    lines = roles["lines"]
+    quantity = write_number_of(lines, "quantity") if lines.has("quantity") else "1::double"
+    amount = {
+        "total": lambda: write_number_of(lines, "amount"),
+        "unit": lambda: f"round({quantity} * {write_number_of(lines, 'unit_price')}, 2)",
+        "catalogue": lambda: f"round({quantity} * coalesce(catalogue.price, 0), 2)",
+        "none": lambda: "0::double",
+    }[facts.money]()
+    product = write_product(roles)
+    notes = [
+        f"-- Lines of {lines.table.name}; {lines.sure:.2f} sure that it holds lines of orders.",
+        facts.order_note,
+        remark(lines, "order_id", "line_id", "product_id", "quantity", "unit_price", "amount", "discount"),
+        f"-- {facts.money_sure:.2f} sure: {facts.money_note}." if facts.money_note else "",
+        f"-- Question: {facts.money_question}" if facts.money_question else "",
+        f"-- {facts.negative_lines} lines have negative units: they take back what was bought before."
+        if facts.negative_lines
+        else "",
+        f"-- Question: are {facts.doubled_lines} lines that are equal in everything bought twice (as they count now), or exported twice?"
+        if facts.doubled_lines
+        else "",
+    ]
+    if facts.has_line_ids:
+        line = write_key_of(lines, "line_id")
+    else:
+        by = ", ".join(dict.fromkeys(lines.name(name) for name in lines.guesses))
+        line = f"row_number() over (partition by {facts.order_id} order by {by})::varchar"
+    columns = [
+        f"{facts.order_id} as order_id",
+        f"{line} as line_id",
+        f"{product} as product_id",
+        f"{quantity} as quantity",
+        f"{amount} as amount",
+    ]
+    if lines.has("discount"):
+        columns.append(f"abs({write_number_of(lines, 'discount')}) as discount")
+    relation = lines.table.relation
+    if facts.money == "catalogue":
+        products = roles["products"]
+        relation += (
+            f"\nleft join (select {write_key_of(products, 'product_id')} as id, min({write_number_of(products, 'price')}) as price "
+            f"from {products.table.relation} group by 1) as catalogue on catalogue.id = {product}"
+        )
+    return join_parts(*notes, write_select(columns, relation, f"where {product} is not null"))
+
+
+def write_product(roles: Roles) -> str:
+    """SQL of the product of a line: its id, or its name where there is none."""
+    lines = roles["lines"]
+    return (
+        write_key_of(lines, "product_id")
+        if lines.has("product_id")
+        else f"nullif(trim({lines.name('name')}), '')"
+    )
+
+
+def _write_orders(roles: Roles, facts: Facts) -> str:
+    lines, orders = roles["lines"], roles.get("orders")
+    when, customer, status, currency = (
+        order_owner(roles, name) for name in ("ordered_at", "customer_id", "status", "currency")
+    )
+    if orders is not None and (customer is orders or customer is None) and when is orders:
+        notes = [f"-- Orders of {orders.table.name}; {orders.sure:.2f} sure that it holds orders."]
+        notes.append(
+            remark(orders, "order_id", "customer_id", "ordered_at", "updated_at", "status", "currency")
+        )
+        columns = [
+            f"{write_key_of(orders, 'order_id')} as order_id",
+            f"{write_key_of(orders, 'customer_id') if orders.has('customer_id') else 'null::varchar'} as customer_id",
+            f"{write_time_of(orders, 'ordered_at')} as ordered_at",
+            f"{write_text_of(orders, 'status') if orders.has('status') else quote_text('completed')} as status",
+            *list_texts(orders, "currency"),
+        ]
+        if orders.has("updated_at"):
+            columns.append(f"{write_time_of(orders, 'updated_at')} as updated_at")
+        if not orders.has("status"):
+            notes.append(
+                "-- Question: is every order a purchase? Nothing in the files tells their state, so all are taken as one."
+            )
+        if not orders.has("customer_id"):
+            notes.append("-- Question: who ordered? Nothing in the files tells, so all orders are guests'.")
+        return join_parts(*notes, write_select(columns, orders.table.relation))
+    # Whatever an order says of itself stands in each of its lines.
+    notes = [f"-- An order is all lines of {lines.table.name} with its number; it has the time of the first."]
+    notes += [facts.order_note, remark(lines, "order_id", "customer_id", "ordered_at", "status", "currency")]
+    relation, order_id = lines.table.relation, facts.order_id
+    if orders is not None:
+        order_id = write_key_of(lines, "order_id", "l.")
+        relation = f"{lines.table.relation} as l\nleft join {orders.table.relation} as o on {write_key_of(orders, 'order_id', 'o.')} = {order_id}"
+        notes.append(remark(orders, "order_id", "ordered_at", "customer_id", "status", "currency"))
+
+    def said(role: Role | None, write: Callable[[Role, str, str], str], name: str, otherwise: str) -> str:
+        alias = "" if orders is None else "o." if role is orders else "l."
+        return otherwise if role is None else f"max({write(role, name, alias)})"
+
+    if when is None:
+        notes.append(
+            "-- Question: when was it ordered? Nothing in the files tells; without a date there is no week."
+        )
+    if customer is None:
+        notes.append("-- Question: who ordered? Nothing in the files tells, so all orders are guests'.")
+    state = said(status, write_text_of, "status", "'completed'")
+    if status is None:
+        starts = " or ".join(f"starts_with({order_id}, {quote_text(prefix)})" for prefix in facts.prefixes)
+        if facts.prefixes:
+            state = f"case when {starts} then 'cancelled' else 'completed' end"
+            notes.append(
+                f"-- 0.95 sure: numbers that begin with {' or '.join(facts.prefixes)} are cancellations, whose lines have negative units. "
+                "They are netted against the customer's purchases."
+            )
+        else:
+            notes.append(
+                "-- Question: is every order a purchase? Nothing in the files tells their state, so all are taken as one."
+            )
+    columns = [
+        f"{order_id} as order_id",
+        f"{said(customer, write_key_of, 'customer_id', 'null::varchar')} as customer_id",
+        f"{said(when, write_time_of, 'ordered_at', 'null::timestamp').replace('max(', 'min(', 1)} as ordered_at",
+        f"{state} as status",
+    ]
+    if currency is not None:
+        columns.append(f"{said(currency, write_text_of, 'currency', '')} as currency")
+    return join_parts(
+        *notes, write_select(columns, relation, f"where {order_id} is not null\ngroup by {order_id}")
+    )
+
+
+def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> str:
+    lines, own = roles["lines"], roles.get("customers")
+    role, when = order_owner(roles, "customer_id"), order_owner(roles, "ordered_at")
+    notes: list[str] = []
+    guests = (
+        f" and lower({{}}) not in ({', '.join(quote_text(guest.lower()) for guest in facts.guests)})"
+        if facts.guests
+        else ""
+    )
+    parts = []
+    if role is not None and when is not None:
+        if role is when:
+            customer = write_key_of(role, "customer_id")
+            parts.append(
+                f"    select {customer} as id, {write_time_of(role, 'ordered_at')} as seen_at\n    from {role.table.relation}\n"
+                f"    where {customer} is not null{guests.format(customer)}"
+            )
+        else:
+            orders = roles["orders"]
+            customer = write_key_of(role, "customer_id", "o." if role is orders else "l.")
+            parts.append(
+                f"    select {customer} as id, {write_time_of(when, 'ordered_at', 'o.' if when is orders else 'l.')} as seen_at\n"
+                f"    from {lines.table.relation} as l\n    inner join {orders.table.relation} as o\n"
+                f"        on {write_key_of(orders, 'order_id', 'o.')} = {write_key_of(lines, 'order_id', 'l.')}\n    where {customer} is not null{guests.format(customer)}"
+            )
+    for kind, at in (
+        ("reviews", "reviewed_at"),
+        ("browsing_events", "occurred_at"),
+        ("searches", "searched_at"),
+    ):
+        other = roles.get(kind)
+        if other is not None and other.has("customer_id", at):
+            customer = write_key_of(other, "customer_id")
+            parts.append(
+                f"    select {customer} as id, {write_time_of(other, at)} as seen_at\n    from {other.table.relation}\n    where {customer} is not null{guests.format(customer)}"
+            )
+    seen = "seen as (\n" + "\n    union all\n".join(parts) + "\n)" if parts else ""
+    ctes = (
+        [seen, "firsts as (\n    select id, min(seen_at) as seen_at\n    from seen\n    group by id\n)"]
+        if parts
+        else []
+    )
+    place = next(
+        (
+            roles[kind]
+            for kind in ("customers", "orders", "lines")
+            if kind in roles and roles[kind].has("country")
+        ),
+        None,
+    )
+    country = None
+    if place is not None and place is not own and role is place:
+        customer = write_key_of(place, "customer_id")
+        notes.append("-- A customer's country is that of most of their rows.")
+        ctes.append(
+            "countries as (\n    select id, arg_max(country, {'uses': uses, 'country': country}) as country\n    from (\n"
+            f"        select {customer} as id, {place.name('country')} as country, count(*) as uses\n        from {place.table.relation}\n"
+            "        group by all\n    )\n    group by id\n)"
+        )
+        country = _write_country("countries.country", countries)
+    if own is None:
+        notes.insert(
+            0,
+            "-- There is no file of customers: a customer is whoever ordered, known from the first time on.",
+        )
+        if role is not None:
+            notes.append(remark(role, "customer_id", "country"))
+        notes.append(
+            "-- Question: may everybody be written to? Nothing in the files says who may not; there are no addresses either."
+        )
+        if not parts:
+            return join_parts(
+                *notes, "select null::varchar as customer_id, true as email_eligible\nwhere false"
+            )
+        columns = ["firsts.id as customer_id", "firsts.seen_at as joined_at", "true as email_eligible"]
+        relation = "firsts"
+        email = order_owner(roles, "email")
+        if email is not None and email is role:
+            customer = write_key_of(email, "customer_id")
+            ctes.append(
+                f"addresses as (\n    select {customer} as id, max({email.name('email')}) as email\n    from {email.table.relation}\n    group by 1\n)"
+            )
+            columns.append("addresses.email")
+            relation += "\nleft join addresses using (id)"
+        if country is not None:
+            columns.append(f"{country} as country")
+            relation += "\nleft join countries using (id)"
+        return join_parts(*notes, "with " + ",\n\n".join(ctes) + "\n", write_select(columns, relation))
+    notes.insert(0, f"-- Customers of {own.table.name}; {own.sure:.2f} sure that it holds customers.")
+    notes.append(
+        remark(
+            own,
+            "customer_id",
+            "joined_at",
+            "email",
+            "email_eligible",
+            "country",
+            "locale",
+            "currency",
+            "segment",
+        )
+    )
+    notes.append("-- Whoever ordered and is not in it is a customer, too, known from the first time on.")
+    eligible = "true"
+    if own.has("email_eligible"):
+        column = own.guesses["email_eligible"].column
+        eligible = f"coalesce({own.name('email_eligible')}, false)"
+        if column.type != "BOOLEAN":
+            eligible = f"coalesce(lower(trim({own.name('email_eligible')}::varchar)) in ({', '.join(map(quote_text, _YES))}), false)"
+    else:
+        notes.append(
+            "-- Question: may everybody be written to? Nothing in the files says who may not; until you say, everybody counts as willing."
+        )
+    joined = f"{write_time_of(own, 'joined_at')}" if own.has("joined_at") else "null::timestamp"
+    ctes.append(
+        "own as (\n    select\n        "
+        + ",\n        ".join(
+            [
+                f"{write_key_of(own, 'customer_id')} as id",
+                f"{joined} as joined_at",
+                f"{eligible} as email_eligible",
+                *[
+                    f"{write_text_of(own, name)} as {name}"
+                    for name in ("email", "locale", "currency", "segment")
+                    if own.has(name)
+                ],
+                *(
+                    [f"{_write_country(own.name('country'), countries)} as country"]
+                    if own.has("country")
+                    else []
+                ),
+            ]
+        )
+        + f"\n    from {own.table.relation}\n)"
+    )
+    extra = [name for name in ("email", "locale", "currency", "segment") if own.has(name)]
+    if not parts:
+        columns = [
+            "id as customer_id",
+            "joined_at",
+            "email_eligible",
+            *extra,
+            *(["country"] if own.has("country") else []),
+        ]
+        return join_parts(*notes, "with " + ",\n\n".join(ctes) + "\n", write_select(columns, "own"))
+    columns = [
+        "coalesce(own.id, firsts.id) as customer_id",
+        "least(own.joined_at, firsts.seen_at) as joined_at",
+        # Nothing is known of somebody whom the file does not have.
+        f"coalesce(own.email_eligible, {'false' if own.has('email_eligible') else 'true'}) as email_eligible",
+        *[f"own.{name}" for name in extra],
+    ]
+    relation = "own\nfull join firsts on firsts.id = own.id"
+    if own.has("country"):
+        columns.append("own.country")
+    elif country is not None:
+        columns.append(f"{country} as country")
+        relation += "\nleft join countries on countries.id = coalesce(own.id, firsts.id)"
+    return join_parts(
+        *notes,
+        "with " + ",\n\n".join(ctes) + "\n",
+        write_select(columns, relation, "where coalesce(own.id, firsts.id) is not null"),
+    )
+
+
+def _write_country(column: str, countries: dict[str, str]) -> str:
+    other = {name: code for name, code in countries.items() if name != code}
+    if not other:
+        return column
+    names, codes = ", ".join(map(quote_text, other)), ", ".join(map(quote_text, other.values()))
+    return f"coalesce(map([{names}], [{codes}])[{column}], {column})"
+
+
+def _write_products(roles: Roles, facts: Facts) -> str:
+    lines, own = roles["lines"], roles.get("products")
+    product = write_product(roles)
+    positive = f"count(*) filter ({lines.name('quantity')} > 0)" if lines.has("quantity") else "count(*)"
+    extras = [name for name in ("category", "vertical", "brand", "description") if lines.has(name)]
+    names = [name for name in ("name", *extras) if lines.has(name)]
+    described = (
+        "sold as (\n    select\n        "
+        + ",\n        ".join(
+            [
+                f"{product} as id",
+                *[f"{write_text_of(lines, name)} as {name}" for name in names],
+                f"{positive} as uses",
+                "count(*) as all_uses",
+            ]
+        )
+        + f"\n    from {lines.table.relation}\n    where {product} is not null\n    group by all\n)"
+    )
+    derived = (
+        "derived as (\n    select\n        "
+        + ",\n        ".join(
+            [
+                "id",
+                *[
+                    f"arg_max({name}, {{'uses': uses, 'all_uses': all_uses, 'text': {name}}}) filter ({name} is not null) as {name}"
+                    for name in names
+                ],
+            ]
+        )
+        + "\n    from sold\n    group by id\n)"
+    )
+    if own is None:
+        notes = [
+            f"-- There is no file of products: a product is what the lines of {lines.table.name} name, under its most frequent name.",
+            "-- Lines that take something back often carry remarks instead of names, so others come first.",
+            remark(lines, "product_id", "name", *extras),
+            "-- There is no list price: prices are the usual ones of the lines.",
+        ]
+        name = "coalesce(name, id)" if lines.has("name") else "id"
+        if not lines.has("name"):
+            notes.append("-- Question: what are the products called? The files have ids alone.")
+        columns = ["id as product_id", f"{name} as name", *extras]
+        return join_parts(*notes, f"with {described},\n\n{derived}\n", write_select(columns, "derived"))
+    notes = [f"-- Products of {own.table.name}; {own.sure:.2f} sure that it holds products."]
+    texts = [
+        name for name in ("brand", "category", "vertical", "url", "image_url", "description") if own.has(name)
+    ]
+    numbers = [name for name in ("price", "cost") if own.has(name)]
+    notes.append(remark(own, "product_id", "name", *texts, *numbers, "parent_id"))
+    if not own.has("name"):
+        described_by = [
+            column
+            for column in own.table.columns
+            if column.type == "VARCHAR"
+            and column.name not in {guess.column.name for guess in own.guesses.values()}
+        ]
+        notes.append(
+            "-- Question: what are the products called? No column says so; what stands in for it is in the SQL."
+        )
+        parts = [f'"{column.name}"' for column in described_by[:2]] or [own.name(name) for name in texts[:2]]
+        title = (
+            f"coalesce(nullif(concat_ws(' ', {', '.join(parts)}), ''), {write_key_of(own, 'product_id')})"
+            if parts
+            else write_key_of(own, "product_id")
+        )
+    else:
+        title = f"coalesce({write_text_of(own, 'name')}, {write_key_of(own, 'product_id')})"
+    columns = [
+        f"{write_key_of(own, 'product_id')} as product_id",
+        f"{title} as name",
+        *list_texts(own, *texts),
+        *[f"{write_number_of(own, name)} as {name}" for name in numbers],
+        *([f"{write_key_of(own, 'parent_id')} as parent_id"] if own.has("parent_id") else []),
+    ]
+    select = write_select(columns, own.table.relation, f"where {write_key_of(own, 'product_id')} is not null")
+    notes.append(
+        "-- What was sold and is not in it is a product, too, under the name that the lines give it."
+    )
+    missing = (
+        "select id as product_id, "
+        + ("coalesce(derived.name, id)" if lines.has("name") else "id")
+        + " as name\nfrom derived\n"
+        f"where id not in (select {write_key_of(own, 'product_id')} from {own.table.relation} where {write_key_of(own, 'product_id')} is not null)"
+    )
+    return join_parts(*notes, f"with {described},\n\n{derived}\n", f"{select}\nunion all by name\n{missing}")

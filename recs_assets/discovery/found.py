@@ -1,0 +1,70 @@
+"""What a folder was found to hold: tables, their columns, and how sure that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from recs_assets.sources.declared import quote
+
+
+@dataclass
+class FoundColumn:
+    """A column, and what its values look like.
+
+    `type` is as `source.toml` declares it. `filled` and `distinct` count values of `rows`. `least` and `most` are of
+    numbers and times. `samples` are its most frequent values as text, of codes of which there are few. `sure` is from
+    0 to 1, `how` says by what, and `question` what only a person knows; empty: nothing.
+    """
+
+    name: str
+    type: str
+    rows: int = 0
+    filled: int = 0
+    distinct: int = 0
+    least: Any = None
+    most: Any = None
+    samples: tuple[str, ...] = ()
+    whole: bool = False
+    sure: float = 1.0
+    how: str = ""
+    question: str = ""
+
+    @property
+    def is_unique(self) -> bool:
+        return self.rows > 0 and self.filled == self.rows == self.distinct
+
+    @property
+    def is_number(self) -> bool:
+        return self.type in ("BIGINT", "DOUBLE")
+
+    @property
+    def is_time(self) -> bool:
+        return self.type in ("DATE", "TIMESTAMP", "TIMESTAMPTZ")
+
+
+@dataclass
+class FoundTable:
+    """A file, or files that hold one table, or what is embedded in another table.
+
+    `name` is as `source.toml` declares it, `stem` what SQL calls it. `entry` has the keys of its dialect, `notes` and
+    `questions` what a person is told. `relation` is how SQL reads it, and `cte` the SELECT behind it where it is
+    embedded in another.
+    """
+
+    name: str
+    stem: str
+    files: list[str]
+    columns: list[FoundColumn] = field(default_factory=list)
+    rows: int = 0
+    entry: dict[str, Any] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    cte: str | None = None
+
+    @property
+    def relation(self) -> str:
+        return quote(self.stem) if self.cte is not None else f"files.{quote(self.stem)}"
+
+    def column(self, name: str) -> FoundColumn:
+        return next(column for column in self.columns if column.name == name)

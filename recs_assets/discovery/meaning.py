@@ -1,0 +1,368 @@
+"""What each file and column is, by its name and by what it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+
+from recs_assets.discovery.found import FoundColumn, FoundTable
+from recs_assets.discovery.words import score_entities, score_id, score_role
+from recs_assets.sources.declared import quote
+
+# Of each kind of table: what it is about, the ids that may stand in it, and the other columns.
+KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    "lines": (
+        "line",
+        ("order", "line", "product", "customer"),
+        (
+            "ordered_at", "quantity", "unit_price", "amount", "discount", "status", "currency", "country", "name", "category",
+            "vertical", "brand", "email", "description",
+        ),
+    ),
+    "orders": (
+        "order",
+        ("order", "customer"),
+        ("ordered_at", "updated_at", "status", "currency", "order_total", "country", "email"),
+    ),
+    "customers": (
+        "customer",
+        ("customer",),
+        ("joined_at", "email", "email_eligible", "country", "locale", "currency", "segment"),
+    ),
+    "products": (
+        "product",
+        ("product", "parent"),
+        ("name", "brand", "category", "vertical", "price", "cost", "url", "image_url", "description", "stock", "currency"),
+    ),
+    "reviews": ("review", ("review", "customer", "product"), ("rating", "reviewed_at", "title", "body")),
+    "browsing_events": (
+        "event",
+        ("event", "customer", "product"),
+        ("event_type", "occurred_at", "session_id", "visitor_id", "device", "referrer"),
+    ),
+    "searches": ("search", ("search", "customer"), ("query", "searched_at")),
+    "inventory": ("stock", ("product",), ("stock", "counted_at")),
+    "returns": ("return", ("return", "order", "product"), ("quantity", "returned_at", "reason")),
+    "promotions": ("promotion", ("promotion", "product"), ("kind", "starts_at", "ends_at")),
+    "consents": ("consent", ("customer",), ("state", "effective_at")),
+}  # fmt: skip
+_TIMES = {
+    "ordered_at", "updated_at", "joined_at", "reviewed_at", "occurred_at", "searched_at", "counted_at", "returned_at",
+    "effective_at", "starts_at", "ends_at",
+}  # fmt: skip
+_NUMBERS = {"quantity", "unit_price", "amount", "discount", "order_total", "price", "cost", "stock", "rating"}
+_CODES = {"status", "currency", "country", "locale", "event_type", "state", "kind", "device"}
+_ID_ROLES = {"parent": "parent_id"}
+# What a table of a kind cannot be without; `|` between those of which one is enough.
+_NEEDED = {
+    "lines": ("product_id|name", "quantity|amount|unit_price", "order_id|customer_id"),
+    "orders": ("order_id", "ordered_at"),
+    "customers": ("customer_id",),
+    "products": ("product_id",),
+    "reviews": ("product_id", "rating"),
+    "browsing_events": ("product_id", "event_type", "occurred_at"),
+    "searches": ("query", "searched_at"),
+    "inventory": ("product_id", "stock"),
+    "returns": ("order_id", "product_id", "quantity", "returned_at"),
+    "promotions": ("product_id", "starts_at", "ends_at"),
+    "consents": ("customer_id", "state", "effective_at"),
+}
+# These are in every shop; others are what they are only if the file's name or one telling column says so.
+_ANYWHERE = ("lines", "orders", "customers", "products")
+_DISTINCTIVE = {
+    "reviews": "rating",
+    "browsing_events": "event_type",
+    "searches": "query",
+    "inventory": "stock",
+}
+_LEAST_SURE = 0.5
+UNSURE = 0.75
+
+
+@dataclass
+class Guess:
+    """Which column plays a role, and how sure that is."""
+
+    column: FoundColumn
+    sure: float
+    how: str
+    question: str = ""
+
+
+@dataclass
+class Role:
+    """A table that was understood: what it is, and its columns by role (`order_id`, `quantity`, ...)."""
+
+    table: FoundTable
+    kind: str
+    sure: float
+    guesses: dict[str, Guess] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+
+    def has(self, *roles: str) -> bool:
+        return all(role in self.guesses for role in roles)
+
+    def name(self, role: str) -> str:
+        """SQL of the column."""
+        return quote(self.guesses[role].column.name)
+
+
+def understand(
+    con: duckdb.DuckDBPyConnection, tables: Sequence[FoundTable]
+) -> tuple[dict[str, Role], list[FoundTable]]:
+    """What the tables are.
+
+    Args:
+        con: connection that has them as `files.<stem>`.
+        tables: that were found.
+
+    Returns:
+        By kind, the table that is one, and the tables that are none.
+    """
+    candidates = sorted(
+        (role for table in tables for kind in KINDS if (role := _try_kind(con, table, kind)) is not None),
+        key=lambda role: (-round(role.sure, 3), role.table.stem, role.kind),
+    )
+    taken: dict[str, Role] = {}
+    used: set[str] = set()
+    for role in candidates:
+        if role.kind not in taken and role.table.stem not in used:
+            taken[role.kind] = role
+            used.add(role.table.stem)
+    _link(con, taken)
+    for role in taken.values():
+        _fill_gaps(role)
+    return taken, [table for table in tables if table.stem not in used]
+
+
+def _try_kind(con: duckdb.DuckDBPyConnection, table: FoundTable, kind: str) -> Role | None:
+    """The table as one of a kind; None where it cannot be."""
+    entity, ids, columns = KINDS[kind]
+    named = score_entities(table.stem)
+    role = Role(table, kind, 0.0)
+    scored: list[tuple[float, str, FoundColumn]] = []
+    for column in table.columns:
+        for other in ids:
+            score = (
+                score_id(other, column.name, entity)
+                if other != "parent"
+                else score_role("parent_id", column.name)
+            )
+            if score and _can_be_id(column):
+                scored.append((score, f"{other}_id", column))
+        for name in columns:
+            score = score_role(name, column.name)
+            if score and _can_be(con, table, column, name):
+                scored.append((score, name, column))
+    taken: set[str] = set()
+    for score, name, column in sorted(
+        scored, key=lambda item: (-item[0], table.columns.index(item[2]), item[1])
+    ):
+        if name not in role.guesses and column.name not in taken and score >= _LEAST_SURE:
+            role.guesses[name] = Guess(column, min(0.98, score), f"by its name {column.name!r}")
+            taken.add(column.name)
+    if "name" in columns and "name" not in role.guesses and "description" in role.guesses:
+        role.guesses["name"] = role.guesses.pop("description")
+    if not _holds_together(role):
+        return None
+    wanted = _NEEDED[kind]
+    covered = [
+        max((role.guesses[name].sure for name in need.split("|") if name in role.guesses), default=0.0)
+        for need in wanted
+    ]
+    if min(covered) == 0:
+        return None
+    distinctive = role.guesses.get(_DISTINCTIVE.get(kind, ""))
+    if (
+        kind not in _ANYWHERE
+        and named.get(entity, 0.0) < 0.5
+        and (distinctive is None or distinctive.sure < 0.9)
+    ):
+        return None
+    share = len(role.guesses) / (len(ids) + len(columns))
+    role.sure = min(0.99, 0.45 * named.get(entity, 0.0) + 0.4 * sum(covered) / len(covered) + 0.3 * share)
+    if kind == "lines":
+        # A file of sales or invoices holds lines wherever it names products.
+        named_well = max(named.get("order", 0.0), named.get("line", 0.0))
+        role.sure = min(0.99, max(role.sure, 0.2 * named_well + 0.8 * sum(covered) / len(covered)))
+    return role if role.sure >= 0.35 else None
+
+
+def _can_be_id(column: FoundColumn) -> bool:
+    return (
+        column.filled > 0
+        and not column.is_time
+        and column.type != "BOOLEAN"
+        and (column.type != "DOUBLE" or column.whole)
+    )
+
+
+def _can_be(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn, role: str) -> bool:
+    """Whether what a column holds can be of a role."""
+    if not column.filled:
+        return False
+    if role in _TIMES:
+        return column.is_time or is_epoch(column) is not None
+    if role in _NUMBERS:
+        if not column.is_number:
+            return False
+        return role != "rating" or (column.least >= 0 and column.most <= 10)
+    if role == "email_eligible":
+        return column.type == "BOOLEAN" or column.distinct <= 4
+    if role in _CODES:
+        return column.type in ("VARCHAR", "BIGINT") and column.distinct <= max(60, 300 * (role == "country"))
+    if column.type != "VARCHAR":
+        return False
+    if role == "email":
+        return _share_with(con, table, column, "@") > 0.5
+    if role == "name":
+        return _share_with(con, table, column, "@") < 0.1 and _share_with(con, table, column, "://") < 0.1
+    return role not in ("url", "image_url") or _share_with(con, table, column, "/") > 0.3
+
+
+def _share_with(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn, sign: str) -> float:
+    name = quote(column.name)
+    return con.execute(
+        f"select coalesce(avg(contains({name}, ?)::integer), 0) from (select {name} from {table.relation} where {name} is not null limit 1000)",
+        [sign],
+    ).fetchone()[0]
+
+
+def is_epoch(column: FoundColumn) -> int | None:
+    """Ticks per second of a whole number that is a time since 1970; None where it is none."""
+    if column.type == "BIGINT" and column.least is not None:
+        for ticks in (1, 1000, 1_000_000):
+            if 631_152_000 * ticks <= column.least and column.most < 4_102_444_800 * ticks:
+                return ticks
+    return None
+
+
+def _holds_together(role: Role) -> bool:
+    """Whether the ids of a table are as unique as its kind asks."""
+    guesses = role.guesses
+    if role.kind in ("customers", "products", "orders"):
+        key = {"customers": "customer_id", "products": "product_id", "orders": "order_id"}[role.kind]
+        if key not in guesses:
+            return False
+        column = guesses[key].column
+        unique = column.filled >= 0.98 * column.rows and column.distinct >= 0.98 * column.filled
+        guesses[key].how += (
+            ", and its values are unique" if column.is_unique else ", and its values are nearly unique"
+        )
+        return unique
+    if role.kind == "lines":
+        order = guesses.get("order_id")
+        if order is not None and order.column.is_unique and "customer_id" not in guesses:
+            return False
+        return not ("product_id" in guesses and guesses["product_id"].column.is_unique and order is None)
+    return True
+
+
+def measure_inclusion(
+    con: duckdb.DuckDBPyConnection,
+    child: FoundTable,
+    column: FoundColumn,
+    parent: FoundTable,
+    key: FoundColumn,
+) -> float:
+    """Which share of a column's values is found in another table's column."""
+    found, total = con.execute(
+        f"with child as (select distinct {write_id(column)} as v from {child.relation}), "
+        f"parent as (select distinct {write_id(key)} as v from {parent.relation}) "
+        "select count(*) filter (v in (select v from parent where v is not null)), count(*) from child where v is not null"
+    ).fetchone()
+    return found / total if total else 0.0
+
+
+def write_id(column: FoundColumn, alias: str = "") -> str:
+    """SQL of an id as text: 17850.0 is the id 17850, and a blank one is none."""
+    name = f"{alias}{quote(column.name)}"
+    if column.type == "DOUBLE":
+        return f"{name}::bigint::varchar"
+    if column.type == "VARCHAR":
+        return f"nullif(trim({name}), '')"
+    return f"{name}::varchar"
+
+
+# Which column of a table refers to which other table.
+_OWNERS = (("product", "products"), ("customer", "customers"), ("order", "orders"))
+
+
+def _link(con: duckdb.DuckDBPyConnection, taken: dict[str, Role]) -> None:
+    """Choose the columns that refer to other tables by what is found there, too."""
+    for entity, owner_kind in _OWNERS:
+        owner = taken.get(owner_kind)
+        if owner is None:
+            continue
+        keys = [column for column in owner.table.columns if column.is_unique and _can_be_id(column)]
+        key_name = f"{entity}_id"
+        for kind, role in taken.items():
+            if kind == owner_kind or entity not in KINDS[kind][1]:
+                continue
+            best: tuple[float, FoundColumn, FoundColumn, float] | None = None
+            for column in role.table.columns:
+                named = score_id(entity, column.name, KINDS[kind][0])
+                if not _can_be_id(column) or (not named and column.distinct < 20):
+                    continue
+                # A column called "article" is a name where nothing else is, and here something is.
+                if any(
+                    guess.column is column and name not in (key_name, "name") and guess.sure > 0.8
+                    for name, guess in role.guesses.items()
+                ):
+                    continue
+                for key in keys:
+                    included = measure_inclusion(con, role.table, column, owner.table, key)
+                    score = 0.45 * named + 0.25 * score_id(entity, key.name, entity) + 0.3 * included
+                    if (
+                        included > 0.5
+                        and (named or (included > 0.95 and column.type == "VARCHAR"))
+                        and (best is None or score > best[0] + 1e-9)
+                    ):
+                        best = score, column, key, included
+            if best is None:
+                continue
+            score, column, key, included = best
+            how = f"{included:.0%} of its values are in {key.name!r} of {owner.table.name}"
+            for name in [name for name, guess in role.guesses.items() if guess.column is column]:
+                del role.guesses[name]
+            role.guesses[key_name] = Guess(column, min(0.99, 0.4 + 0.6 * score), how)
+            if kind == "lines" or "lines" not in taken:
+                # The key is what the lines refer to.
+                owner.guesses[key_name] = Guess(
+                    key,
+                    min(0.99, max(0.6, score)),
+                    f"its values are unique, and {role.table.name} refers to them",
+                )
+
+
+def _fill_gaps(role: Role) -> None:
+    """Where names say nothing, take what the values suggest, and ask."""
+    if role.kind != "lines":
+        return
+    used = {guess.column.name for guess in role.guesses.values()}
+    free = [column for column in role.table.columns if column.name not in used and column.filled]
+    gaps = {
+        "ordered_at": lambda column: column.is_time,
+        "quantity": lambda column: (
+            column.type == "BIGINT"
+            and column.distinct <= max(50, column.rows // 20)
+            and -1000 < column.least <= 1
+        ),
+        "unit_price": lambda column: column.type == "DOUBLE" and not column.whole,
+    }
+    for name, fits in gaps.items():
+        if name in role.guesses or (name == "unit_price" and role.has("amount")):
+            continue
+        fitting = [column for column in free if fits(column)]
+        if fitting:
+            column = fitting[0]
+            free.remove(column)
+            role.guesses[name] = Guess(
+                column,
+                0.4,
+                "by its values alone",
+                f"is {column.name} of {role.table.name} the {name.replace('_', ' ')}?",
+            )
