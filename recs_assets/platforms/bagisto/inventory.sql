@@ -1,7 +1,8 @@
--- The tables say how much there is now and not since when: it was not before the last order. All warehouses together.
+-- How much there is now, and not since when: it is booked right before the newest week that the orders allow, which so
+-- knows it, as no earlier week does. All warehouses together.
 select
     coalesce(products.parent_id, products.id) as product_id,
-    (select max(created_at) from files.orders) as counted_at,
+    (select date_trunc('week', max(created_at) + interval 1 day) - interval 1 second from files.orders) as counted_at,
     greatest(sum(stock.qty), 0) as stock
 from files.product_inventories as stock
 inner join files.products as products on stock.product_id = products.id

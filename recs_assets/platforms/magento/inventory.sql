@@ -1,5 +1,5 @@
--- The tables say how much there is now and not since when: it was not before the last order. What is sold beyond its
--- stock, or is not counted, is always there.
+-- How much there is now, and not since when: it is booked right before the newest week that the orders allow, which so
+-- knows it, as no earlier week does. What is sold beyond its stock, or is not counted, is always there.
 with variants as (
     select product_id, min(parent_id) as parent_id from files.catalog_product_super_link group by product_id
 ),
@@ -20,7 +20,7 @@ stocked as (
 
 select
     product_id,
-    (select max(created_at) from files.sales_order) as counted_at,
+    (select date_trunc('week', max(created_at) + interval 1 day) - interval 1 second from files.sales_order) as counted_at,
     sum(stock) as stock
 from stocked
 group by product_id

@@ -1,8 +1,9 @@
--- The export says how much there is and not when: it was not before the last order that the export has. A product that
--- is sold beyond its stock, or whose stock Shopify does not keep, is always there.
+-- How much there is now, and not since when: it is booked right before the newest week that the orders allow, which so
+-- knows it, as no earlier week does. A product that is sold beyond its stock, or whose stock Shopify does not keep, is
+-- always there.
 select
     "Handle" as product_id,
-    (select max("Created at") from files.orders) as counted_at,
+    (select date_trunc('week', max("Created at") + interval 1 day) - interval 1 second from files.orders) as counted_at,
     greatest(sum("Variant Inventory Qty"), 0) as stock
 from files.products
 where "Variant Price" is not null

@@ -8,8 +8,9 @@ with heads as (
         count(*) as copies,
         max("Subtotal") as subtotal,
         max("Taxes") as taxes,
-        -- Shopify's total has the taxes in it once more where prices come without them.
-        max(abs("Total" - "Subtotal" - "Shipping" - "Taxes")) < max(abs("Total" - "Subtotal" - "Shipping")) as is_tax_on_top,
+        -- Where prices come without taxes, the total has them once more; a tip may be in it, too, so the cent decides.
+        max("Taxes") > 0 and max(abs("Total" - "Subtotal" - "Shipping" - "Taxes")) < 0.015 as is_with_taxes,
+        max("Taxes") > 0 and max(abs("Total" - "Subtotal" - "Shipping")) < 0.015 as is_without_taxes,
         case
             when max("Cancelled at") is not null or max("Total") = 0 or max("Refunded Amount") >= max("Total") then 0
             else coalesce(max("Refunded Amount") / max("Total"), 0)
@@ -20,6 +21,18 @@ with heads as (
         and not coalesce(contains(lower("Payment Method"), 'bogus'), false)
         and not coalesce(regexp_matches(lower("Tags"), '(^|,)\s*test\s*(,|$)'), false)
     group by "Name"
+),
+
+-- What the total leaves open is as in most orders.
+judged as (
+    select
+        *,
+        is_with_taxes
+        or (
+            not is_without_taxes
+            and sum(is_with_taxes::int) over () > sum(is_without_taxes::int) over ()
+        ) as is_tax_on_top
+    from heads
 ),
 
 -- What the catalogue calls what a line names: a line has an SKU, or the title and the variant.
@@ -45,21 +58,21 @@ by_name as (
 
 lines as (
     select
-        heads.*,
+        judged.*,
         coalesce(
             by_sku.handle,
             by_name.handle,
             'sku-' || nullif(ltrim(trim(source."Lineitem sku"), ''''), ''),
             'name-' || md5(source."Lineitem name")
         ) as product_id,
-        source."Lineitem quantity" / heads.copies as quantity,
+        source."Lineitem quantity" / judged.copies as quantity,
         (source."Lineitem quantity" * source."Lineitem price" - coalesce(source."Lineitem discount", 0))
-        / heads.copies as gross,
-        source."Lineitem quantity" / heads.copies
+        / judged.copies as gross,
+        source."Lineitem quantity" / judged.copies
         * greatest(source."Lineitem price", source."Lineitem compare at price") as list_amount,
         coalesce(source."Lineitem taxable", true) as is_taxable
     from files.orders as source
-    inner join heads on source."Name" = heads.name
+    inner join judged on source."Name" = judged.name
     left join by_sku on nullif(ltrim(trim(source."Lineitem sku"), ''''), '') = by_sku.sku
     left join by_name on source."Lineitem name" = by_name.line_name
     where source."Lineitem name" is not null

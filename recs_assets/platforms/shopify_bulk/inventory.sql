@@ -1,8 +1,12 @@
--- The export says how much there is and not when: it was not before the last change that it has. A product that is sold
--- beyond its stock, or whose stock Shopify does not keep, is always there.
+-- How much there is now, and not since when: it is booked right before the newest week that the orders allow, which so
+-- knows it, as no earlier week does. A product that is sold beyond its stock, or whose stock Shopify does not keep, is
+-- always there.
 select
     regexp_extract(__parentId, '[0-9]+$') as product_id,
-    (select max(updatedAt) from files.orders) as counted_at,
+    (
+        select date_trunc('week', max(createdAt) + interval 1 day) - interval 1 second
+        from files.orders where __parentId is null
+    ) as counted_at,
     greatest(sum(inventoryQuantity), 0) as stock
 from files.products
 where id like 'gid://shopify/ProductVariant/%'

@@ -1,4 +1,5 @@
--- The tables say how much there is now and not since when: it was not before the last order.
+-- How much there is now, and not since when: it is booked right before the newest week that the orders allow, which so
+-- knows it, as no earlier week does.
 with meta as (
     select
         post_id,
@@ -35,7 +36,10 @@ sellable as (
 
 select
     product_id,
-    (select timezone('UTC', max(date_created_gmt)) from files.wc_orders) as counted_at,
+    (
+        select date_trunc('week', timezone('UTC', max(date_created_gmt)) + interval 1 day) - interval 1 second
+        from files.wc_orders where type = 'shop_order'
+    ) as counted_at,
     sum(stock) as stock
 from sellable
 group by product_id

@@ -1,4 +1,5 @@
--- The export says how much there is and not when: it was not before the last order that there is.
+-- How much there is now, and not since when: it is booked right before the newest week that the orders allow, which so
+-- knows it, as no earlier week does.
 with stocked as (
     select
         coalesce(parents."ID", products."ID") as product_id,
@@ -16,7 +17,7 @@ with stocked as (
 
 select
     product_id,
-    (select max("Order Date") from files.orders) as counted_at,
+    (select date_trunc('week', max("Order Date") + interval 1 day) - interval 1 second from files.orders) as counted_at,
     sum(case when is_out then 0 else greatest(stock, 0) end) as stock
 from stocked
 group by product_id

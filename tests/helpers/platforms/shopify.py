@@ -186,6 +186,8 @@ def make_trap_rows() -> list[Row]:
         # Sold abroad: 16 of tax on top of goods of 100, none of it on the book.
         head("#9010", "Classic Coffee", 80.0, **paid(100, 10, 16, 126), **{"Lineitem sku": "SKU-001"}),
         line("#9010", "Little book", 20.0, **{"Lineitem taxable": "false", "Vendor": "Ostra", "Lineitem sku": "BOOK-1"}),
+        # A tip of 8 beside goods of 60 with 10 of tax in them.
+        head("#9014", "Classic Coffee", 60.0, **paid(60, 0, 10, 68), **{"Lineitem sku": "SKU-001"}),
         # Reduced from 30: the list price is the one crossed out. No SKU: found by its name.
         head("#9011", "Classic Candles", 24.0, **paid(24, 0, 4, 24), **{"Lineitem compare at price": 30}),
         # Somebody whom customers_export.csv does not have.
