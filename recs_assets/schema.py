@@ -9,7 +9,8 @@ means midnight in the shop.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 class RecsError(Exception):
@@ -52,10 +53,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One canonical raw table.
+    """One raw table: canonical, or of the shop's own (`declared_tables`).
 
     `key` is its grain. `event_at` names the column that says when the row became known;
-    `None` marks a table without time (such rows count as always known).
+    `None` marks a table without time (such rows count as always known). A table of the shop's own says what its
+    columns refer to (`references`: column -> table) and which of them nobody is shown (`personal`).
     """
 
     name: str
@@ -64,6 +66,8 @@ class Table:
     columns: tuple[Column, ...]
     event_at: str | None = None
     required: bool = False
+    references: Mapping[str, str] = field(default_factory=dict)
+    personal: tuple[str, ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:

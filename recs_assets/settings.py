@@ -86,6 +86,10 @@ class Settings(BaseSettings):
         None,
         description="Folder of campaign files, one YAML file each; default: `campaigns/` of the shop's folder, else those that are shipped.",
     )
+    tables: Path | None = Field(
+        None,
+        description="Folder of the shop's own tables, one YAML file each (docs/your_tables.md); default: `tables/` of the shop's folder, else none.",
+    )
     experiments: Path | None = Field(
         None,
         description="Folder of experiment files, one YAML file each (docs/experiments.md); default: `experiments/` of the shop's folder, else none.",

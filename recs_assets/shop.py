@@ -15,6 +15,7 @@ from recs_assets.config import read_yaml
 from recs_assets.evaluation.thresholds import Gates
 from recs_assets.files import write_whole
 from recs_assets.monitoring.limits import Limits
+from recs_assets.queries.catalogue import CATALOGUE, Catalogue
 from recs_assets.ranking.ranker import load_config
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
@@ -89,7 +90,7 @@ class Shop:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         data_dir = find_data_dir(settings)
-        source = resolve_source(settings.source, data_dir, shops_dir=settings.shops)
+        source = resolve_source(settings.source, data_dir, shops_dir=settings.shops, tables=settings.tables)
         source = replace(source, events=settings.home / EVENTS, kept=settings.home / LANDED)
         shop = cls(settings, data_dir, source)
         _ = (
@@ -142,7 +143,14 @@ class Shop:
     @cached_property
     def sentences(self) -> Sentences:
         """What customers read, by language (RECS_TEXTS, RECS_LOCALE)."""
-        return Sentences.load(self.path("texts"), self.settings.locale or self.source.words.locale)
+        sentences = Sentences.load(self.path("texts"), self.settings.locale or self.source.words.locale)
+        own = {table.name: table.reasons for table in self.source.tables.values() if table.reasons}
+        return replace(sentences, own_tables=own)
+
+    @cached_property
+    def catalogue(self) -> Catalogue:
+        """What queries may name: the canonical tables and the shop's own."""
+        return CATALOGUE.extend(self.source.tables)
 
     def find_newest_week(self) -> date:
         """The Monday that the shop's newest orders lead up to; orders dated in the future do not count."""

@@ -89,15 +89,20 @@ def read(path: Path, what: tuple[str, str], error: type[FileError]) -> tuple[Map
 
 
 def check(
-    path: Path, data: Mapping[str, Any], lines: Lines, kind: type[Model], error: type[FileError]
+    path: Path,
+    data: Mapping[str, Any],
+    lines: Lines,
+    kind: type[Model],
+    error: type[FileError],
+    context: object = None,
 ) -> Model:
-    """The content as a model whose `name` is the file's.
+    """The content as a model whose `name` is the file's; `context` is what its checks may ask.
 
     Raises:
         FileError: `error`, the first thing that is wrong, with its line.
     """
     try:
-        model = kind.model_validate(data)
+        model = kind.model_validate(data, context=context)
     except ValidationError as problem:
         place, message = _find_first(problem, kind)
         raise error(path, lines.find(place), message) from problem

@@ -47,6 +47,7 @@
         'shadow_recommendations',
         'shadow_results',
         'similar_products',
+        'table_gains',
     ]) }}
 {%- endmacro %}
 

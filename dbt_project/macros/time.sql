@@ -52,6 +52,11 @@
     {%- endfor %}
 {%- endmacro %}
 
+{# The earliest anchor that the week's ranker learns from; a day after the week has only its own. #}
+{% macro earliest_anchor() -%}
+    cast('{{ iso_date(var("earliest_anchor") or anchor_dates()[0]) }}' as date)
+{%- endmacro %}
+
 {# Whole calendar days from one date or timestamp to another. #}
 {% macro days_between(earlier, later) -%}
     {{ dbt.datediff("cast(" ~ earlier ~ " as date)", "cast(" ~ later ~ " as date)", "day") }}

@@ -12,17 +12,26 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from recs_assets import yaml_file
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT, ArmName, ArmShare, check_holdout, check_shares
 from recs_assets.names import is_time_zone
-from recs_assets.queries.catalogue import CUSTOMER
+from recs_assets.queries.catalogue import CUSTOMER, Catalogue
 from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query, QueryError
@@ -176,10 +185,17 @@ class Campaign(_Model):
         description="Name -> keys of this file as they would be: lists that are made beside the campaign's, kept, and shown to nobody.",
     )
 
+    # What the query may name, where the shop has tables of its own: the context of the validation.
+    _catalogue: Catalogue | None = PrivateAttr(None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        self._catalogue = context if isinstance(context, Catalogue) else None
+
     @field_validator("query")
     @classmethod
-    def _check_query(cls, value: str) -> str:
-        query = validate(parse(value))  # a QueryError passes through pydantic as it is and keeps its line
+    def _check_query(cls, value: str, info: ValidationInfo) -> str:
+        # A QueryError passes through pydantic as it is and keeps its line.
+        query = validate(parse(value), info.context if isinstance(info.context, Catalogue) else None)
         if query.entity[0].parts != CUSTOMER:
             raise ValueError("a campaign is for customers; write FOR EACH customers.customer_id")
         return value
@@ -290,7 +306,7 @@ class Campaign(_Model):
             _drop_overruled(data, change)
         for change in changes:
             data = _merge(data, change)
-        return Campaign.model_validate(data)
+        return Campaign.model_validate(data, context=self._catalogue)
 
     def _refuse_if_never_in_time(self) -> None:
         """Refuse a schedule of which no week's email goes out before the query's window is over."""
@@ -364,7 +380,7 @@ class Campaign(_Model):
 
     @cached_property
     def target(self) -> Query:
-        return validate(parse(self.query))
+        return validate(parse(self.query), self._catalogue)
 
     @property
     def lists_products(self) -> bool:
@@ -449,26 +465,30 @@ class Folder:
         return next(emails, None)
 
 
-def load_folder(folder: Path = FOLDER) -> Folder:
+def load_folder(folder: Path = FOLDER, catalogue: Catalogue | None = None) -> Folder:
     """Every `*.yaml` of a folder, in the order of the names; a bad file is an error beside the good ones.
+
+    Args:
+        folder: of the campaigns.
+        catalogue: what queries may name; None: the canonical tables.
 
     Raises:
         RecsError: there is no such folder.
     """
     if not folder.is_dir():
         raise RecsError(f"There is no folder of campaigns at {folder}: create it, or name another.")
-    return Folder(*yaml_file.read_each(folder, load, CampaignError))
+    return Folder(*yaml_file.read_each(folder, partial(load, catalogue=catalogue), CampaignError))
 
 
-def load(path: Path) -> Campaign:
-    """Read one campaign.
+def load(path: Path, catalogue: Catalogue | None = None) -> Campaign:
+    """Read one campaign; `catalogue` as in `load_folder`.
 
     Raises:
         CampaignError: the first thing that is wrong, with its line.
     """
     data, lines = yaml_file.read(path, ("a campaign", "docs/campaigns.md"), CampaignError)
     try:
-        return yaml_file.check(path, data, lines, Campaign, CampaignError)
+        return yaml_file.check(path, data, lines, Campaign, CampaignError, catalogue)
     except QueryError as error:
         line = lines.find_text("query", error.line)
         raise CampaignError(path, line, f"query: {error.sentence}") from error

@@ -50,7 +50,7 @@ def judge_landed(week: Week) -> list[Verdict]:
     limits = week.shop.gates
     before, earlier = week.load_earlier_verdicts()
     with week.build.read() as connection:
-        volumes = load_raw_volumes(connection, week.as_of)
+        volumes = load_raw_volumes(connection, week.as_of, week.shop.source.raw_tables.values())
         newest, orders = load_newest_order(connection, week.as_of)
     counted = earlier[(earlier["gate"] == "volume").to_numpy()]
     rows_before = dict(zip(counted["subject"], counted["value"], strict=True))

@@ -6,7 +6,7 @@ import dagster as dg
 
 from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.gates import LANDING_GATE
-from recs_assets.defs.ingest import NOTES, raw_key
+from recs_assets.defs.ingest import NOTES
 from recs_assets.defs.metadata import PERIOD
 from recs_assets.schema import RAW_TABLES
 
@@ -43,8 +43,8 @@ class LandedReport:
         metadata = {name: value.value for name, value in asset.metadata.items()}
         if AUDIT in metadata:
             return [f"Audit: {sentence}" for sentence in metadata[AUDIT]]
-        for table in RAW_TABLES:
-            if asset.asset_key == raw_key(table):
+        if len(asset.asset_key.path) == 2 and asset.asset_key.path[0] == "raw":
+            for table in asset.asset_key.path[1:]:
                 self._rows[table] = metadata["dagster/row_count"]
                 self._notes += metadata.get(NOTES, [])
                 if PERIOD in metadata:
@@ -54,12 +54,16 @@ class LandedReport:
     def tables(self) -> list[str]:
         """One line per landed table with rows, and one that names the empty ones."""
         width = max(map(len, self._rows), default=0)
+        # The canonical ones first, in their order.
+        names = list(
+            dict.fromkeys([*(name for name in RAW_TABLES if name in self._rows), *sorted(self._rows)])
+        )
         lines = ["Landed:"]
-        for table in RAW_TABLES:
+        for table in names:
             if count := self._rows.get(table):
                 period = f"  {self._periods[table]}" if table in self._periods else ""
                 lines.append(f"  {table:<{width}} {count:>11,} rows{period}")
-        if empty := [table for table in RAW_TABLES if self._rows.get(table) == 0]:
+        if empty := [table for table in names if self._rows.get(table) == 0]:
             lines.append(f"  no rows of {', '.join(empty)}")
         lines += [f"  {note}" for note in self._notes]
         return lines

@@ -44,7 +44,7 @@ def rollback(parsed: argparse.Namespace) -> int:
 
     def export(as_of: date, run_id: str) -> Mapping[str, str | RecsError]:
         shop = Shop.from_settings(settings)
-        campaigns = load_folder(shop.path("campaigns")).exporting
+        campaigns = load_folder(shop.path("campaigns"), shop.catalogue).exporting
         return rewrite_files(Week(shop, shop.warehouse(), as_of), campaigns, run_id)
 
     def serve(as_of: date, run_id: str) -> str:

@@ -20,10 +20,16 @@ def prepare(parsed: argparse.Namespace) -> int:
     """Write what a clean checkout lacks: Dagster's home with its configuration, dbt's manifest."""
     from recs_assets.cli.job import dagster_home
     from recs_assets.defs.dbt import dbt_project
+    from recs_assets.schema import RecsError
     from recs_assets.settings import Settings
+    from recs_assets.shop import Shop
 
     home = dagster_home(Settings())
-    project = dbt_project()
+    try:
+        shop = Shop.from_settings(Settings())
+    except RecsError:
+        shop = None  # a clean checkout needs no files of a shop yet; a run says what is wrong with them
+    project = dbt_project(shop)
     project.preparer.prepare(project)
     print(f"Dagster keeps its runs in {home}; the dbt manifest is at {project.manifest_path}.")
     return 0

@@ -88,7 +88,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *campaign_schedules(deployment),
         ],
         sensors=[new_files_sensor(deployment)],
-        resources={"warehouse": warehouse_resource(deployment), "dbt": dbt_resource},
+        resources={"warehouse": warehouse_resource(deployment), "dbt": dbt_resource(deployment)},
         # One process is also the one writer, and 30 small assets take seconds instead of minutes.
         executor=dg.in_process_executor,
     )

@@ -21,11 +21,13 @@ from recs_assets.audit.sentences import (
     landing_sentences,
 )
 from recs_assets.dbt_process import DbtProcess, Result
+from recs_assets.declared_tables.dbt import write_project
 from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
-from recs_assets.defs.metadata import table_metadata
+from recs_assets.defs.metadata import list_hidden, table_metadata
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
+from recs_assets.shop import Shop
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
 
@@ -37,18 +39,37 @@ QUARANTINE_SHARES = ("intermediate", "int_quarantine_shares")
 JUDGED = {QUARANTINE_SHARES, ("intermediate", "int_order_states")}
 
 
-def dbt_project() -> DbtProject:
-    """The dbt project with its manifest, which is written anew where a file of the project is newer."""
+def dbt_project(shop: Shop | None = None) -> DbtProject:
+    """The dbt project with its manifest, which is written anew where a file of the project is newer.
+
+    Args:
+        shop: whose tables of its own are part of it, in a copy under its home; None: of no shop in particular.
+    """
     # The dbt of this environment, also where nobody activated it (`.venv/bin/python -m ...`).
     own = str(Path(sys.executable).parent)
     if own not in os.environ["PATH"].split(os.pathsep):
         os.environ["PATH"] = os.pathsep.join([own, os.environ["PATH"]])
-    project = DbtProject(project_dir=DBT_DIR, profiles_dir=DBT_DIR)
+    folder = find_project(shop)
+    project = DbtProject(project_dir=folder, profiles_dir=DBT_DIR)
     written = project.manifest_path.stat().st_mtime if project.manifest_path.exists() else 0.0
-    files = (path for pattern in PROJECT_FILES for path in DBT_DIR.glob(pattern))
+    files = [path for pattern in PROJECT_FILES for path in DBT_DIR.glob(pattern)]
+    if folder != DBT_DIR:
+        # The folders too: a model that is gone leaves its trace there alone.
+        files += [
+            path
+            for kind in ("macros", "models/declared")
+            for path in (folder / kind, *folder.glob(f"{kind}/*"))
+        ]
     if any(path.stat().st_mtime > written for path in files):
         project.preparer.prepare(project)
     return project
+
+
+def find_project(shop: Shop | None) -> Path:
+    """The folder of the dbt project that a shop's weeks are built with."""
+    if shop is None or not shop.source.tables:
+        return DBT_DIR
+    return write_project(DBT_DIR, shop.settings.home / "dbt" / "project", shop.source.tables)
 
 
 class Translator(DagsterDbtTranslator):
@@ -67,7 +88,7 @@ class Translator(DagsterDbtTranslator):
 
 
 def dbt_build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    project = dbt_project()
+    project = dbt_project(deployment)
     return [
         _dbt_step(deployment, project, "prepare_features", select="fqn:*", exclude=PUBLISHED),
         _dbt_step(deployment, project, "prepare_published", select=PUBLISHED, exclude=""),
@@ -75,17 +96,22 @@ def dbt_build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 @cache
-def shared_dbt() -> DbtProcess:
-    """The dbt of this Python process; every run in it uses the same."""
-    return DbtProcess(DBT_DIR)
+def shared_dbt(project: Path = DBT_DIR) -> DbtProcess:
+    """The dbt of this Python process; every run of the project in it uses the same."""
+    return DbtProcess(project)
 
 
-@dg.resource(
-    description="dbt in a process of its own, which reads the project while the raw tables are landed."
-)
-def dbt_resource() -> DbtProcess:
-    dbt = shared_dbt()
-    dbt.start()
+def dbt_resource(deployment: Deployment) -> dg.ResourceDefinition:
+    project = find_project(deployment)
+
+    @dg.resource(
+        description="dbt in a process of its own, which reads the project while the raw tables are landed."
+    )
+    def dbt() -> DbtProcess:
+        process = shared_dbt(project)
+        process.start()
+        return process
+
     return dbt
 
 
@@ -114,6 +140,7 @@ def _dbt_step(
         else:
             arguments = ["--select", select, *(["--exclude", exclude] if exclude else [])]
         succeeded, results = run_dbt(dbt, week, arguments)
+        hidden = {column for table in deployment.source.tables.values() for column in list_hidden(table.raw)}
         with week.build.read() as connection:
             tables = set(
                 connection.execute(
@@ -129,7 +156,10 @@ def _dbt_step(
             for result in results:
                 if result.kind == "model" and result.status == "success":
                     key = dg.AssetKey(result.relation.split("."))
-                    metadata = {"Execution Duration": result.seconds, **table_metadata(connection, *key.path)}
+                    metadata = {
+                        "Execution Duration": result.seconds,
+                        **table_metadata(connection, *key.path, hidden=hidden),
+                    }
                     if tuple(key.path) == QUARANTINE_SHARES and audit:
                         metadata[AUDIT] = dg.MetadataValue.json(audit)
                     yield dg.MaterializeResult(asset_key=key, metadata=metadata)
@@ -263,6 +293,7 @@ def dbt_vars(week: Week) -> str:
         {
             "as_of": week.as_of.isoformat(),
             "anchors": [anchor.isoformat() for anchor in week.anchors],
+            "earliest_anchor": min(week.model_week.anchors).isoformat(),
             "horizon_days": deployment.horizon_days,
             "loaded_at": loaded_at,
             "max_quarantined_share": deployment.settings.max_quarantined_share,

@@ -71,7 +71,7 @@ class Deployment(Shop):
     @cached_property
     def campaigns(self) -> Folder:
         """The campaign files of the deployment, and the errors of those that are none."""
-        return load_folder(self.path("campaigns"))
+        return load_folder(self.path("campaigns"), self.catalogue)
 
     @cached_property
     def experiments(self) -> experiments.Folder:

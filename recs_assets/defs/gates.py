@@ -14,7 +14,6 @@ from recs_assets.defs.metadata import markdown_table
 from recs_assets.defs.ranker import RANKER_KEY, VERDICT_TYPES
 from recs_assets.defs.results import model_key, write_model_table
 from recs_assets.evaluation.verdict import Verdict, explain_refusals, tabulate
-from recs_assets.schema import RAW_TABLES
 from recs_assets.store.warehouse import Warehouse
 
 # Name of the step that judges what was landed.
@@ -42,7 +41,9 @@ def landing_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
             dg.AssetCheckSpec(
                 name,
                 asset=raw_key("orders"),
-                additional_deps=[raw_key(table) for table in RAW_TABLES if table != "orders"],
+                additional_deps=[
+                    raw_key(table) for table in deployment.source.raw_tables if table != "orders"
+                ],
                 blocking=True,
                 description=text,
             )

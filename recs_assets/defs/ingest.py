@@ -6,10 +6,10 @@ from pathlib import Path
 import dagster as dg
 
 from recs_assets.defs.deployment import Deployment
-from recs_assets.defs.metadata import numbers, period_metadata, table_metadata
+from recs_assets.defs.metadata import list_hidden, numbers, period_metadata, table_metadata
 from recs_assets.defs.quality import SUITE, check_table
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED, list_raw_expectations
-from recs_assets.schema import RAW_TABLES, Table
+from recs_assets.schema import Table
 from recs_assets.sources import LandingResult, list_some
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
@@ -23,7 +23,7 @@ def raw_key(table: str) -> dg.AssetKey:
 
 
 def raw_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    return [_raw_asset(deployment, table) for table in RAW_TABLES.values()]
+    return [_raw_asset(deployment, table) for table in deployment.source.raw_tables.values()]
 
 
 def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
@@ -49,7 +49,7 @@ def _raw_asset(deployment: Deployment, table: Table) -> dg.AssetsDefinition:
         for note in landed.notes:
             context.log.warning(note)
         with week.build.read() as connection:
-            metadata = table_metadata(connection, "raw", table.name)
+            metadata = table_metadata(connection, "raw", table.name, hidden=list_hidden(table))
             metadata |= period_metadata(connection, "raw", table.name, table.event_at)
         yield dg.MaterializeResult(
             metadata={
@@ -70,7 +70,7 @@ def land_table(
 
     Args:
         week: of the run.
-        table: of `schema.RAW_TABLES`.
+        table: one of the source's `raw_tables`.
         key: whose check it is.
         folder: of the run's results of suites.
     """

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
+
+from recs_assets.schema import Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -33,8 +35,14 @@ HIDDEN_COLUMNS = frozenset(
 )
 
 
+def list_hidden(table: Table) -> frozenset[str]:
+    """Columns of a raw table that no preview shows, beside those that none shows of any table."""
+    people = {column for column, target in table.references.items() if target in ("customers", "orders")}
+    return frozenset({*table.personal, *people})
+
+
 def table_metadata(
-    connection: duckdb.DuckDBPyConnection, schema: str, table: str
+    connection: duckdb.DuckDBPyConnection, schema: str, table: str, hidden: Collection[str] = ()
 ) -> dict[str, dg.MetadataValue]:
     """Schema with comments, row count and the first rows of `schema.table`; of a view, the schema.
 
@@ -59,7 +67,7 @@ def table_metadata(
     ).fetchall()[0][0]
     if views:
         return metadata
-    header = [name for name, _, _ in columns if name not in HIDDEN_COLUMNS]
+    header = [name for name, _, _ in columns if name not in {*HIDDEN_COLUMNS, *hidden}]
     shown = ", ".join(f'"{name}"' for name in header)
     count = connection.execute(f'select count(*) from "{schema}"."{table}"').fetchall()[0][0]
     rows = connection.execute(f'select {shown} from "{schema}"."{table}" limit {PREVIEW_ROWS}').fetchall()

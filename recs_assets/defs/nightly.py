@@ -20,7 +20,7 @@ from recs_assets.defs.results import count_without, write_model_table
 from recs_assets.evaluation.verdict import overrule
 from recs_assets.operations.nightly import serve_night
 from recs_assets.quality.expectations import published_expectations
-from recs_assets.schema import RAW_TABLES, GateError, SettingsError, WarehouseError
+from recs_assets.schema import GateError, SettingsError, WarehouseError
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.night import Night
 from recs_assets.week.week import Week
@@ -79,7 +79,7 @@ def _features(deployment: Deployment, shared: dict[str, Any]) -> dg.AssetsDefini
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         night = _find_night(deployment, warehouse, context)
         folder = warehouse.home / "quality" / context.run.run_id
-        for table in RAW_TABLES.values():
+        for table in deployment.source.raw_tables.values():
             landed, checked = land_table(night, table, FEATURES, folder)
             for note in landed.notes:
                 context.log.warning(note)

@@ -67,6 +67,7 @@ RECS_TABLES = (
     "rule_price_tags",
     "shadow_recommendations",
     "shadow_results",
+    "table_gains",
     "customers",
     "products",
     "order_lines",

@@ -4,6 +4,7 @@ import dagster as dg
 
 from recs_assets.campaigns.judge import RANKER_GATES
 from recs_assets.contracts import model_columns
+from recs_assets.declared_tables.features import list_models
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import inline_png, markdown_table, numbers
 from recs_assets.defs.recommenders import FEATURES as MARTS
@@ -33,7 +34,12 @@ NOTHING_LEARNED = "No candidate was bought in a label window: nothing to learn"
 def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
     @dg.asset(
         key=RANKER_KEY,
-        deps=[*(recommender_key(name) for name in SOURCES), *MARTS, *FEATURE_TABLES],
+        deps=[
+            *(recommender_key(name) for name in SOURCES),
+            *MARTS,
+            *FEATURE_TABLES,
+            *(dg.AssetKey(["features", model]) for model in list_models(deployment.source.tables)),
+        ],
         **deployment.weekly,
         group_name="ranking",
         kinds={"python", "lightgbm"},

@@ -23,6 +23,7 @@ from recs_assets.operations.nightly import load_nightly_recommendations
 from recs_assets.reasons.traces import type_traces
 from recs_assets.recommenders import REGISTRY
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.training.table_gains import load_gains
 from recs_assets.week.week import Week
 
 STOREFRONT = {
@@ -64,6 +65,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _neighbours(deployment),
         _association_rules(deployment),
         _nightly_recommendations(deployment),
+        _table_gains(deployment),
     ]
 
 
@@ -155,6 +157,27 @@ def _nightly_recommendations(deployment: Deployment) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=write_model_table(week, "nightly_recommendations", rows))
 
     return nightly_recommendations
+
+
+def _table_gains(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **_asset(
+            deployment,
+            "table_gains",
+            [RANKER_KEY],
+            "What each table of the shop's own brought to the ranker at its test anchor.",
+        )
+    )
+    def table_gains(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week = deployment.week(warehouse, context)
+        rows = load_gains(week)
+        for sentence in rows["sentence"]:
+            context.log.info(f"{sentence}.")
+        return dg.MaterializeResult(metadata=write_model_table(week, "table_gains", rows))
+
+    return table_gains
 
 
 def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:

@@ -12,7 +12,7 @@ from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.nightly import GROUP as NIGHTLY
 from recs_assets.defs.results import model_key
 from recs_assets.defs.search import RESEARCH
-from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
+from recs_assets.schema import SettingsError, SourceError
 from recs_assets.sources import fingerprint
 
 
@@ -34,7 +34,7 @@ def backtest_job(deployment: Deployment):
         "backtest",
         # Every raw table, read by a model or not: the landing gates judge them all.
         selection=dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).upstream()
-        | dg.AssetSelection.assets(*(raw_key(table) for table in RAW_TABLES)),
+        | dg.AssetSelection.assets(*(raw_key(table) for table in deployment.source.raw_tables)),
         description="The evaluation and what it needs, for as many test anchors as RECS_BACKTEST_FOLDS says; "
         "`make backtest` runs it in a folder of its own.",
         tags={"dagster/max_runtime": str(8 * 3600)},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 import pandas as pd
 
 from recs_assets.files import read_sql
-from recs_assets.schema import RAW_TABLES
+from recs_assets.schema import RAW_TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -16,11 +17,13 @@ if TYPE_CHECKING:
 NO_VERDICTS = pd.DataFrame(columns=["gate", "subject", "value"])
 
 
-def load_raw_volumes(connection: duckdb.DuckDBPyConnection, week: date) -> dict[str, int]:
+def load_raw_volumes(
+    connection: duckdb.DuckDBPyConnection, week: date, tables: Iterable[Table] = tuple(RAW_TABLES.values())
+) -> dict[str, int]:
     """Raw rows known before the week, per table, and those of its last 7 days ("<table>, last 7
     days") where rows have a time. A line of an order has the order's."""
     counts = {}
-    for table in RAW_TABLES.values():
+    for table in tables:
         at, source = table.event_at, f'raw."{table.name}"'
         if table.name == "order_items":
             # The file may hold an order twice; its lines count once.

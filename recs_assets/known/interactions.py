@@ -8,6 +8,7 @@ fold and this week's email differ only in which `Known` they are given.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
@@ -76,6 +77,21 @@ class GuestPurchases:
 
 
 @dataclass(frozen=True)
+class TableRows:
+    """What a table of the shop's own says of products, as parallel arrays, by customer and product, each once.
+
+    Attributes:
+        customer: int32, row of `Known.customers`; -1 where the table is of nobody in particular.
+        product: int32, row of `Known.products`.
+        day: int32 of the latest row, as in `Events`; -1 in a table without times.
+    """
+
+    customer: np.ndarray
+    product: np.ndarray
+    day: np.ndarray
+
+
+@dataclass(frozen=True)
 class Known:
     """Everything known strictly before `as_of` 00:00 in the shop's time zone.
 
@@ -92,6 +108,7 @@ class Known:
         events: purchases that were not fully returned before the anchor, reviews, views,
             carts and wishlists.
         guests: purchases without a customer, likewise.
+        own_tables: of the shop's own tables that have a sentence for a reason, what it may say.
     """
 
     as_of: date
@@ -99,6 +116,7 @@ class Known:
     products: pd.DataFrame
     events: Events
     guests: GuestPurchases = field(default_factory=GuestPurchases)
+    own_tables: Mapping[str, TableRows] = field(default_factory=dict)
 
     @property
     def n_customers(self) -> int:

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.files import read_sql
-from recs_assets.known.interactions import EVENT_TYPES, Events, GuestPurchases, Known
+from recs_assets.known.interactions import EVENT_TYPES, Events, GuestPurchases, Known, TableRows
 from recs_assets.schema import WarehouseError
 
 if TYPE_CHECKING:
@@ -54,7 +54,22 @@ def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         products=products,
         events=Events(**_make_contiguous(events)),
         guests=GuestPurchases(**_make_contiguous(guests)),
+        own_tables=_load_own_tables(connection, anchor),
     )
+
+
+def _load_own_tables(connection: duckdb.DuckDBPyConnection, anchor: date) -> dict[str, TableRows]:
+    """What sentences may say of the shop's own tables; empty where it declares none."""
+    there = connection.execute(
+        "select 1 from information_schema.tables where table_schema = 'intermediate' and table_name = 'int_declared_evidence'"
+    ).fetchall()
+    if not there:
+        return {}
+    rows = connection.execute(_read_sql("codes") + _read_sql("own_tables"), {"anchor": anchor}).df()
+    return {
+        str(name): TableRows(*(part[column].to_numpy(np.int32) for column in ("customer", "product", "day")))
+        for name, part in rows.groupby("source_table", sort=True)
+    }
 
 
 def _make_contiguous(columns: Mapping[str, np.ndarray | pd.Categorical]) -> dict[str, np.ndarray]:

@@ -32,7 +32,7 @@ from recs_assets.operations.traces import (
     purge_sqlite,
     search_files,
 )
-from recs_assets.schema import RAW_TABLES, RecsError
+from recs_assets.schema import RecsError
 from recs_assets.serving import publish
 from recs_assets.settings import Settings
 from recs_assets.shop import find_data_dir, open_warehouse
@@ -201,8 +201,8 @@ def _count_in_shop_files(
     ids, landed, problem = load_customer_ids(warehouse), {}, ""
     try:
         data = find_data_dir(settings)
-        source = resolve_source(settings.source, data, shops_dir=settings.shops)
-        for table in RAW_TABLES.values():
+        source = resolve_source(settings.source, data, shops_dir=settings.shops, tables=settings.tables)
+        for table in source.raw_tables.values():
             if "customer_id" in table.column_names:
                 with warehouse.scratch() as connection:
                     found = customers_in(

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from recs_assets.declared_tables.file import OWNERS, DeclaredTable, Tables, list_entities
 from recs_assets.schema import RAW_TABLES
 
 KINDS = {
@@ -301,6 +302,45 @@ class Catalogue:
                     routes[field.references] = (*routes[table], field.name)
                     waiting.append(field.references)
         return routes.get(goal)
+
+    def extend(self, tables: Tables) -> Catalogue:
+        """The catalogue of a shop that declares tables of its own."""
+        if not tables:
+            return self
+        own = {table.name: _make_declared_table(table, tables) for table in tables.values()}
+        return Catalogue({**self.tables, **own}, self.aliases)
+
+
+def _make_declared_table(table: DeclaredTable, tables: Tables) -> Table:
+    """A table of the shop's own. Staging has added whose row it is, over however many references; what is known when is
+    asked here, because an anchor before the week knows less than the week."""
+    kinds = {
+        "text": "VARCHAR",
+        "number": "DOUBLE",
+        "boolean": "BOOLEAN",
+        "time": "TIMESTAMP",
+        "date": "TIMESTAMP",
+    }
+    owners = {OWNERS[entity]: entity for entity in list_entities(table, tables) if entity in OWNERS}
+    columns = {name: kinds[kind] for name, kind in table.columns.items() if name not in table.personal}
+    columns |= {key: "VARCHAR" for key in owners if key not in columns}
+    references = {**owners, **table.references}
+    selected = ", ".join(
+        name
+        if name not in table.known_from
+        else f"case when {table.known_from[name]} < {{known}} then {name} end as {name}"
+        for name in columns
+    )
+    model = f"staging.stg_{table.name}"
+    return Table(
+        name=table.name,
+        description=table.description,
+        model=model,
+        key=table.keys,
+        fields=tuple(Field(name, type_, references.get(name)) for name, type_ in columns.items()),
+        sql=f"select {selected}\nfrom {model}" + ("" if table.static else "\nwhere known_at < {known}"),
+        time=table.time,
+    )
 
 
 CATALOGUE = Catalogue({table.name: table for table in TABLES}, ALIASES)

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 
-from recs_assets.queries.catalogue import CATALOGUE, CUSTOMER, PRODUCT, Catalogue, Table
+from recs_assets.queries.catalogue import CUSTOMER, PRODUCT, Catalogue, Table
 from recs_assets.queries.syntax import (
     Aggregate,
     And,
@@ -30,7 +30,14 @@ from recs_assets.queries.syntax import (
     filtered_columns,
     operands,
 )
-from recs_assets.queries.validation import convert_value, find_field, find_kind, item_column, validate
+from recs_assets.queries.validation import (
+    convert_value,
+    find_catalogue,
+    find_field,
+    find_kind,
+    item_column,
+    validate,
+)
 
 Sql = tuple[str, dict[str, object]]
 
@@ -38,7 +45,7 @@ Sql = tuple[str, dict[str, object]]
 _NOTHING = {"COUNT": "0", "COUNT_DISTINCT": "0", "SUM": "0", "BOOL": "false"}
 
 
-def compile_entities(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_entities(query: Query, as_of: date, catalogue: Catalogue | None = None) -> Sql:
     """Who is answered for at the anchor: customers (or products) known then who pass the query's WHERE and,
     where it names ids, are among those. `drop_ids(query)` drops the ids.
 
@@ -49,11 +56,12 @@ def compile_entities(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE
         QueryError: when the query is not valid, or a window leaves the calendar.
     """
     query = validate(query, catalogue)
+    catalogue = find_catalogue(query)
     statement = _Statement(query, as_of, catalogue)
     return statement.finish(statement.write_entities() + f"\norder by {statement.entity}.{statement.key}")
 
 
-def compile_labels(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_labels(query: Query, as_of: date, catalogue: Catalogue | None = None) -> Sql:
     """What came true after the anchor, for the customers eligible at it.
 
     Returns:
@@ -68,6 +76,7 @@ def compile_labels(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) 
         QueryError: when the query is not valid, or a window leaves the calendar.
     """
     query = validate(query, catalogue)
+    catalogue = find_catalogue(query)
     statement = _Statement(query, as_of, catalogue)
     statement.parts["eligible"] = statement.write_entities()
     if query.mode is not None:
@@ -75,7 +84,7 @@ def compile_labels(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) 
     return statement.finish(statement.write_values())
 
 
-def drop_ids(query: Query, catalogue: Catalogue = CATALOGUE) -> Query:
+def drop_ids(query: Query, catalogue: Catalogue | None = None) -> Query:
     """The query without conditions on ids: they pick out some customers and say nothing about what those are like,
     so nothing can be learned from them."""
     query = validate(query, catalogue)
@@ -89,7 +98,7 @@ def _is_id(operand: Column | Aggregate) -> bool:
     return isinstance(operand, Column) and operand.parts in (CUSTOMER, PRODUCT)
 
 
-def compile_spans(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_spans(query: Query, as_of: date, spans: Sequence[int], catalogue: Catalogue | None = None) -> Sql:
     """What the target's aggregations were over windows that end at the anchor, for everybody known then.
 
     Args:
@@ -103,6 +112,7 @@ def compile_spans(query: Query, as_of: date, spans: Sequence[int], catalogue: Ca
         order; rows in no order. What is neither a number nor a boolean is counted.
     """
     query = validate(query, catalogue)
+    catalogue = find_catalogue(query)
     statement = _Statement(query, as_of, catalogue)
     statement.add_relation(statement.table, ahead=False)
     columns, joins = "", ""
@@ -124,12 +134,13 @@ def compile_spans(query: Query, as_of: date, spans: Sequence[int], catalogue: Ca
     )
 
 
-def compile_seen(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_seen(query: Query, node: Aggregate, as_of: date, catalogue: Catalogue | None = None) -> Sql:
     """How many values an aggregation of a validated query could use, of everything known before the anchor.
 
     Returns:
         SQL with one row: rows, distinct values, and of numbers least and most (otherwise null).
     """
+    catalogue = find_catalogue(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
     rows, where = statement.select_rows(replace(node, window=Window(None, 0)), ahead=False)
     star = node.column.parts[-1] == "*"
@@ -161,7 +172,7 @@ def compile_daily(table: Table, key: str, before: date) -> Sql:
     ), {"before": datetime.combine(before, time())}
 
 
-def compile_items(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> Sql:
+def compile_items(query: Query, as_of: date, catalogue: Catalogue | None = None) -> Sql:
     """Which items a list may hold: those that the target's filter does not rule out.
 
     Only what the filter says of the product counts here; `quantity > 1`, say, depends on the line
@@ -175,6 +186,7 @@ def compile_items(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -
         QueryError: when the query is not valid or predicts no list.
     """
     query = validate(query, catalogue)
+    catalogue = find_catalogue(query)
     item = item_column(query, catalogue)
     statement = _Statement(query, as_of, catalogue)
     table = catalogue.tables["products"]
@@ -187,12 +199,13 @@ def compile_items(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -
     return statement.finish(f"select distinct {value} as item\n{rows.source}\nwhere {where}\norder by item")
 
 
-def find_horizon(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> datetime:
+def find_horizon(query: Query, as_of: date, catalogue: Catalogue | None = None) -> datetime:
     """The first moment after every window of the target: labels are known from then on."""
-    return _Statement(validate(query, catalogue), as_of, catalogue).until
+    query = validate(query, catalogue)
+    return _Statement(query, as_of, find_catalogue(query)).until
 
 
-def explain(query: Query, as_of: date, catalogue: Catalogue = CATALOGUE) -> str:
+def explain(query: Query, as_of: date, catalogue: Catalogue | None = None) -> str:
     """The query in its normal form, the SQL of its labels and the parameters, as text."""
     query = validate(query, catalogue)
     sql, parameters = compile_labels(query, as_of, catalogue)

@@ -8,10 +8,10 @@ from datetime import date
 import pandas as pd
 
 from recs_assets.names import find_nearest
-from recs_assets.queries.catalogue import CATALOGUE, CUSTOMER, Catalogue
+from recs_assets.queries.catalogue import CUSTOMER, Catalogue
 from recs_assets.queries.compiler import Sql
 from recs_assets.queries.syntax import Aggregate, Column, Comparison, Condition, Not, Query
-from recs_assets.queries.validation import find_field, validate
+from recs_assets.queries.validation import find_catalogue, find_field, validate
 
 # A filter by one of these takes whatever is written; LIKE and its kin are patterns.
 NAMING = ("=", "!=", "IN", "NOT IN")
@@ -21,7 +21,7 @@ def explain_unknown_values(
     query: Query,
     as_of: date,
     answer: Callable[[str, dict[str, object]], pd.DataFrame],
-    catalogue: Catalogue = CATALOGUE,
+    catalogue: Catalogue | None = None,
 ) -> list[str]:
     """One sentence per text that a filter compares with and no row of the shop has.
 
@@ -32,6 +32,7 @@ def explain_unknown_values(
         catalogue: tables and columns.
     """
     query = validate(query, catalogue)
+    catalogue = find_catalogue(query)
     asked: dict[Column, list[str]] = {}
     for node in (query.target, query.where, query.only):
         for comparison in _walk_comparisons(node):

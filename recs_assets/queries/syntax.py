@@ -9,8 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import TYPE_CHECKING
 
 from recs_assets.schema import RecsError
+
+if TYPE_CHECKING:
+    from recs_assets.queries.catalogue import Catalogue
 
 # Functions in the order in which messages and documents list them.
 FUNCTIONS = (
@@ -191,6 +195,7 @@ class Query:
         as_of: the anchor, where the query names one.
         text: what it was parsed from, for error messages.
         mode_at: character at which RANK or CLASSIFY stood.
+        catalogue: the tables that it was validated against; None: the canonical ones.
     """
 
     target: Aggregate | Condition
@@ -202,6 +207,7 @@ class Query:
     only: Comparison | None = None
     text: str | None = field(default=None, compare=False, repr=False)
     mode_at: int = _place()
+    catalogue: Catalogue | None = field(default=None, compare=False, repr=False)
 
     def __str__(self) -> str:
         lines = [f"PREDICT {self.target}", f"FOR EACH {self.only or ', '.join(map(str, self.entity))}"]

@@ -40,28 +40,35 @@ _HOW_TO_WRITE = {
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}( [0-9]{2}:[0-9]{2}(:[0-9]{2})?)?")
 
 
-def validate(query: Query, catalogue: Catalogue = CATALOGUE) -> Query:
+def validate(query: Query, catalogue: Catalogue | None = None) -> Query:
     """The query with every name looked up: columns are `table.foreign_key.column`, aliases are gone.
 
     Validating the result again changes nothing.
 
     Args:
         query: from `parse`.
-        catalogue: tables, columns and aliases it may name.
+        catalogue: tables, columns and aliases it may name; None: those that it was validated against before, else the
+            canonical ones.
 
     Raises:
         QueryError: with the line and column of what makes no sense.
     """
-    return _Validator(query, catalogue).run()
+    return _Validator(query, find_catalogue(query, catalogue)).run()
 
 
-def item_column(query: Query, catalogue: Catalogue = CATALOGUE) -> str:
+def find_catalogue(query: Query, catalogue: Catalogue | None = None) -> Catalogue:
+    """The tables that a query may name: those given, else those that it was validated against, else the canonical ones."""
+    return catalogue or query.catalogue or CATALOGUE
+
+
+def item_column(query: Query, catalogue: Catalogue | None = None) -> str:
     """What a "rank" or "classify" query lists: product_id, category, brand or vertical.
 
     Raises:
         QueryError: when the query has no list.
     """
-    return _Validator(validate(query, catalogue), catalogue).find_item()
+    query = validate(query, catalogue)
+    return _Validator(query, find_catalogue(query)).find_item()
 
 
 def convert_value(
@@ -131,7 +138,15 @@ class _Validator:
         where = None if query.where is None else self.check_condition(query.where, self.scope, ahead=False)
         only = None if query.only is None else self.check_comparison(query.only, None, ahead=False)
         mode = query.mode or ("classify" if self.is_group(target) else None)
-        self.query = replace(query, target=target, where=where, entity=entity, only=only, mode=mode)
+        self.query = replace(
+            query,
+            target=target,
+            where=where,
+            entity=entity,
+            only=only,
+            mode=mode,
+            catalogue=None if self.catalogue is CATALOGUE else self.catalogue,
+        )
         self.check_entity()
         self.check_mode()
         return self.query

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from recs_assets.declared_tables.features import ENTITIES, OF
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.recommenders import REGISTRY
 
@@ -298,6 +299,33 @@ FEATURES: tuple[Feature, ...] = (
 CACHED_ROWS = 2_048
 
 BY_NAME = {feature.name: feature for feature in FEATURES}
+
+
+def find_feature(name: str) -> Feature | None:
+    """The feature of a name; None where there is no such feature.
+
+    Of a table of the shop's own the name says all: `<table>_of_<entity>.<column>` is the column of that model, and its
+    family is the table.
+    """
+    model, dot, column = name.partition(".")
+    table, of, entity = model.rpartition(OF)
+    if not dot or not of or entity not in ENTITIES:
+        return BY_NAME.get(name)
+    return Feature(name, model, column, table, f"Column {column} of features.{model}.")
+
+
+def list_families(features: Iterable[str]) -> tuple[str, ...]:
+    """`FAMILIES`, and after them the tables of the shop's own that the features come from."""
+    own = [found.family for name in features if (found := find_feature(name)) is not None]
+    return tuple(dict.fromkeys([*FAMILIES, *own]))
+
+
+def find_model(table: str) -> tuple[str, tuple[str, ...]]:
+    """The dbt model of a feature's table, and what it is joined by besides the anchor."""
+    if table in TABLES:
+        return TABLES[table]
+    entity = table.rpartition(OF)[2]
+    return table, tuple(key.removesuffix("_id") for key in ENTITIES[entity])
 
 
 def select_features(sources: Iterable[str], without: Sequence[str] = ()) -> tuple[Feature, ...]:

@@ -11,7 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from recs_assets.ranking.candidates import Candidates
-from recs_assets.ranking.features import BY_NAME, TABLES, Feature, build_source_frame, put_columns
+from recs_assets.ranking.features import (
+    TABLES,
+    Feature,
+    build_source_frame,
+    find_feature,
+    find_model,
+    put_columns,
+)
 from recs_assets.schema import WarehouseError
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ def load_frame(
         connection: to the build file of the week.
         anchor: for which the candidates were made; only feature rows with this `as_of` count.
         candidates: codes of the anchor's `Known`.
-        names: features (`ranking.features.FEATURES`), in the order of the columns.
+        names: features (`ranking.features.find_feature`), in the order of the columns.
 
     Returns:
         float32[n, len(names)], rows as in `candidates`; NaN where unknown.
@@ -37,9 +44,10 @@ def load_frame(
     Raises:
         WarehouseError: an unknown feature, or a value that is infinite.
     """
-    if unknown := [name for name in names if name not in BY_NAME]:
+    found = [find_feature(name) for name in names]
+    if unknown := [name for name, feature in zip(names, found, strict=True) if feature is None]:
         raise WarehouseError(f"No such feature: {', '.join(unknown)}.")
-    wanted = [BY_NAME[name] for name in names]
+    wanted = [feature for feature in found if feature is not None]
     X = np.empty((len(candidates), len(names)), dtype=np.float32)
     listed = [column for column, feature in enumerate(wanted) if feature.table == "source"]
     put_columns(X, listed, build_source_frame(candidates, [wanted[column] for column in listed]).T)
@@ -89,11 +97,14 @@ def _join_features(
         """
     )
     expressions = " ".join(
-        f"{feature.table}.{feature.column}" if feature.table in TABLES else feature.column
+        feature.column if feature.table == "derived" else f"{feature.table}.{feature.column}"
         for feature in wanted
     )
     joins = []
-    for table, (model, keys) in TABLES.items():
+    for table in dict.fromkeys(
+        [*TABLES, *(feature.table for feature in wanted if feature.table != "derived")]
+    ):
+        model, keys = find_model(table)
         used = sorted(set(re.findall(rf"\b{table}\.(\w+)", expressions)))
         if not used:
             continue
@@ -128,7 +139,7 @@ def _join_features(
         )
         joins.append(f'left join "{table}_now" as {table} on {on}')
     selected = ", ".join(
-        f"({f'{one.table}.{one.column}' if one.table in TABLES else one.column})::float as f{number}"
+        f"({one.column if one.table == 'derived' else f'{one.table}.{one.column}'})::float as f{number}"
         for number, one in enumerate(wanted)
     )
     connection.register(

@@ -7,11 +7,9 @@ from typing import Self
 
 import numpy as np
 
-from recs_assets.ranking.features import BY_NAME, FAMILIES
+from recs_assets.ranking.features import find_feature, list_families
 from recs_assets.ranking.ranker import BLOCK_ROWS, Ranker
 from recs_assets.schema import RecsError
-
-FAMILY_NAMES = tuple(FAMILIES)
 
 # Contributions and base add up to the score but for rounding; more than this is an error.
 TOLERANCE = 1e-6
@@ -31,7 +29,7 @@ class Attribution:
     Attributes:
         score: float64[n], the ranker's raw score.
         base: float64[n], the score of a row of which nothing is known.
-        contribution: float64[n, families], columns as in `FAMILY_NAMES`; base + sum = score.
+        contribution: float64[n, families], columns as `list_families` of the ranker's features; base + sum = score.
         order: int8[n, families]: columns by contribution, largest first, ties by column.
         feature: int16[n, TOP_FEATURES]: the ranker's features with the largest contributions by
             size of either sign, -1 where there are fewer.
@@ -61,16 +59,19 @@ class Attribution:
 
 
 def find_families(features: tuple[str, ...]) -> np.ndarray:
-    """int64 column of `FAMILY_NAMES` per feature.
+    """int64 column of `list_families(features)` per feature.
 
     Raises:
         AttributionError: a feature that is not in `FEATURES`.
     """
-    if unknown := [name for name in features if name not in BY_NAME]:
+    found, families = [find_feature(name) for name in features], list_families(features)
+    if unknown := [name for name, feature in zip(features, found, strict=True) if feature is None]:
         raise AttributionError(
             f"The ranker uses {', '.join(unknown)}, which the feature list lacks: train it again."
         )
-    return np.array([FAMILY_NAMES.index(BY_NAME[name].family) for name in features], dtype=np.int64)
+    return np.array(
+        [families.index(feature.family) for feature in found if feature is not None], dtype=np.int64
+    )
 
 
 def attribute(ranker: Ranker, X: np.ndarray) -> Attribution:
@@ -83,15 +84,15 @@ def attribute(ranker: Ranker, X: np.ndarray) -> Attribution:
     Raises:
         AttributionError: a row whose contributions do not add up to its score.
     """
-    member = find_families(ranker.features_)
+    member, families = find_families(ranker.features_), len(list_families(ranker.features_))
     parts = [
-        _block(ranker, X[start : start + BLOCK_ROWS], member)
+        _block(ranker, X[start : start + BLOCK_ROWS], member, families)
         for start in range(0, max(1, len(X)), BLOCK_ROWS)
     ]
     return Attribution.concat(parts)
 
 
-def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray) -> Attribution:
+def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray, families: int) -> Attribution:
     values = ranker.contributions(X)
     score, base = ranker.score(X), values[:, -1].copy()
     values = values[:, :-1]
@@ -100,7 +101,7 @@ def _block(ranker: Ranker, X: np.ndarray, member: np.ndarray) -> Attribution:
         raise AttributionError(
             f"Contributions miss the score by {off.max():.2g} at row {off.argmax()}, more than {TOLERANCE:g}."
         )
-    contribution = np.zeros((len(X), len(FAMILY_NAMES)))
+    contribution = np.zeros((len(X), families))
     for column, family in enumerate(member):
         contribution[:, family] += values[:, column]
     kept = min(TOP_FEATURES, values.shape[1])

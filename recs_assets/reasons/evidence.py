@@ -226,6 +226,19 @@ class Evidence:
             self._seen[kind] = PairIndex(keys[last], self.known.n_products), day[last]
         return self._seen[kind]
 
+    def find_in_table(
+        self, table: str, customers: np.ndarray, products: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """bool[n]: a table of the shop's own has a row of the pair, or of the product where it is nobody's; and the day
+        of the latest, -1 without one."""
+        rows = self.known.own_tables[table]
+        if len(rows.product) == 0:
+            return np.zeros(len(products), dtype=bool), np.full(len(products), -1)
+        keys = encode_pairs(np.maximum(rows.customer, 0), rows.product, self.known.n_products)
+        whose = np.where(rows.customer[0] < 0, 0, customers)
+        at = PairIndex(keys, self.known.n_products).find(whose, products)
+        return at >= 0, np.where(at >= 0, rows.day[at], -1)
+
     def may_name(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """bool[n]: the product may be named to this customer as a cause."""
         allowed = self.citable.product[products]

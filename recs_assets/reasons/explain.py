@@ -113,7 +113,7 @@ def explain_by_family(
     """
     if not len(rows) == len(order) == len(contribution):
         raise ValueError(f"{len(rows)} rows, but {len(order)} orders and {len(contribution)} contributions.")
-    evidence, ladder = Evidence(known, citable), build_ladder(recommenders)
+    evidence, ladder = Evidence(known, citable), build_ladder(recommenders, tuple(known.own_tables))
     parts, spoken = [], []
     for start in range(0, max(1, len(rows)), BLOCK_ROWS):
         block = slice(start, start + BLOCK_ROWS)

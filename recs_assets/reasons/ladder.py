@@ -27,11 +27,11 @@ import pandas as pd
 
 from recs_assets.ranking.features import family_of_source
 from recs_assets.reasons.evidence import SEVERAL, Evidence, Offers
-from recs_assets.reasons.sentences import PLACEHOLDERS
+from recs_assets.reasons.sentences import OWN_TABLE, PLACEHOLDERS
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import Recommender
 
-CODES = tuple(PLACEHOLDERS)
+CODES = (*PLACEHOLDERS, OWN_TABLE)
 NONE = -1
 
 # What customers did themselves, by the family it belongs to.
@@ -50,6 +50,7 @@ class Claim(NamedTuple):
         day: int[n], the day that the sentence names; NONE with it.
         support: float[n], of the association rule that is cited, NaN without one.
         confidence: float[n], with it.
+        table: int, place among `Known.own_tables` of the table that says it; NONE without one.
     """
 
     holds: np.ndarray
@@ -57,6 +58,7 @@ class Claim(NamedTuple):
     day: np.ndarray | int = NONE
     support: np.ndarray | float = np.nan
     confidence: np.ndarray | float = np.nan
+    table: int = NONE
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ class Rows:
         days: int64[n], what it counts.
         support: float64[n], share of baskets with both products, where an association rule is cited, NaN elsewhere.
         confidence: float64[n], of those with the cited product, with it.
+        table: int8[n], place among `Known.own_tables` of the table that says it, NONE elsewhere.
     """
 
     def __init__(self, evidence: Evidence, rows: pd.DataFrame, offers: Offers | None = None) -> None:
@@ -116,7 +119,7 @@ class Rows:
         self.customers, self.products = (
             rows[name].to_numpy(dtype=np.int32) for name in ("customer", "product")
         )
-        self.code = np.full(len(rows), NONE, dtype=np.int8)
+        self.code, self.table = np.full((2, len(rows)), NONE, dtype=np.int8)
         self.because, self.day = np.full((2, len(rows)), NONE, dtype=np.int32)
         self.support, self.confidence = np.full((2, len(rows)), np.nan)
         self.days, self.last = evidence.bought(self.customers, self.products)
@@ -182,9 +185,15 @@ class Rows:
         return rows
 
 
-def build_ladder(recommenders: Mapping[str, Recommender]) -> tuple[Step, ...]:
-    """The ladder of the rows of a list; `recommenders`: name -> fitted, for evidence, any may be absent."""
-    return OWN_DEALINGS, build_leads(recommenders), SUITS, EVERYBODY, ANYWAY
+def build_ladder(recommenders: Mapping[str, Recommender], own_tables: Sequence[str] = ()) -> tuple[Step, ...]:
+    """The ladder of the rows of a list.
+
+    Args:
+        recommenders: name -> fitted, for evidence; any may be absent.
+        own_tables: names of `Known.own_tables`.
+    """
+    leads = {**build_leads(recommenders), **build_table_rungs(own_tables)}
+    return OWN_DEALINGS, leads, SUITS, EVERYBODY, ANYWAY
 
 
 # -- 1. what the customer did with the product ------------------------------------------------
@@ -241,6 +250,19 @@ def build_close_rungs(recommenders: Mapping[str, Recommender], discovery: np.nda
     """What a product of a category that is new to the customer is close to, where `discovery` (bool[n])."""
     models = [model for _, model in _list_citing(recommenders, CLOSE)]
     return tuple(Rung(CLOSE, _check_close(model, discovery)) for model in models)
+
+
+def build_table_rungs(own_tables: Sequence[str]) -> Step:
+    """Table of the shop's own, which is its family of features -> what its own sentence says."""
+    return {name: [Rung(OWN_TABLE, _check_table(name, place))] for place, name in enumerate(own_tables)}
+
+
+def _check_table(name: str, place: int) -> Check:
+    def check(some: Open) -> Claim:
+        holds, day = some.evidence.find_in_table(name, some.customers, some.products)
+        return Claim(holds & some.evidence.may_date(some.customers, some.products), day=day, table=place)
+
+    return check
 
 
 def _list_citing(recommenders: Mapping[str, Recommender], code: str) -> list[tuple[str, Recommender]]:

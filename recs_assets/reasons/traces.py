@@ -12,9 +12,10 @@ import pandas as pd
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.features import list_families
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import find_strata
-from recs_assets.reasons.attribution import FAMILY_NAMES, TOP_FEATURES, Attribution, attribute
+from recs_assets.reasons.attribution import TOP_FEATURES, Attribution, attribute
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_by_family, explain_by_source
 from recs_assets.reasons.sentences import Sentences
@@ -109,7 +110,7 @@ def _explain_scores(
     for _, candidates, X in scorer.build_frames(pairs):
         parts.append(attribute(scorer.ranker, X))
         places.append(candidates.rank_by_source())
-    pulled = Attribution.concat(parts)
+    pulled, families = Attribution.concat(parts), list_families(scorer.ranker.features_)
     if scorer.made_lists:
         rows = explain_by_family(
             pairs,
@@ -117,7 +118,7 @@ def _explain_scores(
             fitted,
             pulled.order,
             pulled.contribution,
-            FAMILY_NAMES,
+            families,
             wording.citable,
             wording.offers,
             wording.sentences,
@@ -135,7 +136,7 @@ def _explain_scores(
             "base_score": pulled.base,
             "p_purchase": rows["p_purchase"],
             **{f"rank_{name}": np.concatenate([part[name] for part in places]) for name in places[0]},
-            **{f"family_{name}": pulled.contribution[:, place] for place, name in enumerate(FAMILY_NAMES)},
+            **{f"family_{name}": pulled.contribution[:, place] for place, name in enumerate(families)},
             **{f"feature_{place + 1}": names[pulled.feature[:, place]] for place in range(TOP_FEATURES)},
             **{
                 f"feature_contribution_{place + 1}": np.where(

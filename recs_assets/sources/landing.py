@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from recs_assets.schema import RAW_TABLES, SourceError, Table
+from recs_assets.schema import SourceError, Table
 from recs_assets.sources.acknowledged import find_unfinished
 from recs_assets.sources.cells import explain_address, is_safe, write_address_condition
 from recs_assets.sources.databases import find_state
@@ -29,6 +29,7 @@ from recs_assets.sources.forgotten import (
     find_erased_visitors,
     rename_forgotten,
 )
+from recs_assets.sources.identifiers import BY_ADDRESS, identifiers_of
 from recs_assets.sources.session import (
     attach_files,
     explain_unreadable,
@@ -37,7 +38,7 @@ from recs_assets.sources.session import (
     run_in_transaction,
     strip_semicolon,
 )
-from recs_assets.sources.source import BY_ADDRESS, Source, identifiers_of, list_files_now
+from recs_assets.sources.source import Source, list_files_now
 
 # Orders dated before it are mistakes of a clock (dbt: row_checks.sql).
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
@@ -70,7 +71,7 @@ def land(
     Args:
         con: open connection to the build file.
         source: where the rows come from.
-        table_name: one of `schema.RAW_TABLES`.
+        table_name: one of the source's `raw_tables`.
         data_dir: folder with the files.
         timezone: the shop's zone; times land as local `TIMESTAMP`. Default: the source's.
         root: folder that every file must lie in once links are followed. Default: `data_dir`.
@@ -87,7 +88,7 @@ def land(
         SettingsError: a file lies outside `root`, or the SQL reaches beyond its files.
     """
     begun = time.perf_counter()
-    table = RAW_TABLES[table_name]
+    table = source.raw_tables[table_name]
     source = list_files_now(source, data_dir)
     notes = tuple(find_unfinished(source.events, table_name))
     with open_session(con, timezone or source.timezone) as session:
@@ -218,8 +219,10 @@ def fingerprint(source: Source, data_dir: Path) -> str:
     """
     if source.canonical:
         names = [name for found in list_canonical_names(data_dir).values() for name in found]
+        files = tuple(file for file in source.files if file.stem in source.tables)
     else:
-        names = [name for file in source.own_files for name in _match_files(data_dir, file)]
+        names, files = [], source.own_files
+    names += [name for file in files for name in _match_files(data_dir, file)]
     digest = hashlib.sha256()
     for file in source.files:
         if file.database is not None:
@@ -287,7 +290,9 @@ def _land_select(
                 [*values, *([] if gone is None else [gone[1]]), *([list(visitors)] if visitors else [])],
             )
             if not source.canonical:  # canonical files were searched line by line
-                for name in identifiers_of(table):
+                for name in (
+                    (*table.key, *table.references) if table.name in source.tables else identifiers_of(table)
+                ):
                     count = session.execute(
                         f"select count(*) from {target} where {write_address_condition(name)}"
                     ).fetchone()[0]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from recs_assets.declared_tables.file import DeclaredTable, load_tables
 from recs_assets.names import is_time_zone
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError, Table
 from recs_assets.sources.copies import Copies
@@ -29,7 +30,9 @@ from recs_assets.sources.folder import (
     refuse_others,
     refuse_undeclared,
 )
+from recs_assets.sources.identifiers import TELLING, identifiers_of
 from recs_assets.sources.reader import read_manifest
+from recs_assets.sources.shop_tables import find_table_files, list_read_names
 from recs_assets.sources.statement import FILES
 
 SHOPS = Path(__file__).resolve().parents[1] / "shops"
@@ -39,6 +42,7 @@ OWN_FILES = (
     "campaigns",
     "experiments",
     "placements",
+    "tables",
     "texts",
     "gates.yaml",
     "monitor.yaml",
@@ -53,24 +57,6 @@ AUTO = "auto"
 # What the SQL calls the rows that the API acknowledged, after the table's name.
 ACKNOWLEDGED = " acknowledged"
 
-# Texts for people. Those that are published are freed of addresses by staging; everything else that is text
-# is an identifier or a code, and is published as it is.
-_FREE_TEXT = {
-    "email", "name", "brand", "category", "vertical", "url", "image_url", "description", "attributes", "title",
-    "body", "query", "reason", "referrer",
-}  # fmt: skip
-
-# A withdrawal or a complaint may name a person by their address: dbt finds whose it is, and publishes neither.
-BY_ADDRESS = {("consents", "customer_id"), ("campaign_events", "customer_id")}
-
-# Ignored, such a column would let a subscription to text messages take an unsubscribe from email back.
-_TELLING = {
-    "consents": (
-        "*channel*", "*kanal*", "*canal*", "*kanaal*", "*medium*", "*topic*", "*purpose*", "*zweck*", "*newsletter*",
-        "list", "list_*", "*_list", "*subscription*",
-    )
-}  # fmt: skip
-
 
 @dataclass(frozen=True)
 class Source:
@@ -80,7 +66,8 @@ class Source:
     themselves, of any other the folder holds the SQL that makes them. `timezone` and `horizon_days` are the
     shop's defaults, which settings override. `events` is the home's folder of rows that the API acknowledged
     (`acknowledged`), which are landed beside the shop's. `kept` is the home's folder of what was read before;
-    `copies` are there once a landing has begun (`list_files_now`).
+    `copies` are there once a landing has begun (`list_files_now`). `tables` are
+    declared beside the canonical ones.
     """
 
     name: str
@@ -95,11 +82,17 @@ class Source:
     events: Path | None = None
     kept: Path | None = None
     copies: Copies | None = None
+    tables: Mapping[str, DeclaredTable] = field(default_factory=dict)
 
     @property
     def own_files(self) -> tuple[DeclaredFile, ...]:
         """The declared files that lie in the shop's folder; the others are tables of a database."""
         return tuple(file for file in self.files if file.database is None)
+
+    @property
+    def raw_tables(self) -> dict[str, Table]:
+        """Every table that is landed, by name."""
+        return RAW_TABLES | {table.name: table.raw for table in self.tables.values()}
 
     def sql(self, table_name: str) -> str | None:
         """The SELECT of all rows of a table; None where it stays empty."""
@@ -116,6 +109,9 @@ class Source:
         return parts
 
     def _own_sql(self, table_name: str) -> str | None:
+        declared = table_name in self.tables
+        if declared and (self.folder is None or not (self.folder / f"{table_name}.sql").is_file()):
+            return f"select * from {FILES}.{quote(table_name)}"
         if self.canonical:
             file = next((file for file in self.files if file.stem == table_name), None)
             return None if file is None else f"select * from {FILES}.{quote(table_name)}"
@@ -124,8 +120,12 @@ class Source:
         return _read_text(path, f"source {self.name!r} ({path.name})") if path.is_file() else None
 
 
-def load_source(folder: Path) -> Source:
+def load_source(folder: Path, tables: Path | None = None) -> Source:
     """Read `source.toml` of one shop's folder with SQL.
+
+    Args:
+        folder: of the shop.
+        tables: folder of its declared tables; None: `tables/` in it.
 
     Raises:
         SettingsError: the file is missing, is not TOML, or declares something unknown, or a file in the folder
@@ -147,11 +147,12 @@ def load_source(folder: Path) -> Source:
     words = shop_words(declared, where)
     if words.ignored_columns:
         raise SettingsError(f"{where}: ignored_columns is for canonical tables; say ignored at the file.")
-    stray = sorted({sql.stem for sql in folder.glob("*.sql")} - set(RAW_TABLES))
+    declared_tables = load_tables(tables or _find_tables(folder))
+    stray = sorted({sql.stem for sql in folder.glob("*.sql")} - set(RAW_TABLES) - set(declared_tables))
     if stray:
         raise SettingsError(
             f"source {folder.name!r}: {stray[0]}.sql names no canonical table; rename it to one of "
-            f"{', '.join(RAW_TABLES)}."
+            f"{', '.join(RAW_TABLES)}, or declare the table in tables/{stray[0]}.yaml."
         )
     _refuse_stray_yaml(folder)
     texts = " ".join(
@@ -180,7 +181,14 @@ def load_source(folder: Path) -> Source:
         currency=_read_currency(declared["currency"], where),
         files=tuple(files),
         words=words,
+        tables=declared_tables,
     )
+
+
+def _find_tables(folder: Path | None) -> Path | None:
+    """The folder of a shop's declared tables; None where it has none."""
+    own = None if folder is None else folder / "tables"
+    return own if own is not None and own.is_dir() else None
 
 
 def _read_folder(folder: Path) -> tuple[str, dict[str, Any]]:
@@ -274,7 +282,11 @@ def source_names(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> li
 
 
 def resolve_source(
-    name: str, data_dir: Path, sources_dir: Path = SHOPS, shops_dir: Path | None = None
+    name: str,
+    data_dir: Path,
+    sources_dir: Path = SHOPS,
+    shops_dir: Path | None = None,
+    tables: Path | None = None,
 ) -> Source:
     """Find the source for a data folder.
 
@@ -284,6 +296,7 @@ def resolve_source(
         data_dir: folder with the shop's files.
         sources_dir: folder of the shops that come with the code.
         shops_dir: the deployment's own folder of shops.
+        tables: folder of the declared tables; None: `tables/` of the shop's folder.
 
     Returns:
         The source. Canonical files are resolved to the formats found in `data_dir`.
@@ -295,20 +308,20 @@ def resolve_source(
     """
     folders = source_folders(sources_dir, shops_dir)
     if name == CANONICAL:
-        return _make_canonical(data_dir)
+        return _make_canonical(data_dir, tables=tables)
     if name != AUTO:
         if name not in folders:
             names = ", ".join(source_names(sources_dir, shops_dir))
             raise SettingsError(f"RECS_SOURCE {name!r} is no source: use auto or one of {names}.")
         if _declares_no_files(folders[name]):
-            return _make_canonical(data_dir, folders[name])
-        source = load_source(folders[name])
+            return _make_canonical(data_dir, folders[name], tables)
+        source = load_source(folders[name], tables)
     else:
         canonical = {name: folder for name, folder in folders.items() if _declares_no_files(folder)}
         required = {table.name for table in RAW_TABLES.values() if table.required}
         # Complete canonical folders come first: another shop's files may share the names.
         if required <= set(list_canonical_names(data_dir)):
-            return _make_canonical(data_dir, _choose_only(canonical, data_dir))
+            return _make_canonical(data_dir, _choose_only(canonical, data_dir), tables)
         known = {name: load_source(folder) for name, folder in folders.items() if name not in canonical}
         fitting = {
             name: source
@@ -317,10 +330,18 @@ def resolve_source(
         }
         fit = _choose_only(fitting, data_dir)
         if fit is None:
-            return _make_canonical(data_dir)
-        source = fit
+            return _make_canonical(data_dir, tables=tables)
+        source = fit if tables is None else replace(fit, tables=load_tables(tables))
+    source = _add_table_files(source, data_dir)
     _refuse_others(source, data_dir)
     return source
+
+
+def _add_table_files(source: Source, data_dir: Path) -> Source:
+    """A source of SQL with the files of its declared tables as they lie there now."""
+    declared = find_table_files(data_dir, source.tables, source.folder)
+    stems = {file.stem for file in declared}
+    return replace(source, files=(*(file for file in source.files if file.stem not in stems), *declared))
 
 
 def _refuse_others(source: Source, data_dir: Path) -> None:
@@ -360,7 +381,7 @@ def _is_there(data_dir: Path, file: DeclaredFile) -> bool:
         return False
 
 
-def _make_canonical(data_dir: Path, folder: Path | None = None) -> Source:
+def _make_canonical(data_dir: Path, folder: Path | None = None, tables: Path | None = None) -> Source:
     where, declared = _read_canonical_words(data_dir) if folder is None else _read_folder(folder)
     may = {"timezone", "horizon_days", "currency", *KEYS}
     if folder is not None:
@@ -375,6 +396,7 @@ def _make_canonical(data_dir: Path, folder: Path | None = None) -> Source:
             f"{where}: it declares {stray[0]!r}; beside canonical tables it may declare {', '.join(sorted(may))}."
         )
     words = shop_words(declared, where)
+    own_tables = load_tables(tables or _find_tables(folder))
     source = Source(
         name=CANONICAL if folder is None else folder.name,
         description=str(
@@ -384,9 +406,10 @@ def _make_canonical(data_dir: Path, folder: Path | None = None) -> Source:
         timezone=check_zone(declared.get("timezone", "UTC")),
         horizon_days=_read_horizon(declared.get("horizon_days", 28), where),
         currency=_read_currency(declared["currency"], where) if "currency" in declared else None,
-        files=_list_canonical_files(data_dir, words),
+        files=_list_canonical_files(data_dir, words, find_table_files(data_dir, own_tables, folder)),
         words=words,
         canonical=True,
+        tables=own_tables,
     )
     for table in RAW_TABLES.values():
         if table.required and table.name not in {file.stem for file in source.files}:
@@ -399,15 +422,17 @@ def _make_canonical(data_dir: Path, folder: Path | None = None) -> Source:
     return source
 
 
-def _list_canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFile, ...]:
-    """The tables as they lie in a canonical folder now.
+def _list_canonical_files(
+    data_dir: Path, words: ShopWords, declared: tuple[DeclaredFile, ...]
+) -> tuple[DeclaredFile, ...]:
+    """The tables as they lie in a canonical folder now; `declared` are files of the shop's other tables.
 
     Raises:
         SourceError: something lies there that is not read, a table twice, or not what the manifest promises.
     """
-    refuse_others(data_dir, words.ignored_files)
+    refuse_others(data_dir, (*words.ignored_files, *list_read_names(declared)))
     _refuse_missing(data_dir)
-    files = []
+    files = list(declared)
     found = list_canonical_names(data_dir)
     for table in RAW_TABLES.values():
         names = found.get(table.name, [])
@@ -422,7 +447,7 @@ def _list_canonical_files(data_dir: Path, words: ShopWords) -> tuple[DeclaredFil
                 ignored=words.ignored_columns.get(table.name, ()),
                 alike=True,
                 identifiers=identifiers_of(table),
-                telling=_TELLING.get(table.name, ()),
+                telling=TELLING.get(table.name, ()),
             )
             for name in names
         ]
@@ -441,17 +466,6 @@ def list_event_files(folder: Path | None, table_name: str) -> list[Path]:
     return [] if folder is None else sorted((folder / table_name).glob("*.jsonl"))
 
 
-def identifiers_of(table: Table) -> tuple[str, ...]:
-    """Columns of a table that are published as they are, and so may hold no address."""
-    return tuple(
-        column.name
-        for column in table.columns
-        if column.type == "VARCHAR"
-        and column.name not in _FREE_TEXT
-        and (table.name, column.name) not in BY_ADDRESS
-    )
-
-
 def list_files_now(source: Source, data_dir: Path) -> Source:
     """The source with the files that are there now: it was resolved when the code was loaded, perhaps weeks ago.
 
@@ -459,10 +473,12 @@ def list_files_now(source: Source, data_dir: Path) -> Source:
         SourceError: something lies in the folder that is not read.
     """
     if source.canonical:
-        now = _list_canonical_files(data_dir, source.words)
+        declared = find_table_files(data_dir, source.tables, source.folder)
+        now = _list_canonical_files(data_dir, source.words, declared)
         # A table that was there and is gone is missing, not empty.
         gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
         return replace(source, files=(*now, *gone))
+    source = _add_table_files(source, data_dir)
     _refuse_others(source, data_dir)
     return replace(source, copies=Copies(source.kept))
 

@@ -67,6 +67,7 @@ WEEKLY_TABLES = (
     "monitor_distributions",
     "shadow_recommendations",
     "shadow_results",
+    "table_gains",
 )
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
 OLD_NAMES = {

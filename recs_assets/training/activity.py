@@ -10,8 +10,11 @@ from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import pandas as pd
 
 from recs_assets.arrays import find_runs, sum_runs
+from recs_assets.declared_tables.features import list_aggregates, list_models, name_model, render
+from recs_assets.declared_tables.file import DeclaredTable
 from recs_assets.known.load import load_purchases
 from recs_assets.queries.catalogue import CATALOGUE
 from recs_assets.queries.compiler import compile_daily
@@ -78,6 +81,11 @@ class Activity:
         self.code, self.day, self.gone = code[first], day[first], gone[first]
         self.lines, self.amount = (sum_runs(bought[name][order], first) for name in ("lines", "amount"))
         self.others: dict[str, Daily] = {}
+        self.week, self.key, self.ids = week, key, ids
+        self.models = [
+            (table, of) for table, of in list_models(week.shop.source.tables).values() if of == entity
+        ]
+        own = week.shop.source.tables
         for name, table in CATALOGUE.tables.items():
             if (
                 name in BOUGHT
@@ -98,6 +106,11 @@ class Activity:
                 f"{name}_{what}"
                 for name in self.others
                 for what in ("days_since_last", *(f"{days}d" for days in (28, 91, 364)))
+            ),
+            *(
+                f"{name_model(table.name, of)}.{aggregate.name}"
+                for table, of in self.models
+                for aggregate in list_aggregates(table, of, own)
             ),
         )
 
@@ -151,4 +164,20 @@ class Activity:
                 columns.append(
                     np.bincount(part.code[known][here], weights=part.rows[known][here], minlength=self.size)
                 )
+        for table, of in self.models:
+            columns += self._load_own(table, of, anchor)
         return np.column_stack(columns).astype(np.float32)
+
+    def _load_own(self, table: DeclaredTable, of: str, anchor: date) -> list[np.ndarray]:
+        """Columns of a table of the shop's own at an anchor; NaN where it has no row of them."""
+        own = self.week.shop.source.tables
+        rows = self.week.build.query(render(table, of, own), {"anchor": anchor})
+        place = pd.Index(self.ids).get_indexer(pd.Index(rows[self.key]))
+        columns = []
+        for aggregate in list_aggregates(table, of, own):
+            values = np.full(self.size, np.nan)
+            values[place[place >= 0]] = rows[aggregate.name].to_numpy(dtype=float, na_value=np.nan)[
+                place >= 0
+            ]
+            columns.append(values)
+        return columns

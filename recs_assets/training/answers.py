@@ -132,7 +132,8 @@ def answer(
         WarehouseError: the week has no complete build.
         ArtefactError: its lists are missing.
     """
-    with find_build(validate(parse(query) if isinstance(query, str) else query), week).build.hold():
+    asked = validate(parse(query) if isinstance(query, str) else query, week.shop.catalogue)
+    with find_build(asked, week).build.hold():
         return answer_task(*prepare_query(query, week, view), depth, say, keep=True)
 
 
@@ -247,8 +248,8 @@ def open_query(query: str, as_of: date | None) -> tuple[Query, Week]:
         WarehouseError: nothing is published, or the week has no build.
         SettingsError: see `Settings`.
     """
-    parsed = validate(parse(query))
     shop = Shop.from_settings(Settings())
+    parsed = validate(parse(query), shop.catalogue)
     warehouse = shop.warehouse()
     week = Week(shop, warehouse, as_of or parsed.as_of or warehouse.newest_published())
     refuse_other_dates(parsed, week.as_of)

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 
+from recs_assets.queries.catalogue import Catalogue
 from recs_assets.queries.compiler import compile_seen, explain
 from recs_assets.queries.filters import explain_unknown_values
 from recs_assets.queries.parser import parse
@@ -23,13 +24,13 @@ from recs_assets.training.plans import LOOK_BACK, Plan, plan_at, plan_weekly, wi
 from recs_assets.training.products import Products
 from recs_assets.training.tasks import Dated
 from recs_assets.training.values import Values
-from recs_assets.week.ranked import WITHOUT_OFFERS, lacks_offers, load_ranker
+from recs_assets.week.ranked import lacks_offers, load_ranker
 from recs_assets.week.week import Week
 
 
 def prepare_query(query: str | Query, week: Week, view: View = "all") -> tuple[Plan, Products | Dated]:
     """The anchors of a query, and what makes its rows at each of them; raises as `answer` does."""
-    asked = _validate_for(query, week.as_of, view)
+    asked = _validate_for(query, week.as_of, view, week.shop.catalogue)
     build, as_of = find_build(asked, week), week.as_of
     if asked.mode is None or item_column(asked) != "product_id":
         task = (Entities if asked.mode is None else Values)(build, as_of, asked, view)
@@ -44,7 +45,7 @@ def prepare_query(query: str | Query, week: Week, view: View = "all") -> tuple[P
     task = Products(week, as_of, plan.query, view)
     task.weekly = find_week_ranker(plan, task)
     if lacks_offers(week, as_of, [plan.test, *plan.train]):
-        task.names = WITHOUT_OFFERS
+        task.names = week.names_without_offers
     return plan, task
 
 
@@ -96,8 +97,8 @@ def find_build(query: Query, week: Week) -> Week:
     return Week(week.shop, week.warehouse, later[0])
 
 
-def _validate_for(query: str | Query, as_of: date, view: View) -> Query:
-    query = validate(parse(query) if isinstance(query, str) else query)
+def _validate_for(query: str | Query, as_of: date, view: View, catalogue: Catalogue | None = None) -> Query:
+    query = validate(parse(query) if isinstance(query, str) else query, catalogue)
     refuse_other_dates(query, as_of)
     if view != "all" and not (query.task == "rank" and item_column(query) == "product_id"):
         raise QueryError(f"only a ranking of products can be about {view} purchases; use the view all.")

@@ -17,7 +17,7 @@ from recs_assets.shop import RANKER
 from recs_assets.training.tasks import CandidateSheet, Task, place_ids
 from recs_assets.week.blocks import choose_size, merge_blocks
 from recs_assets.week.ranked import load_frames
-from recs_assets.week.week import NAMES, SOURCES, Week, make_recommender
+from recs_assets.week.week import SOURCES, Week, make_recommender
 
 # Products of a customer's own history that buy-it-again ranks, those of largest decayed frequency.
 OWN_LIMIT = 200
@@ -38,7 +38,7 @@ class Products(Task[CandidateSheet]):
 
     def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
         super().__init__(week, as_of, query, view)
-        self.names = NAMES
+        self.names = week.names
         self.weekly: Ranker | None = None
         self._admitted: dict[date, np.ndarray] = {}
         self._refitted: dict[date, dict[str, Recommender]] = {}

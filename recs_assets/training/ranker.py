@@ -20,19 +20,18 @@ from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query
 from recs_assets.queries.validation import validate
 from recs_assets.ranking.calibration import Calibrator, brier, calibrate, expected_calibration_error
-from recs_assets.ranking.features import BY_NAME
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import find_strata
 from recs_assets.recommenders.base import View
 from recs_assets.schema import ArtefactError
 from recs_assets.training.models import fit_ranker, refit_ranker
 from recs_assets.training.products import Products
+from recs_assets.training.table_gains import WithoutTables, measure_gains
 from recs_assets.training.tasks import CandidateSheet
 from recs_assets.training.train import load_lessons, score_and_sample
 from recs_assets.week.blocks import blocks, map_in_order
 from recs_assets.week.lessons import Lesson
 from recs_assets.week.ranked import (
-    WITHOUT_OFFERS,
     lacks_offers,
     rank_candidates,
     score_candidates,
@@ -88,8 +87,11 @@ def find_last_good(week: Week) -> LastGood | NoLastGood:
         Calibrator.from_json(ranker.facts_["calibration"])
     except ArtefactError as error:
         return NoLastGood(f"ranker: that of week {earlier} cannot be used ({error})")
-    if unknown := sorted(set(ranker.features_) - set(BY_NAME)):
+    if unknown := sorted(set(ranker.features_) - set(week.all_names)):
         why = f"ranker: that of week {earlier} knows features that are gone ({', '.join(unknown)})"
+        return NoLastGood(why)
+    if ranker.facts_.get("own_values", []) != week.own_values:
+        why = f"ranker: that of week {earlier} counts other values of the shop's own tables"
         return NoLastGood(why)
     try:
         tested = Ranker.load(before.model_path(BEFORE_REFIT), threads)
@@ -157,7 +159,7 @@ def train_ranker(
     # backtest publishes nothing: each fold does with the calendar that its test anchor had.
     weekly, calendar = settings.backtest_folds == 1, "used"
     if lacks_offers(week, week.as_of if weekly else test, [test, *anchors] if weekly else anchors):
-        task.names, calendar = WITHOUT_OFFERS, CALENDAR_SHORT
+        task.names, calendar = week.names_without_offers, CALENDAR_SHORT
     started = time.monotonic()
     lessons = load_lessons(task, anchors, say)
     if not (any(lesson.label.any() for lesson in lessons.earlier) and lessons.kept.label.any()):
@@ -168,6 +170,8 @@ def train_ranker(
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(task.label_sheet, test)
         model = fit_ranker(lessons, settings)
+        # Nothing to fit where the shop has no tables of its own.
+        without = WithoutTables(lessons, settings)
         sheet = waiting.result()
     say(f"{model.rounds_} trees took {time.monotonic() - started:.1f} s.")
     started = time.monotonic()
@@ -175,7 +179,7 @@ def train_ranker(
     # All rows of an anchor, and the largest frame: from here on only their labels count.
     kept = replace(lessons.kept, frame=lessons.kept.frame[:0].copy())
     lessons = replace(lessons, kept=kept)
-    scores, tested = score_and_sample(task, model.score, sheet, test, len(anchors))
+    scores, tested = score_and_sample(task, without.watch(model.score), sheet, test, len(anchors))
     before = last.find_comparable(test) if isinstance(last, LastGood) else None
     verdicts = _judge(week, test, sheet, kept_scores, scores, last, before)
     if refused := [verdict.sentence for verdict in verdicts if verdict.blocks]:
@@ -206,6 +210,8 @@ def train_ranker(
         "calibration_before_test": calibrator.to_json(),
         "quality": quality,
         "promotion_calendar": calendar,
+        "own_values": week.own_values,
+        "table_gains": measure_gains(week, test, sheet, model, scores, without.scores),
         "test_brier": brier(probability, sheet.label),
         "test_ece": expected_calibration_error(probability, sheet.label),
         "test_forecast_purchases": float(probability.sum()),

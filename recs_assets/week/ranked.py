@@ -17,9 +17,7 @@ from recs_assets.ranking.ranker import Ranker
 from recs_assets.recommenders.artefacts import write_lists
 from recs_assets.recommenders.base import VIEWS, View
 from recs_assets.week.blocks import choose_size, map_in_order
-from recs_assets.week.week import FEATURES, NAMES, SOURCES, Week
-
-WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
+from recs_assets.week.week import SOURCES, Week
 
 
 class PublishedRanker:
@@ -47,7 +45,7 @@ def find_chosen_model(week: Week) -> str:
 
 
 def load_frames(
-    week: Week, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES
+    week: Week, anchor: date, candidates: Candidates, names: Sequence[str]
 ) -> Iterator[np.ndarray]:
     """The candidates' features, a block of customers at a time; the next is joined meanwhile."""
     first, _ = find_runs(candidates.customer)

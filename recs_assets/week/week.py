@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.declared_tables.features import list_feature_names, list_models
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.evaluation.facts import NO_VERDICTS, load_earlier_verdicts
 from recs_assets.known.interactions import Known
 from recs_assets.known.load import load_known, load_truth
 from recs_assets.ranking.candidates import Candidates, merge
-from recs_assets.ranking.features import select_features
+from recs_assets.ranking.features import BY_NAME, select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import ids_path, load_model, read_lists, read_parameters, write_ids
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
 FEATURES = select_features(SOURCES, RANKER.without_features)
 NAMES = tuple(feature.name for feature in FEATURES)
+WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
 
 
 class Week:
@@ -87,6 +89,52 @@ class Week:
     def views_at(self, anchor: date) -> tuple[View, ...]:
         """The lists made at an anchor: "repeat" is evaluated only; the ranker draws on the others."""
         return VIEWS if anchor in self.test_anchors else VIEWS[:2]
+
+    # -- features ---------------------------------------------------------------------------
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Names of every feature that a ranker of the shop may know."""
+        return (*BY_NAME, *list_feature_names(self.shop.source.tables))
+
+    @cached_property
+    def own_names(self) -> tuple[str, ...]:
+        """Features of the shop's own tables that hold a row at an earlier anchor: from the others nothing is learned, and
+        a column without a value would only change which others the trees sample."""
+        models = list_models(self.shop.source.tables)
+        with self.build.read() as connection:
+            there = {
+                model
+                for model in models
+                if connection.execute(
+                    f'select 1 from features."{model}" where as_of < $as_of limit 1', {"as_of": self.as_of}
+                ).fetchone()
+            }
+        return tuple(
+            name for name in list_feature_names(self.shop.source.tables) if name.partition(".")[0] in there
+        )
+
+    @property
+    def own_values(self) -> list[list[str | int]]:
+        """What features of the shop's own tables count by place: table, column, place, value. A ranker that learned from
+        other values cannot be asked."""
+        if not self.shop.source.tables:
+            return []
+        with self.build.read() as connection:
+            rows = connection.execute(
+                "select source_table, column_name, place, value from intermediate.int_declared_values order by all"
+            ).fetchall()
+        return [list(row) for row in rows]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the features that the week's ranker learns from."""
+        return (*NAMES, *self.own_names)
+
+    @property
+    def names_without_offers(self) -> tuple[str, ...]:
+        """`names` without the promotion calendar."""
+        return (*WITHOUT_OFFERS, *self.own_names)
 
     # -- what is known ----------------------------------------------------------------------
 
@@ -197,7 +245,7 @@ class Week:
         threads = self.settings.threads
         return merge_blocks(partial(self.candidates, anchor), blocks(self.known(anchor), threads), threads)
 
-    def frame(self, anchor: date, candidates: Candidates, names: Sequence[str] = NAMES) -> np.ndarray:
+    def frame(self, anchor: date, candidates: Candidates, names: Sequence[str]) -> np.ndarray:
         """float32[n, len(names)]: features of a block of candidates (`load_frame`)."""
         with self.build.read() as connection:
             return load_frame(connection, anchor, candidates, names)

@@ -67,6 +67,7 @@ PUBLISHED = {
     "shadow_recommendations",
     "shadow_results",
     "similar_products",
+    "table_gains",
 }
 
 Row = dict[str, Any]

@@ -7,10 +7,9 @@ from scipy import sparse
 
 from helpers.ranking import FEATURES, config, market
 from recs_assets.ranking.candidates import merge
-from recs_assets.ranking.features import build_source_frame, select_features
+from recs_assets.ranking.features import FAMILIES, build_source_frame, select_features
 from recs_assets.ranking.ranker import Ranker, RankerConfig, load_config
 from recs_assets.reasons.attribution import (
-    FAMILY_NAMES,
     Attribution,
     AttributionError,
     attribute,
@@ -22,6 +21,8 @@ from recs_assets.recommenders import REGISTRY
 AS_OF = date(2024, 3, 4)
 SOURCES = ("repurchase", "rules", "content")
 VIEWS = {"": "all", ":new": "new"}
+
+FAMILY_NAMES = tuple(FAMILIES)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 -- Rows between as_of and landing are not judged: they belong to a later week, and an old week
 -- must not fail over them. Rows dated after landing are errors in every week, so they count.
 with judged as (
-    {% for table in raw_tables() %}
+    {% for table in raw_tables() + declared_tables() %}
     select
         '{{ table.name }}' as source_table,
         reject_reason as reason,
@@ -19,7 +19,7 @@ with judged as (
 ),
 
 tables as (
-    {% for table in raw_tables() %}
+    {% for table in raw_tables() + declared_tables() %}
     select '{{ table.name }}' as source_table
     {% if not loop.last %}union all{% endif %}
     {% endfor %}

@@ -1,5 +1,5 @@
 with rejected as (
-    {% for table in raw_tables() %}
+    {% for table in raw_tables() + declared_tables() %}
     select
         '{{ table.name }}' as source_table,
         {% for column in table.key -%}

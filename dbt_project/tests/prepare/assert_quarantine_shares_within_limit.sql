@@ -35,7 +35,7 @@ reasons as (
 
 -- No customer's id and no address: a log needs neither.
 examples as (
-    {% for table in raw_tables() if 'customer_id' not in table.key %}
+    {% for table in raw_tables() + declared_tables() if 'customer_id' not in table.key %}
     select
         source_table,
         min(row_key) as row_key
@@ -47,7 +47,7 @@ examples as (
 ),
 
 files as (
-    {% for table in raw_tables() %}
+    {% for table in raw_tables() + declared_tables() %}
     select
         '{{ table.name }}' as source_table,
         {{ landed_from(table.name) }} as names

@@ -18,7 +18,7 @@ shipped needs every sentence, and `dates`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -86,6 +86,10 @@ PLACEHOLDERS: dict[str, tuple[str, ...]] = {
 }
 
 
+# The code of a sentence that a table of the shop's own brings along (docs/your_tables.md).
+OWN_TABLE = "own_table"
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -114,10 +118,12 @@ class Sentences:
     Attributes:
         languages: tag in lower case ("de", "de-at") -> its texts.
         default: a tag of `languages`.
+        own_tables: table of the shop's own -> language ("": any) -> its sentence.
     """
 
     languages: Mapping[str, Language]
     default: str
+    own_tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path = FOLDER, default: str | None = None) -> Self:
@@ -168,6 +174,14 @@ class Sentences:
         """One sentence; numbers and dates are already texts (`day`, `number`, `percent`)."""
         return self.languages[tag].sentences[code].format(**values)
 
+    def own_sentence(self, table: str, tag: str, **values: Any) -> str:
+        """The sentence of a table of the shop's own; in a language that it lacks, that of the default or the first."""
+        texts = {_spell_tag(language): text for language, text in self.own_tables[table].items()}
+        for language in (tag, tag.split("-")[0], "", self.default, next(iter(texts))):
+            if language in texts:
+                return texts[language].format(**values)
+        raise AssertionError("the first of the texts is among them")
+
     def day(self, day: int, as_of: date, tag: str) -> str:
         """A day (since 1970-01-01) in the words of a language, with its year where that is not the anchor's."""
         dates, when = self.languages[tag].dates, date(1970, 1, 1) + timedelta(days=day)
@@ -184,12 +198,16 @@ class Sentences:
         return _format_percent(value, tag)
 
     def _tag(self, locale: str) -> str | None:
-        tag = locale.strip().split(".")[0].replace("_", "-").lower()
+        tag = _spell_tag(locale)
         while tag not in self.languages:
             tag, cut, _ = tag.rpartition("-")
             if not cut:
                 return None
         return tag
+
+
+def _spell_tag(locale: str) -> str:
+    return locale.strip().split(".")[0].replace("_", "-").lower()
 
 
 @cache

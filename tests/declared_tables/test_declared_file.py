@@ -1,0 +1,97 @@
+"""The YAML of a table: what is read, and one sentence with file and line for what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from helpers.declared_tables import MESSAGES, TAGS, TICKETS, write_files
+from recs_assets.declared_tables.file import TableError, load_tables
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "sentence"),
+    [
+        (
+            TICKETS.replace("time: opened_at\n", ""),
+            1,
+            "time: it is missing; name the column that says when a row became known, or write static: true if no row is "
+            "ever added or changed; correct it.",
+        ),
+        (
+            TICKETS + "static: true\n",
+            11,
+            "static: a table with a time changes; leave one of the two out; correct it.",
+        ),
+        (
+            TICKETS.replace("key: ticket_id", "key: id"),
+            2,
+            "key: there is no column id; the columns are ticket_id, ",
+        ),
+        (
+            TICKETS.replace("time: opened_at", "time: topic"),
+            3,
+            "time: topic is a text; it must be a time or a date; correct it.",
+        ),
+        (TICKETS.replace("severity: number", "severity: int"), 5, "columns.severity: "),
+        (
+            TICKETS.replace("{customer_id: customers, ", "{"),
+            7,
+            "references: customer_id must refer to customers, or have another name; correct it.",
+        ),
+        (
+            TICKETS.replace("product_id: products}", "product_id: goods}"),
+            7,
+            "references: product_id must refer to products, or have another name; correct it.",
+        ),
+        (TICKETS.replace("{date}", "{when}"), 10, "reason: a sentence may name {date} and nothing else"),
+        (
+            TICKETS.replace("[agent]", "[ticket_id]"),
+            9,
+            "personal: ticket_id is needed to read the table; correct it.",
+        ),
+        (
+            TICKETS.replace("topic: text", "known_at: time"),
+            4,
+            "columns: known_at is a column that is added to every table",
+        ),
+        (TICKETS + "colour: red\n", 11, "there is no key colour; did you mean columns?"),
+    ],
+)
+def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, line: int, sentence: str):
+    folder = write_files(tmp_path / "tables", tickets=text)
+    with pytest.raises(TableError) as caught:
+        load_tables(folder)
+    assert (caught.value.path.name, caught.value.line) == ("tickets.yaml", line)
+    assert caught.value.message.startswith(sentence)
+
+
+def test_a_reference_leads_to_a_table_that_is_there(tmp_path: Path):
+    with pytest.raises(
+        TableError, match="references: tickets is no table; a column may refer to customers, products, orders"
+    ):
+        load_tables(write_files(tmp_path / "alone", messages=MESSAGES))
+    circle = MESSAGES.replace("ticket_id: tickets", "ticket_id: messages")
+    with pytest.raises(TableError, match=r"they lead in a circle \(messages -> messages\); remove one"):
+        load_tables(write_files(tmp_path / "circle", messages=circle))
+    tagged = "description: Of tags.\nkey: id\ntime: at\ncolumns: {id: text, at: time, tag: text}\nreferences: {tag: tags}\n"
+    with pytest.raises(TableError, match="line 5: references: tags has a key of several columns"):
+        load_tables(write_files(tmp_path / "several", tags=TAGS, uses=tagged))
+
+
+@pytest.mark.parametrize("name", ["orders", "price", "transactions", "visits_of_customers"])
+def test_a_name_that_means_something_else_is_refused(tmp_path: Path, name: str):
+    with pytest.raises(TableError, match="this name has a meaning already"):
+        load_tables(write_files(tmp_path / "tables", **{name: TAGS}))
+
+
+def test_tables_stand_after_those_that_they_refer_to(tmp_path: Path):
+    tables = load_tables(write_files(tmp_path / "tables", messages=MESSAGES, tickets=TICKETS))
+    assert list(tables) == ["tickets", "messages"]
+    assert tables["tickets"].known_from == {"resolved_at": "resolved_at", "stars": "resolved_at"}
+    assert tables["tickets"].reasons == {"": "You asked us about it on {date}"}
+    assert load_tables(None) == {}
+    (tmp_path / "tables" / "visits.yml").write_text(TAGS)
+    with pytest.raises(TableError, match=r"it is not read; name it \.yaml"):
+        load_tables(tmp_path / "tables")
