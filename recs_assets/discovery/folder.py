@@ -23,6 +23,7 @@ from recs_assets.sources.folder import is_harmless
 from recs_assets.sources.reader import read_files, unzip
 from recs_assets.sources.reader_csv import find_csv_layout
 from recs_assets.sources.reader_json import list_records
+from recs_assets.sources.reader_parquet import lands_as_json
 from recs_assets.sources.reader_spreadsheet import ISO_OF_CELLS, read_sheet
 
 Say = Callable[[str], None]
@@ -167,7 +168,7 @@ def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict
         else:
             encoding, _ = find_encoding(path, zipped)
             draft["entry"] = {} if encoding == "utf-8" else {"encoding": encoding}
-        draft["columns"] = _list_keys(con, path, name, draft["entry"])
+        draft["columns"], draft["lacking"] = _list_keys(con, path, name, draft["entry"])
     elif kind == "parquet":
         scan = f"read_parquet({quote_text(str(path))}, hive_partitioning=false)"
         try:
@@ -212,10 +213,10 @@ def _look_at_spreadsheet(path: Path, name: str) -> dict[str, Any]:
 
 def _list_keys(
     con: duckdb.DuckDBPyConnection, path: Path, name: str, entry: dict[str, Any]
-) -> tuple[str, ...]:
-    """The keys of the records of a JSON file, in the order in which they first come."""
+) -> tuple[tuple[str, ...], set[str]]:
+    """The keys of the records of a JSON file, in the order in which they first come, and those that some records lack."""
     if entry.get("records", "").endswith("*"):
-        return ("key", "value")
+        return ("key", "value"), set()
     dialect = Dialect.model_validate(entry)
     kind, zipped = file_format(name)[1:]
     lines = kind == "jsonl" or dialect.lines or dialect.records is not None
@@ -227,13 +228,15 @@ def _list_keys(
         how = "newline_delimited" if lines else "array"
         try:
             found = con.execute(
-                f"select k, min(n * 1000 + place) from (select n, unnest(ks) as k, unnest(range(len(ks))) as place from "
-                f"(select row_number() over () as n, json_keys(json) as ks from read_json_objects({quote_text(str(readable))}, "
-                f"format='{how}', compression='uncompressed'))) group by k order by 2"
+                f"select k, min(n * 1000 + place), count(distinct n) < any_value(total) from "
+                f"(select n, total, unnest(ks) as k, unnest(range(len(ks))) as place from "
+                f"(select row_number() over () as n, count(*) over () as total, json_keys(json) as ks "
+                f"from read_json_objects({quote_text(str(readable))}, format='{how}', compression='uncompressed'))) "
+                "group by k order by 2"
             ).fetchall()
         except duckdb.Error:
             raise SourceError(f"{name}: it is not regular JSON; export it again.") from None
-    return tuple(row[0] for row in found)
+    return tuple(row[0] for row in found), {row[0] for row in found if row[2]}
 
 
 def _read_table(
@@ -257,6 +260,7 @@ def _read_table(
     names = list(dict.fromkeys(name for header in headers for name in header if name))
     doubled = {name for header in headers for name in header if list(header).count(name) > 1}
     optional = {name for name in names if not all(name in header for header in headers)}
+    optional |= {name for draft in drafts for name in draft.get("lacking", ())}
     partitions = [piece.split("=")[0] for piece in table.name.split("/")[:-1] if "=" in piece]
     ignored = sorted(doubled | ({""} if any("" in header for header in headers) else set()))
     kept = [name for name in names if name not in doubled]
@@ -380,6 +384,6 @@ def _declare(stored: str) -> str | None:
     """The declared type of a stored one; None where there is none."""
     if stored in TYPES:
         return stored
-    if stored in ("UBIGINT", "HUGEINT", "UHUGEINT"):  # ids that are no BIGINT
+    if stored in ("UBIGINT", "HUGEINT", "UHUGEINT") or lands_as_json(stored):  # ids that are no BIGINT
         return "VARCHAR"
     return next((type_ for type_ in _DECLARED if is_safe(stored, type_)), None)

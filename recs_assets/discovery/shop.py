@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import duckdb
@@ -308,6 +309,7 @@ def _use_platform(
         for table in tables
         if table.name not in used
         for file in table.files
+        if not any(fnmatchcase(file, name) for name in used)
     }
     values: list[str] = []
     for table in tables:

@@ -55,8 +55,8 @@ class Match:
 def find_platforms(found: Sequence[Found], folder: Path = PLATFORMS) -> list[Match]:
     """The platforms of which everything is there: one, and what may be added to it.
 
-    A declared file is there if something has all of its required columns; of several, that whose name fits, then that with
-    the fewest others.
+    A declared file is there if something has all of its required columns, and half of all; of several, that whose name fits,
+    then that with the fewest others.
 
     Args:
         found: files and tables.
@@ -83,19 +83,25 @@ def _match(source: Source, found: Sequence[Found]) -> Match | None:
             for other in found
             if other not in names.values()
             and all(column.name in other.columns for column in file.columns if column.required)
+            # Records of JSON that lie together share few keys, so that few are required.
+            and 2 * sum(column.name in other.columns for column in file.columns) >= len(file.columns)
         ]
         if not fitting:
             if file.may_be_empty:
                 continue
             return None
         names[file.name] = min(
-            fitting, key=lambda other: (not _is_named(file, other), len(other.columns), other.name)
+            fitting, key=lambda other: (_rank_name(file, other), len(other.columns), other.name)
         )
     return Match(source, names) if names else None
 
 
-def _is_named(file: DeclaredFile, found: Found) -> bool:
-    return file.matches(found.name) or file.stem.lower() in found.name.lower()
+def _rank_name(file: DeclaredFile, found: Found) -> int:
+    """0: it is called as declared, but for the prefix of a table; 1: the name is part of it; 2: it is called otherwise."""
+    stem, name = file.stem.lower(), found.name.lower()
+    if file.matches(found.name) or name.endswith(stem):
+        return 0
+    return 1 if stem in name else 2
 
 
 def write_platform(

@@ -36,7 +36,11 @@ def read_parquet(
     check_columns(name, "", seen, declared)
     for column in declared.columns:
         found = stored.get(column.name)
-        if found is None or is_safe(found, column.type) or _lands_as_json(found, column.type):
+        if (
+            found is None
+            or is_safe(found, column.type)
+            or (column.type == "VARCHAR" and lands_as_json(found))
+        ):
             continue
         # A column without any value carries no usable type (pandas writes an all-None column as integers).
         filled = con.execute(f"select count({quote(column.name)}) from {scan}").fetchone()[0]
@@ -75,9 +79,9 @@ def read_parquet(
     return counts[0], [column.name for column in declared.columns if column.name in stored]
 
 
-def _lands_as_json(stored: str, declared: str) -> bool:
-    """Whether a column is nested and declared as text: it lands as JSON, as nested values of JSON files do."""
-    return declared == "VARCHAR" and (stored.endswith("]") or stored.startswith(("STRUCT(", "MAP(", "JSON")))
+def lands_as_json(stored: str) -> bool:
+    """Whether a column is nested: declared as text it lands as JSON, as nested values of JSON files do."""
+    return stored.endswith("]") or stored.startswith(("STRUCT(", "MAP(", "JSON"))
 
 
 def _write_value(column: Column, stored: str | None) -> str:
@@ -85,7 +89,7 @@ def _write_value(column: Column, stored: str | None) -> str:
     name = quote(column.name)
     if stored is not None and is_safe(stored, column.type):
         return f"cast({name} as {column.type})"
-    if stored is not None and _lands_as_json(stored, column.type):
+    if stored is not None and column.type == "VARCHAR" and lands_as_json(stored):
         # Of a null to_json makes the text null.
         return f"case when {name} is not null then cast(to_json({name}) as varchar) end"
     return f"cast(null as {column.type})"

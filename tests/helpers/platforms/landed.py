@@ -54,6 +54,11 @@ def _land(source: Source, folder: Path, world: World) -> Landed:
     return Landed(world, con, {table: rows for table, rows in counts.items() if rows})
 
 
+def land_shop(shop: Path, folder: Path, world: World) -> Landed:
+    """Land a folder as a shop's folder declares it."""
+    return _land(load_source(shop), folder, world)
+
+
 def land_tables(platform: str, folder: Path, made: tuple[World, Tables]) -> Landed:
     """Land a platform's database tables, as Parquet files in a folder."""
     world, tables = made
