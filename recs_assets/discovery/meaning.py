@@ -135,6 +135,8 @@ def understand(
     _link(con, taken)
     for role in taken.values():
         _fill_gaps(role)
+    if "lines" in taken:
+        _find_product_code(con, taken["lines"])
     return taken, [table for table in tables if table.stem not in used]
 
 
@@ -366,3 +368,38 @@ def _fill_gaps(role: Role) -> None:
                 "by its values alone",
                 f"is {column.name} of {role.table.name} the {name.replace('_', ' ')}?",
             )
+
+
+def _find_product_code(con: duckdb.DuckDBPyConnection, lines: Role) -> None:
+    """Of lines that name products and whose names of columns tell no id: the column that goes with the name.
+
+    "Reference" may be the line's or the product's. A product's stands in many lines, nearly always with the same name.
+    """
+    if lines.has("product_id") or not lines.has("name"):
+        return
+    name = lines.guesses["name"].column
+    used = {guess.column.name for role, guess in lines.guesses.items() if role != "line_id"}
+    best: tuple[float, FoundColumn] | None = None
+    for column in lines.table.columns:
+        if column.name in used or not _can_be_id(column):
+            continue
+        if not 0.5 * name.distinct <= column.distinct <= min(2 * name.distinct, 0.9 * column.filled):
+            continue
+        same = con.execute(
+            f"with pairs as (select {quote(column.name)} as code, count(*) as lines from {lines.table.relation} "
+            f"where {quote(column.name)} is not null and {quote(name.name)} is not null group by code, {quote(name.name)}), "
+            "codes as (select max(lines) as named_so, sum(lines) as lines from pairs group by code) "
+            "select coalesce(sum(named_so) / sum(lines), 0) from codes"
+        ).fetchone()[0]
+        if same >= 0.7 and (best is None or same > best[0]):
+            best = same, column
+    if best is None:
+        return
+    same, column = best
+    if lines.has("line_id") and lines.guesses["line_id"].column is column:
+        del lines.guesses["line_id"]
+    lines.guesses["product_id"] = Guess(
+        column,
+        min(0.95, 0.9 * same),
+        f"{same:.0%} of its lines carry the name that most lines of the value have",
+    )
