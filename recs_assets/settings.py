@@ -43,8 +43,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RECS_", frozen=True, extra="ignore")
 
-    data: Path | None = Field(
-        None, description="Folder with the shop's raw files; default: the Complete Journey demo data."
+    data: Path | str | None = Field(
+        None,
+        description="Folder with the shop's raw files, or where they lie in object storage, such as `s3://bucket/prefix` (docs/databases.md); default: the Complete Journey demo data.",
     )
     data_root: Path | None = Field(
         None,
@@ -227,6 +228,17 @@ class Settings(BaseSettings):
             shown = "" if name in SECRETS else f" (it is {str(first['input'])!r})"
             raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}{shown}.") from None
 
+    @field_validator("data", mode="before")
+    @classmethod
+    def _read_data(cls, value: object) -> object:
+        if not isinstance(value, str) or not value:
+            return value or None
+        if "://" not in value:
+            return Path(value)
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise ValueError("an address in it may hold no user or password; set them in the environment")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _check_timezone(cls, value: str | None) -> str | None:
@@ -256,8 +268,8 @@ class Settings(BaseSettings):
         return value
 
     def data_dir(self) -> Path:
-        """Resolve the raw-data folder and refuse it when it lies outside the root."""
-        folder = (self.data or _demo_data()).expanduser().resolve()
+        """Resolve the raw-data folder and refuse it when it lies outside the root; of object storage `shop` makes one."""
+        folder = Path(self.data or _demo_data()).expanduser().resolve()
         root = (self.data_root or folder).expanduser().resolve()
         if not folder.is_relative_to(root):
             raise SettingsError(

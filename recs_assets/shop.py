@@ -26,6 +26,7 @@ from recs_assets.sources import (
     EVENTS,
     LANDED,
     LandingResult,
+    Mirror,
     Source,
     find_first_as_of,
     find_latest_as_of,
@@ -68,15 +69,32 @@ def open_warehouse(settings: Settings) -> Warehouse:
     )
 
 
-def find_data_dir(settings: Settings) -> Path:
-    """The folder with the shop's files; of a shop whose tables are all in databases, any.
+def open_source(settings: Settings) -> tuple[Path, Source]:
+    """The folder with the shop's files, and the source that reads them.
+
+    Of a shop whose tables are all in databases the folder may be any; of files in object storage it is one of the home.
 
     Raises:
-        SettingsError: there is no such folder, or it may not be read.
+        SettingsError: there is no such folder, or it may not be read; no source fits.
+        SourceError: the files are none that can be read, or the store cannot be reached and never was.
     """
-    if settings.data is None and not needs_folder(settings.source, shops_dir=settings.shops):
-        return settings.home
-    return settings.data_dir()
+    mirror = None
+    if isinstance(settings.data, str):
+        mirror = Mirror(settings.data, settings.home / LANDED)
+        try:
+            mirror.refresh()
+        except SourceError:
+            if not mirror.is_known:
+                raise  # else the run says so; loading the code must not depend on it
+        data_dir = mirror.folder
+    elif settings.data is None and not needs_folder(settings.source, shops_dir=settings.shops):
+        data_dir = settings.home
+    else:
+        data_dir = settings.data_dir()
+    return data_dir, replace(
+        resolve_source(settings.source, data_dir, shops_dir=settings.shops, tables=settings.tables),
+        mirror=mirror,
+    )
 
 
 @dataclass(frozen=True)
@@ -89,8 +107,7 @@ class Shop:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        data_dir = find_data_dir(settings)
-        source = resolve_source(settings.source, data_dir, shops_dir=settings.shops, tables=settings.tables)
+        data_dir, source = open_source(settings)
         source = replace(source, events=settings.home / EVENTS, kept=settings.home / LANDED)
         shop = cls(settings, data_dir, source)
         _ = (
@@ -107,6 +124,11 @@ class Shop:
     @property
     def horizon_days(self) -> int:
         return self.settings.horizon_days or self.source.horizon_days
+
+    @property
+    def data_root(self) -> Path | None:
+        """The folder that every file must lie in; None: that of the files."""
+        return None if self.source.mirror is not None else self.settings.data_root
 
     def path(self, setting: str) -> Path:
         """A file or folder of the shop: named by the setting, else in the shop's folder, else the shipped one."""
@@ -157,7 +179,7 @@ class Shop:
         tomorrow = datetime.now(ZoneInfo(self.timezone)).replace(tzinfo=None) + timedelta(days=1)
         with self.warehouse().scratch() as connection:
             return find_latest_as_of(
-                connection, self.source, self.data_dir, self.timezone, tomorrow, self.settings.data_root
+                connection, self.source, self.data_dir, self.timezone, tomorrow, self.data_root
             )
 
     @cached_property
@@ -184,7 +206,7 @@ class Shop:
         try:
             with self.warehouse().scratch() as connection:
                 first = find_first_as_of(
-                    connection, self.source, self.data_dir, self.timezone, self.settings.data_root
+                    connection, self.source, self.data_dir, self.timezone, self.data_root
                 )
         except (SourceError, SettingsError):
             first = None  # the run says what is wrong; loading the code must not depend on it
@@ -242,6 +264,6 @@ class Shop:
             table,
             self.data_dir,
             self.timezone,
-            self.settings.data_root,
+            self.data_root,
             self.suppression().filter,
         )

@@ -78,6 +78,8 @@ def _audit(settings: Settings, as_of: date | None) -> tuple[list[Finding], date 
     try:
         shop = Shop.from_settings(settings)
     except SourceError as error:
+        if isinstance(settings.data, str):  # in object storage: there is no folder to look into
+            raise
         return (
             _list_unknown(settings.data_dir(), open_warehouse(settings), str(error)),
             None,

@@ -179,6 +179,6 @@ def _announce() -> Settings:
     from recs_assets.settings import Settings
 
     settings = Settings()
-    data = settings.data_dir() if settings.data is not None or settings.source == "auto" else settings.source
-    print(f"Reading settings and definitions (data: {data}).", flush=True)
+    data = settings.data if settings.data is not None or settings.source != "auto" else settings.data_dir()
+    print(f"Reading settings and definitions (data: {data or settings.source}).", flush=True)
     return settings

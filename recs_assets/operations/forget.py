@@ -35,8 +35,8 @@ from recs_assets.operations.traces import (
 from recs_assets.schema import RecsError
 from recs_assets.serving import publish
 from recs_assets.settings import Settings
-from recs_assets.shop import find_data_dir, open_warehouse
-from recs_assets.sources import EVENTS, LANDED, customers_in, resolve_source
+from recs_assets.shop import open_source, open_warehouse
+from recs_assets.sources import EVENTS, LANDED, customers_in
 from recs_assets.sources.acknowledged import LOCK, list_all_event_files, purge_events
 from recs_assets.sources.spellings import id_core
 from recs_assets.sources.suppression import SUPPRESSED, Suppression
@@ -47,7 +47,7 @@ MANIFESTS = "erasures"
 # Written again, because readers open it: a match there that stays is reported, not deleted.
 READ = ("published", "cache", "exports", "serving", "nights", EVENTS)
 # Folders that are made again by a run, so deleted whole where anything in them holds the customer.
-WHOLE = ("weeks/*", "backtest", "tmp")
+WHOLE = ("weeks/*", "backtest", "tmp", LANDED)
 
 
 class ErasureError(RecsError):
@@ -138,8 +138,6 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         suppression = Suppression(home, settings.hash_key)
         digest, since = suppression.hash(customer_id), suppression.since(customer_id)
         traces = load_traces(warehouse, customer_id, settings.hash_key)
-        # What was read of the shop's files and databases holds everybody in them; it is read again.
-        shutil.rmtree(home / LANDED, ignore_errors=True)
         places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
         before, searched = search_files(places, traces, warehouse)
         caches = {
@@ -200,19 +198,19 @@ def _count_in_shop_files(
     """
     ids, landed, problem = load_customer_ids(warehouse), {}, ""
     try:
-        data = find_data_dir(settings)
-        source = resolve_source(settings.source, data, shops_dir=settings.shops, tables=settings.tables)
+        data, source = open_source(settings)
+        root = None if source.mirror is not None else settings.data_root
         for table in source.raw_tables.values():
             if "customer_id" in table.column_names:
                 with warehouse.scratch() as connection:
-                    found = customers_in(
-                        connection, source, table.name, data, settings.timezone, settings.data_root
-                    )
+                    found = customers_in(connection, source, table.name, data, settings.timezone, root)
                 ids |= set(found)
                 if customer_id in found:
                     landed[table.name] = found[customer_id]
     except RecsError as error:
         problem = f" The shop's own files could not be read to their end ({str(error).rstrip('.')})."
+    finally:
+        shutil.rmtree(warehouse.home / LANDED, ignore_errors=True)
     if landed:
         return landed
     near = suggest_ids(customer_id, ids)
@@ -284,8 +282,9 @@ def _delete(
     """Delete what is made again and the records that name the customer: what, and the weeks among it."""
     deleted, weeks = [], []
     for folder in (path.resolve() for pattern in WHOLE for path in sorted(home.glob(pattern))):
-        # What DuckDB spilled and a killed run left is compressed: no search can tell whose it is.
-        if folder.name == "tmp" or any(folder in path.parents for path in before):
+        # What DuckDB spilled and a killed run left is compressed, and what was read of the shop's files has columns of the
+        # shop's: no search can tell whose it is.
+        if folder.name in ("tmp", LANDED) or any(folder in path.parents for path in before):
             shutil.rmtree(folder)
             deleted.append(_shorten_path(folder, places))
             if folder.parent.name == "weeks":

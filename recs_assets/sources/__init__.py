@@ -6,12 +6,14 @@ from recs_assets.sources.databases import list_database_tables
 from recs_assets.sources.declared import list_some
 from recs_assets.sources.forgotten import customers_in
 from recs_assets.sources.landing import LandingResult, find_first_as_of, find_latest_as_of, fingerprint, land
+from recs_assets.sources.object_storage import Mirror
 from recs_assets.sources.source import Source, load_source, needs_folder, resolve_source, source_names
 
 __all__ = [
     "EVENTS",
     "LANDED",
     "LandingResult",
+    "Mirror",
     "Source",
     "customers_in",
     "find_first_as_of",

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -43,7 +44,9 @@ class _Stored:
     is_bytes: bool = False
 
 
-def copy_table(file: DeclaredFile, path: Path, before: Path | None = None) -> None:
+def copy_table(
+    file: DeclaredFile, path: Path, before: Path | None = None, now: datetime | None = None
+) -> None:
     """Copy a declared table into a Parquet file, in the order of its key and its columns.
 
     Args:
@@ -51,6 +54,7 @@ def copy_table(file: DeclaredFile, path: Path, before: Path | None = None) -> No
         path: to write.
         before: the copy of the landing before, which may be absent: where the table declares `incremental` and the copy
             is not too old, only what changed since is asked for.
+        now: the time, with its zone. Default: the clock's.
 
     Raises:
         SettingsError: the address or the extension is missing.
@@ -64,8 +68,8 @@ def copy_table(file: DeclaredFile, path: Path, before: Path | None = None) -> No
         stored = _find_columns(server, table, base)
         _check_columns(file, stored)
         columns = [column for column in file.columns if column.name in stored]
-        about = _describe(server, file)
-        kept = _read_about(before) if table.incremental is not None else None
+        about = _describe(server, file, now or datetime.now(UTC))
+        kept = read_about(before) if table.incremental is not None else None
         if kept is not None and not _can_be_continued(kept, about, table.incremental):
             kept = None
         changed = (
@@ -375,9 +379,8 @@ def _write_typed(column: Column, stored: _Stored | None, server: Server) -> str:
 # -- only what changed ---------------------------------------------------------------------------
 
 
-def _describe(server: Server, file: DeclaredFile) -> dict[str, str]:
+def _describe(server: Server, file: DeclaredFile, now: datetime) -> dict[str, str]:
     """What a copy says of itself: of which declaration and address it is, and when it was made."""
-    now = datetime.now(UTC).isoformat()
     address = server.address
     of = [
         find_code_version(),
@@ -386,10 +389,11 @@ def _describe(server: Server, file: DeclaredFile) -> dict[str, str]:
         [[column.name, column.type, column.required] for column in file.columns],
     ]
     digest = hashlib.sha256(json.dumps(of).encode()).hexdigest()
-    return {"of": digest, "full_at": now, "made_at": now}
+    return {"of": digest, "full_at": now.isoformat(), "made_at": now.isoformat()}
 
 
-def _read_about(copy: Path | None) -> dict[str, str] | None:
+def read_about(copy: Path | None) -> dict[str, Any] | None:
+    """What a copy says of itself; None where there is none, or it is damaged."""
     if copy is None or not copy.is_file():
         return None
     try:

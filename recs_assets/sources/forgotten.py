@@ -9,7 +9,13 @@ from typing import Protocol
 import duckdb
 
 from recs_assets.schema import Table
-from recs_assets.sources.session import attach_files, explain_unreadable, open_session, strip_semicolon
+from recs_assets.sources.session import (
+    attach_files,
+    explain_unreadable,
+    keep_nothing_new,
+    open_session,
+    strip_semicolon,
+)
 from recs_assets.sources.source import Source, list_files_now
 from recs_assets.sources.spellings import list_person_keys, list_spelling_keys
 
@@ -191,6 +197,7 @@ def customers_in(
     if sql is None:
         return {}
     with (
+        keep_nothing_new(source),
         open_session(con, timezone or source.timezone) as session,
         attach_files(session, source, sql, f"{table_name}.sql", data_dir, root),
     ):

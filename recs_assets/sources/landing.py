@@ -34,6 +34,7 @@ from recs_assets.sources.session import (
     attach_files,
     explain_unreadable,
     find_stored_type,
+    keep_nothing_new,
     open_session,
     run_in_transaction,
     strip_semicolon,
@@ -89,7 +90,7 @@ def land(
     """
     begun = time.perf_counter()
     table = source.raw_tables[table_name]
-    source = list_files_now(source, data_dir)
+    source = list_files_now(source, data_dir, keeps=True)
     notes = tuple(find_unfinished(source.events, table_name))
     with open_session(con, timezone or source.timezone) as session:
         session.execute("create schema if not exists raw")
@@ -192,6 +193,7 @@ def _find_order_date(
     source = list_files_now(source, data_dir)
     sql = source.sql("orders") or "select null::timestamp as ordered_at where false"
     with (
+        keep_nothing_new(source),
         open_session(con, timezone or source.timezone) as session,
         attach_files(session, source, sql, "orders.sql", data_dir, root),
     ):
@@ -215,8 +217,10 @@ def fingerprint(source: Source, data_dir: Path) -> str:
     left out: it changes with every click, and starts no run.
 
     Raises:
-        SettingsError, SourceError: a database cannot be asked.
+        SettingsError, SourceError: a database or object storage cannot be asked.
     """
+    if source.mirror is not None:
+        source.mirror.refresh()
     if source.canonical:
         names = [name for found in list_canonical_names(data_dir).values() for name in found]
         files = tuple(file for file in source.files if file.stem in source.tables)

@@ -25,6 +25,7 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import SourceError
+from recs_assets.sources.copies import Copies
 from recs_assets.sources.declared import DeclaredFile, file_format, quote, shorten_error
 from recs_assets.sources.encoding import transcode
 from recs_assets.sources.partitions import leave_partitions, list_columns
@@ -106,6 +107,7 @@ def read_files(
     declared: DeclaredFile,
     target: str,
     promised: Mapping[str, Mapping[str, object]],
+    copies: Copies | None = None,
 ) -> int:
     """Read the files of one declared table, one after the other, into the table or view `target`.
 
@@ -118,6 +120,7 @@ def read_files(
         declared: their columns and types.
         target: qualified SQL name to create.
         promised: the manifest's entries by file name.
+        copies: of the landing, which may keep what is read, or have it. Default: none are kept.
 
     Returns:
         Number of rows.
@@ -126,12 +129,15 @@ def read_files(
         SourceError: a file is missing, empty, cut off, or not as declared.
     """
     schema, total = target.split(".")[0], 0
+    if copies is not None:
+        copies.forget_others(declared, files)
     first: tuple[str, list[str]] | None = None
     parts = []
     for number, (name, path) in enumerate(files.items()):
         alone = len(files) == 1 and not declared.dialect.partitions
         part = target if alone else f"{schema}.{quote(f'_{declared.stem}_{number}')}"
-        rows, present = _read_one(con, path, name, leave_partitions(declared), part, promised.get(name, {}))
+        own = leave_partitions(declared)
+        rows, present = _read_one(con, path, name, own, part, promised.get(name, {}), copies)
         if first is None:
             first = name, present
         if declared.alike and set(present) != set(first[1]):
@@ -172,6 +178,7 @@ def _read_one(
     declared: DeclaredFile,
     target: str,
     promise: Mapping[str, object],
+    copies: Copies | None,
 ) -> tuple[int, list[str]]:
     """Read one file; its rows, and which of the declared columns it has."""
     _, kind, zipped = file_format(name)
@@ -180,6 +187,13 @@ def _read_one(
     if path.stat().st_size == 0:
         raise SourceError(f"{name}: the file is empty (0 bytes); export it again.")
     vouched = check_manifest(promise, name, path)
+    stamp = None
+    if copies is not None and kind != "parquet":
+        zone = con.execute("select current_setting('TimeZone')").fetchone()
+        stamp = copies.stamp(path, declared, zone, vouched)
+        if (found := copies.find_rows(con, name, declared, stamp, target)) is not None:
+            check_manifest(promise, name, path, found[0])
+            return found
     try:
         with unzip(path, name) if zipped else nullcontext(path) as readable:
             if kind == "parquet":
@@ -197,6 +211,8 @@ def _read_one(
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         raise SourceError(f"{name}: it cannot be read ({shorten_error(error)}); export it again.") from None
     check_manifest(promise, name, path, rows)
+    if copies is not None and stamp is not None and stamp == copies.stamp(path, declared, zone, vouched):
+        copies.keep_rows(con, name, declared, stamp, target, rows, present)
     return rows, present
 
 

@@ -41,6 +41,16 @@ def open_session(con: duckdb.DuckDBPyConnection, timezone: str) -> Iterator[duck
 
 
 @contextmanager
+def keep_nothing_new(source: Source) -> Iterator[None]:
+    """Read without leaving anything in the home: nobody looks here for those who were forgotten."""
+    try:
+        yield
+    finally:
+        if source.copies is not None:
+            source.copies.forget()
+
+
+@contextmanager
 def attach_files(
     session: duckdb.DuckDBPyConnection,
     source: Source,
@@ -74,8 +84,11 @@ def attach_files(
                     read.append(file.name)
                     continue
                 names = list_parts(data_dir, file)
+                if source.mirror is not None:
+                    assert source.copies is not None, "a landing begins with list_files_now"
+                    source.copies.note_fetched(data_dir, names, source.mirror.fetch(names))
                 paths = {name: _require_inside(data_dir / name, root or data_dir) for name in names}
-                read_files(session, paths, file, f"{FILES}.{quote(stem)}", promised)
+                read_files(session, paths, file, f"{FILES}.{quote(stem)}", promised, source.copies)
                 read += names
             yield tuple(read)
         finally:

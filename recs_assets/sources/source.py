@@ -31,6 +31,7 @@ from recs_assets.sources.folder import (
     refuse_undeclared,
 )
 from recs_assets.sources.identifiers import TELLING, identifiers_of
+from recs_assets.sources.object_storage import Mirror
 from recs_assets.sources.reader import read_manifest
 from recs_assets.sources.shop_tables import find_table_files, list_read_names
 from recs_assets.sources.statement import FILES
@@ -66,8 +67,8 @@ class Source:
     themselves, of any other the folder holds the SQL that makes them. `timezone` and `horizon_days` are the
     shop's defaults, which settings override. `events` is the home's folder of rows that the API acknowledged
     (`acknowledged`), which are landed beside the shop's. `kept` is the home's folder of what was read before;
-    `copies` are there once a landing has begun (`list_files_now`). `tables` are
-    declared beside the canonical ones.
+    `mirror` is there where the files lie in object storage; `copies` are there once a landing has begun (`list_files_now`).
+    `tables` are declared beside the canonical ones.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Source:
     canonical: bool = False
     events: Path | None = None
     kept: Path | None = None
+    mirror: Mirror | None = None
     copies: Copies | None = None
     tables: Mapping[str, DeclaredTable] = field(default_factory=dict)
 
@@ -466,21 +468,28 @@ def list_event_files(folder: Path | None, table_name: str) -> list[Path]:
     return [] if folder is None else sorted((folder / table_name).glob("*.jsonl"))
 
 
-def list_files_now(source: Source, data_dir: Path) -> Source:
+def list_files_now(source: Source, data_dir: Path, *, keeps: bool = False) -> Source:
     """The source with the files that are there now: it was resolved when the code was loaded, perhaps weeks ago.
+
+    Args:
+        source: as resolved.
+        data_dir: folder with the files.
+        keeps: whether the home may keep what is read (`Copies`).
 
     Raises:
         SourceError: something lies in the folder that is not read.
     """
+    if source.mirror is not None:
+        source.mirror.refresh()
     if source.canonical:
         declared = find_table_files(data_dir, source.tables, source.folder)
         now = _list_canonical_files(data_dir, source.words, declared)
         # A table that was there and is gone is missing, not empty.
         gone = [file for file in source.files if file.stem not in {other.stem for other in now}]
-        return replace(source, files=(*now, *gone))
+        return replace(source, files=(*now, *gone), copies=Copies(source.kept, (*now, *gone), keeps=keeps))
     source = _add_table_files(source, data_dir)
     _refuse_others(source, data_dir)
-    return replace(source, copies=Copies(source.kept))
+    return replace(source, copies=Copies(source.kept, source.files, keeps=keeps))
 
 
 def _read_canonical_words(data_dir: Path) -> tuple[str, dict[str, Any]]:

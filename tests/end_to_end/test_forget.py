@@ -89,7 +89,9 @@ def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
         rows = f"select 1 from recs.{table} where customer_id = '{CANARY}'"
         assert shops.query(home / "published" / "recs.duckdb", rows), table
     before = places(home)
-    assert {name.split("/")[0] for name in before} == {"published", "cache", "exports", "serving", "weeks"}
+    assert {name.split("/")[0] for name in before} == {
+        "published", "cache", "exports", "serving", "weeks", "landed",
+    }  # fmt: skip
     # What a failed gate or a library may have printed before anybody thought of her.
     (home / "logs" / "old.log").write_text(f"customer {CANARY} has two addresses\n")
     (home / "quality" / "old").mkdir()
@@ -115,7 +117,9 @@ def test_only_the_keyed_hash_remains(tmp_path: Path) -> None:
     assert proof["addresses_known"] == 1
     assert proof["matches_left"] == {}
     assert proof["files_searched"] > 100
-    assert proof["deleted"] == ["logs/old.log", "quality/old/raw_customers.json", f"weeks/{WEEK}"]
+    assert proof["deleted"] == [
+        "landed", "logs/old.log", "quality/old/raw_customers.json", f"weeks/{WEEK}",
+    ]  # fmt: skip
     # By file what was found before and after; what did not hold her is not among them.
     assert {name.split("/")[0] for name in proof["files"]} >= {name.split("/")[0] for name in before}
     assert {one["found_after"] for one in proof["files"].values()} == {0}

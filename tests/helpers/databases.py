@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import duckdb
 
 from recs_assets.sources import Source, land, load_source
 
+# Of databases and users, which a server keeps for all tests.
+NUMBERS = itertools.count()
 HEAD = 'description = "x"\ntimezone = "Europe/Berlin"\nhorizon_days = 28\ncurrency = "EUR"\n'
 ORDERS_SQL = "select id::varchar as order_id, 'c' || customer as customer_id, placed as ordered_at, state as status from files.orders"
 ORDERS_COLUMNS = {"id": "BIGINT", "customer": "BIGINT", "placed": "TIMESTAMPTZ", "state": "VARCHAR"}

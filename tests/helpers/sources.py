@@ -24,3 +24,22 @@ def make_source(folder: Path, sql: str, table: str = "customers", files: str | N
     (mini / "source.toml").write_text(head + files)
     (mini / f"{table}.sql").write_text(sql)
     return mini.parent
+
+
+class Gone:
+    """Somebody who was forgotten."""
+
+    def __init__(self, customer):
+        self.customer = customer
+
+    def find_erased(self, customer_ids):
+        return [customer for customer in customer_ids if customer == self.customer]
+
+    def find_known_keys(self, keys):
+        return set()
+
+    def find_erased_visitors(self, visitor_ids):
+        return []
+
+    def find_own_keys(self, customer_id, keys):
+        return set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 import time
 from datetime import date, datetime
@@ -11,7 +10,7 @@ import duckdb
 import psycopg
 import pytest
 
-from helpers.databases import ORDERS_COLUMNS, Database, declare, land_orders
+from helpers.databases import NUMBERS, ORDERS_COLUMNS, Database, declare, land_orders
 from helpers.servers import free_port
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.sources import database_server, find_latest_as_of, fingerprint, land, resolve_source
@@ -21,35 +20,6 @@ from recs_assets.sources.databases import copy_table, list_database_tables
 
 PASSWORD = "p@ss/wo:rd 'x\\"
 QUOTED = "p%40ss%2Fwo%3Ard%20%27x%5C"
-NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def postgres(postgres_server, monkeypatch):
-    name = f"shop_{next(NUMBERS)}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as admin:
-        admin.execute(f"create database {name}")
-    url = f"postgresql://shop:open-sesame@127.0.0.1:{postgres_server.port}/{name}"
-
-    def run(sql: str) -> None:
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(sql)
-
-    monkeypatch.setenv("RECS_DATABASE_SHOP", url)
-    return Database("postgres", url, run)
-
-
-@pytest.fixture
-def mysql(mariadb_server, monkeypatch):
-    name = f"shop_{next(NUMBERS)}"
-    mariadb_server.run(f"create database {name} character set utf8mb4")
-    monkeypatch.setenv("RECS_DATABASE_SHOP", mariadb_server.address(name))
-    return Database("mysql", mariadb_server.address(name), lambda sql: mariadb_server.run(sql, name))
-
-
-@pytest.fixture(params=["postgres", "mysql"])
-def database(request):
-    return request.getfixturevalue(request.param)
 
 
 def fetch(tmp_path, name="shop:t", **entry):
