@@ -125,3 +125,25 @@ def shop_words(declared: Mapping[str, Any], where: str) -> ShopWords:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
         raise SettingsError(f"{where}: {key}: {first['msg']}.") from None
+
+
+def read_horizon(value: object, where: str) -> int:
+    """The label window, as RECS_HORIZON_DAYS has it.
+
+    Raises:
+        SettingsError: it is none.
+    """
+    if not isinstance(value, int) or value % 7 or not 7 <= value <= 364:
+        raise SettingsError(f"{where}: horizon_days is {value!r}; write whole weeks in days, from 7 to 364.")
+    return value
+
+
+def read_currency(value: object, where: str) -> str:
+    """The shop's currency.
+
+    Raises:
+        SettingsError: it is no code.
+    """
+    if not isinstance(value, str) or re.fullmatch("[A-Z]{3}", value) is None:
+        raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
+    return value

@@ -21,7 +21,7 @@ from recs_assets.schema import RAW_TABLES, SettingsError, SourceError, Table
 from recs_assets.sources.copies import Copies
 from recs_assets.sources.database_tables import is_database_table, read_table_declaration
 from recs_assets.sources.databases import is_configured
-from recs_assets.sources.declaration import KEYS, ShopWords, shop_words
+from recs_assets.sources.declaration import KEYS, ShopWords, read_currency, read_horizon, shop_words
 from recs_assets.sources.declared import FORMATS, DeclaredFile, quote
 from recs_assets.sources.file_declaration import read_file_declaration
 from recs_assets.sources.folder import (
@@ -179,8 +179,8 @@ def load_source(folder: Path, tables: Path | None = None) -> Source:
         description=str(declared["description"]),
         folder=folder,
         timezone=check_zone(declared["timezone"]),
-        horizon_days=_read_horizon(declared["horizon_days"], where),
-        currency=_read_currency(declared["currency"], where),
+        horizon_days=read_horizon(declared["horizon_days"], where),
+        currency=read_currency(declared["currency"], where),
         files=tuple(files),
         words=words,
         tables=declared_tables,
@@ -224,19 +224,6 @@ def _read_text(path: Path, where: str) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
         raise SettingsError(f"{where}: it is not UTF-8; save it as UTF-8.") from None
-
-
-def _read_horizon(value: object, where: str) -> int:
-    """The label window, as RECS_HORIZON_DAYS has it."""
-    if not isinstance(value, int) or value % 7 or not 7 <= value <= 364:
-        raise SettingsError(f"{where}: horizon_days is {value!r}; write whole weeks in days, from 7 to 364.")
-    return value
-
-
-def _read_currency(value: object, where: str) -> str:
-    if not isinstance(value, str) or re.fullmatch("[A-Z]{3}", value) is None:
-        raise SettingsError(f"{where}: currency is {value!r}; write an ISO 4217 code like EUR.")
-    return value
 
 
 def source_folders(sources_dir: Path = SHOPS, shops_dir: Path | None = None) -> dict[str, Path]:
@@ -406,8 +393,8 @@ def _make_canonical(data_dir: Path, folder: Path | None = None, tables: Path | N
         ),
         folder=folder,
         timezone=check_zone(declared.get("timezone", "UTC")),
-        horizon_days=_read_horizon(declared.get("horizon_days", 28), where),
-        currency=_read_currency(declared["currency"], where) if "currency" in declared else None,
+        horizon_days=read_horizon(declared.get("horizon_days", 28), where),
+        currency=read_currency(declared["currency"], where) if "currency" in declared else None,
         files=_list_canonical_files(data_dir, words, find_table_files(data_dir, own_tables, folder)),
         words=words,
         canonical=True,
