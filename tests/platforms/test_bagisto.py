@@ -8,6 +8,7 @@ import pytest
 
 from helpers.platforms.bagisto import make_bagisto
 from helpers.platforms.landed import Landed, land_tables
+from helpers.platforms.world import find_first_sale
 
 # md5 of nobody@example.com
 NOBODY = "8c5548eb0b2b80924f237953392df5e7"
@@ -124,3 +125,9 @@ def test_reviews_and_wishlists_name_the_product_of_a_variant(landed: Landed) -> 
     assert landed.sql("select event_id, customer_id, product_id, event_type from raw.browsing_events") == [
         ("wishlist-1", "1", "106", "add_to_wishlist")
     ]
+
+
+def test_a_product_that_was_made_again_was_sold_before(landed: Landed) -> None:
+    first = find_first_sale(landed.world, landed.world.products[2])
+    assert first < datetime(2025, 6, 1)
+    assert landed.sql("select start_at from raw.products where product_id = '103'") == [(first,)]

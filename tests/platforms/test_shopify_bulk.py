@@ -8,6 +8,7 @@ import pytest
 
 from helpers.platforms.landed import Landed, land_export
 from helpers.platforms.shopify_bulk import write_shopify_bulk
+from helpers.platforms.world import find_first_sale
 
 COFFEE = "8001"
 
@@ -89,3 +90,9 @@ def test_stock_is_that_of_all_variants(landed: Landed) -> None:
     coffee = landed.world.products[5]
     assert len(coffee.sizes) == 3
     assert landed.sql("select stock from raw.inventory where product_id = '8006'") == [(3 * coffee.stock,)]
+
+
+def test_a_product_that_was_made_again_was_sold_before(landed: Landed) -> None:
+    first = find_first_sale(landed.world, landed.world.products[2])
+    assert first < datetime(2025, 6, 1)
+    assert landed.sql("select start_at from raw.products where product_id = '8003'") == [(first,)]

@@ -8,6 +8,7 @@ import pytest
 
 from helpers.platforms.landed import Landed, land_tables
 from helpers.platforms.woocommerce import make_woocommerce
+from helpers.platforms.world import find_first_sale
 
 # md5 of nobody@example.com
 NOBODY = "8c5548eb0b2b80924f237953392df5e7"
@@ -117,3 +118,9 @@ def test_reviews_are_those_of_customers_that_the_shop_let_through(landed: Landed
         ("1", "1", 4),
         ("2", NOBODY, 5),
     ]
+
+
+def test_a_product_that_was_made_again_was_sold_before(landed: Landed) -> None:
+    first = find_first_sale(landed.world, landed.world.products[2])
+    assert first < datetime(2025, 6, 1)
+    assert landed.sql("select start_at from raw.products where product_id = '103'") == [(first,)]

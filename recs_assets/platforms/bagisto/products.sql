@@ -42,11 +42,21 @@ categories as (
         row_number() over (partition by links.product_id order by parents.parent_id is null, names.name, places.id) = 1
 ),
 
+-- A product that was made again, or moved here with the shop, was sold before its page says so.
+first_sales as (
+    select
+        lines.product_id,
+        min(orders.created_at) as sold_at
+    from files.order_items as lines
+    inner join files.orders as orders on lines.order_id = orders.id
+    group by lines.product_id
+),
+
 catalogue as (
     select
         products.id as product_id,
         flat.name,
-        products.created_at as start_at,
+        least(products.created_at, first_sales.sold_at) as start_at,
         case
             when not coalesce(flat.status, false) or not coalesce(flat.visible_individually, false)
                 then greatest(products.created_at, timestamptz '1970-01-01 00:00:00+00')
@@ -61,6 +71,7 @@ catalogue as (
     left join variants on products.id = variants.parent_id
     left join images on products.id = images.product_id
     left join categories on products.id = categories.product_id
+    left join first_sales on products.id = first_sales.product_id
     where products.parent_id is null
 ),
 

@@ -77,11 +77,21 @@ categories as (
     qualify row_number() over (partition by links.product_id order by places.level desc, names.name, places.entity_id) = 1
 ),
 
+-- A product that was made again, or moved here with the shop, was sold before its page says so.
+first_sales as (
+    select
+        lines.product_id,
+        min(orders.created_at) as sold_at
+    from files.sales_order_item as lines
+    inner join files.sales_order as orders on lines.order_id = orders.entity_id
+    group by lines.product_id
+),
+
 catalogue as (
     select
         products.entity_id as product_id,
         texts.name,
-        products.created_at as start_at,
+        least(products.created_at, first_sales.sold_at) as start_at,
         case
             when coalesce(choices.status, 1) = 2 or coalesce(choices.visibility, 4) = 1
                 then greatest(products.created_at, timestamptz '1970-01-01 00:00:00+00')
@@ -100,6 +110,7 @@ catalogue as (
     left join choices on products.entity_id = choices.entity_id
     left join variants on products.entity_id = variants.parent_id
     left join categories on products.entity_id = categories.product_id
+    left join first_sales on products.entity_id = first_sales.product_id
     where products.entity_id not in (select links.product_id from files.catalog_product_super_link as links)
 ),
 

@@ -15,11 +15,22 @@ variants as (
     group by __parentId
 ),
 
+-- A product that was made again, or moved here with the shop, was sold before its page says so.
+first_sales as (
+    select
+        lines.product ->> '$.id' as product_id,
+        min(orders.createdAt) as sold_at
+    from files.orders as lines
+    inner join files.orders as orders on lines.__parentId = orders.id
+    where lines.id like 'gid://shopify/LineItem/%'
+    group by 1
+),
+
 catalogue as (
     select
         regexp_extract(pages.id, '[0-9]+$') as product_id,
         pages.title as name,
-        pages.createdAt as start_at,
+        least(pages.createdAt, first_sales.sold_at) as start_at,
         -- Not offered now: since when is not said.
         case when pages.status <> 'ACTIVE' then greatest(pages.createdAt, timestamptz '1970-01-01 00:00:00+00') end as end_at,
         pages.vendor as brand,
@@ -36,6 +47,7 @@ catalogue as (
         json_object('handle', pages.handle, 'tags', pages.tags::json)::varchar as attributes
     from pages
     left join variants on pages.id = variants.parent_id
+    left join first_sales on pages.id = first_sales.product_id
 ),
 
 sold as (

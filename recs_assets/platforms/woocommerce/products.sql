@@ -53,11 +53,23 @@ gift_cards as (
     where taxonomy = 'product_type' and regexp_matches(name, '(^|-)gift-?card$')
 ),
 
+-- A product that was made again, or moved here with the shop, was sold before its page says so.
+first_sales as (
+    select
+        meta.meta_value as product_id,
+        min(orders.date_created_gmt) as sold_at
+    from files.woocommerce_order_itemmeta as meta
+    inner join files.woocommerce_order_items as items on meta.order_item_id = items.order_item_id
+    inner join files.wc_orders as orders on items.order_id = orders.id
+    where meta.meta_key = '_product_id'
+    group by meta.meta_value
+),
+
 catalogue as (
     select
         posts."ID" as product_id,
         posts.post_title as name,
-        timezone('UTC', posts.post_date_gmt) as start_at,
+        timezone('UTC', least(posts.post_date_gmt, first_sales.sold_at)) as start_at,
         case
             when posts.post_status = 'publish' then null
             else greatest(timezone('UTC', posts.post_date_gmt), timestamptz '1970-01-01 00:00:00+00')
@@ -76,6 +88,7 @@ catalogue as (
     left join categories on posts."ID" = categories.product_id
     left join brands on posts."ID" = brands.product_id
     left join gift_cards on posts."ID" = gift_cards.product_id
+    left join first_sales on posts."ID" = first_sales.product_id
     left join files.posts as images on meta.thumbnail_id = images."ID" and images.post_type = 'attachment'
     where posts.post_type = 'product' and posts.post_status not in ('auto-draft', 'trash')
 ),

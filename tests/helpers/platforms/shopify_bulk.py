@@ -63,7 +63,8 @@ def make_products(world: World) -> list[Node]:
                 "id": parent, "title": product.title, "handle": product.handle, "vendor": product.brand,
                 "productType": product.category, "status": "ACTIVE", "isGiftCard": False, "tags": ["new"],
                 "category": {"fullName": f"Home & Garden > {product.department} > {product.category}"},
-                "descriptionHtml": f"<p>{product.title}</p>", "createdAt": "2024-01-01T00:00:00Z",
+                "descriptionHtml": f"<p>{product.title}</p>", # The third was made again in June.
+                "createdAt": f"{'2025-06' if product.number == 3 else '2024-01'}-01T00:00:00Z",
                 "featuredMedia": {"preview": {"image": {"url": f"https://cdn.example.com/{product.handle}.jpg"}}},
                 "onlineStoreUrl": f"https://shop.example.com/products/{product.handle}",
             }

@@ -161,7 +161,9 @@ def add_world(shop: Shop, world: World) -> None:
             )  # fmt: skip
     for product in world.products:
         number = 100 + product.number
-        shop.add_post(number, "product", product.title)
+        # The third was made again in June.
+        again = {"post_date_gmt": datetime(2025, 6, 1)} if product.number == 3 else {}
+        shop.add_post(number, "product", product.title, **again)
         shop.add_post(
             number + 5000,
             "attachment",

@@ -158,3 +158,12 @@ def make_world(seed: int = 7) -> World:
             for place, (moment, customer, lines, discount, shipping) in enumerate(orders)
         ),
     )
+
+
+def find_first_sale(world: World, product: Product) -> datetime:
+    """When a product was first ordered, in UTC without a zone."""
+    return min(
+        order.ordered_at.replace(tzinfo=None)
+        for order in world.orders
+        if any(line.product == product for line in order.lines)
+    )
