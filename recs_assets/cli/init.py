@@ -15,6 +15,13 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     command.add_argument(
         "--to", type=Path, default=Path("shops"), help="folder of shops (RECS_SHOPS); default: shops"
     )
+    command.add_argument(
+        "--database",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="look at its tables, too (RECS_DATABASE_<NAME>)",
+    )
     command.set_defaults(execute=init)
 
 
@@ -25,7 +32,7 @@ def init(parsed: argparse.Namespace) -> int:
     from recs_assets.discovery.shop import make_shop
 
     begun = time.perf_counter()
-    report = make_shop(parsed.folder, parsed.to, parsed.name, say=print)
+    report = make_shop(parsed.folder, parsed.to, parsed.name, parsed.database, say=print)
     data = parsed.folder.resolve()
     print()
     for sentence in report.taken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from recs_assets.discovery.draft_more import (
@@ -55,13 +56,16 @@ _YES = (
 )
 
 
-def write_tables(roles: Roles, facts: Facts, countries: dict[str, str]) -> dict[str, str]:
+def write_tables(
+    roles: Roles, facts: Facts, countries: dict[str, str], made: Sequence[FoundTable]
+) -> dict[str, str]:
     """SQL by canonical table.
 
     Args:
         roles: what the files are; `lines` is among them.
         facts: how the lines are read.
         countries: ISO codes of the countries' names.
+        made: tables that a SELECT makes of files, each after those that it reads.
     """
     writers: dict[str, Callable[[], str | None]] = {
         "customers": lambda: _write_customers(roles, facts, countries),
@@ -77,13 +81,16 @@ def write_tables(roles: Roles, facts: Facts, countries: dict[str, str]) -> dict[
         "consents": lambda: write_consents(roles),
     }
     found = {table: write() for table, write in writers.items()}
-    embedded = [role.table for role in roles.values() if role.table.cte is not None]
-    return {table: _add_embedded(sql, embedded) for table, sql in found.items() if sql is not None}
+    return {table: _add_embedded(sql, made) for table, sql in found.items() if sql is not None}
 
 
 def _add_embedded(sql: str, embedded: Sequence[FoundTable]) -> str:
-    """The tables that are embedded in others stand before the SELECT that reads them."""
-    used = [table for table in embedded if table.relation in sql]
+    """The tables that a SELECT makes stand before the SELECT that reads them."""
+    used: list[FoundTable] = []
+    for table in reversed(embedded):
+        text = sql + "".join(other.cte or "" for other in used)
+        if re.search(rf"(?<!files\.){re.escape(table.relation)}(?! as \()(?!\.)", text):
+            used.insert(0, table)
     if not used:
         return sql
     ctes = ",\n\n".join(f"{table.relation} as (\n{table.cte}\n)" for table in used)

@@ -139,7 +139,9 @@ def _write_file(table: FoundTable) -> list[str]:
         comment = f" # {column.sure:.2f} sure: {column.how}" if column.how else ""
         if column.question:
             comment += f". Question: {column.question}"
-        lines.append(f"{write_key(column.name)} = {write_text(column.type)}{comment}")
+        lines.append(
+            f"{write_key(column.name)} = {write_text(table.stored.get(column.name, column.type))}{comment}"
+        )
     return lines
 
 

@@ -1,19 +1,62 @@
-"""Tables that are embedded in others: a column of JSON that holds a list of objects, such as the items of an order."""
+"""What a SELECT of the shop's SQL makes of a file before it is read: texts as values, and tables inside of others.
+
+A column of JSON that holds a list of objects, such as the items of an order, is a table of its own.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import duckdb
 
 from recs_assets.discovery.found import FoundTable
 from recs_assets.discovery.value_types import infer_types, refine_columns
 from recs_assets.discovery.words import split_name
+from recs_assets.sources.cells import TIMES
 from recs_assets.sources.declared import quote, quote_text
+from recs_assets.sources.dialect import Dialect
 
-# What the SQL casts a text of JSON to; other dates and numbers stay as they are written.
-_CASTABLE = ("BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP")
+
+def write_value(text: str, type_: str, entry: Mapping[str, Any]) -> str:
+    """SQL of a text as a value of a type, written as a dialect says."""
+    dialect = Dialect.model_validate(dict(entry))
+    if dialect.nulls and type_ != "VARCHAR":
+        text = f"case when {text} not in ({', '.join(map(quote_text, dialect.nulls))}) then {text} end"
+    if type_ in ("BIGINT", "DOUBLE") and dialect.has_own_numbers:
+        text = dialect.write_plain_number(dialect.write_without_units(f"trim({text})"))
+    if type_ in TIMES and dialect.dates:
+        formats = ", ".join(map(quote_text, dialect.dates))
+        return f"cast(strptime(trim({text}), [{formats}]) as {type_})"
+    return text if type_ == "VARCHAR" else f"cast({text} as {type_})"
+
+
+def type_texts(con: duckdb.DuckDBPyConnection, table: FoundTable) -> None:
+    """Read the columns of a Parquet file or a database that hold times and numbers as texts as what they are.
+
+    No dialect says how such texts are written, so the SQL does: the table becomes a SELECT over its file.
+    """
+    names = [column.name for column in table.columns if column.type == "VARCHAR" and column.filled]
+    if not names or not table.rows:
+        return
+    found = infer_types(con, table.relation, names, ",")
+    typed = {column.name: column for column in found.columns if column.type != "VARCHAR"}
+    if not typed:
+        return
+    replaced = ",\n        ".join(
+        f"{write_value(quote(name), column.type, found.entry)} as {quote(name)}"
+        for name, column in typed.items()
+    )
+    table.cte = f"    select * replace (\n        {replaced}\n    )\n    from {table.relation}"
+    con.execute(f"create or replace view {quote(table.stem)} as {table.cte}")
+    for column in table.columns:
+        if column.name in typed:
+            column.how = f"its texts are of this kind: {typed[column.name].how}"
+            column.type, column.question = typed[column.name].type, typed[column.name].question
+    stored = {column.name: "VARCHAR" for column in table.columns if column.name in typed}
+    table.stored |= stored
+    refine_columns(con, table.relation, table.columns)
 
 
 def find_embedded(con: duckdb.DuckDBPyConnection, tables: Sequence[FoundTable]) -> list[FoundTable]:
@@ -60,17 +103,13 @@ def _make_table(con: duckdb.DuckDBPyConnection, table: FoundTable, column: str, 
         for other in table.columns
         if other.is_unique and other.name != column
     }
-    result = FoundTable(f"{table.name} ({column})", stem, table.files)
+    result = FoundTable(f"{table.name} ({column})", stem, table.files, owner=table)
 
-    def write(types: dict[str, str]) -> str:
-        fields = []
-        for key in keys:
-            text = f"item ->> {quote_text('$.' + quote(key))}"
-            fields.append(
-                f"cast({text} as {types[key]}) as {quote(key)}"
-                if types.get(key) in _CASTABLE
-                else f"{text} as {quote(key)}"
-            )
+    def write(types: dict[str, str], entry: Mapping[str, Any]) -> str:
+        fields = [
+            f"{write_value(f'(item ->> {quote_text(chr(36) + chr(46) + quote(key))})', types.get(key, 'VARCHAR'), entry)} as {quote(key)}"
+            for key in keys
+        ]
         ids = ", ".join(quote(name) for name in owners)
         named = [
             f"{quote(name)} as {quote(shown)}" if name != shown else quote(name)
@@ -82,20 +121,18 @@ def _make_table(con: duckdb.DuckDBPyConnection, table: FoundTable, column: str, 
             f"        where {quote(column)} is not null\n    )"
         )
 
-    con.execute(f"create or replace view {quote(stem)} as {write({})}")
+    con.execute(f"create or replace view {quote(stem)} as {write({}, {})}")
     names = [*owners.values(), *keys]
     if not owners or not keys:
         return result
     texts = ", ".join(f"{quote(name)}::varchar as {quote(name)}" for name in names)
     con.execute(f"create or replace temp table _embedded as select {texts} from {quote(stem)}")
     types = infer_types(con, "_embedded", names, ",")
-    result.cte = write({item.name: item.type for item in types.columns})
+    result.cte = write({item.name: item.type for item in types.columns}, types.entry)
     con.execute(f"create or replace view {quote(stem)} as {result.cte}")
     for item in types.columns:
         if item.name in owners.values():
             item.type = next(other.type for other in table.columns if owners.get(other.name) == item.name)
-        elif item.type not in _CASTABLE:
-            item.type = "VARCHAR"
     result.columns = types.columns
     refine_columns(con, result.relation, result.columns)
     result.rows = result.columns[0].rows

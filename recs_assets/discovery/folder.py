@@ -113,10 +113,7 @@ def read_folder(
         say: is told what is being read.
 
     Returns:
-        The tables, and sentences about the files that are none.
-
-    Raises:
-        SourceError: the folder holds no table.
+        The tables, also those without rows, and sentences about the files that are none.
     """
     readable, others = list_files(folder)
     problems = [f"{name}: files of this kind are not read; it is named in ignored_files." for name in others]
@@ -138,11 +135,6 @@ def read_folder(
             )
         except SourceError as error:
             problems.append(f"{error} Until then it is named in ignored_files.")
-            continue
-        if table.rows == 0:
-            problems.append(
-                f"{pattern}: it holds no rows, so nothing can be said of it; it is named in ignored_files."
-            )
             continue
         tables.append(table)
     return tables, problems
@@ -258,6 +250,7 @@ def _read_table(
     table.notes = list(dict.fromkeys(note for draft in drafts for note in draft["notes"]))
     table.questions = list(dict.fromkeys(question for draft in drafts for question in draft["questions"]))
     names = list(dict.fromkeys(name for header in headers for name in header if name))
+    table.header = tuple(names)
     doubled = {name for header in headers for name in header if list(header).count(name) > 1}
     optional = {name for name in names if not all(name in header for header in headers)}
     optional |= {name for draft in drafts for name in draft.get("lacking", ())}

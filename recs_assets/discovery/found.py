@@ -49,7 +49,8 @@ class FoundTable:
 
     `name` is as `source.toml` declares it, `stem` what SQL calls it. `entry` has the keys of its dialect, `notes` and
     `questions` what a person is told. `relation` is how SQL reads it, and `cte` the SELECT behind it where it is
-    embedded in another.
+    made of a file or of its `owner`, the table that it is embedded in. `header` has all columns of the files, also those that are not read, and
+    `stored` the declared types of those that `cte` makes something else of.
     """
 
     name: str
@@ -61,10 +62,17 @@ class FoundTable:
     notes: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     cte: str | None = None
+    owner: FoundTable | None = None
+    header: tuple[str, ...] = ()
+    stored: dict[str, str] = field(default_factory=dict)
 
     @property
     def relation(self) -> str:
-        return quote(self.stem) if self.cte is not None else f"files.{quote(self.stem)}"
+        return quote(self.stem) if self.cte is not None else self.file_relation
+
+    @property
+    def file_relation(self) -> str:
+        return f"files.{quote(self.stem)}"
 
     def column(self, name: str) -> FoundColumn:
         return next(column for column in self.columns if column.name == name)

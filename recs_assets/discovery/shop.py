@@ -12,9 +12,10 @@ from pathlib import Path
 
 import duckdb
 
+from recs_assets.discovery.databases import list_tables, read_tables
 from recs_assets.discovery.draft_sql import write_tables
 from recs_assets.discovery.draft_toml import is_table_name, list_questions, write_source
-from recs_assets.discovery.embedded import find_embedded
+from recs_assets.discovery.embedded import find_embedded, type_texts
 from recs_assets.discovery.facts import Facts, gather_facts
 from recs_assets.discovery.folder import read_folder
 from recs_assets.discovery.found import FoundTable
@@ -22,9 +23,9 @@ from recs_assets.discovery.meaning import Role, understand
 from recs_assets.discovery.places import Place, find_country, find_place
 from recs_assets.discovery.proposals import Suspect, count_wholesale, explain_states, find_no_products
 from recs_assets.discovery.sql_parts import order_owner
-from recs_assets.discovery.templates import PLATFORMS, Found, find_platforms, write_platform
+from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
-from recs_assets.sources.declared import list_some, quote
+from recs_assets.sources.declared import file_format, list_some, quote
 from recs_assets.sources.folder import list_canonical_names
 from recs_assets.sources.landing import land
 from recs_assets.sources.source import CANONICAL, SHOPS, Source, load_source, resolve_source
@@ -54,6 +55,7 @@ def make_shop(
     folder: Path,
     shops: Path,
     name: str | None = None,
+    databases: Sequence[str] = (),
     platforms: Path = PLATFORMS,
     say: Say = lambda sentence: None,
 ) -> Report:
@@ -63,6 +65,7 @@ def make_shop(
         folder: with the export.
         shops: folder of shops, as RECS_SHOPS names it; it is made where it is not there.
         name: of the shop; none: the folder's.
+        databases: names of databases whose tables are looked at, too (`RECS_DATABASE_<NAME>`).
         platforms: the shops of known platforms.
         say: is told what is being done.
 
@@ -89,13 +92,13 @@ def make_shop(
         raise SettingsError(
             f"{target} is there, and nothing in it is overwritten: edit it, give another name with --name, or move it away."
         )
-    if (report := _explain_canonical(folder, name)) is not None:
+    if not databases and (report := _explain_canonical(folder, name)) is not None:
         return report
     shops.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=shops) as scratch:
         draft = Path(scratch) / name
         draft.mkdir()
-        report = _write_draft(folder, draft, name, platforms, say)
+        report = _write_draft(folder, draft, name, databases, platforms, say)
         report.folder = target
         shutil.move(draft, target)
     return report
@@ -116,23 +119,40 @@ def _explain_canonical(folder: Path, name: str) -> Report | None:
     )
 
 
-def _write_draft(folder: Path, draft: Path, name: str, platforms: Path, say: Say) -> Report:
-    with duckdb.connect() as con:
+def _write_draft(
+    folder: Path, draft: Path, name: str, databases: Sequence[str], platforms: Path, say: Say
+) -> Report:
+    stored = [table for database in databases for table in list_tables(database)]
+    with duckdb.connect() as con, tempfile.TemporaryDirectory() as copies:
         con.execute("attach ':memory:' as files")
         tables, problems = read_folder(con, folder, say)
-        if not tables:
+        if not tables and not stored:
+            why = f": {problems[0]}" if problems else ";"
             raise SourceError(
-                f"{folder}: it holds no table that can be read{': ' + problems[0] if problems else ''} Put the exported files there."
+                f"{folder}: it holds no table that can be read{why} put the exported files there."
             )
-        found = [
-            Found(table.name, tuple(column.name for column in table.columns), table.entry) for table in tables
-        ]
         left_out = _name_problems(problems)
+        found = [Found(table.name, table.header, table.entry) for table in [*tables, *stored]]
         matches = find_platforms(found, platforms) if platforms.is_dir() else []
-        if any(match.source.name not in ("ga4", "merchant_feed") for match in matches):
-            say("The files are of a known platform.")
-            return _use_platform(con, folder, draft, name, matches, tables, left_out)
+        whole = [match for match in matches if match.source.name not in ADDITIONS]
+        if whole:
+            say(f"The files are those of {whole[0].source.name}.")
+            return _use_platform(folder, draft, name, matches, tables, left_out)
+        read_tables(con, stored, Path(copies), say)
+        tables += stored
+        empty = {
+            file: "it holds no rows, so nothing can be said of it"
+            for table in tables
+            if not table.rows
+            for file in table.files
+        }
+        problems += [f"{file}: {why}; it is named in ignored_files." for file, why in empty.items()]
+        left_out |= empty
+        tables = [table for table in tables if table.rows]
         say("Looking for what the columns mean.")
+        for table in tables:
+            if file_format(table.name)[1] in (None, "parquet"):
+                type_texts(con, table)
         tables = [*tables, *find_embedded(con, tables)]
         roles, unused = understand(con, tables)
         if "lines" not in roles:
@@ -148,16 +168,15 @@ def _write_draft(folder: Path, draft: Path, name: str, platforms: Path, say: Say
             )
         facts = gather_facts(con, roles)
         countries, place = _find_place(con, roles, tables)
-    used = [table for table in tables if table.cte is None and _is_used(table, roles)]
+    made = [table for table in tables if table.cte is not None]
+    used = [table for table in tables if table.owner is None and _is_used(table, roles)]
     left_out |= {
-        file: "it was not understood as a table that is needed; docs/tables.md says how to declare it as a table of its own"
-        if False
-        else "it was not understood as one of the tables that are needed"
+        file: "it was not understood as one of the tables that are needed"
         for table in unused
-        if table.cte is None and table not in used
+        if table.owner is None and table not in used
         for file in table.files
     }
-    for table, sql in write_tables(roles, facts, countries).items():
+    for table, sql in write_tables(roles, facts, countries, made).items():
         (draft / f"{table}.sql").write_text(sql, "utf-8")
     for table in used:
         texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
@@ -203,10 +222,7 @@ def _name_problems(problems: Sequence[str]) -> dict[str, str]:
 
 
 def _is_used(table: FoundTable, roles: Mapping[str, Role]) -> bool:
-    return any(
-        role.table is table or (role.table.cte is not None and f'files."{table.stem}"' in role.table.cte)
-        for role in roles.values()
-    )
+    return any(role.table is table or role.table.owner is table for role in roles.values())
 
 
 def _find_place(
@@ -294,11 +310,10 @@ def _check(source: Source, folder: Path) -> tuple[list[str], list[Suspect], list
 
 
 def _use_platform(
-    con: duckdb.DuckDBPyConnection,
     folder: Path,
     draft: Path,
     name: str,
-    matches: Sequence,
+    matches: Sequence[Match],
     tables: Sequence[FoundTable],
     left_out: dict[str, str],
 ) -> Report:
@@ -341,5 +356,4 @@ def _use_platform(
         report.figures = _check(load_source(draft), folder)[0]
     except RecsError as error:
         report.problem = str(error)
-    del con
     return report

@@ -77,23 +77,25 @@ def find_platforms(found: Sequence[Found], folder: Path = PLATFORMS) -> list[Mat
 
 def _match(source: Source, found: Sequence[Found]) -> Match | None:
     names: dict[str, Found] = {}
+    taken: set[str] = set()
     for file in source.files:
+        # Of a database's tables many have the columns of one with few; only the name tells them apart.
         fitting = [
             other
             for other in found
-            if other not in names.values()
+            if other.name not in taken
+            and (":" in other.name) == (":" in file.name)
+            and (":" not in file.name or other.name.lower().endswith(file.stem.lower()))
             and all(column.name in other.columns for column in file.columns if column.required)
             # Records of JSON that lie together share few keys, so that few are required.
             and 2 * sum(column.name in other.columns for column in file.columns) >= len(file.columns)
         ]
         if not fitting:
-            if file.may_be_empty:
-                continue
             return None
-        names[file.name] = min(
-            fitting, key=lambda other: (_rank_name(file, other), len(other.columns), other.name)
-        )
-    return Match(source, names) if names else None
+        chosen = min(fitting, key=lambda other: (_rank_name(file, other), len(other.columns), other.name))
+        names[file.name] = chosen
+        taken.add(chosen.name)
+    return Match(source, names)
 
 
 def _rank_name(file: DeclaredFile, found: Found) -> int:

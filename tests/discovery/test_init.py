@@ -205,7 +205,7 @@ def test_what_is_no_shop(tmp_path):
     folder = tmp_path / "notes"
     folder.mkdir()
     with pytest.raises(
-        SourceError, match=r"notes: it holds no table that can be read Put the exported files there."
+        SourceError, match=r"notes: it holds no table that can be read; put the exported files there."
     ):
         make_shop(folder, tmp_path / "shops")
     (folder / "people.csv").write_text("name,born\nAnn,1990-01-01\n")
