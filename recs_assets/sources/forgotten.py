@@ -8,7 +8,7 @@ from typing import Protocol
 
 import duckdb
 
-from recs_assets.schema import Table
+from recs_assets.schema import RAW_TABLES, Table
 from recs_assets.sources.session import (
     attach_files,
     explain_unreadable,
@@ -73,6 +73,69 @@ def find_erased_rows(
         except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
             raise explain_unreadable(f"source {source.name!r} ({name})", error) from None
     return column, [value for (value,) in values]
+
+
+def find_erased_references(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table_name: str,
+    erased: Erased,
+    data_dir: Path,
+    root: Path | None,
+) -> list[tuple[str, list[str]]]:
+    """Columns of a declared table, and their values that lead to the erased, over however many references."""
+    table, sql = source.tables[table_name], source.sql(table_name)
+    assert sql is not None, "a declared table has a file or SQL"
+    found = []
+    for column, target in table.references.items():
+        if target == "customers":
+            with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root):
+                ids = _fetch(
+                    session,
+                    source,
+                    table_name,
+                    f"select distinct {column}::varchar from (\n{strip_semicolon(sql)}\n) where {column} is not null",
+                )
+            values = erased.find_erased(name for (name,) in ids)
+        elif target == "orders":
+            orders = find_erased_rows(session, source, RAW_TABLES["order_items"], "", erased, data_dir, root)
+            values = [] if orders is None else orders[1]
+        elif target in source.tables:
+            values = _find_erased_keys(session, source, target, erased, data_dir, root)
+        else:
+            continue
+        found.append((column, sorted(values)))
+    return found
+
+
+def _find_erased_keys(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table_name: str,
+    erased: Erased,
+    data_dir: Path,
+    root: Path | None,
+) -> list[str]:
+    """Keys of the rows of a declared table that lead to the erased."""
+    gone = [
+        (column, values)
+        for column, values in find_erased_references(session, source, table_name, erased, data_dir, root)
+        if values
+    ]
+    if not gone:
+        return []
+    [key], sql = source.tables[table_name].keys, source.sql(table_name)
+    assert sql is not None, "a declared table has a file or SQL"
+    theirs = " or ".join(f"list_contains(?, {column}::varchar)" for column, _ in gone)
+    with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root):
+        rows = _fetch(
+            session,
+            source,
+            table_name,
+            f"select distinct {key}::varchar from (\n{strip_semicolon(sql)}\n) where coalesce({theirs}, false)",
+            [values for _, values in gone],
+        )
+    return [value for (value,) in rows if value is not None]
 
 
 def find_erased_visitors(
@@ -164,9 +227,11 @@ def rename_forgotten(
     return renamed
 
 
-def _fetch(session: duckdb.DuckDBPyConnection, source: Source, table_name: str, sql: str) -> list[tuple]:
+def _fetch(
+    session: duckdb.DuckDBPyConnection, source: Source, table_name: str, sql: str, values: list | None = None
+) -> list[tuple]:
     try:
-        return session.execute(sql).fetchall()
+        return session.execute(sql, values or []).fetchall()
     except (duckdb.DataError, duckdb.ProgrammingError, duckdb.NotSupportedError) as error:
         raise explain_unreadable(f"source {source.name!r} ({table_name})", error) from None
 

@@ -25,6 +25,7 @@ from recs_assets.sources.forgotten import (
     FORGOTTEN,
     VISITED,
     Erased,
+    find_erased_references,
     find_erased_rows,
     find_erased_visitors,
     rename_forgotten,
@@ -102,18 +103,22 @@ def land(
             )
             session.execute(f"create or replace table {target} ({columns})")
             return LandingResult(0, time.perf_counter() - begun, (), notes)
-        gone = (
-            None if erased is None else find_erased_rows(session, source, table, sql, erased, data_dir, root)
-        )
-        holds_erased = gone is not None and bool(gone[1])
+        gone: list[tuple[str, list[str]]] = []
+        if erased is not None and table_name in source.tables:
+            gone = find_erased_references(session, source, table_name, erased, data_dir, root)
+        elif erased is not None:
+            found = find_erased_rows(session, source, table, sql, erased, data_dir, root)
+            gone = [] if found is None else [found]
+        holds_erased = any(values for _, values in gone)
         visitors: list[str] = []
         if erased is not None and table_name in VISITED:
             visitors = find_erased_visitors(session, source, erased, data_dir, root)
         renamed: dict[str, str] = {}
-        if gone is not None and (table_name, "customer_id") in BY_ADDRESS:
-            renamed = rename_forgotten(session, source, table, sql, erased, gone[1], data_dir, root)
+        if gone and (table_name, "customer_id") in BY_ADDRESS:
+            [(column, values)] = gone
+            renamed = rename_forgotten(session, source, table, sql, erased, values, data_dir, root)
             # What they did is not kept; that they said no is counted.
-            gone = gone[0], [] if table_name == "consents" else [FORGOTTEN]
+            gone = [(column, [] if table_name == "consents" else [FORGOTTEN])]
         try:
             with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
                 rows = _land_select(session, source, table, target, names, gone, renamed, visitors)
@@ -254,12 +259,12 @@ def _land_select(
     table: Table,
     target: str,
     names: tuple[str, ...],
-    gone: tuple[str, list[str]] | None = None,
+    gone: Sequence[tuple[str, list[str]]] = (),
     renamed: Mapping[str, str] | None = None,
     visitors: Sequence[str] = (),
 ) -> int:
     """Write the SELECTs' rows into `target` under the declared names, types and order, but for those
-    whose column (the first of `gone`) is one of the values (the second). Customers in `renamed` get the new name;
+    of which a column (the first of each of `gone`) is one of the values (the second). Customers in `renamed` get the new name;
     what FORGOTTEN wanted is that they are gone. What `visitors` did without signing in is not written."""
     where = list_some(names) if source.canonical else f"source {source.name!r} ({table.name}.sql)"
     try:
@@ -269,10 +274,8 @@ def _land_select(
         # One transaction: a result that is refused leaves the table of the landing before.
         with run_in_transaction(session):
             # Left out rather than deleted: what was never written is in no freed block of the file.
-            kept = (
-                ""
-                if gone is None
-                else f"where not coalesce(list_contains(?, {quote(gone[0])}::varchar), false)"
+            kept = "where true" + "".join(
+                f" and not coalesce(list_contains(?, {quote(column)}::varchar), false)" for column, _ in gone
             )
             if visitors:
                 kept += " and not (nullif(trim(customer_id), '') is null and coalesce(list_contains(?, trim(visitor_id)), false))"
@@ -291,7 +294,7 @@ def _land_select(
                     rows, values = f"(select * replace ({state} as state) from {rows})", [FORGOTTEN, *values]
             session.execute(
                 f"create or replace table {target} as select * from {rows} {kept}",
-                [*values, *([] if gone is None else [gone[1]]), *([list(visitors)] if visitors else [])],
+                [*values, *(those for _, those in gone), *([list(visitors)] if visitors else [])],
             )
             if not source.canonical:  # canonical files were searched line by line
                 for name in (

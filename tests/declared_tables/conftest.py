@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from datetime import date
 
@@ -28,9 +29,7 @@ def build(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     folder = tmp_path_factory.mktemp("declared")
     dbt = DbtProcess(write_project(PROJECT, folder / "project", tables))
 
-    def run(name: str, *statements: str) -> Warehouse:
-        import json
-
+    def run(name: str, *statements: str, **more: object) -> Warehouse:
         path = folder / name / "build.duckdb"
         path.parent.mkdir()
         with duckdb.connect(str(path)) as connection:
@@ -46,7 +45,7 @@ def build(tables: Tables, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
                 connection.execute(statement)
         succeeded, results = dbt.run(
             ["build", "--select", "+fqn:recs.declared", "+int_rows_rejected", "+int_quarantine_shares", "+products", "+int_product_prices_anchored",
-             "--indirect-selection", "cautious", "--vars", json.dumps(VARS)],
+             "--indirect-selection", "cautious", "--vars", json.dumps(VARS | more)],
             {"RECS_BUILD_DB": str(path), "RECS_MEMORY_LIMIT": "1GB"},
             folder / name / "target",
         )  # fmt: skip

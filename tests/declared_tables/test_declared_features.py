@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from datetime import date
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -10,6 +13,8 @@ import pytest
 from helpers.dbt_build import Warehouse
 from recs_assets.declared_tables.features import list_feature_names, list_models, render
 from recs_assets.declared_tables.file import Tables, find_route, list_entities
+from recs_assets.store.warehouse import Warehouse as Deployment
+from recs_assets.week.week import NAMES, Week
 
 pytestmark = pytest.mark.slow
 
@@ -155,3 +160,34 @@ def test_what_comes_later_changes_no_feature_of_an_anchor(
     assert scrambled.sql(values) == built.sql(values)
     now = "select count(*), sum(count_all) from features.tickets_of_pairs where as_of = date '2024-03-04'"
     assert scrambled.sql(now) != built.sql(now)
+
+
+def test_a_table_of_the_future_brings_exactly_nothing(
+    build: Callable[..., Warehouse], built: Warehouse, tables: Tables, house: Deployment
+):
+    """No feature has a row, so no ranker learns from the table (`Week.own_names`) and the lists are those without it."""
+    future = build(
+        "future",
+        "update raw.tickets set opened_at = opened_at + interval 10 years where opened_at < '2099-01-01'",
+        "update raw.messages set sent_at = sent_at + interval 10 years",
+        "delete from raw.tags",
+        loaded_at="2044-01-01 10:00:00",
+    )
+    for model in list_models(tables):
+        assert future.sql(f"select count(*) from features.{model}") == [(0,)], model
+    assert future.sql("select count(*) from intermediate.int_declared_values") == [(0,)]
+    assert future.sql("select count(*) from intermediate.int_declared_evidence") == [(0,)]
+    # Nor is it a fault: such rows belong to a later week.
+    shares = "select sum(rejected) from intermediate.int_quarantine_shares where reason = 'any' and source_table = 'messages'"
+    assert future.sql(shares) == [(0,)]
+
+    def list_learned_names(build_file: Warehouse) -> tuple[str, ...]:
+        week = Week(SimpleNamespace(source=SimpleNamespace(tables=tables)), house, date(2024, 3, 4))
+        week.build.path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(build_file.path, week.build.path)
+        return week.names
+
+    assert list_learned_names(future) == NAMES
+    learned = list_learned_names(built)
+    assert learned[: len(NAMES)] == NAMES
+    assert {name.partition(".")[0] for name in learned[len(NAMES) :]} == set(list_models(tables))
