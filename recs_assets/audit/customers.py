@@ -158,7 +158,8 @@ def load_segments(connection: duckdb.DuckDBPyConnection, as_of: date) -> pd.Data
         with revenue as (
             select customer_id, sum(net_amount::decimal(38, 6))::double as revenue from marts.order_lines group by all
         )
-        select customer_id, learned_from, order_count as orders, $as_of::date - last_order_at::date as days_since_last,
+        select customer_id, learned_from, order_count as orders, $as_of::date - first_order_at::date as days_since_first,
+            $as_of::date - last_order_at::date as days_since_last,
             case when order_count > 0 then coalesce(revenue, 0) end as revenue
         from marts.customers left join revenue using (customer_id) order by customer_id
         """,

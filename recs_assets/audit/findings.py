@@ -96,9 +96,12 @@ def key_of(finding: Finding) -> tuple[str, str, str]:
 def write_lines(findings: Sequence[Finding], most: int = 8) -> list[str]:
     """The most important findings as lines for a terminal.
 
-    >>> write_lines([Finding(*READINESS, 2, "level", "good", "Enough for all.")])
-    ['good: Enough for all.']
+    >>> write_lines([Finding(*READINESS, 2, "level", "good", "Yes: enough for all.")])
+    ['Yes: enough for all.']
     """
     shown, more = list_important(findings, most)
-    lines = [f"{finding.verdict}: {finding.sentence}" for finding in shown]
+    lines = [
+        finding.sentence if key_of(finding) == READINESS else f"{finding.verdict:<4}  {finding.sentence}"
+        for finding in shown
+    ]
     return [*lines, f"{more} more to look at: recs.data_audit."] if more else lines

@@ -187,5 +187,5 @@ def _judge_ranker(amount: Amount) -> Finding:
         else "a learned ranker will seldom be proven to be better: expect a simple list or the hand-weighted blend to be published."
     )
     return Finding(
-        "approach", "learned ranker", "interactions", amount.interactions, "interactions", "good" if fits else "look", sentence
+        "approach", "learned ranker", "interactions", amount.interactions, "interactions", "good", sentence
     )  # fmt: skip

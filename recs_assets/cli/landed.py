@@ -42,7 +42,8 @@ class LandedReport:
     def _read_asset(self, asset: dg.AssetMaterialization) -> list[str]:
         metadata = {name: value.value for name, value in asset.metadata.items()}
         if AUDIT in metadata:
-            return [f"Audit: {sentence}" for sentence in metadata[AUDIT]]
+            first, *others = metadata[AUDIT]
+            return [f"Audit: {first}", *(f"  {line}" for line in others)]
         if len(asset.asset_key.path) == 2 and asset.asset_key.path[0] == "raw":
             for table in asset.asset_key.path[1:]:
                 self._rows[table] = metadata["dagster/row_count"]

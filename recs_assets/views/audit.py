@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recs_assets.audit.findings import READINESS, SECTIONS, Finding
+from recs_assets.audit.findings import READINESS, SECTIONS, VERDICTS, Finding
 from recs_assets.audit.report import render_page
 from recs_assets.audit.segments import SEGMENTS
 from recs_assets.views.desk import Look, MissingError, Row
@@ -11,11 +11,11 @@ COLUMNS = ", ".join(Finding.__dataclass_fields__)
 
 
 def list_findings(look: Look, section: str = "all", verdict: str = "all") -> list[Row]:
-    """The week's findings as people read them; of one section, or one verdict, where they are not "all"."""
+    """The week's findings, what stops and what to look at first; of one section, or one verdict, where they are not "all"."""
     return look.rows(
         f"select {COLUMNS} from recs.data_audit where as_of = $week and ($section = 'all' or section = $section) "
-        "and ($verdict = 'all' or verdict = $verdict) order by place",
-        {"week": look.week, "section": section, "verdict": verdict},
+        "and ($verdict = 'all' or verdict = $verdict) order by list_position($order, verdict), place",
+        {"week": look.week, "section": section, "verdict": verdict, "order": list(VERDICTS)},
     )
 
 

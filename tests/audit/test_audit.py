@@ -237,7 +237,7 @@ def test_how_often_and_for_how_much() -> None:
     assert found["value_top_decile"].value == 0.75  # one of two: 60 of 80
     segments = load_segments(shop, WEEK)
     assert dict(zip(segments["customer_id"], segments["segment"], strict=True)) == {
-        "ann": "need_attention",  # of two customers the better one scores 1 + floor(5 / 2) = 3
+        "ann": "loyal",  # scores 4, and bob 2: the middle of each half
         "bob": "hibernating",
         "reseller": "not_segmented",
     }
@@ -379,9 +379,9 @@ def test_the_verdict_comes_first_and_stops_before_looks() -> None:
     assert [found.measure for found in important] == ["verdict", "b", "c"]
     assert more == 1
     assert write_lines(findings, 3) == [
-        "good: readiness verdict.",
-        "stop: money b.",
-        "look: history c.",
+        "readiness verdict.",
+        "stop  money b.",
+        "look  history c.",
         "1 more to look at: recs.data_audit.",
     ]
     table = tabulate_findings(WEEK, findings)

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from recs_assets.audit.segments import _GRID, SEGMENTS, segment_customers
 
-COLUMNS = ["customer_id", "learned_from", "orders", "days_since_last", "revenue"]
+COLUMNS = ["customer_id", "learned_from", "orders", "days_since_first", "days_since_last", "revenue"]
 
 
 def segments(*rows: tuple) -> dict[str, tuple]:
     """Segment and scores by customer."""
     table = segment_customers(pd.DataFrame(list(rows), columns=COLUMNS))
-    scores = ["recency_score", "frequency_score", "monetary_score"]
+    scores = ["recency_score", "frequency_score", "monetary_score", "value_score"]
     return {
         row["customer_id"]: (
             row["segment"],
@@ -26,43 +26,60 @@ def segments(*rows: tuple) -> dict[str, tuple]:
 
 def test_five_customers_from_worst_to_best() -> None:
     assert segments(
-        ("a", True, 1, 300, 10.0),
-        ("b", True, 2, 200, 20.0),
-        ("c", True, 3, 100, 30.0),
-        ("d", True, 4, 50, 40.0),
-        ("e", True, 5, 5, 50.0),
+        ("a", True, 1, 300, 300, 10.0),
+        ("b", True, 2, 300, 200, 20.0),
+        ("c", True, 3, 300, 100, 30.0),
+        ("d", True, 4, 300, 50, 40.0),
+        ("e", True, 5, 300, 5, 50.0),
     ) == {
-        "a": ("hibernating", 1, 1, 1),
-        "b": ("hibernating", 2, 2, 2),
-        "c": ("need_attention", 3, 3, 3),
-        "d": ("loyal", 4, 4, 4),
-        "e": ("champions", 5, 5, 5),
+        "a": ("hibernating", 1, 1, 1, 1),
+        "b": ("hibernating", 2, 2, 2, 2),
+        "c": ("need_attention", 3, 3, 3, 3),
+        "d": ("loyal", 4, 4, 4, 4),
+        "e": ("champions", 5, 5, 5, 5),
     }
 
 
-def test_equal_values_have_equal_scores() -> None:
-    # Four with one order: nobody has fewer, so all have 1; the fifth has four of five below.
-    found = segments(*((name, True, 1, 10, 5.0) for name in "abcd"), ("e", True, 2, 10, 5.0))
-    assert {found[name] for name in "abcd"} == {("hibernating", 1, 1, 1)}
-    assert found["e"] == ("at_risk", 1, 5, 1)
+def test_equal_values_share_the_middle_of_their_places() -> None:
+    # Four of five have one order: 2 of 5 is the middle of their places, and in the third fifth.
+    found = segments(*((name, True, 1, 300, 10, 5.0) for name in "abcd"), ("e", True, 2, 300, 10, 5.0))
+    assert {found[name] for name in "abcd"} == {("need_attention", 3, 3, 3, 3)}
+    assert found["e"][1:] == (3, 5, 3, 5)
+    assert segments(*((name, True, 4, 300, 10, 5.0) for name in "abcd"))["a"] == (
+        "need_attention",
+        3,
+        3,
+        3,
+        3,
+    )
 
 
 def test_who_was_among_the_best_and_stays_away() -> None:
     found = segments(
-        ("best", True, 9, 400, 900.0), *((f"c{n}", True, n, 10 + n, 10.0 * n) for n in range(1, 10))
+        ("best", True, 9, 500, 400, 900.0), *((f"c{n}", True, n, 300, 10 + n, 10.0 * n) for n in range(1, 10))
     )
     assert found["best"][0] == "cannot_lose"
+
+
+def test_who_ordered_for_the_first_time_lately_is_new() -> None:
+    old = [(f"c{n}", True, n, 300, 100 + n, 10.0 * n) for n in range(2, 6)]
+    assert segments(*old, ("late", True, 1, 91, 3, 5.0))["late"][0] == "new"
+    assert segments(*old, ("late", True, 1, 92, 3, 5.0))["late"][0] == "promising"
 
 
 def test_nobody_is_scored_without_orders_or_who_is_not_learned_from() -> None:
     table = segment_customers(
         pd.DataFrame(
-            [("quiet", True, 0, None, None), ("reseller", False, 90, 2, 9e5), ("a", True, 1, 3, 5.0)],
+            [
+                ("quiet", True, 0, None, None, None),
+                ("reseller", False, 90, 400, 2, 9e5),
+                ("a", True, 1, 200, 3, 5.0),
+            ],
             columns=COLUMNS,
         )
     ).set_index("customer_id")
     assert table["segment"].to_dict() == {
-        "a": "hibernating",
+        "a": "need_attention",  # alone in the middle
         "quiet": "no_purchase",
         "reseller": "not_segmented",
     }
@@ -74,7 +91,7 @@ def test_nobody_is_scored_without_orders_or_who_is_not_learned_from() -> None:
 def test_every_place_of_the_grid_has_a_name() -> None:
     assert sorted(_GRID) == [1, 2, 3, 4, 5]
     assert {len(row) for row in _GRID.values()} == {5}
-    assert {name for row in _GRID.values() for name in row} | {"no_purchase", "not_segmented"} == set(
+    assert {name for row in _GRID.values() for name in row} | {"new", "no_purchase", "not_segmented"} == set(
         SEGMENTS
     )
 
@@ -90,7 +107,14 @@ customers = st.lists(
 @given(customers, st.randoms(use_true_random=False))
 def test_one_segment_each_whatever_the_order_of_the_rows(rows: list[tuple], random) -> None:
     numbered = [
-        (f"c{number:02}", learned, orders, days if orders else None, float(money) if orders else None)
+        (
+            f"c{number:02}",
+            learned,
+            orders,
+            days + 20 if orders else None,
+            days if orders else None,
+            float(money) if orders else None,
+        )
         for number, (learned, orders, days, money) in enumerate(rows)
     ]
     table = segment_customers(pd.DataFrame(numbered, columns=COLUMNS))

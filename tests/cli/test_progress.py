@@ -89,7 +89,9 @@ def landing() -> list[dg.AssetsDefinition | dg.AssetChecksDefinition]:
 
     @dg.asset(key=dg.AssetKey(QUARANTINE_SHARES), deps=[raw_key("orders")])
     def shares() -> dg.MaterializeResult:
-        return dg.MaterializeResult(metadata={AUDIT: ["None of 1,234 rows is in quarantine."]})
+        return dg.MaterializeResult(
+            metadata={AUDIT: ["Yes: enough for all.", "look  orders: 9 days without rows."]}
+        )
 
     return [orders, searches, gate, shares]
 
@@ -99,7 +101,8 @@ LINES = [
     "  orders         1,234 rows  2024-01-02 to 2025-06-29",
     "  no rows of searches",
     "Gate volume: As many rows as before.",
-    "Audit: None of 1,234 rows is in quarantine.",
+    "Audit: Yes: enough for all.",
+    "  look  orders: 9 days without rows.",
 ]
 
 

@@ -313,8 +313,8 @@ MODEL = {
         ("2024-02-26", 1, "readiness", "shop", "verdict", 0, "level", "stop", "No: 4 purchases are too few."),
     ],
     "customer_segments": [
-        ("ann", "champions", 5, 5, 5, 1, 3, 11.0),
-        ("bob", "hibernating", 1, 1, 1, 32, 1, 2.0),
+        ("ann", "champions", 5, 5, 5, 5, 1, 3, 11.0),
+        ("bob", "hibernating", 1, 1, 1, 1, 32, 1, 2.0),
     ],
     "monitor": [
         (
