@@ -31,7 +31,8 @@ def write_size(size: float) -> str:
 def describe_landed(folder: Path, names: Sequence[str]) -> str:
     """The files of a landed table with their size together."""
     sizes = [(folder / name).stat().st_size for name in names if (folder / name).is_file()]
-    return f"{list_some(names, 3)}, {write_size(sum(sizes))}" if names else ""
+    # Tables of a database have no size here.
+    return ", ".join([list_some(names, 3), *([write_size(sum(sizes))] if sizes else [])]) if names else ""
 
 
 def list_found(files: Iterable[FoundFile]) -> list[Finding]:

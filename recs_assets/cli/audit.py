@@ -114,8 +114,6 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
     from recs_assets.schema import GateError
     from recs_assets.week.week import Week
 
-    dbt = shared_dbt()
-    dbt.start()  # reads the project while the files are landed
     warehouse = shop.warehouse()
     unread: dict[str, str] = {}
     name = f"source {shop.source.name}"
@@ -124,6 +122,9 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
     except RecsError as error:
         unread["orders"] = str(error)
         week = Week(shop, warehouse, as_of or date(1990, 1, 1))
+    dbt = shared_dbt()
+    if not unread:
+        dbt.start()  # reads the project while the files are landed
     files: dict[str, str] = {}
     with week.build.write() as connection:
         for table in RAW_TABLES:
@@ -135,12 +136,15 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
                 _create_empty(connection, table)
     problems = [report_unreadable(table, sentence) for table, sentence in unread.items()]
     if any(RAW_TABLES[table].required for table in unread):
+        dbt.stop()
         with week.build.read() as connection:
             known = list_tables(connection, date.max if as_of is None else as_of, files)
         shown = [finding for finding in known if finding.measure == "rows"]
         return [*problems, *shown], None, name, list(unread.values())
     selected = [f"+{table}" for tables in READS.values() for table in tables]
-    built, results = run_dbt(dbt, week, ["--select", *selected, "--exclude", "resource_type:test"])
+    built, results = run_dbt(
+        dbt, week, ["--select", *selected, "--exclude", "resource_type:test"], [week.as_of]
+    )
     dbt.stop()
     if not built:
         failed = "; ".join(f"{result.name}: {result.message}" for result in results if result.failed)

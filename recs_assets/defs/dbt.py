@@ -3,8 +3,8 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -195,13 +195,16 @@ def _dbt_step(
     return dbt_step
 
 
-def run_dbt(dbt: DbtProcess, week: Week, arguments: list[str]) -> tuple[bool, list[Result]]:
+def run_dbt(
+    dbt: DbtProcess, week: Week, arguments: list[str], anchors: Sequence[date] | None = None
+) -> tuple[bool, list[Result]]:
     """Build models and run their tests on a week's build file.
 
     Args:
         dbt: in its own process.
         week: of the run.
         arguments: of `dbt build`, which models.
+        anchors: at which features and prices are computed; None: at all of the week's.
 
     Returns:
         Whether all succeeded, and what became of each.
@@ -209,7 +212,7 @@ def run_dbt(dbt: DbtProcess, week: Week, arguments: list[str]) -> tuple[bool, li
     Raises:
         GateError: dbt stopped before its first model.
     """
-    common = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(week)]
+    common = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(week, anchors)]
     warehouse = week.warehouse
     try:
         # Ends before this process opens the build file again: DuckDB admits one process at a time.
@@ -284,7 +287,7 @@ def outwait_orphans(weeks: Path, seconds: float, say: Callable[[str], None] = la
         )
 
 
-def dbt_vars(week: Week) -> str:
+def dbt_vars(week: Week, anchors: Sequence[date] | None = None) -> str:
     """The `--vars` of one week, as the JSON text dbt takes."""
     deployment, not_products = week.shop, week.shop.source.words.not_products
     # The end of the shop's day: the same text all day long, so that dbt need not parse again.
@@ -292,7 +295,7 @@ def dbt_vars(week: Week) -> str:
     return json.dumps(
         {
             "as_of": week.as_of.isoformat(),
-            "anchors": [anchor.isoformat() for anchor in week.anchors],
+            "anchors": [anchor.isoformat() for anchor in anchors or week.anchors],
             "earliest_anchor": min(week.model_week.anchors).isoformat(),
             "horizon_days": deployment.horizon_days,
             "loaded_at": loaded_at,

@@ -85,7 +85,9 @@ def test_a_folder_that_no_source_fits_is_listed_with_advice(
     assert err == ""
 
 
-def test_what_is_asked_wrongly_is_said(home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_asked_wrongly_is_said(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["audit", str(tmp_path / "nowhere")]) == 1
     assert capsys.readouterr().err.endswith("there is no such folder; name the one with the shop's files.\n")
     assert main(["audit", str(TINY), "--as-of", "2025-07-01"]) == 1
