@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recs_assets.audit.findings import SHOP, Finding
 from recs_assets.audit.words import count
 from recs_assets.sources.declared import list_some
-from recs_assets.sources.inspect import FoundFile
+
+if TYPE_CHECKING:
+    from recs_assets.discovery.found import FoundColumn, FoundTable
 
 COLUMNS_NAMED = 8
 
@@ -35,27 +38,45 @@ def describe_landed(folder: Path, names: Sequence[str]) -> str:
     return ", ".join([list_some(names, 3), *([write_size(sum(sizes))] if sizes else [])]) if names else ""
 
 
-def list_found(files: Iterable[FoundFile]) -> list[Finding]:
-    """One finding per file of a folder that no source fits."""
-    findings = []
-    for file in files:
-        if file.rows is None:
-            findings.append(
-                Finding("inventory", file.name, "rows", None, "rows", "look", f"{file.name} ({write_size(file.bytes)}): {file.problem}.")
-            )  # fmt: skip
-            continue
-        columns = list_some(file.columns, COLUMNS_NAMED)
-        findings.append(
-            Finding(
-                "inventory", file.name, "rows", file.rows, "rows", "good" if file.rows else "look",
-                f"{file.name} ({write_size(file.bytes)}): {count(file.rows, 'row')}, {count(len(file.columns), 'column')}: {columns}.",
-            )
-        )  # fmt: skip
+def list_found(folder: Path, tables: Iterable[FoundTable], problems: Iterable[str]) -> list[Finding]:
+    """One finding per table that was found in the files of a folder, and per file that is none.
+
+    Args:
+        folder: that no source fits.
+        tables: that were found there.
+        problems: sentences on files that are no table.
+    """
+    findings = [
+        Finding(
+            "inventory", table.name, "rows", table.rows, "rows", "good", f"{_describe_table(folder, table)}."
+        )
+        for table in tables
+    ]
+    findings += [
+        Finding("inventory", problem.split(":")[0], "rows", None, "rows", "look", problem)
+        for problem in problems
+    ]
     if not findings:
         findings.append(
             Finding("inventory", SHOP, "files", 0, "files", "stop", "The folder holds no file of data.")
         )
     return findings
+
+
+def _describe_table(folder: Path, table: FoundTable) -> str:
+    size = write_size(sum((folder / name).stat().st_size for name in table.files))
+    parts = f"{len(table.files)} files, {size}" if len(table.files) > 1 else size
+    text = f"{table.name} ({parts}): {count(table.rows, 'row')}"
+    if (time := _find_period(table.columns)) is not None:
+        text += f" from {str(time.least)[:10]} to {str(time.most)[:10]} by {time.name}"
+    names = list_some([column.name for column in table.columns], COLUMNS_NAMED)
+    return f"{text}, {count(len(table.columns), 'column')}: {names}"
+
+
+def _find_period(columns: Iterable[FoundColumn]) -> FoundColumn | None:
+    """The time column that most rows fill, of several the first."""
+    times = [column for column in columns if column.is_time and column.least is not None]
+    return max(times, key=lambda column: column.filled, default=None)
 
 
 def report_unreadable(table: str, error: object) -> Finding:

@@ -29,6 +29,7 @@ SECTIONS = {
 # What the whole shop is called as a subject.
 SHOP = "shop"
 READINESS = "readiness", SHOP, "verdict"
+QUARANTINE = "rows", SHOP, "quarantine"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def key_of(finding: Finding) -> tuple[str, str, str]:
 
 
 def write_lines(findings: Sequence[Finding], most: int = 8) -> list[str]:
-    """The most important findings as lines for a terminal.
+    """The most important findings as lines for a terminal, and what was set aside.
 
     >>> write_lines([Finding(*READINESS, 2, "level", "good", "Yes: enough for all.")])
     ['Yes: enough for all.']
@@ -104,4 +105,7 @@ def write_lines(findings: Sequence[Finding], most: int = 8) -> list[str]:
         finding.sentence if key_of(finding) == READINESS else f"{finding.verdict:<4}  {finding.sentence}"
         for finding in shown
     ]
-    return [*lines, f"{more} more to look at: recs.data_audit."] if more else lines
+    if more:
+        lines.append(f"{more} more to look at: recs.data_audit.")
+    aside = (finding for finding in findings if key_of(finding) == QUARANTINE and finding not in shown)
+    return [*lines, *(finding.sentence for finding in aside)]

@@ -30,17 +30,18 @@ def print_report(console: Console, findings: Sequence[Finding], title: str) -> N
     from rich.table import Table
     from rich.text import Text
 
-    console.print(Text(title, "bold"))
+    pipe = not console.is_terminal  # it has no width
+    console.print(Text(title, "bold"), soft_wrap=pipe)
     important, more = list_important(findings)
     for finding in important:
         if key_of(finding) == READINESS:
-            console.print(Text(finding.sentence, STYLES[finding.verdict]))
+            console.print(Text(finding.sentence, STYLES[finding.verdict]), soft_wrap=pipe)
 
     def show(heading: str, rows: Sequence[Finding]) -> None:
         if not rows:
             return
         console.print(Text(f"\n{heading}", "bold"))
-        if not console.is_terminal:  # a pipe has no width
+        if pipe:
             for finding in rows:
                 console.print(Text(f"  {_mark(finding):<4}  {finding.sentence}"), soft_wrap=True)
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import sys
 import tempfile
@@ -93,15 +94,18 @@ def _list_unknown(folder: Path, warehouse: Warehouse, why: str) -> list[Finding]
     """What lies in a folder that no source fits, and what to do."""
     from recs_assets.audit.files import list_found
     from recs_assets.audit.findings import READINESS, Finding
-    from recs_assets.sources.inspect import inspect_file, list_files
+    from recs_assets.discovery.folder import read_folder
 
     with warehouse.scratch() as connection:
-        files = [inspect_file(connection, folder, path) for path in list_files(folder)]
+        connection.execute("attach ':memory:' as files")
+        tables, problems = read_folder(connection, folder)
+    # `init` would write them there; here nothing is written.
+    problems = [re.sub(r"\.?(;| Until then) it is named in ignored_files\.$", ".", text) for text in problems]
     advice = (
         f"No source fits these files, so this is all that can be said. `python -m recs_assets init {folder}` proposes what they "
-        f"mean. What fits least: {why}"
+        f"mean. As canonical tables they are refused: {why}"
     )
-    return [Finding(*READINESS, None, "level", "look", advice), *list_found(files)]
+    return [Finding(*READINESS, None, "level", "look", advice), *list_found(folder, tables, problems)]
 
 
 def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | None, str, list[str]]:

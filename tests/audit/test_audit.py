@@ -387,6 +387,8 @@ def test_the_verdict_comes_first_and_stops_before_looks() -> None:
         "look  history c.",
         "1 more to look at: recs.data_audit.",
     ]
+    aside = Finding("rows", "shop", "quarantine", 0.001, "share", "good", "1 of 1,000 rows is set aside.")
+    assert write_lines([*findings, aside], 3)[-1] == "1 of 1,000 rows is set aside."
     table = tabulate_findings(WEEK, findings)
     assert list(table["measure"]) == ["verdict", "customers", "c", "d", "b", "a"]
     assert list(table["place"]) == [1, 2, 3, 4, 5, 6]

@@ -35,13 +35,12 @@ def test_a_folder_is_audited_without_leaving_anything(
     page = tmp_path / "audit.html"
     assert main(["audit", str(data), "--html", str(page)]) == 1
     out, err = capsys.readouterr()
-    assert err == (
-        "Error: searches.csv: column 'customer_id' is missing; searches needs search_id, customer_id, query, searched_at.\n"
-    ) or err.startswith("Error: searches.csv: ")
+    assert err.startswith("Error: searches.csv")
+    assert "'customer_id'" in err
     assert f"Audit of {data}, source canonical, week 2025-06-30" in out
     # The 36 customers of the tiny shop who bought, and what its README plants.
     assert "No: 895 purchases of 36 customers and 28 products are too few to recommend from." in out
-    assert "  stop  searches.csv: " in out
+    assert "  stop  searches.csv" in out
     assert "        orders: 310 rows from 2024-09-30 to 2025-06-29 (orders.csv, " in out
     assert "(2025-06-10 to 2025-06-28; about 8 % of all rows)" in out
     assert "Missing: searches. With searches, " in out
@@ -60,7 +59,7 @@ def test_without_orders_the_rest_is_listed(
     assert main(["audit", str(data)]) == 1
     out, err = capsys.readouterr()
     assert "  stop  orders.csv" in out
-    assert "customers: 39 rows" in out
+    assert "customers: 40 rows" in out
     assert "reviews: 112 rows" in out
     assert err.startswith("Error: orders.csv")
     assert err.count("\n") == 1
@@ -71,17 +70,21 @@ def test_a_folder_that_no_source_fits_is_listed_with_advice(
 ) -> None:
     data = tmp_path / "exports"
     (data / "2024").mkdir(parents=True)
-    (data / "invoices.csv").write_text("invoice;article;price\n1;tea;2,50\n2;mug;9,00\n")
+    (data / "invoices.csv").write_text(
+        "invoice;article;price;day\n1;tea;2,50;31.12.2023\n2;mug;9,00;01.02.2024\n"
+    )
     (data / "2024" / "baskets.json").write_text(json.dumps([{"basket": 1}, {"basket": 2}, {"basket": 3}]))
     (data / "cut.parquet").write_bytes(b"PAR1")
-    (data / "book.xlsb").write_bytes(b"x" * 1500)
+    (data / "notes.docx").write_bytes(b"x" * 1500)
     assert main(["audit", str(data)]) == 0
     out, err = capsys.readouterr()
-    assert f"python -m recs_assets init {data}" in " ".join(out.split())
-    assert "        2024/baskets.json (48 bytes): 3 rows, 1 column: basket.\n" in out
-    assert "        invoices.csv (46 bytes): 2 rows, 3 columns: invoice, article, price.\n" in out
-    assert "  look  book.xlsb (1.5 kB): it is of a kind that is not read here.\n" in out
-    assert "  look  cut.parquet (4 bytes): it cannot be read (" in out
+    assert f"python -m recs_assets init {data}" in out
+    assert "        2024/baskets.json (45 bytes): 3 rows, 1 column: basket.\n" in out
+    assert (
+        "        invoices.csv (70 bytes): 2 rows from 2023-12-31 to 2024-02-01 by day, 4 columns: invoice, article, price, day.\n"
+    ) in out
+    assert "  look  notes.docx: files of this kind are not read.\n" in out
+    assert "  look  cut.parquet: it is no Parquet file, or is cut off; export it again.\n" in out
     assert err == ""
 
 

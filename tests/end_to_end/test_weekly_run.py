@@ -80,7 +80,9 @@ def test_the_run_says_what_it_did(weekly: Home) -> None:
     # What was landed, and how its rows were judged, is said as soon as it is known.
     assert re.search(r"^Landed:\n  customers +40 rows  \d{4}-\d\d-\d\d to ", out, flags=re.MULTILINE)
     assert "Gate freshness: " in out
-    assert re.search(r"^Audit: [\d,]+ of [\d,]+ rows are in quarantine", out, flags=re.MULTILINE)
+    assert "Audit: No: 895 purchases of 36 customers and 28 products are too few to recommend from." in out
+    assert "  look  orders: 19 days without rows where the rhythm has some (2025-06-10 to 2025-06-28; " in out
+    assert re.search(r"^  [\d,]+ of [\d,]+ rows are in quarantine", out, flags=re.MULTILINE)
     first_list = re.search(r"^\[ *\d+/\d+\] recommenders__", out, flags=re.MULTILINE).start()
     assert out.index("Landed:") < out.index("Audit: ") < first_list
     assert len(re.findall(r"^  slot \d: .+ - \S.+$", out, flags=re.MULTILINE)) == 3
