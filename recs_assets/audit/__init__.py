@@ -52,8 +52,8 @@ def audit_build(
     findings = [
         *judge_readiness(amount),
         *judge_approaches(connection, as_of, amount),
-        *list_tables(connection, as_of, files),
-        *judge_history(connection, as_of, earliest),
+        *list_tables(connection, as_of, source.raw_tables, files),
+        *judge_history(connection, as_of, earliest, source.raw_tables),
         *judge_rows(connection, as_of),
         *judge_customers(connection, as_of),
         *describe_segments(segments),

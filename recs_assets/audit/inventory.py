@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recs_assets.audit.findings import SHOP, Finding
 from recs_assets.audit.rhythm import Gap, find_gaps
 from recs_assets.audit.words import count, share
-from recs_assets.schema import RAW_TABLES
+from recs_assets.schema import Table
 from recs_assets.sources.declared import list_some
 
 if TYPE_CHECKING:
@@ -25,17 +25,21 @@ GAPS_NAMED = 3
 
 
 def list_tables(
-    connection: duckdb.DuckDBPyConnection, as_of: date, files: Mapping[str, str] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    tables: Mapping[str, Table],
+    files: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Rows, period and freshness of every raw table that has rows; the empty ones in one sentence.
 
     Args:
         connection: to the build file of a week.
         as_of: rows from here on are not counted.
+        tables: of the source, by name.
         files: which files a table was landed from, as the sentence shows them.
     """
     findings, empty = [], []
-    for name, table in RAW_TABLES.items():
+    for name, table in tables.items():
         rows, since, until = _count_rows(connection, name, table.event_at, as_of)
         if not rows:
             empty.append(name)
@@ -91,13 +95,16 @@ def _judge_freshness(name: str, days: int, until: date, as_of: date) -> Finding:
     return Finding("inventory", name, "freshness", days, "days", "look" if stale else "good", sentence)
 
 
-def judge_history(connection: duckdb.DuckDBPyConnection, as_of: date, earliest: date) -> list[Finding]:
+def judge_history(
+    connection: duckdb.DuckDBPyConnection, as_of: date, earliest: date, tables: Mapping[str, Table]
+) -> list[Finding]:
     """How long orders were kept, and per table the days on which rows are missing.
 
     Args:
         connection: to the build file of a week.
         as_of: rows from here on are not counted.
         earliest: of the dates at which this week learns.
+        tables: of the source, by name.
     """
     findings = []
     _, since, until = _count_rows(connection, "orders", "ordered_at", as_of)
@@ -112,7 +119,7 @@ def judge_history(connection: duckdb.DuckDBPyConnection, as_of: date, earliest: 
         findings.append(
             Finding("history", "orders", "history", days, "days", "look" if short else "good", sentence)
         )
-    for name, table in RAW_TABLES.items():
+    for name, table in tables.items():
         if table.event_at is not None:
             findings += _judge_rhythm(connection, name, table.event_at, as_of)
     return findings

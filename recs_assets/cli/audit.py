@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
+from recs_assets.schema import RecsError, SettingsError, SourceError, Table
 
 if TYPE_CHECKING:
     from recs_assets.audit.findings import Finding
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the command of this module."""
     audit = add("audit", help="say what a folder of files is worth, without training or publishing anything")
-    audit.add_argument("folder", metavar="FOLDER", type=Path, help="with the shop's files, as RECS_DATA")
+    audit.add_argument(
+        "folder", metavar="FOLDER", help="with the shop's files, or in object storage, as RECS_DATA"
+    )
     audit.add_argument("--html", type=Path, metavar="FILE", help="write the report as a page, too")
     audit.add_argument(
         "--as-of", type=date.fromisoformat, help="a Monday; default: the newest the orders lead up to"
@@ -43,8 +45,8 @@ def audit_folder(parsed: argparse.Namespace) -> int:
     from recs_assets.audit.report import print_report, write_page
     from recs_assets.settings import Settings
 
-    folder = parsed.folder.resolve()
-    if not folder.is_dir():
+    folder = parsed.folder if "://" in parsed.folder else Path(parsed.folder).resolve()
+    if isinstance(folder, Path) and not folder.is_dir():
         raise SettingsError(f"{parsed.folder}: there is no such folder; name the one with the shop's files.")
     if parsed.as_of is not None and parsed.as_of.weekday() != 0:
         raise SettingsError(f"{parsed.as_of} is not a Monday: weeks begin on Mondays.")
@@ -57,7 +59,7 @@ def audit_folder(parsed: argparse.Namespace) -> int:
     title = f"Audit of {folder}, {name}" + (f", week {week}" if week else "")
     print_report(console, findings, title)
     if parsed.html:
-        page = write_page(parsed.html, findings, week, folder.name)
+        page = write_page(parsed.html, findings, week, str(folder).rstrip("/").rpartition("/")[2])
         console.print(f"\nPage: {page}", soft_wrap=True)
     for problem in problems:
         print(f"Error: {problem}", file=sys.stderr)
@@ -114,37 +116,37 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
     from recs_assets.audit.files import describe_landed, report_unreadable
     from recs_assets.audit.inventory import list_tables
     from recs_assets.defs.audit import READS
-    from recs_assets.defs.dbt import run_dbt, shared_dbt
+    from recs_assets.defs.dbt import find_project, run_dbt, shared_dbt
     from recs_assets.schema import GateError
     from recs_assets.week.week import Week
 
     warehouse = shop.warehouse()
     unread: dict[str, str] = {}
-    name = f"source {shop.source.name}"
+    source = f"source {shop.source.name}"
     try:
         week = Week(shop, warehouse, as_of or shop.find_newest_week())
     except RecsError as error:
         unread["orders"] = str(error)
         week = Week(shop, warehouse, as_of or date(1990, 1, 1))
-    dbt = shared_dbt()
+    dbt = shared_dbt(find_project(shop))
     if not unread:
         dbt.start()  # reads the project while the files are landed
     files: dict[str, str] = {}
     with week.build.write() as connection:
-        for table in RAW_TABLES:
+        for name, table in shop.source.raw_tables.items():
             try:
-                landed = shop.land(connection, table)
-                files[table] = describe_landed(shop.data_dir, landed.files)
+                landed = shop.land(connection, name)
+                files[name] = describe_landed(shop.data_dir, landed.files)
             except SourceError as error:
-                unread[table] = str(error)
+                unread[name] = str(error)
                 _create_empty(connection, table)
     problems = [report_unreadable(table, sentence) for table, sentence in unread.items()]
-    if any(RAW_TABLES[table].required for table in unread):
+    if any(shop.source.raw_tables[name].required for name in unread):
         dbt.stop()
         with week.build.read() as connection:
-            known = list_tables(connection, date.max if as_of is None else as_of, files)
+            known = list_tables(connection, as_of or date.max, shop.source.raw_tables, files)
         shown = [finding for finding in known if finding.measure == "rows"]
-        return [*problems, *shown], None, name, list(unread.values())
+        return [*problems, *shown], None, source, list(unread.values())
     selected = [f"+{table}" for tables in READS.values() for table in tables]
     built, results = run_dbt(
         dbt, week, ["--select", *selected, "--exclude", "resource_type:test"], [week.as_of]
@@ -155,13 +157,13 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
         raise GateError(f"The models that the audit reads could not be built ({failed}): correct the files.")
     with week.build.read() as connection:
         findings, _ = audit_build(connection, week.as_of, min(week.anchors), shop.source, files)
-    return [*problems, *findings], week.as_of, name, list(unread.values())
+    return [*problems, *findings], week.as_of, source, list(unread.values())
 
 
-def _create_empty(connection: Any, table: str) -> None:
+def _create_empty(connection: Any, table: Table) -> None:
     """The table of a file that cannot be read, without rows, so that the others can be audited."""
     from recs_assets.sources.session import find_stored_type
 
-    columns = ", ".join(f'"{column.name}" {find_stored_type(column)}' for column in RAW_TABLES[table].columns)
+    columns = ", ".join(f'"{column.name}" {find_stored_type(column)}' for column in table.columns)
     connection.execute("create schema if not exists raw")
-    connection.execute(f'create or replace table raw."{table}" ({columns})')
+    connection.execute(f'create or replace table raw."{table.name}" ({columns})')

@@ -119,7 +119,7 @@ def test_a_gap_of_nine_days_is_named() -> None:
         for number in range(3)
     ]
     shop = make_shop(raw={"orders": rows})
-    found = by_measure(judge_history(shop, WEEK, date(2024, 3, 1)), "orders")
+    found = by_measure(judge_history(shop, WEEK, date(2024, 3, 1), RAW_TABLES), "orders")
     assert (found["missing_days"].value, found["missing_days"].verdict) == (9, "look")
     assert found["missing_days"].sentence == (
         "orders: 9 days without rows where the rhythm has some (2024-05-06 to 2024-05-14; about 3 % of all rows): tracking was "
@@ -137,7 +137,7 @@ def test_rows_of_the_week_itself_are_not_known() -> None:
     ]
     items = [{"order_id": name, "line_id": "1", "product_id": "tea"} for name in "abcx"]
     shop = make_shop(raw={"orders": rows, "order_items": items})
-    findings = list_tables(shop, WEEK, {"orders": "orders.csv, 1.0 kB"})
+    findings = list_tables(shop, WEEK, RAW_TABLES, {"orders": "orders.csv, 1.0 kB"})
     found = by_measure(findings, "orders")
     assert found["rows"].sentence == "orders: 3 rows from 2024-06-10 to 2024-06-20 (orders.csv, 1.0 kB)."
     assert (found["freshness"].value, found["freshness"].verdict) == (11, "look")

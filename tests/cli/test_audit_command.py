@@ -104,7 +104,7 @@ def test_every_table_can_be_left_empty(tmp_path: Path) -> None:
     import duckdb
 
     connection = duckdb.connect()
-    for table in RAW_TABLES:
+    for table in RAW_TABLES.values():
         audit._create_empty(connection, table)
     [(tables,)] = connection.execute(
         "select count(*) from duckdb_tables() where schema_name = 'raw' and estimated_size = 0"
