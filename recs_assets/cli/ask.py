@@ -150,9 +150,9 @@ def evaluate_policy(parsed: argparse.Namespace) -> int:
     from recs_assets.settings import Settings
     from recs_assets.shop import Shop
 
-    campaign = load(parsed.file)
-    campaign = campaign.model_copy(update={"name": parsed.campaign or campaign.name})
     shop = Shop.from_settings(Settings())
+    campaign = load(parsed.file, shop.catalogue)
+    campaign = campaign.model_copy(update={"name": parsed.campaign or campaign.name})
     warehouse = shop.warehouse()
     until = warehouse.newest_published()
     with warehouse.snapshot() as connection:

@@ -62,7 +62,7 @@ def find_experiment(shop: Shop, name: str) -> Experiment:
     from recs_assets.campaigns.file import load_folder as load_campaigns
     from recs_assets.experiments.file import Folder, load, load_folder
 
-    campaigns = load_campaigns(shop.path("campaigns")).campaigns
+    campaigns = load_campaigns(shop.path("campaigns"), shop.catalogue).campaigns
     if name.endswith((".yaml", ".yml")):
         path = Path(name)
         if not path.is_file():

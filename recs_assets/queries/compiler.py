@@ -146,7 +146,9 @@ def compile_seen(query: Query, node: Aggregate, as_of: date, catalogue: Catalogu
     star = node.column.parts[-1] == "*"
     column = "events." + catalogue.tables[node.column.parts[0]].key[0] if star else rows.sql(node.column)
     number = not star and find_field(node.column, catalogue).kind == "number"
-    least, most = (f"cast({name}({column}) as double)" if number else "null" for name in ("min", "max"))
+    least, most = (
+        f"cast({name}({column}) as double)" if number else "cast(null as double)" for name in ("min", "max")
+    )
     return statement.finish(
         f"select count({column}) as rows, count(distinct {column}) as distinct_values, {least} as least, "
         f"{most} as most\n{rows.source}\nwhere {where}"

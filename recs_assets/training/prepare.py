@@ -177,7 +177,7 @@ def find_limits(plan: Plan, task: Dated) -> tuple[tuple[float, float], list[str]
         )
     if query.task == "regression":
         rows = count_values(query.aggregate)
-        least, most = (float(rows[name]) if rows[name] is not None else np.nan for name in ("least", "most"))
+        least, most = (float(rows[name]) if pd.notna(rows[name]) else np.nan for name in ("least", "most"))
         function = query.aggregate.function
         if function in ("COUNT", "COUNT_DISTINCT"):
             limits = (0.0, np.inf if function == "COUNT" else float(rows["distinct_values"]))

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from helpers.declared_tables import MESSAGES, TAGS, TICKETS, write_files
+from recs_assets.campaigns.file import CampaignError, load
 from recs_assets.declared_tables.file import TableError, load_tables
+from recs_assets.queries.catalogue import CATALOGUE
 
 
 @pytest.mark.parametrize(
@@ -95,3 +97,20 @@ def test_tables_stand_after_those_that_they_refer_to(tmp_path: Path):
     (tmp_path / "tables" / "visits.yml").write_text(TAGS)
     with pytest.raises(TableError, match=r"it is not read; name it \.yaml"):
         load_tables(tmp_path / "tables")
+
+
+def test_a_campaign_may_ask_about_it(tmp_path: Path):
+    catalogue = CATALOGUE.extend(load_tables(write_files(tmp_path / "tables")))
+    path = tmp_path / "askers.yaml"
+    path.write_text(
+        "name: askers\nowner: team:crm\ndescription: Whoever asked lately.\n"
+        "query: |\n  PREDICT LIST_DISTINCT(order_lines.product_id, 0, 14, days) RANK TOP 6\n"
+        "  FOR EACH customers.customer_id WHERE COUNT(messages.*, -14, 0, days) > 0\n"
+        'schedule:\n  cron: "0 6 * * 1"\narms: {large: 0.5, small: 0.5}\nshadows:\n  short:\n    slots: {k: 3}\n'
+    )
+    campaign = load(path, catalogue)
+    assert campaign.lists_products
+    # A changed campaign asks about the same tables.
+    assert campaign.change({"slots": {"k": 3}}).target == campaign.target
+    with pytest.raises(CampaignError, match=r"line 6: query: .* there is no table messages"):
+        load(path)
