@@ -308,7 +308,8 @@ Every setting is an environment variable; an empty default means "derived", as t
 
     python -c "from recs_assets.settings import describe; print(describe(), end='')" > docs/settings.md
 
-and a test compares it with the code.
+and a test compares it with the code. Beside them, `RECS_DATABASE_<NAME>` is the address of a database whose tables the shop declares
+([Databases and object storage](databases.md)); it is a secret and never printed.
 
 | variable | default | bounds | meaning |
 |---|---|---|---|
