@@ -10,7 +10,7 @@ from pathlib import Path
 def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Declare the commands of this module."""
     command = add("init", help="look at exported files and write the folder of a shop that reads them")
-    command.add_argument("folder", type=Path, help="folder with the files")
+    command.add_argument("folder", type=Path, nargs="?", help="folder with the files; none: databases alone")
     command.add_argument("--name", help="of the shop; default: the folder's")
     command.add_argument(
         "--to", type=Path, default=Path("shops"), help="folder of shops (RECS_SHOPS); default: shops"
@@ -33,14 +33,14 @@ def init(parsed: argparse.Namespace) -> int:
 
     begun = time.perf_counter()
     report = make_shop(parsed.folder, parsed.to, parsed.name, parsed.database, say=print)
-    data = parsed.folder.resolve()
+    data = "" if parsed.folder is None else f"RECS_DATA={parsed.folder.resolve()} "
     print()
     for sentence in report.taken:
         print(f"  {sentence}")
     for sentence in report.figures:
         print(f"  {sentence}")
     if report.folder is None:
-        print(f"\nNext:\n  RECS_DATA={data} python -m recs_assets run")
+        print(f"\nNext:\n  {data}python -m recs_assets run")
         return 0
     if report.unsure:
         print("\nNot sure; the answers go into the files, at the same words:")
@@ -53,6 +53,6 @@ def init(parsed: argparse.Namespace) -> int:
         )
         return 1
     print(
-        f"\nNext:\n  RECS_SHOPS={parsed.to.resolve()} RECS_SOURCE={report.name} RECS_DATA={data} python -m recs_assets run"
+        f"\nNext:\n  RECS_SHOPS={parsed.to.resolve()} RECS_SOURCE={report.name} {data}python -m recs_assets run"
     )
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recs_assets.discovery.meaning import Role
+from recs_assets.discovery.roles import Role
 from recs_assets.discovery.sql_parts import (
     Roles,
     join_parts,

@@ -16,7 +16,7 @@ from recs_assets.discovery.draft_more import (
 )
 from recs_assets.discovery.facts import Facts
 from recs_assets.discovery.found import FoundTable
-from recs_assets.discovery.meaning import Role
+from recs_assets.discovery.roles import Role
 from recs_assets.discovery.sql_parts import (
     Roles,
     join_parts,

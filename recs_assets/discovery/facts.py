@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from recs_assets.discovery.found import FoundColumn
-from recs_assets.discovery.meaning import Role, is_epoch, write_id
+from recs_assets.discovery.roles import Role, is_epoch, write_id
 from recs_assets.sources.declared import quote
 
 # What exports write where nobody is signed in.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import duckdb
 
 from recs_assets.discovery.found import FoundColumn, FoundTable
+from recs_assets.discovery.roles import Guess, Role, can_be_id, is_epoch, write_id
+from recs_assets.discovery.value_roles import fill_gaps, find_product_code, guess_lines
 from recs_assets.discovery.words import score_entities, score_id, score_role
 from recs_assets.sources.declared import quote
 
@@ -81,35 +82,6 @@ _LEAST_SURE = 0.5
 UNSURE = 0.75
 
 
-@dataclass
-class Guess:
-    """Which column plays a role, and how sure that is."""
-
-    column: FoundColumn
-    sure: float
-    how: str
-    question: str = ""
-
-
-@dataclass
-class Role:
-    """A table that was understood: what it is, and its columns by role (`order_id`, `quantity`, ...)."""
-
-    table: FoundTable
-    kind: str
-    sure: float
-    guesses: dict[str, Guess] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    questions: list[str] = field(default_factory=list)
-
-    def has(self, *roles: str) -> bool:
-        return all(role in self.guesses for role in roles)
-
-    def name(self, role: str) -> str:
-        """SQL of the column."""
-        return quote(self.guesses[role].column.name)
-
-
 def understand(
     con: duckdb.DuckDBPyConnection, tables: Sequence[FoundTable]
 ) -> tuple[dict[str, Role], list[FoundTable]]:
@@ -132,11 +104,20 @@ def understand(
         if role.kind not in taken and role.table.stem not in used:
             taken[role.kind] = role
             used.add(role.table.stem)
+    if "lines" not in taken:
+        # Where no name tells, what the values do: that is asked, and never taken before a name.
+        for table in tables:
+            if table.stem not in used and (
+                role := guess_lines(con, table, _assign_names(con, table, "lines"))
+            ):
+                taken["lines"] = role
+                used.add(table.stem)
+                break
     _link(con, taken)
     for role in taken.values():
-        _fill_gaps(role)
+        fill_gaps(role)
     if "lines" in taken:
-        _find_product_code(con, taken["lines"])
+        find_product_code(con, taken["lines"])
     return taken, [table for table in tables if table.stem not in used]
 
 
@@ -144,30 +125,7 @@ def _try_kind(con: duckdb.DuckDBPyConnection, table: FoundTable, kind: str) -> R
     """The table as one of a kind; None where it cannot be."""
     entity, ids, columns = KINDS[kind]
     named = score_entities(table.stem)
-    role = Role(table, kind, 0.0)
-    scored: list[tuple[float, str, FoundColumn]] = []
-    for column in table.columns:
-        for other in ids:
-            score = (
-                score_id(other, column.name, entity)
-                if other != "parent"
-                else score_role("parent_id", column.name)
-            )
-            if score and _can_be_id(column):
-                scored.append((score, f"{other}_id", column))
-        for name in columns:
-            score = score_role(name, column.name)
-            if score and _can_be(con, table, column, name):
-                scored.append((score, name, column))
-    taken: set[str] = set()
-    for score, name, column in sorted(
-        scored, key=lambda item: (-item[0], table.columns.index(item[2]), item[1])
-    ):
-        if name not in role.guesses and column.name not in taken and score >= _LEAST_SURE:
-            role.guesses[name] = Guess(column, min(0.98, score), f"by its name {column.name!r}")
-            taken.add(column.name)
-    if "name" in columns and "name" not in role.guesses and "description" in role.guesses:
-        role.guesses["name"] = role.guesses.pop("description")
+    role = _assign_names(con, table, kind)
     if not _holds_together(role):
         return None
     wanted = _NEEDED[kind]
@@ -193,13 +151,34 @@ def _try_kind(con: duckdb.DuckDBPyConnection, table: FoundTable, kind: str) -> R
     return role if role.sure >= 0.35 else None
 
 
-def _can_be_id(column: FoundColumn) -> bool:
-    return (
-        column.filled > 0
-        and not column.is_time
-        and column.type != "BOOLEAN"
-        and (column.type != "DOUBLE" or column.whole)
-    )
+def _assign_names(con: duckdb.DuckDBPyConnection, table: FoundTable, kind: str) -> Role:
+    """The columns of a table that names of columns tell, the best first, none twice."""
+    entity, ids, columns = KINDS[kind]
+    role = Role(table, kind, 0.0)
+    scored: list[tuple[float, str, FoundColumn]] = []
+    for column in table.columns:
+        for other in ids:
+            score = (
+                score_id(other, column.name, entity)
+                if other != "parent"
+                else score_role("parent_id", column.name)
+            )
+            if score and can_be_id(column):
+                scored.append((score, f"{other}_id", column))
+        for name in columns:
+            score = score_role(name, column.name)
+            if score and _can_be(con, table, column, name):
+                scored.append((score, name, column))
+    taken: set[str] = set()
+    for score, name, column in sorted(
+        scored, key=lambda item: (-item[0], table.columns.index(item[2]), item[1])
+    ):
+        if name not in role.guesses and column.name not in taken and score >= _LEAST_SURE:
+            role.guesses[name] = Guess(column, min(0.98, score), f"by its name {column.name!r}")
+            taken.add(column.name)
+    if "name" in columns and "name" not in role.guesses and "description" in role.guesses:
+        role.guesses["name"] = role.guesses.pop("description")
+    return role
 
 
 def _can_be(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn, role: str) -> bool:
@@ -231,15 +210,6 @@ def _share_with(con: duckdb.DuckDBPyConnection, table: FoundTable, column: Found
         f"select coalesce(avg(contains({name}, ?)::integer), 0) from (select {name} from {table.relation} where {name} is not null limit 1000)",
         [sign],
     ).fetchone()[0]
-
-
-def is_epoch(column: FoundColumn) -> int | None:
-    """Ticks per second of a whole number that is a time since 1970; None where it is none."""
-    if column.type == "BIGINT" and column.least is not None:
-        for ticks in (1, 1000, 1_000_000):
-            if 631_152_000 * ticks <= column.least and column.most < 4_102_444_800 * ticks:
-                return ticks
-    return None
 
 
 def _holds_together(role: Role) -> bool:
@@ -279,16 +249,6 @@ def measure_inclusion(
     return found / total if total else 0.0
 
 
-def write_id(column: FoundColumn, alias: str = "") -> str:
-    """SQL of an id as text: 17850.0 is the id 17850, and a blank one is none."""
-    name = f"{alias}{quote(column.name)}"
-    if column.type == "DOUBLE":
-        return f"{name}::bigint::varchar"
-    if column.type == "VARCHAR":
-        return f"nullif(trim({name}), '')"
-    return f"{name}::varchar"
-
-
 # Which column of a table refers to which other table.
 _OWNERS = (("product", "products"), ("customer", "customers"), ("order", "orders"))
 
@@ -299,7 +259,7 @@ def _link(con: duckdb.DuckDBPyConnection, taken: dict[str, Role]) -> None:
         owner = taken.get(owner_kind)
         if owner is None:
             continue
-        keys = [column for column in owner.table.columns if column.is_unique and _can_be_id(column)]
+        keys = [column for column in owner.table.columns if column.is_unique and can_be_id(column)]
         key_name = f"{entity}_id"
         for kind, role in taken.items():
             if kind == owner_kind or entity not in KINDS[kind][1]:
@@ -307,7 +267,7 @@ def _link(con: duckdb.DuckDBPyConnection, taken: dict[str, Role]) -> None:
             best: tuple[float, FoundColumn, FoundColumn, float] | None = None
             for column in role.table.columns:
                 named = score_id(entity, column.name, KINDS[kind][0])
-                if not _can_be_id(column) or (not named and column.distinct < 20):
+                if not can_be_id(column) or (not named and column.distinct < 20):
                     continue
                 # A column called "article" is a name where nothing else is, and here something is.
                 if any(
@@ -338,68 +298,3 @@ def _link(con: duckdb.DuckDBPyConnection, taken: dict[str, Role]) -> None:
                     min(0.99, max(0.6, score)),
                     f"its values are unique, and {role.table.name} refers to them",
                 )
-
-
-def _fill_gaps(role: Role) -> None:
-    """Where names say nothing, take what the values suggest, and ask."""
-    if role.kind != "lines":
-        return
-    used = {guess.column.name for guess in role.guesses.values()}
-    free = [column for column in role.table.columns if column.name not in used and column.filled]
-    gaps = {
-        "ordered_at": lambda column: column.is_time,
-        "quantity": lambda column: (
-            column.type == "BIGINT"
-            and column.distinct <= max(50, column.rows // 20)
-            and -1000 < column.least <= 1
-        ),
-        "unit_price": lambda column: column.type == "DOUBLE" and not column.whole,
-    }
-    for name, fits in gaps.items():
-        if name in role.guesses or (name == "unit_price" and role.has("amount")):
-            continue
-        fitting = [column for column in free if fits(column)]
-        if fitting:
-            column = fitting[0]
-            free.remove(column)
-            role.guesses[name] = Guess(
-                column,
-                0.4,
-                "by its values alone",
-                f"is {column.name} of {role.table.name} the {name.replace('_', ' ')}?",
-            )
-
-
-def _find_product_code(con: duckdb.DuckDBPyConnection, lines: Role) -> None:
-    """Of lines that name products and whose names of columns tell no id: the column that goes with the name.
-
-    "Reference" may be the line's or the product's. A product's stands in many lines, nearly always with the same name.
-    """
-    if lines.has("product_id") or not lines.has("name"):
-        return
-    name = lines.guesses["name"].column
-    used = {guess.column.name for role, guess in lines.guesses.items() if role != "line_id"}
-    best: tuple[float, FoundColumn] | None = None
-    for column in lines.table.columns:
-        if column.name in used or not _can_be_id(column):
-            continue
-        if not 0.5 * name.distinct <= column.distinct <= min(2 * name.distinct, 0.9 * column.filled):
-            continue
-        same = con.execute(
-            f"with pairs as (select {quote(column.name)} as code, count(*) as lines from {lines.table.relation} "
-            f"where {quote(column.name)} is not null and {quote(name.name)} is not null group by code, {quote(name.name)}), "
-            "codes as (select max(lines) as named_so, sum(lines) as lines from pairs group by code) "
-            "select coalesce(sum(named_so) / sum(lines), 0) from codes"
-        ).fetchone()[0]
-        if same >= 0.7 and (best is None or same > best[0]):
-            best = same, column
-    if best is None:
-        return
-    same, column = best
-    if lines.has("line_id") and lines.guesses["line_id"].column is column:
-        del lines.guesses["line_id"]
-    lines.guesses["product_id"] = Guess(
-        column,
-        min(0.95, 0.9 * same),
-        f"{same:.0%} of its lines carry the name that most lines of the value have",
-    )

@@ -19,9 +19,10 @@ from recs_assets.discovery.embedded import find_embedded, type_texts
 from recs_assets.discovery.facts import Facts, gather_facts
 from recs_assets.discovery.folder import read_folder
 from recs_assets.discovery.found import FoundTable
-from recs_assets.discovery.meaning import Role, understand
+from recs_assets.discovery.meaning import understand
 from recs_assets.discovery.places import Place, find_country, find_place
 from recs_assets.discovery.proposals import Suspect, count_wholesale, explain_states, find_no_products
+from recs_assets.discovery.roles import Role
 from recs_assets.discovery.sql_parts import order_owner
 from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
@@ -52,7 +53,7 @@ def name_shop(folder: Path) -> str:
 
 
 def make_shop(
-    folder: Path,
+    folder: Path | None,
     shops: Path,
     name: str | None = None,
     databases: Sequence[str] = (),
@@ -62,7 +63,7 @@ def make_shop(
     """Write `<shops>/<name>/` for a folder of arbitrary files.
 
     Args:
-        folder: with the export.
+        folder: with the export; none: the tables of `databases` are all there is.
         shops: folder of shops, as RECS_SHOPS names it; it is made where it is not there.
         name: of the shop; none: the folder's.
         databases: names of databases whose tables are looked at, too (`RECS_DATABASE_<NAME>`).
@@ -76,9 +77,14 @@ def make_shop(
         SettingsError: the name cannot be used, or is taken.
         SourceError: the folder holds nothing that can become a shop.
     """
-    if not folder.is_dir():
+    if folder is None and not databases:
+        raise SettingsError(
+            "init needs a folder with exported files, or --database with the name of a database."
+        )
+    if folder is not None and not folder.is_dir():
         raise SettingsError(f"{folder} is no folder: name the one with the exported files.")
-    name = name_shop(folder) if name is None else name
+    if name is None:
+        name = databases[0] if folder is None else name_shop(folder)
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
         raise SettingsError(
             f"--name {name!r}: a shop's name is lower-case letters, digits and _, a letter first."
@@ -92,12 +98,15 @@ def make_shop(
         raise SettingsError(
             f"{target} is there, and nothing in it is overwritten: edit it, give another name with --name, or move it away."
         )
-    if not databases and (report := _explain_canonical(folder, name)) is not None:
+    if folder is not None and not databases and (report := _explain_canonical(folder, name)) is not None:
         return report
     shops.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=shops) as scratch:
         draft = Path(scratch) / name
         draft.mkdir()
+        if folder is None:
+            folder = Path(scratch) / "no files"
+            folder.mkdir()
         report = _write_draft(folder, draft, name, databases, platforms, say)
         report.folder = target
         shutil.move(draft, target)
@@ -182,7 +191,7 @@ def _write_draft(
         texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
         if is_table_name(table.stem) and f"files.{quote(table.stem)}" not in texts:
             left_out |= dict.fromkeys(table.files, "no SQL reads it")
-    used = [table for table in used if not set(table.files) <= set(left_out)]
+    used = [table for table in used if not table.files or not set(table.files) <= set(left_out)]
     description = f"{name}: as `init` understood {list_some([table.name for table in used], 4)}."
 
     def write(suspects: Sequence[Suspect] = (), states: Sequence[tuple[str, int, str]] = ()) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from recs_assets.discovery.facts import write_time
-from recs_assets.discovery.meaning import Role, write_id
+from recs_assets.discovery.roles import Role, write_id
 
 Roles = dict[str, Role]
 
