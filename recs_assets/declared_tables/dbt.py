@@ -217,10 +217,15 @@ def _write_staging(table: DeclaredTable, tables: Tables) -> str:
         "known_at",
     ]
     listed = ",\n        ".join(name for name in columns if name not in table.personal)
+    # One person once, whatever profile the row has them under.
+    people, rows = "", "accepted"
+    if "customer_id" in _list_owners(table, tables):
+        people, rows = "of_people as (\n\n    {{ declared_people('accepted') }}\n\n),\n\n", "of_people"
     return (
         "{{ config(schema='staging', materialized='view') }}\n"
         f"with accepted as (\n\n    select * from {{{{ ref('base_{table.name}') }}}} where reject_reason is null{known}\n\n),\n\n"
-        f"final as (\n\n    select\n        {listed}\n    from accepted\n\n)\n\nselect * from final\n"
+        + people
+        + f"final as (\n\n    select\n        {listed}\n    from {rows}\n\n)\n\nselect * from final\n"
     )
 
 

@@ -51,7 +51,15 @@ def _monitor(deployment: Deployment) -> dg.AssetsDefinition:
         counted = landed[(landed["gate"] == "volume").to_numpy()]
         volumes = dict(zip(counted["subject"], counted["value"], strict=True))
         with week.read_with_snapshot() as connection:
-            watched = watch(connection, week.as_of, shop.horizon_days, volumes, shop.monitor, settings)
+            watched = watch(
+                connection,
+                week.as_of,
+                shop.horizon_days,
+                volumes,
+                shop.monitor,
+                settings,
+                shop.source.raw_tables.values(),
+            )
         verdicts = watched.rows["verdict"].value_counts()
         yield dg.MaterializeResult(
             asset_key=model_key("monitor"),

@@ -6,7 +6,7 @@ run. What a week leaves to the next are counts by bin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from recs_assets.monitoring.drift import (
 )
 from recs_assets.monitoring.figures import Figure
 from recs_assets.ranking.features import FEATURES, TABLES
-from recs_assets.schema import RAW_TABLES
+from recs_assets.schema import RAW_TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -68,8 +68,13 @@ class Source:
     metric: str = "drift"
 
 
-def list_sources(connection: duckdb.DuckDBPyConnection, as_of: date, limits: Limits) -> list[Source]:
-    """Every source of a week's build file, in the order of the subjects."""
+def list_sources(
+    connection: duckdb.DuckDBPyConnection,
+    as_of: date,
+    limits: Limits,
+    tables: Iterable[Table] = tuple(RAW_TABLES.values()),
+) -> list[Source]:
+    """Every source of a week's build file, in the order of the subjects; `tables` are those that were landed."""
     columns: dict[str, dict[str, str]] = {}
     for schema, table, column, type_ in connection.execute(
         "select schema_name, table_name, column_name, data_type from duckdb_columns() "
@@ -79,11 +84,11 @@ def list_sources(connection: duckdb.DuckDBPyConnection, as_of: date, limits: Lim
         columns.setdefault(f"{schema}.{table}", {})[column] = type_
     recent = f"date '{as_of - timedelta(days=limits.recent_days)}'", f"date '{as_of}'"
     sources = []
-    for table in RAW_TABLES.values():
+    for table in tables:
         there = columns.get(f"raw.{table.name}", {})
         wanted = {
             name: name for name, type_ in there.items()
-            if name not in NOT_COUNTED and not name.endswith("_id") and (type_ in (*NUMBERS, "VARCHAR", "BOOLEAN"))
+            if name not in (*NOT_COUNTED, *table.personal, *table.references) and not name.endswith("_id") and (type_ in (*NUMBERS, "VARCHAR", "BOOLEAN"))
         }  # fmt: skip
         source, at, key = (
             f'raw."{table.name}"',
@@ -184,6 +189,7 @@ def measure_distributions(
     last: date | None,
     older: date | None,
     limits: Limits,
+    tables: Iterable[Table] = tuple(RAW_TABLES.values()),
 ) -> tuple[list[Figure], pd.DataFrame]:
     """Every column's drift, and the distributions for the weeks to come.
 
@@ -193,6 +199,7 @@ def measure_distributions(
         last: the newest earlier week that left distributions.
         older: the newest one at least a horizon before; None where that is `last`, or none.
         limits: of the monitor.
+        tables: that were landed.
 
     Returns:
         Figures, and rows with `COLUMNS`.
@@ -200,7 +207,7 @@ def measure_distributions(
     before, long_before = load_distributions(connection, last), load_distributions(connection, older)
     figures: list[Figure] = []
     tables: list[pd.DataFrame] = []
-    for source in list_sources(connection, as_of, limits):
+    for source in list_sources(connection, as_of, limits, tables):
         for subject, values, keys in load_samples(connection, source, limits):
             now = _describe(values, limits)
             figures.append(_compare(source.metric, subject, values, keys, now, before.get(subject)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from recs_assets.monitoring.judge import judge
 from recs_assets.monitoring.lists import measure_lists
 from recs_assets.monitoring.model import measure_model, measure_outcomes
 from recs_assets.monitoring.people import load_shown, measure_clicks, measure_mailings, measure_tiredness
+from recs_assets.schema import RAW_TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,6 +47,7 @@ def watch(
     volumes: Mapping[str, float],
     limits: Limits,
     settings: Sequence[Setting] = (),
+    tables: Collection[Table] = tuple(RAW_TABLES.values()),
 ) -> Watched:
     """Measure a week and hold it against the weeks that were published before it.
 
@@ -56,6 +58,7 @@ def watch(
         volumes: of the raw tables as the gates counted them.
         limits: of the monitor.
         settings: of the campaigns, as in force.
+        tables: that were landed: the canonical ones, and the shop's own.
     """
     horizon = timedelta(days=horizon_days)
     listed = _list_weeks(connection, "customer_recommendations", as_of)
@@ -63,7 +66,7 @@ def watch(
     last = watched[0] if watched else None
     long_before = next((week for week in watched[1:] if week <= as_of - horizon), None)
     over = next((week for week in listed if week <= as_of - horizon), None)
-    drifts, distributions = measure_distributions(connection, as_of, last, long_before, limits)
+    drifts, distributions = measure_distributions(connection, as_of, last, long_before, limits, tables)
     figures = [
         *measure_data(connection, as_of, volumes),
         *drifts,
