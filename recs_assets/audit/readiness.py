@@ -63,10 +63,9 @@ def judge_readiness(amount: Amount) -> list[Finding]:
     level = 0 if short else 1 if few else 2
     has = f"{count(amount.interactions, 'purchase')} of {count(amount.customers, 'customer')} and {count(amount.products, 'product')}"
     if level == 0:
-        missing = " and ".join(f"at least {LEAST[name]:,} {NOUNS[name]}" for name in short)
-        sentence = (
-            f"No: {has} are too few to recommend from. It takes {missing}; until then show what sells most."
-        )
+        *others, last = [f"{LEAST[name]:,} {NOUNS[name]}" for name in short]
+        missing = f"{', '.join(others)} and {last}" if others else last
+        sentence = f"No: {has} are too few to recommend from. It takes at least {missing}; until then show what sells most."
     elif level == 1:
         limits = " and ".join(f"{ENOUGH[name]:,} {NOUNS[name]}" for name in few)
         sentence = (

@@ -60,7 +60,7 @@ def test_no_says_what_is_missing() -> None:
     found = by_measure(judge_readiness(Amount(999, 100, 49)))
     assert found["verdict"].sentence == (
         "No: 999 purchases of 100 customers and 49 products are too few to recommend from. It takes at least 1,000 purchases (one "
-        "product in one order of a known customer) and at least 50 products that were bought; until then show what sells most."
+        "product in one order of a known customer) and 50 products that were bought; until then show what sells most."
     )
     assert [found[name].verdict for name in ("interactions", "customers", "products")] == [
         "stop",
