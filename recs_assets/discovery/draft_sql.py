@@ -5,6 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
+from recs_assets.discovery.consent import (
+    ask_unread,
+    explain_permission,
+    find_consents,
+    list_unread,
+    write_permission,
+)
 from recs_assets.discovery.draft_more import (
     write_consents,
     write_events,
@@ -31,33 +38,13 @@ from recs_assets.discovery.sql_parts import (
 )
 from recs_assets.sources.declared import quote_text
 
-# Words that say yes in a column of consent.
-_YES = (
-    "true",
-    "t",
-    "yes",
-    "y",
-    "1",
-    "ja",
-    "j",
-    "oui",
-    "o",
-    "si",
-    "sì",
-    "sí",
-    "s",
-    "subscribed",
-    "opted in",
-    "opt in",
-    "accepted",
-    "abonniert",
-    "aktiv",
-    "active",
-)
-
 
 def write_tables(
-    roles: Roles, facts: Facts, countries: dict[str, str], made: Sequence[FoundTable]
+    roles: Roles,
+    facts: Facts,
+    countries: dict[str, str],
+    made: Sequence[FoundTable],
+    unread: Sequence[FoundTable] = (),
 ) -> dict[str, str]:
     """SQL by canonical table.
 
@@ -66,9 +53,10 @@ def write_tables(
         facts: how the lines are read.
         countries: ISO codes of the countries' names.
         made: tables that a SELECT makes of files, each after those that it reads.
+        unread: tables that were not understood.
     """
     writers: dict[str, Callable[[], str | None]] = {
-        "customers": lambda: _write_customers(roles, facts, countries),
+        "customers": lambda: _write_customers(roles, facts, countries, list_unread(unread)),
         "products": lambda: _write_products(roles, facts),
         "orders": lambda: _write_orders(roles, facts),
         "order_items": lambda: _write_lines(roles, facts),
@@ -229,7 +217,7 @@ def _write_orders(roles: Roles, facts: Facts) -> str:
     )
 
 
-def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> str:
+def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str], unread: Sequence[str]) -> str:
     lines, own = roles["lines"], roles.get("customers")
     role, when = order_owner(roles, "customer_id"), order_owner(roles, "ordered_at")
     notes: list[str] = []
@@ -279,6 +267,18 @@ def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> s
         ),
         None,
     )
+    # What orders say of consent: a no always, a yes where no file of customers says who agreed.
+    agreed = own is not None and bool(find_consents(own.table))
+    said = "" if role is None else write_permission(role.table, not agreed)
+    if said:
+        notes.append(explain_permission(role.table, not agreed))
+        customer = write_key_of(role, "customer_id")
+        ctes.append(
+            f"permissions as (\n    -- One no in a customer's rows is a no.\n    select {customer} as id, bool_and({said}) as may_write\n"
+            f"    from {role.table.relation}\n    group by 1\n)"
+        )
+    if unread:
+        notes.append(ask_unread(unread))
     country = None
     if place is not None and place is not own and role is place:
         customer = write_key_of(place, "customer_id")
@@ -296,15 +296,19 @@ def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> s
         )
         if role is not None:
             notes.append(remark(role, "customer_id", "country"))
-        notes.append(
-            "-- Question: may everybody be written to? Nothing in the files says who may not; there are no addresses either."
-        )
+        if not said and not unread:
+            notes.append(
+                "-- Question: may everybody be written to? Nothing in the files says who may not; there are no addresses either."
+            )
         if not parts:
             return join_parts(
                 *notes, "select null::varchar as customer_id, true as email_eligible\nwhere false"
             )
-        columns = ["firsts.id as customer_id", "firsts.seen_at as joined_at", "true as email_eligible"]
+        eligible = "false" if unread else "permissions.may_write" if said else "true"
+        columns = ["firsts.id as customer_id", "firsts.seen_at as joined_at", f"{eligible} as email_eligible"]
         relation = "firsts"
+        if said:
+            relation += "\nleft join permissions using (id)"
         email = order_owner(roles, "email")
         if email is not None and email is role:
             customer = write_key_of(email, "customer_id")
@@ -324,7 +328,6 @@ def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> s
             "customer_id",
             "joined_at",
             "email",
-            "email_eligible",
             "country",
             "locale",
             "currency",
@@ -332,16 +335,15 @@ def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> s
         )
     )
     notes.append("-- Whoever ordered and is not in it is a customer, too, known from the first time on.")
-    eligible = "true"
-    if own.has("email_eligible"):
-        column = own.guesses["email_eligible"].column
-        eligible = f"coalesce({own.name('email_eligible')}, false)"
-        if column.type != "BOOLEAN":
-            eligible = f"coalesce(lower(trim({own.name('email_eligible')}::varchar)) in ({', '.join(map(quote_text, _YES))}), false)"
-    else:
+    eligible = write_permission(own.table)
+    notes.append(explain_permission(own.table))
+    if not eligible and not said and not unread:
         notes.append(
             "-- Question: may everybody be written to? Nothing in the files says who may not; until you say, everybody counts as willing."
         )
+    # Nothing is known of somebody whom the file of consents does not have.
+    otherwise = "false" if eligible else "true"
+    eligible = "false" if unread else eligible or "true"
     joined = f"{write_time_of(own, 'joined_at')}" if own.has("joined_at") else "null::timestamp"
     ctes.append(
         "own as (\n    select\n        "
@@ -377,11 +379,12 @@ def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str]) -> s
     columns = [
         "coalesce(own.id, firsts.id) as customer_id",
         "least(own.joined_at, firsts.seen_at) as joined_at",
-        # Nothing is known of somebody whom the file does not have.
-        f"coalesce(own.email_eligible, {'false' if own.has('email_eligible') else 'true'}) as email_eligible",
+        f"coalesce(own.email_eligible, {'false' if unread else otherwise}){' and coalesce(permissions.may_write, true)' if said else ''} as email_eligible",
         *[f"own.{name}" for name in extra],
     ]
     relation = "own\nfull join firsts on firsts.id = own.id"
+    if said:
+        relation += "\nleft join permissions on permissions.id = coalesce(own.id, firsts.id)"
     if own.has("country"):
         columns.append("own.country")
     elif country is not None:

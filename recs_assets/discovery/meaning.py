@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import duckdb
 
+from recs_assets.discovery.consent import is_consent
 from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.roles import Guess, Role, can_be_id, is_epoch, write_id
 from recs_assets.discovery.value_roles import fill_gaps, find_product_code, guess_lines
@@ -192,7 +193,7 @@ def _can_be(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColu
             return False
         return role != "rating" or (column.least >= 0 and column.most <= 10)
     if role == "email_eligible":
-        return column.type == "BOOLEAN" or column.distinct <= 4
+        return is_consent(column.name) and (column.type == "BOOLEAN" or column.distinct <= 12)
     if role in _CODES:
         return column.type in ("VARCHAR", "BIGINT") and column.distinct <= max(60, 300 * (role == "country"))
     if column.type != "VARCHAR":

@@ -185,7 +185,8 @@ def _write_draft(
         if table.owner is None and table not in used
         for file in table.files
     }
-    for table, sql in write_tables(roles, facts, countries, made).items():
+    unread = [table for table in unused if table.owner is None and table not in used]
+    for table, sql in write_tables(roles, facts, countries, made, unread).items():
         (draft / f"{table}.sql").write_text(sql, "utf-8")
     for table in used:
         texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
