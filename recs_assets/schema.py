@@ -41,6 +41,11 @@ class NotFittedError(RecsError):
     """A recommender was asked for recommendations before `fit`."""
 
 
+# Columns of customers that say who somebody is: they stay in the build file, are in no published table, and in no
+# quarantine, metric or message.
+PERSONAL = ("email", "phone", "first_name", "last_name", "postcode", "birth_date")
+
+
 @dataclass(frozen=True)
 class Column:
     """One declared column: name, DuckDB type, meaning, and whether a file must have it."""
@@ -112,6 +117,11 @@ RAW_TABLES: dict[str, Table] = {
                 ("currency", "VARCHAR", "ISO 4217 currency the customer pays in."),
                 ("timezone", "VARCHAR", "IANA time zone of the customer."),
                 ("segment", "VARCHAR", "The shop's own customer segment."),
+                ("phone", "VARCHAR", "Telephone number; for matching profiles alone, as are the next four."),
+                ("first_name", "VARCHAR", "First name."),
+                ("last_name", "VARCHAR", "Last name."),
+                ("postcode", "VARCHAR", "Postcode of where they live."),
+                ("birth_date", "DATE", "Day of birth."),
             ],
             event_at="joined_at",
             required=True,

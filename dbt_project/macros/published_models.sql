@@ -12,6 +12,8 @@
         'campaign_predictions',
         'campaign_tests',
         'campaign_traces',
+        'customer_identities',
+        'customer_matches',
         'customer_recommendations',
         'customer_segments',
         'data_audit',

@@ -19,6 +19,7 @@ from recs_assets.defs.evaluation import evaluation_asset
 from recs_assets.defs.experiments import experiment_assets, experiment_check
 from recs_assets.defs.exports import export_assets
 from recs_assets.defs.gates import gates_asset, landing_gate
+from recs_assets.defs.identity import identity_assets
 from recs_assets.defs.ingest import raw_assets
 from recs_assets.defs.monitor import monitor_assets, monitor_check
 from recs_assets.defs.nightly import nightly_assets, nightly_job, nightly_schedule
@@ -50,6 +51,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
     return dg.Definitions(
         assets=[
             *raw_assets(deployment),
+            identity_assets(deployment),
             *dbt_build_assets(deployment),
             audit_asset(deployment),
             *recommender_assets(deployment),

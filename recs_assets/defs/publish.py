@@ -42,6 +42,8 @@ RECS_TABLES = (
     "campaign_predictions",
     "campaign_tests",
     "campaign_traces",
+    "customer_identities",
+    "customer_matches",
     "customer_segments",
     "data_audit",
     "email_holdout",

@@ -140,11 +140,15 @@ def load_withdrawn_now(
     if missing := [name for name in CONSENT_VIEWS if name not in views]:
         raise WarehouseError(f"The week's build file has no view {missing[0]}: run the week again.")
     of_the_week = connection.execute(
-        "select customer_id, joined_at, email, email_eligible from staging.stg_customers"
+        "select customer_id, joined_at, email, email_eligible from staging.stg_customers union all "
+        "select unnest(customer_ids[2:]), joined_at, null, email_eligible from staging.stg_customers"
     ).to_arrow_table()
+    identities = connection.execute("from base.base_customer_identities").to_arrow_table()
     # The views name their tables with the build file's own name.
     scratch.execute("attach ':memory:' as build")
     scratch.execute("create schema build.raw; create schema build.base; create schema build.staging")
+    scratch.register("identities_of_the_week", identities)
+    scratch.execute("create table build.base.base_customer_identities as from identities_of_the_week")
     for table in ("customers", "consents", "campaign_events"):
         land(scratch, table)
         scratch.execute(f"create table build.raw.{table} as from raw.{table}")

@@ -27,7 +27,7 @@ from recs_assets.monitoring.drift import (
 )
 from recs_assets.monitoring.figures import Figure
 from recs_assets.ranking.features import FEATURES, TABLES
-from recs_assets.schema import RAW_TABLES, Table
+from recs_assets.schema import PERSONAL, RAW_TABLES, Table
 
 if TYPE_CHECKING:
     import duckdb
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Raw tables of what there is, not of what happened: all of their rows are looked at.
 ENTITIES = ("customers", "products", "merchants")
 # Texts that people write, or that say who somebody is: never counted by value.
-NOT_COUNTED = frozenset({"email", "name", "title", "body", "query", "description", "attributes", "url", "image_url", "reason", "referrer"})  # fmt: skip
+NOT_COUNTED = frozenset({*PERSONAL, "name", "title", "body", "query", "description", "attributes", "url", "image_url", "reason", "referrer"})  # fmt: skip
 NUMBERS = ("DOUBLE", "BIGINT", "INTEGER", "SMALLINT", "FLOAT", "HUGEINT")
 COLUMNS = ("as_of", "subject", "bin", "lower_edge", "rows")
 # How many values a sentence names.

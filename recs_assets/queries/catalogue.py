@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from recs_assets.declared_tables.file import OWNERS, DeclaredTable, Tables, list_entities
-from recs_assets.schema import RAW_TABLES
+from recs_assets.schema import PERSONAL, RAW_TABLES
 
 KINDS = {
     "VARCHAR": "text",
@@ -147,7 +147,7 @@ where coalesce(events.customer_id, visitors.customer_id) is not null"""
     return _make_table(name, f"staging.stg_{name}", columns, sql, description)
 
 
-_CUSTOMERS = _list_raw_columns("customers", without=("email",), consent_state="VARCHAR")
+_CUSTOMERS = _list_raw_columns("customers", without=PERSONAL, consent_state="VARCHAR")
 _PRODUCTS = _list_raw_columns("products")
 _LINES = {
     "order_id": "VARCHAR",

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 import duckdb
 
-from recs_assets.schema import Column, SourceError
+from recs_assets.schema import PERSONAL, Column, SourceError
 from recs_assets.sources.declared import MEANING, DeclaredFile, list_some, quote, quote_text
 from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
 
@@ -205,7 +205,8 @@ def explain_value(
     name: str, where: str, column: Column, count: int, value: str, dialect: Dialect = CANONICAL_DIALECT
 ) -> SourceError:
     """What is said of the first value of a column that is none of its type."""
-    shown = "a value" if "@" in value or "email" in column.name else repr(value[:40])
+    personal = "@" in value or column.name in PERSONAL or "email" in column.name
+    shown = "a value" if personal else repr(value[:40])
     more = "" if count == 1 else f" ({count} rows of this column are wrong)"
     hint = "correct the export"
     if column.type == "DOUBLE" and re.fullmatch(r"\s*[+-]?\d+,\d+\s*", value):

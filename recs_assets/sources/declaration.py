@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from recs_assets.schema import RAW_TABLES, SettingsError
 
@@ -74,6 +74,37 @@ class Wholesale(_Model):
     people: tuple[Text, ...] = Field((), description="Customer ids that are people, however they buy.")
 
 
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Identity(_Model):
+    """Which profiles of `customers` are one person."""
+
+    match: bool = Field(True, description="False: nobody but those in `same`.")
+    accept: Share = Field(0.99, description="Probability from which a pair is one person.")
+    suggest: Share = Field(0.9, description="Probability from which a pair waits for review.")
+    same: tuple[Annotated[tuple[Text, ...], Field(min_length=2)], ...] = Field(
+        (), description="Lists of ids that are one person, whatever else says."
+    )
+    different: tuple[Annotated[tuple[Text, ...], Field(min_length=2)], ...] = Field(
+        (), description="Lists of ids of which no two are one person."
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.suggest > self.accept:
+            raise ValueError(f"suggest ({self.suggest}) is above accept ({self.accept})")
+        groups: list[set[str]] = []
+        for ids in map(set, self.same):
+            joined = [group for group in groups if group & ids]
+            groups = [*(group for group in groups if not group & ids), ids.union(*joined)]
+        for ids in self.different:
+            for group in groups:
+                if len(both := sorted(group & set(ids))) > 1:
+                    raise ValueError(f"{both[0]!r} and {both[1]!r} are the same and different")
+        return self
+
+
 class ShopWords(_Model):
     """The shop's own words and limits."""
 
@@ -88,6 +119,7 @@ class ShopWords(_Model):
         None, description="What is no product; none: the shop has not said."
     )
     wholesale: Wholesale = Field(Wholesale(), description="Who buys as no person does.")
+    identity: Identity = Field(Identity(), description="Which profiles are one person.")
     ignored_files: tuple[Text, ...] = Field(
         (), description="Names or patterns (`*.pdf`) of what lies in the folder and is not read."
     )

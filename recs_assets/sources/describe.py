@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from recs_assets.schema import RAW_TABLES, Table
+from recs_assets.schema import PERSONAL, RAW_TABLES, Table
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "raw_tables.md"
@@ -81,7 +81,7 @@ def dbt_macro() -> str:
     for table in RAW_TABLES.values():
         dated_by = DATED_BY.get(table.name, table.event_at)
         person = {"customer_id", "order_id"} & set(table.column_names)
-        shown = [name for name in table.column_names if name != "email"]
+        shown = [name for name in table.column_names if name not in PERSONAL]
         entries += [
             f"        {{'name': '{table.name}', 'key': {list(table.key)},",
             f"            'event_at': {repr(dated_by) if dated_by else 'none'}, 'person': {str(bool(person)).lower()},",

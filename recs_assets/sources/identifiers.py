@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from recs_assets.schema import Table
+from recs_assets.schema import PERSONAL, Table
 
 # Texts for people. Those that are published are freed of addresses by staging; everything else that is text
 # is an identifier or a code, and is published as it is.
 _FREE_TEXT = {
-    "email", "name", "brand", "category", "vertical", "url", "image_url", "description", "attributes", "title",
+    *PERSONAL, "name", "brand", "category", "vertical", "url", "image_url", "description", "attributes", "title",
     "body", "query", "reason", "referrer",
 }  # fmt: skip
 

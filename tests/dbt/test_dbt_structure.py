@@ -10,7 +10,7 @@ from helpers.dbt_build import PROJECT
 
 # Layer: what its models may read. Only base and published read sources, and each its own.
 READS = {
-    "base": {"raw", "base"},
+    "base": {"raw", "model", "base"},
     "staging": {"base", "staging"},
     "intermediate": {"base", "staging", "intermediate", "marts"},
     "marts": {"staging", "intermediate", "marts"},

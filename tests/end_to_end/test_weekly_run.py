@@ -49,6 +49,8 @@ GRAIN = {
     "recommendation_results": "as_of, channel, campaign, dimension, value",
     "recommended_revenue": "week, purchases",
     "customers": "customer_id",
+    "customer_identities": "profile_id",
+    "customer_matches": "profile_id, other_profile_id",
     "products": "product_id",
     "not_products": "product_id",
     "order_lines": "order_id, line_id",

@@ -108,6 +108,8 @@ MODEL_COLUMNS = {
 
 # What the recommenders and campaigns would write for this week.
 MODEL = {
+    "customer_identities": [],
+    "customer_matches": [("ann", "bob", "review", None, 0.95, "last name, postcode", "first name")],
     "recommendations": [
         ("2024-03-04", "ann", "milk", 1, 0.9, 0.25, "repurchase", *BOUGHT_MILK),
         ("2024-03-04", "ann", "bread", 2, 0.5, 0.25, "rules", *GOES_WITH_MILK),

@@ -33,6 +33,8 @@ PUBLISHED = {
     "campaign_predictions",
     "campaign_tests",
     "campaign_traces",
+    "customer_identities",
+    "customer_matches",
     "customer_recommendations",
     "customer_segments",
     "customers",

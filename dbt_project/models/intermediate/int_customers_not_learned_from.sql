@@ -130,7 +130,9 @@ detected as (
         {{ wholesale.detect }}
         and (by_orders is not null or {% for habit in signs.values() %}by_{{ habit }}{{ ' + ' if not loop.last }}{% endfor %} >= 2)
         {%- if wholesale.people %}
-        and customer_id not in ({{ quoted_list(wholesale.people) }})
+        and customer_id not in (
+            select customer_id from {{ ref('stg_customers') }} where {{ is_one_of(wholesale.people) }}
+        )
         {%- endif %}
 
 ),
@@ -141,7 +143,7 @@ named as (
         customer_id,
         'named by the shop' as signs
     from {{ ref('stg_customers') }}
-    where {% if wholesale.customers %}customer_id in ({{ quoted_list(wholesale.customers) }}){% else %}false{% endif %}
+    where {% if wholesale.customers %}{{ is_one_of(wholesale.customers) }}{% else %}false{% endif %}
 
 ),
 

@@ -6,6 +6,13 @@ with erased as (
 
 ),
 
+orders as (
+
+    {{ by_person(ref('base_orders')) }}
+    where profiles.reject_reason is null and {{ is_known('profiles.ordered_at') }}
+
+),
+
 final as (
 
     select
@@ -16,9 +23,9 @@ final as (
         orders.currency,
         orders.counts_as,
         orders.undone_at
-    from {{ ref('base_orders') }} as orders
+    from orders
     left join erased on orders.customer_id = erased.customer_id
-    where orders.reject_reason is null and {{ is_known('orders.ordered_at') }} and erased.customer_id is null
+    where erased.customer_id is null
 
 )
 

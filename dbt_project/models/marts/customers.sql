@@ -61,7 +61,8 @@ final as (
         visits.occurred_at as first_referred_at,
         not_learned_from.customer_id is null as learned_from,
         not_learned_from.reason as not_learned_from_reason,
-        not_learned_from.signs as wholesale_signs
+        not_learned_from.signs as wholesale_signs,
+        customers.customer_ids
     from customers
     left join consents on customers.customer_id = consents.customer_id
     left join not_learned_from on customers.customer_id = not_learned_from.customer_id

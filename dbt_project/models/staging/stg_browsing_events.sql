@@ -2,12 +2,11 @@
 -- nobody did is nobody's history, and stands in no table after this.
 with accepted as (
 
-    select *
-    from {{ ref('base_browsing_events') }}
+    {{ by_person(ref('base_browsing_events')) }}
     where
-        reject_reason is null
-        and coalesce(customer_id, visitor_id) is not null
-        and {{ is_known('occurred_at') }}
+        profiles.reject_reason is null
+        and coalesce(profiles.customer_id, profiles.visitor_id) is not null
+        and {{ is_known('profiles.occurred_at') }}
 
 ),
 

@@ -1,8 +1,7 @@
 with accepted as (
 
-    select *
-    from {{ ref('base_campaign_events') }}
-    where reject_reason is null and {{ is_known('occurred_at') }}
+    {{ by_person(ref('base_campaign_events')) }}
+    where profiles.reject_reason is null and {{ is_known('profiles.occurred_at') }}
 
 ),
 

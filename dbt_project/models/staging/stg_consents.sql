@@ -1,6 +1,7 @@
 with accepted as (
 
-    select * from {{ ref('base_consents') }} where reject_reason is null and {{ is_known('effective_at') }}
+    {{ by_person(ref('base_consents')) }}
+    where profiles.reject_reason is null and {{ is_known('profiles.effective_at') }}
 
 ),
 

@@ -1,6 +1,6 @@
 -- What may be done with whom. Privacy errs on the side of silence: a withdrawal whose row cannot be
 -- read in full (unknown spelling, 1970 date) still stops the email, and one account's withdrawal
--- holds for every account with its address. Of several states the strictest is in force.
+-- holds for every account with its address, and for every profile of its person. Of several states the strictest is in force.
 with changes as (
 
     select * from {{ ref('stg_consent_changes') }} where customer_id is not null
@@ -72,7 +72,7 @@ addresses as (
 
 ),
 
-everybody as (
+profiles as (
 
     select * from own
     union all
@@ -81,6 +81,32 @@ everybody as (
         addresses.strictness
     from accounts
     inner join addresses on accounts.address = addresses.address
+
+),
+
+-- What the strictest profile of a person wants holds for all of them.
+people as (
+
+    select
+        identities.customer_id,
+        max(profiles.strictness) as strictness
+    from profiles
+    inner join {{ ref('base_customer_identities') }} as identities
+        on profiles.customer_id = identities.profile_id
+    group by identities.customer_id
+
+),
+
+everybody as (
+
+    select * from profiles
+    union all
+    select
+        identities.profile_id as customer_id,
+        people.strictness
+    from people
+    inner join {{ ref('base_customer_identities') }} as identities
+        on people.customer_id = identities.customer_id
 
 ),
 

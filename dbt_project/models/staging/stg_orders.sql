@@ -1,6 +1,7 @@
 with accepted as (
 
-    select * from {{ ref('base_orders') }} where reject_reason is null and {{ is_known('ordered_at') }}
+    {{ by_person(ref('base_orders')) }}
+    where profiles.reject_reason is null and {{ is_known('profiles.ordered_at') }}
 
 ),
 

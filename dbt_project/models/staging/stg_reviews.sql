@@ -1,6 +1,7 @@
 with accepted as (
 
-    select * from {{ ref('base_reviews') }} where reject_reason is null and {{ is_known('reviewed_at') }}
+    {{ by_person(ref('base_reviews')) }}
+    where profiles.reject_reason is null and {{ is_known('profiles.reviewed_at') }}
 
 ),
 

@@ -1,9 +1,11 @@
 -- What somebody did who was not signed in is nobody's history, so it stands in no table after this.
 with accepted as (
 
-    select *
-    from {{ ref('base_searches') }}
-    where reject_reason is null and customer_id is not null and {{ is_known('searched_at') }}
+    {{ by_person(ref('base_searches')) }}
+    where
+        profiles.reject_reason is null
+        and profiles.customer_id is not null
+        and {{ is_known('profiles.searched_at') }}
 
 ),
 

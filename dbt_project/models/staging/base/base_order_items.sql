@@ -12,6 +12,12 @@ with source as (
 
 ),
 
+people as (
+
+    {{ by_person(ref('base_orders')) }}
+
+),
+
 -- A line has no date of its own. It counts as seen with the first row of its order, even a
 -- rejected one; it is sold with the one row of that order which was accepted.
 orders as (
@@ -22,7 +28,7 @@ orders as (
         min(ordered_at) as seen_at,
         min(case when reject_reason is null then ordered_at end) as ordered_at,
         max(case when reject_reason = 'superseded' then 1 else 0 end) = 1 as was_exported_again
-    from {{ ref('base_orders') }}
+    from people
     where order_id is not null
     group by order_id
 
