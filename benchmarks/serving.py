@@ -142,6 +142,7 @@ def write_synthetic(path: Path, customers: int, products: int, week: str) -> Non
                     orjson.dumps(again),
                     orjson.dumps(shares),
                     0,
+                    f"customer-{number}",
                 )
 
     about = {

@@ -118,6 +118,7 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
     from recs_assets.defs.audit import READS
     from recs_assets.defs.dbt import find_project, run_dbt, shared_dbt
     from recs_assets.schema import GateError
+    from recs_assets.week.people import match_people
     from recs_assets.week.week import Week
 
     warehouse = shop.warehouse()
@@ -147,6 +148,7 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
             known = list_tables(connection, as_of or date.max, shop.source.raw_tables, files)
         shown = [finding for finding in known if finding.measure == "rows"]
         return [*problems, *shown], None, source, list(unread.values())
+    match_people(week)
     selected = [f"+{table}" for tables in READS.values() for table in tables]
     built, results = run_dbt(
         dbt, week, ["--select", *selected, "--exclude", "resource_type:test"], [week.as_of]

@@ -6,10 +6,10 @@ import dagster as dg
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.ingest import NOTES, raw_key
-from recs_assets.defs.metadata import numbers
-from recs_assets.defs.results import model_key, model_tables, write_model_table
-from recs_assets.identity.match import load_profiles, match_profiles
+from recs_assets.defs.metadata import numbers, table_metadata
+from recs_assets.defs.results import model_key, model_tables
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.people import match_people
 
 TABLES = {
     "customer_identities": "Whose each profile of a person with several is; staging puts the person in its place.",
@@ -22,20 +22,19 @@ def identity_assets(deployment: Deployment) -> dg.AssetsDefinition:
     def identities(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> Iterator[dg.MaterializeResult]:
-        week, words = deployment.week(warehouse, context), deployment.source.words
-        with week.build.read() as connection:
-            profiles = load_profiles(connection, week.as_of, words.guest_ids)
-        with warehouse.scratch() as connection:
-            matched = match_profiles(connection, profiles, words.identity)
+        week = deployment.week(warehouse, context)
+        matched = match_people(week)
         notes = [matched.sentence] if matched.sentence else []
         for note in notes:
             context.log.info(note)
         counts = {"profiles": matched.profiles, "people": matched.people, "waiting": matched.waiting}
-        for table, rows in (("customer_identities", matched.identities), ("customer_matches", matched.pairs)):
+        for table in TABLES:
+            with week.build.read() as connection:
+                metadata = table_metadata(connection, "model", table)
             yield dg.MaterializeResult(
                 asset_key=model_key(table),
                 metadata={
-                    **write_model_table(week, table, rows),
+                    **metadata,
                     **numbers(counts),
                     **({NOTES: notes} if notes and table == "customer_identities" else {}),
                 },

@@ -23,6 +23,7 @@ from recs_assets.quality.expectations import published_expectations
 from recs_assets.schema import GateError, SettingsError, WarehouseError
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.night import Night
+from recs_assets.week.people import keep_people
 from recs_assets.week.week import Week
 
 GROUP = "nightly"
@@ -85,6 +86,7 @@ def _features(deployment: Deployment, shared: dict[str, Any]) -> dg.AssetsDefini
                 context.log.warning(note)
             if not checked.passed:
                 raise GateError(str(checked.description))
+        keep_people(night)
         verdicts = judge_landed(night)
         if not any(verdict.blocks for verdict in verdicts):
             _build_models(dbt, night, ["--select", "fqn:*", "--exclude", PUBLISHED])

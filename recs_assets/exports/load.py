@@ -34,22 +34,32 @@ CONSENT_VIEWS = (
 
 
 def load_published_lists(snapshot: duckdb.DuckDBPyConnection, week: date) -> pa.Table:
-    """The storefront's rows of one week, by customer and rank: what every cache is made of.
+    """The storefront's rows of one week, by customer and rank: what every cache is made of. Whoever has several ids is
+    found by each of them.
 
     A column that the version of recs_assets that published them did not have is null.
     """
-    there = {
+    there = load_columns(snapshot, "customer_recommendations")
+    columns = ", ".join(name if name in there else f"null::varchar as {name}" for name in LISTED)
+    rows = f"select {columns} from recs.customer_recommendations where as_of = $week"
+    if "customer_ids" in load_columns(snapshot, "customers"):
+        rows = f"""
+            with lists as ({rows}), ids as (
+                select customer_id, unnest(customer_ids[2:]) as id from recs.customers where len(customer_ids) > 1
+            )
+            from lists union all select lists.* replace (ids.id as customer_id) from lists join ids using (customer_id)
+        """
+    return snapshot.execute(f"from ({rows}) order by customer_id, rank", {"week": week}).to_arrow_table()
+
+
+def load_columns(snapshot: duckdb.DuckDBPyConnection, table: str) -> set[str]:
+    """Columns of a published table; none where it is not there."""
+    return {
         name
         for (name,) in snapshot.execute(
-            "select column_name from duckdb_columns() where schema_name = 'recs' "
-            "and table_name = 'customer_recommendations'"
+            "select column_name from duckdb_columns() where schema_name = 'recs' and table_name = ?", [table]
         ).fetchall()
     }
-    columns = ", ".join(name if name in there else f"null::varchar as {name}" for name in LISTED)
-    return snapshot.execute(
-        f"select {columns} from recs.customer_recommendations where as_of = ? order by customer_id, rank",
-        [week],
-    ).to_arrow_table()
 
 
 def load_published_emails(snapshot: duckdb.DuckDBPyConnection, week: date, campaign: str) -> pa.Table:

@@ -36,8 +36,13 @@ CONTRADICTION = (
     f" or (not coalesce({FIRST_ALIKE}, true)"
     " and not coalesce(email_l = email_r and birth_date_l = birth_date_r, false)))"
 )
-# What tells a person from those who live with them.
-OWN = f"coalesce({FIRST_ALIKE} or {BIRTH_ALIKE} or email_l = email_r, false)"
+# A name alone is everybody's who is called so, and an address alone everybody's who lives there: what tells a person is a first
+# name or a birthday, with one thing more.
+OWN = (
+    f"coalesce({FIRST_ALIKE} or {BIRTH_ALIKE}, false) and (coalesce({FIRST_ALIKE}, false)::int + coalesce({BIRTH_ALIKE}, false)::int"
+    " + coalesce(email_local_l = email_local_r, false)::int + coalesce(phone_l = phone_r, false)::int"
+    " + coalesce(postcode_l = postcode_r, false)::int >= 2)"
+)
 SAME_EMAIL = "coalesce(email_l = email_r, false)"
 SAME_PHONE = f"coalesce(phone_l = phone_r and ({FIRST_ALIKE} or birth_date_l = birth_date_r), false)"
 

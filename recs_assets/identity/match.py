@@ -17,6 +17,7 @@ from recs_assets.identity.normalise import (
     normalise_name,
     normalise_phones,
     normalise_postcode,
+    own_part,
 )
 from recs_assets.identity.score import score_pairs
 from recs_assets.sources.declaration import Identity
@@ -162,7 +163,8 @@ def _create_compared(connection: duckdb.DuckDBPyConnection, profiles: pd.DataFra
 
     days = pd.to_datetime(profiles["birth_date"])
     frame = pd.DataFrame(
-        {
+        dtype=object,
+        data={
             "profile_id": profiles["profile_id"],
             "email": each("email", normalise_email),
             "phone": normalise_phones(each("phone"), each("country")),
@@ -170,31 +172,38 @@ def _create_compared(connection: duckdb.DuckDBPyConnection, profiles: pd.DataFra
             "last_name": each("last_name", normalise_name),
             "postcode": each("postcode", normalise_postcode),
             "birth_date": [None if pd.isna(day) else normalise_birth_date(day.date()) for day in days],
-        }
+        },
     )
+    frame["email_local"] = [
+        own_part(email, first, last)
+        for email, first, last in zip(frame["email"], frame["first_name"], frame["last_name"], strict=True)
+    ]
     connection.register("frame", frame)
     connection.execute(
         f"""
         create table compared as
-        with shared as (
-            select * replace (
-                case when count(*) over (partition by email) <= {MOST_PROFILES} then email::varchar end as email,
-                case when count(*) over (partition by phone) <= {MOST_PROFILES} then phone::varchar end as phone,
-                first_name::varchar as first_name, last_name::varchar as last_name,
-                postcode::varchar as postcode, birth_date::date as birth_date
+        with typed as (
+            select profile_id, birth_date::date as birth_date,
+                {
+            ", ".join(
+                f"{column}::varchar as {column}"
+                for column in COMPARED
+                if column not in ("birth_date", "name_key")
             )
+        }
             from frame
-        ),
-        split as (
-            select *, split_part(email, '@', 1) as local,
-                case when first_name is not null and last_name is not null
-                    then least(first_name, last_name) || ' ' || greatest(first_name, last_name) end as name_key
-            from shared
         )
-        select profile_id, email,
-            case when length(local) >= 5 and count(*) over (partition by local) <= {MOST_PROFILES} then local end as email_local,
-            phone, first_name, last_name, name_key, postcode, birth_date
-        from split
+        select * replace (
+            {
+            ", ".join(
+                f"case when count(*) over (partition by {column}) <= {MOST_PROFILES} then {column} end as {column}"
+                for column in ("email", "email_local", "phone")
+            )
+        }
+            ),
+            case when first_name is not null and last_name is not null
+                then least(first_name, last_name) || ' ' || greatest(first_name, last_name) end as name_key
+        from typed
         where coalesce(email, phone, first_name, last_name) is not null
         order by profile_id
         """

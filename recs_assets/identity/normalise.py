@@ -80,6 +80,20 @@ def normalise_email(text: str | None) -> str | None:
     return address
 
 
+def own_part(email: str | None, first_name: str | None, last_name: str | None) -> str | None:
+    """What stands before the @ where it says more than a name, which namesakes have at other providers.
+
+    >>> own_part("sonnenblume@web.de", "ina", "lang"), own_part("ina.lang@web.de", "ina", "lang"), own_part("ina1983@web.de", "ina", None)
+    ('sonnenblume', None, 'ina1983')
+    """
+    local = (email or "").partition("@")[0]
+    letters = normalise_name(local) or ""
+    named = any(name in letters for name in (first_name, last_name) if name)
+    if len(local) < 5 or (named and len(re.sub(r"\D", "", local)) < 3):
+        return None
+    return local
+
+
 def normalise_phones(numbers: Sequence[str | None], countries: Sequence[str | None]) -> list[str | None]:
     """Telephone numbers as E.164; None where there is no valid one.
 

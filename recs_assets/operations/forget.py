@@ -15,7 +15,7 @@ from __future__ import annotations
 import difflib
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from pathlib import Path
 from recs_assets.exports import email_files, versions
 from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
-from recs_assets.operations.search import load_customer_ids
+from recs_assets.operations.search import load_customer_ids, load_person
 from recs_assets.operations.traces import (
     Matches,
     Traces,
@@ -109,14 +109,14 @@ class Forgotten:
 
 
 def forget(settings: Settings, customer_id: str, dagster_home: Path, version: str) -> Forgotten:
-    """Purge a customer from everything under `settings.home` and `dagster_home`, and prove it.
+    """Purge a person from everything under `settings.home` and `dagster_home`, under all of their ids, and prove it.
 
     May be repeated, also after it was interrupted: addresses and orders are looked up in the build files,
     which go last. Whoever only the shop's own files hold is kept from being landed.
 
     Args:
         settings: of the deployment; `hash_key` is needed.
-        customer_id: as the source has it.
+        customer_id: any of theirs, as the source has it.
         dagster_home: folder of Dagster's SQLite databases and step logs.
         version: of recs_assets, for the log.
 
@@ -136,50 +136,93 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
         now = datetime.now(UTC).replace(tzinfo=None)
         suppression = Suppression(home, settings.hash_key)
-        digest, since = suppression.hash(customer_id), suppression.since(customer_id)
-        traces = load_traces(warehouse, customer_id, settings.hash_key)
+        ids = load_person(warehouse, customer_id)
+        since = {name: suppression.since(name) for name in ids}
+        # Before the first week goes, which knows whose profiles they are.
+        traces = [load_traces(warehouse, name, ids, settings.hash_key) for name in ids]
+        if len(ids) > 1:
+            for own in traces:
+                suppression.add(own.customer_id, now, own.addresses, own.visitors)
         places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
-        before, searched = search_files(places, traces, warehouse)
-        caches = {
-            **servers(settings),
-            **{f"serving in {name}": s for name, s in serving_servers(settings).items()},
-        }
-        entries = {name: server.count(customer_id) for name, server in caches.items()}
-        known = any(found.by_value for found in before.values()) or any(entries.values())
-        landed: dict[str, int] = {}
-        if not known and since is None:
-            landed = _count_in_shop_files(settings, warehouse, customer_id, searched)
-        elif not before and not any(entries.values()):
-            return Forgotten(digest, since, {}, [], {}, {}, (), searched, None)
-        suppression.add(customer_id, now, traces.addresses, traces.visitors)
-        for name, server in caches.items():
-            if entries[name]:
-                server.purge(customer_id)
-        rewritten = _rewrite(warehouse, traces, before, now, version, settings.writer_wait_seconds)
-        rows = {
-            _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
-        }
-        deleted, weeks = _delete(home, before, places)
-        left, searched = search_files(places, traces, warehouse)
-        manifest = home / MANIFESTS / f"{now:%Y-%m-%dT%H%M%S}-{digest[:12]}.json"
-        manifest.parent.mkdir(exist_ok=True)
-        about = {
-            "format": 2,
-            "customer_hash": digest,
-            "erased_at": f"{now:%Y-%m-%d %H:%M:%S} UTC",
-            "addresses_known": len(traces.emails),
-            "files": _compare(before, left, rewritten, places),
-            "rows_deleted_in_dagster": rows,
-            "deleted": sorted(deleted),
-            "weeks_to_be_run_again": [week.isoformat() for week in weeks],
-            "entries_deleted_in_servers": entries,
-            "rows_in_the_shops_files": landed,
-            "how_it_was_searched": describe_search(traces),
-            "places_searched": [str(place) for place in places],
-            "files_searched": searched,
-            "matches_left": {_shorten_path(path, places): found.count for path, found in left.items()},
-        }
-        manifest.write_text(json.dumps(about, indent=1) + "\n")
+        done = [
+            _forget_id(settings, warehouse, suppression, own, since, places, now, version) for own in traces
+        ]
+    return _join(done, suppression.hash(customer_id))
+
+
+def _join(done: list[Forgotten], digest: str) -> Forgotten:
+    """What was done under all ids of a person as one."""
+    return Forgotten(
+        digest,
+        done[-1].since if all(one.since is not None for one in done) else None,
+        {old: new for one in done for old, new in one.rewritten.items()},
+        [name for one in done for name in one.deleted],
+        {name: sum(one.rows.get(name, 0) for one in done) for one in done for name in one.rows},
+        {name: count for one in done for name, count in one.landed.items()},
+        tuple(sorted({week for one in done for week in one.weeks})),
+        done[-1].searched,
+        next((one.manifest for one in reversed(done) if one.manifest is not None), None),
+    )
+
+
+def _forget_id(
+    settings: Settings,
+    warehouse: Warehouse,
+    suppression: Suppression,
+    traces: Traces,
+    since_of: Mapping[str, datetime | None],
+    places: list[Path],
+    now: datetime,
+    version: str,
+) -> Forgotten:
+    """Purge one of a person's ids.
+
+    Raises:
+        ErasureError: nobody has it, and the person has no other; or something was found afterwards.
+    """
+    home, customer_id = warehouse.home, traces.customer_id
+    digest, since = suppression.hash(customer_id), since_of[customer_id]
+    before, searched = search_files(places, traces, warehouse)
+    caches = {
+        **servers(settings),
+        **{f"serving in {name}": s for name, s in serving_servers(settings).items()},
+    }
+    entries = {name: server.count(customer_id) for name, server in caches.items()}
+    known = any(found.by_value for found in before.values()) or any(entries.values())
+    landed: dict[str, int] = {}
+    if not known and since is None and len(since_of) == 1:
+        landed = _count_in_shop_files(settings, warehouse, customer_id, searched)
+    elif not before and not any(entries.values()):
+        return Forgotten(digest, since, {}, [], {}, {}, (), searched, None)
+    suppression.add(customer_id, now, traces.addresses, traces.visitors)
+    for name, server in caches.items():
+        if entries[name]:
+            server.purge(customer_id)
+    rewritten = _rewrite(warehouse, traces, before, now, version, settings.writer_wait_seconds)
+    rows = {
+        _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
+    }
+    deleted, weeks = _delete(home, before, places)
+    left, searched = search_files(places, traces, warehouse)
+    manifest = home / MANIFESTS / f"{now:%Y-%m-%dT%H%M%S}-{digest[:12]}.json"
+    manifest.parent.mkdir(exist_ok=True)
+    about = {
+        "format": 2,
+        "customer_hash": digest,
+        "erased_at": f"{now:%Y-%m-%d %H:%M:%S} UTC",
+        "addresses_known": len(traces.emails),
+        "files": _compare(before, left, rewritten, places),
+        "rows_deleted_in_dagster": rows,
+        "deleted": sorted(deleted),
+        "weeks_to_be_run_again": [week.isoformat() for week in weeks],
+        "entries_deleted_in_servers": entries,
+        "rows_in_the_shops_files": landed,
+        "how_it_was_searched": describe_search(traces),
+        "places_searched": [str(place) for place in places],
+        "files_searched": searched,
+        "matches_left": {_shorten_path(path, places): found.count for path, found in left.items()},
+    }
+    manifest.write_text(json.dumps(about, indent=1) + "\n")
     if left:
         raise ErasureError(
             f"The customer is still in {', '.join(sorted(about['matches_left']))}: delete what is named there, then "

@@ -14,31 +14,56 @@ if TYPE_CHECKING:
     import duckdb
 
 # Ids of other customers that hold a customer's.
-BESIDE = "contains(customer_id, $1) and trim(customer_id) <> $1"
+BESIDE = "contains(customer_id, $1) and not list_contains($2::varchar[], trim(customer_id))"
+# Columns that name a customer, as a person or as one of their profiles.
+NAMING = ("customer_id", "profile_id", "other_profile_id")
 
 
-def load_personal(warehouse: Warehouse, customer_id: str) -> tuple[set[str], set[str], set[str], set[str]]:
+def load_person(warehouse: Warehouse, customer_id: str) -> list[str]:
+    """All ids of the person whose id this is, by the build files and the snapshots: those that a person is called by first,
+    the given one last unless it is one of them."""
+    ids, people = {customer_id}, set()
+    found: list[tuple[str, str]] = []
+    for connection, tables in _open_databases(warehouse):
+        for table in ("model.customer_identities", "recs.customer_identities"):
+            if table in tables:
+                found += connection.execute(f"select profile_id, customer_id from {table}").fetchall()
+    while True:
+        people |= {person for profile, person in found if profile in ids}
+        more = {profile for profile, person in found if person in people} | people
+        if more <= ids:
+            break
+        ids |= more
+    return sorted(ids, key=lambda one: (one not in people, one == customer_id, one))
+
+
+def load_personal(
+    warehouse: Warehouse, customer_id: str, ids: Collection[str]
+) -> tuple[set[str], set[str], set[str], set[str]]:
     """What else a customer can be found by, from the build files and the snapshots.
+
+    Args:
+        warehouse: whose files.
+        customer_id: whose traces.
+        ids: all of theirs, this one among them.
 
     Returns:
         Their addresses that are nobody else's too, those that others have, too, the ids of their orders, and the ids of others
         (customers, products, orders of other customers) that are equal to theirs or have it as a part.
     """
     emails, shared, orders, others = set(), set(), set(), set()
+    theirs = "list_contains($2::varchar[], trim(customer_id))"
     queries = [
-        (emails, "raw.customers", "lower(trim(email))", "trim(customer_id) = ?"),
-        (shared, "raw.customers", "lower(trim(email))", "trim(customer_id) <> ?"),
-        *(
-            (orders, table, "order_id", "trim(customer_id) = ?")
-            for table in ("raw.orders", "recs.order_lines")
-        ),
+        (emails, "raw.customers", "lower(trim(email))", theirs),
+        (shared, "raw.customers", "lower(trim(email))", f"not {theirs}"),
+        *((orders, table, "order_id", theirs) for table in ("raw.orders", "recs.order_lines")),
         *((others, f"{schema}.customers", "customer_id", BESIDE) for schema in ("raw", "recs")),
         *(
-            (others, f"{schema}.products", "product_id", "contains(product_id, ?)")
+            (others, f"{schema}.products", "product_id", "contains(product_id, $1)")
             for schema in ("raw", "recs")
         ),
         *(
-            (others, table, "order_id", "contains(order_id, ?)")
+            (others, table, "order_id", "contains(order_id, $1)")
             for table in ("raw.orders", "recs.order_lines")
         ),
     ]
@@ -46,31 +71,32 @@ def load_personal(warehouse: Warehouse, customer_id: str) -> tuple[set[str], set
         for found, table, column, where in queries:
             if table in tables:
                 rows = connection.execute(
-                    f"select distinct {column} as one from {table} where one is not null and {where}",
-                    [customer_id],
+                    f"select distinct {column} as one from {table} "
+                    f"where one is not null and $1::varchar is not null and $2::varchar[] is not null and {where}",
+                    [customer_id, list(ids)],
                 )
                 found |= {text for (text,) in rows.fetchall()}
     return emails - shared - {""}, emails & shared - {""}, orders, others - orders
 
 
-def load_visitors(warehouse: Warehouse, customer_id: str) -> set[str]:
+def load_visitors(warehouse: Warehouse, ids: Collection[str]) -> set[str]:
     """Visitors under whom the customer, and nobody else, signed in: by build files, snapshots and files of events."""
     theirs, others = set(), set()
     for connection, tables in _open_databases(warehouse):
         for table in ("raw.browsing_events", "raw.campaign_events", "recs.campaign_events"):
             if table in tables and "visitor_id" in connection.table(table).columns:
-                for found, sign in ((theirs, "="), (others, "<>")):
+                for found, sign in ((theirs, ""), (others, "not")):
                     rows = connection.execute(
                         f"select distinct trim(visitor_id) from {table} where visitor_id is not null "
-                        f"and trim(customer_id) {sign} ? and trim(customer_id) <> ''",
-                        [customer_id],
+                        f"and {sign} list_contains(?::varchar[], trim(customer_id)) and trim(customer_id) <> ''",
+                        [list(ids)],
                     )
                     found |= {visitor for (visitor,) in rows.fetchall()}
     for path in list_all_event_files(warehouse.home):
         for _, row in list_rows(path):
             visitor, customer = (str(row.get(name) or "").strip() for name in ("visitor_id", "customer_id"))
             if visitor and customer:
-                (theirs if customer == customer_id else others).add(visitor)
+                (theirs if customer in ids else others).add(visitor)
     return theirs - others - {""}
 
 
@@ -124,7 +150,7 @@ def count_rows(
             """
         ).fetchall():
             relation = f'select count(*) from "{schema}"."{table}" where'
-            if column == "customer_id":
+            if column in NAMING:
                 found = connection.execute(f'{relation} trim("{column}") = ?', [customer_id])
                 by_value += found.fetchall()[0][0]
             elif column == "visitor_id":

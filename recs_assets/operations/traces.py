@@ -6,7 +6,7 @@ import html
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,9 +133,9 @@ def describe_search(traces: Traces) -> list[str]:
     ]
 
 
-def load_traces(warehouse: Warehouse, customer_id: str, hash_key: SecretStr) -> Traces:
-    """What the build files know of a customer, with the hashes of their addresses."""
-    emails, shared, orders, others = load_personal(warehouse, customer_id)
+def load_traces(warehouse: Warehouse, customer_id: str, ids: Collection[str], hash_key: SecretStr) -> Traces:
+    """What the build files know of a customer, all of whose ids are `ids`, with the hashes of their addresses."""
+    emails, shared, orders, others = load_personal(warehouse, customer_id, ids)
     key = hash_key.get_secret_value().encode()
     plain = len(customer_id.encode()) >= PLAIN_BYTES and not others
     own = tuple(sorted(emails))
@@ -146,7 +146,7 @@ def load_traces(warehouse: Warehouse, customer_id: str, hash_key: SecretStr) -> 
         tuple(sorted(emails | shared)),
         hashes,
         tuple(sorted(orders)),
-        tuple(sorted(load_visitors(warehouse, customer_id))),
+        tuple(sorted(load_visitors(warehouse, ids))),
         plain,
     )
 

@@ -31,6 +31,10 @@ LISTS = ("customer_recommendations", "buy_it_again", "similar_products", "freque
 WITH_IDS = (
     "select table_name from duckdb_columns() where schema_name = 'recs' and column_name = 'recommendation_id'"
 )
+WITH_PEOPLE = (
+    "select 1 from duckdb_columns() where schema_name = 'recs' and table_name = 'customers' "
+    "and column_name = 'customer_ids'"
+)
 # What the page shows of a product.
 CARD = (
     "title",
@@ -126,7 +130,9 @@ def write_store(
     facts: Iterable[Mapping[str, list[Any]]],
     products: Iterable[tuple[int, bytes, bytes | None, bytes | None]],
     segments: Iterable[tuple[str, bytes]],
-    customers: Iterable[tuple[str, str | None, str | None, bytes | None, bytes | None, bytes | None, int]],
+    customers: Iterable[
+        tuple[str, str | None, str | None, bytes | None, bytes | None, bytes | None, int, str]
+    ],
 ) -> int:
     """Fill an empty database; the number of customers."""
     store.execute("pragma journal_mode = off")
@@ -138,7 +144,7 @@ def write_store(
         store.execute("insert into facts values (?, ?)", (number, orjson.dumps(columns)))
     store.executemany("insert into products values (?, ?, ?, ?)", products)
     store.executemany("insert into segments values (?, ?)", segments)
-    store.executemany("insert into customers values (?, ?, ?, ?, ?, ?, ?)", customers)
+    store.executemany("insert into customers values (?, ?, ?, ?, ?, ?, ?, ?)", customers)
     store.execute(INDEX)
     store.execute("commit")
     return store.execute("select count(*) from customers").fetchone()[0]
@@ -157,9 +163,15 @@ def _fill(
     tables = {name for (name,) in snapshot.execute(WITH_IDS).fetchall()}
     # A version of recs_assets before 0.4 published no ids in these tables.
     ids = "recommendation_id" if set(LISTS) <= tables else "null"
+    # Nor did a version before 0.9 know several ids of one person.
+    people = "customer_ids" if snapshot.execute(WITH_PEOPLE).fetchall() else "[customer_id]"
 
     def read(name: str, **more: Any) -> Iterable[tuple[Any, ...]]:
-        sql = read_sql(__file__, f"sql/{name}").replace("recommendation_id", ids)
+        sql = (
+            read_sql(__file__, f"sql/{name}")
+            .replace("recommendation_id", ids)
+            .replace("customer_ids", people)
+        )
         given = {"as_of": as_of, "half_life": POPULARITY_HALF_LIFE_DAYS, **more}
         result = snapshot.execute(sql, {key: value for key, value in given.items() if f"${key}" in sql})
         while rows := result.fetchmany(ROWS):

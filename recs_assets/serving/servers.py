@@ -102,8 +102,8 @@ class ServerStore:
         text = self._get("customer", customer_id)
         if text is None:
             return None
-        country, segment, listed, _, tastes, withdrawn = orjson.loads(text)
-        return Customer(country, segment, listed, tastes, bool(withdrawn))
+        country, segment, listed, _, tastes, withdrawn, person = orjson.loads(text)
+        return Customer(country, segment, listed, tastes, bool(withdrawn), person)
 
     def read_again(self, customer_id: str) -> bytes | None:
         text = self._get("customer", customer_id)

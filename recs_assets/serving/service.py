@@ -10,13 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
 from recs_assets.serving import publish
 from recs_assets.serving.event_log import EventLog, Record, read_records
 from recs_assets.serving.placement import Placement
-from recs_assets.serving.state import State, replay
+from recs_assets.serving.state import PEOPLE, State, replay
 from recs_assets.serving.store import FILE, FileStore, ServingError, ServingStore
 from recs_assets.serving.version import Version
 
@@ -104,11 +105,12 @@ class Service:
         name = self._versions.find_current()
         if name is None:
             return None
+        store = self._versions.open(name)
         # From here on, what is reported goes to both states.
-        self._next = state = State()
+        self._next = state = State(_make_find_person(store))
         replay(state, read_records(self.log.folder, self.clock() - self._lookback, {}))
         self._is_erased = self._make_test()
-        return Now(Version(name, self._versions.open(name), self.placements, state), state)
+        return Now(Version(name, store, self.placements, state), state)
 
     def switch(self, prepared: Now) -> None:
         """Answer from this version from now on. In the thread that calls `accept`."""
@@ -180,6 +182,15 @@ class Service:
 
     def close(self) -> None:
         self.log.close()
+
+
+def _make_find_person(store: ServingStore) -> Callable[[str], str]:
+    @lru_cache(maxsize=PEOPLE)
+    def find_person(customer_id: str) -> str:
+        known = store.read_customer(customer_id)
+        return customer_id if known is None else known.person
+
+    return find_person
 
 
 def open_service(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -64,9 +64,14 @@ class People:
 
 
 class State:
-    """Safe for one writer and readers in other threads."""
+    """Safe for one writer and readers in other threads.
 
-    def __init__(self) -> None:
+    Args:
+        find_person: the id that all ids of a person stand for.
+    """
+
+    def __init__(self, find_person: Callable[[str], str] = str) -> None:
+        self._find_person = find_person
         self._people: dict[tuple[str, str], Person] = {}
         self._seen: dict[bytes, None] = {}
         self.stock: dict[str, tuple[float, float]] = {}
@@ -104,8 +109,9 @@ class State:
             )
         elif table == "consents":
             if row["state"] in ("objected", "erased"):
-                self.withdrawn[row["customer_id"]] = row["state"]
-                self._people.pop(("customer", row["customer_id"]), None)
+                person = self._find_person(row["customer_id"])
+                self.withdrawn[person] = row["state"]
+                self._people.pop(("customer", person), None)
         else:
             self._add_event(row)
 
@@ -120,7 +126,7 @@ class State:
             return
         at = parse_time(row["occurred_at"])
         with self._lock:
-            for key in _list_keys(row.get("customer_id"), row.get("visitor_id"), row.get("session_id")):
+            for key in self._list_keys(row.get("customer_id"), row.get("visitor_id"), row.get("session_id")):
                 if key[0] == "customer" and key[1] in self.withdrawn:
                     continue
                 person = self._people.pop(key, None) or Person()
@@ -137,12 +143,12 @@ class State:
 
     def find_people(self, customer_id: str | None, visitor_id: str | None, session_id: str | None) -> People:
         """What is known of a customer, of their browser and of this visit."""
-        keys = _list_keys(customer_id, visitor_id, session_id)
+        keys = self._list_keys(customer_id, visitor_id, session_id)
         return People([self._people[key] for key in keys if key in self._people], self._lock)
 
     def is_withdrawn(self, customer_id: str) -> bool:
         """Erased, or objected: answered like a stranger, and never logged."""
-        return customer_id in self.withdrawn
+        return self._find_person(customer_id) in self.withdrawn
 
     def list_changes(
         self, since: float, products: Iterable[str] | None = None
@@ -156,21 +162,20 @@ class State:
                     changes.setdefault(product, {})[name] = value
         return changes
 
+    def _list_keys(
+        self, customer_id: str | None, visitor_id: str | None, session_id: str | None
+    ) -> Iterator[tuple[str, str]]:
+        if customer_id:
+            yield "customer", self._find_person(customer_id)
+        if visitor_id:
+            yield "visitor", visitor_id
+        if session_id:
+            yield "session", session_id
+
     @property
     def people(self) -> int:
         """How many it knows something of."""
         return len(self._people)
-
-
-def _list_keys(
-    customer_id: str | None, visitor_id: str | None, session_id: str | None
-) -> Iterator[tuple[str, str]]:
-    if customer_id:
-        yield "customer", customer_id
-    if visitor_id:
-        yield "visitor", visitor_id
-    if session_id:
-        yield "session", session_id
 
 
 def replay(state: State, records: Iterable[tuple[str, Mapping[str, Any]]]) -> int:

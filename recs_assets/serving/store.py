@@ -4,8 +4,9 @@
     facts(block, columns)                         what rules look at, `FACTS` by columns, `BLOCK` products each
     products(code, card, similar, together)       by product: its card, and the lists of its neighbours
     segments(name, products)                      codes of a segment's most popular products
-    customers(id, country, segment, list, again, tastes, withdrawn)
-                                                  withdrawn: 1 for who objected, of whom there is nothing else
+    customers(id, country, segment, list, again, tastes, withdrawn, person)
+                                                  withdrawn: 1 for who objected, of whom there is nothing else;
+                                                  a row for every id of a person, who is called by one of them
 
 Products have numbers (codes) that hold within one file. Values are JSON, so that a card goes into an answer as it is.
 No address is in it.
@@ -25,7 +26,7 @@ import orjson
 from recs_assets.schema import RecsError
 
 FILE = "serving.sqlite"
-FORMAT = 2
+FORMAT = 3
 FACTS = (
     "product_id", "name", "category", "vertical", "brand", "merchant_id", "parent_id", "url", "image_url", "price", "cost",
     "stock", "start_at", "end_at", "countries", "popularity", "never_offer", "never_discover",
@@ -37,7 +38,8 @@ create table facts (block integer primary key, columns blob not null);
 create table products (code integer primary key, card blob not null, similar blob, together blob);
 create table segments (name text primary key, products blob not null);
 create table customers (
-    id text not null, country text, segment text, list blob, again blob, tastes blob, withdrawn integer not null
+    id text not null, country text, segment text, list blob, again blob, tastes blob, withdrawn integer not null,
+    person text not null
 );
 """
 # After the rows: a tree that is filled in order is dense.
@@ -59,6 +61,7 @@ class Customer:
             recommendation_id] by rank.
         tastes: [category's number, share of purchase days], the largest first; every category they bought from.
         withdrawn: they objected: answered like a stranger, and nothing of theirs is written down.
+        person: the id that all their ids stand for.
     """
 
     country: str | None
@@ -66,6 +69,7 @@ class Customer:
     list: bytes | None
     tastes: bytes | None
     withdrawn: bool
+    person: str
 
 
 class ServingStore(Protocol):
@@ -126,9 +130,10 @@ class FileStore:
 
     def read_customer(self, customer_id: str) -> Customer | None:
         row = self._connection.execute(
-            "select country, segment, list, tastes, withdrawn from customers where id = ?", (customer_id,)
+            "select country, segment, list, tastes, withdrawn, person from customers where id = ?",
+            (customer_id,),
         ).fetchone()
-        return None if row is None else Customer(*row[:4], bool(row[4]))
+        return None if row is None else Customer(*row[:4], bool(row[4]), row[5])
 
     def read_again(self, customer_id: str) -> bytes | None:
         row = self._connection.execute("select again from customers where id = ?", (customer_id,)).fetchone()

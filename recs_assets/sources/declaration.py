@@ -81,8 +81,8 @@ class Identity(_Model):
     """Which profiles of `customers` are one person."""
 
     match: bool = Field(True, description="False: nobody but those in `same`.")
-    accept: Share = Field(0.99, description="Probability from which a pair is one person.")
-    suggest: Share = Field(0.9, description="Probability from which a pair waits for review.")
+    accept: Share = Field(0.95, description="Probability from which a pair is one person.")
+    suggest: Share = Field(0.8, description="Probability from which a pair waits for review.")
     same: tuple[Annotated[tuple[Text, ...], Field(min_length=2)], ...] = Field(
         (), description="Lists of ids that are one person, whatever else says."
     )

@@ -202,20 +202,20 @@ class Snapshots:
                 older = self._attach_older(connection, previous)
             newest = content is None or week >= content[0]
             connection.execute("create schema snapshot.recs")
-            customers = None
+            still = None
             if "customers" in (tables if newest else old_tables):
-                customers = f"{'build' if newest else 'previous'}.recs.customers"
+                origin = "build" if newest else "previous"
+                has_ids = "customer_ids" in list_columns(connection, origin, "customers")
+                still = is_customer_still(f"{origin}.recs.customers", has_ids)
             for table in tables:
                 weekly = table in WEEKLY_TABLES
                 origin = "build" if newest or weekly or table not in old_tables else "previous"
-                copy_table(
-                    connection, origin, table, is_customer_still(customers) if customers and weekly else None
-                )
+                copy_table(connection, origin, table, still if weekly else None)
                 if weekly and previous is not None:
                     # A backfilled week comes on top: it must not push a newer one out.
                     others = self.retention - 1 if newest else self.retention
                     last = week if newest or content is None else content[0]
-                    self._carry_over(connection, table, week, last, others, customers, older)
+                    self._carry_over(connection, table, week, last, others, still, older)
             copy_views(connection, "build")
             rows, hashes = describe_tables(connection, "snapshot", tables)
             target = unfinished.with_suffix(".duckdb")
@@ -253,7 +253,7 @@ class Snapshots:
         week: date,
         last: date,
         others: int,
-        customers: str | None,
+        is_still: str | None,
         older: Sequence[str],
     ) -> None:
         """Insert the newest `others` weeks of a table besides `week`: what `previous` holds, and of
@@ -277,7 +277,7 @@ class Snapshots:
                     selected.append(f'"{name}"')
                 elif old in there:
                     selected.append(f'"{old}" as "{name}"')
-            still = f"and {is_customer_still(customers)}" if customers and "customer_id" in there else ""
+            still = f"and {is_still}" if is_still and "customer_id" in there else ""
             connection.execute(
                 f"""
                 insert into snapshot.recs."{table}" by name
@@ -385,11 +385,16 @@ class Snapshots:
                 connection.execute("create schema snapshot.recs")
                 tables = [name for name in list_tables(connection, "previous") if name != LOG]
                 for table in tables:
+                    columns = list_columns(connection, "previous", table)
                     where = f"customer_id is distinct from '{quote(customer_id)}'"
                     others = f"not ({rejected})" if table == "quarantine" else None
-                    if visitors and "visitor_id" in list_columns(connection, "previous", table):
+                    if visitors and "visitor_id" in columns:
                         names = ", ".join(f"'{quote(visitor)}'" for visitor in visitors)
                         others = f"coalesce(trim(visitor_id) not in ({names}), true)"
+                    for column in ("profile_id", "other_profile_id"):
+                        if column in columns:
+                            kept = f"{column} is distinct from '{quote(customer_id)}'"
+                            others = f"{others} and {kept}" if others else kept
                     copy_table(connection, "previous", table, where, others)
                 copy_views(connection, "previous")
                 rows, hashes = describe_tables(connection, "snapshot", tables)

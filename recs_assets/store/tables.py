@@ -203,6 +203,12 @@ def describe_tables(
     return rows, hashes
 
 
-def is_customer_still(customers: str) -> str:
-    """Condition that a row's customer has not been erased since the row's own week."""
-    return f"customer_id in (select customer_id from {customers})"
+def is_customer_still(customers: str, has_ids: bool) -> str:
+    """Condition that a row's customer has not been erased since the row's own week.
+
+    Args:
+        customers: the newest table of customers.
+        has_ids: it has all ids of a person, who may have been called by another one then.
+    """
+    known = f"unnest({'customer_ids' if has_ids else '[customer_id]'})"
+    return f"customer_id in (select {known} from {customers})"

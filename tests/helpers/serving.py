@@ -35,7 +35,7 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
     Args:
         path: of the file.
         products: from `make_product`.
-        customers: (id, {list, again, tastes, country, segment, withdrawn}), the lists of (product_id, p_purchase).
+        customers: (id, {list, again, tastes, country, segment, withdrawn, person}), the lists of (product_id, p_purchase).
         neighbours: product_id -> (similar, together), lists of (product_id, score).
         segments: name -> product ids.
         as_of: the week.
@@ -68,7 +68,7 @@ def write_products(path, products, customers=(), neighbours=None, segments=None,
             name, about.get("country"), about.get("segment"), write_list(about.get("list", ())),
             write_again(about.get("again", ())),
             pack([[categories.index(label), share] for label, share in about.get("tastes", ())]),
-            int(about.get("withdrawn", False)),
+            int(about.get("withdrawn", False)), about.get("person", name),
         )
         for name, about in customers
     ]  # fmt: skip

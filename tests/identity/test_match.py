@@ -153,7 +153,7 @@ def test_contradicting_decisions_are_refused():
     ):
         shop_words({"identity": {"same": [["a", "b"], ["b", "c"]], "different": [["c", "a"]]}}, "here")
     with pytest.raises(SettingsError, match="suggest"):
-        shop_words({"identity": {"accept": 0.8}}, "here")
+        shop_words({"identity": {"accept": 0.7}}, "here")
 
 
 def test_pairs_hold_words_and_no_values():

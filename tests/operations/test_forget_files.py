@@ -442,3 +442,38 @@ def test_a_cache_without_versions(tmp_path: Path) -> None:
     assert versions.purge(tmp_path, "c1") == {"2024-03-04-r1": "2024-03-04-r1-2"}
     assert lookup(tmp_path, "c1") is None
     assert versions.switch(tmp_path, WEEKS[0], "r1") == "2024-03-04-r1-2"
+
+
+def test_a_person_is_forgotten_under_all_of_their_ids(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    settings, warehouse = deployment(home, ("customer-a", "customer-b", "customer-c"))
+    week = WEEKS[1]
+    with warehouse.build(week).write() as connection:
+        connection.execute("create schema model")
+        for schema in ("model", "recs"):
+            connection.execute(
+                f"create table {schema}.customer_identities as select unnest(['customer-a', 'customer-b']) as profile_id, "
+                "'customer-a' as customer_id"
+            )
+        connection.execute(
+            "create table recs.customer_matches as select 'customer-b' as profile_id, 'customer-c' as other_profile_id"
+        )
+        connection.execute(
+            "create or replace table recs.customers as from (values ('customer-a', ['customer-a', 'customer-b']), "
+            "('customer-c', ['customer-c'])) as rows (customer_id, customer_ids)"
+        )
+    warehouse.publish(week, "run-2", NOW, "1.2.3")
+    done = forget(settings, "customer-b", tmp_path / "dagster", "1.2.3")
+    assert done.since is None
+    assert done.weeks == tuple(WEEKS)
+    suppression = Suppression(home, KEY)
+    assert suppression.find_erased(["customer-a", "customer-b", "customer-c"]) == ["customer-a", "customer-b"]
+    with warehouse.snapshot() as connection:
+        assert connection.execute("from recs.customers").fetchall() == [("customer-c", ["customer-c"])]
+        assert connection.execute("from recs.customer_identities").fetchall() == []
+        assert connection.execute("from recs.customer_matches").fetchall() == []
+    for path in home.rglob("*"):
+        if path.is_file():
+            assert b"customer-a" not in path.read_bytes()
+            assert b"customer-b" not in path.read_bytes()
+    assert forget(settings, "customer-b", tmp_path / "dagster", "1.2.3").since is not None

@@ -32,10 +32,18 @@ tastes as (
         json_array(category, round(share, 4))::varchar, ',' order by share desc, category
     ) || ']' as tastes
     from shares group by customer_id
+),
+known as (
+    select customer_id, upper(trim(country)) as country, nullif(segment, '') as segment, list, again, tastes, 0 as withdrawn
+    from answerable left join lists using (customer_id) left join again using (customer_id) left join tastes using (customer_id)
+    union all
+    -- Nothing but that they objected: what the shop's pages report of them is not written down.
+    select customer_id, null, null, null, null, null, 1 from recs.customers where consent_state in ('objected', 'erased')
+),
+-- Whoever has several ids is found by each of them.
+ids as (
+    select customer_id, unnest(customer_ids) as id from recs.customers
 )
-select customer_id, upper(trim(country)) as country, nullif(segment, '') as segment, list, again, tastes, 0 as withdrawn
-from answerable left join lists using (customer_id) left join again using (customer_id) left join tastes using (customer_id)
-union all
--- Nothing but that they objected: what the shop's pages report of them is not written down.
-select customer_id, null, null, null, null, null, 1 from recs.customers where consent_state in ('objected', 'erased')
-order by customer_id
+select id, country, segment, list, again, tastes, withdrawn, customer_id as person
+from known join ids using (customer_id)
+order by id
