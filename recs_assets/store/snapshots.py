@@ -393,8 +393,8 @@ class Snapshots:
                         others = f"coalesce(trim(visitor_id) not in ({names}), true)"
                     for column in ("profile_id", "other_profile_id"):
                         if column in columns:
-                            kept = f"{column} is distinct from '{quote(customer_id)}'"
-                            others = f"{others} and {kept}" if others else kept
+                            stays = f"{column} is distinct from '{quote(customer_id)}'"
+                            others = f"{others} and {stays}" if others else stays
                     copy_table(connection, "previous", table, where, others)
                 copy_views(connection, "previous")
                 rows, hashes = describe_tables(connection, "snapshot", tables)

@@ -12,6 +12,7 @@ import pytest
 
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.serving import publish
+from recs_assets.serving.state import State
 from recs_assets.serving.store import FILE, Customer, FileStore, ServingError, count_customer
 
 WEEK = date(2024, 3, 4)
@@ -77,12 +78,29 @@ def write(snapshot, folder: Path, run_id: str = "run", keep: int = 3) -> dict:
     )  # fmt: skip
 
 
+def test_a_person_is_found_by_each_of_their_ids(snapshot, tmp_path: Path) -> None:
+    snapshot.execute("alter table recs.customers add column customer_ids varchar[]")
+    snapshot.execute("update recs.customers set customer_ids = [customer_id, customer_id || '-old']")
+    assert write(snapshot, tmp_path)["rows"] == 6
+    store = FileStore(tmp_path / "current" / FILE)
+    assert store.read_customer("ada-old") == store.read_customer("ada")
+    assert store.read_again("ada-old") == store.read_again("ada")
+    assert store.read_customer("ada-old").person == "ada"
+    assert store.read_customer("eve-old").withdrawn
+    state = State(lambda customer_id: store.read_customer(customer_id).person)
+    bought = {"event_type": "purchased", "product_id": "p1", "occurred_at": "2024-03-05T10:00:00+00:00"}
+    state.apply("campaign_events", {"customer_id": "ada-old", **bought})
+    assert list(state.find_people("ada", None, None).find("bought", 0)) == ["p1"]
+    state.apply("consents", {"customer_id": "ada-old", "state": "objected"})
+    assert state.is_withdrawn("ada")
+
+
 def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
     manifest = write(snapshot, tmp_path)
     assert (manifest["rows"], manifest["products"], manifest["model_version"]) == (3, 2, "ranker 1.2.3")
     store = FileStore(tmp_path / "current" / FILE)
     assert store.about == {
-        "format": 2, "as_of": "2024-03-04", "run_id": "run", "model_version": "ranker 1.2.3",
+        "format": 3, "as_of": "2024-03-04", "run_id": "run", "model_version": "ranker 1.2.3",
         # Midnight in Berlin.
         "begins_at": datetime(2024, 3, 3, 23, tzinfo=UTC).timestamp(), "counted_at": NOW.timestamp(),
         "monitor": [],
@@ -100,7 +118,7 @@ def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
     # What is no product is in no list, and of whoever objected there is nothing but that.
     assert orjson.loads(store.read_neighbours(0)[0]) == [[1, 0.5, "Similar to Tea", "r5"]]
     assert orjson.loads(store.read_neighbours(1)[1]) == [[0, 0.1, "In 10% of the baskets", "r7"]]
-    assert store.read_customer("eve") == Customer(None, None, None, None, True)
+    assert store.read_customer("eve") == Customer(None, None, None, None, True, "eve")
     assert not ada.withdrawn
     assert orjson.loads(store.read_segment("vip")) == [0]
     assert orjson.loads(store.read_card(0)) == {

@@ -1,13 +1,18 @@
 -- Of whoever was erased nothing is published, and no pair that they are in.
 with people as (
 
-    select unnest(customer_ids) as profile_id from {{ ref('recs_customers') }}
+    select unnest(customer_ids) as known_id from {{ ref('recs_customers') }}
+
+),
+
+final as (
+
+    select {{ written_columns('customer_matches', 'matches') }}
+    from {{ source('model', 'customer_matches') }} as matches
+    inner join people as ours on matches.profile_id = ours.known_id
+    inner join people as others on matches.other_profile_id = others.known_id
 
 )
 
-select {{ written_columns('customer_matches', 'matches') }}
-from {{ source('model', 'customer_matches') }} as matches
-where
-    matches.profile_id in (select profile_id from people)
-    and matches.other_profile_id in (select profile_id from people)
-order by matches.profile_id, matches.other_profile_id
+select * from final
+order by profile_id, other_profile_id

@@ -1,6 +1,7 @@
 -- What may be done with whom. Privacy errs on the side of silence: a withdrawal whose row cannot be
 -- read in full (unknown spelling, 1970 date) still stops the email, and one account's withdrawal
--- holds for every account with its address, and for every profile of its person. Of several states the strictest is in force.
+-- holds for every account with its address, and for every profile of its person. Of several states the
+-- strictest is in force.
 with changes as (
 
     select * from {{ ref('stg_consent_changes') }} where customer_id is not null

@@ -28,7 +28,8 @@ placed as (
     select
         *,
         row_number() over (
-            partition by person_id order by case when profile_id = person_id then 0 else 1 end, joined_at nulls first, profile_id
+            partition by person_id
+            order by case when profile_id = person_id then 0 else 1 end, joined_at nulls first, profile_id
         ) as place,
         row_number() over (
             partition by person_id

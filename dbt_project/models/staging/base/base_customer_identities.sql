@@ -1,5 +1,5 @@
--- Whose a profile is (recs_assets/identity), of profiles whose rows passed the checks: a person is called by a profile
--- that is there. Staging puts the person in the profile's place (the macro by_person).
+-- Whose a profile is (recs_assets/identity), of profiles whose rows passed the checks: a person is called by
+-- a profile that is there. Staging puts the person in the profile's place (the macro by_person).
 with accepted as (
 
     select
