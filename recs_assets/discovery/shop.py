@@ -22,7 +22,7 @@ from recs_assets.discovery.found import FoundTable
 from recs_assets.discovery.meaning import understand
 from recs_assets.discovery.places import Place, find_country, find_place
 from recs_assets.discovery.proposals import Suspect, count_wholesale, explain_states, find_no_products
-from recs_assets.discovery.roles import Role
+from recs_assets.discovery.roles import Role, is_epoch
 from recs_assets.discovery.sql_parts import order_owner
 from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
@@ -164,6 +164,13 @@ def _write_draft(
                 type_texts(con, table)
         tables = [*tables, *find_embedded(con, tables)]
         roles, unused = understand(con, tables)
+        if not any(
+            column.is_time or is_epoch(column) is not None for table in tables for column in table.columns
+        ):
+            raise SourceError(
+                f"{folder}: no file has a date, so nothing says when an order was placed, and without it there is no week; add "
+                "the date to the export."
+            )
         if "lines" not in roles:
             kinds = ", ".join(f"{role.table.name} ({kind})" for kind, role in roles.items()) or "none"
             raise SourceError(

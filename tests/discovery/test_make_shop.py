@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -211,6 +212,13 @@ def test_what_is_no_shop(tmp_path):
     (folder / "people.csv").write_text("name,born\nAnn,1990-01-01\n")
     with pytest.raises(
         SourceError, match=r"notes: no file was understood as lines of orders, with a product"
+    ):
+        make_shop(folder, tmp_path / "shops")
+    (folder / "people.csv").unlink()
+    baskets = {str(customer): [[1, 2, 3], [2, 5]] for customer in range(30)}
+    (folder / "baskets.json").write_text(json.dumps(baskets))
+    with pytest.raises(
+        SourceError, match=r"notes: no file has a date, so nothing says when an order was placed"
     ):
         make_shop(folder, tmp_path / "shops")
     assert list((tmp_path / "shops").iterdir()) == []
