@@ -45,9 +45,13 @@ class Copies:
     def __init__(self, kept: Path | None, files: Iterable[DeclaredFile] = (), *, keeps: bool = True) -> None:
         self.kept, self.keeps = kept, keeps
         if kept is not None:
-            kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _remove_old(kept, {_digest(file.name) for file in files})
-        self.folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=kept))
+            try:
+                kept.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _remove_old(kept, {_digest(file.name) for file in files})
+                folder = tempfile.mkdtemp(prefix=_SCRATCH, dir=kept)
+            except OSError:  # whoever may only read the home looks at the files all the same
+                self.kept = None
+        self.folder = Path(tempfile.mkdtemp(prefix=_SCRATCH) if self.kept is None else folder)
         self._tables: dict[str, Path] = {}
         self._used: set[Path] = set()
         self._number = 0
@@ -96,7 +100,7 @@ class Copies:
         if kept is None or stamp is None or about is None or about.get("stamp") != stamp:
             return None
         path = self._name_next()
-        os.link(kept, path)  # another landing may replace it
+        _link(kept, path)  # another landing may replace it
         if self.keeps:
             self._used.add(kept)
         con.execute(f"create or replace view {target} as select * from read_parquet({quote_text(str(path))})")
@@ -157,9 +161,17 @@ class Copies:
     def _keep(self, path: Path, kept: Path) -> None:
         """Keep a copy under a second name, whole or not at all: another process may read the old one."""
         aside = path.with_suffix(".next")
-        os.link(path, aside)
+        _link(path, aside)
         aside.replace(kept)
         self._used.add(kept)
+
+
+def _link(path: Path, target: Path) -> None:
+    """A second name of a file; where the disk knows no such thing, a copy."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
 
 
 def _name(declared: str, name: str) -> str:

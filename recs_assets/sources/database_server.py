@@ -168,6 +168,8 @@ class Server:
             said = f"{where}: the user in {variable} may not read it; grant that user SELECT on it, and nothing more."
         elif re.search(_BROKEN, text, re.IGNORECASE):
             said = f"{where}: the connection to the server broke off; nothing of it was landed, run the week again."
+        elif "No space left" in text:
+            said = f"{where}: the disk is full; make room where RECS_HOME is, then run the week again."
         elif found := _ABOUT_THE_QUERY.search(text):
             words = "" if "@" in found.group(1) else f" ({found.group(1).rstrip('. ')[:200]})"
             said = f"{where}: the server refuses the query{words}; correct it in source.toml."

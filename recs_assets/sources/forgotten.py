@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import duckdb
 
@@ -25,6 +25,9 @@ FORGOTTEN = "\u2205"
 VISITED = ("browsing_events", "campaign_events")
 
 
+_Found = TypeVar("_Found", bound=Collection[str])
+
+
 class Erased(Protocol):
     """Who was forgotten; of their ids and addresses only hashes are left."""
 
@@ -39,6 +42,33 @@ class Erased(Protocol):
 
     def find_own_keys(self, customer_id: str, keys: Iterable[str]) -> set[str]:
         """Those of the keys that the forgotten customer had."""
+
+
+class Noticed:
+    """Who was forgotten, and whether anybody has met one of them (`any`).
+
+    Args:
+        erased: is asked.
+    """
+
+    def __init__(self, erased: Erased) -> None:
+        self._erased, self.any = erased, False
+
+    def find_erased(self, customer_ids: Iterable[str]) -> list[str]:
+        return self._note(self._erased.find_erased(customer_ids))
+
+    def find_known_keys(self, keys: Iterable[str]) -> set[str]:
+        return self._note(self._erased.find_known_keys(keys))
+
+    def find_erased_visitors(self, visitor_ids: Iterable[str]) -> list[str]:
+        return self._note(self._erased.find_erased_visitors(visitor_ids))
+
+    def find_own_keys(self, customer_id: str, keys: Iterable[str]) -> set[str]:
+        return self._note(self._erased.find_own_keys(customer_id, keys))
+
+    def _note(self, found: _Found) -> _Found:
+        self.any = self.any or bool(found)
+        return found
 
 
 def find_erased_rows(

@@ -25,6 +25,7 @@ from recs_assets.sources.forgotten import (
     FORGOTTEN,
     VISITED,
     Erased,
+    Noticed,
     find_erased_references,
     find_erased_rows,
     find_erased_visitors,
@@ -91,41 +92,56 @@ def land(
     """
     begun = time.perf_counter()
     table = source.raw_tables[table_name]
-    source = list_files_now(source, data_dir, keeps=True)
+    noticed = None if erased is None else Noticed(erased)
+    # Where nobody can be told by a table's rows, nobody looks for the forgotten in its files.
+    told = bool({"customer_id", "order_id"} & set(table.column_names)) or table_name in source.tables
+    source = list_files_now(source, data_dir, keeps=noticed is None or told)
     notes = tuple(find_unfinished(source.events, table_name))
+    try:
+        rows, names = _land_table(con, source, table, data_dir, timezone, root, noticed)
+    finally:
+        if source.copies is not None and noticed is not None and (noticed.any or not told):
+            source.copies.forget()
+    return LandingResult(rows, time.perf_counter() - begun, names, notes)
+
+
+def _land_table(
+    con: duckdb.DuckDBPyConnection,
+    source: Source,
+    table: Table,
+    data_dir: Path,
+    timezone: str | None,
+    root: Path | None,
+    erased: Erased | None,
+) -> tuple[int, tuple[str, ...]]:
+    """Land a table of a source whose copies are there; its rows, and the files that were read."""
     with open_session(con, timezone or source.timezone) as session:
         session.execute("create schema if not exists raw")
-        target = f"raw.{quote(table_name)}"
-        sql = source.sql(table_name)
+        target = f"raw.{quote(table.name)}"
+        sql = source.sql(table.name)
         if sql is None:
             columns = ", ".join(
                 f"{quote(column.name)} {find_stored_type(column)}" for column in table.columns
             )
             session.execute(f"create or replace table {target} ({columns})")
-            return LandingResult(0, time.perf_counter() - begun, (), notes)
+            return 0, ()
         gone: list[tuple[str, list[str]]] = []
-        if erased is not None and table_name in source.tables:
-            gone = find_erased_references(session, source, table_name, erased, data_dir, root)
+        if erased is not None and table.name in source.tables:
+            gone = find_erased_references(session, source, table.name, erased, data_dir, root)
         elif erased is not None:
             found = find_erased_rows(session, source, table, sql, erased, data_dir, root)
             gone = [] if found is None else [found]
-        holds_erased = any(values for _, values in gone)
         visitors: list[str] = []
-        if erased is not None and table_name in VISITED:
+        if erased is not None and table.name in VISITED:
             visitors = find_erased_visitors(session, source, erased, data_dir, root)
         renamed: dict[str, str] = {}
-        if gone and (table_name, "customer_id") in BY_ADDRESS:
+        if gone and (table.name, "customer_id") in BY_ADDRESS:
             [(column, values)] = gone
             renamed = rename_forgotten(session, source, table, sql, erased, values, data_dir, root)
             # What they did is not kept; that they said no is counted.
-            gone = [(column, [] if table_name == "consents" else [FORGOTTEN])]
-        try:
-            with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root) as names:
-                rows = _land_select(session, source, table, target, names, gone, renamed, visitors)
-        finally:
-            if source.copies is not None and (holds_erased or renamed or visitors):
-                source.copies.forget()
-    return LandingResult(rows, time.perf_counter() - begun, names, notes)
+            gone = [(column, [] if table.name == "consents" else [FORGOTTEN])]
+        with attach_files(session, source, sql, f"{table.name}.sql", data_dir, root) as names:
+            return _land_select(session, source, table, target, names, gone, renamed, visitors), names
 
 
 def find_latest_as_of(

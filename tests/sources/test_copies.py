@@ -11,7 +11,7 @@ import pytest
 
 from helpers.sources import TINY, Gone, make_source
 from recs_assets.schema import RAW_TABLES, SourceError
-from recs_assets.sources import copies, land, load_source, reader, resolve_source
+from recs_assets.sources import copies, find_latest_as_of, land, load_source, reader, resolve_source
 
 
 @pytest.fixture
@@ -152,3 +152,40 @@ def test_nothing_is_kept_of_files_that_hold_somebody_forgotten(con, shop, kept, 
     assert list(kept.iterdir()) == []
     land(con, open_shop(shop, kept), "customers", shop, erased=Gone("c9"))
     assert len(list(kept.iterdir())) == 1
+
+
+def test_somebody_forgotten_is_in_nothing_that_is_kept(con, tmp_path, kept, parsed):
+    """Though every file of the tiny shop that has customers holds them, orders, visits and withdrawals too."""
+
+    def holders():
+        rows = {
+            path: str(con.execute("from read_parquet(?)", [str(path)]).fetchall())
+            for path in kept.rglob("*.parquet")
+        }
+        return [path for path, text in rows.items() if "'c01'" in text or "c01@example.com" in text]
+
+    source = open_shop(TINY, kept)
+    for table in RAW_TABLES:
+        land(con, source, table, TINY)
+    assert len(holders()) >= 5
+    for table in RAW_TABLES:
+        land(con, source, table, TINY, erased=Gone("c01"))
+        find_latest_as_of(con, source, TINY)
+    assert holders() == []
+    # Tables without people stay.
+    assert list(kept.glob("*.parquet"))
+
+
+def test_a_home_that_may_only_be_read_keeps_nothing(con, shop, tmp_path, monkeypatch):
+    (tmp_path / "home").write_text("no folder")
+    assert land_rows(con, open_shop(shop, tmp_path / "home" / "landed"), "customers", shop)[0][0] == "c1"
+
+
+def test_a_disk_without_links_keeps_copies(con, shop, kept, parsed, monkeypatch):
+    def refuse(*_):
+        raise OSError
+
+    monkeypatch.setattr(copies.os, "link", refuse)
+    for _ in range(2):
+        assert land_rows(con, open_shop(shop, kept), "customers", shop)[0][0] == "c1"
+    assert parsed == ["customers.csv"]
