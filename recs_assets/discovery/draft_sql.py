@@ -136,13 +136,13 @@ def _write_lines(roles: Roles, facts: Facts) -> str:
     return join_parts(*notes, write_select(columns, relation, f"where {product} is not null"))
 
 
-def write_product(roles: Roles) -> str:
+def write_product(roles: Roles, alias: str = "") -> str:
     """SQL of the product of a line: its id, or its name where there is none."""
     lines = roles["lines"]
     return (
-        write_key_of(lines, "product_id")
+        write_key_of(lines, "product_id", alias)
         if lines.has("product_id")
-        else f"nullif(trim({lines.name('name')}), '')"
+        else f"nullif(trim({alias}{lines.name('name')}), '')"
     )
 
 
@@ -213,7 +213,13 @@ def _write_orders(roles: Roles, facts: Facts) -> str:
     if currency is not None:
         columns.append(f"{said(currency, write_text_of, 'currency', '')} as currency")
     return join_parts(
-        *notes, write_select(columns, relation, f"where {order_id} is not null\ngroup by {order_id}")
+        *notes,
+        # A line without a product, such as the total below a table, makes no order.
+        write_select(
+            columns,
+            relation,
+            f"where {order_id} is not null and {write_product(roles, '' if orders is None else 'l.')} is not null\ngroup by {order_id}",
+        ),
     )
 
 

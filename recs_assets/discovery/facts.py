@@ -14,7 +14,9 @@ from recs_assets.sources.declared import quote
 GUEST_WORDS = (
     "guest", "gast", "invite", "invité", "invitado", "ospite", "anonymous", "anonym", "anonyme", "anonimo", "anónimo",
     "anoniem", "0", "-1", "999999", "00000", "unknown", "unbekannt", "kein kunde", "walk-in", "walkin", "laufkunde",
-    "diverse", "no customer", "none",
+    "diverse", "no customer", "none", "guest checkout", "guest user", "guest customer", "walk in", "walk in customer", "walk-in customer",
+    "gastkunde", "gastbestellung", "barverkauf", "client invité", "client invite", "client de passage", "client comptoir",
+    "cliente invitado", "cliente anónimo", "cliente anonimo", "cliente ospite", "cliente occasionale", "consumidor final", "gastklant",
 )  # fmt: skip
 _CENT = 0.011
 

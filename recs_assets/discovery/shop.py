@@ -23,6 +23,7 @@ from recs_assets.discovery.meaning import understand
 from recs_assets.discovery.places import Place, find_country, find_place
 from recs_assets.discovery.proposals import Suspect, count_wholesale, explain_states, find_no_products
 from recs_assets.discovery.roles import Role, is_epoch
+from recs_assets.discovery.spoilt import explain_spoilt
 from recs_assets.discovery.sql_parts import order_owner
 from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
@@ -136,10 +137,12 @@ def _write_draft(
         con.execute("attach ':memory:' as files")
         tables, problems = read_folder(con, folder, say)
         if not tables and not stored:
-            why = f": {problems[0]}" if problems else ";"
-            raise SourceError(
-                f"{folder}: it holds no table that can be read{why} put the exported files there."
-            )
+            if not problems:
+                raise SourceError(
+                    f"{folder}: it holds no table that can be read; put the exported files there."
+                )
+            why = problems[0].removesuffix(" Until then it is named in ignored_files.")
+            raise SourceError(f"{folder}: it holds no table that can be read: {why}")
         left_out = _name_problems(problems)
         found = [Found(table.name, table.header, table.entry) for table in [*tables, *stored]]
         matches = find_platforms(found, platforms) if platforms.is_dir() else []
@@ -178,6 +181,9 @@ def _write_draft(
                 "rename the columns to what they are, such as order_id, product_id, quantity, price, or write the SQL by hand "
                 "(docs/sources.md)."
             )
+        spoilt = explain_spoilt(con, roles["lines"], order_owner(roles, "ordered_at") is not None)
+        if spoilt:
+            raise SourceError(spoilt)
         if order_owner(roles, "ordered_at") is None:
             raise SourceError(
                 f"{folder}: nothing says when an order was placed, and without it there is no week; add the date to the export."
