@@ -116,7 +116,7 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
     from recs_assets.audit.files import describe_landed, report_unreadable
     from recs_assets.audit.inventory import list_tables
     from recs_assets.defs.audit import READS
-    from recs_assets.defs.dbt import find_project, run_dbt, shared_dbt
+    from recs_assets.defs.dbt import explain_failures, find_project, run_dbt, shared_dbt
     from recs_assets.schema import GateError
     from recs_assets.week.people import match_people
     from recs_assets.week.week import Week
@@ -155,8 +155,7 @@ def _audit_shop(shop: Shop, as_of: date | None) -> tuple[list[Finding], date | N
     )
     dbt.stop()
     if not built:
-        failed = "; ".join(f"{result.name}: {result.message}" for result in results if result.failed)
-        raise GateError(f"The models that the audit reads could not be built ({failed}): correct the files.")
+        raise GateError(f"The models that the audit reads could not be built: {explain_failures(results)}")
     with week.build.read() as connection:
         findings, _ = audit_build(connection, week.as_of, min(week.anchors), shop.source, files)
     return [*problems, *findings], week.as_of, source, list(unread.values())
