@@ -28,12 +28,13 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
 def init(parsed: argparse.Namespace) -> int:
     """Write a shop for a folder, and print what each file was taken for, what is unsure, and what to do next."""
     import time
+    from shlex import quote
 
     from recs_assets.discovery.shop import make_shop
 
     begun = time.perf_counter()
     report = make_shop(parsed.folder, parsed.to, parsed.name, parsed.database, say=print)
-    data = "" if parsed.folder is None else f"RECS_DATA={parsed.folder.resolve()} "
+    data = "" if parsed.folder is None else f"RECS_DATA={quote(str(parsed.folder.resolve()))} "
     print()
     for sentence in report.taken:
         print(f"  {sentence}")
@@ -53,6 +54,6 @@ def init(parsed: argparse.Namespace) -> int:
         )
         return 1
     print(
-        f"\nNext:\n  RECS_SHOPS={parsed.to.resolve()} RECS_SOURCE={report.name} {data}python -m recs_assets run"
+        f"\nNext:\n  RECS_SHOPS={quote(str(parsed.to.resolve()))} RECS_SOURCE={report.name} {data}python -m recs_assets run"
     )
     return 0
