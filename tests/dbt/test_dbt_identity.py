@@ -74,7 +74,7 @@ def shops(draw: st.DrawFn):
     return profiles, draw(st.lists(said, max_size=4)), dict(zip(PROFILES, people, strict=True))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(shop=shops())
 def test_nobody_becomes_writable_by_a_merge(joined: Warehouse, shop):
     """Whoever may be written to as a person may be as each of their profiles, and every profile has the same state."""
