@@ -8,6 +8,7 @@ from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.gates import LANDING_GATE
 from recs_assets.defs.ingest import NOTES
 from recs_assets.defs.metadata import PERIOD
+from recs_assets.defs.results import model_key
 from recs_assets.schema import RAW_TABLES
 
 # Longest text of a gate that passed, in characters.
@@ -44,6 +45,8 @@ class LandedReport:
         if AUDIT in metadata:
             first, *others = metadata[AUDIT]
             return [f"Audit: {first}", *(f"  {line}" for line in others)]
+        if asset.asset_key == model_key("customer_identities"):
+            return [f"People: {note}" for note in metadata.get(NOTES, [])]
         if len(asset.asset_key.path) == 2 and asset.asset_key.path[0] == "raw":
             for table in asset.asset_key.path[1:]:
                 self._rows[table] = metadata["dagster/row_count"]
