@@ -253,7 +253,7 @@ class Shop:
 
         Args:
             connection: DuckDB's, to the file that gets the table.
-            table: one of `schema.RAW_TABLES`.
+            table: one of the source's `raw_tables`.
 
         Raises:
             SourceError, SettingsError: as `sources.land`.

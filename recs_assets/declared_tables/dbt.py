@@ -12,7 +12,6 @@ from pathlib import Path
 from recs_assets.declared_tables.features import (
     ENTITIES,
     list_aggregates,
-    list_measured,
     list_models,
     write_features,
     write_values,
@@ -309,6 +308,3 @@ def _describe(tables: Tables) -> str:
                 f"        description: {json.dumps(aggregate.description)}",
             ]
     return "\n".join(lines) + "\n"
-
-
-__all__ = ["list_measured", "write_macro", "write_models", "write_project"]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
-from recs_assets.declared_tables.file import CANONICAL, OWNERS, DeclaredTable, Tables, list_entities
+from recs_assets.declared_tables.file import OWNERS, DeclaredTable, Tables, list_entities
 
 # Days that a window reaches back from the anchor.
 WINDOWS = (7, 28, 91)
@@ -360,13 +360,3 @@ _ENVIRONMENT.globals |= {
     "latest": lambda value, at: f"arg_max({value}, struct_pack(at := {at}, then_by := {value}))",
     "days_between": lambda start, end: f"datediff('day', cast({start} as date), cast({end} as date))",
 }
-
-__all__ = [
-    "CANONICAL",
-    "list_aggregates",
-    "list_feature_names",
-    "list_models",
-    "render",
-    "write_features",
-    "write_values",
-]
