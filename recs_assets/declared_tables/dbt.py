@@ -219,7 +219,7 @@ def _write_staging(table: DeclaredTable, tables: Tables) -> str:
     # One person once, whatever profile the row has them under.
     people, rows = "", "accepted"
     if "customer_id" in _list_owners(table, tables):
-        people, rows = "of_people as (\n\n    {{ declared_people('accepted') }}\n\n),\n\n", "of_people"
+        people, rows = "of_people as (\n\n    {{ by_person('accepted') }}\n\n),\n\n", "of_people"
     return (
         "{{ config(schema='staging', materialized='view') }}\n"
         f"with accepted as (\n\n    select * from {{{{ ref('base_{table.name}') }}}} where reject_reason is null{known}\n\n),\n\n"
