@@ -164,7 +164,7 @@ def _assign_names(con: duckdb.DuckDBPyConnection, table: FoundTable, kind: str) 
                 if other != "parent"
                 else score_role("parent_id", column.name)
             )
-            if score and can_be_id(column):
+            if score and can_be_id(column) and not _holds_objects(con, table, column):
                 scored.append((score, f"{other}_id", column))
         for name in columns:
             score = score_role(name, column.name)
@@ -203,6 +203,11 @@ def _can_be(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColu
     if role == "name":
         return _share_with(con, table, column, "@") < 0.1 and _share_with(con, table, column, "://") < 0.1
     return role not in ("url", "image_url") or _share_with(con, table, column, "/") > 0.3
+
+
+def _holds_objects(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn) -> bool:
+    """Whether a column holds objects of JSON: a buyer with number and address is no id, and {"id": null} nobody's."""
+    return column.type == "VARCHAR" and _share_with(con, table, column, "{") > 0.5
 
 
 def _share_with(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn, sign: str) -> float:

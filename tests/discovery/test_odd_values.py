@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import duckdb
 import pytest
 
@@ -54,3 +56,27 @@ def test_an_empty_file_is_one_sentence(tmp_path):
     assert str(error.value) == (
         f"{tmp_path}: it holds no table that can be read: ventas.csv: the file is empty (0 bytes); export it again."
     )
+
+
+def test_objects_are_no_ids(tmp_path):
+    folder = tmp_path / "tienda"
+    folder.mkdir()
+    orders = [
+        {
+            "order_id": n,
+            "created": f"2024-01-{1 + n:02d}T10:00:00",
+            "buyer": {"id": n if n % 2 else None},
+            "items": [
+                {"sku": f"p{n % 3}", "qty": 1 + n % 2, "price": 2.5},
+                {"sku": "p9", "qty": 1, "price": 4.0},
+            ],
+        }
+        for n in range(20)
+    ]
+    (folder / "export.json").write_text(json.dumps(orders), "utf-8")
+    report = make_shop(folder, tmp_path / "shops")
+    assert report.problem is None
+    with duckdb.connect() as con:
+        land(con, load_source(report.folder), "orders", folder)
+        # Nobody is the customer '{"id":null}'.
+        assert con.execute("select count(*), count(customer_id) from raw.orders").fetchall() == [(20, 0)]
