@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -174,6 +175,17 @@ def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict
     return draft
 
 
+def _count_above(book: Any, sheet: str) -> int:
+    """How many rows stand above the header: the first row that fills nearly as many cells as most do."""
+    worksheet = book.get_sheet_by_name(sheet)
+    filled = [sum(cell != "" for cell in row) for row in itertools.islice(worksheet.iter_rows(), 30)]
+    usual = sorted(count for count in filled if count)
+    if not usual:
+        return 0
+    first = next(n for n, count in enumerate(filled) if count >= 0.8 * usual[len(usual) // 2])
+    return worksheet.start[0] + first if first else 0
+
+
 def _look_at_spreadsheet(path: Path, name: str) -> dict[str, Any]:
     """The sheets with the same columns as the longest, and those columns."""
     from python_calamine import CalamineError, CalamineWorkbook
@@ -187,13 +199,15 @@ def _look_at_spreadsheet(path: Path, name: str) -> dict[str, Any]:
     sizes: dict[str, int] = {}
     headers: dict[str, tuple[str, ...]] = {}
     for sheet in book.sheet_names:
-        headers[sheet] = tuple(read_sheet(book, sheet, Dialect())[0])
         sizes[sheet] = book.get_sheet_by_name(sheet).total_height
     longest = max(book.sheet_names, key=lambda sheet: sizes[sheet])
+    skip = _count_above(book, longest)
+    for sheet in book.sheet_names:
+        headers[sheet] = tuple(read_sheet(book, sheet, Dialect(skip=skip))[0])
     same = [sheet for sheet in book.sheet_names if headers[sheet] == headers[longest]]
     left = [sheet for sheet in book.sheet_names if sheet not in same and sizes[sheet] > 1]
     return {
-        "entry": {"sheet": same} if len(book.sheet_names) > 1 else {},
+        "entry": ({"sheet": same} if len(book.sheet_names) > 1 else {}) | ({"skip": skip} if skip else {}),
         "notes": [
             f"sheet {sheet!r} has other columns and is not read; save it as a file of its own"
             for sheet in left

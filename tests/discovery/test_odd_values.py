@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 
 import duckdb
 import pytest
 
+from helpers.spreadsheets import write_xlsx
 from recs_assets.discovery.shop import make_shop
 from recs_assets.schema import SourceError
 from recs_assets.sources import land, load_source
@@ -80,3 +82,37 @@ def test_objects_are_no_ids(tmp_path):
         land(con, load_source(report.folder), "orders", folder)
         # Nobody is the customer '{"id":null}'.
         assert con.execute("select count(*), count(customer_id) from raw.orders").fetchall() == [(20, 0)]
+
+
+def test_lines_above_the_header_of_a_sheet_and_totals_below(tmp_path):
+    folder = tmp_path / "tienda"
+    folder.mkdir()
+    head = ("Order No", "Date", "Customer No", "SKU", "Product", "Qty", "Unit Price")
+    sheets: dict[str, list[tuple]] = {"Readme": [("Export of the shop",)]}
+    for year in (2023, 2024):
+        lines = [
+            (
+                year + n // 2,
+                datetime(year, 1, 1 + n),
+                50 + n // 2 % 3,
+                f"p{n % 4}",
+                f"Product {n % 4}",
+                2,
+                1.25,
+            )
+            for n in range(20)
+        ]
+        total = ("Total", None, None, None, None, 40, None)
+        sheets[str(year)] = [("Sales report", None), (None, None), head, *lines, total]
+    write_xlsx(folder / "book one.xlsx", sheets)
+    report = make_shop(folder, tmp_path / "shops")
+    assert report.problem is None
+    with duckdb.connect() as con:
+        for table in ("orders", "order_items"):
+            land(con, load_source(report.folder), table, folder)
+        assert con.execute("select count(*), sum(quantity), sum(amount) from raw.order_items").fetchall() == [
+            (40, 80.0, 100.0)
+        ]
+        assert con.execute("select count(*), min(ordered_at)::date::text from raw.orders").fetchall() == [
+            (20, "2023-01-01")
+        ]
