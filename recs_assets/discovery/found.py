@@ -14,7 +14,8 @@ class FoundColumn:
 
     `type` is as `source.toml` declares it. `filled` and `distinct` count values of `rows`. `least` and `most` are of
     numbers and times. `samples` are its most frequent values as text, of codes of which there are few. `sure` is from
-    0 to 1, `how` says by what, and `question` what only a person knows; empty: nothing.
+    0 to 1, `how` says by what, and `question` what only a person knows; empty: nothing. `is_address`: it stands for an id,
+    and an address is none.
     """
 
     name: str
@@ -29,6 +30,7 @@ class FoundColumn:
     sure: float = 1.0
     how: str = ""
     question: str = ""
+    is_address: bool = False
 
     @property
     def is_unique(self) -> bool:

@@ -119,7 +119,26 @@ def understand(
         fill_gaps(role)
     if "lines" in taken:
         find_product_code(con, taken["lines"])
+    _know_customers_by_address(taken)
     return taken, [table for table in tables if table.stem not in used]
+
+
+def _know_customers_by_address(taken: dict[str, Role]) -> None:
+    """Where orders name who ordered by an address alone, it stands for the customer, also in the file of customers."""
+    orders = [taken[kind] for kind in ("orders", "lines") if kind in taken]
+    if any(role.has("customer_id") for role in orders):
+        return
+    placed = next((role for role in orders if role.has("email")), None)
+    if placed is None:
+        return
+    customers = taken.get("customers")
+    for role in (placed, customers):
+        if role is not None and role.has("email"):
+            column = role.guesses["email"].column
+            column.is_address = True
+            role.guesses["customer_id"] = Guess(
+                column, 0.9, "which is all that tells who ordered; an address is no id, so it is hashed"
+            )
 
 
 def _try_kind(con: duckdb.DuckDBPyConnection, table: FoundTable, kind: str) -> Role | None:

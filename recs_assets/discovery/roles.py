@@ -56,8 +56,10 @@ def is_epoch(column: FoundColumn) -> int | None:
 
 
 def write_id(column: FoundColumn, alias: str = "") -> str:
-    """SQL of an id as text: 17850.0 is the id 17850, and a blank one is none."""
+    """SQL of an id as text: 17850.0 is the id 17850, a blank one is none, and of an address it is a hash."""
     name = f"{alias}{quote(column.name)}"
+    if column.is_address:
+        return f"md5(lower(nullif(trim({name}), '')))"
     if column.type == "DOUBLE":
         return f"{name}::bigint::varchar"
     if column.type == "VARCHAR":

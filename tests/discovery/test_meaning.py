@@ -34,3 +34,27 @@ def test_a_reference_that_goes_with_the_name_is_the_products(tmp_path):
         assert con.sql("select count(*), count(distinct product_id) from raw.order_items").fetchall() == [
             (120, 5)
         ]
+
+
+def test_customers_who_are_known_by_their_address_alone(tmp_path):
+    """An address is no id: its hash is, the same for every spelling of case, and an order without one is a guest's."""
+    data = tmp_path / "sales"
+    data.mkdir()
+    rows = ["Order No,Order Date,Customer Email,SKU,Product,Qty,Unit Price"]
+    for order in range(60):
+        address = "" if order % 10 == 0 else f"{'Ann' if order % 2 else 'ann'}{order % 7}@example.com"
+        rows.append(
+            f"{5000 + order},2025-01-{order % 28 + 1:02d},{address},S{order % 5},Thing {order % 5},1,{order % 5 + 2}.50"
+        )
+    (data / "sales.csv").write_text("\n".join(rows) + "\n")
+    report = make_shop(data, tmp_path / "shops")
+    assert report.problem is None
+    with duckdb.connect() as con:
+        for table in ("customers", "orders"):
+            land(con, load_source(report.folder), table, data)
+        assert con.sql(
+            "select count(*), count(distinct lower(email)), min(length(customer_id)) from raw.customers"
+        ).fetchall() == [(7, 7, 32)]
+        assert con.sql(
+            "select count(*) filter (customer_id is null), count(distinct customer_id) from raw.orders"
+        ).fetchall() == [(6, 7)]
