@@ -252,7 +252,7 @@ def _holds_together(role: Role) -> bool:
         return unique
     if role.kind == "lines":
         order = guesses.get("order_id")
-        if order is not None and order.column.is_unique and "customer_id" not in guesses:
+        if order is not None and order.column.is_unique and not {"customer_id", "email"} & set(guesses):
             return False
         return not ("product_id" in guesses and guesses["product_id"].column.is_unique and order is None)
     return True
