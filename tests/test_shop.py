@@ -72,7 +72,7 @@ def test_a_file_that_nobody_reads_is_refused(acme: Path) -> None:
     with pytest.raises(SettingsError) as raised:
         shop(acme)
     assert str(raised.value) == (
-        "source 'acme': gate.yaml is not read; rename it to one of campaigns, experiments, placements, texts, gates.yaml, "
+        "source 'acme': gate.yaml is not read; rename it to one of campaigns, experiments, placements, tables, texts, gates.yaml, "
         "monitor.yaml, sensitive.yaml, storefront.yaml, or remove it."
     )
 
