@@ -63,7 +63,7 @@ def published_expectations(table: str, slots: int) -> list[Expectation]:
 
     Args:
         table: of schema `recs`.
-        slots: of the longest email in the table; 0 where no campaign fills slots.
+        slots: of the longest email in the table; 0 where no campaign fills slots, or nobody may be written to.
     """
     keys = {
         "email_recommendations": ["campaign", "as_of", "customer_id", "slot"],

@@ -33,7 +33,10 @@ placed as (
         ) as place,
         row_number() over (
             partition by person_id
-            order by case when address_kind = 'usable' then 0 else 1 end, joined_at desc nulls last, profile_id
+            order by
+                case when address_kind = 'usable' then 0 else 1 end asc,
+                joined_at desc nulls last,
+                profile_id asc
         ) as address_place
     from profiles
 

@@ -1,6 +1,7 @@
 with accepted as (
 
-    select * from {{ ref('base_exchange_rates') }} where reject_reason is null and {{ is_known('valid_from') }}
+    select * from {{ ref('base_exchange_rates') }}
+    where reject_reason is null and {{ is_known('valid_from') }}
 
 ),
 
