@@ -33,7 +33,9 @@ def backtest_job(deployment: Deployment):
     return dg.define_asset_job(
         "backtest",
         # Every raw table, read by a model or not: the landing gates judge them all.
-        selection=dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).upstream()
+        selection=dg.AssetSelection.assets(*(model_key(table) for table in TABLES))
+        .upstream()
+        .required_multi_asset_neighbors()
         | dg.AssetSelection.assets(*(raw_key(table) for table in deployment.source.raw_tables)),
         description="The evaluation and what it needs, for as many test anchors as RECS_BACKTEST_FOLDS says; "
         "`make backtest` runs it in a folder of its own.",
