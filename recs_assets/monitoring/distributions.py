@@ -206,7 +206,7 @@ def measure_distributions(
     """
     before, long_before = load_distributions(connection, last), load_distributions(connection, older)
     figures: list[Figure] = []
-    tables: list[pd.DataFrame] = []
+    kept: list[pd.DataFrame] = []
     for source in list_sources(connection, as_of, limits, tables):
         for subject, values, keys in load_samples(connection, source, limits):
             now = _describe(values, limits)
@@ -218,8 +218,8 @@ def measure_distributions(
                     figures.append(
                         _compare("drift_horizon", subject, values, keys, now, long_before.get(subject))
                     )
-            tables.append(_tabulate(as_of, subject, now))
-    return figures, pd.concat(tables, ignore_index=True)
+            kept.append(_tabulate(as_of, subject, now))
+    return figures, pd.concat(kept, ignore_index=True)
 
 
 def _describe(values: pd.Series, limits: Limits) -> Distribution:

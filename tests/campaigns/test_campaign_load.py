@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from helpers.warehouse import FIRST, NOW, SECOND, THIRD, build, load_beside_snapshot
+from helpers.warehouse import FIRST, NOW, SECOND, THIRD, build, create_identities, load_beside_snapshot
 from recs_assets.campaigns.load import load_past_forecasts
 from recs_assets.store.warehouse import Warehouse
 
@@ -24,6 +24,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
             )
         house.publish(week, f"run-{week}", NOW, "test")
     with house.build(THIRD).write() as connection:
+        create_identities(connection)
         connection.execute("create schema marts")
         connection.execute(
             "create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, "
@@ -48,6 +49,7 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
 
 def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
     with house.build(FIRST).write() as connection:
+        create_identities(connection)
         connection.execute("create schema marts")
         connection.execute("create table marts.customers (customer_id varchar)")
         connection.execute(

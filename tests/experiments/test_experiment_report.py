@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from helpers.experiments import make
+from helpers.warehouse import create_identities
 from recs_assets.experiments.facts import Facts, load_assignments
 from recs_assets.experiments.file import assign
 from recs_assets.experiments.report import TABLES, report
@@ -90,6 +91,7 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
         found.execute(
             "create table staging.stg_consent_changes as select * replace (effective_at::timestamp as effective_at) from changes"
         )
+        create_identities(found)
         found.execute("attach ':memory:' as published")
         found.execute("create schema published.recs")
         found.execute(

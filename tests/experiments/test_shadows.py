@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from helpers.warehouse import create_identities
 from recs_assets.experiments.shadows import RESULTS, _compare_draws, load_shadow_results
 
 FIRST, SECOND, NOW = "2026-01-05", "2026-01-12", date(2026, 1, 19)
@@ -46,6 +47,7 @@ LINES = [
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as found:
+        create_identities(found)
         found.execute("create schema marts; attach ':memory:' as published; create schema published.recs")
         frames = {
             "sent": pd.DataFrame(SENT, columns=["campaign", "as_of", "customer_id", "product_id", "held"]),

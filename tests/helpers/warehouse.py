@@ -7,6 +7,8 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 
+import duckdb
+
 from recs_assets.known.load import load_planned_offers
 from recs_assets.rules.facts import load_facts
 from recs_assets.store.snapshots import OTHER_NAME, Published
@@ -41,6 +43,12 @@ def build(house: Warehouse, week: date, emails: list[Email] = EMAILS, products: 
             "comment on table recs.email_recommendations is 'One row per week, customer''s slot.'"
         )
         connection.execute("comment on column recs.email_recommendations.slot is 'Place, from 1.'")
+
+
+def create_identities(connection: duckdb.DuckDBPyConnection) -> None:
+    """Whose each profile is: nobody has two."""
+    connection.execute("create schema base")
+    connection.execute("create table base.base_customer_identities (profile_id varchar, customer_id varchar)")
 
 
 def publish(house: Warehouse, week: date, run_id: str = "run-0000-1111") -> Published:

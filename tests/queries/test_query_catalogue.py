@@ -23,6 +23,7 @@ MODELS = Path(__file__).resolve().parents[2] / "dbt_project" / "models"
 # order counts what an aggregation says for any anchor.
 LEFT_OUT = {
     "customers": {
+        "customer_ids",
         "first_order_at",
         "last_order_at",
         "order_count",

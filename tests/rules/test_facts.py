@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
-from helpers.warehouse import FIRST, SECOND, THIRD, build, load_beside_snapshot, publish
+from helpers.warehouse import FIRST, SECOND, THIRD, build, create_identities, load_beside_snapshot, publish
 from recs_assets.rules.facts import load_facts
 from recs_assets.store.warehouse import Warehouse
 
@@ -22,6 +22,7 @@ def test_what_the_rules_look_at_is_known_before_the_anchor(house: Warehouse) -> 
             connection.execute(sql)
     publish(house, FIRST)
     with house.build(THIRD).write() as connection:
+        create_identities(connection)
         for sql in (
             "create schema marts; create schema staging; create schema intermediate",
             """create table marts.products as select * from (values
