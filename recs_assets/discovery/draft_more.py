@@ -36,11 +36,21 @@ def write_reviews(roles: Roles) -> str | None:
         f"{write_time_of(role, 'reviewed_at')} as reviewed_at",
         *list_texts(role, "title", "body"),
     ]
+    return _write_draft(role, "Reviews", columns)
+
+
+def _write_draft(role: Role, what: str, columns: list[str], question: str = "") -> str:
+    """The SELECT of a table, below what it is, a question if there is one, and how its columns were found."""
     return join_parts(
-        f"-- Reviews of {role.table.name}; {role.sure:.2f} sure.",
+        f"-- {what} of {role.table.name}; {role.sure:.2f} sure.",
+        question,
         remark(role, *role.guesses),
         write_select(columns, role.table.relation),
     )
+
+
+def _customer_if_known(role: Role) -> str:
+    return write_key_of(role, "customer_id") if role.has("customer_id") else "null::varchar"
 
 
 def _number_of_row(role: Role, name: str) -> str:
@@ -62,7 +72,7 @@ def write_events(roles: Roles) -> str | None:
     )
     columns = [
         f"{_number_of_row(role, 'event_id')} as event_id",
-        f"{write_key_of(role, 'customer_id') if role.has('customer_id') else 'null::varchar'} as customer_id",
+        f"{_customer_if_known(role)} as customer_id",
         f"{write_key_of(role, 'product_id')} as product_id",
         f"case\n{cases}\n        else {kind}\n    end as event_type",
         f"{write_time_of(role, 'occurred_at')} as occurred_at",
@@ -90,15 +100,11 @@ def write_searches(roles: Roles) -> str | None:
         return None
     columns = [
         f"{_number_of_row(role, 'search_id')} as search_id",
-        f"{write_key_of(role, 'customer_id') if role.has('customer_id') else 'null::varchar'} as customer_id",
+        f"{_customer_if_known(role)} as customer_id",
         f"{write_text_of(role, 'query')} as query",
         f"{write_time_of(role, 'searched_at')} as searched_at",
     ]
-    return join_parts(
-        f"-- Searches of {role.table.name}; {role.sure:.2f} sure.",
-        remark(role, *role.guesses),
-        write_select(columns, role.table.relation),
-    )
+    return _write_draft(role, "Searches", columns)
 
 
 def write_inventory(roles: Roles) -> str | None:
@@ -137,11 +143,7 @@ def write_returns(roles: Roles) -> str | None:
         f"{write_time_of(role, 'returned_at')} as returned_at",
         *list_texts(role, "reason"),
     ]
-    return join_parts(
-        f"-- Returns of {role.table.name}; {role.sure:.2f} sure.",
-        remark(role, *role.guesses),
-        write_select(columns, role.table.relation),
-    )
+    return _write_draft(role, "Returns", columns)
 
 
 def write_promotions(roles: Roles) -> str | None:
@@ -156,11 +158,11 @@ def write_promotions(roles: Roles) -> str | None:
         f"{write_time_of(role, 'starts_at')} as start_at",
         f"{write_time_of(role, 'ends_at')} as end_at",
     ]
-    return join_parts(
-        f"-- Promotions of {role.table.name}; {role.sure:.2f} sure.",
-        "-- Question: from when was each known? They count from their first moment on.",
-        remark(role, *role.guesses),
-        write_select(columns, role.table.relation),
+    return _write_draft(
+        role,
+        "Promotions",
+        columns,
+        question="-- Question: from when was each known? They count from their first moment on.",
     )
 
 
@@ -173,8 +175,4 @@ def write_consents(roles: Roles) -> str | None:
         f"{write_text_of(role, 'state')} as state",
         f"{write_time_of(role, 'effective_at')} as effective_at",
     ]
-    return join_parts(
-        f"-- Consents of {role.table.name}; {role.sure:.2f} sure.",
-        remark(role, *role.guesses),
-        write_select(columns, role.table.relation),
-    )
+    return _write_draft(role, "Consents", columns)

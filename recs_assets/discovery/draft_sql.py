@@ -181,9 +181,11 @@ def _write_orders(roles: Roles, facts: Facts) -> str:
         relation = f"{lines.table.relation} as l\nleft join {orders.table.relation} as o on {write_key_of(orders, 'order_id', 'o.')} = {order_id}"
         notes.append(remark(orders, "order_id", "ordered_at", "customer_id", "status", "currency"))
 
-    def said(role: Role | None, write: Callable[[Role, str, str], str], name: str, otherwise: str) -> str:
+    def aggregate(
+        role: Role | None, write: Callable[[Role, str, str], str], name: str, otherwise: str, how: str = "max"
+    ) -> str:
         alias = "" if orders is None else "o." if role is orders else "l."
-        return otherwise if role is None else f"max({write(role, name, alias)})"
+        return otherwise if role is None else f"{how}({write(role, name, alias)})"
 
     if when is None:
         notes.append(
@@ -191,7 +193,7 @@ def _write_orders(roles: Roles, facts: Facts) -> str:
         )
     if customer is None:
         notes.append("-- Question: who ordered? Nothing in the files tells, so all orders are guests'.")
-    state = said(status, write_text_of, "status", "'completed'")
+    state = aggregate(status, write_text_of, "status", "'completed'")
     if status is None:
         starts = " or ".join(f"starts_with({order_id}, {quote_text(prefix)})" for prefix in facts.prefixes)
         if facts.prefixes:
@@ -206,12 +208,12 @@ def _write_orders(roles: Roles, facts: Facts) -> str:
             )
     columns = [
         f"{order_id} as order_id",
-        f"{said(customer, write_key_of, 'customer_id', 'null::varchar')} as customer_id",
-        f"{said(when, write_time_of, 'ordered_at', 'null::timestamp').replace('max(', 'min(', 1)} as ordered_at",
+        f"{aggregate(customer, write_key_of, 'customer_id', 'null::varchar')} as customer_id",
+        f"{aggregate(when, write_time_of, 'ordered_at', 'null::timestamp', 'min')} as ordered_at",
         f"{state} as status",
     ]
     if currency is not None:
-        columns.append(f"{said(currency, write_text_of, 'currency', '')} as currency")
+        columns.append(f"{aggregate(currency, write_text_of, 'currency', '')} as currency")
     return join_parts(
         *notes,
         # A line without a product, such as the total below a table, makes no order.

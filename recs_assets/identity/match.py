@@ -66,13 +66,13 @@ class Matched:
         """What a run says of it; empty where every profile is a person and nothing waits."""
         if not len(self.identities) and not self.waiting:
             return ""
-        said = f"{_say(self.profiles, 'profile')} are {_say(self.people, 'person')}"
+        said = f"{_format_count(self.profiles, 'profile')} are {_format_count(self.people, 'person')}"
         if not self.waiting:
             return f"{said}."
-        return f"{said}; {_say(self.waiting, 'pair')} {'waits' if self.waiting == 1 else 'wait'} for review (recs.customer_matches)."
+        return f"{said}; {_format_count(self.waiting, 'pair')} {'waits' if self.waiting == 1 else 'wait'} for review (recs.customer_matches)."
 
 
-def _say(count: int, what: str) -> str:
+def _format_count(count: int, what: str) -> str:
     return f"{count:,} {what if count == 1 else 'people' if what == 'person' else what + 's'}"
 
 
