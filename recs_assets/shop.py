@@ -166,8 +166,9 @@ class Shop:
     def sentences(self) -> Sentences:
         """What customers read, by language (RECS_TEXTS, RECS_LOCALE)."""
         sentences = Sentences.load(self.path("texts"), self.settings.locale or self.source.words.locale)
-        own = {table.name: table.reasons for table in self.source.tables.values() if table.reasons}
-        return replace(sentences, own_tables=own)
+        return sentences.with_own_tables(
+            {table.name: table.reasons for table in self.source.tables.values() if table.reasons}
+        )
 
     @cached_property
     def catalogue(self) -> Catalogue:

@@ -54,13 +54,16 @@ def read_each(
     return models, tuple(errors)
 
 
-def read(path: Path, what: tuple[str, str], error: type[FileError]) -> tuple[Mapping[str, Any], Lines]:
+def read(
+    path: Path, what: tuple[str, str], error: type[FileError], first: str = "name"
+) -> tuple[Mapping[str, Any], Lines]:
     """Keys and values of a file, and the lines that they stand on.
 
     Args:
         path: of the file.
         what: such a file in a sentence, as in "a campaign", and the page about it.
         error: is raised.
+        first: the key that somebody with an empty file should begin with.
 
     Raises:
         FileError: `error`: the file is no YAML of keys and values, too large, or has a key twice.
@@ -84,7 +87,7 @@ def read(path: Path, what: tuple[str, str], error: type[FileError]) -> tuple[Map
         reason = " ".join(str(problem).split())
         raise error(path, 1, f"the file cannot be read ({reason}); repair it.") from problem
     if not isinstance(data, Mapping):
-        raise error(path, 1, f"{what[0]} is a list of keys and values ({what[1]}); write name: first.")
+        raise error(path, 1, f"{what[0]} is a list of keys and values ({what[1]}); write {first}: first.")
     return data, lines
 
 

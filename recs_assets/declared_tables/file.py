@@ -41,6 +41,17 @@ TAKEN = (
     "bought_before", "bought_with", "similar", "customers_like_you", "popular_in_category", "popular", "viewed_or_wished",
     "brand", "price", "new_arrival", "promotion", "context", "category", "vertical", "source", "derived", "files",
 )  # fmt: skip
+# What DuckDB takes for no name without quotes: models that a person reads have none.
+RESERVED = frozenset(
+    """
+    all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case cast check collate collation
+    column concurrently constraint create cross default deferrable desc describe distinct do else end except false fetch for foreign
+    freeze from full glob group having ilike in initially inner intersect into is isnull join lambda lateral leading left like limit
+    natural not notnull null offset on only or order outer overlaps pivot pivot_longer pivot_wider placing positional primary
+    qualify references returning right select semi show similar some summarize symmetric table tablesample then to trailing true
+    union unique unpack unpivot using variadic verbose when where window with
+    """.split()  # noqa: SIM905 - as a list it is 105 lines
+)
 
 
 class TableError(yaml_file.FileError):
@@ -70,6 +81,10 @@ class DeclaredTable(BaseModel):
     def _check_name(cls, value: str) -> str:
         if value in TAKEN or re.search("_of_(customers|products|pairs)$", value):
             raise ValueError("this name has a meaning already; call the table otherwise")
+        if value in RESERVED:
+            raise ValueError(
+                f"{value} is a word of SQL; call the table otherwise, and name its file under file"
+            )
         return value
 
     @field_validator("columns")
@@ -77,6 +92,10 @@ class DeclaredTable(BaseModel):
     def _check_columns(cls, value: dict[str, str]) -> dict[str, str]:
         if taken := [name for name in value if name in ADDED]:
             raise ValueError(f"{taken[0]} is a column that is added to every table; call it otherwise")
+        if reserved := [name for name in value if name in RESERVED]:
+            raise ValueError(
+                f"{reserved[0]} is a word of SQL; call the column otherwise, in the file or in <table>.sql"
+            )
         return value
 
     @field_validator("reason")
@@ -197,13 +216,13 @@ def load_tables(folder: Path | None) -> dict[str, DeclaredTable]:
 
 
 def _read(path: Path) -> DeclaredTable:
-    data, lines = yaml_file.read(path, WHAT, TableError)
+    data, lines = yaml_file.read(path, WHAT, TableError, first="description")
     return yaml_file.check(path, {"name": path.stem, **data}, lines, DeclaredTable, TableError)
 
 
 def _check_references(folder: Path, table: DeclaredTable, tables: Tables) -> None:
     path = folder / f"{table.name}.yaml"
-    _, lines = yaml_file.read(path, WHAT, TableError)
+    _, lines = yaml_file.read(path, WHAT, TableError, first="description")
     for column, target in table.references.items():
         line = lines.find(("references", column))
         if target in CANONICAL:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from helpers.declared_tables import MESSAGES, TAGS, TICKETS, write_files
 from recs_assets.campaigns.file import CampaignError, load
-from recs_assets.declared_tables.file import TableError, load_tables
+from recs_assets.declared_tables.file import RESERVED, TableError, load_tables
 from recs_assets.queries.catalogue import CATALOGUE
 
 
@@ -59,6 +60,12 @@ from recs_assets.queries.catalogue import CATALOGUE
             "columns: known_at is a column that is added to every table",
         ),
         (TICKETS + "colour: red\n", 11, "there is no key colour; did you mean columns?"),
+        (
+            TICKETS.replace("topic: text", "order: text"),
+            4,
+            "columns: order is a word of SQL; call the column otherwise, in the file or in <table>.sql",
+        ),
+        ("", 1, "a table is a list of keys and values (docs/your_tables.md); write description: first."),
     ],
 )
 def test_a_wrong_file_is_named_with_its_line(tmp_path: Path, text: str, line: int, sentence: str):
@@ -77,7 +84,7 @@ def test_a_reference_leads_to_a_table_that_is_there(tmp_path: Path):
     circle = MESSAGES.replace("ticket_id: tickets", "ticket_id: messages")
     with pytest.raises(TableError, match=r"they lead in a circle \(messages -> messages\); remove one"):
         load_tables(write_files(tmp_path / "circle", messages=circle))
-    tagged = "description: Of tags.\nkey: id\ntime: at\ncolumns: {id: text, at: time, tag: text}\nreferences: {tag: tags}\n"
+    tagged = "description: Of tags.\nkey: id\ntime: used_at\ncolumns: {id: text, used_at: time, tag: text}\nreferences: {tag: tags}\n"
     with pytest.raises(TableError, match="line 5: references: tags has a key of several columns"):
         load_tables(write_files(tmp_path / "several", tags=TAGS, uses=tagged))
 
@@ -86,6 +93,29 @@ def test_a_reference_leads_to_a_table_that_is_there(tmp_path: Path):
 def test_a_name_that_means_something_else_is_refused(tmp_path: Path, name: str):
     with pytest.raises(TableError, match="this name has a meaning already"):
         load_tables(write_files(tmp_path / "tables", **{name: TAGS}))
+
+
+@pytest.mark.parametrize("name", ["select", "order", "table"])
+def test_a_word_of_sql_is_refused_as_a_name(tmp_path: Path, name: str):
+    with pytest.raises(
+        TableError, match=f"{name} is a word of SQL; call the table otherwise, and name its file"
+    ):
+        load_tables(write_files(tmp_path / "tables", **{name: TAGS}))
+
+
+def test_the_refused_words_are_those_that_need_quotes():
+    """Of every keyword of DuckDB: each other one may name a table and a column of the models."""
+    needed = set()
+    with duckdb.connect() as connection:
+        for (word,) in connection.execute("select keyword_name from duckdb_keywords()").fetchall():
+            table = f"with {word} as (select 'a' as x) select of_{word}.x from {word} left join {word} as of_{word} using (x)"
+            column = f"select trim({word}) as {word}, source.{word} from (select 'a' as \"{word}\") as source group by {word}"
+            try:
+                assert connection.execute(table).fetchall() == [("a",)]
+                assert connection.execute(column).fetchall() == [("a", "a")]
+            except (duckdb.Error, AssertionError):
+                needed.add(word)
+    assert needed == RESERVED
 
 
 def test_tables_stand_after_those_that_they_refer_to(tmp_path: Path):

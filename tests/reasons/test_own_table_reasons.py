@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from helpers.reasons import EVENTS, PRODUCTS, day, shop
 from recs_assets.known.interactions import TableRows
 from recs_assets.reasons.evidence import Citable
 from recs_assets.reasons.explain import explain_by_family
 from recs_assets.reasons.sentences import Sentences
+from recs_assets.schema import SettingsError
 
 FAMILIES = ("context", "tags", "tickets")
 OWN = {
@@ -20,12 +22,11 @@ OWN = {
         np.array([2, 4]), np.array([3, 3]), np.array([day("2015-05-03"), day("2017-01-01")])
     ),
 }
-SENTENCES = replace(
-    Sentences.load(),
-    own_tables={
+SENTENCES = Sentences.load().with_own_tables(
+    {
         "tags": {"de": "Wegen seines Merkmals", "en": "Picked for its tag"},
         "tickets": {"": "You asked us about it on {date}"},
-    },
+    }
 )
 
 
@@ -68,3 +69,17 @@ def test_a_language_that_is_missing_takes_the_default():
     assert SENTENCES.own_sentence("tags", "de-at") == "Wegen seines Merkmals"
     assert SENTENCES.own_sentence("tags", "fr") == "Picked for its tag"
     assert SENTENCES.own_sentence("tickets", "de", date="3. Mai") == "You asked us about it on 3. Mai"
+
+
+def test_a_language_is_found_however_it_is_spelt():
+    sentences = Sentences.load().with_own_tables({"tags": {"EN": "Picked", "de": "Gewählt"}})
+    assert sentences.own_sentence("tags", "en") == "Picked"
+
+
+@pytest.mark.parametrize("language", ["xx", "german", "de-CH"])
+def test_a_language_that_nobody_reads_is_refused(language: str):
+    with pytest.raises(
+        SettingsError,
+        match=rf"^tables/tags\.yaml: reason: there is no language {language}; the languages are de, en, es, fr, it, nl, and",
+    ):
+        Sentences.load().with_own_tables({"tags": {"en": "Picked", language: "Gewählt"}})

@@ -18,7 +18,7 @@ shipped needs every sentence, and `dates`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
@@ -156,6 +156,21 @@ class Sentences:
                 "put a file for it into RECS_TEXTS, or take another locale."
             )
         return cls(languages, found)
+
+    def with_own_tables(self, reasons: Mapping[str, Mapping[str, str]]) -> Self:
+        """With the sentences of tables of the shop's own, by table and language.
+
+        Raises:
+            SettingsError: one is in a language that nobody reads.
+        """
+        for table, texts in reasons.items():
+            for language in texts:
+                if language and _spell_tag(language) not in self.languages:
+                    raise SettingsError(
+                        f"tables/{table}.yaml: reason: there is no language {language}; the languages are "
+                        f"{', '.join(self.languages)}, and any other needs a file in RECS_TEXTS."
+                    )
+        return replace(self, own_tables=reasons)
 
     def tag(self, locale: object) -> str:
         """The language for a locale such as "de-AT": itself, its language, else the default."""
