@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from recs_assets.discovery.facts import write_time
 from recs_assets.discovery.found import FoundColumn, FoundTable
+from recs_assets.discovery.roles import Role, write_id
 from recs_assets.discovery.words import load_words, score_entities, score_role, split_name
 from recs_assets.sources.declared import quote, quote_text
 
@@ -90,6 +92,22 @@ def write_permission(table: FoundTable, with_consents: bool = True, alias: str =
     consents = [write_consent(column, alias) for column in find_consents(table)] if with_consents else []
     return " and ".join(
         [*consents, *[write_no_withdrawal(column, alias) for column in find_withdrawals(table)]]
+    )
+
+
+def write_latest_answer(role: Role) -> str | None:
+    """A named SELECT of what each customer said last; None where a file of consents knows no yes."""
+    state = role.guesses["state"].column
+    yes = {word.lower() for word in load_words()["yes_values"]}
+    if not yes & {value.strip().lower() for value in state.samples}:
+        return None
+    when = write_time(role.guesses["effective_at"].column)
+    said = write_consent(state)
+    # Of two answers at one moment the no counts.
+    return (
+        f"answers as (\n    select {write_id(role.guesses['customer_id'].column)} as id,\n"
+        f"        arg_max({said}, {{'at': {when}, 'no': not {said}}}) as may_write\n"
+        f"    from {role.table.relation}\n    group by 1\n)"
     )
 
 

@@ -5,13 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from recs_assets.discovery.consent import (
-    ask_unread,
-    explain_permission,
-    find_consents,
-    list_unread,
-    write_permission,
-)
+from recs_assets.discovery.consent import list_unread
+from recs_assets.discovery.draft_customers import write_customers
 from recs_assets.discovery.draft_more import (
     write_consents,
     write_events,
@@ -56,7 +51,7 @@ def write_tables(
         unread: tables that were not understood.
     """
     writers: dict[str, Callable[[], str | None]] = {
-        "customers": lambda: _write_customers(roles, facts, countries, list_unread(unread)),
+        "customers": lambda: write_customers(roles, facts, countries, list_unread(unread)),
         "products": lambda: _write_products(roles, facts),
         "orders": lambda: _write_orders(roles, facts),
         "order_items": lambda: _write_lines(roles, facts),
@@ -223,194 +218,6 @@ def _write_orders(roles: Roles, facts: Facts) -> str:
             f"where {order_id} is not null and {write_product(roles, '' if orders is None else 'l.')} is not null\ngroup by {order_id}",
         ),
     )
-
-
-def _write_customers(roles: Roles, facts: Facts, countries: dict[str, str], unread: Sequence[str]) -> str:
-    lines, own = roles["lines"], roles.get("customers")
-    role, when = order_owner(roles, "customer_id"), order_owner(roles, "ordered_at")
-    notes: list[str] = []
-    guests = (
-        f" and lower({{}}) not in ({', '.join(quote_text(guest.lower()) for guest in facts.guests)})"
-        if facts.guests
-        else ""
-    )
-    parts = []
-    if role is not None and when is not None:
-        if role is when:
-            customer = write_key_of(role, "customer_id")
-            parts.append(
-                f"    select {customer} as id, {write_time_of(role, 'ordered_at')} as seen_at\n    from {role.table.relation}\n"
-                f"    where {customer} is not null{guests.format(customer)}"
-            )
-        else:
-            orders = roles["orders"]
-            customer = write_key_of(role, "customer_id", "o." if role is orders else "l.")
-            parts.append(
-                f"    select {customer} as id, {write_time_of(when, 'ordered_at', 'o.' if when is orders else 'l.')} as seen_at\n"
-                f"    from {lines.table.relation} as l\n    inner join {orders.table.relation} as o\n"
-                f"        on {write_key_of(orders, 'order_id', 'o.')} = {write_key_of(lines, 'order_id', 'l.')}\n    where {customer} is not null{guests.format(customer)}"
-            )
-    for kind, at in (
-        ("reviews", "reviewed_at"),
-        ("browsing_events", "occurred_at"),
-        ("searches", "searched_at"),
-    ):
-        other = roles.get(kind)
-        if other is not None and other.has("customer_id", at):
-            customer = write_key_of(other, "customer_id")
-            parts.append(
-                f"    select {customer} as id, {write_time_of(other, at)} as seen_at\n    from {other.table.relation}\n    where {customer} is not null{guests.format(customer)}"
-            )
-    seen = "seen as (\n" + "\n    union all\n".join(parts) + "\n)" if parts else ""
-    ctes = (
-        [seen, "firsts as (\n    select id, min(seen_at) as seen_at\n    from seen\n    group by id\n)"]
-        if parts
-        else []
-    )
-    place = next(
-        (
-            roles[kind]
-            for kind in ("customers", "orders", "lines")
-            if kind in roles and roles[kind].has("country")
-        ),
-        None,
-    )
-    # What orders say of consent: a no always, a yes where no file of customers says who agreed.
-    agreed = own is not None and bool(find_consents(own.table))
-    said = "" if role is None else write_permission(role.table, not agreed)
-    if said:
-        notes.append(explain_permission(role.table, not agreed))
-        customer = write_key_of(role, "customer_id")
-        ctes.append(
-            f"permissions as (\n    -- One no in a customer's rows is a no.\n    select {customer} as id, bool_and({said}) as may_write\n"
-            f"    from {role.table.relation}\n    group by 1\n)"
-        )
-    if unread:
-        notes.append(ask_unread(unread))
-    country = None
-    if place is not None and place is not own and role is place:
-        customer = write_key_of(place, "customer_id")
-        notes.append("-- A customer's country is that of most of their rows.")
-        ctes.append(
-            "countries as (\n    select id, arg_max(country, {'uses': uses, 'country': country}) as country\n    from (\n"
-            f"        select {customer} as id, {place.name('country')} as country, count(*) as uses\n        from {place.table.relation}\n"
-            "        group by all\n    )\n    group by id\n)"
-        )
-        country = _write_country("countries.country", countries)
-    if own is None:
-        notes.insert(
-            0,
-            "-- There is no file of customers: a customer is whoever ordered, known from the first time on.",
-        )
-        if role is not None:
-            notes.append(remark(role, "customer_id", "country"))
-        if not said and not unread:
-            notes.append(
-                "-- Question: may everybody be written to? Nothing in the files says who may not; there are no addresses either."
-            )
-        if not parts:
-            return join_parts(
-                *notes, "select null::varchar as customer_id, true as email_eligible\nwhere false"
-            )
-        eligible = "false" if unread else "permissions.may_write" if said else "true"
-        columns = ["firsts.id as customer_id", "firsts.seen_at as joined_at", f"{eligible} as email_eligible"]
-        relation = "firsts"
-        if said:
-            relation += "\nleft join permissions using (id)"
-        email = order_owner(roles, "email")
-        if email is not None and email is role:
-            customer = write_key_of(email, "customer_id")
-            ctes.append(
-                f"addresses as (\n    select {customer} as id, max({email.name('email')}) as email\n    from {email.table.relation}\n    group by 1\n)"
-            )
-            columns.append("addresses.email")
-            relation += "\nleft join addresses using (id)"
-        if country is not None:
-            columns.append(f"{country} as country")
-            relation += "\nleft join countries using (id)"
-        return join_parts(*notes, "with " + ",\n\n".join(ctes) + "\n", write_select(columns, relation))
-    notes.insert(0, f"-- Customers of {own.table.name}; {own.sure:.2f} sure that it holds customers.")
-    notes.append(
-        remark(
-            own,
-            "customer_id",
-            "joined_at",
-            "email",
-            "country",
-            "locale",
-            "currency",
-            "segment",
-        )
-    )
-    notes.append("-- Whoever ordered and is not in it is a customer, too, known from the first time on.")
-    eligible = write_permission(own.table)
-    notes.append(explain_permission(own.table))
-    if not eligible and not said and not unread:
-        notes.append(
-            "-- Question: may everybody be written to? Nothing in the files says who may not; until you say, everybody counts as willing."
-        )
-    # Nothing is known of somebody whom the file of consents does not have.
-    otherwise = "false" if eligible else "true"
-    eligible = "false" if unread else eligible or "true"
-    joined = f"{write_time_of(own, 'joined_at')}" if own.has("joined_at") else "null::timestamp"
-    ctes.append(
-        "own as (\n    select\n        "
-        + ",\n        ".join(
-            [
-                f"{write_key_of(own, 'customer_id')} as id",
-                f"{joined} as joined_at",
-                f"{eligible} as email_eligible",
-                *[
-                    f"{write_text_of(own, name)} as {name}"
-                    for name in ("email", "locale", "currency", "segment")
-                    if own.has(name)
-                ],
-                *(
-                    [f"{_write_country(own.name('country'), countries)} as country"]
-                    if own.has("country")
-                    else []
-                ),
-            ]
-        )
-        + f"\n    from {own.table.relation}\n)"
-    )
-    extra = [name for name in ("email", "locale", "currency", "segment") if own.has(name)]
-    if not parts:
-        columns = [
-            "id as customer_id",
-            "joined_at",
-            "email_eligible",
-            *extra,
-            *(["country"] if own.has("country") else []),
-        ]
-        return join_parts(*notes, "with " + ",\n\n".join(ctes) + "\n", write_select(columns, "own"))
-    columns = [
-        "coalesce(own.id, firsts.id) as customer_id",
-        "least(own.joined_at, firsts.seen_at) as joined_at",
-        f"coalesce(own.email_eligible, {'false' if unread else otherwise}){' and coalesce(permissions.may_write, true)' if said else ''} as email_eligible",
-        *[f"own.{name}" for name in extra],
-    ]
-    relation = "own\nfull join firsts on firsts.id = own.id"
-    if said:
-        relation += "\nleft join permissions on permissions.id = coalesce(own.id, firsts.id)"
-    if own.has("country"):
-        columns.append("own.country")
-    elif country is not None:
-        columns.append(f"{country} as country")
-        relation += "\nleft join countries on countries.id = coalesce(own.id, firsts.id)"
-    return join_parts(
-        *notes,
-        "with " + ",\n\n".join(ctes) + "\n",
-        write_select(columns, relation, "where coalesce(own.id, firsts.id) is not null"),
-    )
-
-
-def _write_country(column: str, countries: dict[str, str]) -> str:
-    other = {name: code for name, code in countries.items() if name != code}
-    if not other:
-        return column
-    names, codes = ", ".join(map(quote_text, other)), ", ".join(map(quote_text, other.values()))
-    return f"coalesce(map([{names}], [{codes}])[{column}], {column})"
 
 
 def _write_products(roles: Roles, facts: Facts) -> str:

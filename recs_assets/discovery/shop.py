@@ -325,11 +325,33 @@ def _check(source: Source, folder: Path) -> tuple[list[str], list[Suspect], list
                 f"Of {total:,} lines, {lost:,} have no order and {strange:,} no product; they will be in quarantine."
             )
         wholesale = count_wholesale(con)
+        figures += _explain_silence(con, source)
         if wholesale:
             figures.append(
                 f"{wholesale} customers buy as no person does; every week leaves wholesale buyers out by itself ([wholesale] in source.toml)."
             )
         return figures, find_no_products(con), explain_states(con)
+
+
+def _explain_silence(con: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
+    """A sentence if nobody may be written to, and where that is said."""
+    if con.execute("select coalesce(bool_or(email_eligible), false) from raw.customers").fetchone()[0]:
+        return []
+    sentence = "Nobody may be written to, so emails will be empty; pages have their lists all the same."
+    path = None if source.folder is None else source.folder / "customers.sql"
+    if path is None or not path.is_file():
+        return [sentence]
+    lines = path.read_text("utf-8").splitlines()
+    at = [
+        place
+        for place, line in enumerate(lines, start=1)
+        if line.strip().startswith("false as email_eligible")
+    ]
+    if not at:
+        return [f"{sentence} email_eligible in customers.sql says who may."]
+    return [
+        f"{sentence} If everybody agreed, write true in place of false in line {at[-1]} of customers.sql."
+    ]
 
 
 def _use_platform(

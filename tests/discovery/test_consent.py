@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 import pytest
 
@@ -83,3 +85,62 @@ def test_nobody_may_be_written_to_while_a_file_about_it_is_not_understood(tmp_pa
         "who may be written to? unsubscribes.csv says something of it and was not understood, so nobody may until you write it "
         "into email_eligible."
     ) in unsure
+
+
+@pytest.mark.parametrize(
+    ("head", "said", "customers"),
+    [
+        ("", "", None),  # one flat file
+        (",email", ",someone@example.com", None),  # with addresses in it
+        ("", "", "customer_id,email\nk1,k1@example.com\n"),  # a file of customers
+    ],
+)
+def test_nobody_has_agreed_by_silence(tmp_path, head, said, customers):
+    _write_lines(tmp_path / "shop", head, lambda customer: said)
+    if customers is not None:
+        (tmp_path / "shop" / "customers.csv").write_text(customers, "utf-8")
+    report = make_shop(tmp_path / "shop", tmp_path / "shops")
+    assert (
+        "may everybody be written to? Nothing in the files says who agreed, so nobody may and emails are empty; the line to change "
+        "if everybody agreed stands at email_eligible in customers.sql."
+    ) in report.unsure
+    [sentence] = [sentence for sentence in report.figures if sentence.startswith("Nobody")]
+    named = re.fullmatch(
+        r"Nobody may be written to, so emails will be empty; pages have their lists all the same\. If everybody agreed, write true in "
+        r"place of false in line (\d+) of customers\.sql\.",
+        sentence,
+    )
+    # Whoever does as the sentence says has a shop in which everybody may be written to.
+    sql = tmp_path / "shops" / "shop" / "customers.sql"
+    lines = sql.read_text("utf-8").splitlines(keepends=True)
+    line = int(named.group(1)) - 1
+    assert lines[line].startswith("    false as email_eligible")
+    lines[line] = lines[line].replace("false", "true")
+    with duckdb.connect() as con:
+        land(con, load_source(report.folder), "customers", tmp_path / "shop")
+        willing = "select count(*) filter (email_eligible), count(*) from raw.customers"
+        assert con.execute(willing).fetchall() == [(0, 6)]
+        sql.write_text("".join(lines), "utf-8")
+        land(con, load_source(report.folder), "customers", tmp_path / "shop")
+        assert con.execute(willing).fetchall() == [(6, 6)]
+
+
+def test_orders_that_say_no_of_some_say_nothing_of_whoever_never_ordered(tmp_path):
+    _write_lines(tmp_path / "shop", ",opted_out", lambda customer: ",true" if customer == "k2" else ",false")
+    (tmp_path / "shop" / "customers.csv").write_text(
+        "customer_id,email\nk1,k1@example.com\nk9,k9@example.com\n", "utf-8"
+    )
+    assert _list_willing(tmp_path / "shop", tmp_path / "shops")[0] == ["k0", "k1", "k3", "k4", "k5"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "willing"),
+    [
+        ("k1,subscribed,2024-01-03\nk2,subscribed,2024-01-03\nk2,unsubscribed,2024-01-04\nk3,unsubscribed,2024-01-04\n", ["k1"]),
+        ("k2,unsubscribed,2024-01-04\nk3,unsubscribed,2024-01-04\n", []),
+    ],
+)  # fmt: skip
+def test_a_file_of_consents_says_who_may_be_written_to(tmp_path, answers, willing):
+    _write_lines(tmp_path / "shop")
+    (tmp_path / "shop" / "consents.csv").write_text(f"customer_id,state,effective_at\n{answers}", "utf-8")
+    assert _list_willing(tmp_path / "shop", tmp_path / "shops")[0] == willing

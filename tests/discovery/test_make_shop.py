@@ -115,9 +115,9 @@ def test_what_is_guessed_is_said(invoice_shops):
     orders = (report.folder / "orders.sql").read_text("utf-8")
     assert "numbers that begin with C are cancellations" in orders
     assert (
-        "may everybody be written to? Nothing in the files says who may not; there are no addresses either."
-        in report.unsure
-    )
+        "may everybody be written to? Nothing in the files says who agreed, so nobody may and emails are empty; the line to change "
+        "if everybody agreed stands at email_eligible in customers.sql."
+    ) in report.unsure
 
 
 def test_german_tables(tmp_path):
