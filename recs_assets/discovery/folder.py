@@ -23,6 +23,7 @@ from recs_assets.sources.encoding import transcode
 from recs_assets.sources.folder import is_harmless
 from recs_assets.sources.reader import read_files, unzip
 from recs_assets.sources.reader_csv import find_csv_layout
+from recs_assets.sources.reader_feed import list_items
 from recs_assets.sources.reader_json import list_records
 from recs_assets.sources.reader_parquet import lands_as_json
 from recs_assets.sources.reader_spreadsheet import ISO_OF_CELLS, read_sheet
@@ -170,6 +171,11 @@ def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict
             raise SourceError(f"{name}: it is no Parquet file, or is cut off; export it again.") from None
         draft["columns"] = tuple(row[0] for row in stored if not _ROW_NUMBERS.fullmatch(row[0]))
         draft["stored"] = {row[0]: row[1] for row in stored}
+    elif kind == "xml":
+        with unzip(path, name) if zipped else nullcontext(path) as plain:
+            draft["columns"] = tuple(
+                dict.fromkeys(key for _, item in list_items(plain, name) for key in item)
+            )
     else:
         draft |= _look_at_spreadsheet(path, name)
     return draft

@@ -55,8 +55,8 @@ class Match:
 def find_platforms(found: Sequence[Found], folder: Path = PLATFORMS) -> list[Match]:
     """The platforms of which everything is there: one, and what may be added to it.
 
-    A declared file is there if something has all of its required columns, and half of all; of several, that whose name fits,
-    then that with the fewest others.
+    A declared file is there if something has all of its required columns, and half of all where few are required; of several,
+    that whose name fits, then that with the fewest others.
 
     Args:
         found: files and tables.
@@ -87,8 +87,11 @@ def _match(source: Source, found: Sequence[Found]) -> Match | None:
             and (":" in other.name) == (":" in file.name)
             and (":" not in file.name or other.name.lower().endswith(file.stem.lower()))
             and all(column.name in other.columns for column in file.columns if column.required)
-            # Records of JSON that lie together share few keys, so that few are required.
-            and 2 * sum(column.name in other.columns for column in file.columns) >= len(file.columns)
+            # Records of JSON that lie together share few keys, so that few are required and say little.
+            and (
+                sum(column.required for column in file.columns) >= 5
+                or 2 * sum(column.name in other.columns for column in file.columns) >= len(file.columns)
+            )
         ]
         if not fitting:
             return None

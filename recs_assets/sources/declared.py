@@ -33,6 +33,7 @@ _FORMAT_OF = {
     ".xlsb": "sheet",
     ".xls": "sheet",
     ".ods": "sheet",
+    ".xml": "xml",
 }
 
 TYPES = ("VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN", "DATE", "TIMESTAMP", "TIMESTAMPTZ")
@@ -98,7 +99,7 @@ class DeclaredFile:
 def file_format(name: str) -> tuple[str, str | None, bool]:
     """Of a file's name: what stands before its endings, its format, and whether it is a gzip file.
 
-    The format is csv, tsv, txt, parquet, json, jsonl or sheet (a spreadsheet); None where such a file cannot be read.
+    The format is csv, tsv, txt, parquet, json, jsonl, sheet (a spreadsheet) or xml (a feed); None where such a file cannot be read.
     """
     path = PurePosixPath(name)
     zipped = path.suffix.lower() == ".gz"

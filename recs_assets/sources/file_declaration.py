@@ -15,7 +15,7 @@ from recs_assets.sources.folder import is_pattern_name
 _FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as", *DIALECT_KEYS}
 _CSV = {"csv", "tsv", "txt"}
 # Of which formats a key of a dialect says something.
-_TEXTS = {*_CSV, "json", "jsonl", "sheet"}
+_TEXTS = {*_CSV, "json", "jsonl", "sheet", "xml"}
 _KINDS_OF = {
     **dict.fromkeys(("delimiter", "quote", "escape", "header", "open_end"), _CSV),
     "skip": {*_CSV, "sheet"},

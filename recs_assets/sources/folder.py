@@ -73,7 +73,7 @@ def list_opened_folders(files: Iterable[DeclaredFile]) -> set[str]:
 def find_table(name: str) -> str | None:
     """The canonical table that a file or a folder of parts is named after; None where it is none."""
     stem, kind, _ = file_format(name)
-    return stem.lower() if stem.lower() in RAW_TABLES and kind != "sheet" else None
+    return stem.lower() if stem.lower() in RAW_TABLES and kind not in ("sheet", "xml") else None
 
 
 def list_canonical_names(folder: Path) -> dict[str, list[str]]:
@@ -175,7 +175,7 @@ def list_parts(folder: Path, file: DeclaredFile) -> list[str]:
             raise SourceError(
                 f"{name}: a folder among the parts of a table is not read; put the parts right into {file.name}."
             )
-        if kind in (None, "sheet") or Path(name).name in OWN_FILES:
+        if kind in (None, "sheet", "xml") or Path(name).name in OWN_FILES:
             raise SourceError(
                 f"{name}: it is no part of a table; write parts as {', '.join(FORMATS)}, and nothing else "
                 f"into {file.name}."

@@ -1,4 +1,5 @@
-"""Reading one declared table strictly, from a file or from several: CSV, Parquet, JSON (array), JSON lines, a spreadsheet.
+"""Reading one declared table strictly, from a file or from several: CSV, Parquet, JSON (array), JSON lines, a spreadsheet,
+a feed in XML.
 
 Columns and types are declared, never guessed. Whatever does not fit its declaration is a
 `SourceError` of one plain sentence with file, column and line (or row) and what to do. A
@@ -30,6 +31,7 @@ from recs_assets.sources.declared import DeclaredFile, file_format, quote, short
 from recs_assets.sources.encoding import transcode
 from recs_assets.sources.partitions import leave_partitions, list_columns
 from recs_assets.sources.reader_csv import read_csv
+from recs_assets.sources.reader_feed import read_feed
 from recs_assets.sources.reader_json import read_json
 from recs_assets.sources.reader_parquet import read_parquet
 from recs_assets.sources.reader_spreadsheet import read_spreadsheet
@@ -200,6 +202,8 @@ def _read_one(
                 rows, present = read_parquet(con, readable, name, declared, target)
             elif kind == "sheet":
                 rows, present = read_spreadsheet(con, readable, name, declared, target)
+            elif kind == "xml":
+                rows, present = read_feed(con, readable, name, declared, target)
             else:
                 with transcode(readable, name, declared.dialect.encoding) as text:
                     if kind in ("json", "jsonl"):

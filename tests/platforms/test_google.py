@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
+import duckdb
 import pytest
 
-from helpers.platforms.google import make_events, write_ga4, write_merchant_feed
-from helpers.platforms.landed import Landed, land_export
+from helpers.platforms.google import (
+    make_events,
+    write_ga4,
+    write_merchant_atom,
+    write_merchant_feed,
+    write_merchant_rss,
+)
+from helpers.platforms.landed import Landed, land_export, land_shop
+from helpers.platforms.world import World
+from recs_assets.discovery.folder import read_folder
+from recs_assets.discovery.templates import Found, find_platforms, write_platform
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +81,7 @@ def test_prices_are_read_in_every_spelling(feed: Landed) -> None:
 
 def test_the_catalogue_is_the_feeds(feed: Landed) -> None:
     coffee = feed.world.products[0]
-    assert feed.counts == {"products": 72 + 5, "promotions": 1}
+    assert feed.counts == {"products": 72 + 7, "promotions": 1}
     assert feed.sql(
         "select name, brand, category, vertical, url, image_url, attributes from raw.products where product_id = 'classic-coffee'"
     ) == [
@@ -88,6 +100,15 @@ def test_the_catalogue_is_the_feeds(feed: Landed) -> None:
     ) == [("blue-s", "blue", None, None), ("soon", None, "Tables", "Home")]
 
 
+def test_of_several_places_the_first_counts_and_a_place_may_hold_a_comma(feed: Landed) -> None:
+    assert feed.sql(
+        "select product_id, category, vertical from raw.products where product_id in ('two-places', 'comma')"
+    ) == [
+        ("comma", "Tea & Infusions", "Food, Beverages & Tobacco"),
+        ("two-places", "Cups", "Home"),
+    ]
+
+
 def test_what_is_sold_out_is_not_offered_and_what_comes_is(feed: Landed) -> None:
     assert feed.sql("select product_id from raw.products where end_at is not null") == [("gone",)]
 
@@ -96,3 +117,26 @@ def test_a_sale_with_its_dates_is_a_promotion(feed: Landed) -> None:
     assert feed.sql("select product_id, kind, start_at, end_at from raw.promotions") == [
         ("sale", "price", datetime(2025, 5, 1, 11), datetime(2025, 5, 10, 13, 30))
     ]
+
+
+@pytest.mark.parametrize("write", [write_merchant_rss, write_merchant_atom])
+def test_a_feed_in_xml_is_recognised_and_holds_the_same(
+    feed: Landed, write: Callable[[Path], World], tmp_path: Path
+) -> None:
+    folder, shop = tmp_path / "data", tmp_path / "shop"
+    folder.mkdir()
+    shop.mkdir()
+    world = write(folder)
+    (folder / "merchant_feed.xml").rename(folder / "google.xml")
+    with duckdb.connect() as con:
+        con.execute("attach ':memory:' as files")
+        tables, problems = read_folder(con, folder)
+    assert problems == []
+    matches = find_platforms([Found(table.name, table.header, table.entry) for table in tables])
+    assert [match.source.name for match in matches] == ["merchant_feed"]
+    write_platform(matches, shop, {}, [], [])
+    landed = land_shop(shop, folder, world)
+    assert landed.counts == feed.counts
+    for table in feed.counts:
+        query = f"select * from raw.{table} order by all"
+        assert landed.sql(query) == feed.sql(query), table

@@ -3,12 +3,24 @@
 with offers as (
     select
         *,
-        coalesce("product type", product_type) as own_path,
+        nullif(coalesce("product type", product_type), '') as own_paths,
         coalesce("google product category", google_product_category) as google_path,
         regexp_extract(price, '[0-9][0-9.,]*') as price_number,
         regexp_extract(coalesce("cost of goods sold", cost_of_goods_sold), '[0-9][0-9.,]*') as cost_number
     from files.feed
     qualify row_number() over (partition by id order by title, price, link) = 1
+),
+
+-- The shop's own places of it stand one behind the other with commas, but a comma may also be part of a name: it ends a
+-- place where there is a > on either side, or none at all.
+placed as (
+    select
+        *,
+        case
+            when not contains(own_paths, '>') then string_split(own_paths, ',')[1]
+            else coalesce(nullif(regexp_extract(own_paths, '^([^>]*>.*?),.*>', 1), ''), own_paths)
+        end as own_path
+    from offers
 )
 
 select
@@ -22,12 +34,12 @@ select
     brand,
     -- The shop's own place of it, of several the first; a number of Google's taxonomy says nothing.
     trim(coalesce(
-        string_split(string_split(nullif(own_path, ''), ',')[1], '>')[-1],
+        string_split(own_path, '>')[-1],
         case when not regexp_full_match(trim(google_path), '[0-9]+') then string_split(google_path, '>')[-1] end
     )) as category,
     trim(coalesce(
-        string_split(string_split(nullif(own_path, ''), ',')[1], '>')[-2],
-        string_split(string_split(nullif(own_path, ''), ',')[1], '>')[1],
+        string_split(own_path, '>')[-2],
+        string_split(own_path, '>')[1],
         case when not regexp_full_match(trim(google_path), '[0-9]+') then string_split(google_path, '>')[1] end
     )) as vertical,
     -- 12.34, 12,34, 1,234.50 or 1.234,50: what stands before the last two digits is the decimal sign.
@@ -41,5 +53,5 @@ select
     coalesce("image link", image_link) as image_url,
     description,
     json_object('gtin', gtin)::varchar as attributes
-from offers
+from placed
 order by product_id

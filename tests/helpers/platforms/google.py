@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 import pyarrow as pa
@@ -160,9 +161,8 @@ FEED_COLUMNS = [
 ]  # fmt: skip
 
 
-def write_merchant_feed(folder: Path) -> World:
-    """merchant_feed.tsv with the catalogue under the handles of the Shopify export, and some offers made by hand."""
-    world = make_world()
+def make_offers(world: World) -> list[dict[str, str]]:
+    """The catalogue under the handles of the Shopify export, and some offers made by hand."""
     offers = [
         {
             "id": product.handle, "title": product.title, "description": f"{product.title} by {product.brand}",
@@ -183,11 +183,72 @@ def write_merchant_feed(folder: Path) -> World:
             "sale_price_effective_date": "2025-05-01T13:00+0200/2025-05-10T15:30+0200",
         },
         {"id": "no-sale", "price": "20 EUR", "sale_price": "15.00 EUR"},
+        # Two places of its own, of which the first counts, and one with a comma in it.
+        {"id": "two-places", "product_type": "Home > Cups,Gifts > For Tea"},
+        {"id": "comma", "product_type": "Food, Beverages & Tobacco > Tea & Infusions"},
     ]  # fmt: skip
-    rows = [*offers, *(base | offer for offer in by_hand)]
+    return [*offers, *(base | offer for offer in by_hand)]
+
+
+def write_merchant_feed(folder: Path) -> World:
+    """merchant_feed.tsv."""
+    world = make_world()
     lines = [
         "\t".join(FEED_COLUMNS),
-        *("\t".join(str(row.get(name, "")) for name in FEED_COLUMNS) for row in rows),
+        *("\t".join(row.get(name, "") for name in FEED_COLUMNS) for row in make_offers(world)),
     ]
     (folder / "merchant_feed.tsv").write_text("\n".join(lines) + "\n")
     return world
+
+
+# What a feed in XML has beside the columns of the other: things that come twice, things with parts, other vocabularies.
+_MORE = """<g:additional_image_link>https://cdn.example.com/1.jpg</g:additional_image_link>
+<g:additional_image_link>https://cdn.example.com/2.jpg</g:additional_image_link>
+<g:shipping><g:country>DE</g:country><g:service>Post</g:service><g:price>4.90 EUR</g:price></g:shipping>
+<g:shipping><g:country>AT</g:country><g:price>9.90 EUR</g:price></g:shipping>
+<media:title>Not the title</media:title>"""
+_SPACES = 'xmlns:g="http://base.google.com/ns/1.0" xmlns:media="http://search.yahoo.com/mrss/"'
+
+
+def write_merchant_rss(folder: Path) -> World:
+    """merchant_feed.xml, an RSS feed: title, link and description are RSS's own."""
+    world = make_world()
+    items = "\n".join(
+        f"<item>{_write_elements(row, 'title', 'link', 'description')}</item>" for row in make_offers(world)
+    )
+    (folder / "merchant_feed.xml").write_text(
+        f'<?xml version="1.0" encoding="UTF-8"?>\n<rss version="2.0" {_SPACES}><channel><title>Shop</title>'
+        f"<link>https://shop.example.com</link>\n{items}\n</channel></rss>\n",
+        "utf-8",
+    )
+    return world
+
+
+def write_merchant_atom(folder: Path) -> World:
+    """merchant_feed.xml, an Atom feed, whose entries have an id and links of Atom's own, too."""
+    world = make_world()
+    entries = "\n".join(
+        f'<entry><id>urn:entry:{number}</id><link rel="self" href="https://shop.example.com/self"/>'
+        f'<link href={quoteattr(row["link"])}/><summary type="html">{escape(row["description"])}</summary>'
+        f"{_write_elements({key: text for key, text in row.items() if key not in ('link', 'description')})}</entry>"
+        for number, row in enumerate(make_offers(world))
+    )
+    (folder / "merchant_feed.xml").write_text(
+        f'<feed xmlns="http://www.w3.org/2005/Atom" {_SPACES}><title>Shop</title><id>urn:shop</id>\n{entries}\n</feed>',
+        "utf-8",
+    )
+    return world
+
+
+def _write_elements(row: dict[str, str], *own: str) -> str:
+    """The elements of an offer, those named in `own` without Google's prefix."""
+    elements = []
+    for key, text in row.items():
+        tag = key if key in own else f"g:{key}"
+        # A list of the text feed is an element for each.
+        values = text.split(",") if key == "product_type" and ", " not in text else [text]
+        elements += [
+            f"<{tag}><![CDATA[{value}]]></{tag}>" if key == "title" else f"<{tag}>{escape(value)}</{tag}>"
+            for value in values
+        ]
+    return "\n".join([*elements, _MORE])
