@@ -251,7 +251,7 @@ def load_past(week: Week, experiment: Experiment) -> Values:
     with week.read_with_snapshot() as connection:
         reached = connection.execute(
             """
-            select customer_id from published.recs.campaign_customers
+            select distinct customer_id from published.recs.campaign_customers
             where campaign = ? and outcome in ('selected', 'holdout', 'too_few_products') order by customer_id
             """,
             [experiment.campaign],

@@ -134,6 +134,7 @@ def load_logs(
         campaign: its name.
         until: what is known was before it.
     """
+    _name_people(connection)
     logs = []
     for week in weeks:
         (slots, days), *_ = connection.execute(
@@ -163,6 +164,16 @@ def load_logs(
         {"campaign": campaign},
     ).fetchone()
     return logs, clicks
+
+
+def _name_people(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create the temporary view `people`: whose the profiles are by the newest week; empty in a snapshot of an earlier version."""
+    there = connection.execute(
+        "select 1 from duckdb_tables() where schema_name = 'recs' and table_name = 'customer_identities'"
+    ).fetchall()
+    rows = "from recs.customer_identities" if there else "where false"
+    columns = "profile_id, customer_id" if there else "'' as profile_id, '' as customer_id"
+    connection.execute(f"create or replace temp view people as select {columns} {rows}")
 
 
 def judge_policy(

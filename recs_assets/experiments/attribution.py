@@ -32,7 +32,7 @@ BOUND = 1.959964
 # Columns of a published row, by type. Published table -> what it calls some of them.
 ROW = {
     "recommendation_id": "varchar", "as_of": "date", "campaign": "varchar", "customer_id": "varchar",
-    "product_id": "varchar", "rank": "integer", "slot_type": "varchar", "reason_code": "varchar",
+    "profile_id": "varchar", "product_id": "varchar", "rank": "integer", "slot_type": "varchar", "reason_code": "varchar",
     "source": "varchar", "arm": "varchar", "send_at": "timestamp with time zone",
 }  # fmt: skip
 EMAIL = {"rank": "slot"}

@@ -27,7 +27,11 @@ DEPTHS = ("no order", "1 or 2 orders", "3 orders or more")
 def load_assignments(
     connection: duckdb.DuckDBPyConnection, week: date, experiments: Collection[str] | None = None
 ) -> pd.DataFrame:
-    """Who was assigned before a week, as it was published: columns `ASSIGNMENT`.
+    """Who was assigned before a week, as it was published: columns `ASSIGNMENT`, one row per experiment and customer.
+
+    Whoever was two customers then stays in the arm that they had first, of two of one week in that of the id that they are called
+    by. Neither has to do with the lot, so the arms keep their shares and stay comparable; who was in two arms takes from
+    the difference and adds nothing to it.
 
     Args:
         connection: to the build file of the week, with the snapshot attached (`Warehouse.attach_snapshot`).
@@ -40,6 +44,9 @@ def load_assignments(
         f"""
         select {", ".join(ASSIGNMENT)} from published.recs.assignments
         where assigned_at < $week and ($names is null or list_contains($names, experiment))
+        qualify row_number() over (
+            partition by experiment, customer_id order by assigned_at, profile_id <> customer_id, profile_id
+        ) = 1
         order by experiment, customer_id
         """,
         {"week": week, "names": None if experiments is None else list(experiments)},

@@ -38,9 +38,4 @@ def create_sent_before(connection: duckdb.DuckDBPyConnection, anchor: date) -> N
             sources.append(
                 f"select {columns}, {held} as held from published.recs.{table} where as_of < date '{anchor}'"
             )
-    # Whoever was two profiles then and is one person by now was sent what either was.
-    connection.execute(
-        f"create temp view sent_before as select sent.* replace (coalesce(identities.customer_id, sent.customer_id) as customer_id) "
-        f"from ({' union all '.join(sources)}) as sent left join base.base_customer_identities as identities "
-        "on sent.customer_id = identities.profile_id"
-    )
+    connection.execute(f"create temp view sent_before as {' union all '.join(sources)}")

@@ -87,7 +87,7 @@ def drop_old_nights(warehouse: Warehouse, day: date, weeks: int) -> None:
 
 
 def load_nightly_recommendations(week: Week) -> pd.DataFrame:
-    """The rows that the pages showed on the days kept, as far as an event of the week's staging tables names them.
+    """The rows that the pages showed on the days kept, by person, as far as an event of the week's staging tables names them.
 
     All of them would be several times the week's lists.
     """
@@ -96,8 +96,10 @@ def load_nightly_recommendations(week: Week) -> pd.DataFrame:
         return pd.DataFrame(columns=list(model_columns("nightly_recommendations")))
     with week.build.read() as connection:
         return connection.execute(
-            "select * from read_parquet($files) semi join staging.stg_campaign_events using (recommendation_id) "
-            "order by as_of, list, customer_id, rank",
+            "select lists.* replace (coalesce(people.customer_id, lists.customer_id) as customer_id) "
+            "from read_parquet($files) as lists semi join staging.stg_campaign_events using (recommendation_id) "
+            "left join base.base_customer_identities as people on lists.customer_id = people.profile_id "
+            "order by as_of, list, customer_id, rank, recommendation_id",
             {"files": files},
         ).df()
 

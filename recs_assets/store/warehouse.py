@@ -19,6 +19,7 @@ import duckdb
 from recs_assets.schema import WarehouseError
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect
+from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
 from recs_assets.store.text import quote
 
@@ -91,9 +92,11 @@ class Warehouse:
         return self.open(self.snapshots.find_current().path)
 
     def attach_snapshot(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make the published snapshot the database `published` of a connection, where there is one."""
+        """Make the published snapshot the database `published` of a connection to a build file, where there is one: by
+        the people of the build file's week (`show_by_person`)."""
         if self.snapshot_path.exists():
-            connection.execute(f"attach '{quote(self.snapshot_path.resolve())}' as published (read_only)")
+            connection.execute(f"attach '{quote(self.snapshot_path.resolve())}' as {SNAPSHOT} (read_only)")
+            show_by_person(connection)
 
     @contextmanager
     def scratch(self) -> Generator[duckdb.DuckDBPyConnection]:

@@ -88,7 +88,15 @@ class Pseudonyms:
                 return None
             sql, value = "select customer_id from recs.customers where rowid = ?", int(rows[at])
         else:
-            sql, value = "select customer_id from recs.customers where customer_id = ?", text
+            # A snapshot of an earlier version knows one id of everybody.
+            several = connection.execute(
+                "select 1 from duckdb_tables() where schema_name = 'recs' and table_name = 'customer_identities'"
+            ).fetchall()
+            profiles = "select customer_id from recs.customer_identities where profile_id = $1 union all "
+            sql, value = (
+                f"{profiles if several else ''}select customer_id from recs.customers where customer_id = $1",
+                text,
+            )
         found = connection.execute(sql, [value]).fetchone()
         return None if found is None else found[0]
 

@@ -47,6 +47,31 @@ def test_past_forecasts_compare_published_emails_with_purchases(house: Warehouse
     ]  # fmt: skip
 
 
+def test_a_product_that_two_profiles_of_a_person_were_promised_counts_once(house: Warehouse) -> None:
+    build(house, FIRST, [("c1", 1, "p1"), ("c2", 1, "p1"), ("c2", 2, "p2")])
+    with house.build(FIRST).write() as connection:
+        connection.execute(
+            "create or replace table recs.email_recommendations as select *, 'mail' as campaign, 7 as window_days, "
+            "if(customer_id = 'c1', 0.25, 0.5)::double as p_purchase, 10::double as price from recs.email_recommendations"
+        )
+    house.publish(FIRST, "run-1", NOW, "test")
+    with house.build(THIRD).write() as connection:
+        create_identities(connection)
+        connection.execute(
+            "insert into base.base_customer_identities values ('c1', 'c1'), ('c2', 'c1'); create schema marts; "
+            "create table marts.customers as select 'c1' as customer_id; create table marts.order_lines as "
+            "select 'c1' as customer_id, 'p1' as product_id, timestamp '2024-03-05' as ordered_at, null::timestamp as fully_returned_at"
+        )
+    [row] = load_beside_snapshot(load_past_forecasts, house, THIRD).to_dict("records")
+    assert [row[name] for name in ("customers", "rows", "forecast_purchases", "actual_purchases")] == [
+        1,
+        2,
+        1.0,
+        1,
+    ]
+    assert (row["forecast_revenue"], row["actual_revenue"]) == (10.0, 10.0)
+
+
 def test_without_a_snapshot_there_is_no_past_forecast(house: Warehouse) -> None:
     with house.build(FIRST).write() as connection:
         create_identities(connection)

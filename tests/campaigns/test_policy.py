@@ -56,6 +56,20 @@ def week(tmp_path):
     return SimpleNamespace(as_of=WEEK, build=SimpleNamespace(folder=tmp_path))
 
 
+def test_drawn_slots_earn_what_the_person_did(snapshot, week):
+    """Bob and eve are ann by now: what ann bought and clicked since is theirs, too."""
+    snapshot.execute(
+        "create table recs.customer_identities as select unnest(['ann', 'bob', 'eve']) as profile_id, 'ann' as customer_id; "
+        "update recs.campaign_events set customer_id = 'ann' where customer_id in ('bob', 'eve'); "
+        "update recs.order_lines set customer_id = 'ann' where customer_id in ('bob', 'eve')"
+    )
+    (log,), _ = load_logs(snapshot, [week], "mail", OVER)
+    found = log.rows.set_index("customer_id")[["product_id", "click", "purchase", "revenue"]]
+    assert found.loc[["ann", "bob", "eve"]].to_numpy().tolist() == [
+        ["mug", 1, 1, 10.5], ["pot", 1, 0, 0.0], ["jam", 0, 0, 0.0]
+    ]  # fmt: skip
+
+
 def test_what_drawn_slots_earned(snapshot, week):
     (log,), clicks = load_logs(snapshot, [week], "mail", OVER)
     assert clicks == 6

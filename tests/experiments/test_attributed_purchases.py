@@ -2,132 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from typing import Any
 
-import duckdb
 import pandas as pd
 import pytest
 
-from recs_assets.experiments.attribution import Results, Windows, attribute
-
-AS_OF = date(2025, 1, 20)
-TABLES = {
-    "intermediate.int_campaign_events_attributed": "event_id varchar, campaign varchar, customer_id varchar, "
-    "product_id varchar, event_type varchar, occurred_at timestamp, arm varchar, recommendation_id varchar, "
-    "session_id varchar, placement varchar, known_until timestamp",
-    "intermediate.int_browsing_events_attributed": "event_id varchar, customer_id varchar, product_id varchar, "
-    "event_type varchar, occurred_at timestamp, duration_seconds double, known_until timestamp",
-    "marts.customers": "customer_id varchar, segment varchar",
-    "marts.products": "product_id varchar, parent_id varchar, category varchar, cost double, is_product boolean",
-    "marts.order_lines": "order_id varchar, line_id varchar, customer_id varchar, product_id varchar, "
-    "ordered_at timestamp, amount double, net_amount double, net_quantity double",
-    "model.nightly_recommendations": "recommendation_id varchar, list varchar, as_of date, customer_id varchar, "
-    "product_id varchar, rank integer",
-    "published.recs.email_recommendations": "campaign varchar, as_of date, customer_id varchar, slot integer, "
-    "send_at timestamptz, arm varchar, recommendation_id varchar, product_id varchar, source varchar, "
-    "slot_type varchar, reason_code varchar",
-    "published.recs.email_holdout": "campaign varchar, as_of date, customer_id varchar, slot integer, "
-    "send_at timestamptz, arm varchar, recommendation_id varchar, product_id varchar, source varchar, "
-    "slot_type varchar, reason_code varchar",
-    "published.recs.customer_recommendations": "as_of date, customer_id varchar, rank integer, product_id varchar, "
-    "source varchar, reason_code varchar, recommendation_id varchar",
-    "published.recs.similar_products": "as_of date, product_id varchar, rank integer, neighbour_id varchar, "
-    "recommendation_id varchar",
-}
-
-
-class Shop:
-    """A build file and a snapshot in memory. Ann and ben get the weekly email of both weeks, tea before mug; home's
-    list of ann is honey. The red and the blue shirt are one."""
-
-    def __init__(self) -> None:
-        self.connection = duckdb.connect()
-        self.connection.execute("attach ':memory:' as published")
-        for table, columns in TABLES.items():
-            self.connection.execute(f"create schema if not exists {table.rpartition('.')[0]}")
-            self.connection.execute(f"create table {table} ({columns})")
-        for name, segment in (("ann", "new"), ("ben", "old"), ("eve", None)):
-            self.add("marts.customers", customer_id=name, segment=segment)
-        for name, parent, category, cost in (
-            ("tea", None, "drinks", 2.0),
-            ("mug", None, None, None),
-            ("honey", None, "food", 3.0),
-            ("red_shirt", "shirt", "clothes", 4.0),
-            ("blue_shirt", "shirt", "clothes", 4.0),
-        ):
-            self.add(
-                "marts.products",
-                product_id=name,
-                parent_id=parent,
-                category=category,
-                cost=cost,
-                is_product=True,
-            )
-        for day in (6, 13):
-            for name in ("ann", "ben"):
-                self.mail(day, name, ["tea", "mug"])
-            self.add(
-                "published.recs.customer_recommendations",
-                as_of=date(2025, 1, day), customer_id="ann", rank=1, product_id="honey", source="ease",
-                reason_code="popular", recommendation_id=f"home-ann-{day}",
-            )  # fmt: skip
-
-    def add(self, table: str, **values: Any) -> None:
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self.connection.execute(f"insert into {table} ({names}) values ({marks})", list(values.values()))
-
-    def mail(
-        self,
-        day: int,
-        customer: str,
-        products: Sequence[str],
-        table: str = "email_recommendations",
-        arm: str = "a",
-    ) -> None:
-        for slot, product in enumerate(products, 1):
-            self.add(
-                f"published.recs.{table}",
-                campaign="weekly", as_of=date(2025, 1, day), customer_id=customer, slot=slot,
-                send_at=f"2025-01-{day:02} 07:00:00+00", arm=arm, recommendation_id=f"{product}-{customer}-{day}",
-                product_id=product, source="ranker", slot_type="discovery" if slot == 2 else "personal",
-                reason_code="again",
-            )  # fmt: skip
-
-    def event(self, name: str, kind: str, at: str, customer: str | None = "ann", **values: Any) -> None:
-        """An event of January 2025, `at` is "day hour:minute"."""
-        self.add(
-            "intermediate.int_campaign_events_attributed",
-            event_id=name, event_type=kind, occurred_at=f"2025-01-{at}", customer_id=customer, **values,
-        )  # fmt: skip
-
-    def click(self, name: str, row: str, at: str, customer: str | None = "ann", **values: Any) -> None:
-        self.event(name, "clicked", at, customer, campaign="weekly", recommendation_id=row, **values)
-
-    def buy(
-        self,
-        order: str,
-        product: str,
-        at: str,
-        amount: float = 10.0,
-        net: float | None = None,
-        customer: str | None = "ann",
-    ) -> None:
-        net = amount if net is None else net
-        self.add(
-            "marts.order_lines",
-            order_id=order, line_id="1", customer_id=customer, product_id=product, ordered_at=f"2025-01-{at}",
-            amount=amount, net_amount=net, net_quantity=net / amount,
-        )  # fmt: skip
-
-    def attribute(self, windows: Windows = Windows(), as_of: date = AS_OF) -> Results:  # noqa: B008
-        return attribute(self.connection, as_of, "Europe/Berlin", windows)
-
-    def won(self, windows: Windows = Windows()) -> dict[str, str]:  # noqa: B008
-        """Order -> the event that won it."""
-        rows = self.attribute(windows).attributions
-        return dict(zip(rows["order_id"], rows["event_id"], strict=True))
+from helpers.attribution import Shop
+from recs_assets.experiments.attribution import Windows
 
 
 @pytest.fixture
@@ -309,9 +192,7 @@ def test_nothing_from_the_week_on_is_read(shop: Shop) -> None:
         "delete from intermediate.int_campaign_events_attributed where event_id = 'after'"
     )
     shop.connection.execute("delete from marts.order_lines where order_id = 'o2'")
-    shop.connection.execute(
-        "delete from published.recs.email_recommendations where as_of = date '2025-01-20'"
-    )
+    shop.connection.execute("delete from snapshot.recs.email_recommendations where as_of = date '2025-01-20'")
     again = shop.attribute()
     for table in ("attributions", "results", "revenue"):
         pd.testing.assert_frame_equal(getattr(again, table), getattr(expected, table))
@@ -356,7 +237,7 @@ def test_a_click_that_names_a_product_and_no_row_finds_it(shop: Shop) -> None:
 
 
 def test_rows_beside_a_product_and_of_a_night_belong_to_whoever_saw_them(shop: Shop) -> None:
-    shop.add("published.recs.similar_products", as_of=date(2025, 1, 6), product_id="tea", rank=1, neighbour_id="mug", recommendation_id="beside")  # fmt: skip
+    shop.add("snapshot.recs.similar_products", as_of=date(2025, 1, 6), product_id="tea", rank=1, neighbour_id="mug", recommendation_id="beside")  # fmt: skip
     shop.add("model.nightly_recommendations", recommendation_id="night", list="buy_it_again", as_of=date(2025, 1, 8), customer_id="ben", product_id="honey", rank=2)  # fmt: skip
     shop.event("e1", "clicked", "07 10:00", placement="product", recommendation_id="beside", arm="b")
     shop.event("e2", "shown", "09 10:00", "ben", placement="home", recommendation_id="night")
@@ -493,7 +374,7 @@ def test_pages_count_what_was_before_somebodys_eyes(shop: Shop) -> None:
 
 def test_incremental_is_what_the_sent_spend_more_than_the_held_out(shop: Shop) -> None:
     """20 of 40 who were to be sent to spend 10, 10 of 40 who were held out: 2.5 each, 100 in all."""
-    shop.connection.execute("delete from published.recs.email_recommendations")
+    shop.connection.execute("delete from snapshot.recs.email_recommendations")
     for number in range(80):
         name = f"c{number:02}"
         shop.add("marts.customers", customer_id=name)
@@ -517,7 +398,7 @@ def test_incremental_is_what_the_sent_spend_more_than_the_held_out(shop: Shop) -
 
 def test_what_earlier_emails_did_is_not_taken_out(shop: Shop) -> None:
     """Held out from the 6th on. Who is sent to buys in the first week because of it; in the second nobody buys more."""
-    shop.connection.execute("delete from published.recs.email_recommendations")
+    shop.connection.execute("delete from snapshot.recs.email_recommendations")
     for number in range(80):
         name, held = f"c{number:02}", number >= 40
         table, arm = ("email_holdout", "holdout") if held else ("email_recommendations", "a")
@@ -561,6 +442,6 @@ def test_the_share_through_recommendations_and_of_the_long_tail(shop: Shop) -> N
 def test_before_anything_is_published_there_is_nothing(shop: Shop) -> None:
     shop.click("e1", "tea-ann-6", "07 10:00")
     shop.buy("o1", "tea", "08 10:00")
-    shop.connection.execute("detach published")
+    shop.connection.execute("detach snapshot")
     results = shop.attribute()
     assert [len(table) for table in (results.attributions, results.results, results.revenue)] == [0, 0, 0]

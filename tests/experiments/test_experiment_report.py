@@ -14,6 +14,7 @@ from helpers.warehouse import create_identities
 from recs_assets.experiments.facts import Facts, load_assignments
 from recs_assets.experiments.file import assign
 from recs_assets.experiments.report import TABLES, report
+from recs_assets.store.people import show_by_person
 
 START, SECOND, THIRD = date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 19)
 PEOPLE = ["c1", "c2", "c3", "c4"]
@@ -92,12 +93,12 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             "create table staging.stg_consent_changes as select * replace (effective_at::timestamp as effective_at) from changes"
         )
         create_identities(found)
-        found.execute("attach ':memory:' as published")
-        found.execute("create schema published.recs")
+        found.execute("attach ':memory:' as snapshot; create schema snapshot.recs")
         found.execute(
-            "create table published.recs.email_recommendations as select 'weekly_email' as campaign, date '2026-01-05' as as_of, "
+            "create table snapshot.recs.email_recommendations as select 'weekly_email' as campaign, date '2026-01-05' as as_of, "
             "7 as window_days, 'c1' as customer_id, 'tea' as product_id, 0.1::double as p_purchase, 10.0::double as price"
         )
+        show_by_person(found)
         yield found
 
 
@@ -158,11 +159,14 @@ def keep(connection, tables: dict[str, pd.DataFrame]) -> None:
     """Publish what a week said."""
     for name in ("assignments", "experiments"):
         connection.register("rows", tables[name])
-        kept = connection.execute(f"select * from duckdb_tables() where table_name = '{name}'").fetchall()
+        kept = connection.execute(
+            f"select * from duckdb_tables() where database_name = 'snapshot' and table_name = '{name}'"
+        ).fetchall()
         if kept and name == "experiments":
-            connection.execute(f"insert into published.recs.{name} by name select * from rows")
+            connection.execute(f"insert into snapshot.recs.{name} by name select * from rows")
         else:
-            connection.execute(f"create or replace table published.recs.{name} as from rows")
+            connection.execute(f"create or replace table snapshot.recs.{name} as from rows")
+    show_by_person(connection)
 
 
 def test_the_first_week_assigns_and_waits(connection):

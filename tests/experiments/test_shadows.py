@@ -12,6 +12,7 @@ import pytest
 
 from helpers.warehouse import create_identities
 from recs_assets.experiments.shadows import RESULTS, _compare_draws, load_shadow_results
+from recs_assets.store.people import show_by_person
 
 FIRST, SECOND, NOW = "2026-01-05", "2026-01-12", date(2026, 1, 19)
 # campaign, week, customer, product, held
@@ -48,7 +49,7 @@ LINES = [
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as found:
         create_identities(found)
-        found.execute("create schema marts; attach ':memory:' as published; create schema published.recs")
+        found.execute("create schema marts; attach ':memory:' as snapshot; create schema snapshot.recs")
         frames = {
             "sent": pd.DataFrame(SENT, columns=["campaign", "as_of", "customer_id", "product_id", "held"]),
             "shadow": pd.DataFrame(SHADOW, columns=["campaign", "as_of", "customer_id", "product_id"]),
@@ -61,17 +62,18 @@ def connection() -> Iterator[duckdb.DuckDBPyConnection]:
             found.register(name, frame)
         for table, held in (("email_recommendations", "not held"), ("email_holdout", "held")):
             found.execute(
-                f"create table published.recs.{table} as select campaign, as_of::date as as_of, 7 as window_days, customer_id, "
+                f"create table snapshot.recs.{table} as select campaign, as_of::date as as_of, 7 as window_days, customer_id, "
                 f"product_id, 0.1::double as p_purchase, 1.0::double as price from sent where {held}"
             )
         found.execute(
-            "create table published.recs.shadow_recommendations as "
+            "create table snapshot.recs.shadow_recommendations as "
             "select *, 'quiet' as shadow, 7 as window_days from (select * replace (as_of::date as as_of) from shadow)"
         )
         found.execute(
             "create table marts.order_lines as select * replace (ordered_at::timestamp as ordered_at) from lines"
         )
         found.execute("create table marts.customers as from people")
+        show_by_person(found)
         yield found
 
 
@@ -114,19 +116,19 @@ def test_the_interval_is_that_of_paired_differences(connection):
     # Of 40 customers, 20 bought of the shadow's list alone and 4 of the sent one alone: 16 / 40, and its error.
     people = [f"p{number}" for number in range(40)]
     connection.execute(
-        "delete from published.recs.shadow_recommendations; delete from published.recs.email_recommendations"
+        "delete from snapshot.recs.shadow_recommendations; delete from snapshot.recs.email_recommendations"
     )
     connection.execute(
-        "delete from published.recs.email_holdout; delete from marts.order_lines; delete from marts.customers"
+        "delete from snapshot.recs.email_holdout; delete from marts.order_lines; delete from marts.customers"
     )
     for number, customer in enumerate(people):
         connection.execute("insert into marts.customers values (?)", [customer])
         connection.execute(
-            "insert into published.recs.email_recommendations values ('mail', date '2026-01-05', 7, ?, 'tea', 0.1, 1)",
+            "insert into snapshot.recs.email_recommendations values ('mail', date '2026-01-05', 7, ?, 'tea', 0.1, 1)",
             [customer],
         )
         connection.execute(
-            "insert into published.recs.shadow_recommendations by name "
+            "insert into snapshot.recs.shadow_recommendations by name "
             "select 'mail' as campaign, date '2026-01-05' as as_of, ? as customer_id, 'pot' as product_id, 'quiet' as shadow, 7 as window_days",
             [customer],
         )

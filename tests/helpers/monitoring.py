@@ -11,12 +11,14 @@ import pandas as pd
 from recs_assets.config import read_yaml
 from recs_assets.monitoring.limits import Limits
 from recs_assets.shop import SHIPPED
+from recs_assets.store.people import show_by_person
 
 LIMITS = read_yaml(SHIPPED["monitor"], Limits, "The monitor's limits")
 WEEK = date(2025, 6, 30)
 
 SCHEMA = """
 create schema raw; create schema marts; create schema features; create schema model; create schema intermediate;
+create schema base; create table base.base_customer_identities (profile_id varchar, customer_id varchar);
 create table marts.customers (customer_id varchar, joined_at timestamp, first_order_at timestamp, segment varchar);
 create table marts.order_lines (customer_id varchar, product_id varchar, ordered_at timestamp, learned_from boolean);
 create table features.product_features (as_of date, product_id varchar, buyers bigint, purchases bigint, available boolean);
@@ -32,13 +34,13 @@ create table intermediate.int_campaign_events_attributed (event_id varchar, camp
     product_id varchar, event_type varchar, occurred_at timestamp, recommendation_id varchar, placement varchar);
 """
 PUBLISHED = """
-attach ':memory:' as published; create schema published.recs;
-create table published.recs.customer_recommendations (as_of date, customer_id varchar, rank integer, product_id varchar,
+attach ':memory:' as snapshot; create schema snapshot.recs;
+create table snapshot.recs.customer_recommendations (as_of date, customer_id varchar, rank integer, product_id varchar,
     p_purchase double, recommendation_id varchar);
-create table published.recs.email_recommendations (as_of date, campaign varchar, customer_id varchar, slot integer,
+create table snapshot.recs.email_recommendations (as_of date, campaign varchar, customer_id varchar, slot integer,
     product_id varchar, slot_type varchar, p_purchase double, recommendation_id varchar);
-create table published.recs.monitor (as_of date, area varchar, metric varchar, subject varchar, value double, counted bigint);
-create table published.recs.monitor_distributions (as_of date, subject varchar, bin varchar, lower_edge double, rows bigint);
+create table snapshot.recs.monitor (as_of date, area varchar, metric varchar, subject varchar, value double, counted bigint);
+create table snapshot.recs.monitor_distributions (as_of date, subject varchar, bin varchar, lower_edge double, rows bigint);
 """
 
 
@@ -46,6 +48,8 @@ def make_build(published: bool = True) -> duckdb.DuckDBPyConnection:
     """An in-memory build file without rows, with an empty snapshot attached unless told otherwise."""
     connection = duckdb.connect(":memory:")
     connection.execute(SCHEMA + (PUBLISHED if published else ""))
+    if published:
+        show_by_person(connection)
     return connection
 
 

@@ -14,6 +14,7 @@ from recs_assets.monitoring.lists import measure_lists
 from recs_assets.monitoring.model import measure_outcomes
 from recs_assets.monitoring.people import load_shown, measure_clicks, measure_mailings
 from recs_assets.monitoring.watch import watch
+from recs_assets.store.people import show_by_person
 
 
 def values(figures: list[Figure]) -> dict[tuple[str, str], float | None]:
@@ -68,7 +69,7 @@ def test_churn_is_the_share_of_products_that_are_new_on_a_list(build) -> None:
     # c1 keeps a and gets b for d; c2 keeps both; c3 had no list. An older week does not count.
     insert(
         build,
-        "published.recs.customer_recommendations",
+        "snapshot.recs.customer_recommendations",
         [
             ("2025-06-23", who, 1, p, 0.5, None)
             for who, p in (("c1", "a"), ("c1", "d"), ("c2", "a"), ("c2", "b"))
@@ -109,7 +110,7 @@ def test_hits_and_calibration_of_lists_whose_window_is_over(build) -> None:
     listed = "2025-06-02"
     insert(
         build,
-        "published.recs.customer_recommendations",
+        "snapshot.recs.customer_recommendations",
         [(listed, who, rank, p, 0.5, None) for who in ("c1", "c2", "c3") for rank, p in enumerate("ab", 1)],
     )
     build.execute(
@@ -135,13 +136,40 @@ def test_hits_and_calibration_of_lists_whose_window_is_over(build) -> None:
     }
 
 
+def test_lists_of_two_customers_who_are_one_person_by_now(build) -> None:
+    """Of c1 and c5 both were promised a: it is promised, bought and on last week's list once. Alone, c5 would have no list."""
+    lists = [("2025-06-02", "c1", 1, "a", 0.5, "r1"), ("2025-06-02", "c5", 1, "a", 0.25, "r2"), ("2025-06-02", "c5", 2, "d", 0.5, "r3")]  # fmt: skip
+    insert(build, "snapshot.recs.customer_recommendations", lists)
+    insert(build, "base.base_customer_identities", [("c1", "c1"), ("c5", "c1")])
+    insert(build, "marts.order_lines", [("c1", "a", "2025-06-03", True)])
+    show_by_person(build)
+    found = values(measure_outcomes(build, pd.Timestamp("2025-06-02").date(), 28, 1_000))
+    assert (found["hits", "all"], found["calibration", "customer_recommendations"]) == (1.0, 1.0)
+    # c1 has a and b now, and had a and d.
+    churn = values(measure_lists(build, WEEK, published=True, most=1_000))
+    assert churn["churn", "customer_recommendations"] == 0.5
+    insert(
+        build,
+        "intermediate.int_campaign_events_attributed",
+        [
+            ("e1", None, "c1", None, "shown", "2025-06-02 09:00", "r2", "home"),
+            ("e2", None, "c1", None, "shown", "2025-06-03 09:00", "r1", "home"),
+        ],
+    )
+    shown = load_shown(build, WEEK, LIMITS)
+    assert shown[["customer_id", "product_id", "times"]].to_numpy().tolist() == [
+        ["c1", "a", 1],
+        ["c1", "a", 2],
+    ]
+
+
 def test_clicks_by_slot_by_showing_and_of_discovery(build) -> None:
     rows = [
         (as_of, "mail", "c1", slot, p, "discovery" if p == "d" else "personal", 0.5, f"{as_of}{p}")
         for as_of in ("2025-06-16", "2025-06-23")
         for slot, p in enumerate("abd", 1)
     ]
-    insert(build, "published.recs.email_recommendations", rows)
+    insert(build, "snapshot.recs.email_recommendations", rows)
     events = [
         (None, "mail", "c1", None, "sent", "2025-06-16 06:00", None, None),
         (None, "mail", "c1", "a", "clicked", "2025-06-16 09:00", None, None),
@@ -168,7 +196,7 @@ def test_clicks_by_slot_by_showing_and_of_discovery(build) -> None:
 def test_an_email_that_was_not_opened_was_not_shown(build) -> None:
     insert(
         build,
-        "published.recs.email_recommendations",
+        "snapshot.recs.email_recommendations",
         [
             (as_of, "mail", c, 1, "a", "personal", 0.5, f"{as_of}{c}")
             for as_of in ("2025-06-16", "2025-06-23")
@@ -177,7 +205,7 @@ def test_an_email_that_was_not_opened_was_not_shown(build) -> None:
     )
     insert(
         build,
-        "published.recs.customer_recommendations",
+        "snapshot.recs.customer_recommendations",
         [("2025-06-16", "c1", 1, "a", 0.5, "page")],
     )
     events = [
@@ -227,10 +255,10 @@ def test_a_week_is_the_same_at_every_run_and_reads_no_later_week(build) -> None:
     later = first.rows.assign(as_of=pd.Timestamp("2025-07-07").date())
     build.register("later", later)
     build.execute(
-        "insert into published.recs.monitor select as_of, area, metric, subject, value, counted from later"
+        "insert into snapshot.recs.monitor select as_of, area, metric, subject, value, counted from later"
     )
     build.register("shapes", first.distributions.assign(as_of=pd.Timestamp("2025-07-07").date()))
-    build.execute("insert into published.recs.monitor_distributions select * from shapes")
+    build.execute("insert into snapshot.recs.monitor_distributions select * from shapes")
     again = watch(build, WEEK, 28, {"orders": 300}, LIMITS)
     pd.testing.assert_frame_equal(first.rows, again.rows)
     pd.testing.assert_frame_equal(first.distributions, again.distributions)
@@ -240,7 +268,7 @@ def test_a_new_state_of_orders_is_found_in_the_next_week(build) -> None:
     build.execute("create table raw.orders (order_id varchar, ordered_at timestamp, status varchar)")
     insert(build, "raw.orders", [(str(n), "2025-06-25", "completed") for n in range(300)])
     build.register("shapes", watch(build, WEEK, 28, {}, LIMITS).distributions)
-    build.execute("insert into published.recs.monitor_distributions select * from shapes")
+    build.execute("insert into snapshot.recs.monitor_distributions select * from shapes")
     build.execute("delete from raw.orders")
     insert(
         build, "raw.orders", [(str(n), "2025-07-02", "completed" if n < 150 else "lost") for n in range(300)]
@@ -271,7 +299,7 @@ def test_numbers_are_counted_in_the_bins_of_the_week_before(build) -> None:
     )
     insert(build, "raw.reviews", [(str(n), "2025-06-25", n % 5 + 1, None) for n in range(500)])
     build.register("shapes", watch(build, WEEK, 28, {}, LIMITS).distributions)
-    build.execute("insert into published.recs.monitor_distributions select * from shapes")
+    build.execute("insert into snapshot.recs.monitor_distributions select * from shapes")
 
     def ask(stars: str) -> dict[str, object]:
         build.execute("delete from raw.reviews")

@@ -37,6 +37,15 @@ def test_who_knows_the_id_finds_the_customer_too(connection):
     assert Pseudonyms(KEY).find(" c7 ", connection, "v1") == "c7"
 
 
+def test_who_knows_another_id_of_a_person_finds_them(connection):
+    connection.execute(
+        "create table recs.customer_identities as select unnest(['c7', 'old-7']) as profile_id, 'c7' as customer_id"
+    )
+    names = Pseudonyms(KEY)
+    found = [names.find(text, connection, "v1") for text in ("old-7", "c7", "c8", "old-8")]
+    assert found == ["c7", "c7", "c8", None]
+
+
 @pytest.mark.parametrize("text", ["", "c2000", "~", "~0000000000000", "~00000000000u", "' or 1=1 --"])
 def test_nobody_is_called_something_else(connection, text):
     assert Pseudonyms(KEY).find(text, connection, "v1") is None

@@ -1,8 +1,11 @@
 -- The slots of a campaign's week that were drawn by lot, and what their products earned until the window was over. Where the shop
 -- says which rows it sent, the others are left out: a slot that was given away at the last look is none that was drawn.
 with drawn as (
-    select customer_id, slot, product_id, recommendation_id, propensity
-    from recs.email_recommendations
+    -- What is known of whoever was two customers then is known of the person.
+    select emails.customer_id, coalesce(people.customer_id, emails.customer_id) as person_id, slot, product_id, recommendation_id,
+        propensity
+    from recs.email_recommendations as emails
+    left join people on emails.customer_id = people.profile_id
     where campaign = $campaign and as_of = $week and propensity < 1
 ),
 
@@ -43,7 +46,7 @@ select drawn.customer_id, drawn.slot, drawn.product_id, drawn.propensity,
     coalesce(bought.revenue, 0) as revenue
 from drawn
 left join clicked using (recommendation_id)
-left join named using (customer_id, product_id)
-left join bought using (customer_id, product_id)
+left join named on drawn.person_id = named.customer_id and drawn.product_id = named.product_id
+left join bought on drawn.person_id = bought.customer_id and drawn.product_id = bought.product_id
 where not exists (select 1 from sent) or drawn.recommendation_id in (select recommendation_id from sent)
 order by drawn.customer_id, drawn.slot

@@ -1,4 +1,10 @@
-with judged as (
+with emails as (
+    -- Whoever was two customers then was promised a product once.
+    select campaign, as_of, window_days, customer_id, product_id, max(p_purchase) as p_purchase, max(price) as price
+    from sent_before where not held and p_purchase is not null group by all
+),
+
+judged as (
     select emails.campaign, emails.as_of, window_days, emails.customer_id, p_purchase,
         coalesce(price, 0) as price,
         exists (
@@ -12,8 +18,8 @@ with judged as (
                   or lines.fully_returned_at >= emails.as_of + window_days
               )
         ) as bought
-    from sent_before as emails
-    where not held and p_purchase is not null and emails.as_of + window_days <= $week
+    from emails
+    where emails.as_of + window_days <= $week
       and emails.customer_id in (select customer_id from marts.customers)
 )
 select campaign, as_of as forecast_as_of, (as_of + window_days)::date as window_end,

@@ -66,13 +66,15 @@ with sent as (
 
 planned as (
 
+    -- Whoever was two customers then may have got two: they count from the first on.
     select
         campaign,
         customer_id,
         as_of,
-        timezone(getvariable('timezone'), send_at) as send_at
+        timezone(getvariable('timezone'), min(send_at)) as send_at
     from listed
     where list = 'email_recommendations' and rank = 1
+    group by campaign, customer_id, as_of
 
 )
 

@@ -1,23 +1,26 @@
 -- The list as sent and the list of a shadow, customer by customer, against what each of them bought in the days that the
 -- lists were about. Money is what was paid and not sent back. Sums of decimals do not depend on their order.
 with shadows as (
-    select campaign, shadow, as_of, window_days, customer_id, product_id
+    -- Whoever was two customers then saw what either was sent, and their shadow is what either would have been.
+    select distinct campaign, shadow, as_of, window_days, customer_id, product_id
     from published.recs.shadow_recommendations
     where as_of + window_days <= $week
 ),
 
 sent as (
-    select lists.campaign, lists.as_of, lists.customer_id, lists.product_id, lists.held
+    select lists.campaign, lists.as_of, lists.customer_id, lists.product_id, bool_and(lists.held) as held
     from sent_before as lists
     semi join shadows on lists.campaign = shadows.campaign and lists.as_of = shadows.as_of
+    group by all
 ),
 
 people as (
-    select distinct sent.campaign, shadows.shadow, sent.as_of, sent.customer_id, sent.held, shadows.window_days
+    select sent.campaign, shadows.shadow, sent.as_of, sent.customer_id, bool_and(sent.held) as held, shadows.window_days
     from sent
     join (select distinct campaign, shadow, as_of, customer_id, window_days from shadows) as shadows
         on sent.campaign = shadows.campaign and sent.as_of = shadows.as_of and sent.customer_id = shadows.customer_id
     semi join marts.customers as customers on sent.customer_id = customers.customer_id
+    group by all
 ),
 
 bought as (

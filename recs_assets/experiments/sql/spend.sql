@@ -1,23 +1,42 @@
 -- What the customers of one week's campaigns that hold some out spent from the send on, and in the eight weeks before anybody
 -- was held out: later ones hold what the earlier emails did.
 -- Everybody that was to be sent to counts, opened or not: who opens is no comparison.
-with customers as (
+with listed_and_held as (
 
     select
         campaign,
         customer_id,
+        profile_id,
         send_at,
         false as is_held_out
-    from mails
-    where as_of = getvariable('week')
+    from listed
+    where as_of = getvariable('week') and rank = 1 and list = 'email_recommendations'
     union all
     select
         campaign,
         customer_id,
-        timezone(getvariable('timezone'), send_at) as send_at,
+        profile_id,
+        send_at,
         true as is_held_out
     from held_out
     where as_of = getvariable('week') and rank = 1
+
+),
+
+-- Whoever was two customers then counts once, as what the id was that they are called by. Which of two that is has nothing to
+-- do with the lot, so both groups keep their share of such people.
+customers as (
+
+    select
+        campaign,
+        customer_id,
+        timezone(getvariable('timezone'), send_at) as send_at,
+        is_held_out
+    from listed_and_held
+    qualify row_number() over (
+        partition by campaign, customer_id
+        order by coalesce(profile_id, customer_id) <> customer_id, profile_id, is_held_out
+    ) = 1
 
 ),
 

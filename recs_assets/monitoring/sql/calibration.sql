@@ -9,9 +9,14 @@ with bought as (
 
 listed as (
 
-    select customer_id, product_id, p_purchase, ntile(10) over (order by p_purchase, customer_id, product_id) as tenth
-    from published.recs.customer_recommendations
-    where as_of = $listed and p_purchase is not null and hash(customer_id) % $every::ubigint = 0
+    select *, ntile(10) over (order by p_purchase, customer_id, product_id) as tenth
+    from (
+        -- Whoever was two customers then was promised a product once.
+        select customer_id, product_id, max(p_purchase) as p_purchase
+        from published.recs.customer_recommendations
+        where as_of = $listed and p_purchase is not null and hash(customer_id) % $every::ubigint = 0
+        group by customer_id, product_id
+    )
 
 )
 

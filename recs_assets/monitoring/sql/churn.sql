@@ -20,7 +20,8 @@ last_week as (
     where
         as_of = (select max(as_of) from published.recs.customer_recommendations where as_of < $week)
         and hash(customer_id) % $every::ubigint = 0
-    union all
+    -- Of whoever was two customers then a product that both had is one.
+    union
     select sent.campaign as list, sent.customer_id, sent.product_id
     from published.recs.email_recommendations as sent
     inner join newest on sent.campaign = newest.campaign and sent.as_of = newest.as_of

@@ -107,4 +107,4 @@ select
     *,
     row_number() over (partition by customer_id, product_id order by shown_at, as_of, list, slot) as times
 from final
-order by list, customer_id, as_of, slot, product_id
+order by list, customer_id, as_of, slot, product_id, times
