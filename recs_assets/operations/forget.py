@@ -32,6 +32,7 @@ from recs_assets.operations.traces import (
     purge_sqlite,
     search_files,
 )
+from recs_assets.operations.unfinished import FOLDER, drop_unfinished, load_unfinished, write_unfinished
 from recs_assets.schema import RecsError
 from recs_assets.serving import publish
 from recs_assets.settings import Settings
@@ -111,8 +112,8 @@ class Forgotten:
 def forget(settings: Settings, customer_id: str, dagster_home: Path, version: str) -> Forgotten:
     """Purge a person from everything under `settings.home` and `dagster_home`, under all of their ids, and prove it.
 
-    May be repeated, also after it was interrupted: addresses and orders are looked up in the build files,
-    which go last. Whoever only the shop's own files hold is kept from being landed.
+    May be repeated, also after it was interrupted, under any of the ids: addresses and orders are looked up in the build files,
+    which go last, and of a person with several ids written down before (`unfinished.py`). Whoever only the shop's own files hold is kept from being landed.
 
     Args:
         settings: of the deployment; `hash_key` is needed.
@@ -136,17 +137,21 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
         now = datetime.now(UTC).replace(tzinfo=None)
         suppression = Suppression(home, settings.hash_key)
-        ids = load_person(warehouse, customer_id)
-        since = {name: suppression.since(name) for name in ids}
         # Before the first week goes, which knows whose profiles they are.
-        traces = [load_traces(warehouse, name, ids, settings.hash_key) for name in ids]
+        unfinished, traces = load_unfinished(home, customer_id)
+        begun = [own.customer_id for own in traces]
+        ids = list(dict.fromkeys([*begun, *load_person(warehouse, customer_id)]))
+        since = {name: suppression.since(name) for name in ids}
+        traces += [load_traces(warehouse, name, ids, settings.hash_key) for name in ids if name not in begun]
         if len(ids) > 1:
+            unfinished.append(write_unfinished(home, suppression.hash(ids[0]), traces))
             for own in traces:
                 suppression.add(own.customer_id, now, own.addresses, own.visitors)
         places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
         done = [
             _forget_id(settings, warehouse, suppression, own, since, places, now, version) for own in traces
         ]
+        drop_unfinished(home, unfinished)
     return _join(done, suppression.hash(customer_id))
 
 
@@ -182,7 +187,7 @@ def _forget_id(
     """
     home, customer_id = warehouse.home, traces.customer_id
     digest, since = suppression.hash(customer_id), since_of[customer_id]
-    before, searched = search_files(places, traces, warehouse)
+    before, searched = search_files(places, traces, warehouse, home.resolve() / FOLDER)
     caches = {
         **servers(settings),
         **{f"serving in {name}": s for name, s in serving_servers(settings).items()},
@@ -203,7 +208,7 @@ def _forget_id(
         _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
     }
     deleted, weeks = _delete(home, before, places)
-    left, searched = search_files(places, traces, warehouse)
+    left, searched = search_files(places, traces, warehouse, home.resolve() / FOLDER)
     manifest = home / MANIFESTS / f"{now:%Y-%m-%dT%H%M%S}-{digest[:12]}.json"
     manifest.parent.mkdir(exist_ok=True)
     about = {

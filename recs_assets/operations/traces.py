@@ -151,10 +151,17 @@ def load_traces(warehouse: Warehouse, customer_id: str, ids: Collection[str], ha
     )
 
 
-def search_files(places: list[Path], traces: Traces, warehouse: Warehouse) -> tuple[dict[Path, Matches], int]:
-    """The files that hold the customer, and how many were searched. Reads only."""
+def search_files(
+    places: list[Path], traces: Traces, warehouse: Warehouse, but: Path
+) -> tuple[dict[Path, Matches], int]:
+    """The files that hold the customer, and how many were searched; those in the folder `but` are not. Reads only."""
     files = sorted(
-        {path for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()}
+        {
+            path
+            for place in places
+            for path in place.rglob("*")
+            if path.is_file() and not path.is_symlink() and but not in path.parents
+        }
     )
     matches = {path: _search_file(path, traces, warehouse) for path in files}
     return {path: match for path, match in matches.items() if match.count}, len(files)

@@ -17,67 +17,15 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from helpers.forgetting import KEY, NOW, WEEKS, deployment
 from recs_assets.exports import versions
 from recs_assets.exports.email_files import write_predictions
 from recs_assets.exports.jsonl import lookup
-from recs_assets.exports.load import load_published_lists
 from recs_assets.operations import forget as erasure
 from recs_assets.operations.forget import ErasureError, forget
 from recs_assets.operations.rollback import drop_old_records, rollback
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
-from recs_assets.settings import Settings
-from recs_assets.shop import open_warehouse
 from recs_assets.sources.suppression import Suppression
-from recs_assets.store.warehouse import Warehouse
-
-KEY = SecretStr("a secret for tests only")
-TINY = Path(__file__).parents[2] / "examples" / "tiny_shop"
-WEEKS = [date(2024, 3, 4), date(2024, 3, 11)]
-NOW = datetime(2024, 3, 12)
-
-
-def deployment(
-    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = ()
-) -> tuple[Settings, Warehouse]:
-    """Two published weeks with their caches; the build file holds raw customers and orders. Newcomers are
-    in the second week only. The shop's own files are the tiny shop's, which knows c01 to c39 and none of these."""
-    settings = Settings(home=home, data=TINY, hash_key=KEY, threads=1, retention_weeks=3)
-    warehouse = open_warehouse(settings)
-    for week in WEEKS:
-        names += newcomers if week == WEEKS[1] else ()
-        with warehouse.build(week).write() as connection:
-            connection.execute("create schema raw; create schema recs")
-            connection.execute("create table raw.customers (customer_id varchar, email varchar)")
-            connection.execute("create table raw.orders (order_id varchar, customer_id varchar)")
-            connection.execute(
-                "create table recs.customer_recommendations (as_of date, customer_id varchar, rank integer, "
-                "product_id varchar, product_name varchar, category varchar, price double, score double, "
-                "p_purchase double, source varchar, reason_code varchar, reason_text varchar, because_product_id varchar)"
-            )
-            connection.execute("create table recs.customers (customer_id varchar)")
-            connection.execute(
-                "create table recs.quarantine (source_table varchar, row_key varchar, reason varchar, "
-                "event_at timestamp, row_json varchar)"
-            )
-            for number, name in enumerate(names):
-                connection.execute("insert into raw.customers values (?, ?)", [name, f"{name}@mail.example"])
-                connection.execute("insert into raw.orders values (?, ?)", [f"o{number}", name])
-                connection.execute("insert into recs.customers values (?)", [name])
-                connection.execute(
-                    "insert into recs.customer_recommendations values (?, ?, 1, '17', 'Tea', 'tea', 1, 1, null, "
-                    "'rules', 'x', 'because', null)",
-                    [week, name],
-                )
-                connection.execute(
-                    "insert into recs.quarantine values ('order_items', ?, 'bad', null, ?)",
-                    [f"o{number}|1", json.dumps({"order_id": f"o{number}"})],
-                )
-        run = f"run-{week.day:04}"
-        warehouse.publish(week, run, NOW, "1.2.3")
-        with warehouse.snapshot() as connection:
-            lists = load_published_lists(connection, week)
-        versions.publish(lists, home / "cache", as_of=week, run_id=run, keep=3, shards=2)
-    return settings, warehouse
 
 
 def dagster(folder: Path, text: str) -> Path:
@@ -442,38 +390,3 @@ def test_a_cache_without_versions(tmp_path: Path) -> None:
     assert versions.purge(tmp_path, "c1") == {"2024-03-04-r1": "2024-03-04-r1-2"}
     assert lookup(tmp_path, "c1") is None
     assert versions.switch(tmp_path, WEEKS[0], "r1") == "2024-03-04-r1-2"
-
-
-def test_a_person_is_forgotten_under_all_of_their_ids(tmp_path: Path) -> None:
-    home = tmp_path / "home"
-    settings, warehouse = deployment(home, ("customer-a", "customer-b", "customer-c"))
-    week = WEEKS[1]
-    with warehouse.build(week).write() as connection:
-        connection.execute("create schema model")
-        for schema in ("model", "recs"):
-            connection.execute(
-                f"create table {schema}.customer_identities as select unnest(['customer-a', 'customer-b']) as profile_id, "
-                "'customer-a' as customer_id"
-            )
-        connection.execute(
-            "create table recs.customer_matches as select 'customer-b' as profile_id, 'customer-c' as other_profile_id"
-        )
-        connection.execute(
-            "create or replace table recs.customers as from (values ('customer-a', ['customer-a', 'customer-b']), "
-            "('customer-c', ['customer-c'])) as rows (customer_id, customer_ids)"
-        )
-    warehouse.publish(week, "run-2", NOW, "1.2.3")
-    done = forget(settings, "customer-b", tmp_path / "dagster", "1.2.3")
-    assert done.since is None
-    assert done.weeks == tuple(WEEKS)
-    suppression = Suppression(home, KEY)
-    assert suppression.find_erased(["customer-a", "customer-b", "customer-c"]) == ["customer-a", "customer-b"]
-    with warehouse.snapshot() as connection:
-        assert connection.execute("from recs.customers").fetchall() == [("customer-c", ["customer-c"])]
-        assert connection.execute("from recs.customer_identities").fetchall() == []
-        assert connection.execute("from recs.customer_matches").fetchall() == []
-    for path in home.rglob("*"):
-        if path.is_file():
-            assert b"customer-a" not in path.read_bytes()
-            assert b"customer-b" not in path.read_bytes()
-    assert forget(settings, "customer-b", tmp_path / "dagster", "1.2.3").since is not None
