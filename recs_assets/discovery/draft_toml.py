@@ -130,12 +130,15 @@ def _write_file(table: FoundTable) -> list[str]:
     entry: dict[str, Any] = dict(table.entry)
     from recs_assets.sources.declared import DeclaredFile
 
-    if DeclaredFile(table.name, ()).stem != table.stem:
+    if table.part:
+        name = write_key(table.stem)
+        entry = {"file": table.files[0], **entry}
+    elif DeclaredFile(table.name, ()).stem != table.stem:
         entry = {"as": table.stem, **entry}
     lines.append(f"[files.{name}]")
     lines += [f"{key} = {write_text(value)}" for key, value in entry.items()]
     lines.append(f"[files.{name}.columns]")
-    for column in table.columns:
+    for column in table.declared or table.columns:
         comment = f" # {column.sure:.2f} sure: {column.how}" if column.how else ""
         if column.question:
             comment += f". Question: {column.question}"

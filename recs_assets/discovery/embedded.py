@@ -1,6 +1,7 @@
 """What a SELECT of the shop's SQL makes of a file before it is read: texts as values, and tables inside of others.
 
-A column of JSON that holds a list of objects, such as the items of an order, is a table of its own.
+A column of JSON that holds an object, such as the customer of an order, is the columns that it holds. One that holds a list
+of objects, such as the items of an order, is a table of its own.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from recs_assets.discovery.found import FoundTable
+from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.value_types import infer_types, refine_columns
 from recs_assets.discovery.words import split_name
 from recs_assets.sources.cells import TIMES
@@ -57,6 +58,98 @@ def type_texts(con: duckdb.DuckDBPyConnection, table: FoundTable) -> None:
     stored = {column.name: "VARCHAR" for column in table.columns if column.name in typed}
     table.stored |= stored
     refine_columns(con, table.relation, table.columns)
+
+
+# An object with more keys than this is no record: its keys are data.
+_MOST_KEYS = 60
+_DEEPEST = 4
+
+
+def flatten_objects(con: duckdb.DuckDBPyConnection, table: FoundTable) -> None:
+    """Take the objects in a table's columns apart: `{"id": 7, "address": {"city": "Ulm"}}` in `customer` becomes the columns
+    `customer_id` and `customer_address_city`.
+
+    A name that another column has, in any case, stays that column's; the one from inside gets `_2` behind it. The table
+    becomes a SELECT over its file.
+    """
+    taken = {column.name.lower() for column in table.columns}
+    paths: dict[str, tuple[str, ...]] = {}
+    nested: list[FoundColumn] = []
+    for column in table.columns:
+        if column.type != "VARCHAR" or not column.filled:
+            continue
+        found = _list_paths(con, table, column.name)
+        if not 0 < len(found) <= _MOST_KEYS:
+            continue
+        nested.append(column)
+        for path in found:
+            base = "_".join(path)
+            name, place = base, 2
+            while name.lower() in taken:
+                name, place = f"{base}_{place}", place + 1
+            taken.add(name.lower())
+            paths[name] = path
+    if not nested:
+        return
+    source = table.relation if table.cte is None else f"(\n{table.cte}\n    )"
+
+    def write(types: dict[str, str], entry: Mapping[str, Any]) -> str:
+        fields = [
+            f"{write_value(_write_path(path), types.get(name, 'VARCHAR'), entry)} as {quote(name)}"
+            for name, path in paths.items()
+        ]
+        left = ", ".join(quote(column.name) for column in nested)
+        return (
+            f"    select\n        * exclude ({left}),\n        "
+            + ",\n        ".join(fields)
+            + f"\n    from {source}"
+        )
+
+    names = ", ".join(map(quote, paths))
+    con.execute(f"create or replace temp table _flat as select {names} from (\n{write({}, {})}\n)")
+    types = infer_types(con, "_flat", list(paths), ",")
+    if table.owner is None and not table.declared:
+        table.declared = table.columns
+    table.cte = write({column.name: column.type for column in types.columns}, types.entry)
+    con.execute(f"create or replace view {quote(table.stem)} as {table.cte}")
+    table.columns = [*[column for column in table.columns if column not in nested], *types.columns]
+    refine_columns(con, quote(table.stem), types.columns)
+
+
+def _list_paths(con: duckdb.DuckDBPyConnection, table: FoundTable, name: str) -> list[tuple[str, ...]]:
+    """The paths to whatever the objects of a column hold, each with the column's name first; none where it holds others."""
+
+    def list_keys(path: tuple[str, ...]) -> list[str] | None:
+        value = _write_path(path, "->")
+        kinds = con.execute(
+            f"select distinct json_type({value}) from {table.relation} where {quote(name)} is not null"
+        ).fetchall()
+        if {row[0] for row in kinds} - {"NULL", None} != {"OBJECT"}:
+            return None
+        return [
+            row[0]
+            for row in con.execute(
+                f"select k from (select unnest(json_keys({value})) as k from {table.relation} where {quote(name)} is not null) "
+                "group by k order by k"
+            ).fetchall()
+        ]
+
+    def walk(path: tuple[str, ...]) -> list[tuple[str, ...]]:
+        keys = list_keys(path) if len(path) <= _DEEPEST else None
+        return [path] if keys is None else [longer for key in keys for longer in walk((*path, key))]
+
+    begin = con.execute(
+        f"select count(*) filter (not starts_with(trim({quote(name)}), '{{') or not json_valid({quote(name)})) "
+        f"from {table.relation} where {quote(name)} is not null"
+    ).fetchone()[0]
+    return [] if begin else [path for path in walk((name,)) if len(path) > 1]
+
+
+def _write_path(path: tuple[str, ...], arrow: str = "->>") -> str:
+    """SQL of what lies on a path, the column first."""
+    column, *keys = path
+    inside = "$" + "".join('."' + key.replace('"', '\\"') + '"' for key in keys)
+    return f"({quote(column)} {arrow} {quote_text(inside)})" if keys else f"{quote(column)}::json"
 
 
 def find_embedded(con: duckdb.DuckDBPyConnection, tables: Sequence[FoundTable]) -> list[FoundTable]:
@@ -136,4 +229,6 @@ def _make_table(con: duckdb.DuckDBPyConnection, table: FoundTable, column: str, 
     result.columns = types.columns
     refine_columns(con, result.relation, result.columns)
     result.rows = result.columns[0].rows
+    if result.rows:
+        flatten_objects(con, result)
     return result

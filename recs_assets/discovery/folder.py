@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -15,6 +14,8 @@ import duckdb
 from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.text_files import find_csv_dialect, find_encoding, find_json_dialect
 from recs_assets.discovery.value_types import infer_types, refine_columns
+from recs_assets.discovery.words import score_entities
+from recs_assets.discovery.workbooks import agree, look_at_spreadsheet
 from recs_assets.schema import Column, SourceError
 from recs_assets.sources.cells import is_safe, write_cast
 from recs_assets.sources.declared import TYPES, DeclaredFile, file_format, quote, quote_text
@@ -26,7 +27,7 @@ from recs_assets.sources.reader_csv import find_csv_layout
 from recs_assets.sources.reader_feed import list_items
 from recs_assets.sources.reader_json import list_records
 from recs_assets.sources.reader_parquet import lands_as_json
-from recs_assets.sources.reader_spreadsheet import ISO_OF_CELLS, read_sheet
+from recs_assets.sources.reader_spreadsheet import ISO_OF_CELLS
 
 Say = Callable[[str], None]
 
@@ -68,7 +69,7 @@ def group_files(names: Sequence[str], headers: dict[str, tuple[str, ...]]) -> di
             f"*{ending}" if folder else re.sub(r"\d[\d_\-.T]*\d|\d", "*", file_format(path.name)[0]) + ending
         )
         for group in groups.setdefault((folder, shape), []):
-            if _agree(headers[group[0]], headers[name]):
+            if agree(headers[group[0]], headers[name]):
                 group.append(name)
                 break
         else:
@@ -84,10 +85,6 @@ def group_files(names: Sequence[str], headers: dict[str, tuple[str, ...]]) -> di
             else:
                 found[pattern] = group
     return dict(sorted(found.items()))
-
-
-def _agree(one: Sequence[str], other: Sequence[str]) -> bool:
-    return len({*one} & {*other}) >= 0.8 * len({*one} | {*other})
 
 
 def name_stem(pattern: str, taken: Sequence[str]) -> str:
@@ -121,29 +118,59 @@ def read_folder(
     problems = [f"{name}: files of this kind are not read; it is named in ignored_files." for name in others]
     drafts: dict[str, dict[str, Any]] = {}
     headers: dict[str, tuple[str, ...]] = {}
+    parts: list[tuple[str, dict[str, Any]]] = []
     for name in readable:
         try:
-            drafts[name] = _look_at_file(con, folder / name, name)
-            headers[name] = drafts[name].pop("columns")
+            found = _look_at_file(con, folder / name, name)
         except SourceError as error:
             problems.append(f"{error} Until then it is named in ignored_files.")
+            continue
+        if len(found) > 1:
+            parts += [(name, draft) for draft in found]
+        else:
+            drafts[name] = found[0]
+            headers[name] = found[0]["columns"]
+    groups = [
+        (pattern, names, [drafts[name] for name in names])
+        for pattern, names in group_files([name for name in readable if name in headers], headers).items()
+    ]
+    groups += [(name, [name], [draft]) for name, draft in parts]
     tables: list[FoundTable] = []
-    for pattern, names in group_files([name for name in readable if name in headers], headers).items():
-        say(f"Reading {pattern} ({len(names)} files)." if len(names) > 1 else f"Reading {pattern}.")
-        table = FoundTable(pattern, name_stem(pattern, [table.stem for table in tables]), names)
+    for pattern, names, own in groups:
+        part = own[0].get("part", "")
+        shown = f"{pattern} ({part})" if part else pattern
+        say(f"Reading {shown} ({len(names)} files)." if len(names) > 1 else f"Reading {shown}.")
+        table = FoundTable(
+            shown, _choose_stem(pattern, own[0], [table.stem for table in tables]), names, part=part
+        )
         try:
-            _read_table(
-                con, folder, table, [drafts[name] for name in names], [headers[name] for name in names]
-            )
+            _read_table(con, folder, table, own, [draft["columns"] for draft in own])
         except SourceError as error:
-            problems.append(f"{error} Until then it is named in ignored_files.")
+            if part:  # the others of the file are read
+                tables[-1].questions.append(f"what is wrong with {shown}? It is not read: {error}")
+            else:
+                problems.append(f"{error} Until then it is named in ignored_files.")
             continue
         tables.append(table)
     return tables, problems
 
 
-def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict[str, Any]:
-    """How a file is written, and its columns."""
+def _choose_stem(pattern: str, draft: dict[str, Any], taken: Sequence[str]) -> str:
+    """What SQL calls a table: `{"orders": [...]}` and a sheet `Orders` say more than export.json and shop.xlsx do."""
+    within = draft.get("part") or draft["entry"].get("records", "").rpartition(".")[2]
+    stem = name_stem(pattern, taken)
+    if draft.get("part") or (_tells_nothing(stem) and not _tells_nothing(within)):
+        return name_stem(within, taken)
+    return stem
+
+
+def _tells_nothing(name: str) -> bool:
+    """Whether a name does not say what rows are about."""
+    return max(score_entities(name).values()) < 0.5
+
+
+def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> list[dict[str, Any]]:
+    """How a file is written, and its columns; of a file with several tables, each."""
     _, kind, zipped = file_format(name)
     if path.stat().st_size == 0:
         raise SourceError(f"{name}: the file is empty (0 bytes); export it again.")
@@ -158,7 +185,10 @@ def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict
             draft["columns"] = tuple(find_csv_layout(text, name, kind, dialect)[2])
     elif kind in ("json", "jsonl"):
         if kind == "json":
-            draft["entry"] = find_json_dialect(path, zipped)
+            entries = find_json_dialect(path, zipped)
+            if len(entries) > 1:
+                return [_look_at_records(con, path, name, entry) for entry in entries]
+            [draft["entry"]] = entries
         else:
             encoding, _ = find_encoding(path, zipped)
             draft["entry"] = {} if encoding == "utf-8" else {"encoding": encoding}
@@ -177,49 +207,23 @@ def _look_at_file(con: duckdb.DuckDBPyConnection, path: Path, name: str) -> dict
                 dict.fromkeys(key for _, item in list_items(plain, name) for key in item)
             )
     else:
-        draft |= _look_at_spreadsheet(path, name)
-    return draft
+        return look_at_spreadsheet(path, name)
+    return [draft]
 
 
-def _count_above(book: Any, sheet: str) -> int:
-    """How many rows stand above the header: the first row that fills nearly as many cells as most do."""
-    worksheet = book.get_sheet_by_name(sheet)
-    filled = [sum(cell != "" for cell in row) for row in itertools.islice(worksheet.iter_rows(), 30)]
-    usual = sorted(count for count in filled if count)
-    if not usual:
-        return 0
-    first = next(n for n, count in enumerate(filled) if count >= 0.8 * usual[len(usual) // 2])
-    return worksheet.start[0] + first if first else 0
-
-
-def _look_at_spreadsheet(path: Path, name: str) -> dict[str, Any]:
-    """The sheets with the same columns as the longest, and those columns."""
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        book = CalamineWorkbook.from_path(str(path))
-    except (CalamineError, OSError):
-        raise SourceError(
-            f"{name}: it is no spreadsheet, or is protected by a password; save it again."
-        ) from None
-    sizes: dict[str, int] = {}
-    headers: dict[str, tuple[str, ...]] = {}
-    for sheet in book.sheet_names:
-        sizes[sheet] = book.get_sheet_by_name(sheet).total_height
-    longest = max(book.sheet_names, key=lambda sheet: sizes[sheet])
-    skip = _count_above(book, longest)
-    for sheet in book.sheet_names:
-        headers[sheet] = tuple(read_sheet(book, sheet, Dialect(skip=skip))[0])
-    same = [sheet for sheet in book.sheet_names if headers[sheet] == headers[longest]]
-    left = [sheet for sheet in book.sheet_names if sheet not in same and sizes[sheet] > 1]
+def _look_at_records(
+    con: duckdb.DuckDBPyConnection, path: Path, name: str, entry: dict[str, Any]
+) -> dict[str, Any]:
+    """One of the lists of records in a JSON file."""
+    columns, lacking = _list_keys(con, path, name, entry)
+    part = entry["records"].rpartition(".")[2]
     return {
-        "entry": ({"sheet": same} if len(book.sheet_names) > 1 else {}) | ({"skip": skip} if skip else {}),
-        "notes": [
-            f"sheet {sheet!r} has other columns and is not read; save it as a file of its own"
-            for sheet in left
-        ],
+        "entry": entry,
+        "notes": [],
         "questions": [],
-        "columns": headers[longest],
+        "columns": columns,
+        "lacking": lacking,
+        "part": part,
     }
 
 
@@ -248,6 +252,10 @@ def _list_keys(
             ).fetchall()
         except duckdb.Error:
             raise SourceError(f"{name}: it is not regular JSON; export it again.") from None
+    if not found:
+        raise SourceError(
+            f"{name}: it holds no record, so nothing can be said of it; export it again with its rows."
+        )
     return tuple(row[0] for row in found), {row[0] for row in found if row[2]}
 
 
@@ -358,7 +366,7 @@ def _read_text(
     try:
         return read_files(con, paths, declared, text, {})
     except SourceError as error:
-        if file_format(declared.name)[1] not in ("csv", "tsv", "txt"):
+        if table.format not in ("csv", "tsv", "txt"):
             raise
         plain = replace(declared, dialect=declared.dialect.model_copy(update={"quote": ""}))
         try:
@@ -374,7 +382,7 @@ def _cast(con: duckdb.DuckDBPyConnection, table: FoundTable, text: str) -> None:
     """From the texts to the types that were found: no value may be lost on the way."""
     columns = tuple(Column(column.name, column.type, "", True) for column in table.columns)
     dialect = _make_dialect(table.entry)
-    if file_format(table.name)[1] == "sheet" and dialect.dates:
+    if table.format == "sheet" and dialect.dates:
         dialect = dialect.model_copy(update={"dates": (*dialect.dates, *ISO_OF_CELLS)})
     if dialect.nulls:
         words = ", ".join(map(quote_text, dialect.nulls))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from recs_assets.sources.declared import quote
+from recs_assets.sources.declared import file_format, quote
 
 
 @dataclass
@@ -52,7 +52,8 @@ class FoundTable:
     `name` is as `source.toml` declares it, `stem` what SQL calls it. `entry` has the keys of its dialect, `notes` and
     `questions` what a person is told. `relation` is how SQL reads it, and `cte` the SELECT behind it where it is
     made of a file or of its `owner`, the table that it is embedded in. `header` has all columns of the files, also those that are not read, and
-    `stored` the declared types of those that `cte` makes something else of.
+    `stored` the declared types of those that `cte` makes something else of. `declared` are the columns of the files where `cte`
+    takes some of them apart. `part` is there where the file holds other tables, too: the name of its sheet.
     """
 
     name: str
@@ -67,6 +68,13 @@ class FoundTable:
     owner: FoundTable | None = None
     header: tuple[str, ...] = ()
     stored: dict[str, str] = field(default_factory=dict)
+    declared: list[FoundColumn] = field(default_factory=list)
+    part: str = ""
+
+    @property
+    def format(self) -> str | None:
+        """Of its files (`file_format`); None of a table of a database."""
+        return file_format(self.files[0])[1] if self.files else None
 
     @property
     def relation(self) -> str:

@@ -15,7 +15,7 @@ import duckdb
 from recs_assets.discovery.databases import list_tables, read_tables
 from recs_assets.discovery.draft_sql import write_tables
 from recs_assets.discovery.draft_toml import is_table_name, list_questions, write_source
-from recs_assets.discovery.embedded import find_embedded, type_texts
+from recs_assets.discovery.embedded import find_embedded, flatten_objects, type_texts
 from recs_assets.discovery.facts import Facts, gather_facts
 from recs_assets.discovery.folder import read_folder
 from recs_assets.discovery.found import FoundTable
@@ -27,7 +27,7 @@ from recs_assets.discovery.spoilt import explain_spoilt
 from recs_assets.discovery.sql_parts import order_owner
 from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
-from recs_assets.sources.declared import file_format, list_some, quote
+from recs_assets.sources.declared import list_some, quote
 from recs_assets.sources.folder import list_canonical_names
 from recs_assets.sources.landing import land
 from recs_assets.sources.source import CANONICAL, SHOPS, Source, load_source, resolve_source
@@ -144,7 +144,9 @@ def _write_draft(
             why = problems[0].removesuffix(" Until then it is named in ignored_files.")
             raise SourceError(f"{folder}: it holds no table that can be read: {why}")
         left_out = _name_problems(problems)
-        found = [Found(table.name, table.header, table.entry) for table in [*tables, *stored]]
+        found = [
+            Found(table.name, table.header, table.entry) for table in [*tables, *stored] if not table.part
+        ]
         matches = find_platforms(found, platforms) if platforms.is_dir() else []
         whole = [match for match in matches if match.source.name not in ADDITIONS]
         if whole:
@@ -153,18 +155,23 @@ def _write_draft(
         read_tables(con, stored, Path(copies), say)
         tables += stored
         empty = {
-            file: "it holds no rows, so nothing can be said of it"
+            file: "it has a header and no rows, so nothing can be said of it; export it again with its rows."
             for table in tables
             if not table.rows
             for file in table.files
         }
-        problems += [f"{file}: {why}; it is named in ignored_files." for file, why in empty.items()]
+        problems += [f"{file}: {why} Until then it is named in ignored_files." for file, why in empty.items()]
         left_out |= empty
         tables = [table for table in tables if table.rows]
+        if not tables:
+            raise SourceError(
+                f"{folder}: no file holds a row ({list_some(empty)}); export them again with their rows."
+            )
         say("Looking for what the columns mean.")
         for table in tables:
-            if file_format(table.name)[1] in (None, "parquet"):
+            if table.format in (None, "parquet"):
                 type_texts(con, table)
+            flatten_objects(con, table)
         tables = [*tables, *find_embedded(con, tables)]
         roles, unused = understand(con, tables)
         if not any(
@@ -192,20 +199,29 @@ def _write_draft(
         countries, place = _find_place(con, roles, tables)
     made = [table for table in tables if table.cte is not None]
     used = [table for table in tables if table.owner is None and _is_used(table, roles)]
+    read = {file for table in used for file in table.files}
     left_out |= {
         file: "it was not understood as one of the tables that are needed"
         for table in unused
         if table.owner is None and table not in used
         for file in table.files
+        if file not in read
     }
-    unread = [table for table in unused if table.owner is None and table not in used]
-    for table, sql in write_tables(roles, facts, countries, made, unread).items():
+    problems += [
+        f"{table.name} was not understood as one of the tables that are needed, and is not read."
+        for table in unused
+        if table.part and table not in used and set(table.files) <= read
+    ]
+    strange = [table for table in unused if table.owner is None and table not in used]
+    for table, sql in write_tables(roles, facts, countries, made, strange).items():
         (draft / f"{table}.sql").write_text(sql, "utf-8")
-    for table in used:
-        texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
-        if is_table_name(table.stem) and f"files.{quote(table.stem)}" not in texts:
-            left_out |= dict.fromkeys(table.files, "no SQL reads it")
-    used = [table for table in used if not table.files or not set(table.files) <= set(left_out)]
+    texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
+    unread = [
+        table for table in used if is_table_name(table.stem) and f"files.{quote(table.stem)}" not in texts
+    ]
+    used = [table for table in used if table not in unread]
+    read = {file for table in used for file in table.files}
+    left_out |= {file: "no SQL reads it" for table in unread for file in table.files if file not in read}
     description = f"{name}: as `init` understood {list_some([table.name for table in used], 4)}."
 
     def write(suspects: Sequence[Suspect] = (), states: Sequence[tuple[str, int, str]] = ()) -> None:

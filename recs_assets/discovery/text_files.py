@@ -152,8 +152,9 @@ def _is_header(cells: list[str]) -> bool:
     return bool(filled) and not values
 
 
-def find_json_dialect(path: Path, zipped: bool) -> dict[str, Any]:
-    """The keys of the dialect of a .json file: whether it has one record per line, or where in it the records are.
+def find_json_dialect(path: Path, zipped: bool) -> list[dict[str, Any]]:
+    """The keys of the dialect of a .json file: whether it has one record per line, or where in it the records are. Of several
+    lists of records one each, the longest first.
 
     Raises:
         SourceError: no records are in it.
@@ -164,12 +165,12 @@ def find_json_dialect(path: Path, zipped: bool) -> dict[str, Any]:
         entry["encoding"] = encoding
     head = read_bytes(path, zipped, _SAMPLE).decode(encoding, "ignore").removeprefix("\ufeff").lstrip()
     if head.startswith("["):
-        return entry
+        return [entry]
     lines = head.split("\n")
     if len(lines) > 1:
         try:
             if isinstance(json.loads(lines[0]), dict):
-                return entry | {"lines": True}
+                return [entry | {"lines": True}]
         except ValueError:
             pass
     try:
@@ -177,27 +178,27 @@ def find_json_dialect(path: Path, zipped: bool) -> dict[str, Any]:
     except ValueError:
         raise SourceError(f"{path.name}: it is not JSON, or is cut off; export it again.") from None
     records = find_records(content)
-    if records is None:
+    if not records:
         raise SourceError(f"{path.name}: it holds no list of records; leave it out of the folder.")
-    return entry | {"records": records}
+    return [entry | {"records": keys} for keys in records]
 
 
-def find_records(content: object, depth: int = 3) -> str | None:
-    """The keys to the longest list of objects in a JSON document; `*` where its keys are the ids of records."""
+def find_records(content: object, depth: int = 3) -> list[str]:
+    """The keys to the lists of objects in a JSON document, the longest first; `*` where its keys are the ids of records."""
     if not isinstance(content, dict):
-        return None
+        return []
     lists = {
         key: value
         for key, value in content.items()
         if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
     }
     if lists:
-        return max(lists, key=lambda key: len(lists[key]))
+        return sorted(lists, key=lambda key: -len(lists[key]))
     if depth:
         for key, value in content.items():
-            found = find_records(value, depth - 1) if isinstance(value, dict) and len(content) < 20 else None
-            if found is not None:
-                return f"{key}.{found}"
+            found = find_records(value, depth - 1) if isinstance(value, dict) and len(content) < 20 else []
+            if found:
+                return [f"{key}.{keys}" for keys in found]
     values = list(content.values())
     alike = len({type(value) for value in values}) == 1 and isinstance(values[0], list | dict)
-    return "*" if len(values) >= 20 and alike else None
+    return ["*"] if len(values) >= 20 and alike else []

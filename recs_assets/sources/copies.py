@@ -47,7 +47,7 @@ class Copies:
         if kept is not None:
             try:
                 kept.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _remove_old(kept, {_digest(file.name) for file in files})
+                _remove_old(kept, {_digest(file.key) for file in files})
                 folder = tempfile.mkdtemp(prefix=_SCRATCH, dir=kept)
             except OSError:  # whoever may only read the home looks at the files all the same
                 self.kept = None
@@ -66,7 +66,7 @@ class Copies:
         assert file.database is not None
         if file.name not in self._tables:
             path = self._name_next()
-            kept = self._find_kept(file.name, file.name) if file.database.incremental is not None else None
+            kept = self._find_kept(file.key, file.name) if file.database.incremental is not None else None
             copy_table(file, path, kept)
             if kept is not None and self.keeps:
                 self._keep(path, kept)
@@ -95,7 +95,7 @@ class Copies:
         target: str,
     ) -> tuple[int, list[str]] | None:
         """Make the view `target` of what was read of a file before; its rows and columns, or None where it has to be read."""
-        kept = self._find_kept(declared.name, name)
+        kept = self._find_kept(declared.key, name)
         about = read_about(kept)
         if kept is None or stamp is None or about is None or about.get("stamp") != stamp:
             return None
@@ -117,7 +117,7 @@ class Copies:
         columns: list[str],
     ) -> None:
         """Keep what was read of a file into `target`."""
-        kept = self._find_kept(declared.name, name)
+        kept = self._find_kept(declared.key, name)
         if kept is None or stamp is None or not self.keeps:
             return
         about = json.dumps({"stamp": stamp, "rows": rows, "columns": columns})
@@ -131,8 +131,8 @@ class Copies:
     def forget_others(self, declared: DeclaredFile, names: Collection[str]) -> None:
         """Delete what is kept of a declared file's parts that are there no more."""
         if self.kept is not None:
-            own = {_name(declared.name, name) for name in names}
-            for path in self.kept.glob(f"{_digest(declared.name)}-*.parquet"):
+            own = {_name(declared.key, name) for name in names}
+            for path in self.kept.glob(f"{_digest(declared.key)}-*.parquet"):
                 if path.name not in own:
                     path.unlink(missing_ok=True)
 

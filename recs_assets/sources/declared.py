@@ -84,6 +84,11 @@ class DeclaredFile:
         return before or (plain[-1] if plain else "")
 
     @property
+    def key(self) -> str:
+        """What tells it from others: one file may hold several tables, such as the sheets of a workbook."""
+        return self.name if self.alias is None else f"{self.name} as {self.alias}"
+
+    @property
     def is_pattern(self) -> bool:
         return bool(re.search(r"[*?\[]", self.name))
 

@@ -12,7 +12,7 @@ from recs_assets.sources.declared import FORMATS, TYPES, DeclaredFile, file_form
 from recs_assets.sources.dialect import DIALECT_KEYS, Dialect
 from recs_assets.sources.folder import is_pattern_name
 
-_FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as", *DIALECT_KEYS}
+_FILE_KEYS = {"columns", "may_be_empty", "optional", "ignored", "as", "file", *DIALECT_KEYS}
 _CSV = {"csv", "tsv", "txt"}
 # Of which formats a key of a dialect says something.
 _TEXTS = {*_CSV, "json", "jsonl", "sheet", "xml"}
@@ -32,12 +32,15 @@ def read_file_declaration(where: str, name: str, entry: object) -> DeclaredFile:
 
     Args:
         where: names the file in errors.
-        name: of the file.
+        name: of the file; of a part of one that says `file`, what the SQL calls it.
         entry: what stands below it.
 
     Raises:
         SettingsError: it declares something unknown, or something that cannot be.
     """
+    alias = entry.get("as") if isinstance(entry, dict) else None
+    if isinstance(entry, dict) and "file" in entry:
+        alias, name = alias or name, str(entry["file"])
     if not is_pattern_name(name) or not isinstance(entry, dict) or set(entry) - _FILE_KEYS:
         raise SettingsError(
             f"{where}: file {name!r} must be a plain name ending in {', '.join(FORMATS)}, or a pattern of "
@@ -65,7 +68,6 @@ def read_file_declaration(where: str, name: str, entry: object) -> DeclaredFile:
         raise SettingsError(
             f"{where}: file {name!r}: column {both[0]!r} is declared and ignored; remove one of the two."
         )
-    alias = entry.get("as")
     if alias is not None and (not isinstance(alias, str) or not alias):
         raise SettingsError(f'{where}: file {name!r}: as must be a name, like "orders".')
     file = DeclaredFile(
