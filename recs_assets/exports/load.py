@@ -35,7 +35,7 @@ CONSENT_VIEWS = (
 
 def load_published_lists(snapshot: duckdb.DuckDBPyConnection, week: date) -> pa.Table:
     """The storefront's rows of one week, by customer and rank: what every cache is made of. Whoever has several ids is
-    found by each of them.
+    found by each of them; an id that had a list of its own in that week keeps it.
 
     A column that the version of recs_assets that published them did not have is null.
     """
@@ -47,7 +47,9 @@ def load_published_lists(snapshot: duckdb.DuckDBPyConnection, week: date) -> pa.
             with lists as ({rows}), ids as (
                 select customer_id, unnest(customer_ids[2:]) as id from recs.customers where len(customer_ids) > 1
             )
-            from lists union all select lists.* replace (ids.id as customer_id) from lists join ids using (customer_id)
+            from lists union all
+            select lists.* replace (ids.id as customer_id) from lists join ids using (customer_id)
+            where ids.id not in (select customer_id from lists)
         """
     return snapshot.execute(f"from ({rows}) order by customer_id, rank", {"week": week}).to_arrow_table()
 
@@ -154,11 +156,16 @@ def load_withdrawn_now(
         "select unnest(customer_ids[2:]), joined_at, null, email_eligible from staging.stg_customers"
     ).to_arrow_table()
     identities = connection.execute("from base.base_customer_identities").to_arrow_table()
+    matches = connection.execute("from model.customer_matches").to_arrow_table()
     # The views name their tables with the build file's own name.
     scratch.execute("attach ':memory:' as build")
-    scratch.execute("create schema build.raw; create schema build.base; create schema build.staging")
+    scratch.execute(
+        "create schema build.raw; create schema build.base; create schema build.staging; create schema build.model"
+    )
     scratch.register("identities_of_the_week", identities)
     scratch.execute("create table build.base.base_customer_identities as from identities_of_the_week")
+    scratch.register("matches_of_the_week", matches)
+    scratch.execute("create table build.model.customer_matches as from matches_of_the_week")
     for table in ("customers", "consents", "campaign_events"):
         land(scratch, table)
         scratch.execute(f"create table build.raw.{table} as from raw.{table}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +43,7 @@ class Matched:
         identities: profile_id, customer_id (whose it is: the oldest profile of the person, then the smallest id), joined_at
             left out; rows of people with several profiles alone, by profile_id.
         pairs: profile_id, other_profile_id (the larger), status (one_person, review, different), matched_by (shop, email,
-            phone, score), probability, agree, differ; by the two ids.
+            phone, score), probability, agree, differ, after `mark_parted` also parted_at; by the two ids.
         profiles: how many were looked at.
     """
 
@@ -134,6 +134,29 @@ def match_profiles(connection: duckdb.DuckDBPyConnection, profiles: pd.DataFrame
     identities = _name_people(profiles, groups)
     pairs = _judge_pairs(found, identities, decided, different)
     return Matched(identities, pairs, len(profiles))
+
+
+def mark_parted(matched: Matched, earlier: pd.DataFrame, known: Collection[str]) -> Matched:
+    """The same with `parted_at` of pairs that were one person and are two: where nothing else is known of one, it waits for review.
+
+    Args:
+        matched: of this week.
+        earlier: profile_id, other_profile_id and parted_at of pairs that were one person.
+        known: the profiles of this week.
+    """
+    person = dict(zip(matched.identities["profile_id"], matched.identities["customer_id"], strict=True))
+    parted = {
+        (left, right): moment
+        for left, right, moment in earlier.itertuples(index=False)
+        if left in known and right in known and person.get(left, left) != person.get(right, right)
+    }
+    names = ["profile_id", "other_profile_id"]
+    there = list(matched.pairs[names].itertuples(index=False, name=None))
+    missing = pd.DataFrame(sorted(parted.keys() - set(there)), columns=names).assign(status="review")
+    pairs = pd.concat([matched.pairs, missing], ignore_index=True) if len(missing) else matched.pairs.copy()
+    moments = [parted.get(pair) for pair in pairs[names].itertuples(index=False, name=None)]
+    pairs["parted_at"] = pd.Series(pd.to_datetime(pd.Series(moments, dtype=object)), index=pairs.index)
+    return replace(matched, pairs=pairs.sort_values(names, ignore_index=True))
 
 
 def _list_pairs(ids: list[str]) -> list[tuple[str, str]]:

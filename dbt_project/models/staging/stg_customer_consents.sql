@@ -1,7 +1,9 @@
 -- What may be done with whom. Privacy errs on the side of silence: a withdrawal whose row cannot be
 -- read in full (unknown spelling, 1970 date) still stops the email, and one account's withdrawal
--- holds for every account with its address, and for every profile of its person. Of several states the
--- strictest is in force.
+-- holds for every account with its address, and for every profile of its person. What one of two profiles
+-- refused while they were one person, or in the four weeks after, in which the last emails are answered,
+-- holds for the other, too: nobody can be written to because they were parted. It is taken back by a
+-- subscribe since the parting. Of several states the strictest is in force.
 with changes as (
 
     select * from {{ ref('stg_consent_changes') }} where customer_id is not null
@@ -73,9 +75,68 @@ addresses as (
 
 ),
 
+subscriptions as (
+
+    select
+        customer_id,
+        max(effective_at) as subscribed_at
+    from changes
+    where is_readable and state = 'subscribed'
+    group by customer_id
+
+),
+
+parted as (
+
+    select
+        profile_id as customer_id,
+        other_profile_id as other_id,
+        parted_at
+    from {{ source('model', 'customer_matches') }}
+    where parted_at is not null
+    union all
+    select
+        other_profile_id as customer_id,
+        profile_id as other_id,
+        parted_at
+    from {{ source('model', 'customer_matches') }}
+    where parted_at is not null
+
+),
+
+-- An erasure of the other is no erasure of theirs: it is an objection.
+inherited as (
+
+    select
+        parted.customer_id,
+        case when changes.state in ('erased', 'objected') then 2 else 1 end as strictness
+    from parted
+    inner join changes on parted.other_id = changes.customer_id
+    left join subscriptions as theirs on parted.customer_id = theirs.customer_id
+    left join subscriptions as others on parted.other_id = others.customer_id
+    where
+        (
+            changes.state in ('unsubscribed', 'complained', 'objected', 'erased')
+            or not changes.is_readable and changes.state is distinct from 'subscribed'
+        )
+        and coalesce(changes.effective_at < {{ dbt.dateadd('day', 28, 'parted.parted_at') }}, true)
+        and not coalesce(
+            theirs.subscribed_at >= parted.parted_at and theirs.subscribed_at > changes.effective_at, false
+        )
+        and not coalesce(
+            changes.is_readable
+            and changes.state = 'unsubscribed'
+            and others.subscribed_at > changes.effective_at,
+            false
+        )
+
+),
+
 profiles as (
 
     select * from own
+    union all
+    select * from inherited
     union all
     select
         accounts.customer_id,
