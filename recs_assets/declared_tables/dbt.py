@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from recs_assets.declared_tables.carriers import write_carriers
 from recs_assets.declared_tables.features import (
     ENTITIES,
     list_aggregates,
@@ -16,7 +17,17 @@ from recs_assets.declared_tables.features import (
     write_features,
     write_values,
 )
-from recs_assets.declared_tables.file import CANONICAL, OWNERS, DeclaredTable, Tables, list_entities
+from recs_assets.declared_tables.file import (
+    BY,
+    CANONICAL,
+    OWNERS,
+    SHARED,
+    DeclaredTable,
+    Tables,
+    find_carried,
+    has_evidence,
+    list_owners,
+)
 from recs_assets.files import write_whole
 
 FOLDER = "declared"
@@ -76,9 +87,9 @@ def write_macro(tables: Tables) -> str:
     entries = []
     for table in tables.values():
         # With the customer over references, by whom the rows of somebody forgotten are found.
-        shown = list(dict.fromkeys([*table.columns, *_list_owners(table, tables)]))
+        shown = list(dict.fromkeys([*table.columns, *list_owners(table, tables)]))
         shown = [name for name in shown if name not in table.personal]
-        person = "customer_id" in _list_owners(table, tables)
+        person = "customer_id" in list_owners(table, tables)
         entries.append(
             f"        {{'name': '{table.name}', 'key': {list(table.keys)},\n"
             f"            'event_at': {repr(table.time) if table.time else 'none'}, 'person': {str(person).lower()},\n"
@@ -109,19 +120,17 @@ def write_models(tables: Tables) -> dict[str, str]:
     return files
 
 
-def _list_owners(table: DeclaredTable, tables: Tables) -> list[str]:
-    return [OWNERS[entity] for entity in list_entities(table, tables) if entity in OWNERS]
-
-
 def _find_own(table: DeclaredTable, owner: str) -> str | None:
     """The table's own column that refers to customers or to products."""
-    return next((column for column, target in table.references.items() if target == owner), None)
+    return next((column for column, target in table.foreign_keys.items() if target == owner), None)
 
 
 def _write_base(table: DeclaredTable, tables: Tables) -> str:
     texts = {name for name, kind in table.columns.items() if kind == "text"}
-    cleaned = ",\n        ".join(_clean(table, name) if name in texts else name for name in table.columns)
-    targets, ctes, joins, checks = dict.fromkeys(table.references.values()), [], [], []
+    cleaned = ",\n        ".join(
+        f"{_clean(table, name, tables)} as {name}" if name in texts else name for name in table.columns
+    )
+    targets, ctes, joins, checks = dict.fromkeys(table.foreign_keys.values()), [], [], []
     for target in targets:
         if target in CANONICAL:
             extra = {
@@ -130,12 +139,14 @@ def _write_base(table: DeclaredTable, tables: Tables) -> str:
             }
             columns = f"{CANONICAL[target]}{extra.get(target, ', ordered_at as known_at, customer_id')}"
         else:
-            columns = ", ".join([tables[target].keys[0], "known_at", *_list_owners(tables[target], tables)])
+            above = tables[target]
+            added = [*list_owners(above, tables), *_list_values(above, tables)]
+            columns = ", ".join([above.keys[0], "known_at", *added])
         ctes.append(
             f"{target} as (\n\n    select {columns} from {{{{ ref('base_{target}') }}}} where reject_reason is null\n\n),\n\n"
         )
     known = [f"source.{table.time}"] if table.time else []
-    for column, target in table.references.items():
+    for column, target in table.foreign_keys.items():
         key = CANONICAL.get(target) or tables[target].keys[0]
         joins.append(f"    left join {target} as of_{column} on source.{column} = of_{column}.{key}\n")
         reason = ORPHANS.get(target, f"orphan_{target}")
@@ -147,17 +158,19 @@ def _write_base(table: DeclaredTable, tables: Tables) -> str:
             known.append(f"of_{column}.known_at")
     owners = ""
     for owner, key in OWNERS.items():
-        if key not in _list_owners(table, tables) or key in table.columns:
+        if key not in list_owners(table, tables) or key in table.columns:
             continue
         own = _find_own(table, owner)
         sources = [f"source.{own}"] if own else [
             f"of_{column}.{key}"
-            for column, target in table.references.items()
+            for column, target in table.foreign_keys.items()
             if (target == "orders" and owner == "customers")
-            or (target in tables and key in _list_owners(tables[target], tables))
+            or (target in tables and key in list_owners(tables[target], tables))
         ]  # fmt: skip
         value = sources[0] if len(sources) == 1 else f"coalesce({', '.join(sources)})"
         owners += f"        {value} as {key},\n"
+    for name, value in _list_values(table, tables).items():
+        owners += f"        {value} as {name},\n"
     at = (
         "cast(null as timestamp)"
         if not known
@@ -203,28 +216,71 @@ def _write_base(table: DeclaredTable, tables: Tables) -> str:
     )
 
 
-def _clean(table: DeclaredTable, name: str) -> str:
-    macro = "customer_or_guest" if table.references.get(name) == "customers" else "clean_text"
-    return f"{{{{ {macro}('{name}') }}}} as {name}"
+def _list_values(table: DeclaredTable, tables: Tables) -> dict[str, str]:
+    """Columns that say of whoever carries which value a row is, and their SQL."""
+    found = ((owner, find_carried(table, owner, tables)) for owner in OWNERS)
+    return {
+        BY[owner]: f"of_{carried.column}.{BY[owner]}" if carried.points else f"source.{carried.column}"
+        for owner, carried in found
+        if carried is not None
+    }
+
+
+def _clean(table: DeclaredTable, name: str, tables: Tables) -> str:
+    """A text as it is cleaned where it comes from, so that a value is the same in both tables."""
+    if table.foreign_keys.get(name) == "customers":
+        return f"{{{{ customer_or_guest('{name}') }}}}"
+    target, value = table.shared_values.get(name, (table.name, name))
+    while target in tables and value in tables[target].shared_values:
+        target, value = tables[target].shared_values[value]
+    cleaned = f"clean_text('{name}')"
+    if target in SHARED and value in ("category", "brand", "vertical"):
+        cleaned = f"without_emails(plain_text({cleaned}))"
+    return f"{{{{ stated({cleaned}) }}}}" if target in SHARED else f"{{{{ {cleaned} }}}}"
 
 
 def _write_staging(table: DeclaredTable, tables: Tables) -> str:
     known = "" if table.static else " and {{ is_known('known_at') }}"
     columns = [
         *table.columns,
-        *(key for key in _list_owners(table, tables) if key not in table.columns),
+        *(key for key in list_owners(table, tables) if key not in table.columns),
+        *_list_values(table, tables),
         "known_at",
     ]
     listed = ",\n        ".join(name for name in columns if name not in table.personal)
     # One person once, whatever profile the row has them under.
-    people, rows = "", "accepted"
-    if "customer_id" in _list_owners(table, tables):
+    people, rows, where, shown = "", "accepted", "", "*"
+    if "customer_id" in list_owners(table, tables):
         people, rows = "of_people as (\n\n    {{ by_person('accepted') }}\n\n),\n\n", "of_people"
+    if table.person_key is not None:
+        shown = f"*, {table.person_key} as of_profile"
+        people += _write_one_row(table)
+        rows, where = "one_row", "\n    where place = 1" if table.static else ""
+        listed += "" if table.static else ",\n        known_until"
     return (
         "{{ config(schema='staging', materialized='view') }}\n"
-        f"with accepted as (\n\n    select * from {{{{ ref('base_{table.name}') }}}} where reject_reason is null{known}\n\n),\n\n"
+        f"with accepted as (\n\n    select {shown} from {{{{ ref('base_{table.name}') }}}} where reject_reason is null{known}\n\n),\n\n"
         + people
-        + f"final as (\n\n    select\n        {listed}\n    from {rows}\n\n)\n\nselect * from final\n"
+        + f"final as (\n\n    select\n        {listed}\n    from {rows}{where}\n\n)\n\nselect * from final\n"
+    )
+
+
+def _write_one_row(table: DeclaredTable) -> str:
+    """The part that says which of the rows with one key holds, where two profiles are one person."""
+    keys = ", ".join("customer_id" if name == table.person_key else name for name in table.keys)
+    leading = "case when of_profile = customer_id then {} else {} end"
+    if table.static:
+        says = "that of the profile that they are called by"
+        order = f"{leading.format(0, 1)}, of_profile"
+        function, name = "row_number()", "place"
+    else:
+        says = "the newest, so a row is known until the next"
+        order = f"known_at, {leading.format(1, 0)}, of_profile desc"
+        function, name = "lead(known_at)", "known_until"
+    return (
+        f"-- Of a person with several profiles one row of a key holds: {says}.\n"
+        f"one_row as (\n\n    select\n        *,\n        {function} over (\n            partition by {keys}\n"
+        f"            order by {order}\n        ) as {name}\n    from of_people\n\n),\n\n"
     )
 
 
@@ -232,15 +288,24 @@ def _write_evidence(tables: Tables) -> str:
     """What sentences may say: the latest row of a customer and a product, or of a product."""
     parts = []
     for table in tables.values():
-        owners = _list_owners(table, tables)
-        if not table.reasons or "product_id" not in owners:
+        owners = list_owners(table, tables)
+        if not table.reasons or not has_evidence(table, tables):
+            continue
+        at = f"max(rows_known.{table.time})" if table.time else "cast(null as timestamp)"
+        carried = find_carried(table, "products", tables)
+        if carried is not None:
+            parts.append(
+                f"select\n    '{table.name}' as source_table,\n    cast(null as varchar) as customer_id,\n    carriers.product_id,\n"
+                f"    {at} as last_at\nfrom {{{{ ref('stg_{table.name}') }}}} as rows_known\ninner join (\n"
+                f"    with anchors as (select {{{{ as_of_date() }}}} as as_of)\n\n{write_carriers(carried, 'products', tables)}\n"
+                f") as carriers on rows_known.{BY['products']} = carriers.carried\ngroup by carriers.product_id\n"
+            )
             continue
         customer = "customer_id" if "customer_id" in owners else "cast(null as varchar)"
-        at = f"max({table.time})" if table.time else "cast(null as timestamp)"
         there = " and ".join(f"{key} is not null" for key in owners)
         parts.append(
             f"select\n    '{table.name}' as source_table,\n    {customer} as customer_id,\n    product_id,\n    {at} as last_at\n"
-            f"from {{{{ ref('stg_{table.name}') }}}}\nwhere {there}\ngroup by {', '.join(owners)}\n"
+            f"from {{{{ ref('stg_{table.name}') }}}} as rows_known\nwhere {there}\ngroup by {', '.join(owners)}\n"
         )
     nothing = (
         "select\n    cast(null as varchar) as source_table,\n    cast(null as varchar) as customer_id,\n"

@@ -13,7 +13,17 @@ from typing import NamedTuple
 
 from jinja2 import Environment, StrictUndefined
 
-from recs_assets.declared_tables.file import OWNERS, DeclaredTable, Tables, list_entities
+from recs_assets.declared_tables.carriers import list_learned, write_carriers, write_known, write_value
+from recs_assets.declared_tables.file import (
+    BY,
+    OWNERS,
+    Carried,
+    DeclaredTable,
+    Tables,
+    find_carried,
+    list_entities,
+    list_owners,
+)
 
 # Days that a window reaches back from the anchor.
 WINDOWS = (7, 28, 91)
@@ -80,12 +90,7 @@ def list_measured(table: DeclaredTable, tables: Tables) -> Iterator[Measured]:
                 continue
             if name == owner.time:
                 continue
-            at = owner.known_from.get(name)
-            sql = (
-                f"{alias}.{name}"
-                if at is None
-                else f"case when {alias}.{at} < anchors.as_of then {alias}.{name} end"
-            )
+            sql = write_value(owner, name, alias)
             shown = name if not prefix else f"{name} of {owner.name}"
             yield Measured(f"{prefix}{name}", sql, "time" if kind == "date" else kind, shown)
 
@@ -94,7 +99,7 @@ def _list_parents(table: DeclaredTable, tables: Tables) -> list[tuple[DeclaredTa
     """The declared tables that it refers to: table, alias, prefix of their columns."""
     return [
         (tables[target], f"of_{column}", f"{column.removesuffix('_id')}_")
-        for column, target in table.references.items()
+        for column, target in table.foreign_keys.items()
         if target in tables
     ]
 
@@ -120,8 +125,9 @@ def list_aggregates(table: DeclaredTable, entity: str, tables: Tables) -> list[A
                 "Rows of the last 28 days over the 28-day mean of 91.",
             ),
         ]
+    carried = find_carried(table, entity, tables) if entity in OWNERS else None
     for column in table.references:
-        if column not in ENTITIES[entity]:
+        if column not in ENTITIES[entity] and (carried is None or column != carried.column or carried.points):
             found.append(
                 Aggregate(f"{column}_distinct", f"count(distinct {column})", f"Different values of {column}.")
             )
@@ -177,28 +183,31 @@ def _aggregate_column(column: Measured, static: bool) -> Iterator[Aggregate]:
 def write_features(table: DeclaredTable, entity: str, tables: Tables) -> str:
     """The model's text."""
     keys = ENTITIES[entity]
+    carried = find_carried(table, entity, tables) if entity in OWNERS else None
+    of = keys if carried is None else (BY[entity],)
     measured = list(list_measured(table, tables))
     texts = [column for column in measured if column.kind == "text"]
-    own = [column for column in table.references if column not in OWNERS.values()]
-    known = "true" if table.static else "rows_known.known_at < anchors.as_of"
+    named = dict.fromkeys(
+        [
+            *list_owners(table, tables),
+            *(column for column in table.references if column not in OWNERS.values()),
+        ]
+        + ([] if carried is None else [BY[entity]])
+    )
     ago = "0" if table.static else f"{{{{ days_between('rows_known.{table.time}', 'anchors.as_of') }}}}"
     at = "cast(null as timestamp)" if table.static else f"rows_known.{table.time}"
-    owners = [key for key in OWNERS.values() if key in _list_owner_columns(table, tables)]
     selected = ",\n        ".join(
         [
             "anchors.as_of",
-            *(f"rows_known.{key}" for key in owners),
-            *(f"rows_known.{column}" for column in own),
+            *(f"rows_known.{column}" for column in named),
             f"{at} as happened_at",
             f"{ago} as days_ago",
             *(f"{column.sql} as {column.name}" for column in measured),
         ]
     )
-    parents = "".join(
-        f"\n    left join {{{{ ref('stg_{owner.name}') }}}} as {alias} on rows_known.{alias.removeprefix('of_')} = {alias}.{owner.keys[0]}"
-        for owner, alias, _ in _list_parents(table, tables)
+    there = " and ".join(
+        [*(f"rows_known.{key} is not null" for key in of), *list_learned(table, tables, "rows_known")]
     )
-    there = " and ".join([*(f"rows_known.{key} is not null" for key in keys), *_list_learned(table, tables)])
     placed = "".join(f",\n        {column.name}_values.place as {column.name}_place" for column in texts)
     values = "".join(
         f"\n    left join {{{{ ref('int_declared_values') }}}} as {column.name}_values\n"
@@ -206,11 +215,42 @@ def write_features(table: DeclaredTable, entity: str, tables: Tables) -> str:
         f"        and {column.name}_values.value = events.{column.name}"
         for column in texts
     )
+    aggregates = list_aggregates(table, entity, tables)
     columns = ",\n        ".join(
-        f"cast({aggregate.sql} as double) as {aggregate.name}"
-        for aggregate in list_aggregates(table, entity, tables)
+        f"cast({aggregate.sql} as double) as {aggregate.name}" for aggregate in aggregates
     )
-    by = ", ".join(("as_of", *keys))
+    summed = f"""\
+    select
+        {_list_lines("as_of", *of)},
+        {columns}
+    from placed
+    group by {", ".join(("as_of", *of))}"""
+    if carried is None:
+        final = f"final as (\n\n{summed}\n\n)"
+    else:
+        # Summed up per value before anybody is asked who carries it.
+        final = f"""\
+by_value as (
+
+{summed}
+
+),
+
+carriers as (
+
+{write_carriers(carried, entity, tables)}
+
+),
+
+final as (
+
+    select
+        {_list_lines("by_value.as_of", *(f"carriers.{key}" for key in keys))},
+        {_list_lines(*(f"by_value.{aggregate.name}" for aggregate in aggregates))}
+    from by_value
+    inner join carriers on by_value.as_of = carriers.as_of and by_value.{BY[entity]} = carriers.carried
+
+)"""
     return f"""\
 with anchors as (
     {{{{ anchors() }}}}
@@ -222,7 +262,7 @@ events as (
     select
         {selected}
     from {{{{ ref('stg_{table.name}') }}}} as rows_known
-    inner join anchors on {known}{parents}
+    inner join anchors on {write_known(table, "rows_known")}{_join_parents(table, tables)}
     where {there}
 
 ),
@@ -235,47 +275,31 @@ placed as (
 
 ),
 
-final as (
-
-    select
-        {by.replace(", ", ",{n}".format(n=chr(10) + " " * 8))},
-        {columns}
-    from placed
-    group by {by}
-
-)
+{final}
 
 select * from final
-order by {by}
+order by {", ".join(("as_of", *keys))}
 """
 
 
-def _list_owner_columns(table: DeclaredTable, tables: Tables) -> list[str]:
-    entities = list_entities(table, tables)
-    return [OWNERS[entity] for entity in entities if entity in OWNERS]
+def _list_lines(*columns: str) -> str:
+    return ",\n        ".join(columns)
 
 
-def _list_learned(table: DeclaredTable, tables: Tables) -> list[str]:
-    """The condition that leaves out whoever objected: no model learns from them, in no count."""
-    if "customer_id" not in _list_owner_columns(table, tables):
-        return []
-    return [
-        "(\n        rows_known.customer_id is null\n        or rows_known.customer_id in (select customer_id from "
-        "{{ ref('customers') }} where learned_from)\n    )"
-    ]
+def _join_parents(table: DeclaredTable, tables: Tables) -> str:
+    return "".join(
+        f"\n    left join {{{{ ref('stg_{owner.name}') }}}} as {alias} on rows_known.{alias.removeprefix('of_')} = {alias}.{owner.keys[0]}"
+        for owner, alias, _ in _list_parents(table, tables)
+    )
 
 
 def write_values(tables: Tables) -> str:
     """The model `int_declared_values`: the frequent values of text columns, as known before the earliest anchor."""
     parts = [
         f"    select\n        '{table.name}' as source_table,\n        '{column.name}' as column_name,\n"
-        f"        {column.sql} as value\n    from {{{{ ref('stg_{table.name}') }}}} as rows_known\n    inner join anchors on "
-        + ("true" if table.static else "rows_known.known_at < anchors.as_of")
-        + "".join(
-            f"\n    left join {{{{ ref('stg_{owner.name}') }}}} as {alias} on rows_known.{alias.removeprefix('of_')} = {alias}.{owner.keys[0]}"
-            for owner, alias, _ in _list_parents(table, tables)
-        )
-        + "".join(f"\n    where {condition}" for condition in _list_learned(table, tables))
+        f"        {column.sql} as value\n    from {{{{ ref('stg_{table.name}') }}}} as rows_known\n"
+        f"    inner join anchors on {write_known(table, 'rows_known')}{_join_parents(table, tables)}"
+        + "".join(f"\n    where {condition}" for condition in list_learned(table, tables, "rows_known"))
         for table in tables.values()
         for column in list_measured(table, tables)
         if column.kind == "text"
@@ -342,6 +366,12 @@ order by source_table, column_name, place
 def render(table: DeclaredTable, entity: str, tables: Tables) -> str:
     """The model's SELECT for one anchor, the parameter `$anchor`, as a query runs it on a week's build file."""
     return _ENVIRONMENT.from_string(write_features(table, entity, tables)).render()
+
+
+def render_carriers(carried: Carried, owner: str, tables: Tables) -> str:
+    """Who carries which value at the parameter `$as_of`, as SQL on a week's build file."""
+    anchors = "    with anchors as (select cast($as_of as timestamp) as as_of)\n\n"
+    return anchors + _ENVIRONMENT.from_string(write_carriers(carried, owner, tables)).render()
 
 
 def _ref(name: str) -> str:

@@ -10,12 +10,12 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from recs_assets import yaml_file
-from recs_assets.schema import RAW_TABLES, Column, Table
+from recs_assets.schema import PERSONAL, RAW_TABLES, Column, Table
 
 WHAT = ("a table", "docs/your_tables.md")
 Name = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,39}$")]
@@ -31,8 +31,24 @@ TYPES = {
 CANONICAL = {"customers": "customer_id", "products": "product_id", "orders": "order_id"}
 # What rows can lead to, and the column of it.
 OWNERS = {"customers": "customer_id", "products": "product_id"}
+# Columns of these whose values many rows share, and which a table may be about. Contact data is not among them.
+SHARED = {
+    "customers": ("country", "locale", "currency", "timezone", "segment"),
+    "products": ("category", "brand", "vertical", "merchant_id", "parent_id"),
+}
+# The column that staging adds to a table whose rows are of whoever carries a value.
+BY = {"customers": "customers_by", "products": "products_by"}
 # Columns that staging adds.
-ADDED = ("known_at", "reject_reason", "failed_check", "as_of")
+ADDED = (
+    "known_at",
+    "known_until",
+    "reject_reason",
+    "failed_check",
+    "as_of",
+    "of_profile",
+    "carried",
+    *BY.values(),
+)
 # The template's words beside its text.
 DATE = "date"
 # Canonical names, models that are there already, and families of features: docs name them, and a second meaning would confuse.
@@ -150,6 +166,23 @@ class DeclaredTable(BaseModel):
     def keys(self) -> tuple[str, ...]:
         return (self.key,) if isinstance(self.key, str) else self.key
 
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Columns that are published as they are, and so may hold no address; a day in a key is none."""
+        names = dict.fromkeys((*self.keys, *self.references))
+        return tuple(name for name in names if self.columns[name] == "text")
+
+    @cached_property
+    def foreign_keys(self) -> dict[str, str]:
+        """Column -> the table whose key it holds."""
+        return {column: target for column, target in self.references.items() if "." not in target}
+
+    @cached_property
+    def shared_values(self) -> dict[str, tuple[str, str]]:
+        """Column -> the table and the column, no key of it, whose values it holds."""
+        pairs = ((column, target.partition(".")) for column, target in self.references.items())
+        return {column: (target, value) for column, (target, dot, value) in pairs if dot}
+
     @cached_property
     def raw(self) -> Table:
         """The table as it is landed."""
@@ -178,6 +211,13 @@ class DeclaredTable(BaseModel):
         later = {name: name for name, kind in kinds if kind in ("time", "date") and name != self.time}
         later |= {name: at for at, names in self.known.items() for name in names}
         return {name: at for name, at in later.items() if at != self.time}
+
+    @property
+    def person_key(self) -> str | None:
+        """The column of the key that refers to customers: of a person with several profiles there may be several rows."""
+        own = [column for column, target in self.foreign_keys.items() if target == "customers"]
+        column = "customer_id" if "customer_id" in own else next(iter(own), None)
+        return column if column in self.keys else None
 
     @property
     def reasons(self) -> dict[str, str]:
@@ -223,17 +263,66 @@ def _read(path: Path) -> DeclaredTable:
 def _check_references(folder: Path, table: DeclaredTable, tables: Tables) -> None:
     path = folder / f"{table.name}.yaml"
     _, lines = yaml_file.read(path, WHAT, TableError, first="description")
-    for column, target in table.references.items():
-        line = lines.find(("references", column))
-        if target in CANONICAL:
-            continue
-        if target not in tables:
-            known = ", ".join([*CANONICAL, *(name for name in tables if name != table.name)])
-            raise TableError(path, line, f"references: {target} is no table; a column may refer to {known}.")
-        if len(tables[target].keys) > 1:
-            raise TableError(
-                path, line, f"references: {target} has a key of several columns; refer to another table."
-            )
+    for column in table.references:
+        if problem := _find_problem(table, column, tables):
+            raise TableError(path, lines.find(("references", column)), f"references: {problem}.")
+    carried = {owner: found for owner in OWNERS if (found := find_carried(table, owner, tables)) is not None}
+    if table.reason is not None and carried and not has_evidence(table, tables):
+        raise TableError(
+            path,
+            lines.find(("reason",)),
+            f"reason: rows are of many at once over {next(iter(carried.values())).column}, and a sentence is about one "
+            "product, or one customer and one product; leave it out.",
+        )
+
+
+def _find_problem(table: DeclaredTable, column: str, tables: Tables) -> str | None:
+    """What is wrong with a reference; None: nothing."""
+    if column in table.shared_values:
+        return _find_problem_of_value(table, *table.shared_values[column], tables)
+    target = table.foreign_keys[column]
+    if target in CANONICAL:
+        return None
+    if target not in tables:
+        known = ", ".join([*CANONICAL, *(name for name in tables if name != table.name)])
+        return f"{target} is no table; a column may refer to {known}"
+    if len(tables[target].keys) > 1:
+        return f"{target} has a key of several columns; refer to another table"
+    if tables[target].person_key is not None:
+        return f"{target} has one row per customer; refer to customers"
+    return None
+
+
+def _find_problem_of_value(table: DeclaredTable, target: str, value: str, tables: Tables) -> str | None:
+    others = {name: other for name, other in tables.items() if name != table.name}
+    if target in SHARED:
+        listed = ", ".join(SHARED[target])
+        if value == CANONICAL[target]:
+            return f"{value} is the key of {target}; write {value}: {target}"
+        if value in PERSONAL:
+            return f"{target}.{value} says who somebody is; a table may be about {listed} of {target}"
+        if value not in SHARED[target]:
+            return f"{target} has no column {value} that a table may be about; there are {listed}"
+        return None
+    if target not in others:
+        known = ", ".join([*SHARED, *others])
+        return f"{target} is no table whose columns a table may be about; there are {known}"
+    other = others[target]
+    texts = [name for name, kind in other.columns.items() if kind == "text" and (name,) != other.keys]
+    listed = [name for name in texts if name not in (*other.personal, *other.foreign_keys)]
+    if other.keys == (value,):
+        return f"{value} is the key of {target}; write {target} alone"
+    if value not in listed:
+        there = f"there are {', '.join(listed)}" if listed else "it has no text but identifiers"
+        return f"{target} has no column {value} that a table may be about; {there}"
+    if not any(find_route(other, owner, tables) for owner in OWNERS):
+        return f"rows of {target} lead to no customer and no product, so nobody carries its {value}"
+    if not any(has_one_value(other, owner, tables) for owner in OWNERS):
+        return (
+            f"{target} has no time, so of several rows of one customer or product none is the latest; give it a time, "
+            "or make the column that refers to them its key"
+        )
+    return None
 
 
 def _sort(folder: Path, tables: Tables) -> list[str]:
@@ -247,7 +336,7 @@ def _sort(folder: Path, tables: Tables) -> list[str]:
                 folder / f"{name}.yaml", 1, f"references: they lead in a circle ({circle}); remove one."
             )
         if name not in done:
-            for target in tables[name].references.values():
+            for target in tables[name].foreign_keys.values():
                 if target in tables:
                     visit(target, [*above, name])
             done.append(name)
@@ -264,7 +353,7 @@ def find_route(table: DeclaredTable, goal: str, tables: Tables) -> tuple[tuple[s
     """
     waiting: list[tuple[str, tuple[tuple[str, str], ...]]] = [(table.name, ())]
     for name, route in waiting:
-        references = tables[name].references if name in tables else {}
+        references = tables[name].foreign_keys if name in tables else {}
         if name == "orders":
             references = {"customer_id": "customers"}
         for column, target in references.items():
@@ -275,7 +364,54 @@ def find_route(table: DeclaredTable, goal: str, tables: Tables) -> tuple[tuple[s
     return None
 
 
+def has_one_value(table: DeclaredTable, owner: str, tables: Tables) -> bool:
+    """Whether a column of it is one value of each customer (or product): the latest, or there is one row of each."""
+    route = find_route(table, owner, tables)
+    return route is not None and (not table.static or (table.keys == (route[0][0],) and len(route) == 1))
+
+
+class Carried(NamedTuple):
+    """How rows are of whoever carries a value: by a column of their own, or as the row that it points at is.
+
+    Attributes:
+        column: of the table.
+        points: whether it is the column of a foreign key.
+        target: the table that says who carries which value.
+        value: its column.
+    """
+
+    column: str
+    points: bool
+    target: str
+    value: str
+
+
+def find_carried(table: DeclaredTable, owner: str, tables: Tables) -> Carried | None:
+    """By which value rows are of "customers" or of "products"; None: they lead there over keys, or do not at all."""
+    if find_route(table, owner, tables) is not None:
+        return None
+    for column, (target, value) in table.shared_values.items():
+        if target == owner or (target in tables and has_one_value(tables[target], owner, tables)):
+            return Carried(column, False, target, value)
+    for column, target in table.foreign_keys.items():
+        if target in tables and (carried := find_carried(tables[target], owner, tables)) is not None:
+            return Carried(column, True, carried.target, carried.value)
+    return None
+
+
+def list_owners(table: DeclaredTable, tables: Tables) -> list[str]:
+    """The ids of whose a row is: customer_id, product_id, as far as references to keys lead there."""
+    return [key for owner, key in OWNERS.items() if find_route(table, owner, tables) is not None]
+
+
+def has_evidence(table: DeclaredTable, tables: Tables) -> bool:
+    """Whether a sentence of the table can be true of a product: a row is of it and of a customer, or of no customer."""
+    direct, entities = list_owners(table, tables), list_entities(table, tables)
+    return "products" in entities and ("customers" not in entities or len(direct) == len(OWNERS))
+
+
 def list_entities(table: DeclaredTable, tables: Tables) -> tuple[str, ...]:
-    """What rows of the table are of: "customers", "products", and "pairs" where they are of both."""
-    reached = tuple(owner for owner in OWNERS if find_route(table, owner, tables) is not None)
-    return (*reached, "pairs") if len(reached) == len(OWNERS) else reached
+    """What rows of the table are of: "customers", "products", and "pairs" where a row is of one of each."""
+    direct = [owner for owner in OWNERS if find_route(table, owner, tables) is not None]
+    reached = tuple(owner for owner in OWNERS if owner in direct or find_carried(table, owner, tables))
+    return (*reached, "pairs") if len(direct) == len(OWNERS) else reached

@@ -14,10 +14,11 @@ referrer of a customer. An aggregation says the same for any anchor.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from recs_assets.declared_tables.file import OWNERS, DeclaredTable, Tables, list_entities
+from recs_assets.declared_tables.features import render_carriers
+from recs_assets.declared_tables.file import BY, OWNERS, DeclaredTable, Tables, find_carried, list_owners
 from recs_assets.schema import PERSONAL, RAW_TABLES
 
 KINDS = {
@@ -60,6 +61,8 @@ class Table:
         fields: its columns.
         sql: SELECT of those columns; may hold `$as_of` and `{known}`.
         time: column that says when a row happened; None: not an event.
+        by_value: of a table about a value that customers (or products) carry, such as a region: "customers" -> SELECT of
+            its rows and of the id of everybody who carries the value at `$as_of`.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Table:
     fields: tuple[Field, ...]
     sql: str
     time: str | None = None
+    by_value: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @cached_property
     def by_name(self) -> dict[str, Field]:
@@ -77,7 +81,9 @@ class Table:
     def has_events_of(self, of: str) -> bool:
         """Whether a row is an event of one row of that table: of customers, or of products."""
         owner = self.by_name.get(KEYS[of])
-        return self.time is not None and owner is not None and owner.references == of
+        return self.time is not None and (
+            of in self.by_value or (owner is not None and owner.references == of)
+        )
 
 
 # Foreign keys go by name: the column `product_id` of any table but products refers to products.
@@ -297,10 +303,10 @@ class Catalogue:
         routes: dict[str, tuple[str, ...]] = {start: ()}
         waiting = [start]
         for table in waiting:
-            for field in self.tables[table].fields:
-                if field.references is not None and field.references not in routes:
-                    routes[field.references] = (*routes[table], field.name)
-                    waiting.append(field.references)
+            for column in self.tables[table].fields:
+                if column.references is not None and column.references not in routes:
+                    routes[column.references] = (*routes[table], column.name)
+                    waiting.append(column.references)
         return routes.get(goal)
 
     def extend(self, tables: Tables) -> Catalogue:
@@ -321,10 +327,11 @@ def _make_declared_table(table: DeclaredTable, tables: Tables) -> Table:
         "time": "TIMESTAMP",
         "date": "TIMESTAMP",
     }
-    owners = {OWNERS[entity]: entity for entity in list_entities(table, tables) if entity in OWNERS}
+    there = list_owners(table, tables)
+    owners = {key: entity for entity, key in OWNERS.items() if key in there}
     columns = {name: kinds[kind] for name, kind in table.columns.items() if name not in table.personal}
     columns |= {key: "VARCHAR" for key in owners if key not in columns}
-    references = {**owners, **table.references}
+    references = {**owners, **table.foreign_keys}
     selected = ", ".join(
         name
         if name not in table.known_from
@@ -332,14 +339,25 @@ def _make_declared_table(table: DeclaredTable, tables: Tables) -> Table:
         for name in columns
     )
     model = f"staging.stg_{table.name}"
+    known = "" if table.static else "\nwhere known_at < {known}"
+    if known and table.person_key is not None:
+        known += " and (known_until is null or known_until >= {known})"
+    carried = {entity: find_carried(table, entity, tables) for entity in OWNERS}
     return Table(
         name=table.name,
         description=table.description,
         model=model,
         key=table.keys,
         fields=tuple(Field(name, type_, references.get(name)) for name, type_ in columns.items()),
-        sql=f"select {selected}\nfrom {model}" + ("" if table.static else "\nwhere known_at < {known}"),
+        sql=f"select {selected}\nfrom {model}{known}",
         time=table.time,
+        by_value={
+            entity: f"select {selected}, {OWNERS[entity]}\n"
+            f"from {model} as rows_known\ninner join (\n{render_carriers(found, entity, tables)}\n) as carriers\n"
+            f"    on rows_known.{BY[entity]} = carriers.carried{known}"
+            for entity, found in carried.items()
+            if found is not None
+        },
     )
 
 

@@ -262,7 +262,7 @@ class _Rows:
     def __init__(
         self, statement: _Statement, table: Table, columns: list[Column], ahead: bool, name: str = "events"
     ) -> None:
-        of = statement.add_relation(table, ahead)
+        of = statement.add_relation(table, ahead, statement.entity if name == "events" else None)
         self.source = f"from {of}" if name == of else f"from {of} as {name}"
         self._names: dict[tuple[str, ...], str] = {(): name}
         for column in columns:
@@ -318,14 +318,18 @@ class _Statement:
             del self.parameters["as_of"]
         return sql, self.parameters
 
-    def add_relation(self, table: Table, ahead: bool) -> str:
-        """The name of the part that holds a table as known at the anchor, or, ahead, at the horizon."""
-        ahead = ahead and "{known}" in table.sql
-        name = f"later_{table.name}" if ahead else table.name
+    def add_relation(self, table: Table, ahead: bool, of: str | None = None) -> str:
+        """The name of the part that holds a table as known at the anchor, or, ahead, at the horizon; with the ids `of`
+        those who carry the values that its rows are about."""
+        sql, name = table.sql, table.name
+        if of is not None and of in table.by_value:
+            sql, name = table.by_value[of], f"{table.name}_of_{of}"
+        ahead = ahead and "{known}" in sql
+        name = f"later_{name}" if ahead else name
         if name not in self.parts:
             if ahead:
                 self.parameters["until"] = self.until
-            self.parts[name] = table.sql.replace("{known}", "$until" if ahead else "$as_of")
+            self.parts[name] = sql.replace("{known}", "$until" if ahead else "$as_of")
         return name
 
     # -- the bodies -------------------------------------------------------------------------

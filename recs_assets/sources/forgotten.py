@@ -117,7 +117,7 @@ def find_erased_references(
     table, sql = source.tables[table_name], source.sql(table_name)
     assert sql is not None, "a declared table has a file or SQL"
     found = []
-    for column, target in table.references.items():
+    for column, target in table.foreign_keys.items():
         if target == "customers":
             with attach_files(session, source, sql, f"{table_name}.sql", data_dir, root):
                 ids = _fetch(

@@ -313,9 +313,8 @@ def _land_select(
                 [*values, *(those for _, those in gone), *([list(visitors)] if visitors else [])],
             )
             if not source.canonical:  # canonical files were searched line by line
-                for name in (
-                    (*table.key, *table.references) if table.name in source.tables else identifiers_of(table)
-                ):
+                own = source.tables.get(table.name)
+                for name in identifiers_of(table) if own is None else own.identifiers:
                     count = session.execute(
                         f"select count(*) from {target} where {write_address_condition(name)}"
                     ).fetchone()[0]

@@ -57,7 +57,7 @@ def find_table_files(
                 alias=table.name,
                 ignored=table.ignored,
                 alike=True,
-                identifiers=(*table.keys, *table.references),
+                identifiers=table.identifiers,
             )
         )
     return tuple(found)

@@ -1,4 +1,4 @@
-"""The shop of the dbt tests with three tables of its own, built with dbt once."""
+"""The shop of the dbt tests with tables of its own, built with dbt once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from helpers.dbt_build import PROJECT, VARS, Warehouse, create_model, create_raw
-from helpers.declared_tables import ROWS, write_files
+from helpers.declared_tables import FILES, ROWS, SHARED_FILES, write_files
 from recs_assets.dbt_process import DbtProcess
 from recs_assets.declared_tables.dbt import write_project
 from recs_assets.declared_tables.file import Tables, load_tables
@@ -20,7 +20,7 @@ WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 
 @pytest.fixture(scope="session")
 def tables(tmp_path_factory: pytest.TempPathFactory) -> Tables:
-    return load_tables(write_files(tmp_path_factory.mktemp("shop") / "tables"))
+    return load_tables(write_files(tmp_path_factory.mktemp("shop") / "tables", **FILES, **SHARED_FILES))
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from helpers.declared_tables import MESSAGES, TAGS, TICKETS, write_files
+from helpers.declared_tables import FILES, HOMES, MESSAGES, SHARED_FILES, TAGS, TICKETS, WEATHER, write_files
 from recs_assets.campaigns.file import CampaignError, load
-from recs_assets.declared_tables.file import RESERVED, TableError, load_tables
+from recs_assets.declared_tables.file import RESERVED, TableError, find_carried, load_tables
 from recs_assets.queries.catalogue import CATALOGUE
 
 
@@ -87,6 +87,67 @@ def test_a_reference_leads_to_a_table_that_is_there(tmp_path: Path):
     tagged = "description: Of tags.\nkey: id\ntime: used_at\ncolumns: {id: text, used_at: time, tag: text}\nreferences: {tag: tags}\n"
     with pytest.raises(TableError, match="line 5: references: tags has a key of several columns"):
         load_tables(write_files(tmp_path / "several", tags=TAGS, uses=tagged))
+
+
+@pytest.mark.parametrize(
+    ("reference", "sentence"),
+    [
+        (
+            "customers.region",
+            "customers has no column region that a table may be about; there are country, locale, currency, timezone, segment.",
+        ),
+        (
+            "customers.postcode",
+            "customers.postcode says who somebody is; a table may be about country, locale, currency, timezone, segment of",
+        ),
+        ("customers.email", "customers.email says who somebody is; "),
+        ("customers.customer_id", "customer_id is the key of customers; write customer_id: customers."),
+        (
+            "products.name",
+            "products has no column name that a table may be about; there are category, brand, vertical, merchant_id, parent_id.",
+        ),
+        (
+            "orders.status",
+            "orders is no table whose columns a table may be about; there are customers, products, cards, holidays, homes, ",
+        ),
+        (
+            "weather.sky",
+            "weather is no table whose columns a table may be about; there are customers, products, cards, holidays, homes, ",
+        ),
+        ("homes.town", "homes has no column town that a table may be about; there are region."),
+        ("homes.customer_id", "homes has no column customer_id that a table may be about; there are region."),
+        ("tickets.ticket_id", "ticket_id is the key of tickets; write tickets alone."),
+        ("tickets.agent", "tickets has no column agent that a table may be about; there are topic."),
+        ("tickets.severity", "tickets has no column severity that a table may be about; there are topic."),
+        ("holidays.name", "rows of holidays lead to no customer and no product, so nobody carries its name."),
+        (
+            "tags.tag",
+            "tags has no time, so of several rows of one customer or product none is the latest; give it a time, ",
+        ),
+        ("households", "households has one row per customer; refer to customers."),
+    ],
+)
+def test_a_reference_to_a_value_is_to_one_that_many_share(tmp_path: Path, reference: str, sentence: str):
+    files = {**FILES, **SHARED_FILES, "weather": WEATHER.replace("homes.region", reference)}
+    with pytest.raises(TableError) as caught:
+        load_tables(write_files(tmp_path / "tables", **files))
+    assert (caught.value.path.name, caught.value.line) == ("weather.yaml", 5)
+    assert caught.value.message.startswith(f"references: {sentence}")
+
+
+def test_a_sentence_about_everybody_of_a_region_is_refused(tmp_path: Path):
+    files = {"homes": HOMES, "weather": WEATHER + "reason: It rains where you live\n"}
+    with pytest.raises(
+        TableError, match=r"line 6: reason: rows are of many at once over region, and a sentence is about"
+    ):
+        load_tables(write_files(tmp_path / "tables", **files))
+
+
+def test_the_shipped_examples_are_read():
+    folder = Path(__file__).resolve().parents[2] / "examples" / "tables"
+    assert list(load_tables(folder)) == ["tickets"]
+    tables = load_tables(folder / "weather_by_region")
+    assert find_carried(tables["weather"], "customers", tables) == ("region", False, "homes", "region")
 
 
 @pytest.mark.parametrize("name", ["orders", "price", "transactions", "visits_of_customers"])

@@ -9,8 +9,10 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
-from helpers.declared_tables import FILES, write_files
+from helpers.declared_tables import FILES, HOMES, WEATHER, write_files
 from helpers.sources import CUSTOMERS, ITEMS, ORDERS, PRODUCTS
+from recs_assets.declared_tables.dbt import write_macro
+from recs_assets.declared_tables.file import load_tables
 from recs_assets.schema import SourceError
 from recs_assets.sources import fingerprint, land, resolve_source
 from recs_assets.sources.suppression import Suppression
@@ -78,6 +80,20 @@ def test_rows_that_lead_to_the_forgotten_are_not_landed(folder: Path, tmp_path: 
         "messages": ["m1", "m3"],
         "tags": ["p1"],
     }
+
+
+def test_a_row_about_a_region_outlives_who_lived_there(folder: Path, tmp_path: Path):
+    for name in FILED:
+        (folder / f"{name}.csv").unlink()
+    (folder / "homes.csv").write_text(
+        "customer_id,moved_at,region\nc1,2023-01-01,south\ngone,2023-01-01,north\n"
+    )
+    (folder / "weather.csv").write_text("region,day,sky,rain\nnorth,2024-05-01,rain,8\n")
+    erased = Suppression(tmp_path, SecretStr("a secret for tests only"))
+    erased.add("gone", datetime(2024, 6, 1))
+    tables = write_files(tmp_path / "tables", homes=HOMES, weather=WEATHER)
+    assert _land(folder, tables, erased) == {"homes": ["c1"], "weather": ["north"]}
+    assert "'person': false" in write_macro(load_tables(tables)).split("'weather'")[1]
 
 
 def test_a_file_is_found_by_a_pattern_too(folder: Path, tmp_path: Path):

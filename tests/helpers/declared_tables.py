@@ -1,4 +1,5 @@
-"""Three tables of a shop's own: tickets of customers about products, messages of tickets, tags of products."""
+"""Tables of a shop's own: tickets of customers about products, messages of tickets, tags of products; and, about values
+that many share, where customers live, storms and their warnings by region, and tests of products by category."""
 
 from __future__ import annotations
 
@@ -32,6 +33,68 @@ references: {product_id: products}
 reason: {en: Picked for its tag, de: Wegen seines Merkmals}
 """
 FILES = {"tickets": TICKETS, "messages": MESSAGES, "tags": TAGS}
+HOMES = """\
+description: Where customers live.
+key: [customer_id, moved_at]
+time: moved_at
+columns: {customer_id: text, moved_at: date, region: text}
+references: {customer_id: customers}
+"""
+WEATHER = """\
+description: Weather of a day by region.
+key: [region, day]
+time: day
+columns: {region: text, day: date, sky: text, rain: number}
+references: {region: homes.region}
+"""
+STORMS = """\
+description: Storms.
+key: storm_id
+time: named_at
+columns: {storm_id: text, region: text, named_at: time}
+references: {region: homes.region}
+"""
+WARNINGS = """\
+description: Warnings of storms.
+key: warning_id
+time: sent_at
+columns: {warning_id: text, storm_id: text, sent_at: time, level: number}
+references: {storm_id: storms}
+"""
+TESTS = """\
+description: Tests of products in magazines, by category.
+key: test_id
+time: printed_at
+columns: {test_id: text, category: text, printed_at: time, stars: number}
+references: {category: products.category}
+reason: "Tested on {date}"
+"""
+HOLIDAYS = """\
+description: Holidays by country.
+key: [country, name]
+static: true
+columns: {country: text, name: text}
+references: {country: customers.country}
+"""
+CARDS = """\
+description: Loyalty cards.
+key: customer_id
+time: issued_at
+columns: {customer_id: text, issued_at: time, points: number}
+references: {customer_id: customers}
+"""
+HOUSEHOLDS = """\
+description: Attributes of households.
+key: customer_id
+static: true
+columns: {customer_id: text, size: number}
+references: {customer_id: customers}
+"""
+# About values that many customers, or products, carry.
+SHARED_FILES = {
+    "homes": HOMES, "weather": WEATHER, "storms": STORMS, "warnings": WARNINGS, "tests": TESTS, "holidays": HOLIDAYS,
+    "cards": CARDS, "households": HOUSEHOLDS,
+}  # fmt: skip
 
 # By the order of the columns. The anchors are 2024-02-05 and 2024-03-04.
 ROWS = {
@@ -64,6 +127,44 @@ ROWS = {
         ("m5", "t11", "2024-03-03 10:00:00", 10),
     ],
     "tags": [("milk", "vegan"), ("bread", "vegan"), ("milk", "new"), ("milk", "new"), ("cheese", "new")],
+    "homes": [
+        ("ann", "2023-01-01", "north"),
+        ("bob", "2023-01-01", " north "),
+        ("cay", "2023-01-01", "south"),
+        # Moves between the anchors.
+        ("bob", "2024-02-10", "south"),
+        # In the future of the week, objected, not known yet at the earlier anchor, and nowhere.
+        ("ann", "2024-03-04", "south"),
+        ("dan", "2023-01-01", "north"),
+        ("fay", "2023-01-01", "north"),
+        ("eve", "2023-01-01", None),
+    ],
+    "weather": [
+        ("north", "2024-02-01", "rain", 8),
+        ("north", "2024-02-04", "sun", 0),
+        # The earlier anchor itself.
+        ("north", "2024-02-05", "rain", 4),
+        ("south", "2024-02-01", "sun", 1),
+        ("south", "2024-03-03", "rain", 20),
+        ("south", "2024-03-03", "sun", 99),
+        ("nowhere", "2024-02-01", "rain", 50),
+        ("north", "2024-03-04", "rain", 70),
+    ],
+    "storms": [("ada", "north", "2024-02-01 09:00:00"), ("ben", "south", "2024-02-20 09:00:00")],
+    "warnings": [
+        ("w1", "ada", "2024-02-02 09:00:00", 2),
+        ("w2", "ada", "2024-02-03 09:00:00", 3),
+        ("w3", "ben", "2024-02-21 09:00:00", 1),
+    ],
+    "tests": [("x1", "dairy", "2024-01-15 00:00:00", 4), ("x2", "dairy", "2024-02-15 00:00:00", 2), ("x3", "toys", "2024-01-15 00:00:00", 5)],
+    "cards": [
+        ("ann", "2024-01-10 09:00:00", 10),
+        ("cay", "2024-02-20 09:00:00", 30),
+        ("bob", "2024-01-10 09:00:00", 50),
+        ("fay", "2024-01-10 09:00:00", 70),
+    ],
+    "households": [("cay", 4), ("ann", 2), ("bob", 1)],
+    "holidays": [("NL", "King's Day"), ("NL", "Sinterklaas"), ("DE", "Unity Day")],
 }  # fmt: skip
 
 
