@@ -64,10 +64,10 @@ def write_tables(
         "consents": lambda: write_consents(roles),
     }
     found = {table: write() for table, write in writers.items()}
-    return {table: _add_embedded(sql, made) for table, sql in found.items() if sql is not None}
+    return {table: add_made(sql, made) for table, sql in found.items() if sql is not None}
 
 
-def _add_embedded(sql: str, embedded: Sequence[FoundTable]) -> str:
+def add_made(sql: str, embedded: Sequence[FoundTable]) -> str:
     """The tables that a SELECT makes stand before the SELECT that reads them."""
     used: list[FoundTable] = []
     for table in reversed(embedded):
@@ -97,9 +97,14 @@ def _write_lines(roles: Roles, facts: Facts) -> str:
     notes = [
         f"-- Lines of {lines.table.name}; {lines.sure:.2f} sure that it holds lines of orders.",
         facts.order_note,
+        *lines.notes,
         remark(lines, "order_id", "line_id", "product_id", "quantity", "unit_price", "amount", "discount"),
         f"-- {facts.money_sure:.2f} sure: {facts.money_note}." if facts.money_note else "",
         f"-- Question: {facts.money_question}" if facts.money_question else "",
+        f"-- Question: are {facts.credit_lines} lines with positive units and negative money credit notes? Their units count as negative, so "
+        "that they take back what was bought before."
+        if facts.credit_lines
+        else "",
         f"-- {facts.negative_lines} lines have negative units: they take back what was bought before."
         if facts.negative_lines
         else "",
@@ -116,7 +121,7 @@ def _write_lines(roles: Roles, facts: Facts) -> str:
         f"{facts.order_id} as order_id",
         f"{line} as line_id",
         f"{product} as product_id",
-        f"{quantity} as quantity",
+        f"{facts.sign_units(quantity)} as quantity",
         f"{amount} as amount",
     ]
     if lines.has("discount"):

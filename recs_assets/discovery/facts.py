@@ -27,7 +27,7 @@ class Facts:
 
     `order_id` is SQL of the order of a line. `money` is how a line's amount comes about: `total` (a column), `unit`
     (units times a price), `catalogue` (units times the product's price) or `none`. `prefixes` begin the numbers of
-    cancellations. `has_line_ids` says that the lines of an order are numbered.
+    cancellations. `credit` is SQL of whether a line gives money back though its units are positive. `has_line_ids` says that the lines of an order are numbered.
     """
 
     order_id: str = ""
@@ -38,11 +38,17 @@ class Facts:
     money_question: str = ""
     prefixes: tuple[str, ...] = ()
     negative_lines: int = 0
+    credit: str = ""
+    credit_lines: int = 0
     guests: tuple[str, ...] = ()
     guest_share: float = 0.0
     doubled_lines: int = 0
     has_line_ids: bool = False
     questions: list[str] = field(default_factory=list)
+
+    def sign_units(self, units: str) -> str:
+        """SQL of units, negative where a line gives money back."""
+        return f"case when {self.credit} then -{units} else {units} end" if self.credit_lines else units
 
 
 def write_time(column: FoundColumn, alias: str = "") -> str:
@@ -66,10 +72,11 @@ def gather_facts(con: duckdb.DuckDBPyConnection, roles: dict[str, Role]) -> Fact
     facts = Facts()
     lines, orders = roles["lines"], roles.get("orders")
     _find_order_id(con, lines, orders, facts)
-    _find_money(con, lines, orders, roles.get("products"), facts)
+    find_money(con, lines, orders, roles.get("products"), facts)
     relation = lines.table.relation
     if lines.has("quantity"):
-        quantity = lines.name("quantity")
+        _find_credit(con, lines, facts)
+        quantity = facts.sign_units(lines.name("quantity"))
         facts.negative_lines = con.execute(
             f"select count(*) from {relation} where {quantity} < 0"
         ).fetchone()[0]
@@ -112,6 +119,28 @@ def gather_facts(con: duckdb.DuckDBPyConnection, roles: dict[str, Role]) -> Fact
     return facts
 
 
+def _find_credit(con: duckdb.DuckDBPyConnection, lines: Role, facts: Facts) -> None:
+    """Lines with positive units and negative money: a credit note if the money is that of the units, or if the product is
+    sold for money elsewhere. Else it is a voucher, and no product."""
+    name = {"total": "amount", "unit": "unit_price"}.get(facts.money)
+    if name is None or not lines.has("quantity", name):
+        return
+    quantity, money = lines.name("quantity"), lines.name(name)
+    negative = f"{quantity} > 0 and {money} < 0"
+    relation = lines.table.relation
+    if name == "amount" and lines.has("unit_price"):
+        price = lines.name("unit_price")
+        condition = (
+            f"{negative} and abs({money} + {quantity} * {price}) <= {_CENT} * greatest(1, abs({money}) / 100)"
+        )
+    else:
+        product = write_id(lines.guesses["product_id" if lines.has("product_id") else "name"].column)
+        sold = f"select {product} from {relation} where {quantity} > 0 and {money} > 0"
+        condition = f"{negative} and {product} in ({sold})"
+    facts.credit_lines = con.execute(f"select count(*) from {relation} where {condition}").fetchone()[0]
+    facts.credit = condition
+
+
 def _find_order_id(con: duckdb.DuckDBPyConnection, lines: Role, orders: Role | None, facts: Facts) -> None:
     relation = lines.table.relation
     customer = write_id(lines.guesses["customer_id"].column) if lines.has("customer_id") else None
@@ -134,9 +163,10 @@ def _find_order_id(con: duckdb.DuckDBPyConnection, lines: Role, orders: Role | N
         facts.order_note = f"-- 0.80 sure: {shared:.0%} of the numbers of orders belong to several customers, so number and customer together are the order."
 
 
-def _find_money(
+def find_money(
     con: duckdb.DuckDBPyConnection, lines: Role, orders: Role | None, products: Role | None, facts: Facts
 ) -> None:
+    """Write into `facts` how the amount of a line comes about."""
     relation = lines.table.relation
     quantity = lines.name("quantity") if lines.has("quantity") else "1"
     if lines.has("unit_price", "amount"):

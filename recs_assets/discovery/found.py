@@ -53,7 +53,8 @@ class FoundTable:
     `questions` what a person is told. `relation` is how SQL reads it, and `cte` the SELECT behind it where it is
     made of a file or of its `owner`, the table that it is embedded in. `header` has all columns of the files, also those that are not read, and
     `stored` the declared types of those that `cte` makes something else of. `declared` are the columns of the files where `cte`
-    takes some of them apart. `part` is there where the file holds other tables, too: the name of its sheet.
+    takes some of them apart. `part` is there where the file holds other tables, too: the name of its sheet. `parts` are
+    the tables of one kind that it is put together of.
     """
 
     name: str
@@ -70,6 +71,7 @@ class FoundTable:
     stored: dict[str, str] = field(default_factory=dict)
     declared: list[FoundColumn] = field(default_factory=list)
     part: str = ""
+    parts: list[FoundTable] = field(default_factory=list)
 
     @property
     def format(self) -> str | None:

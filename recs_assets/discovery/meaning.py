@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import duckdb
 
 from recs_assets.discovery.consent import is_consent
 from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.roles import Guess, Role, can_be_id, is_epoch, write_id
+from recs_assets.discovery.same_kind import join_lines
 from recs_assets.discovery.value_roles import fill_gaps, find_product_code, guess_lines
 from recs_assets.discovery.words import score_entities, score_id, score_role
 from recs_assets.sources.declared import quote
@@ -84,13 +83,13 @@ UNSURE = 0.75
 
 
 def understand(
-    con: duckdb.DuckDBPyConnection, tables: Sequence[FoundTable]
+    con: duckdb.DuckDBPyConnection, tables: list[FoundTable]
 ) -> tuple[dict[str, Role], list[FoundTable]]:
     """What the tables are.
 
     Args:
         con: connection that has them as `files.<stem>`.
-        tables: that were found.
+        tables: that were found; what is put together of several is added.
 
     Returns:
         By kind, the table that is one, and the tables that are none.
@@ -120,7 +119,28 @@ def understand(
     if "lines" in taken:
         find_product_code(con, taken["lines"])
     _know_customers_by_address(taken)
+    if "lines" in taken:
+        others = [role for role in candidates if role.kind == "lines" and role.table.stem not in used]
+        others = [role for role in others if _is_channel(role, taken)]
+        for role in others:
+            find_product_code(con, role)
+        used |= {table.stem for table in join_lines(con, taken, others, tables)}
+        used.add(taken["lines"].table.stem)
     return taken, [table for table in tables if table.stem not in used]
+
+
+def _is_channel(role: Role, taken: dict[str, Role]) -> bool:
+    """Whether a further table that could be lines of orders is one: it is called so, and numbers its orders."""
+    scores = score_entities(role.table.stem)
+    named = max(scores.get("order", 0.0), scores.get("line", 0.0))
+    return (
+        role.sure >= UNSURE
+        and named >= 0.5
+        and named == max(scores.values())
+        and role.has("order_id")
+        and (role.has("ordered_at") or "orders" in taken)
+        and taken["lines"].has("order_id")
+    )
 
 
 def _know_customers_by_address(taken: dict[str, Role]) -> None:

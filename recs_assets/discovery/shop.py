@@ -6,14 +6,18 @@ import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import duckdb
 
+from recs_assets.declared_tables.file import CANONICAL as OWNERS
+from recs_assets.discovery.consent import list_unread
 from recs_assets.discovery.databases import list_tables, read_tables
-from recs_assets.discovery.draft_sql import write_tables
+from recs_assets.discovery.draft_sql import add_made, write_tables
+from recs_assets.discovery.draft_tables import Proposal, propose_table
 from recs_assets.discovery.draft_toml import is_table_name, list_questions, write_source
 from recs_assets.discovery.embedded import find_embedded, flatten_objects, type_texts
 from recs_assets.discovery.facts import Facts, gather_facts
@@ -121,7 +125,8 @@ def _explain_canonical(folder: Path, name: str) -> Report | None:
         return None
     try:
         source = resolve_source(CANONICAL, folder)
-        figures = _check(source, folder)[0]
+        with duckdb.connect() as con:
+            figures = _check(con, source, folder)[0]
     except RecsError:
         return None
     return Report(
@@ -133,7 +138,9 @@ def _write_draft(
     folder: Path, draft: Path, name: str, databases: Sequence[str], platforms: Path, say: Say
 ) -> Report:
     stored = [table for database in databases for table in list_tables(database)]
-    with duckdb.connect() as con, tempfile.TemporaryDirectory() as copies:
+    with ExitStack() as stack:
+        con = stack.enter_context(duckdb.connect())
+        copies = stack.enter_context(tempfile.TemporaryDirectory())
         con.execute("attach ':memory:' as files")
         tables, problems = read_folder(con, folder, say)
         if not tables and not stored:
@@ -197,57 +204,67 @@ def _write_draft(
             )
         facts = gather_facts(con, roles)
         countries, place = _find_place(con, roles, tables)
-    made = [table for table in tables if table.cte is not None]
-    used = [table for table in tables if table.owner is None and _is_used(table, roles)]
-    read = {file for table in used for file in table.files}
-    left_out |= {
-        file: "it was not understood as one of the tables that are needed"
-        for table in unused
-        if table.owner is None and table not in used
-        for file in table.files
-        if file not in read
-    }
-    problems += [
-        f"{table.name} was not understood as one of the tables that are needed, and is not read."
-        for table in unused
-        if table.part and table not in used and set(table.files) <= read
-    ]
-    strange = [table for table in unused if table.owner is None and table not in used]
-    for table, sql in write_tables(roles, facts, countries, made, strange).items():
-        (draft / f"{table}.sql").write_text(sql, "utf-8")
-    texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
-    unread = [
-        table for table in used if is_table_name(table.stem) and f"files.{quote(table.stem)}" not in texts
-    ]
-    used = [table for table in used if table not in unread]
-    read = {file for table in used for file in table.files}
-    left_out |= {file: "no SQL reads it" for table in unread for file in table.files if file not in read}
-    description = f"{name}: as `init` understood {list_some([table.name for table in used], 4)}."
+        made = [table for table in tables if table.cte is not None]
+        used = [table for table in tables if table.owner is None and _is_used(table, roles)]
+        read = {file for table in used for file in table.files}
+        left_out |= {
+            file: "it was not understood as one of the tables that are needed"
+            for table in unused
+            if table.owner is None and table not in used
+            for file in table.files
+            if file not in read
+        }
+        problems += [
+            f"{table.name} was not understood as one of the tables that are needed, and is not read."
+            for table in unused
+            if table.part and table not in used and set(table.files) <= read
+        ]
+        strange = [table for table in unused if table.owner is None and table not in used]
+        for table, sql in write_tables(roles, facts, countries, made, strange).items():
+            (draft / f"{table}.sql").write_text(sql, "utf-8")
+        texts = " ".join(path.read_text("utf-8") for path in draft.glob("*.sql"))
+        unread = [
+            table for table in used if is_table_name(table.stem) and f"files.{quote(table.stem)}" not in texts
+        ]
+        used = [table for table in used if table not in unread]
+        read = {file for table in used for file in table.files}
+        left_out |= {file: "no SQL reads it" for table in unread for file in table.files if file not in read}
+        description = f"{name}: as `init` understood {list_some([table.name for table in used], 4)}."
 
-    def write(suspects: Sequence[Suspect] = (), states: Sequence[tuple[str, int, str]] = ()) -> None:
-        text = write_source(description, place, used, left_out, facts.guests, suspects, states)
-        (draft / "source.toml").write_text(text, "utf-8")
+        def write(suspects: Sequence[Suspect] = (), states: Sequence[tuple[str, int, str]] = ()) -> None:
+            text = write_source(description, place, used, left_out, facts.guests, suspects, states)
+            (draft / "source.toml").write_text(text, "utf-8")
 
-    write()
-    say("Landing what was written, as a check.")
-    report = Report(name, None, _explain_tables(roles, facts), [])
-    try:
-        report.figures, suspects, states = _check(load_source(draft), folder)
-        write(suspects, states)
-        load_source(draft)
-        sure = [suspect for suspect in suspects if suspect.sure >= 0.75]
-        if sure:
-            named = list_some([f"{item.product_id} ({item.name})" for item in sure], 6)
-            report.taken.append(f"No products: {named}, by not_products in source.toml.")
-    except RecsError as error:
-        report.problem = str(error)
-    report.unsure = [
-        *problems,
-        *list_questions(
-            path.read_text("utf-8") for path in [draft / "source.toml", *sorted(draft.glob("*.sql"))]
-        ),
-    ]
-    return report
+        write()
+        say("Landing what was written, as a check.")
+        report = Report(name, None, _explain_tables(roles, facts), [])
+        landed = stack.enter_context(duckdb.connect())
+        try:
+            report.figures, suspects, states = _check(landed, load_source(draft), folder)
+            for proposal in _propose_tables(con, landed, strange, list_unread(strange)):
+                report.taken += _declare(proposal, draft, used, left_out, made)
+            write(suspects, states)
+            for table in load_source(draft).tables:
+                land(landed, load_source(draft), table, folder)
+            load_source(draft)
+            sure = [suspect for suspect in suspects if suspect.sure >= 0.75]
+            if sure:
+                named = list_some([f"{item.product_id} ({item.name})" for item in sure], 6)
+                report.taken.append(f"No products: {named}, by not_products in source.toml.")
+        except RecsError as error:
+            report.problem = str(error)
+        report.unsure = [
+            *problems,
+            *list_questions(
+                path.read_text("utf-8")
+                for path in [
+                    draft / "source.toml",
+                    *sorted(draft.glob("*.sql")),
+                    *sorted(draft.glob("tables/*.yaml")),
+                ]
+            ),
+        ]
+        return report
 
 
 def _name_problems(problems: Sequence[str]) -> dict[str, str]:
@@ -261,7 +278,11 @@ def _name_problems(problems: Sequence[str]) -> dict[str, str]:
 
 
 def _is_used(table: FoundTable, roles: Mapping[str, Role]) -> bool:
-    return any(role.table is table or role.table.owner is table for role in roles.values())
+    """Whether a file's table is read by one of those that were understood."""
+    if table.parts:
+        return False
+    read = [other for role in roles.values() for other in (role.table, *role.table.parts)]
+    return any(other is table or other.owner is table for other in read)
 
 
 def _find_place(
@@ -313,40 +334,85 @@ def _explain_tables(roles: Mapping[str, Role], facts: Facts) -> list[str]:
     return sentences
 
 
-def _check(source: Source, folder: Path) -> tuple[list[str], list[Suspect], list[tuple[str, int, str]]]:
-    """Land every table into a scratch database; what came of it.
+def _check(
+    con: duckdb.DuckDBPyConnection, source: Source, folder: Path
+) -> tuple[list[str], list[Suspect], list[tuple[str, int, str]]]:
+    """Land every table into a scratch database, `con`; what came of it.
 
     Raises:
         RecsError: a table does not land, or no order does.
     """
-    with duckdb.connect() as con:
-        rows = {table: land(con, source, table, folder).rows for table in RAW_TABLES}
-        if not rows["orders"] or not rows["order_items"]:
-            raise SourceError(f"source {source.name!r}: it lands no orders; correct its SQL.")
-        figures = [f"It lands: {', '.join(f'{count:,} {table}' for table, count in rows.items() if count)}."]
-        first, last, undated = con.execute(
-            "select min(ordered_at)::date, max(ordered_at)::date, count(*) filter (ordered_at is null) from raw.orders"
-        ).fetchone()
+    rows = {table: land(con, source, table, folder).rows for table in RAW_TABLES}
+    if not rows["orders"] or not rows["order_items"]:
+        raise SourceError(f"source {source.name!r}: it lands no orders; correct its SQL.")
+    figures = [f"It lands: {', '.join(f'{count:,} {table}' for table, count in rows.items() if count)}."]
+    first, last, undated = con.execute(
+        "select min(ordered_at)::date, max(ordered_at)::date, count(*) filter (ordered_at is null) from raw.orders"
+    ).fetchone()
+    figures.append(f"Orders are from {first} to {last}." + (f" {undated:,} have no date." if undated else ""))
+    lost, total = con.execute(
+        "select count(*) filter (order_id not in (select order_id from raw.orders where order_id is not null)), count(*) from raw.order_items"
+    ).fetchone()
+    strange, _ = con.execute(
+        "select count(*) filter (product_id not in (select product_id from raw.products where product_id is not null)), count(*) from raw.order_items"
+    ).fetchone()
+    if lost or strange:
         figures.append(
-            f"Orders are from {first} to {last}." + (f" {undated:,} have no date." if undated else "")
+            f"Of {total:,} lines, {lost:,} have no order and {strange:,} no product; they will be in quarantine."
         )
-        lost, total = con.execute(
-            "select count(*) filter (order_id not in (select order_id from raw.orders where order_id is not null)), count(*) from raw.order_items"
-        ).fetchone()
-        strange, _ = con.execute(
-            "select count(*) filter (product_id not in (select product_id from raw.products where product_id is not null)), count(*) from raw.order_items"
-        ).fetchone()
-        if lost or strange:
-            figures.append(
-                f"Of {total:,} lines, {lost:,} have no order and {strange:,} no product; they will be in quarantine."
-            )
-        wholesale = count_wholesale(con)
-        figures += _explain_silence(con, source)
-        if wholesale:
-            figures.append(
-                f"{wholesale} customers buy as no person does; every week leaves wholesale buyers out by itself ([wholesale] in source.toml)."
-            )
-        return figures, find_no_products(con), explain_states(con)
+    wholesale = count_wholesale(con)
+    figures += _explain_silence(con, source)
+    if wholesale:
+        figures.append(
+            f"{wholesale} customers buy as no person does; every week leaves wholesale buyers out by itself ([wholesale] in source.toml)."
+        )
+    return figures, find_no_products(con), explain_states(con)
+
+
+def _propose_tables(
+    con: duckdb.DuckDBPyConnection,
+    landed: duckdb.DuckDBPyConnection,
+    strange: Sequence[FoundTable],
+    of_consent: Sequence[str],
+) -> list[Proposal]:
+    """Tables that were not understood, as declared ones where that can be told; what may say no to emails is none."""
+    ids = {}
+    for table, column in OWNERS.items():
+        found = landed.execute(
+            f"select distinct {column} as id from raw.{table} where {column} is not null"
+        ).to_arrow_table()
+        con.register(f"_ids_of_{table}", found)
+        ids[table] = f"_ids_of_{table}"
+    proposals: list[Proposal] = []
+    for table in strange:
+        if table.name not in of_consent and not table.parts:
+            proposals.append(propose_table(con, table, ids, [proposal.name for proposal in proposals]))
+    return proposals
+
+
+def _declare(
+    proposal: Proposal,
+    draft: Path,
+    used: list[FoundTable],
+    left_out: dict[str, str],
+    made: Sequence[FoundTable],
+) -> list[str]:
+    """Write the YAML and the SQL of a proposal, or say why there is none."""
+    table = proposal.table
+    if not proposal.name:
+        for file in table.files:
+            if file in left_out:
+                left_out[file] += (
+                    f", and as a table of your own (docs/your_tables.md) it lacks something: {proposal.reason}"
+                )
+        return []
+    (draft / "tables").mkdir(exist_ok=True)
+    (draft / "tables" / f"{proposal.name}.yaml").write_text(proposal.yaml, "utf-8")
+    (draft / f"{proposal.name}.sql").write_text(add_made(proposal.sql, made), "utf-8")
+    for file in table.files:
+        left_out.pop(file, None)
+    used.append(table)
+    return [f"{table.name}: a table of the shop's own, tables/{proposal.name}.yaml."]
 
 
 def _explain_silence(con: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
@@ -414,7 +480,8 @@ def _use_platform(
     report.unsure = [question.removeprefix("Question: ") for question in questions]
     report.unsure += [f"{file} is not read: {why}." for file, why in (left_out | unread).items()]
     try:
-        report.figures = _check(load_source(draft), folder)[0]
+        with duckdb.connect() as con:
+            report.figures = _check(con, load_source(draft), folder)[0]
     except RecsError as error:
         report.problem = str(error)
     return report
