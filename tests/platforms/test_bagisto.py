@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 
@@ -131,3 +131,16 @@ def test_a_product_that_was_made_again_was_sold_before(landed: Landed) -> None:
     first = find_first_sale(landed.world, landed.world.products[2])
     assert first < datetime(2025, 6, 1)
     assert landed.sql("select start_at from raw.products where product_id = '103'") == [(first,)]
+
+
+def test_people_are_told_by_their_account_and_guests_by_their_newest_order(landed: Landed) -> None:
+    assert landed.sql(
+        "select phone, first_name, last_name, postcode, birth_date, country from raw.customers "
+        f"where customer_id in ('12', '{NOBODY}') order by birth_date"
+    ) == [
+        ("+49300000012", "Cleo", "Almen", "10012", date(1962, 1, 13), "DE"),
+        ("0351 4880", "Ada", "Bell", "01067", None, "DE"),
+    ]
+    assert landed.sql("select count(*) from raw.customers where last_name is null or postcode is null") == [
+        (0,)
+    ]

@@ -176,3 +176,13 @@ def test_only_those_who_said_yes_may_be_written_to(landed: Landed) -> None:
         (customer,) for customer in opted_in
     ]
     assert landed.counts["customers"] == 180 + 1
+
+
+def test_people_are_told_by_their_account_and_others_by_their_newest_order(landed: Landed) -> None:
+    assert landed.sql(
+        "select phone, first_name, last_name, postcode, country from raw.customers "
+        "where customer_id in ('7000000000012', md5('nobody@example.com')) order by customer_id"
+    ) == [
+        ("+49300000012", "Cleo", "Almen", "10012", "DE"),
+        ("+49 351 4880", "Ada Maria", "Bell", "01067", "DE"),
+    ]

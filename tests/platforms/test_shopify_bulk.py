@@ -96,3 +96,9 @@ def test_a_product_that_was_made_again_was_sold_before(landed: Landed) -> None:
     first = find_first_sale(landed.world, landed.world.products[2])
     assert first < datetime(2025, 6, 1)
     assert landed.sql("select start_at from raw.products where product_id = '8003'") == [(first,)]
+
+
+def test_people_are_told_by_their_account(landed: Landed) -> None:
+    assert landed.sql(
+        "select phone, first_name, last_name, postcode from raw.customers where customer_id in ('12', '20') order by 1"
+    ) == [("+49300000012", "Cleo", "Almen", "10012"), ("+49300000020", "Ada", "Castel", "10020")]

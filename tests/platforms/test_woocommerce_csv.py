@@ -101,3 +101,13 @@ def test_a_price_for_some_time_is_a_promotion(landed: Landed) -> None:
     assert landed.sql("select product_id, kind, announced_at, start_at, end_at from raw.promotions") == [
         ("101", "price", datetime(2025, 5, 1), datetime(2025, 5, 1), datetime(2025, 5, 11))
     ]
+
+
+def test_people_are_told_by_the_billing_address_of_their_newest_order(landed: Landed) -> None:
+    assert landed.sql(
+        "select phone, first_name, last_name, postcode from raw.customers where email = 'cleo.almen12@example.com'"
+    ) == [("+49300000012", "Cleo", "Almen", "10012")]
+    # Of the newest orders of the first one none has a name.
+    assert landed.sql(
+        "select first_name, country from raw.customers where email = 'ben.brook1@example.com'"
+    ) == [("Ben", "AT")]

@@ -15,7 +15,11 @@ people as (
         min(defaultEmailAddress ->> '$.emailAddress') as email,
         bool_and(coalesce((defaultEmailAddress ->> '$.marketingState') = 'SUBSCRIBED', false)) as email_eligible,
         max(defaultAddress ->> '$.countryCodeV2') as country,
-        max(locale) as locale
+        max(locale) as locale,
+        max(coalesce(defaultPhoneNumber ->> '$.phoneNumber', defaultAddress ->> '$.phone')) as phone,
+        max(firstName) as first_name,
+        max(lastName) as last_name,
+        max(defaultAddress ->> '$.zip') as postcode
     from files.customers
     where id like 'gid://shopify/Customer/%'
     group by 1
@@ -27,7 +31,11 @@ select
     people.email,
     coalesce(people.email_eligible, false) as email_eligible,
     people.country,
-    people.locale
+    people.locale,
+    people.phone,
+    people.first_name,
+    people.last_name,
+    people.postcode
 from people
 full join first_orders using (customer_id)
 where customer_id <> ''

@@ -46,13 +46,18 @@ def make_empty() -> dict[str, Table]:
         "category_translations": Table({"id": ID, "category_id": ID, "name": "text", "slug": "varchar(255)", "locale": "varchar(255)"}),
         "customers": Table(
             {
-                "id": ID, "first_name": "varchar(255)", "email": "varchar(255)", "phone": "varchar(255)",
+                "id": ID, "first_name": "varchar(255)", "last_name": "varchar(255)", "date_of_birth": "date", "email": "varchar(255)", "phone": "varchar(255)",
                 "customer_group_id": ID, "subscribed_to_news_letter": "tinyint(1)", "created_at": TIME,
             }
         ),
         "customer_groups": Table({"id": ID, "code": "varchar(255)", "name": "varchar(255)"}),
         "subscribers_list": Table({"id": ID, "email": "varchar(255)", "is_subscribed": "tinyint(1)", "customer_id": ID}),
-        "addresses": Table({"id": ID, "address_type": "varchar(255)", "customer_id": ID, "order_id": ID, "country": "varchar(255)"}),
+        "addresses": Table(
+            {
+                "id": ID, "address_type": "varchar(255)", "customer_id": ID, "order_id": ID, "first_name": "varchar(255)",
+                "last_name": "varchar(255)", "country": "varchar(255)", "postcode": "varchar(255)", "phone": "varchar(255)",
+            }
+        ),
         "product_reviews": Table(
             {
                 "id": ID, "title": "varchar(255)", "rating": "int", "comment": "text", "status": "varchar(255)", "product_id": ID,
@@ -104,11 +109,17 @@ class Shop:
         moment: datetime,
         total: float,
         status: str = "completed",
+        **address: str,
     ) -> None:
         self.add(
             "orders", id=number, increment_id=str(number), status=status, is_guest=customer is None, customer_id=customer,
             customer_email=email, order_currency_code="EUR", grand_total=total, created_at=moment, updated_at=moment,
         )  # fmt: skip
+        for kind, parts in [
+            ("order_shipping", {"first_name": "Somebody", "last_name": "Else"}),
+            ("order_billing", address),
+        ]:
+            self.add("addresses", address_type=kind, order_id=number, customer_id=customer, **parts)
 
     def add_item(
         self, order: int, product: int, name: str, gross: float, units: int = 1, discount: float = 0, parent: int | None = None, canceled: int = 0
@@ -169,12 +180,18 @@ def add_world(shop: Shop, world: World) -> None:
     for customer in world.customers:
         if customer.number % 10:
             shop.add(
-                "customers", id=customer.number, first_name=customer.first_name, email=customer.email, phone=customer.phone,
+                "customers", id=customer.number, first_name=customer.first_name, last_name=customer.last_name, email=customer.email,
+                phone=customer.phone if customer.number % 2 else "", date_of_birth=customer.birth_date,
                 customer_group_id=2, subscribed_to_news_letter=customer.opted_in,
                 created_at=customer.joined_at.astimezone(UTC).replace(tzinfo=None),
             )  # fmt: skip
             shop.add(
-                "addresses", address_type="customer", customer_id=customer.number, country=customer.country
+                "addresses",
+                address_type="customer",
+                customer_id=customer.number,
+                country=customer.country,
+                postcode=customer.postcode,
+                phone=customer.phone,
             )
     for order in world.orders:
         number, customer = 20_000 + order.number, order.customer
@@ -184,6 +201,11 @@ def add_world(shop: Shop, world: World) -> None:
             customer.email,
             order.ordered_at.replace(tzinfo=None),
             order.goods + order.shipping,
+            first_name=customer.first_name,
+            last_name=customer.last_name,
+            postcode=customer.postcode,
+            phone=customer.phone,
+            country=customer.country,
         )
         gross = sum(line.gross for line in order.lines)
         for line in order.lines:
@@ -231,7 +253,18 @@ def add_traps(shop: Shop) -> None:
     # Guests: with the address of an account, with another, and none.
     shop.add_order(29006, None, "Ben.Brook1@Example.com", NOON, 60)
     shop.add_item(29006, 101, "Classic Coffee", 60)
-    shop.add_order(29007, None, "Nobody@Example.com", NOON, 60)
+    shop.add_order(
+        29007,
+        None,
+        "Nobody@Example.com",
+        NOON,
+        60,
+        first_name="Ada ",
+        last_name="Bell",
+        postcode="01067",
+        phone="0351 4880",
+        country="DE",
+    )
     shop.add_item(29007, 101, "Classic Coffee", 60)
     shop.add_order(29008, None, "", NOON, 60)
     shop.add_item(29008, 101, "Classic Coffee", 60)

@@ -46,10 +46,21 @@ def make_empty() -> dict[str, Table]:
         "sales_creditmemo_item": Table(
             {"entity_id": ID, "parent_id": ID, "order_item_id": "int", "product_id": "int", "qty": "decimal(12,4)"}
         ),
-        "customer_entity": Table(
-            {"entity_id": ID, "website_id": SMALL, "email": "varchar(255)", "group_id": SMALL, "default_billing": ID, "created_at": TIME}
+        "sales_order_address": Table(
+            {
+                "entity_id": ID, "parent_id": ID, "address_type": "varchar(255)", "firstname": "varchar(255)", "lastname": "varchar(255)",
+                "postcode": "varchar(255)", "telephone": "varchar(255)", "country_id": "varchar(2)", "city": "varchar(255)",
+            }
         ),
-        "customer_address_entity": Table({"entity_id": ID, "parent_id": ID, "country_id": "varchar(255)"}),
+        "customer_entity": Table(
+            {
+                "entity_id": ID, "website_id": SMALL, "email": "varchar(255)", "group_id": SMALL, "default_billing": ID, "created_at": TIME,
+                "updated_at": TIME, "firstname": "varchar(255)", "lastname": "varchar(255)", "dob": "date",
+            }
+        ),
+        "customer_address_entity": Table(
+            {"entity_id": ID, "parent_id": ID, "country_id": "varchar(255)", "postcode": "varchar(255)", "telephone": "varchar(255)"}
+        ),
         "customer_group": Table({"customer_group_id": ID, "customer_group_code": "varchar(32)", "tax_class_id": ID}),
         "newsletter_subscriber": Table(
             {"subscriber_id": ID, "store_id": SMALL, "customer_id": ID, "subscriber_email": "varchar(150)", "subscriber_status": "int"}
@@ -138,12 +149,18 @@ class Shop:
         moment: datetime,
         total: float,
         state: str = "complete",
+        **address: str,
     ) -> None:
         self.add(
             "sales_order", entity_id=number, state=state, status=state, store_id=1, customer_id=customer, customer_email=email,
             customer_is_guest=int(customer is None), grand_total=total, order_currency_code="EUR",
             increment_id=f"{number:09}", created_at=moment, updated_at=moment,
         )  # fmt: skip
+        for kind, parts in [
+            ("shipping", {"firstname": "Somebody", "lastname": "Else"}),
+            ("billing", address),
+        ]:
+            self.add("sales_order_address", parent_id=number, address_type=kind, **parts)
 
     def add_item(
         self, order: int, product: int | None, name: str, gross: float, units: float = 1, discount: float = 0,
@@ -217,12 +234,15 @@ def add_world(shop: Shop, world: World) -> None:
             shop.add(
                 "customer_entity", entity_id=customer.number, website_id=1, email=customer.email, group_id=1,
                 default_billing=customer.number, created_at=customer.joined_at.astimezone(UTC).replace(tzinfo=None),
+                firstname=customer.first_name, lastname=customer.last_name, dob=customer.birth_date,
             )  # fmt: skip
             shop.add(
                 "customer_address_entity",
                 entity_id=customer.number,
                 parent_id=customer.number,
                 country_id=customer.country,
+                postcode=customer.postcode,
+                telephone=customer.phone,
             )
         if customer.opted_in or customer.number % 2:
             shop.add(
@@ -238,6 +258,11 @@ def add_world(shop: Shop, world: World) -> None:
             customer.email,
             order.ordered_at.replace(tzinfo=None),
             order.goods + order.shipping,
+            firstname=customer.first_name,
+            lastname=customer.last_name,
+            postcode=customer.postcode,
+            telephone=customer.phone,
+            country_id=customer.country,
         )
         gross = sum(line.gross for line in order.lines)
         for line in order.lines:
@@ -314,7 +339,18 @@ def add_traps(shop: Shop) -> None:
     # Guests: with the address of an account, with another, and none.
     shop.add_order(29007, None, "Ben.Brook1@Example.com", NOON, 60)
     shop.add_item(29007, 101, "Classic Coffee", 60)
-    shop.add_order(29008, None, "Nobody@Example.com", NOON, 60)
+    shop.add_order(
+        29008,
+        None,
+        "Nobody@Example.com",
+        NOON,
+        60,
+        firstname="Ada ",
+        lastname="Bell",
+        postcode="01067",
+        telephone="0351 4880",
+        country_id="DE",
+    )
     shop.add_item(29008, 101, "Classic Coffee", 60)
     shop.add_order(29009, None, "", NOON, 25)
     shop.add_item(29009, 900, "Gift card", 25, kind="giftcard")

@@ -78,6 +78,7 @@ def make_order_rows(order: Order) -> list[Row]:
         "Discount Code": "TEN" if order.discount else "", "Payment Method": "Shopify Payments",
         "Refunded Amount": "0.00", "Outstanding Balance": "0.00", "Id": 5_000_000_000_000 + order.number,
         "Source": "web", "Phone": f"'{order.customer.phone}", "Billing Country": order.customer.country,
+        "Billing Name": f"{order.customer.first_name} {order.customer.last_name}", "Billing Zip": f"'{order.customer.postcode}",
     }  # fmt: skip
     return rows
 
@@ -130,6 +131,7 @@ def make_customer_rows(world: World) -> list[Row]:
             "Last Name": customer.last_name, "Email": customer.email.title() if customer.number % 9 == 0 else customer.email,
             "Accepts Email Marketing": "yes" if customer.opted_in else "no",
             "Default Address Country Code": customer.country, "Phone": f"'{customer.phone}",
+            "Default Address Zip": f"'{customer.postcode}",
             "Accepts SMS Marketing": "no", "Total Spent": "0.00", "Total Orders": 0, "Tax Exempt": "no",
         }
         for customer in world.customers
@@ -191,7 +193,8 @@ def make_trap_rows() -> list[Row]:
         # Reduced from 30: the list price is the one crossed out. No SKU: found by its name.
         head("#9011", "Classic Candles", 24.0, **paid(24, 0, 4, 24), **{"Lineitem compare at price": 30}),
         # Somebody whom customers_export.csv does not have.
-        head("#9012", "Fresh Coffee", 40.0, **paid(40, 0, 6.67, 40), **{"Email": "Nobody@Example.com", "Lineitem sku": "SKU-002"}),
+        head("#9012", "Fresh Coffee", 40.0, **paid(40, 0, 6.67, 40), **{"Email": "Nobody@Example.com", "Lineitem sku": "SKU-002", "Billing Name": "Ada Maria Bell", "Billing Zip": "'01067",
+                "Billing Country": "DE", "Billing Phone": "'+49 351 4880"}),
         # Ordered by telephone: no address, and a number that is a customer's.
         head("#9013", "Fresh Coffee", 40.0, **paid(40, 0, 6.67, 40), **{"Email": "", "Phone": "'+49 30 0000002", "Lineitem sku": "SKU-002"}),
     ]  # fmt: skip

@@ -95,7 +95,10 @@ def make_customers(world: World) -> list[Node]:
                 "emailAddress": customer.email,
                 "marketingState": "SUBSCRIBED" if customer.opted_in else ["UNSUBSCRIBED", "NOT_SUBSCRIBED", "PENDING"][customer.number % 3],
             },
-            "defaultAddress": {"countryCodeV2": customer.country}, "locale": "de",
+            "firstName": customer.first_name, "lastName": customer.last_name, "locale": "de",
+            # Whose number ends in 0 has it at their address alone.
+            "defaultPhoneNumber": {"phoneNumber": customer.phone} if customer.number % 10 else None,
+            "defaultAddress": {"countryCodeV2": customer.country, "zip": customer.postcode, "phone": customer.phone},
         }
         for customer in world.customers
     ]  # fmt: skip

@@ -23,7 +23,10 @@ def make_empty() -> dict[str, Table]:
             }
         ),
         "wc_order_addresses": Table(
-            {"id": ID, "order_id": ID, "address_type": "varchar(20)", "first_name": TEXT, "country": TEXT, "email": "varchar(320)"}
+            {
+                "id": ID, "order_id": ID, "address_type": "varchar(20)", "first_name": TEXT, "last_name": TEXT, "postcode": TEXT,
+                "country": TEXT, "email": "varchar(320)", "phone": "varchar(100)",
+            }
         ),
         "woocommerce_order_items": Table(
             {"order_item_id": ID, "order_item_name": TEXT, "order_item_type": "varchar(200)", "order_id": ID}
@@ -108,7 +111,7 @@ class Shop:
 
     def add_order(
         self, number: int, customer: int, email: str, moment: datetime, total: float, status: str = "wc-completed",
-        kind: str = "shop_order", parent: int = 0, country: str = "DE",
+        kind: str = "shop_order", parent: int = 0, country: str = "DE", **address: str,
     ) -> None:  # fmt: skip
         self.add(
             "wc_orders", id=number, status=status, currency="EUR", type=kind, tax_amount=round(total / 6, 8),
@@ -122,6 +125,11 @@ class Shop:
                 address_type=kind_of_address,
                 country=country,
                 email=email,
+                **(
+                    address
+                    if kind_of_address == "billing"
+                    else {"first_name": "Somebody", "last_name": "Else"}
+                ),
             )
 
     def add_item(
@@ -217,6 +225,10 @@ def add_world(shop: Shop, world: World) -> None:
             moment,
             round(order.goods + order.shipping, 2),
             country=customer.country,
+            first_name=customer.first_name,
+            last_name=customer.last_name,
+            postcode=customer.postcode,
+            phone=customer.phone,
         )
         shop.add_post(number, "shop_order_placehold", "")
         gross = sum(line.gross for line in order.lines)
@@ -232,7 +244,7 @@ def add_traps(shop: Shop) -> None:
     """Orders 29001 on, by the first customer on 2025-03-03 at noon UTC; what an item costs is with its tax of a sixth."""
 
     def order(
-        number: int, total: float, customer: int = 1, email: str = "ben.brook1@example.com", **more: object
+        number: int, total: float, customer: int = 1, email: str = "ben.brook1@example.com", **more: str
     ) -> None:
         shop.add_order(number, customer, email, NOON, total, **more)
 
@@ -261,7 +273,16 @@ def add_traps(shop: Shop) -> None:
     # Guests: one with the address of an account, one with another, one without.
     order(29008, 60, 0, "Ben.Brook1@Example.com")
     shop.add_item(29008, "Classic Coffee", 60, 101)
-    order(29009, 60, 0, "Nobody@Example.com")
+    order(
+        29009,
+        60,
+        0,
+        "Nobody@Example.com",
+        first_name="Ada ",
+        last_name="Bell",
+        postcode="01067",
+        phone="0351 4880",
+    )
     shop.add_item(29009, "Classic Coffee", 60, 101)
     order(29010, 25, 0, "")
     shop.add_item(29010, "Gift card", 25, 900)

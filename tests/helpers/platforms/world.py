@@ -6,7 +6,7 @@ Prices hold 20 % tax, which is a sixth of them. All people, addresses and brands
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 
@@ -35,6 +35,14 @@ class Customer:
     country: str
     opted_in: bool
     joined_at: datetime
+
+    @property
+    def postcode(self) -> str:
+        return f"{10_000 + self.number}"
+
+    @property
+    def birth_date(self) -> date:
+        return date(1950 + self.number % 50, 1 + self.number % 12, 1 + self.number % 28)
 
 
 @dataclass(frozen=True)
