@@ -86,7 +86,7 @@ def copy_table(
         if kept is not None:
             key = ", ".join(map(quote, table.incremental.key))
             rows = (
-                f"select * from read_parquet({quote_text(str(before))}) where ({key}) not in (select ({key}) from fetched) "
+                f"select * from read_parquet({quote_text(str(before))}) where ({key}) not in (select ({key}) from ({rows})) "
                 f"union all {rows}"
             )
             about["full_at"] = kept["full_at"]

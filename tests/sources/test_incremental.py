@@ -91,6 +91,18 @@ def test_late_and_corrected_rows_are_taken_in(landings):
     assert landings.land()[3] == (4, 1, 5.0, None)
 
 
+def test_a_number_may_be_declared_as_text_and_be_the_key(landings):
+    columns = {**COLUMNS, "id": "VARCHAR"}
+    landings.file = read_table_declaration(
+        "source.toml", "shop:t", {"columns": columns, "incremental": INCREMENTAL}
+    )
+    landings.write(1, 1, 1.0, "2026-05-19")
+    landings.write(2, 1, 2.0, "2026-05-20")
+    landings.land()
+    landings.write(2, 1, 2.5, "2026-05-21")
+    assert landings.land() == [("1", 1, 1.0, "05-19"), ("2", 1, 2.5, "05-21")]
+
+
 def test_only_what_changed_is_asked_for(landings):
     landings.write(1, 1, 1.0, "2026-05-01")
     landings.write(2, 1, 2.0, "2026-05-20")

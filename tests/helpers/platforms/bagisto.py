@@ -25,11 +25,11 @@ def make_empty() -> dict[str, Table]:
             {
                 "id": ID, "order_id": ID, "parent_id": ID, "product_id": ID, "product_type": "varchar(255)", "sku": "varchar(255)",
                 "type": "varchar(255)", "name": "varchar(255)", "qty_ordered": "int", "qty_canceled": "int",
-                "qty_refunded": "int", "price": MONEY, "total": MONEY, "tax_amount": MONEY, "discount_amount": MONEY,
+                "qty_refunded": "int", "price": MONEY, "total": MONEY, "tax_amount": MONEY, "discount_amount": MONEY, "created_at": TIME, "updated_at": TIME,
             }
         ),
-        "refunds": Table({"id": ID, "order_id": ID, "grand_total": MONEY, "adjustment_refund": MONEY, "adjustment_fee": MONEY, "created_at": TIME}),
-        "refund_items": Table({"id": ID, "parent_id": ID, "refund_id": ID, "order_item_id": ID, "qty": "int", "total": MONEY}),
+        "refunds": Table({"id": ID, "order_id": ID, "grand_total": MONEY, "adjustment_refund": MONEY, "adjustment_fee": MONEY, "created_at": TIME, "updated_at": TIME}),
+        "refund_items": Table({"id": ID, "parent_id": ID, "refund_id": ID, "order_item_id": ID, "qty": "int", "total": MONEY, "updated_at": TIME}),
         "products": Table({"id": ID, "sku": "varchar(255)", "type": "varchar(255)", "parent_id": ID, "created_at": TIME}),
         "product_flat": Table(
             {
@@ -129,6 +129,7 @@ class Shop:
         self.add(
             "order_items", id=number, order_id=order, parent_id=parent, product_id=product, name=name, qty_ordered=units,
             qty_canceled=canceled, total=gross / 1.2, tax_amount=gross / 6, discount_amount=discount,
+            updated_at=self.tables["orders"].rows[-1]["updated_at"],
         )  # fmt: skip
         return number
 
@@ -235,18 +236,44 @@ def add_traps(shop: Shop) -> None:
     shop.add_order(29002, 1, email, NOON, 90)
     item = shop.add_item(29002, 106, "Little Coffee", 90, 3)
     child = shop.add_item(29002, 2060, "Little Coffee S", 0, 3, parent=item)
-    shop.add("refunds", id=1, order_id=29002, grand_total=30, adjustment_refund=0, created_at=LATER)
-    shop.add("refund_items", id=1, refund_id=1, order_item_id=item, qty=1, total=30)
-    shop.add("refund_items", id=2, refund_id=1, parent_id=1, order_item_id=child, qty=1, total=0)
+    shop.add(
+        "refunds",
+        id=1,
+        order_id=29002,
+        grand_total=30,
+        adjustment_refund=0,
+        created_at=LATER,
+        updated_at=LATER,
+    )
+    shop.add("refund_items", id=1, refund_id=1, order_item_id=item, qty=1, total=30, updated_at=LATER)
+    shop.add(
+        "refund_items", id=2, refund_id=1, parent_id=1, order_item_id=child, qty=1, total=0, updated_at=LATER
+    )
     # A quarter was paid back for the trouble.
     shop.add_order(29003, 1, email, NOON, 100)
     shop.add_item(29003, 101, "Classic Coffee", 100)
-    shop.add("refunds", id=2, order_id=29003, grand_total=25, adjustment_refund=25, created_at=LATER)
+    shop.add(
+        "refunds",
+        id=2,
+        order_id=29003,
+        grand_total=25,
+        adjustment_refund=25,
+        created_at=LATER,
+        updated_at=LATER,
+    )
     # All of it was.
     shop.add_order(29004, 1, email, NOON, 60, "closed")
     item = shop.add_item(29004, 101, "Classic Coffee", 60)
-    shop.add("refunds", id=3, order_id=29004, grand_total=60, adjustment_refund=0, created_at=LATER)
-    shop.add("refund_items", id=3, refund_id=3, order_item_id=item, qty=1, total=60)
+    shop.add(
+        "refunds",
+        id=3,
+        order_id=29004,
+        grand_total=60,
+        adjustment_refund=0,
+        created_at=LATER,
+        updated_at=LATER,
+    )
+    shop.add("refund_items", id=3, refund_id=3, order_item_id=item, qty=1, total=60, updated_at=LATER)
     # Two of three units were cancelled.
     shop.add_order(29005, 1, email, NOON, 90)
     shop.add_item(29005, 101, "Classic Coffee", 90, 3, canceled=2)

@@ -45,10 +45,10 @@ class Landed:
 
 def land_export(platform: str, folder: Path, world: World) -> Landed:
     """Land a folder as the platform declares it."""
-    return _land(load_source(PLATFORMS / platform), folder, world)
+    return land_source(load_source(PLATFORMS / platform), folder, world)
 
 
-def _land(source: Source, folder: Path, world: World) -> Landed:
+def land_source(source: Source, folder: Path, world: World) -> Landed:
     con = duckdb.connect()
     counts = {table: land(con, source, table, folder).rows for table in RAW_TABLES}
     return Landed(world, con, {table: rows for table, rows in counts.items() if rows})
@@ -56,7 +56,7 @@ def _land(source: Source, folder: Path, world: World) -> Landed:
 
 def land_shop(shop: Path, folder: Path, world: World) -> Landed:
     """Land a folder as a shop's folder declares it."""
-    return _land(load_source(shop), folder, world)
+    return land_source(load_source(shop), folder, world)
 
 
 def land_tables(platform: str, folder: Path, made: tuple[World, Tables]) -> Landed:
@@ -65,4 +65,4 @@ def land_tables(platform: str, folder: Path, made: tuple[World, Tables]) -> Land
     data, shops = folder / "data", folder / "shops"
     data.mkdir()
     write_parquet(data, tables)
-    return _land(load_source(copy_for_parquet(PLATFORMS / platform, shops)), data, world)
+    return land_source(load_source(copy_for_parquet(PLATFORMS / platform, shops)), data, world)

@@ -37,11 +37,11 @@ def make_empty() -> dict[str, Table]:
                 "item_id": ID, "order_id": ID, "parent_item_id": ID, "product_id": ID, "product_type": "varchar(255)",
                 "sku": "varchar(255)", "name": "varchar(255)", "qty_ordered": "decimal(12,4)", "qty_canceled": "decimal(12,4)",
                 "qty_refunded": "decimal(12,4)", "price": MONEY, "row_total": MONEY, "tax_amount": MONEY,
-                "discount_amount": MONEY, "discount_tax_compensation_amount": MONEY, "row_total_incl_tax": MONEY,
+                "discount_amount": MONEY, "discount_tax_compensation_amount": MONEY, "row_total_incl_tax": MONEY, "created_at": TIME, "updated_at": TIME,
             }
         ),
         "sales_creditmemo": Table(
-            {"entity_id": ID, "order_id": ID, "grand_total": MONEY, "adjustment_positive": MONEY, "adjustment_negative": MONEY, "created_at": TIME}
+            {"entity_id": ID, "order_id": ID, "grand_total": MONEY, "adjustment_positive": MONEY, "adjustment_negative": MONEY, "created_at": TIME, "updated_at": TIME}
         ),
         "sales_creditmemo_item": Table(
             {"entity_id": ID, "parent_id": ID, "order_item_id": "int", "product_id": "int", "qty": "decimal(12,4)"}
@@ -175,6 +175,7 @@ class Shop:
             row_total=gross / 1.2, tax_amount=paid / 6, discount_amount=discount,
             # The tax within the discount, which the formula adds again.
             discount_tax_compensation_amount=discount / 6, row_total_incl_tax=gross,
+            updated_at=self.tables["sales_order"].rows[-1]["updated_at"],
         )  # fmt: skip
         return number
 
@@ -302,6 +303,7 @@ def add_traps(shop: Shop) -> None:
         grand_total=30,
         adjustment_positive=0,
         created_at=LATER,
+        updated_at=LATER,
     )
     shop.add("sales_creditmemo_item", entity_id=1, parent_id=1, order_item_id=item, product_id=106, qty=1)
     shop.add("sales_creditmemo_item", entity_id=2, parent_id=1, order_item_id=child, product_id=2060, qty=1)
@@ -315,6 +317,7 @@ def add_traps(shop: Shop) -> None:
         grand_total=25,
         adjustment_positive=25,
         created_at=LATER,
+        updated_at=LATER,
     )
     # All of it was.
     shop.add_order(29004, 1, email, NOON, 60, "closed")
@@ -326,6 +329,7 @@ def add_traps(shop: Shop) -> None:
         grand_total=60,
         adjustment_positive=0,
         created_at=LATER,
+        updated_at=LATER,
     )
     shop.add("sales_creditmemo_item", entity_id=3, parent_id=3, order_item_id=item, product_id=101, qty=1)
     # Two of three units were cancelled before they were sent.

@@ -52,6 +52,7 @@ def copy_for_parquet(platform: Path, shops: Path) -> Path:
         declared.read_text("utf-8"),
     )
     assert count, "the platform reads no database"
+    text = re.sub(r"(?m)^incremental = .*\n", "", text)  # a file is read whole
     declared.write_text(text, "utf-8")
     return folder
 
@@ -59,16 +60,22 @@ def copy_for_parquet(platform: Path, shops: Path) -> Path:
 def write_database(server: MariaDB, database: str, tables: Tables) -> None:
     """The same tables on a server, in a new database."""
     server.run(f"create database {database} character set utf8mb4")
+    server.run(write_statements(tables), database)
+
+
+def write_statements(tables: Tables) -> str:
+    """The SQL that makes the tables."""
+    statements = ["set time_zone = '+00:00'"]
     for name, table in tables.items():
         columns = ", ".join(f"`{column}` {kind}" for column, kind in table.columns.items())
-        statements = [f"create table `{name}` ({columns})"]
+        statements.append(f"create table `{name}` ({columns})")
         for begin in range(0, len(table.rows), 500):
             rows = ",\n".join(
                 f"({', '.join(_write_literal(row.get(column)) for column in table.columns)})"
                 for row in table.rows[begin : begin + 500]
             )
             statements.append(f"insert into `{name}` values {rows}")
-        server.run("set time_zone = '+00:00';\n" + ";\n".join(statements) + ";", database)
+    return ";\n".join(statements) + ";\n"
 
 
 def _find_arrow_type(kind: str) -> pa.DataType:
