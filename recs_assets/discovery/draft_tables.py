@@ -80,7 +80,7 @@ def propose_table(
     keys = [
         column
         for column in table.columns
-        if column.is_unique and can_be_id(column) and not _is_personal(con, table, column)
+        if column.is_unique and can_be_id(column) and not _names_person(con, table, column)
     ]
     if not keys:
         return Proposal(table, reason="no column tells its rows apart")
@@ -111,7 +111,7 @@ def propose_table(
         columns.add(
             column,
             "_".join(split_name(column.name)),
-            personal=not needed and _is_personal(con, table, column),
+            personal=not needed and (_names_person(con, table, column) or _is_free_text(con, table, column)),
         )
     shown = {column.name: name for name, column in columns.taken.items()}
     name = "_".join(split_name(table.stem))[:36]
@@ -132,21 +132,23 @@ def _is_named_id(column: FoundColumn) -> bool:
     )
 
 
-def _is_personal(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn) -> bool:
-    """Whether a column may say who somebody is, or holds what somebody wrote."""
+def _names_person(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn) -> bool:
+    """Whether a column's name or an address in it says that it is about a person."""
     if set(split_name(column.name)) & set(load_words()["personal"]):
         return True
-    if column.type != "VARCHAR":
-        return False
-    addresses, length = con.execute(
-        f"select count(*) filter (contains({quote(column.name)}, '@')), avg(length({quote(column.name)})) "
-        f"from {table.relation} where {quote(column.name)} is not null"
-    ).fetchone()
-    return (
-        bool(addresses)
-        or (length or 0) > 30
-        or (column.distinct > 200 and column.distinct > 0.3 * column.filled)
+    return column.type == "VARCHAR" and bool(
+        con.execute(
+            f"select coalesce(bool_or(contains({quote(column.name)}, '@')), false) from {table.relation}"
+        ).fetchone()[0]
     )
+
+
+def _is_free_text(con: duckdb.DuckDBPyConnection, table: FoundTable, column: FoundColumn) -> bool:
+    """Whether a column holds what somebody wrote, or what nearly every row has another of and no name says is an id."""
+    if column.type != "VARCHAR" or _is_named_id(column):
+        return False
+    length = con.execute(f"select avg(length({quote(column.name)})) from {table.relation}").fetchone()[0]
+    return (length or 0) > 30 or (column.distinct > 200 and column.distinct > 0.3 * column.filled)
 
 
 def _find_references(

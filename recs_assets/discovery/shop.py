@@ -13,17 +13,15 @@ from pathlib import Path
 
 import duckdb
 
-from recs_assets.declared_tables.file import CANONICAL as OWNERS
-from recs_assets.discovery.consent import list_unread
 from recs_assets.discovery.databases import list_tables, read_tables
-from recs_assets.discovery.draft_sql import add_made, write_tables
-from recs_assets.discovery.draft_tables import Proposal, propose_table
+from recs_assets.discovery.draft_sql import write_tables
 from recs_assets.discovery.draft_toml import is_table_name, list_questions, write_source
 from recs_assets.discovery.embedded import find_embedded, flatten_objects, type_texts
 from recs_assets.discovery.facts import Facts, gather_facts
 from recs_assets.discovery.folder import read_folder
 from recs_assets.discovery.found import FoundTable
 from recs_assets.discovery.meaning import understand
+from recs_assets.discovery.own_tables import declare_tables, propose_tables, withdraw_unlandable
 from recs_assets.discovery.places import Place, find_country, find_place
 from recs_assets.discovery.proposals import Suspect, count_wholesale, explain_states, find_no_products
 from recs_assets.discovery.roles import Role, is_epoch
@@ -241,11 +239,12 @@ def _write_draft(
         landed = stack.enter_context(duckdb.connect())
         try:
             report.figures, suspects, states = _check(landed, load_source(draft), folder)
-            for proposal in _propose_tables(con, landed, strange, list_unread(strange)):
-                report.taken += _declare(proposal, draft, used, left_out, made)
             write(suspects, states)
-            for table in load_source(draft).tables:
-                land(landed, load_source(draft), table, folder)
+            proposals = propose_tables(con, landed, strange)
+            report.taken += declare_tables(proposals, draft, used, left_out, made)
+            write(suspects, states)
+            left_out |= withdraw_unlandable(landed, proposals, draft, folder, used)
+            write(suspects, states)
             load_source(draft)
             sure = [suspect for suspect in suspects if suspect.sure >= 0.75]
             if sure:
@@ -255,6 +254,12 @@ def _write_draft(
             report.problem = str(error)
         report.unsure = [
             *problems,
+            *[
+                f"{file} is not read: {left_out[file]}."
+                for table in strange
+                for file in table.files
+                if file in left_out
+            ],
             *list_questions(
                 path.read_text("utf-8")
                 for path in [
@@ -367,52 +372,6 @@ def _check(
             f"{wholesale} customers buy as no person does; every week leaves wholesale buyers out by itself ([wholesale] in source.toml)."
         )
     return figures, find_no_products(con), explain_states(con)
-
-
-def _propose_tables(
-    con: duckdb.DuckDBPyConnection,
-    landed: duckdb.DuckDBPyConnection,
-    strange: Sequence[FoundTable],
-    of_consent: Sequence[str],
-) -> list[Proposal]:
-    """Tables that were not understood, as declared ones where that can be told; what may say no to emails is none."""
-    ids = {}
-    for table, column in OWNERS.items():
-        found = landed.execute(
-            f"select distinct {column} as id from raw.{table} where {column} is not null"
-        ).to_arrow_table()
-        con.register(f"_ids_of_{table}", found)
-        ids[table] = f"_ids_of_{table}"
-    proposals: list[Proposal] = []
-    for table in strange:
-        if table.name not in of_consent and not table.parts:
-            proposals.append(propose_table(con, table, ids, [proposal.name for proposal in proposals]))
-    return proposals
-
-
-def _declare(
-    proposal: Proposal,
-    draft: Path,
-    used: list[FoundTable],
-    left_out: dict[str, str],
-    made: Sequence[FoundTable],
-) -> list[str]:
-    """Write the YAML and the SQL of a proposal, or say why there is none."""
-    table = proposal.table
-    if not proposal.name:
-        for file in table.files:
-            if file in left_out:
-                left_out[file] += (
-                    f", and as a table of your own (docs/your_tables.md) it lacks something: {proposal.reason}"
-                )
-        return []
-    (draft / "tables").mkdir(exist_ok=True)
-    (draft / "tables" / f"{proposal.name}.yaml").write_text(proposal.yaml, "utf-8")
-    (draft / f"{proposal.name}.sql").write_text(add_made(proposal.sql, made), "utf-8")
-    for file in table.files:
-        left_out.pop(file, None)
-    used.append(table)
-    return [f"{table.name}: a table of the shop's own, tables/{proposal.name}.yaml."]
 
 
 def _explain_silence(con: duckdb.DuckDBPyConnection, source: Source) -> list[str]:
