@@ -52,8 +52,9 @@ def join_lines(
     Returns:
         The tables that are read now.
     """
-    first = roles["lines"]
-    branches = [_make_branch(con, first, roles)]
+    if not others:
+        return []
+    branches = [_make_branch(con, roles["lines"], roles)]
     notes: list[str] = []
     for other in others:
         branch = _make_branch(con, other, roles)
@@ -106,7 +107,7 @@ def _join_guesses(column: FoundColumn, branches: Sequence[_Branch]) -> Guess:
 
 def _make_branch(con: duckdb.DuckDBPyConnection, role: Role, roles: Mapping[str, Role]) -> _Branch:
     """The columns of a table of lines by what they are; money is that of the whole line."""
-    facts = Facts()
+    facts = Facts(order_id=write_key_of(role, "order_id"))
     find_money(con, role, roles.get("orders"), roles.get("products"), facts)
     columns: dict[str, str] = {}
     for name, guess in role.guesses.items():
