@@ -1,9 +1,9 @@
 {{ config(meta={'dagster': {'ref': {'name': 'recs_order_lines'}}}) }}
 -- Nothing in any published table is dated at or after as_of. Dates that are plans or labels
 -- rather than events are left out: the week itself, its anchors, a product's sales period, the
--- end of a forecast's window, the date of an expected purchase, when an experiment runs, and the week that
--- assigned a customer to an arm.
-{% set plans = ['as_of', 'anchor', 'start_at', 'end_at', 'window_end', 'expected_next_date', 'starts', 'ends', 'assigned_at'] -%}
+-- end of a forecast's window, the date of an expected purchase, when an experiment runs, the week that
+-- assigned a customer to an arm, and the week in which two profiles were parted.
+{% set plans = ['as_of', 'anchor', 'start_at', 'end_at', 'window_end', 'expected_next_date', 'starts', 'ends', 'assigned_at', 'parted_at'] -%}
 with findings as (
     {% for name in published_models() %}
     {% for column in published_columns(name, ['date', 'timestamp']) if column not in plans %}
