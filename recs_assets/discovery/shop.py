@@ -25,7 +25,7 @@ from recs_assets.discovery.own_tables import declare_tables, propose_tables, wit
 from recs_assets.discovery.places import Place, find_country, find_place
 from recs_assets.discovery.proposals import Suspect, count_wholesale, explain_states, find_no_products
 from recs_assets.discovery.roles import Role, is_epoch
-from recs_assets.discovery.spoilt import explain_spoilt
+from recs_assets.discovery.spoilt import explain_spelt_dates, explain_spoilt
 from recs_assets.discovery.sql_parts import order_owner
 from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
@@ -182,6 +182,8 @@ def _write_draft(
         if not any(
             column.is_time or is_epoch(column) is not None for table in tables for column in table.columns
         ):
+            if spelt := explain_spelt_dates(con, tables):
+                raise SourceError(spelt)
             raise SourceError(
                 f"{folder}: no file has a date, so nothing says when an order was placed, and without it there is no week; add "
                 "the date to the export."

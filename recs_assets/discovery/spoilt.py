@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 
 from recs_assets.discovery.found import FoundTable
@@ -47,4 +49,27 @@ def _explain(con: duckdb.DuckDBPyConnection, table: FoundTable, role: str, patte
                 f"{table.name}: column {column.name!r} is needed and not every value in it is {kind}, such as {shown}; "
                 "correct these rows in the export, or leave them out."
             )
+    return ""
+
+
+# A day, a month as a word, a year.
+_SPELT = r"[0-9]{1,2}\.? ?(de )?\pL+\.? ?(de )?[0-9]{2,4}.*"
+
+
+def explain_spelt_dates(con: duckdb.DuckDBPyConnection, tables: Sequence[FoundTable]) -> str:
+    """One sentence on a column of dates with months as words that are not English; empty if there is none."""
+    for table in tables:
+        for column in table.columns:
+            if column.type != "VARCHAR" or not column.filled:
+                continue
+            value = f"trim({quote(column.name)})"
+            every = con.execute(
+                f"select bool_and(regexp_full_match({value}, ?)) from {table.relation} where {value} <> ''",
+                [_SPELT],
+            ).fetchone()[0]
+            if every:
+                return (
+                    f"{table.name}: column {column.name!r} spells its months in a language that is not read; export its dates in "
+                    "digits, like 2024-03-31 or 31.03.2024."
+                )
     return ""

@@ -159,7 +159,7 @@ def _fits_numbers(
 ) -> bool:
     dialect = Dialect(decimal=signs[0], thousands=signs[1], units=tuple(units))
     pattern = dialect.write_number_pattern(whole)
-    if not units and not all(re.fullmatch(pattern, text) for text in sample):
+    if not units and not all(re.fullmatch(pattern, re.sub(r"^\((.*)\)$", r"-\1", text)) for text in sample):
         return False
     # A thousands sign that never stands there is not declared.
     if signs[1] and not _count(con, f"contains(v, {quote_text(signs[1])})"):

@@ -133,12 +133,17 @@ class Dialect(BaseModel):
         return f"regexp_replace({text}, '^(.*)-$', '-\\1')"
 
     def write_without_units(self, text: str) -> str:
-        """SQL: the text without the units around a number."""
+        """SQL: the text without the units around a number; one in brackets, as accountants write it, is negative."""
+        if not self.has_own_numbers:
+            return text
+        if self.units:
+            text = f"replace({text}, '\u00a0', ' ')"
+        text = rf"regexp_replace({text}, '^\((.*)\)$', '-\1')"
         if not self.units:
             return text
         words = "|".join(re.escape(unit) for unit in sorted(self.units, key=len, reverse=True))
-        around = rf"^({words})\s*|\s*({words})$"
-        return f"trim(regexp_replace(replace({text}, '\u00a0', ' '), {_quote_text(around)}, '', 'g'))"
+        before, behind = _quote_text(rf"^([+-]?)\s*({words})\s*"), _quote_text(rf"\s*({words})$")
+        return f"trim(regexp_replace(regexp_replace({text}, {before}, '\\1'), {behind}, ''))"
 
 
 CANONICAL_DIALECT = Dialect()

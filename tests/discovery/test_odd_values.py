@@ -116,3 +116,43 @@ def test_lines_above_the_header_of_a_sheet_and_totals_below(tmp_path):
         assert con.execute("select count(*), min(ordered_at)::date::text from raw.orders").fetchall() == [
             (20, "2023-01-01")
         ]
+
+
+def test_money_in_brackets_is_negative(tmp_path):
+    folder = tmp_path / "till"
+    folder.mkdir()
+    rows = []
+    for n in range(60):
+        price = (1200.0, 9.9, 15.0, 2300.5)[n % 4]
+        total = f"${price * (1 + n % 3):,.2f}"
+        rows.append(
+            f'{7000 + n // 2},2024-01-{1 + n % 28:02d},{n // 2 % 8:04d},U{n % 4},{1 + n % 3},"${price:,.2f}","{f"({total})" if n == 16 else f"-{total}" if n == 20 else total}"'
+        )
+    head = "receipt no,sale date,member no,upc,units,price,total"
+    (folder / "sales.csv").write_text("\n".join([head, *rows, ""]), "utf-8")
+    report = make_shop(folder, tmp_path / "shops")
+    assert report.problem is None
+    with duckdb.connect() as con:
+        land(con, load_source(report.folder), "order_items", folder)
+        assert con.execute(
+            "select order_id, product_id, quantity, amount from raw.order_items where amount < 0 order by 1"
+        ).fetchall() == [("7008", "U0", -2.0, -2400.0), ("7010", "U0", -3.0, -3600.0)]
+        assert con.execute(
+            "select count(*) from raw.order_items where quantity > 0 and amount > 0"
+        ).fetchall() == [(58,)]
+
+
+def test_months_that_are_spelt_in_other_languages_are_named(tmp_path):
+    folder = tmp_path / "laden"
+    folder.mkdir()
+    rows = [
+        f"{n // 2};{1 + n % 28}. {('Januar', 'März')[n % 2]} 2024;{n % 7};A{n % 3};1;2,50" for n in range(40)
+    ]
+    (folder / "bestellungen.csv").write_text(
+        "\n".join(["Bestellnr;Datum;Kunde;Artikelnr;Menge;Preis", *rows, ""]), "utf-8"
+    )
+    with pytest.raises(
+        SourceError,
+        match=r"bestellungen\.csv: column 'Datum' spells its months in a language that is not read; export its",
+    ):
+        make_shop(folder, tmp_path / "shops")
