@@ -27,6 +27,8 @@ def find_strata(known: Known, customer: np.ndarray, product: np.ndarray) -> np.n
         customer: int[n] codes.
         product: int[n] codes.
     """
+    if not len(customer):  # SciPy answers no pairs with a matrix
+        return np.empty((0, len(STRATA)), dtype=np.int8)
     last_order = np.full(known.n_customers, -1, dtype=np.int64)
     np.maximum.at(last_order, known.events.customer[known.purchased], known.events.day[known.purchased])
     days = np.asarray(known.history[customer, product]).ravel()

@@ -9,3 +9,8 @@ def test_classes_by_hand(shop):
     assert list(STRATA) == ["orders", "days_since_order", "days_bought", "days_since_bought"]
     assert found.tolist() == [[2, 1, 3, 1], [2, 1, 0, 4], [0, 4, 0, 4]]
     assert SIZES == (5, 5, 6, 5)
+
+
+def test_no_pairs_have_no_classes(shop):
+    found = find_strata(shop, np.array([], dtype=np.int64), np.array([], dtype=np.int64))
+    assert (found.shape, found.dtype) == ((0, 4), np.int8)
