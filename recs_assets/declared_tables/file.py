@@ -252,7 +252,10 @@ def load_tables(folder: Path | None) -> dict[str, DeclaredTable]:
     tables = dict(models)
     for table in tables.values():
         _check_references(folder, table, tables)
-    return {name: tables[name] for name in _sort(folder, tables)}
+    names = _sort(folder, tables)
+    for table in tables.values():  # now that there is no circle
+        _check_reason(folder, table, tables)
+    return {name: tables[name] for name in names}
 
 
 def _read(path: Path) -> DeclaredTable:
@@ -266,8 +269,13 @@ def _check_references(folder: Path, table: DeclaredTable, tables: Tables) -> Non
     for column in table.references:
         if problem := _find_problem(table, column, tables):
             raise TableError(path, lines.find(("references", column)), f"references: {problem}.")
+
+
+def _check_reason(folder: Path, table: DeclaredTable, tables: Tables) -> None:
     carried = {owner: found for owner in OWNERS if (found := find_carried(table, owner, tables)) is not None}
     if table.reason is not None and carried and not has_evidence(table, tables):
+        path = folder / f"{table.name}.yaml"
+        _, lines = yaml_file.read(path, WHAT, TableError, first="description")
         raise TableError(
             path,
             lines.find(("reason",)),
@@ -360,7 +368,8 @@ def find_route(table: DeclaredTable, goal: str, tables: Tables) -> tuple[tuple[s
             longer = (*route, (column, target))
             if target == goal:
                 return longer
-            waiting.append((target, longer))
+            if target not in {name for name, _ in waiting}:
+                waiting.append((target, longer))
     return None
 
 
