@@ -155,17 +155,16 @@ def load_withdrawn_now(
         "select customer_id, joined_at, email, email_eligible from staging.stg_customers union all "
         "select unnest(customer_ids[2:]), joined_at, null, email_eligible from staging.stg_customers"
     ).to_arrow_table()
-    identities = connection.execute("from base.base_customer_identities").to_arrow_table()
-    matches = connection.execute("from model.customer_matches").to_arrow_table()
+    people = {
+        name: connection.execute(f"from base.{name}").to_arrow_table()
+        for name in ("base_customer_identities", "base_customer_partings")
+    }
     # The views name their tables with the build file's own name.
     scratch.execute("attach ':memory:' as build")
-    scratch.execute(
-        "create schema build.raw; create schema build.base; create schema build.staging; create schema build.model"
-    )
-    scratch.register("identities_of_the_week", identities)
-    scratch.execute("create table build.base.base_customer_identities as from identities_of_the_week")
-    scratch.register("matches_of_the_week", matches)
-    scratch.execute("create table build.model.customer_matches as from matches_of_the_week")
+    scratch.execute("create schema build.raw; create schema build.base; create schema build.staging")
+    for name, rows in people.items():
+        scratch.register("rows_of_the_week", rows)
+        scratch.execute(f"create table build.base.{name} as from rows_of_the_week")
     for table in ("customers", "consents", "campaign_events"):
         land(scratch, table)
         scratch.execute(f"create table build.raw.{table} as from raw.{table}")

@@ -90,6 +90,7 @@ def test_every_view_is_clicked_through(browser, address: str, weekly: shops.Home
         page.frame_locator("iframe[title='The email on a phone']").get_by_role("heading").first.wait_for()
         page.get_by_label("Fetch pictures from the shop").check()
         page.wait_for_url("**pictures=1**")
+        page.wait_for_load_state("networkidle")  # each picture was asked for, and did not come
         page.get_by_label("Fetch pictures from the shop").uncheck()
         page.wait_for_url(lambda url: "pictures" not in url)
         page.frame_locator("iframe[title='The email on a phone']").get_by_role("heading").first.wait_for()

@@ -88,19 +88,7 @@ subscriptions as (
 
 parted as (
 
-    select
-        profile_id as customer_id,
-        other_profile_id as other_id,
-        parted_at
-    from {{ source('model', 'customer_matches') }}
-    where parted_at is not null
-    union all
-    select
-        other_profile_id as customer_id,
-        profile_id as other_id,
-        parted_at
-    from {{ source('model', 'customer_matches') }}
-    where parted_at is not null
+    select * from {{ ref('base_customer_partings') }}
 
 ),
 
