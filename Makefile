@@ -6,7 +6,7 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev serve test quick lint audit backtest bench loop chaos docs pictures setup lock clean
+.PHONY: demo dev serve test quick lint audit backtest bench loop cluster chaos docs pictures setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -45,6 +45,10 @@ bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the 
 loop: setup ## made-up people who answer what is published, week by week, and what is true beside what is found; WEEKS=8
 	@$(BIN)/python -m benchmarks.world --weeks $(or $(WEEKS),8) $(if $(FOLDER),--folder $(FOLDER)) $(if $(PICTURE),--picture $(PICTURE))
 
+cluster: setup .venv-cluster/.ready ## weeks on a Spark cluster of this machine beside DuckDB's, and what is killed there (needs Java 17); SHOPS="name=folder ..."
+	@PYTHONPATH=tests $(BIN)/python -m helpers.cluster --spark .venv-cluster/lib/python3*/site-packages/pyspark \
+	  $(if $(FOLDER),--folder $(FOLDER)) $(foreach shop,$(SHOPS),--shop $(shop))
+
 chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
 	@PYTHONPATH=tests $(BIN)/python -m helpers.chaos --only "$(ONLY)"
 
@@ -77,6 +81,12 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	@$(call dots,.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r audit.lock)
 	@touch $@
 
+.venv-cluster/.ready: pyproject.toml
+	@printf "Installing Spark (450 MB) "
+	@$(call dots,$(PYTHON) -m venv .venv-cluster)
+	@$(call dots,.venv-cluster/bin/python -m pip install --quiet --disable-pip-version-check pyspark==4.1.3)
+	@touch $@
+
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
   --no-strip-extras --custom-compile-command "make lock"
 lock: ## resolve requirements.lock and audit.lock again (needs uv)
@@ -84,4 +94,4 @@ lock: ## resolve requirements.lock and audit.lock again (needs uv)
 	$(COMPILE) --group pyproject.toml:audit --output-file audit.lock
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .venv-audit .recs .loop site sbom.json dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .venv-audit .venv-cluster .recs .loop site sbom.json dbt_project/target dbt_project/logs

@@ -13,10 +13,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
+
+from recs_assets.schema import RecsError
 
 LOG = "dbt.log"
 # The children end at once, without giving back what Python's resource tracker counts.
@@ -53,10 +55,12 @@ class DbtProcess:
 
     Args:
         project: folder with dbt_project.yml and profiles.yml.
+        environment: variables that the project reads while it is parsed, beside this process's.
     """
 
-    def __init__(self, project: Path):
+    def __init__(self, project: Path, environment: Mapping[str, str] | None = None):
         self.project = project
+        self.environment = dict(environment or {})
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -67,6 +71,7 @@ class DbtProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
+                env=os.environ | self.environment,
             )
 
     def stop(self) -> None:
@@ -142,7 +147,10 @@ def _fork(manifest: Any, request: dict[str, Any], requests: int, options: list[s
         os.waitpid(child, 0)
         return answer
     threading.Thread(target=_end_with_parent, args=(requests,), daemon=True).start()
-    answer = json.dumps(_build(manifest, [*request["arguments"], *options], request))
+    try:
+        answer = json.dumps(_build(manifest, [*request["arguments"], *options], request))
+    except RecsError as error:
+        answer = json.dumps({"error": str(error)})
     _close_database()
     with os.fdopen(write, "w", encoding="utf-8") as file:
         file.write(answer)
@@ -163,6 +171,15 @@ def _close_database() -> None:
         DuckDBConnectionManager.env().close()
 
 
+def _open_engine() -> contextlib.AbstractContextManager[Callable[[list[str]], None]]:
+    """The session of the engine that dbt builds on, where it is not DuckDB; is told which tables were made."""
+    if not os.environ.get("RECS_DBT_ENGINE"):
+        return contextlib.nullcontext(lambda relations: None)
+    from recs_assets.engine.session import open_session_of_environment
+
+    return open_session_of_environment()
+
+
 def _build(manifest: Any, arguments: list[str], request: dict[str, Any]) -> dict[str, Any]:
     from dbt.cli.main import dbtRunner
 
@@ -178,24 +195,29 @@ def _build(manifest: Any, arguments: list[str], request: dict[str, Any]) -> dict
                 with lock:
                     print(event.info.ts.ToJsonString()[:19], event.info.msg, file=log)
 
-        done = dbtRunner(manifest, callbacks=[write]).invoke([*arguments, "--target-path", str(target)])
+        with _open_engine() as finish:
+            done = dbtRunner(manifest, callbacks=[write]).invoke([*arguments, "--target-path", str(target)])
+            results = [_describe(result) for result in done.result.results] if done.result else []
+            finish([result.relation for result in results if result.relation and result.status == "success"])
     if done.exception is not None or done.result is None:
         return {"error": str(done.exception)}
     done.result.write(str(target / "run_results.json"))
-    results = [
-        Result(
-            name=result.node.name,
-            relation=f"{result.node.schema}.{result.node.alias}"
-            if result.node.resource_type == "model"
-            else "",
-            kind=str(result.node.resource_type),
-            status=str(result.status),
-            message=result.message or "",
-            seconds=result.execution_time,
-        )
-        for result in done.result.results
-    ]
     return {"success": done.success, "results": [asdict(result) for result in results]}
+
+
+def _describe(result: Any) -> Result:
+    relation = ""
+    if result.node.resource_type == "model":
+        schema = result.node.schema.removeprefix(os.environ.get("RECS_DBT_SCHEMAS", ""))
+        relation = f"{schema}.{result.node.alias}"
+    return Result(
+        name=result.node.name,
+        relation=relation,
+        kind=str(result.node.resource_type),
+        status=str(result.status),
+        message=result.message or "",
+        seconds=result.execution_time,
+    )
 
 
 if __name__ == "__main__":

@@ -29,6 +29,10 @@ class WarehouseError(RecsError):
     """The build file or the published snapshot cannot be read, written or locked."""
 
 
+class EngineError(RecsError):
+    """The engine of `RECS_ENGINE` is not there, or ended at work."""
+
+
 class GateError(RecsError):
     """A quality gate refused the result; the previous snapshot stays published."""
 

@@ -64,6 +64,15 @@ class Settings(BaseSettings):
         PROJECT_ROOT / ".recs",
         description="Where build files, models, snapshots, caches and Dagster's storage live.",
     )
+    engine: str | None = Field(
+        None,
+        pattern=r"^sc://[^/\s]+(/.*)?$",
+        description="Spark Connect server on which dbt builds, `sc://host:port` (docs/scale.md); default: DuckDB, on this machine.",
+    )
+    lake: Path | None = Field(
+        None,
+        description="Folder in which the tables of a week lie as Parquet while the engine builds them, under the same path on this machine and on its workers; default: `lake/` in the week's folder.",
+    )
     timezone: str | None = Field(
         None, description="IANA time zone of the shop; default: the source's own, else UTC."
     )

@@ -61,25 +61,29 @@
 
 {# The type of a campaign event as it is counted: mail services spell the same thing in many ways. #}
 {% macro event_type_of(column) -%}
+    {{ return(adapter.dispatch('event_type_of', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__event_type_of(column) -%}
     case
-        when {{ squeezed(column) }} in (
+        when {{ recs.duckdb__squeezed(column, '') }} in (
             'complained', 'complaint', 'complaints', 'complain', 'spam', 'spamreport', 'spamreported', 'spamcomplaint',
             'spamcomplained', 'reportedspam', 'reportspam', 'reportedasspam', 'markedasspam', 'markedspam',
             'markedemailasspam', 'abuse', 'abusereport', 'abusecomplaint', 'junk', 'markedasjunk', 'feedbackloop', 'fbl',
             'arf', 'arfreport'
         ) then 'complained'
-        when {{ squeezed(column) }} in (
+        when {{ recs.duckdb__squeezed(column, '') }} in (
             'unsubscribed', 'unsubscribe', 'unsubscribes', 'unsub', 'unsubs', 'listunsubscribe', 'listunsubscribed',
             'groupunsubscribe', 'groupunsubscribed', 'globalunsubscribe', 'oneclickunsubscribe', 'manualunsubscribe',
             'manuallyunsubscribed', 'optout', 'optedout', 'optouts'
         ) then 'unsubscribed'
-        when {{ squeezed(column) }} in (
+        when {{ recs.duckdb__squeezed(column, '') }} in (
             'bounced', 'bounce', 'hardbounce', 'hardbounced', 'hardbounces', 'bouncehard', 'bouncedhard', 'bouncepermanent',
             'permanentbounce', 'permanentlybounced', 'permanentfail', 'permanentfailure', 'permanentlyfailed', 'dropped', 'drop',
             'reject', 'rejected', 'undeliverable', 'invalidemail', 'invalidaddress', 'cleaned', 'unzustellbar'
         ) then 'bounced'
-        when {{ squeezed(column) }} in ('shown', 'impression', 'impressions') then 'shown'
-        when {{ squeezed(column) }} in ('addedtocart', 'addtocart') then 'added_to_cart'
+        when {{ recs.duckdb__squeezed(column, '') }} in ('shown', 'impression', 'impressions') then 'shown'
+        when {{ recs.duckdb__squeezed(column, '') }} in ('addedtocart', 'addtocart') then 'added_to_cart'
         else {{ clean_code(column) }}
     end
 {%- endmacro %}
@@ -90,20 +94,24 @@
   towards somebody who meant something else does less harm than an email to somebody who said no.
 #}
 {% macro event_withdrawal(column) -%}
+    {{ return(adapter.dispatch('event_withdrawal', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__event_withdrawal(column) -%}
     case
-        when {{ event_type_of(column) }} in ('complained', 'unsubscribed') then {{ event_type_of(column) }}
-        when {{ event_type_of(column) }} in {{ event_types() }} then null
-        when {{ matches_pattern(
-            squeezed(column, '_'),
+        when {{ recs.duckdb__event_type_of(column) }} in ('complained', 'unsubscribed') then {{ recs.duckdb__event_type_of(column) }}
+        when {{ recs.duckdb__event_type_of(column) }} in {{ event_types() }} then null
+        when {{ recs.duckdb__matches_pattern(
+            recs.duckdb__squeezed(column, '_'),
             '(^|_)(not|no|non|un)_?(spam|junk|complained|block(ed)?)(_|$)|spam_?(score|check|filter|test)|junk_?(score|filter)'
         ) }} then null
-        when {{ matches_pattern(squeezed(column, '_'), [
+        when {{ recs.duckdb__matches_pattern(recs.duckdb__squeezed(column, '_'), [
             'complain', 'spam', 'abuse', 'junk', 'feedback_?loop', '(^|_)fbl(_|$)', 'plainte', 'beschwer', 'queja',
             'reclamo', 'reclamac', 'klacht', 'klag(en|te)', 'denunci', 'segnalaz', 'pourriel', 'indesirable', 'ongewenst', 'indesiderat',
             'no_deseado', 'unerwunscht', 'belastig', 'phish', 'harass', '(^|_)reported(_|$)', 'skarg', 'жалоб', 'спам', 'sikayet',
             '投诉', '投訴', '垃圾', '迷惑',
         ] | join('|')) }} then 'complained'
-        when {{ matches_pattern(squeezed(column, '_'), [
+        when {{ recs.duckdb__matches_pattern(recs.duckdb__squeezed(column, '_'), [
             'unsub', '(^|_)uns?us?c', 'opt(ed|s|ing)?_?out', 'withdr', 'revo[ck]', 'widerruf', 'widerspr', 'abmeld', 'abgemeld', 'abbestell',
             'austrag', 'ausgetragen', 'desabon', 'desinscri', 'desuscri', 'desapunt', 'disiscri', 'cancell?a.*iscri', 'afmeld',
             'afgemeld', 'uitschr', 'uitgeschr', 'avregistr', 'avanmal', '(^|_)bajas?(_|$)', 'block(ed|list)', 'blacklist',
@@ -147,7 +155,7 @@
 {%- endmacro %}
 
 {% macro duckdb__withdrawal_address(column) -%}
-    {{ address_key(
+    {{ recs.duckdb__address_key(
         "regexp_replace(regexp_replace(" ~ column ~ ", '^([^?]*@[^?]*)[?].*$', '\\1', 's'), '^[\[(,;]+|[\]),;.]+$', '', 'g')"
     ) }}
 {%- endmacro %}
@@ -157,40 +165,44 @@
   unusable (nobody's, or no address by its form).
 #}
 {% macro address_kind(key) -%}
-    {%- set local = squeezed("split_part(" ~ key ~ ", '@', 1)") -%}
+    {{ return(adapter.dispatch('address_kind', 'recs')(key)) }}
+{%- endmacro %}
+
+{% macro duckdb__address_kind(key) -%}
+    {%- set local = recs.duckdb__squeezed("split_part(" ~ key ~ ", '@', 1)", '') -%}
     case
         when {{ key }} is null then 'none'
-        when position('@' in {{ key }}) = 0 and {{ squeezed(key) }} in (
+        when position('@' in {{ key }}) = 0 and {{ recs.duckdb__squeezed(key, '') }} in (
             '', 'na', 'nan', 'nil', 'none', 'null', 'no', 'not', 'x', 'xx', 'xxx', '0', 'unknown', 'unbekannt', 'guest', 'gast',
             'invite', 'nobody', 'noone', 'niemand', 'undefined', 'empty', 'blank', 'leer', 'keine', 'kein', 'ohne', 'missing',
             'anonymous', 'anonym', 'noemail', 'nomail', 'noaddress', 'keineemail', 'keinemail', 'notprovided', 'notavailable',
             'notapplicable', 'notgiven', 'tbd', 'aucun', 'inconnu', 'ninguno', 'desconocido', 'nessuno', 'geen', 'onbekend'
         ) then 'none'
         when
-            {{ matches_pattern(local, '^(test|tester|testing|testuser|testaccount|testkonto|testkunde|testcustomer|testmail|testemail)[0-9]*$') }}
-            or {{ matches_pattern(key, '@test([.]com)?$') }}
+            {{ recs.duckdb__matches_pattern(local, '^(test|tester|testing|testuser|testaccount|testkonto|testkunde|testcustomer|testmail|testemail)[0-9]*$') }}
+            or {{ recs.duckdb__matches_pattern(key, '@test([.]com)?$') }}
             then 'test'
         when
-            not {{ matches_pattern(
+            not {{ recs.duckdb__matches_pattern(
                 key,
                 '^[^\s@"(),:;<>\[\]\\\\]{1,64}@(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]*[\p{L}\p{N}])?[.])+(?:\p{L}{2,}|xn--[a-z0-9-]+)$'
             ) }}
-            or {{ matches_pattern(key, '^[.]|[.]@|[.][.]') }}
+            or {{ recs.duckdb__matches_pattern(key, '^[.]|[.]@|[.][.]') }}
             or length({{ key }}) > 254
-            or {{ matches_pattern(key, '[@.](invalid|localhost|localdomain|local|lan|internal)$') }}
-            or {{ matches_pattern(key, '^(name|your|yourname|you|me|no)@(your|my)?(domain|company|email|mail)[.](com|de)$') }}
+            or {{ recs.duckdb__matches_pattern(key, '[@.](invalid|localhost|localdomain|local|lan|internal)$') }}
+            or {{ recs.duckdb__matches_pattern(key, '^(name|your|yourname|you|me|no)@(your|my)?(domain|company|email|mail)[.](com|de)$') }}
             -- What forms are filled with: asdf@asdf.de.
             or {{ local }} = split_part(split_part({{ key }}, '@', 2), '.', 1) and {{ local }} in (
                 'x', 'xx', 'xxx', 'a', 'aa', 'aaa', 'abc', 'asd', 'asdf', 'qwe', 'qwer', 'qwerty', 'no', 'na', 'nil', 'email', 'mail',
                 'demo', 'example', '1', '12', '123', '1234', '12345'
             )
-            or {{ matches_pattern(
+            or {{ recs.duckdb__matches_pattern(
                 local,
                 '^(guest|gast|invite|anonym(ous|i[sz]ed|isiert)?|deleted|erased|geloescht|dummy|fake|invalid|unknown|unbekannt'
                 ~ '|noemail|nomail)[0-9]+$'
             ) }}
-            or {{ matches_pattern(key, '@(none|null|nomail|noemail|no-mail|no-email|noreply|no-reply)[.]') }}
-            or {{ matches_pattern(local, '^(noreply|donotreply|dontreply)') }}
+            or {{ recs.duckdb__matches_pattern(key, '@(none|null|nomail|noemail|no-mail|no-email|noreply|no-reply)[.]') }}
+            or {{ recs.duckdb__matches_pattern(local, '^(noreply|donotreply|dontreply)') }}
             or {{ local }} in (
                 'nobody', 'noone', 'none', 'null', 'noemail', 'nomail', 'noaddress', 'unknown', 'unbekannt', 'guest', 'gast',
                 'anonymous', 'anonym', 'dummy', 'fake', 'invalid', 'undefined', 'placeholder', 'mailerdaemon',

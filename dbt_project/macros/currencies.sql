@@ -47,7 +47,7 @@
 
 {# An amount in the shop's currency; one that is already stays as it is, to the last digit. #}
 {% macro convert_amount(amount, rate) -%}
-    case when {{ rate }} = 1 then {{ amount }} else round({{ amount }} * {{ rate }}, 6) end
+    case when {{ rate }} = 1 then {{ amount }} else {{ round_to(amount ~ " * " ~ rate, 6) }} end
 {%- endmacro %}
 
 {# An amount with as many decimals as the currency has (ISO 4217); of an unknown one with two. #}
@@ -57,8 +57,8 @@
     ] -%}
     {%- set thousandths = ['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'] -%}
     case
-        when {{ currency }} in ({{ quoted_list(whole) }}) then round({{ amount }}, 0)
-        when {{ currency }} in ({{ quoted_list(thousandths) }}) then round({{ amount }}, 3)
-        else round({{ amount }}, 2)
+        when {{ currency }} in ({{ quoted_list(whole) }}) then {{ round_to(amount, 0) }}
+        when {{ currency }} in ({{ quoted_list(thousandths) }}) then {{ round_to(amount, 3) }}
+        else {{ round_to(amount, 2) }}
     end
 {%- endmacro %}

@@ -60,11 +60,11 @@ final as (
             "case when products.price_kind = 'varies' then products.price_from else products.price end / recipients.exchange_rate",
             'coalesce(recipients.rated_currency, products.currency)'
         ) }} as shown_price,
-        round(products.price - products.cost, 6) as margin,
+        {{ round_to('products.price - products.cost', 6) }} as margin,
         stocks.stock,
         products.category,
         products.brand,
-        cast(null as timestamp with time zone) as suppression_checked_at
+        cast(null as {{ instant_type() }}) as suppression_checked_at
     from chosen
     inner join recipients on chosen.customer_id = recipients.customer_id
     left join products on chosen.product_id = products.product_id

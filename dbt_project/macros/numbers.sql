@@ -12,9 +12,18 @@
     count(case when {{ condition }} then 1 end)
 {%- endmacro %}
 
+{# Rounded to so many decimals, ties away from zero. #}
+{% macro round_to(expression, decimals) -%}
+    {{ return(adapter.dispatch('round_to', 'recs')(expression, decimals)) }}
+{%- endmacro %}
+
+{% macro duckdb__round_to(expression, decimals) -%}
+    round({{ expression }}, {{ decimals }})
+{%- endmacro %}
+
 {# Share or mean as a rounded double; null where there is nothing to divide by. #}
 {% macro ratio(numerator, denominator, decimals=6) -%}
-    round(cast({{ numerator }} as double) / nullif({{ denominator }}, 0), {{ decimals }})
+    {{ round_to("cast(" ~ numerator ~ " as double) / nullif(" ~ denominator ~ ", 0)", decimals) }}
 {%- endmacro %}
 
 {#
@@ -23,10 +32,9 @@
 #}
 {% macro deviation(n, total, squares) -%}
     case when {{ n }} >= 2 then
-        round(
-            sqrt(cast({{ n }} * {{ squares }} as double) - cast({{ total }} as double) * {{ total }}) / {{ n }},
-            6
-        )
+        {{ round_to(
+            "sqrt(cast(" ~ n ~ " * " ~ squares ~ " as double) - cast(" ~ total ~ " as double) * " ~ total ~ ") / " ~ n, 6
+        ) }}
     end
 {%- endmacro %}
 

@@ -16,16 +16,22 @@
         {%- endfor -%}
     {%- endfor -%}
     {%- for state, counts_as in var('order_statuses').items() -%}
-        {%- do words.append((state | replace("'", "''"), counts_as, 1)) -%}
+        {%- do words.append((state, counts_as, 1)) -%}
     {%- endfor -%}
     select
-        {{ state_key('state') }} as state,
+        state,
         coalesce(min(case when is_shops = 1 then counts_as end), min(counts_as)) as counts_as
     from (
-        values
-        {%- for state, counts_as, is_shops in words %}
-        ('{{ state }}', '{{ counts_as }}', {{ is_shops }}){{ ',' if not loop.last }}
-        {%- endfor %}
-    ) as words (state, counts_as, is_shops)
-    group by {{ state_key('state') }}
+        select
+            {{ state_key('word') }} as state,
+            counts_as,
+            is_shops
+        from (
+            values
+            {%- for word, counts_as, is_shops in words %}
+            ({{ sql_text(word) }}, '{{ counts_as }}', {{ is_shops }}){{ ',' if not loop.last }}
+            {%- endfor %}
+        ) as words (word, counts_as, is_shops)
+    ) as states
+    group by state
 {%- endmacro %}

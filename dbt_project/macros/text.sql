@@ -5,9 +5,27 @@
     nullif(trim({{ column }}), '')
 {%- endmacro %}
 
+{# A text as an SQL literal. #}
+{% macro sql_text(value) -%}
+    {{ return(adapter.dispatch('sql_text', 'recs')(value)) }}
+{%- endmacro %}
+
+{% macro duckdb__sql_text(value) -%}
+    '{{ value | replace("'", "''") }}'
+{%- endmacro %}
+
 {# Values as SQL literals. #}
 {% macro quoted_list(values) -%}
-    {%- for value in values %}'{{ value | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor -%}
+    {%- for value in values %}{{ sql_text(value) }}{{ ', ' if not loop.last }}{% endfor -%}
+{%- endmacro %}
+
+{# Texts of a group, one after the other. #}
+{% macro joined_text(expression, separator, order) -%}
+    {{ return(adapter.dispatch('joined_text', 'recs')(expression, separator, order)) }}
+{%- endmacro %}
+
+{% macro duckdb__joined_text(expression, separator, order) -%}
+    string_agg({{ expression }}, '{{ separator }}' order by {{ order }})
 {%- endmacro %}
 
 {# Who ordered; null for a guest, whether the shop leaves the id out, writes a word for no value or one of its `guest_ids`. #}
@@ -29,14 +47,15 @@
 
 {# Words that exports write where there is no value. #}
 {% macro no_value_words() -%}
-    (
-        'null', '(null)', '[null]', '<null>', '\n', 'nil', 'none', '(none)', 'nan', '-nan', '<na>', 'n/a', 'n.a.', '(n/a)',
-        '#n/a', '#na', '#null!', '#ref!', '#value!', '#name?', '#div/0!', 'undefined', '[object object]', 'unknown',
-        '(unknown)', 'not available', 'not applicable', 'not set', '(not set)', '(blank)', 'tbd', '?', '-', '--', '---',
-        '–', '—', '.', '...', '…', '_', '/', '*', '[]', '{}', '""', 'n\a', 'n/d', 'n.v.t.', 'nvt', 'not specified',
-        'unspecified', 'keine angabe', 'nicht angegeben', 'non disponible', 'k.a.', 'k. a.', 'unbekannt', 'inconnu',
-        'desconocido', 'onbekend', 'sconosciuto'
-    )
+    {%- set words = [
+        'null', '(null)', '[null]', '<null>', "\\n", 'nil', 'none', '(none)', 'nan', '-nan', '<na>', 'n/a',
+        'n.a.', '(n/a)', '#n/a', '#na', '#null!', '#ref!', '#value!', '#name?', '#div/0!', 'undefined',
+        '[object object]', 'unknown', '(unknown)', 'not available', 'not applicable', 'not set', '(not set)', '(blank)',
+        'tbd', '?', '-', '--', '---', '–', '—', '.', '...', '…', '_', '/', '*', '[]', '{}', '""', "n\\a", 'n/d',
+        'n.v.t.', 'nvt', 'not specified', 'unspecified', 'keine angabe', 'nicht angegeben', 'non disponible',
+        'k.a.', 'k. a.', 'unbekannt', 'inconnu', 'desconocido', 'onbekend', 'sconosciuto',
+    ] -%}
+    ({{ quoted_list(words) }})
 {%- endmacro %}
 
 {# A text without what stands for no value: a brand is never called NULL. Not for ids and names of people. #}

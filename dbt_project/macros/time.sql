@@ -16,6 +16,15 @@
     cast('{{ iso_date(var("as_of")) }}' as date)
 {%- endmacro %}
 
+{# Type of a moment that is the same everywhere; all other times are wall clock times of the shop. #}
+{% macro instant_type() -%}
+    {{ return(adapter.dispatch('instant_type', 'recs')()) }}
+{%- endmacro %}
+
+{% macro duckdb__instant_type() -%}
+    timestamp with time zone
+{%- endmacro %}
+
 {# The wall: nothing that happened at or after as_of may pass. #}
 {% macro is_known(event_at) -%}
     {{ event_at }} < {{ as_of() }}
@@ -64,7 +73,7 @@
 
 {# Weight of something that happened that many days ago; half_life in days, by default the var's. #}
 {% macro decay(age_days, half_life=none) -%}
-    power(0.5, {{ age_days }} / {{ (half_life or var("half_life_days")) | float }})
+    power(0.5e0, {{ age_days }} / {{ (half_life or var("half_life_days")) | float }}e0)
 {%- endmacro %}
 
 {# The first midnight outside the label window of an anchor. #}
@@ -74,11 +83,12 @@
 
 {# Weeks that [start_at, end_at) and [window_start, window_end) have in common; 0 where none. #}
 {% macro overlap_weeks(start_at, end_at, window_start, window_end) -%}
-    round(greatest({{ dbt.datediff(
+    {%- set seconds = dbt.datediff(
         "greatest(" ~ start_at ~ ", cast(" ~ window_start ~ " as timestamp))",
         "least(" ~ end_at ~ ", cast(" ~ window_end ~ " as timestamp))",
         "second"
-    ) }}, 0) / 604800.0, 6)
+    ) -%}
+    {{ round_to("greatest(" ~ seconds ~ ", 0) / 604800e0", 6) }}
 {%- endmacro %}
 
 {# That many days earlier. #}

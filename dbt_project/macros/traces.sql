@@ -78,15 +78,6 @@
     ], lambda entry: entry.feature is not null) as struct(feature varchar, contribution double)[])
 {%- endmacro %}
 
-{# Sum of one field over a list of structs; 0 of an empty list. #}
-{% macro sum_of_field(list_column, field) -%}
-    {{ return(adapter.dispatch('sum_of_field', 'recs')(list_column, field)) }}
-{%- endmacro %}
-
-{% macro duckdb__sum_of_field(list_column, field) -%}
-    coalesce(list_sum(list_transform({{ list_column }}, lambda entry: entry.{{ field }})), 0)
-{%- endmacro %}
-
 {# Traces as Python wrote them, with their lists; `keys` identify a row. #}
 {% macro shown_traces(relation, keys) -%}
 {%- set columns = column_names(relation) -%}

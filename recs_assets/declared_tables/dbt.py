@@ -316,7 +316,7 @@ def _write_evidence(tables: Tables) -> str:
 
 def _describe(tables: Tables) -> str:
     """The properties file: raw sources, and every model with its columns."""
-    lines = ["# Written from the shop's tables/*.yaml.", "version: 2", "", "sources:", "  - name: raw", "    schema: raw", "    tables:"]  # fmt: skip
+    lines = ["# Written from the shop's tables/*.yaml.", "version: 2", "", "sources:", "  - name: raw", "    schema: \"{{ env_var('RECS_DBT_SCHEMAS', '') }}raw\"", "    tables:"]  # fmt: skip
     for table in tables.values():
         lines += [
             f"      - name: {table.name}",

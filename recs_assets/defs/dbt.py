@@ -96,19 +96,20 @@ def dbt_build_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
 
 
 @cache
-def shared_dbt(project: Path = DBT_DIR) -> DbtProcess:
+def shared_dbt(project: Path = DBT_DIR, engine: tuple[tuple[str, str], ...] = ()) -> DbtProcess:
     """The dbt of this Python process; every run of the project in it uses the same."""
-    return DbtProcess(project)
+    return DbtProcess(project, dict(engine))
 
 
 def dbt_resource(deployment: Deployment) -> dg.ResourceDefinition:
     project = find_project(deployment)
+    engine = tuple(engine_environment(deployment).items())
 
     @dg.resource(
         description="dbt in a process of its own, which reads the project while the raw tables are landed."
     )
     def dbt() -> DbtProcess:
-        process = shared_dbt(project)
+        process = shared_dbt(project, engine)
         process.start()
         return process
 
@@ -212,19 +213,68 @@ def run_dbt(
     Raises:
         GateError: dbt stopped before its first model.
     """
-    common = ["build", "--exclude-resource-type", "unit_test", "--vars", dbt_vars(week, anchors)]
+    variables = dbt_vars(week, anchors)
+    common = ["build", "--exclude-resource-type", "unit_test", "--vars", variables]
     warehouse = week.warehouse
-    try:
-        # Ends before this process opens the build file again: DuckDB admits one process at a time.
-        succeeded, results = dbt.run(
-            [*common, *arguments],
-            dbt_environment(warehouse, week_path=week.build.path),
-            target=warehouse.home / "dbt",
-        )
-    except RuntimeError as error:
-        raise GateError(f"dbt stopped before its first model: {error}") from error
+    environment = dbt_environment(warehouse, week_path=week.build.path) | engine_environment(week.shop)
+
+    def build(more: Mapping[str, str]) -> tuple[bool, list[Result]]:
+        try:
+            # Ends before this process opens the build file again: DuckDB admits one process at a time.
+            return dbt.run([*common, *arguments], environment | more, target=warehouse.home / "dbt")
+        except RuntimeError as error:
+            raise GateError(f"dbt stopped before its first model: {error}") from error
+
+    succeeded, results = build_on_engine(week, build, variables) if week.settings.engine else build({})
     week.build.forget_cached()
     return succeeded, results
+
+
+def build_on_engine(
+    week: Week, build: Callable[[Mapping[str, str]], tuple[bool, list[Result]]], variables: str
+) -> tuple[bool, list[Result]]:
+    """Let dbt build on the engine of `RECS_ENGINE`, from copies of the build file's tables.
+
+    The build file takes what was made. What is a view there is made by DuckDB: the last look before an export replays
+    the views of consent on newer files.
+    """
+    from recs_assets.engine.lake import name_schemas, open_lake
+
+    project = find_project(week.shop)
+    place = week.build.folder
+    if week.settings.lake is not None:
+        place = week.settings.lake / name_schemas(week.settings.home).strip("_") / place.name
+    with open_lake(place / "lake") as lake:
+        with week.build.read() as connection:
+            lake.write(connection)
+        succeeded, results = build({"RECS_DBT_LAKE": str(lake.folder)})
+        made = {
+            result.relation: result.name
+            for result in results
+            if result.kind == "model" and result.status == "success"
+        }
+        views = _list_views(project)
+        with week.build.write() as connection:
+            lake.read(connection, {relation: name for relation, name in made.items() if name not in views})
+    if names := sorted(views & set(made.values())):
+        there, views_made = shared_dbt(project).run(
+            ["run", "--select", *names, "--vars", variables],
+            dbt_environment(week.warehouse, week_path=week.build.path),
+            target=week.warehouse.home / "dbt",
+        )
+        if not there:
+            raise GateError(explain_failures(views_made))
+    return succeeded, results
+
+
+def _list_views(project: Path) -> set[str]:
+    """The models that are views in a build file, as the manifest of the assets says."""
+    nodes = json.loads(DbtProject(project_dir=project).manifest_path.read_text("utf-8"))["nodes"].values()
+    return {
+        node["name"]
+        for node in nodes
+        if node["resource_type"] == "model" and node["config"]["materialized"] == "view"
+    }
 
 
 def _selected_nodes(context: dg.AssetExecutionContext, project: DbtProject) -> list[str]:
@@ -249,7 +299,10 @@ def explain_failures(results: list[Result]) -> str:
         if result.failed:
             lines = [line.strip() for line in (result.message or "failed").splitlines() if line.strip()]
             # dbt's first line repeats the name and DuckDB's starts with its kind of error.
-            sentence = lines[min(1, len(lines) - 1)].removeprefix("Invalid Input Error: ")
+            # Spark's begins with that again; of an error in a function of Python the last line says what it is.
+            last = any(line.startswith("Traceback") for line in lines)
+            said = [line for line in lines[1:] if line != "Runtime Error"] or lines
+            sentence = said[-1 if last else 0].removeprefix("Invalid Input Error: ")
             failed.append(f"{result.name}: {sentence}")
     return "; ".join(failed) or "dbt failed without saying where."
 
@@ -309,6 +362,15 @@ def dbt_vars(week: Week, anchors: Sequence[date] | None = None) -> str:
             "unmatched_withdrawals": deployment.source.words.unmatched_withdrawals,
         }
     )
+
+
+def engine_environment(shop: Shop) -> dict[str, str]:
+    """What dbt must know of the engine that it builds on; nothing where that is DuckDB."""
+    if not shop.settings.engine:
+        return {}
+    from recs_assets.engine.lake import name_schemas
+
+    return {"RECS_DBT_ENGINE": shop.settings.engine, "RECS_DBT_SCHEMAS": name_schemas(shop.settings.home)}
 
 
 def dbt_environment(warehouse: Warehouse, week_path: Path) -> dict[str, str]:

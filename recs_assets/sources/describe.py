@@ -55,7 +55,7 @@ def dbt_sources() -> str:
         "",
         "sources:",
         "  - name: raw",
-        "    schema: raw",
+        "    schema: \"{{ env_var('RECS_DBT_SCHEMAS', '') }}raw\"",
         '    description: "The week\'s raw tables, exactly as declared in recs_assets/schema.py; times are shop-local."',
         "    tables:",
     ]

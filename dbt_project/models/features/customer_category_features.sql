@@ -39,7 +39,7 @@ days as (
         interactions.customer_id,
         categories.category,
         cast(interactions.occurred_at as date) as bought_on,
-        max(coalesce(interactions.voided_at, cast('9999-12-31' as timestamp))) as voided_at
+        max(coalesce(interactions.voided_at, cast('2200-01-01' as timestamp))) as voided_at
     from {{ ref('interactions') }} as interactions
     inner join categories on interactions.product_id = categories.product_id
     where interactions.event_type = 'purchase'

@@ -63,7 +63,7 @@ paid as (
         {{ exact_sum('amount', 6) }} as paid,
         {{ exact_sum('discount', 6) }} as discount,
         {{ exact_sum('quantity', 6) }} as units,
-        0.0 as returned
+        cast(0 as double) as returned
     from {{ ref('order_lines') }}
     where learned_from and amount is not null
     group by customer_id, cast(ordered_at as date)
@@ -71,9 +71,9 @@ paid as (
     select
         customer_id,
         cast(returned_at as date) as booked_on,
-        0.0 as paid,
-        0.0 as discount,
-        0.0 as units,
+        cast(0 as double) as paid,
+        cast(0 as double) as discount,
+        cast(0 as double) as units,
         {{ exact_sum('amount', 6) }} as returned
     from {{ ref('int_returns_allocated_to_lines') }}
     where learned_from and amount is not null

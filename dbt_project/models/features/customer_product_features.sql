@@ -93,11 +93,9 @@ pairs as (
         -- Null where it was not shown: nobody was asked.
         recommended.shown_not_clicked_28d,
         -- Every purchase weighs the same (marts.interactions).
-        round(
-            coalesce(purchases.decayed_purchases * {{ var('weight_purchase') }}, 0)
-            + coalesce(browsing.signal, 0),
-            9
-        ) as signal
+        {{ round_to(
+            "coalesce(purchases.decayed_purchases * " ~ var('weight_purchase') ~ ", 0) + coalesce(browsing.signal, 0)", 9
+        ) }} as signal
     from purchases
     full outer join browsing
         on
@@ -158,10 +156,10 @@ final as (
         cast(newest_basket - 1 as integer) as baskets_since_last,
         cast(days_since_first as integer) as days_since_first,
         cast({{ deviation('(order_days - 1)', 'gap_days', 'gap_squares') }} as float) as std_gap_days,
-        cast(round(expected_gap_days, 6) as float) as expected_gap_days,
-        cast(round(days_since_last / expected_gap_days, 6) as float) as expected_due_ratio,
+        cast({{ round_to('expected_gap_days', 6) }} as float) as expected_gap_days,
+        cast({{ round_to('days_since_last / expected_gap_days', 6) }} as float) as expected_due_ratio,
         cast({{ ratio('units', 'purchases') }} as float) as units_per_purchase,
-        cast(round(last_list_price, 6) as float) as last_price,
+        cast({{ round_to('last_list_price', 6) }} as float) as last_price,
         cast({{ ratio('price', 'last_list_price') }} as float) as price_ratio,
         cast(coalesce(units_returned, 0) as float) as units_returned,
         cast({{ ratio('rating_sum', 'rating_count') }} as float) as mean_rating,

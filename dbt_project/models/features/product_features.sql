@@ -283,19 +283,17 @@ final as (
         joined.decayed_purchases_28,
         joined.decayed_purchases_91,
         -- One purchase on either side, so that rare products do not jump between 0 and infinity.
-        {{ ratio('joined.purchases_7d + 1', 'joined.purchases_28d / 4.0 + 1') }} as trend_7d,
-        {{ ratio('joined.purchases_28d + 1', 'joined.purchases_91d * 28 / 91.0 + 1') }} as trend_28d,
+        {{ ratio('joined.purchases_7d + 1', 'joined.purchases_28d / 4e0 + 1') }} as trend_7d,
+        {{ ratio('joined.purchases_28d + 1', 'joined.purchases_91d * 28 / 91e0 + 1') }} as trend_28d,
         {{ ratio('joined.purchases_28d + 1', 'joined.purchases_28d_before + 1') }} as trend_28d_before,
-        round(
-            (joined.repeat_buyers + 10 * coalesce(categories.repeat_buyer_share, shops.repeat_buyer_share))
-            / (joined.buyers + 10),
-            6
-        ) as repeat_rate,
+        {{ round_to(
+            '(joined.repeat_buyers + 10 * coalesce(categories.repeat_buyer_share, shops.repeat_buyer_share))'
+            ~ ' / (joined.buyers + 10)', 6
+        ) }} as repeat_rate,
         {{ ratio('joined.gap_days', 'joined.gaps') }} as mean_gap_days,
-        round(
-            (joined.gap_days + 5 * coalesce(categories.gap_days, shops.gap_days)) / (joined.gaps + 5),
-            6
-        ) as repurchase_gap_days,
+        {{ round_to(
+            '(joined.gap_days + 5 * coalesce(categories.gap_days, shops.gap_days)) / (joined.gaps + 5)', 6
+        ) }} as repurchase_gap_days,
         {{ days_between('joined.first_sold_at', 'joined.as_of') }} as days_since_first_sale,
         {{ days_between('joined.last_sold_at', 'joined.as_of') }} as days_since_last_sale,
         {{ days_between('joined.start_at', 'joined.as_of') }} as days_on_sale,
@@ -315,10 +313,7 @@ final as (
         joined.return_rate,
         joined.rating_count,
         {{ ratio('joined.rating_sum', 'joined.rating_count') }} as mean_rating,
-        round(
-            (coalesce(joined.rating_sum, 0) + 5 * shops.rating) / (joined.rating_count + 5),
-            6
-        ) as rating,
+        {{ round_to('(coalesce(joined.rating_sum, 0) + 5 * shops.rating) / (joined.rating_count + 5)', 6) }} as rating,
         joined.views_7d,
         joined.views_28d,
         joined.carts_28d,

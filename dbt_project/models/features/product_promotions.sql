@@ -69,8 +69,8 @@ final as (
         {%- for kind in kinds + ['other', 'any'] %}
         {{ kind }}_weeks,
         {{ kind }}_reach,
-        round({{ kind }}_reach_before / 4, 6) as {{ kind }}_reach_before,
-        round({{ kind }}_reach * 7 / {{ var('horizon_days') | int }} - {{ kind }}_reach_before / 4, 6)
+        {{ round_to(kind ~ "_reach_before / 4", 6) }} as {{ kind }}_reach_before,
+        {{ round_to(kind ~ "_reach * 7 / " ~ var('horizon_days') | int ~ " - " ~ kind ~ "_reach_before / 4", 6) }}
             as {{ kind }}_reach_change,
         {%- endfor %}
         days_to_first_offer

@@ -19,10 +19,10 @@ final as (
 
     select
         *,
-        row_number() over (
+        cast(row_number() over (
             partition by as_of, customer_id
             order by occurred_at desc, order_id desc
-        ) as basket_number,
+        ) as bigint) as basket_number,
         lag(age_days) over (
             partition by as_of, customer_id
             order by occurred_at, order_id

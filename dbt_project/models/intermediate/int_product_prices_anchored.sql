@@ -29,7 +29,7 @@ lines as (
         -- An order without a customer is somebody of its own.
         coalesce(lines.customer_id, 'order ' || lines.order_id) as buyer,
         cast(lines.ordered_at as date) as sold_on,
-        round((lines.amount + lines.discount) / lines.quantity, 6) as price
+        {{ round_to('(lines.amount + lines.discount) / lines.quantity', 6) }} as price
     from {{ ref('order_lines') }} as lines
     inner join catalogue on lines.product_id = catalogue.product_id and catalogue.price is null
     where lines.learned_from and lines.amount is not null
@@ -94,7 +94,7 @@ votes as (
         as_of,
         product_id,
         price,
-        sum(cast(1.0 / greatest(lines_of_buyer, lines_of_day) as decimal(18, 9))) as votes
+        sum(cast(1e0 / greatest(lines_of_buyer, lines_of_day) as decimal(18, 9))) as votes
     from shared
     group by as_of, product_id, price
 
@@ -146,8 +146,8 @@ kinds as (
     select
         as_of,
         product_id,
-        round(price, 2) as price,
-        round(price_from, 2) as price_from,
+        {{ round_to('price', 2) }} as price,
+        {{ round_to('price_from', 2) }} as price_from,
         case
             when coalesce(votes_near, 0) >= 0.6 * votes then 'usual'
             when votes >= 10 then 'varies'

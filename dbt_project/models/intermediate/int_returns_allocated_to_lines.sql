@@ -88,11 +88,10 @@ overlapped as (
         lines.quantity as ordered_quantity,
         lines.amount as ordered_amount,
         -- Six decimals: 0.1 kg and 0.2 kg returned must add up to the 0.3 kg ordered.
-        round(
-            least(lines.ordered_to, returns.returned_to)
-            - greatest(lines.ordered_to - lines.quantity, returns.returned_to - returns.quantity),
-            6
-        ) as quantity
+        {{ round_to(
+            'least(lines.ordered_to, returns.returned_to)'
+            ~ ' - greatest(lines.ordered_to - lines.quantity, returns.returned_to - returns.quantity)', 6
+        ) }} as quantity
     from lines
     inner join returns on lines.order_id = returns.order_id and lines.product_id = returns.product_id
 
@@ -110,7 +109,7 @@ final as (
         ordered_at,
         returned_at,
         quantity,
-        round(ordered_amount * quantity / ordered_quantity, 6) as amount,
+        {{ round_to('ordered_amount * quantity / ordered_quantity', 6) }} as amount,
         learned_from
     from overlapped
     where quantity > 0

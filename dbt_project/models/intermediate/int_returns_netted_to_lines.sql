@@ -23,7 +23,7 @@ final as (
         allocated.line_id,
         least(allocated.returned_quantity, lines.quantity) as returned_quantity,
         case
-            when allocated.returned_quantity >= round(lines.quantity, 6) then allocated.last_returned_at
+            when allocated.returned_quantity >= {{ round_to('lines.quantity', 6) }} then allocated.last_returned_at
         end as fully_returned_at
     from allocated
     inner join lines on allocated.order_id = lines.order_id and allocated.line_id = lines.line_id

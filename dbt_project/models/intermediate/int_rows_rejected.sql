@@ -3,12 +3,12 @@ with rejected as (
     select
         '{{ table.name }}' as source_table,
         {% for column in table.key -%}
-        coalesce(cast({{ column }} as varchar), ''){{ " || '|' || " if not loop.last }}
+        coalesce(cast({{ column }} as {{ dbt.type_string() }}), ''){{ " || '|' || " if not loop.last }}
         {%- endfor %} as row_key,
         reject_reason as reason,
         {% if table.event_at %}{{ table.event_at }}{% else %}cast(null as timestamp){% endif %} as event_at,
         {{ without_emails(row_json(table.columns)) }} as row_json,
-        {% if table.person %}customer_id{% else %}cast(null as varchar){% endif %} as customer_id
+        {{ 'customer_id' if table.person else 'cast(null as ' ~ dbt.type_string() ~ ')' }} as customer_id
     from {{ ref('base_' ~ table.name) }}
     where reject_reason is not null
     {% if not loop.last %}union all{% endif %}

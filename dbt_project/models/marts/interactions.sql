@@ -25,7 +25,7 @@ purchases as (
         cast({{ var('weight_purchase') }} as double) as weight,
         case when count(fully_returned_at) = count(*) then max(fully_returned_at) end as voided_at,
         -- Two lines at two prices: the higher one, as for the price of the product.
-        round(max((amount + discount) / quantity), 6) as list_price,
+        {{ round_to('max((amount + discount) / quantity)', 6) }} as list_price,
         cast(null as double) as rating,
         cast(null as double) as duration_seconds
     from {{ ref('order_lines') }}
@@ -39,7 +39,7 @@ reviews as (
     select
         customer_id,
         product_id,
-        cast(null as varchar) as order_id,
+        cast(null as {{ dbt.type_string() }}) as order_id,
         'review' as event_type,
         reviewed_at as occurred_at,
         reviewed_at as known_from,
@@ -58,7 +58,7 @@ browsing as (
     select
         customer_id,
         product_id,
-        cast(null as varchar) as order_id,
+        cast(null as {{ dbt.type_string() }}) as order_id,
         event_type,
         occurred_at,
         known_from,

@@ -24,7 +24,7 @@ names as (
 
     select
         antecedents.rule_number,
-        string_agg(coalesce(products.product_name, antecedents.product_id), ' + ' order by antecedents.position) as antecedent_names
+        {{ joined_text('coalesce(products.product_name, antecedents.product_id)', ' + ', 'antecedents.position') }} as antecedent_names
     from antecedents
     left join products on antecedents.product_id = products.product_id
     group by antecedents.rule_number

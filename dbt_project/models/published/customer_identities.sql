@@ -6,14 +6,26 @@ with people as (
 
 profiles as (
 
+    {{ list_elements('people', 'customer_ids', 'profile_id', 'place') }}
+
+),
+
+several as (
+
+    select distinct customer_id from profiles where place > 1
+
+),
+
+final as (
+
     select
-        unnest(customer_ids) as profile_id,
-        customer_id
-    from people
-    where len(customer_ids) > 1
+        profiles.profile_id,
+        profiles.customer_id
+    from profiles
+    inner join several on profiles.customer_id = several.customer_id
 
 )
 
-select {{ written_columns('customer_identities', 'profiles') }}
-from profiles
+select {{ written_columns('customer_identities', 'final') }}
+from final
 order by profile_id

@@ -1,7 +1,13 @@
 -- Of whoever was erased nothing is published, and no pair that they are in.
 with people as (
 
-    select unnest(customer_ids) as known_id from {{ ref('recs_customers') }}
+    select * from {{ ref('recs_customers') }}
+
+),
+
+known as (
+
+    {{ list_elements('people', 'customer_ids', 'known_id', 'place') }}
 
 ),
 
@@ -9,8 +15,8 @@ final as (
 
     select {{ written_columns('customer_matches', 'matches') }}
     from {{ source('model', 'customer_matches') }} as matches
-    inner join people as ours on matches.profile_id = ours.known_id
-    inner join people as others on matches.other_profile_id = others.known_id
+    inner join known as ours on matches.profile_id = ours.known_id
+    inner join known as others on matches.other_profile_id = others.known_id
 
 )
 

@@ -52,11 +52,10 @@ tables as (
 
     select
         source_table,
-        string_agg(
-            withdrawals || substr(kind, 2)
-            || coalesce(' (' || first_shown || coalesce(', ' || last_shown, '') || ')', ''),
-            ', ' order by kind
-        ) as finding
+        {{ joined_text(
+            "withdrawals || substr(kind, 2) || coalesce(' (' || first_shown || coalesce(', ' || last_shown, '') || ')', '')",
+            ', ', 'kind'
+        ) }} as finding
     from kinds
     group by source_table
 
@@ -86,10 +85,9 @@ final as (
         || ' may. '
         || (
             select
-                string_agg(
-                    'Table ' || tables.source_table || ': ' || tables.finding, '; '
-                    order by tables.source_table
-                )
+                {{ joined_text(
+                    "'Table ' || tables.source_table || ': ' || tables.finding", '; ', 'tables.source_table'
+                ) }}
             from tables
         )
         || '. Whoever they are would be written to: correct the ids in the file, or raise '

@@ -116,7 +116,7 @@ broken as (
 
 message as (
 
-    select '{{ model.identifier }}: ' || string_agg(rule || ' (' || broken || ')', '; ' order by rule) as sentence
+    select '{{ model.identifier }}: ' || {{ joined_text("rule || ' (' || broken || ')'", '; ', 'rule') }} as sentence
     from broken
     where broken > 0
 

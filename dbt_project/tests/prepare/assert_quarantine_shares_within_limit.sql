@@ -26,7 +26,7 @@ reasons as (
 
     select
         source_table,
-        string_agg(rejected || ' ' || reason, ', ' order by rejected desc, reason) as reasons
+        {{ joined_text("rejected || ' ' || reason", ', ', 'rejected desc, reason') }} as reasons
     from shares
     where reason not in ('any', 'superseded')
     group by source_table
@@ -74,7 +74,7 @@ message as (
 
     select
         'More raw rows were rejected than the allowed {{ (var("max_quarantined_share") | float * 100) | round(2) }} %. '
-        || string_agg(finding, '; ' order by finding)
+        || {{ joined_text('finding', '; ', 'finding') }}
         || '. All rows and reasons are in intermediate.int_rows_rejected of the build file of the week; correct the '
         || 'files or raise RECS_MAX_QUARANTINED_SHARE.' as sentence
     from findings

@@ -4,7 +4,9 @@ with totals as (
 
     select
         count(case when counts_as = 'purchase' then 1 end) as purchase_states,
-        string_agg(status || ' (' || order_count || ')', ', ' order by order_count desc, status asc) as states
+        {{ joined_text(
+            "status || ' (' || order_count || ')'", ', ', 'order_count desc, status asc'
+        ) }} as states
     from {{ ref('int_order_states') }}
 
 ),

@@ -163,9 +163,9 @@ by_number as (
     where
         theirs = ''
         or ours = ''
-        or starts_with(theirs, ours)
-        or starts_with(ours, theirs)
-        or ends_with(theirs, ours)
+        or left(theirs, length(ours)) = ours
+        or left(ours, length(theirs)) = theirs
+        or right(theirs, length(ours)) = ours
         or theirs in {{ words_before_ids() }}
         or ours in {{ words_before_ids() }}
 

@@ -1,0 +1,145 @@
+"""The session of Spark Connect in which dbt builds, and its one function of SQL.
+
+Nothing else of the project imports pyspark. dbt's own process opens the session (recs_assets/dbt_process.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pyarrow
+from pyarrow import parquet
+
+from recs_assets.engine.lake import Lake
+from recs_assets.plain_text import plain_text
+from recs_assets.schema import EngineError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Finish = Callable[[Iterable[str]], None]
+LAYERS = ("raw", "model", "base", "staging", "intermediate", "marts", "features", "recs", "main")
+# Times of the shop are wall clock times, as DuckDB has them: no zone, whatever the cluster's is.
+OPTIONS = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.timestampType": "TIMESTAMP_NTZ",
+}
+_SECONDS_TO_CONNECT = 10
+
+
+@contextlib.contextmanager
+def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
+    """The session of this process, with the tables of a lake and the functions that the dbt project calls.
+
+    dbt-spark finds it as the active one. Tables are names for files: they are made for the session and dropped with
+    it, and the files stay. Gives a function that is called with the tables made, `<schema>.<table>`.
+
+    Args:
+        address: sc://host:port.
+        lake: whose tables are registered.
+        schemas: what the names of schemas begin with.
+
+    Raises:
+        EngineError: pyspark is not installed, or nothing answers at the address.
+    """
+    require_engine(address)
+    from pyspark import cloudpickle
+    from pyspark.sql import SparkSession
+    from pyspark.sql.functions import arrow_udf
+    from pyspark.sql.types import StringType
+
+    builder = SparkSession.builder.remote(address)
+    for name, value in OPTIONS.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    # dbt-spark asks for Hive, which a session over Connect cannot choose.
+    warnings.filterwarnings("ignore", "Failed to set spark.sql.catalogImplementation")
+    ship_functions(cloudpickle)
+    session.udf.register("in_duckdb", arrow_udf(in_duckdb, StringType()))
+    _drop_schemas(session, schemas)
+    for layer in LAYERS:
+        session.sql(f"create schema {schemas}{layer}")
+    for relation, folder in lake.given.items():
+        fields = session.read.parquet(str(folder)).schema
+        columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
+        session.sql(f"create table {schemas}{relation} ({columns}) using parquet location '{folder}'")
+    try:
+        yield lambda relations: _write_empty_tables(session, lake, schemas, relations)
+        require_engine(address)
+    finally:
+        with contextlib.suppress(Exception):  # the engine is gone, and what went wrong is said already
+            _drop_schemas(session, schemas)
+
+
+def ship_functions(cloudpickle: ModuleType) -> None:
+    """Let `in_duckdb` travel whole, so that workers need duckdb and pyarrow and not this project."""
+    for function in (in_duckdb, plain_text):
+        cloudpickle.register_pickle_by_value(sys.modules[function.__module__])
+
+
+def _drop_schemas(session: SparkSession, schemas: str) -> None:
+    for layer in LAYERS:
+        session.sql(f"drop schema if exists {schemas}{layer} cascade")
+
+
+def _write_empty_tables(session: SparkSession, lake: Lake, schemas: str, relations: Iterable[str]) -> None:
+    """A file for each table that has none: Sail writes nothing where there are no rows."""
+    for relation in relations:
+        folder = lake.find_made(relation)
+        if not any(folder.glob("*.parquet")):
+            folder.mkdir(parents=True, exist_ok=True)
+            parquet.write_table(session.table(f"{schemas}{relation}").toArrow(), folder / "0.parquet")
+
+
+def require_engine(address: str) -> None:
+    """Raise an EngineError where no engine answers, at once: Spark's own client tries for ten minutes."""
+    place = urlsplit(address)
+    try:
+        import dbt.adapters.spark  # noqa: F401
+        import pyspark  # noqa: F401
+
+        socket.create_connection((place.hostname, place.port or 15002), _SECONDS_TO_CONNECT).close()
+    except ImportError as error:
+        raise EngineError(
+            f"RECS_ENGINE is set, and the package {error.name} is not installed: pip install 'recs-assets[spark]'."
+        ) from None
+    except OSError as error:
+        raise EngineError(
+            f"No Spark Connect server answers at {place.hostname}:{place.port or 15002} ({error}): start it, or "
+            "correct RECS_ENGINE, and run the week again."
+        ) from None
+
+
+def open_session_of_environment() -> contextlib.AbstractContextManager[Finish]:
+    """The session that the variables of dbt's process name."""
+    lake = Lake(Path(os.environ["RECS_DBT_LAKE"]))
+    return open_session(os.environ["RECS_DBT_ENGINE"], lake, os.environ["RECS_DBT_SCHEMAS"])
+
+
+def in_duckdb(expression: pyarrow.Array, value: pyarrow.Array) -> pyarrow.Array:
+    """Values of an expression of DuckDB's SQL over a column x, as text.
+
+    Args:
+        expression: the same text in every row, as Spark passes a literal.
+        value: of any type.
+    """
+    import duckdb
+
+    if not len(value):
+        return pyarrow.array([], pyarrow.string())
+    rows = pyarrow.table({"x": value})
+    with duckdb.connect() as connection:
+        connection.create_function("plain_text", plain_text, ["VARCHAR"], "VARCHAR")
+        connection.register("rows", rows)
+        text = expression[0].as_py()
+        found = connection.execute(f"select cast({text} as varchar) as y from rows").to_arrow_table()
+    return found["y"].combine_chunks()

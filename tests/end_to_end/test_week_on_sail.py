@@ -1,0 +1,70 @@
+"""The week built on Spark Connect is the week that DuckDB builds. The server is Sail, which needs no Java."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from helpers import shops
+from helpers.equal_tables import count_rows, find_differences
+from helpers.servers import Server, free_port
+from recs_assets.engine.session import require_engine
+
+pytestmark = [pytest.mark.slow, pytest.mark.own_week]
+
+# What starts a server in a process of its own; its functions of Python run there, too.
+SAIL = """
+import sys
+from pysail.spark import SparkConnectServer
+SparkConnectServer(ip="127.0.0.1", port=int(sys.argv[1])).start(background=False)
+"""
+
+
+@pytest.fixture(scope="module")
+def sail() -> Iterator[Server]:
+    port = free_port()
+    url = f"sc://127.0.0.1:{port}"
+    server = Server([sys.executable, "-c", SAIL, str(port)], port, url, ready=lambda: require_engine(url))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def home(sail: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny shop's first week, built on Sail; then the engine is gone."""
+    home = tmp_path_factory.mktemp("sail") / "home"
+    lake = home.parent / "lake"
+    ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake)
+    assert ran.code == 0, ran.err
+    # It holds raw tables: nothing of it stays.
+    assert [path for path in lake.rglob("*") if path.is_file()] == []
+    sail.kill()
+    return home
+
+
+def test_every_published_table_is_equal(home: Path, earlier: shops.Home):
+    snapshots = earlier.path / "published" / "recs.duckdb", home / "published" / "recs.duckdb"
+    assert find_differences(*snapshots) == {}
+    # Equal, and not for want of rows.
+    assert count_rows(snapshots[1])["email_recommendations"] > 100
+
+
+def test_a_week_without_its_engine_fails_in_a_sentence_and_leaves_the_published_one(home: Path, sail: Server):
+    before = (home / "published" / "recs.duckdb").resolve()
+    ran = shops.run(home, shops.TINY, "2025-06-30", engine=sail.url)
+    assert ran.code != 0
+    assert f"No Spark Connect server answers at 127.0.0.1:{sail.port}" in ran.out + ran.err
+    assert (home / "published" / "recs.duckdb").resolve() == before
+
+
+def test_without_an_engine_nothing_of_it_is_imported():
+    code = (
+        "import sys, recs_assets.definitions\n"
+        "print({'pyspark', 'pysail', 'dbt.adapters.spark', 'recs_assets.engine'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"

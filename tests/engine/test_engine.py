@@ -1,0 +1,115 @@
+"""What an engine needs of this machine: its function of text, copies of tables, and a sentence where it is not there."""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from recs_assets.engine.lake import Lake, name_schemas, open_lake
+from recs_assets.engine.session import in_duckdb, require_engine
+from recs_assets.schema import EngineError
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize(
+    ("expression", "values", "expected"),
+    [
+        ("lower(strip_accents(x))", ["Ärmel", None, "ß"], ["armel", None, "ß"]),
+        ("plain_text(x)", ["a &amp; <b>b</b>", ""], ["a & b", ""]),
+        ("regexp_matches(x, '^\\p{L}+$')", ["abc", "a1"], ["true", "false"]),
+        ("x", [], []),
+    ],
+)
+def test_text_is_what_duckdb_makes_of_it(expression, values, expected):
+    made = in_duckdb(pa.array([expression] * len(values), pa.string()), pa.array(values, pa.string()))
+    assert made.to_pylist() == expected
+    assert made.type == pa.string()
+
+
+def test_workers_need_nothing_of_this_project(tmp_path):
+    sent = """
+import sys; from pyspark import cloudpickle; from recs_assets.engine.session import in_duckdb, ship_functions
+ship_functions(cloudpickle); open(sys.argv[1], "wb").write(cloudpickle.dumps(in_duckdb))
+"""
+    received = """
+import pickle, sys; sys.modules["recs_assets"] = sys.modules["dbt"] = None
+import pyarrow as pa; in_duckdb = pickle.load(open(sys.argv[1], "rb"))
+print(in_duckdb(pa.array(["plain_text(x)"]), pa.array(["a &amp; <b>b</b>"])).to_pylist())
+"""
+    run = functools.partial(subprocess.run, cwd=ROOT, check=True, capture_output=True, text=True)
+    run([sys.executable, "-W", "ignore", "-c", sent, tmp_path / "function"])
+    assert run([sys.executable, "-c", received, tmp_path / "function"]).stdout == "['a & b']\n"
+
+
+def test_a_row_is_written_as_duckdb_writes_it():
+    rows = pa.array([{"id": "c1", "at": dt.datetime(2024, 3, 4, 10), "amount": 0.1, "note": None}])
+    assert in_duckdb(pa.array(["cast(to_json(x) as varchar)"]), rows).to_pylist() == [
+        '{"id":"c1","at":"2024-03-04 10:00:00","amount":0.1,"note":null}'
+    ]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    path = tmp_path / "build.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema raw")
+        connection.execute("create table raw.orders (order_id varchar)")
+        connection.execute("insert into raw.orders values ('b'), ('a'), (null)")
+        connection.execute("comment on table raw.orders is 'orders.csv'")
+        connection.execute("create schema staging")
+        connection.execute("create view staging.stg_orders as select * from raw.orders where order_id = 'a'")
+    return path
+
+
+def test_the_lake_gives_tables_and_views_and_numbers_raw_rows(build, tmp_path):
+    with open_lake(tmp_path / "lake") as lake, duckdb.connect(str(build), read_only=True) as connection:
+        lake.write(connection)
+        assert list(lake.given) == ["raw.landed_from", "raw.orders", "staging.stg_orders"]
+        read = {name: parquet.read_table(folder).to_pylist() for name, folder in lake.given.items()}
+    assert read["raw.orders"] == [
+        {"order_id": "b", "file_row": 1},
+        {"order_id": "a", "file_row": 2},
+        {"order_id": None, "file_row": 3},
+    ]
+    assert read["staging.stg_orders"] == [{"order_id": "a"}]
+    assert read["raw.landed_from"] == [{"source_table": "orders", "names": "orders.csv"}]
+    # Raw tables hold addresses: nothing stays.
+    assert not (tmp_path / "lake").exists()
+
+
+def test_what_was_made_comes_back_in_the_types_of_the_contract_and_in_one_order(build, tmp_path):
+    lake = Lake(tmp_path)
+    made = lake.find_made("recs.customer_identities")
+    made.mkdir(parents=True)
+    for number, (profile, person) in enumerate([("b", "a"), ("a", "a")]):
+        parquet.write_table(
+            pa.table({"profile_id": [profile], "customer_id": [person]}), made / f"{number}.parquet"
+        )
+    with duckdb.connect(str(build)) as connection:
+        lake.read(connection, {"recs.customer_identities": "customer_identities"})
+        assert connection.execute("select * from recs.customer_identities").fetchall() == [
+            ("a", "a"),
+            ("b", "a"),
+        ]
+
+
+def test_deployments_have_schemas_of_their_own(tmp_path):
+    names = {name_schemas(tmp_path / home) for home in ("one", "other", "one/../one")}
+    assert len(names) == 2
+    assert all(name.startswith("recs_") and name.endswith("_") for name in names)
+
+
+def test_an_engine_that_is_not_there_is_said_at_once():
+    with pytest.raises(EngineError) as refused:
+        require_engine("sc://127.0.0.1:9")
+    assert str(refused.value).startswith("No Spark Connect server answers at 127.0.0.1:9 (")
+    assert str(refused.value).endswith("start it, or correct RECS_ENGINE, and run the week again.")

@@ -1,0 +1,191 @@
+"""`make cluster` builds weeks on a Spark cluster of this machine and compares every published table with DuckDB's.
+
+A standalone master, two workers and a Connect server on 127.0.0.1, from the wheel pyspark in an environment of its own
+(.venv-cluster; Java 17 or newer must be there). Then a worker is killed while a week builds, and the Connect server.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from helpers import shops
+from helpers.equal_tables import count_rows, find_differences
+from helpers.servers import free_port, wait_until
+from recs_assets.engine.session import require_engine
+
+
+class Cluster:
+    """The processes of a standalone cluster, each with a log in `folder`."""
+
+    def __init__(self, spark: Path, folder: Path, workers: int, memory: str) -> None:
+        self.spark, self.folder = spark, folder
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.master, self.port = free_port(), free_port()
+        self.url = f"sc://127.0.0.1:{self.port}"
+        self._run("master", "org.apache.spark.deploy.master.Master", "--port", str(self.master))
+        for number in range(1, workers + 1):
+            self._run(
+                f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", memory,
+                "--work-dir", str(folder / f"work{number}"), f"spark://127.0.0.1:{self.master}",
+            )  # fmt: skip
+        self.memory = memory
+        self.start_server()
+
+    def start_server(self) -> None:
+        settings = {
+            "spark.master": f"spark://127.0.0.1:{self.master}",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.executor.memory": self.memory,
+            "spark.executor.cores": "1",
+            "spark.sql.shuffle.partitions": "4",
+            "spark.connect.grpc.binding.address": "127.0.0.1",
+            "spark.connect.grpc.binding.port": str(self.port),
+            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+            "spark.ui.enabled": "false",
+        }
+        options = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
+        self._run(
+            "connect", "org.apache.spark.deploy.SparkSubmit", *options, "--class",
+            "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
+        )  # fmt: skip
+        wait_until(lambda: require_engine(self.url), 120)
+
+    def kill(self, name: str) -> None:
+        """As by a power cut, with the executors that the process started."""
+        process = self.processes.pop(name)
+        os.killpg(process.pid, 9)
+        process.wait()
+
+    def stop(self) -> None:
+        for name in list(self.processes):
+            self.kill(name)
+
+    def _run(self, name: str, main: str, *arguments: str) -> None:
+        environment = os.environ | {
+            "SPARK_HOME": str(self.spark),
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "SPARK_LOCAL_HOSTNAME": "127.0.0.1",
+            "PYSPARK_PYTHON": sys.executable,
+        }
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                [str(self.spark / "bin" / "spark-class"), main, *arguments],
+                env=environment, stdout=log, stderr=log, cwd=self.folder, start_new_session=True,
+            )  # fmt: skip
+
+
+@contextmanager
+def open_cluster(spark: Path, folder: Path, workers: int = 2, memory: str = "2g") -> Iterator[Cluster]:
+    cluster = Cluster(spark, folder, workers, memory)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def run_week(
+    home: Path, data: Path, during: Callable[[], None] | None = None, **settings: object
+) -> tuple[shops.Ran, float]:
+    """A week to its end, and its seconds; `during` is called while dbt builds the features."""
+    begun = time.monotonic()
+    process = shops.start(home, data, **settings)
+    if during is not None:
+        lake = home / "weeks"
+        wait_until(lambda: next(lake.glob("*/lake/made/*.*/*.parquet")), 600)
+        during()
+    return shops.finish(process), time.monotonic() - begun
+
+
+def say(*cells: object) -> None:
+    sys.stdout.write("| " + " | ".join(str(cell) for cell in cells) + " |\n")
+    sys.stdout.flush()
+
+
+def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
+    """A line of the table: the week on DuckDB and on the cluster."""
+    seconds = {}
+    for engine in ("duckdb", "spark"):
+        settings = {"engine": cluster.url} if engine == "spark" else {}
+        ran, seconds[engine] = run_week(folder / f"{name}-{engine}", data, **settings)
+        if ran.code:
+            raise SystemExit(f"{name} on {engine} failed: {(ran.out + ran.err)[-2000:]}")
+    snapshots = [folder / f"{name}-{engine}" / "published" / "recs.duckdb" for engine in seconds]
+    differences = find_differences(*snapshots)
+    rows = count_rows(snapshots[1])
+    say(
+        name,
+        len(rows),
+        f"{sum(rows.values()):,}",
+        f"{seconds['duckdb']:.0f}",
+        f"{seconds['spark']:.0f}",
+        differences or "all",
+    )
+    if differences:
+        raise SystemExit(1)
+
+
+def lose_a_worker(cluster: Cluster, folder: Path) -> None:
+    home = folder / "lost-worker"
+    ran, _ = run_week(home, shops.TINY, lambda: cluster.kill("worker2"), engine=cluster.url)
+    there = find_differences(
+        home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
+    )
+    say("a worker is killed while a week builds", f"exit code {ran.code}", there or "all tables equal")
+    if ran.code or there:
+        raise SystemExit(1)
+
+
+def lose_the_server(cluster: Cluster, folder: Path) -> None:
+    home = folder / "lost-server"
+    shutil.copytree(folder / "tiny-spark", home, symlinks=True)
+    before = (home / "published" / "recs.duckdb").resolve().read_bytes()
+    ran, _ = run_week(home, shops.TINY, lambda: cluster.kill("connect"), engine=cluster.url)
+    error = next((line for line in (ran.out + ran.err).splitlines() if line.startswith("Error: ")), "")
+    kept = (home / "published" / "recs.duckdb").resolve().read_bytes() == before
+    say(
+        "the Connect server is killed while a week builds",
+        f"exit code {ran.code}",
+        f"published version kept: {kept}",
+        error,
+    )
+    cluster.start_server()
+    again, _ = run_week(home, shops.TINY, engine=cluster.url)
+    there = find_differences(
+        home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
+    )
+    say("the same week again", f"exit code {again.code}", there or "all tables equal")
+    if not ran.code or not kept or again.code or there:
+        raise SystemExit(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--spark", type=Path, required=True, help="folder of the installed package pyspark")
+    parser.add_argument("--folder", type=Path, help="for homes and logs; default: a temporary one")
+    parser.add_argument("--shop", action="append", default=[], metavar="NAME=FOLDER", help="a further shop")
+    parsed = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = (parsed.folder or Path(scratch)).resolve()
+        (folder / "spark").mkdir(parents=True, exist_ok=True)
+        with open_cluster(parsed.spark.resolve(), folder / "spark") as cluster:
+            say("shop", "tables", "rows", "seconds, DuckDB", "seconds, Spark", "tables that are equal")
+            say(*["---"] * 6)
+            compare(cluster, "tiny", shops.TINY, folder)
+            for name, data in (shop.split("=", 1) for shop in parsed.shop):
+                compare(cluster, name, Path(data), folder)
+            lose_a_worker(cluster, folder)
+            lose_the_server(cluster, folder)
+
+
+if __name__ == "__main__":
+    main()
