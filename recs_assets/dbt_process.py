@@ -97,7 +97,7 @@ class DbtProcess:
             Whether everything succeeded, and what became of every model and test that dbt came to.
 
         Raises:
-            RuntimeError: dbt stopped before its first model; the text is what dbt says.
+            RuntimeError: dbt stopped before its first model, or its engine did; the text says why.
         """
         self.start()
         assert self._process is not None

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from recs_assets.schema import SettingsError
 
 SECRETS = (
     "RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL", "RECS_STOREFRONT_KEY", "RECS_ANALYST_KEY",
-    "RECS_ALERT_URL",
+    "RECS_ALERT_URL", "RECS_ENGINE",
 )  # fmt: skip # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -64,10 +65,9 @@ class Settings(BaseSettings):
         PROJECT_ROOT / ".recs",
         description="Where build files, models, snapshots, caches and Dagster's storage live.",
     )
-    engine: str | None = Field(
+    engine: SecretStr | None = Field(
         None,
-        pattern=r"^sc://[^/\s]+(/.*)?$",
-        description="Spark Connect server on which dbt builds, `sc://host:port` (docs/scale.md); default: DuckDB, on this machine.",
+        description="Spark Connect server on which dbt builds, `sc://host:port` or `sc://host:port/;token=...` (docs/scale.md); default: DuckDB, on this machine.",
     )
     lake: Path | None = Field(
         None,
@@ -260,6 +260,13 @@ class Settings(BaseSettings):
     def _check_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < 16:
             raise ValueError("it is shorter than 16 characters; use a longer secret and keep it")
+        return value
+
+    @field_validator("engine")
+    @classmethod
+    def _check_engine(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"sc://[^/\s:]+(:\d+)?(/.*)?$", value.get_secret_value()):
+            raise ValueError("it is no address of Spark Connect; write sc://host:port")
         return value
 
     @field_validator("first_week")

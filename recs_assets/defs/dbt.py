@@ -211,7 +211,7 @@ def run_dbt(
         Whether all succeeded, and what became of each.
 
     Raises:
-        GateError: dbt stopped before its first model.
+        GateError: dbt or its engine stopped.
     """
     variables = dbt_vars(week, anchors)
     common = ["build", "--exclude-resource-type", "unit_test", "--vars", variables]
@@ -223,7 +223,7 @@ def run_dbt(
             # Ends before this process opens the build file again: DuckDB admits one process at a time.
             return dbt.run([*common, *arguments], environment | more, target=warehouse.home / "dbt")
         except RuntimeError as error:
-            raise GateError(f"dbt stopped before its first model: {error}") from error
+            raise GateError(f"dbt stopped: {error}") from error
 
     succeeded, results = build_on_engine(week, build, variables) if week.settings.engine else build({})
     week.build.forget_cached()
@@ -238,12 +238,12 @@ def build_on_engine(
     The build file takes what was made. What is a view there is made by DuckDB: the last look before an export replays
     the views of consent on newer files.
     """
-    from recs_assets.engine.lake import name_schemas, open_lake
+    from recs_assets.engine.lake import find_lakes, open_lake
 
     project = find_project(week.shop)
     place = week.build.folder
     if week.settings.lake is not None:
-        place = week.settings.lake / name_schemas(week.settings.home).strip("_") / place.name
+        place = find_lakes(week.settings.home, week.settings.lake) / place.name
     with open_lake(place / "lake") as lake:
         with week.build.read() as connection:
             lake.write(connection)
@@ -370,7 +370,8 @@ def engine_environment(shop: Shop) -> dict[str, str]:
         return {}
     from recs_assets.engine.lake import name_schemas
 
-    return {"RECS_DBT_ENGINE": shop.settings.engine, "RECS_DBT_SCHEMAS": name_schemas(shop.settings.home)}
+    address = shop.settings.engine.get_secret_value()
+    return {"RECS_DBT_ENGINE": address, "RECS_DBT_SCHEMAS": name_schemas(shop.settings.home)}
 
 
 def dbt_environment(warehouse: Warehouse, week_path: Path) -> dict[str, str]:

@@ -101,5 +101,10 @@ def name_schemas(home: Path) -> str:
     return f"recs_{hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:8]}_"
 
 
+def find_lakes(home: Path, root: Path) -> Path:
+    """Where the lakes of a deployment are below `RECS_LAKE`, which several may share."""
+    return root / name_schemas(home).strip("_")
+
+
 def _quote(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -54,6 +54,7 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     require_engine(address)
     from pyspark import cloudpickle
     from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.functions import arrow_udf
     from pyspark.sql.types import StringType
 
@@ -61,6 +62,8 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     for name, value in OPTIONS.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
+    # A server that is gone is given up after some four seconds, not ten minutes, by each statement.
+    session.client.set_retry_policies([DefaultPolicy(max_retries=4)])
     # dbt-spark asks for Hive, which a session over Connect cannot choose.
     warnings.filterwarnings("ignore", "Failed to set spark.sql.catalogImplementation")
     ship_functions(cloudpickle)

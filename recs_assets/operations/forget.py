@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+from recs_assets.engine.lake import find_lakes
 from recs_assets.exports import email_files, versions
 from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
@@ -207,6 +208,8 @@ def _forget_id(
     rows = {
         _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
     }
+    if settings.lake is not None:  # a killed run left copies there
+        shutil.rmtree(find_lakes(home, settings.lake), ignore_errors=True)
     deleted, weeks = _delete(home, before, places)
     left, searched = search_files(places, traces, warehouse, home.resolve() / FOLDER)
     manifest = home / MANIFESTS / f"{now:%Y-%m-%dT%H%M%S}-{digest[:12]}.json"

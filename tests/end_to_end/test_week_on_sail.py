@@ -11,7 +11,7 @@ import pytest
 
 from helpers import shops
 from helpers.equal_tables import count_rows, find_differences
-from helpers.servers import Server, free_port
+from helpers.servers import Server, free_port, wait_until
 from recs_assets.engine.session import require_engine
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_week]
@@ -27,7 +27,7 @@ SparkConnectServer(ip="127.0.0.1", port=int(sys.argv[1])).start(background=False
 @pytest.fixture(scope="module")
 def sail() -> Iterator[Server]:
     port = free_port()
-    url = f"sc://127.0.0.1:{port}"
+    url = f"sc://127.0.0.1:{port}/;x-shop=secret-of-the-engine"
     server = Server([sys.executable, "-c", SAIL, str(port)], port, url, ready=lambda: require_engine(url))
     yield server
     server.kill()
@@ -35,14 +35,13 @@ def sail() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def home(sail: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny shop's first week, built on Sail; then the engine is gone."""
+    """The tiny shop's first week, built on Sail."""
     home = tmp_path_factory.mktemp("sail") / "home"
     lake = home.parent / "lake"
     ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake)
     assert ran.code == 0, ran.err
     # It holds raw tables: nothing of it stays.
     assert [path for path in lake.rglob("*") if path.is_file()] == []
-    sail.kill()
     return home
 
 
@@ -53,12 +52,21 @@ def test_every_published_table_is_equal(home: Path, earlier: shops.Home):
     assert count_rows(snapshots[1])["email_recommendations"] > 100
 
 
-def test_a_week_without_its_engine_fails_in_a_sentence_and_leaves_the_published_one(home: Path, sail: Server):
+def test_a_week_whose_engine_ends_fails_in_a_sentence_and_leaves_the_published_one(home: Path, sail: Server):
     before = (home / "published" / "recs.duckdb").resolve()
-    ran = shops.run(home, shops.TINY, "2025-06-30", engine=sail.url)
+    process = shops.start(home, shops.TINY, "2025-06-30", engine=sail.url)
+    wait_until(lambda: next(home.glob("weeks/2025-06-30/lake/made/*.*/*.parquet")), 900)
+    sail.kill()
+    ran = shops.finish(process)
     assert ran.code != 0
-    assert f"No Spark Connect server answers at 127.0.0.1:{sail.port}" in ran.out + ran.err
+    [error] = [line for line in (ran.out + ran.err).splitlines() if line.startswith("Error: ")]
+    assert error.startswith(
+        f"Error: prepare_features: dbt stopped: No Spark Connect server answers at 127.0.0.1:{sail.port} ("
+    )
     assert (home / "published" / "recs.duckdb").resolve() == before
+    assert not list(home.glob("weeks/2025-06-30/lake"))
+    for path in (home / "logs").iterdir():
+        assert "secret-of-the-engine" not in path.read_text("utf-8")
 
 
 def test_without_an_engine_nothing_of_it_is_imported():
