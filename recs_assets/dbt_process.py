@@ -46,6 +46,11 @@ class Result:
     seconds: float
 
     @property
+    def is_table(self) -> bool:
+        """Whether it is a model that was made."""
+        return self.kind == "model" and self.status == "success"
+
+    @property
     def failed(self) -> bool:
         return self.status in ("error", "fail", "runtime error")
 
@@ -198,7 +203,7 @@ def _build(manifest: Any, arguments: list[str], request: dict[str, Any]) -> dict
         with _open_engine() as finish:
             done = dbtRunner(manifest, callbacks=[write]).invoke([*arguments, "--target-path", str(target)])
             results = [_describe(result) for result in done.result.results] if done.result else []
-            finish([result.relation for result in results if result.relation and result.status == "success"])
+            finish([result.relation for result in results if result.is_table])
     if done.exception is not None or done.result is None:
         return {"error": str(done.exception)}
     done.result.write(str(target / "run_results.json"))

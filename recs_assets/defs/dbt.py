@@ -155,7 +155,7 @@ def _dbt_step(
                 context.log.warning(text)
             checks = {key.name: key for key in context.selected_asset_check_keys}
             for result in results:
-                if result.kind == "model" and result.status == "success":
+                if result.is_table:
                     key = dg.AssetKey(result.relation.split("."))
                     metadata = {
                         "Execution Duration": result.seconds,
@@ -248,11 +248,7 @@ def build_on_engine(
         with week.build.read() as connection:
             lake.write(connection)
         succeeded, results = build({"RECS_DBT_LAKE": str(lake.folder)})
-        made = {
-            result.relation: result.name
-            for result in results
-            if result.kind == "model" and result.status == "success"
-        }
+        made = {result.relation: result.name for result in results if result.is_table}
         views = _list_views(project)
         with week.build.write() as connection:
             lake.read(connection, {relation: name for relation, name in made.items() if name not in views})

@@ -8,7 +8,7 @@ from recs_assets.discovery.facts import write_time
 from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.roles import Role, write_id
 from recs_assets.discovery.words import load_words, score_entities, score_role, split_name
-from recs_assets.sources.declared import quote, quote_text
+from recs_assets.sql_text import quote, quote_text
 
 
 def is_withdrawal(name: str) -> bool:

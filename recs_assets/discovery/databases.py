@@ -12,7 +12,8 @@ from recs_assets.discovery.value_types import refine_columns
 from recs_assets.schema import Column
 from recs_assets.sources.database_tables import DatabaseTable
 from recs_assets.sources.databases import copy_table, list_database_tables
-from recs_assets.sources.declared import DeclaredFile, quote_text
+from recs_assets.sources.declared import DeclaredFile
+from recs_assets.sql_text import quote_text
 
 
 def list_tables(name: str) -> list[FoundTable]:

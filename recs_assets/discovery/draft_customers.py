@@ -23,7 +23,7 @@ from recs_assets.discovery.sql_parts import (
     write_text_of,
     write_time_of,
 )
-from recs_assets.sources.declared import quote_text
+from recs_assets.sql_text import quote_text
 
 # Nobody has agreed by silence; the alternative stands beside it, so that an answer is one line.
 _NOBODY = (

@@ -31,7 +31,7 @@ from recs_assets.discovery.sql_parts import (
     write_text_of,
     write_time_of,
 )
-from recs_assets.sources.declared import quote_text
+from recs_assets.sql_text import quote_text
 
 
 def write_tables(

@@ -13,7 +13,7 @@ from recs_assets.discovery.facts import write_time
 from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.roles import can_be_id, write_id
 from recs_assets.discovery.words import load_words, score_id, score_role, split_name
-from recs_assets.sources.declared import quote
+from recs_assets.sql_text import quote
 
 # Share of the values of a reference that must be found; orphans go to quarantine, and too many stop a run.
 _FOUND = 0.99

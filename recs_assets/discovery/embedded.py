@@ -16,8 +16,8 @@ from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.value_types import infer_types, refine_columns
 from recs_assets.discovery.words import split_name
 from recs_assets.sources.cells import TIMES
-from recs_assets.sources.declared import quote, quote_text
 from recs_assets.sources.dialect import Dialect
+from recs_assets.sql_text import quote, quote_text
 
 
 def write_value(text: str, type_: str, entry: Mapping[str, Any]) -> str:

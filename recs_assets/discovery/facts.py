@@ -8,7 +8,7 @@ import duckdb
 
 from recs_assets.discovery.found import FoundColumn
 from recs_assets.discovery.roles import Role, is_epoch, write_id
-from recs_assets.sources.declared import quote
+from recs_assets.sql_text import quote
 
 # What exports write where nobody is signed in.
 GUEST_WORDS = (

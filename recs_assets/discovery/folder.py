@@ -18,7 +18,7 @@ from recs_assets.discovery.words import score_entities
 from recs_assets.discovery.workbooks import agree, look_at_spreadsheet
 from recs_assets.schema import Column, SourceError
 from recs_assets.sources.cells import is_safe, write_cast
-from recs_assets.sources.declared import TYPES, DeclaredFile, file_format, quote, quote_text
+from recs_assets.sources.declared import TYPES, DeclaredFile, file_format
 from recs_assets.sources.dialect import Dialect
 from recs_assets.sources.encoding import transcode
 from recs_assets.sources.folder import is_harmless
@@ -28,6 +28,7 @@ from recs_assets.sources.reader_feed import list_items
 from recs_assets.sources.reader_json import list_records
 from recs_assets.sources.reader_parquet import lands_as_json
 from recs_assets.sources.reader_spreadsheet import ISO_OF_CELLS
+from recs_assets.sql_text import quote, quote_text
 
 Say = Callable[[str], None]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from recs_assets.sources.declared import file_format, quote
+from recs_assets.sources.declared import file_format
+from recs_assets.sql_text import quote
 
 
 @dataclass

@@ -10,7 +10,7 @@ from recs_assets.discovery.roles import Guess, Role, can_be_id, is_epoch, write_
 from recs_assets.discovery.same_kind import join_lines
 from recs_assets.discovery.value_roles import fill_gaps, find_product_code, guess_lines
 from recs_assets.discovery.words import score_entities, score_id, score_role
-from recs_assets.sources.declared import quote
+from recs_assets.sql_text import quote
 
 # Of each kind of table: what it is about, the ids that may stand in it, and the other columns.
 KINDS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from recs_assets.discovery.found import FoundColumn, FoundTable
-from recs_assets.sources.declared import quote
+from recs_assets.sql_text import quote
 
 
 @dataclass

@@ -13,7 +13,8 @@ from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.roles import Guess, Role
 from recs_assets.discovery.sql_parts import write_key_of, write_number_of
 from recs_assets.discovery.value_types import refine_columns
-from recs_assets.sources.declared import list_some, quote, quote_text
+from recs_assets.sources.declared import list_some
+from recs_assets.sql_text import quote, quote_text
 
 # What rows say of who may be written to, under names that say so.
 _CONSENTS = ("unsubscribed", "email_consent")

@@ -29,10 +29,11 @@ from recs_assets.discovery.spoilt import explain_spelt_dates, explain_spoilt
 from recs_assets.discovery.sql_parts import order_owner
 from recs_assets.discovery.templates import ADDITIONS, PLATFORMS, Found, Match, find_platforms, write_platform
 from recs_assets.schema import RAW_TABLES, RecsError, SettingsError, SourceError
-from recs_assets.sources.declared import list_some, quote
+from recs_assets.sources.declared import list_some
 from recs_assets.sources.folder import list_canonical_names
 from recs_assets.sources.landing import land
 from recs_assets.sources.source import CANONICAL, SHOPS, Source, load_source, resolve_source
+from recs_assets.sql_text import quote
 
 Say = Callable[[str], None]
 

@@ -9,7 +9,7 @@ import duckdb
 from recs_assets.discovery.found import FoundTable
 from recs_assets.discovery.roles import Role
 from recs_assets.discovery.words import score_role
-from recs_assets.sources.declared import quote
+from recs_assets.sql_text import quote
 
 # Signs, digits and what stands between them; no letters.
 _NUMBER = r"[^0-9A-Za-z()]*[0-9][0-9., ]*[^0-9A-Za-z()]*"

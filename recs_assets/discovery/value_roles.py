@@ -6,7 +6,7 @@ import duckdb
 
 from recs_assets.discovery.found import FoundColumn, FoundTable
 from recs_assets.discovery.roles import Guess, Role, can_be_id, write_id
-from recs_assets.sources.declared import quote
+from recs_assets.sql_text import quote
 
 
 def fill_gaps(role: Role) -> None:

@@ -11,8 +11,8 @@ from typing import Any
 import duckdb
 
 from recs_assets.discovery.found import FoundColumn
-from recs_assets.sources.declared import quote, quote_text
 from recs_assets.sources.dialect import Dialect
+from recs_assets.sql_text import quote, quote_text
 
 # Words that exports write where there is no value; without them a column of numbers would be one of texts.
 NULL_WORDS = (

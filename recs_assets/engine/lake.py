@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.contracts import columns
+from recs_assets.sql_text import quote_text
 
 # Beside the raw tables: the files that each of them was landed from, for the sentences of the gates.
 LANDED_FROM = "landed_from"
@@ -50,7 +51,9 @@ class Lake:
             numbered = ", row_number() over () as file_row" if schema == "raw" else ""
             self._copy(connection, f"{schema}.{table}", f'select *{numbered} from "{schema}"."{table}"')
         landed = [(table, comment or "") for schema, table, comment in there if schema == "raw"]
-        values = ", ".join(f"({_quote(table)}, nullif({_quote(names)}, ''))" for table, names in landed)
+        values = ", ".join(
+            f"({quote_text(table)}, nullif({quote_text(names)}, ''))" for table, names in landed
+        )
         self._copy(
             connection, f"raw.{LANDED_FROM}", f"select * from (values {values}) as t (source_table, names)"
         )
@@ -65,7 +68,7 @@ class Lake:
         connection.execute("set TimeZone = 'UTC'")  # as Spark's instants are
         for relation, model in models.items():
             schema, table = relation.split(".")
-            files = f"read_parquet({_quote(str(self.find_made(relation) / '*.parquet'))})"
+            files = f"read_parquet({quote_text(str(self.find_made(relation) / '*.parquet'))})"
             names = [name for name, *_ in connection.execute(f"describe select * from {files}").fetchall()]
             declared = columns(model) if schema == "recs" else {}
             selected = ", ".join(
@@ -82,7 +85,7 @@ class Lake:
     def _copy(self, connection: duckdb.DuckDBPyConnection, relation: str, select: str) -> None:
         folder = self.folder / "given" / relation
         folder.mkdir(parents=True)
-        connection.execute(f"copy ({select}) to {_quote(str(folder / '0.parquet'))} (format parquet)")
+        connection.execute(f"copy ({select}) to {quote_text(str(folder / '0.parquet'))} (format parquet)")
 
 
 @contextmanager
@@ -104,7 +107,3 @@ def name_schemas(home: Path) -> str:
 def find_lakes(home: Path, root: Path) -> Path:
     """Where the lakes of a deployment are below `RECS_LAKE`, which several may share."""
     return root / name_schemas(home).strip("_")
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

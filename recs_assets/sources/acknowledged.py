@@ -18,11 +18,12 @@ import duckdb
 
 from recs_assets.files import sync
 from recs_assets.schema import RAW_TABLES
-from recs_assets.sources.declared import DeclaredFile, quote
+from recs_assets.sources.declared import DeclaredFile
 from recs_assets.sources.identifiers import identifiers_of
 from recs_assets.sources.reader import read_files
 from recs_assets.sources.source import ACKNOWLEDGED, FILES, list_event_files
 from recs_assets.sources.spellings import normalise_address
+from recs_assets.sql_text import quote
 
 # Of the tables that the API may append to, in a home's folder of this name.
 EVENTS = "events"

@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 import duckdb
 
 from recs_assets.schema import PERSONAL, Column, SourceError
-from recs_assets.sources.declared import MEANING, DeclaredFile, list_some, quote, quote_text
+from recs_assets.sources.declared import MEANING, DeclaredFile, list_some
 from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
+from recs_assets.sql_text import quote, quote_text
 
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"}
 

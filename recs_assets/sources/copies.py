@@ -23,7 +23,8 @@ import duckdb
 
 from recs_assets.sources.code_version import find_code_version
 from recs_assets.sources.databases import copy_table, read_about
-from recs_assets.sources.declared import DeclaredFile, quote_text
+from recs_assets.sources.declared import DeclaredFile
+from recs_assets.sql_text import quote_text
 
 # Of the home.
 LANDED = "landed"

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import duckdb
 
 from recs_assets.schema import SettingsError, SourceError
-from recs_assets.sources.declared import quote, quote_text
+from recs_assets.sql_text import quote, quote_text
 
 PREFIX = "RECS_DATABASE_"
 # By what an address begins with: DuckDB's name for the kind of server.

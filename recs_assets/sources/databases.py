@@ -25,7 +25,8 @@ from recs_assets.sources.cells import is_safe
 from recs_assets.sources.code_version import find_code_version
 from recs_assets.sources.database_server import Server, find_address, open_server
 from recs_assets.sources.database_tables import DatabaseTable, Incremental
-from recs_assets.sources.declared import DeclaredFile, list_some, quote, quote_text
+from recs_assets.sources.declared import DeclaredFile, list_some
+from recs_assets.sql_text import quote, quote_text
 
 _AWARE = "TIMESTAMP WITH TIME ZONE"
 _TINY = "TINYINT(1)"

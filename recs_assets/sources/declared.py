@@ -122,16 +122,6 @@ def list_some(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(names[:most]) + more
 
 
-def quote(identifier: str) -> str:
-    """An SQL identifier."""
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def quote_text(text: str) -> str:
-    """An SQL string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
 def shorten_error(error: Exception) -> str:
     """First sentence of a DuckDB message, unless it quotes what could be an address."""
     first = str(error).strip().splitlines()[0].rstrip(".")

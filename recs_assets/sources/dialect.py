@@ -9,10 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-
-def _quote_text(text: str) -> str:
-    """An SQL string literal (`declared.quote_text`, which stands above this module)."""
-    return "'" + text.replace("'", "''") + "'"
+from recs_assets.sql_text import quote_text
 
 
 def _check_mark(mark: str) -> str:
@@ -111,7 +108,7 @@ class Dialect(BaseModel):
         """SQL of all columns, words for no value as null (DuckDB's own `nullstr` may not hold the escape sign)."""
         if not self.nulls:
             return "*"
-        words = ", ".join(map(_quote_text, self.nulls))
+        words = ", ".join(map(quote_text, self.nulls))
         return f"case when columns(*) not in ({words}) then columns(*) end"
 
     def write_number_pattern(self, whole: bool) -> str:
@@ -127,9 +124,9 @@ class Dialect(BaseModel):
     def write_plain_number(self, text: str) -> str:
         """SQL: the text of one of its numbers as DuckDB casts it."""
         if self.thousands:
-            text = f"replace({text}, {_quote_text(self.thousands)}, '')"
+            text = f"replace({text}, {quote_text(self.thousands)}, '')"
         if self.decimal != ".":
-            text = f"replace({text}, {_quote_text(self.decimal)}, '.')"
+            text = f"replace({text}, {quote_text(self.decimal)}, '.')"
         return f"regexp_replace({text}, '^(.*)-$', '-\\1')"
 
     def write_without_units(self, text: str) -> str:
@@ -142,7 +139,7 @@ class Dialect(BaseModel):
         if not self.units:
             return text
         words = "|".join(re.escape(unit) for unit in sorted(self.units, key=len, reverse=True))
-        before, behind = _quote_text(rf"^([+-]?)\s*({words})\s*"), _quote_text(rf"\s*({words})$")
+        before, behind = quote_text(rf"^([+-]?)\s*({words})\s*"), quote_text(rf"\s*({words})$")
         return f"trim(regexp_replace(regexp_replace({text}, {before}, '\\1'), {behind}, ''))"
 
 

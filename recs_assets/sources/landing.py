@@ -16,7 +16,7 @@ from recs_assets.schema import SourceError, Table
 from recs_assets.sources.acknowledged import find_unfinished
 from recs_assets.sources.cells import explain_address, is_safe, write_address_condition
 from recs_assets.sources.databases import find_state
-from recs_assets.sources.declared import DeclaredFile, list_some, quote, quote_text
+from recs_assets.sources.declared import DeclaredFile, list_some
 from recs_assets.sources.folder import (
     list_canonical_names,
     list_parts,
@@ -42,6 +42,7 @@ from recs_assets.sources.session import (
     strip_semicolon,
 )
 from recs_assets.sources.source import Source, list_files_now
+from recs_assets.sql_text import quote, quote_text
 
 # Orders dated before it are mistakes of a clock (dbt: row_checks.sql).
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)

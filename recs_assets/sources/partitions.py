@@ -8,7 +8,8 @@ from urllib.parse import unquote
 import duckdb
 
 from recs_assets.schema import SourceError
-from recs_assets.sources.declared import MEANING, DeclaredFile, quote, quote_text
+from recs_assets.sources.declared import MEANING, DeclaredFile
+from recs_assets.sql_text import quote, quote_text
 
 # What Hive and Spark write for a null.
 _NULL = "__HIVE_DEFAULT_PARTITION__"

@@ -27,7 +27,7 @@ import duckdb
 
 from recs_assets.schema import SourceError
 from recs_assets.sources.copies import Copies
-from recs_assets.sources.declared import DeclaredFile, file_format, quote, shorten_error
+from recs_assets.sources.declared import DeclaredFile, file_format, shorten_error
 from recs_assets.sources.encoding import transcode
 from recs_assets.sources.partitions import leave_partitions, list_columns
 from recs_assets.sources.reader_csv import read_csv
@@ -35,6 +35,7 @@ from recs_assets.sources.reader_feed import read_feed
 from recs_assets.sources.reader_json import read_json
 from recs_assets.sources.reader_parquet import read_parquet
 from recs_assets.sources.reader_spreadsheet import read_spreadsheet
+from recs_assets.sql_text import quote
 
 
 def read_manifest(folder: Path) -> dict[str, dict]:

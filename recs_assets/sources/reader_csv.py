@@ -12,8 +12,9 @@ import duckdb
 
 from recs_assets.schema import SourceError
 from recs_assets.sources.cells import check_columns, explain_value, refuse_addresses, write_cast
-from recs_assets.sources.declared import DeclaredFile, quote_text, shorten_error
+from recs_assets.sources.declared import DeclaredFile, shorten_error
 from recs_assets.sources.dialect import CANONICAL_DIALECT, Dialect
+from recs_assets.sql_text import quote_text
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 

@@ -13,7 +13,8 @@ import duckdb
 
 from recs_assets.schema import SourceError
 from recs_assets.sources.cells import check_columns, explain_value, refuse_addresses, write_cast
-from recs_assets.sources.declared import DeclaredFile, file_format, quote_text
+from recs_assets.sources.declared import DeclaredFile, file_format
+from recs_assets.sql_text import quote_text
 
 
 def read_json(

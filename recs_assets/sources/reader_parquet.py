@@ -10,7 +10,8 @@ import duckdb
 
 from recs_assets.schema import Column, SourceError
 from recs_assets.sources.cells import check_columns, is_safe, refuse_addresses
-from recs_assets.sources.declared import MEANING, DeclaredFile, quote, quote_text
+from recs_assets.sources.declared import MEANING, DeclaredFile
+from recs_assets.sql_text import quote, quote_text
 
 
 def read_parquet(

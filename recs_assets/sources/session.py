@@ -12,13 +12,14 @@ import duckdb
 
 from recs_assets.schema import RAW_TABLES, Column, SettingsError, SourceError
 from recs_assets.sources.acknowledged import read_acknowledged
-from recs_assets.sources.declared import quote, quote_text, shorten_error
+from recs_assets.sources.declared import shorten_error
 from recs_assets.sources.folder import (
     list_parts,
 )
 from recs_assets.sources.reader import read_copy, read_files, read_manifest
 from recs_assets.sources.source import ACKNOWLEDGED, Source, check_zone, list_event_files
 from recs_assets.sources.statement import FILES, list_tables_read
+from recs_assets.sql_text import quote, quote_text
 
 # The name under which a source's files are attached belongs to the whole DuckDB instance.
 _FILES_LOCK = threading.Lock()

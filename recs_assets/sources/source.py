@@ -22,7 +22,7 @@ from recs_assets.sources.copies import Copies
 from recs_assets.sources.database_tables import is_database_table, read_table_declaration
 from recs_assets.sources.databases import is_configured
 from recs_assets.sources.declaration import KEYS, ShopWords, read_currency, read_horizon, shop_words
-from recs_assets.sources.declared import FORMATS, DeclaredFile, quote
+from recs_assets.sources.declared import FORMATS, DeclaredFile
 from recs_assets.sources.file_declaration import read_file_declaration
 from recs_assets.sources.folder import (
     list_canonical_names,
@@ -35,6 +35,7 @@ from recs_assets.sources.object_storage import Mirror
 from recs_assets.sources.reader import read_manifest
 from recs_assets.sources.shop_tables import find_table_files, list_read_names
 from recs_assets.sources.statement import FILES
+from recs_assets.sql_text import quote
 
 SHOPS = Path(__file__).resolve().parents[1] / "shops"
 

@@ -13,11 +13,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from helpers.shops import ROOT
 from recs_assets.engine.lake import Lake, name_schemas, open_lake
 from recs_assets.engine.session import in_duckdb, require_engine
 from recs_assets.schema import EngineError
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(

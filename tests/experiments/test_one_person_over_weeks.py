@@ -95,7 +95,7 @@ def test_one_who_was_sent_and_held_out_counts_as_the_id_they_are_called_by(shop:
 
 
 @pytest.fixture
-def assigned() -> Iterator[duckdb.DuckDBPyConnection]:
+def assignments_by_arm() -> Iterator[duckdb.DuckDBPyConnection]:
     """In arm a since the 5th: old, b. In arm b since the 5th: a, c; since the 12th: late."""
     with duckdb.connect() as connection:
         connection.execute(
@@ -125,19 +125,19 @@ def assigned() -> Iterator[duckdb.DuckDBPyConnection]:
         ({"new": "new", "c": "new", "b": "new"}, {"a": "arm b", "late": "arm b", "new": "arm a", "old": "arm a"}),
     ],
 )  # fmt: skip
-def test_a_person_has_one_arm(assigned, people: dict[str, str], arms: dict[str, str]) -> None:
+def test_a_person_has_one_arm(assignments_by_arm, people: dict[str, str], arms: dict[str, str]) -> None:
     if people:
-        join(assigned, **people)
-    show_by_person(assigned)
-    found = load_assignments(assigned, date(2026, 1, 19))
+        join(assignments_by_arm, **people)
+    show_by_person(assignments_by_arm)
+    found = load_assignments(assignments_by_arm, date(2026, 1, 19))
     assert dict(zip(found["customer_id"], found["arm"], strict=True)) == arms
     assert found["customer_id"].is_unique
 
 
-def test_the_arm_lasts_from_the_first_day(assigned) -> None:
-    join(assigned, late="late", old="late")
-    show_by_person(assigned)
-    found = load_assignments(assigned, date(2026, 1, 19)).set_index("customer_id")
+def test_the_arm_lasts_from_the_first_day(assignments_by_arm) -> None:
+    join(assignments_by_arm, late="late", old="late")
+    show_by_person(assignments_by_arm)
+    found = load_assignments(assignments_by_arm, date(2026, 1, 19)).set_index("customer_id")
     assert found.loc["late", "assigned_at"] == pd.Timestamp("2026-01-05")
 
 

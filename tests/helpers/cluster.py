@@ -106,7 +106,7 @@ def run_week(
     return shops.finish(process), time.monotonic() - begun
 
 
-def say(*cells: object) -> None:
+def print_row(*cells: object) -> None:
     sys.stdout.write("| " + " | ".join(str(cell) for cell in cells) + " |\n")
     sys.stdout.flush()
 
@@ -122,7 +122,7 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
     snapshots = [folder / f"{name}-{engine}" / "published" / "recs.duckdb" for engine in seconds]
     differences = find_differences(*snapshots)
     rows = count_rows(snapshots[1])
-    say(
+    print_row(
         name,
         len(rows),
         f"{sum(rows.values()):,}",
@@ -140,7 +140,7 @@ def lose_a_worker(cluster: Cluster, folder: Path) -> None:
     there = find_differences(
         home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
     )
-    say("a worker is killed while a week builds", f"exit code {ran.code}", there or "all tables equal")
+    print_row("a worker is killed while a week builds", f"exit code {ran.code}", there or "all tables equal")
     if ran.code or there:
         raise SystemExit(1)
 
@@ -152,7 +152,7 @@ def lose_the_server(cluster: Cluster, folder: Path) -> None:
     ran, _ = run_week(home, shops.TINY, lambda: cluster.kill("connect"), engine=cluster.url)
     error = next((line for line in (ran.out + ran.err).splitlines() if line.startswith("Error: ")), "")
     kept = (home / "published" / "recs.duckdb").resolve().read_bytes() == before
-    say(
+    print_row(
         "the Connect server is killed while a week builds",
         f"exit code {ran.code}",
         f"published version kept: {kept}",
@@ -163,7 +163,7 @@ def lose_the_server(cluster: Cluster, folder: Path) -> None:
     there = find_differences(
         home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
     )
-    say("the same week again", f"exit code {again.code}", there or "all tables equal")
+    print_row("the same week again", f"exit code {again.code}", there or "all tables equal")
     if not ran.code or not kept or again.code or there:
         raise SystemExit(1)
 
@@ -178,8 +178,8 @@ def main() -> None:
         folder = (parsed.folder or Path(scratch)).resolve()
         (folder / "spark").mkdir(parents=True, exist_ok=True)
         with open_cluster(parsed.spark.resolve(), folder / "spark") as cluster:
-            say("shop", "tables", "rows", "seconds, DuckDB", "seconds, Spark", "tables that are equal")
-            say(*["---"] * 6)
+            print_row("shop", "tables", "rows", "seconds, DuckDB", "seconds, Spark", "tables that are equal")
+            print_row(*["---"] * 6)
             compare(cluster, "tiny", shops.TINY, folder)
             for name, data in (shop.split("=", 1) for shop in parsed.shop):
                 compare(cluster, name, Path(data), folder)

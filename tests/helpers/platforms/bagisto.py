@@ -133,6 +133,18 @@ class Shop:
         )  # fmt: skip
         return number
 
+    def add_refund(self, number: int, order: int, total: float, adjustment: float = 0) -> None:
+        """What was paid back of an order, `adjustment` of it for no line."""
+        self.add(
+            "refunds",
+            id=number,
+            order_id=order,
+            grand_total=total,
+            adjustment_refund=adjustment,
+            created_at=LATER,
+            updated_at=LATER,
+        )
+
 
 def add_world(shop: Shop, world: World) -> None:
     for number, code in enumerate(["guest", "general", "wholesale"], start=1):
@@ -236,15 +248,7 @@ def add_traps(shop: Shop) -> None:
     shop.add_order(29002, 1, email, NOON, 90)
     item = shop.add_item(29002, 106, "Little Coffee", 90, 3)
     child = shop.add_item(29002, 2060, "Little Coffee S", 0, 3, parent=item)
-    shop.add(
-        "refunds",
-        id=1,
-        order_id=29002,
-        grand_total=30,
-        adjustment_refund=0,
-        created_at=LATER,
-        updated_at=LATER,
-    )
+    shop.add_refund(1, 29002, 30)
     shop.add("refund_items", id=1, refund_id=1, order_item_id=item, qty=1, total=30, updated_at=LATER)
     shop.add(
         "refund_items", id=2, refund_id=1, parent_id=1, order_item_id=child, qty=1, total=0, updated_at=LATER
@@ -252,27 +256,11 @@ def add_traps(shop: Shop) -> None:
     # A quarter was paid back for the trouble.
     shop.add_order(29003, 1, email, NOON, 100)
     shop.add_item(29003, 101, "Classic Coffee", 100)
-    shop.add(
-        "refunds",
-        id=2,
-        order_id=29003,
-        grand_total=25,
-        adjustment_refund=25,
-        created_at=LATER,
-        updated_at=LATER,
-    )
+    shop.add_refund(2, 29003, 25, adjustment=25)
     # All of it was.
     shop.add_order(29004, 1, email, NOON, 60, "closed")
     item = shop.add_item(29004, 101, "Classic Coffee", 60)
-    shop.add(
-        "refunds",
-        id=3,
-        order_id=29004,
-        grand_total=60,
-        adjustment_refund=0,
-        created_at=LATER,
-        updated_at=LATER,
-    )
+    shop.add_refund(3, 29004, 60)
     shop.add("refund_items", id=3, refund_id=3, order_item_id=item, qty=1, total=60, updated_at=LATER)
     # Two of three units were cancelled.
     shop.add_order(29005, 1, email, NOON, 90)
