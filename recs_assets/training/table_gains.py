@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 MAP_AT = 12
 GAINS, COSTS, UNPROVEN = "gains", "costs", "not proven"
+# Of differences that are noise, the 95 % interval leaves out 0 in 13 % of trials with 37 customers, 7 % with 200, 6 % with 400
+# (30 % of them changed at all, heavy tails; 400 trials each).
+FEWEST_CUSTOMERS = 200
 
 
 class WithoutTables:
@@ -107,7 +110,7 @@ def measure_gains(
         if len(values[""]) == 0:
             continue
         difference, low, high = bootstrap.compare_pairs(values[""], values[table], week.settings.seed)
-        verdict = GAINS if low > 0 else COSTS if high < 0 else UNPROVEN
+        verdict = decide(low, high, len(values[""]))
         of_table = [name for name in model.features_ if find_table(name) == table]
         map_without = float(np.mean(values[table]))
         rows.append(
@@ -129,6 +132,17 @@ def measure_gains(
             }
         )
     return rows
+
+
+def decide(low: float, high: float, customers: int) -> str:
+    """The verdict on a table by the interval of its difference and the customers who were compared.
+
+    >>> decide(0.01, 0.03, 200), decide(-0.03, -0.01, 200), decide(-0.01, 0.03, 200), decide(0.01, 0.03, 199)
+    ('gains', 'costs', 'not proven', 'not proven')
+    """
+    if customers < FEWEST_CUSTOMERS:
+        return UNPROVEN
+    return GAINS if low > 0 else COSTS if high < 0 else UNPROVEN
 
 
 def write_gain(table: str, difference: float, without: float, verdict: str) -> str:
