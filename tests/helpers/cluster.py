@@ -24,25 +24,31 @@ from recs_assets.engine.session import require_engine
 
 
 class Cluster:
-    """The processes of a standalone cluster, each with a log in `folder`."""
+    """The processes of a standalone cluster, each with a log in `folder`; without workers the server does their work."""
 
     def __init__(self, spark: Path, folder: Path, workers: int, memory: str) -> None:
         self.spark, self.folder = spark, folder
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.master, self.port = free_port(), free_port()
+        self.port = free_port()
         self.url = f"sc://127.0.0.1:{self.port}"
-        self._run("master", "org.apache.spark.deploy.master.Master", "--port", str(self.master))
+        if workers:
+            master = free_port()
+            self.master = f"spark://127.0.0.1:{master}"
+            self._run("master", "org.apache.spark.deploy.master.Master", "--port", str(master))
+        else:
+            self.master = f"local[{os.cpu_count()}]"
         for number in range(1, workers + 1):
             self._run(
                 f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", memory,
-                "--work-dir", str(folder / f"work{number}"), f"spark://127.0.0.1:{self.master}",
+                "--work-dir", str(folder / f"work{number}"), self.master,
             )  # fmt: skip
         self.memory = memory
         self.start_server()
 
     def start_server(self) -> None:
         settings = {
-            "spark.master": f"spark://127.0.0.1:{self.master}",
+            "spark.master": self.master,
+            "spark.driver.memory": self.memory,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.executor.memory": self.memory,
