@@ -58,7 +58,7 @@ CONTRADICTED = {
 # What may make a campaign's lists, by the name that a file gives it.
 MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
-Export = Literal["long", "wide", "feed", "addresses"]
+Export = Literal["long", "wide", "feed", "addresses", "klaviyo", "braze", "mailchimp", "webhook"]
 
 # Days: longer than any shop remembers.
 EVER = 36_500
@@ -258,6 +258,8 @@ class Campaign(_Model):
             raise ValueError(
                 f"slots.k: {self.slots.k} slots need RANK TOP {self.slots.k} or more in the query"
             )
+        if "mailchimp" in self.exports and "addresses" not in self.exports:
+            raise ValueError("exports: mailchimp finds members by their address; add addresses, too")
         for place, part in (
             ("", self),
             *((f"segments.{name}.", part) for name, part in self.segments.items()),

@@ -2,7 +2,8 @@
 
     <folder>/current -> versions/<as_of>-<run_id>
     <folder>/versions/<as_of>-<run_id>/long.parquet, long.csv, wide.parquet, wide.csv, feed.csv,
-        feed.jsonl, restricted/addresses.parquet, restricted/addresses.csv, manifest.json
+        feed.jsonl, restricted/addresses.parquet, restricted/addresses.csv, manifest.json,
+        and for email services the files of `payloads`
 
 Programs read Parquet and JSON Lines, which hold every value as it is. CSV is for spreadsheets: a text
 that a spreadsheet would run as a formula has an apostrophe before it.
@@ -13,7 +14,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -22,12 +23,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from recs_assets.exports import versions
+from recs_assets.exports import payloads, versions
 from recs_assets.exports.email import cast_types, drop_holdout, feed, list_addresses, widen_table
 from recs_assets.exports.rows import ExportError, require_finite
 from recs_assets.exports.versions import list_versions, switch_in
 
-EXPORTS = ("long", "wide", "feed", "addresses")
+EXPORTS = ("long", "wide", "feed", "addresses", *payloads.SERVICES)
 RESTRICTED = "restricted"
 
 # OWASP's list (CSV Injection): the first character that makes a spreadsheet calculate.
@@ -58,7 +59,8 @@ def write_exports(
             in no file.
         as_of: the week.
         run_id: letters, digits, ".", "_", "-".
-        emails: customer_id and email, for addresses; the only raw addresses that leave the build file.
+        emails: customer_id and email, for addresses; the only raw addresses that leave the build file. Without that
+            export no file has an address.
         last_look: what was changed since the publish, in numbers (`LastLook.facts`).
         keep: versions kept, the current one included.
 
@@ -68,13 +70,17 @@ def write_exports(
 
     Raises:
         ExportError: the rows are refused (`email.cast_types`, `email.widen`, `email.feed`) or are of another
-            week or run; an export is unknown; addresses without emails.
+            week or run; an export is unknown; addresses without emails, or mailchimp without addresses.
         OSError: the disk.
     """
     if unknown := sorted(set(campaign_exports) - set(EXPORTS)):
         raise ExportError(f"There is no export {', '.join(unknown)}; the exports are {', '.join(EXPORTS)}.")
     if "addresses" in campaign_exports and emails is None:
         raise ExportError("The export addresses needs the customers' emails: give them, or leave it out.")
+    if "mailchimp" in campaign_exports and "addresses" not in campaign_exports:
+        raise ExportError(
+            "The export mailchimp finds members by their address: add addresses to the exports."
+        )
     table = drop_holdout(cast_types(long))
     for name, value in (("as_of", as_of), ("run_id", run_id)):
         if others := [other for other in table[name].unique().to_pylist() if other != value]:
@@ -97,10 +103,15 @@ def write_exports(
             put("wide", widen_table(table), {"parquet": _parquet, "csv": _csv})
         if "feed" in campaign_exports:
             put("feed", _cast_texts(feed(table)), {"csv": _csv, "jsonl": _jsonl})
+        addresses = None
         if "addresses" in campaign_exports:
             (aside / RESTRICTED).mkdir(mode=0o700)
             rows = _cast_texts(list_addresses(table, emails))
             put(f"{RESTRICTED}/addresses", rows, {"parquet": _parquet, "csv": _csv})
+            addresses = dict(zip(rows["customer_id"].to_pylist(), rows["email"].to_pylist(), strict=True))
+        for name, service in payloads.SERVICES.items():
+            if name in campaign_exports:
+                counts |= _write_payloads(aside, table, service, addresses)
         return counts
 
     about = {
@@ -155,7 +166,7 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
     """
     import pyarrow.parquet as pq
 
-    renamed = {}
+    renamed, start = {}, payloads.start_line(customer_id)
     for path, manifest in list_versions(folder):
         tables = {
             name.removesuffix(".parquet"): pq.read_table(path / name)
@@ -166,11 +177,26 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
             name: table.filter(pc.not_equal(table["customer_id"], customer_id))
             for name, table in tables.items()
         }
-        if all(others[name].num_rows == table.num_rows for name, table in tables.items()):
+        lines = {
+            name: [
+                line
+                for line in (path / name).read_bytes().splitlines(keepends=True)
+                if not line.startswith(start)
+            ]
+            for name in manifest["files"]
+            if Path(name).stem in payloads.RECIPIENT_FILES
+        }
+        if all(others[name].num_rows == table.num_rows for name, table in tables.items()) and all(
+            len(kept) == manifest["files"][name]["rows"] for name, kept in lines.items()
+        ):
             continue
 
         def fill(
-            aside: Path, path: Path = path, files: dict = manifest["files"], others: dict = others
+            aside: Path,
+            path: Path = path,
+            files: dict = manifest["files"],
+            others: dict = others,
+            lines: dict = lines,
         ) -> dict:
             counts = {}
             for name, about in files.items():
@@ -179,9 +205,13 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
                 with _open(aside / name) as file:
                     if stem in others:
                         {"parquet": _parquet, "csv": _csv}[ending](others[stem], file)
+                        counts[name] = others[stem].num_rows
+                    elif name in lines:
+                        file.writelines(lines[name])
+                        counts[name] = len(lines[name])
                     else:
                         file.write((path / name).read_bytes())
-                counts[name] = others[stem].num_rows if stem in others else about["rows"]
+                        counts[name] = about["rows"]
             return counts
 
         about = {name: value for name, value in manifest.items() if name not in versions.OWN}
@@ -195,6 +225,25 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
             about |= {"rows": about["rows"] - slots, "recipients": about["recipients"] - 1}
         renamed[path.name] = versions.rewrite(folder, path, manifest, fill, about)
     return renamed
+
+
+def _write_payloads(
+    aside: Path, table: pa.Table, service: payloads.Service, addresses: dict[str, str] | None
+) -> dict[str, int]:
+    """The files of one service; rows per file."""
+    counts = {}
+    if service.catalog is not None:
+        products = payloads.list_products(feed(table), service)
+        with _open(aside / service.catalog) as file:
+            if service.catalog.endswith(".json"):
+                file.write(json.dumps(products, indent=1, allow_nan=False).encode() + b"\n")
+            else:
+                _write_lines(products, file)
+        counts[service.catalog] = len(products)
+    name = service.place(addresses is not None)
+    with _open(aside / name) as file:
+        counts[name] = _write_lines(payloads.list_payloads(table, service, addresses), file)
+    return counts
 
 
 def escape_formulas(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
@@ -245,6 +294,15 @@ def _csv(rows: pa.Table, file: IO[bytes]) -> None:
             values = escape_formulas(values)
         shown[name] = values
     csv.write_csv(pa.table(shown), file)
+
+
+def _write_lines(rows: Iterable[Mapping], file: IO[bytes]) -> int:
+    """One strict JSON object per line, in ASCII; how many."""
+    count = 0
+    for row in rows:
+        file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
+        count += 1
+    return count
 
 
 def _jsonl(rows: pa.Table, file: IO[bytes]) -> None:

@@ -146,7 +146,10 @@ def test_no_recipients_are_empty_files(tmp_path):
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"exports": ["csv"]}, "There is no export csv; the exports are long, wide, feed, addresses."),
+        (
+            {"exports": ["csv"]},
+            "There is no export csv; the exports are long, wide, feed, addresses, klaviyo, braze, mailchimp, webhook.",
+        ),
         ({"emails": None}, "The export addresses needs the customers' emails"),
         ({"run_id": "r2"}, "Rows of run_id r1 are among those of r2"),
         ({"long": make_table(make_row(), make_row("c2", campaign="other"))}, "export each campaign apart"),
