@@ -41,6 +41,10 @@ class ArtefactError(RecsError):
     """A stored model or candidate list is missing, was changed, or belongs to other data."""
 
 
+class FactError(RecsError):
+    """A block of customers was asked for a fact of the whole shop that nobody counted."""
+
+
 class NotFittedError(RecsError):
     """A recommender was asked for recommendations before `fit`."""
 

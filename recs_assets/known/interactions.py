@@ -8,10 +8,10 @@ fold and this week's email differ only in which `Known` they are given.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Self
 
 import numpy as np
@@ -19,6 +19,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import mark_starts
+from recs_assets.known.facts import Fact, as_array, look_up
 
 EVENT_TYPES = ("purchase", "review", "view", "add_to_cart", "add_to_wishlist")
 PURCHASE = EVENT_TYPES.index("purchase")
@@ -90,6 +91,20 @@ class TableRows:
     product: np.ndarray
     day: np.ndarray
 
+    def take_customers(self, place: np.ndarray) -> Self:
+        """The rows of some customers and those of nobody in particular.
+
+        Args:
+            place: int32[n_customers]: the customer's new code, ascending; -1: is left out.
+        """
+        kept = np.flatnonzero(
+            (self.customer < 0) | (place[self.customer] >= 0) if len(place) else self.customer < 0
+        )
+        customer = self.customer[kept]
+        if len(place):
+            customer = np.where(customer < 0, customer, place[customer])
+        return replace(self, customer=customer, product=self.product[kept], day=self.day[kept])
+
 
 @dataclass(frozen=True)
 class Known:
@@ -109,6 +124,8 @@ class Known:
             carts and wishlists.
         guests: purchases without a customer, likewise.
         own_tables: of the shop's own tables that have a sentence for a reason, what it may say.
+        facts: where these are some of the shop's customers, a block or a sample, what was counted of all, by
+            name (`shop_fact`); None: these are all.
     """
 
     as_of: date
@@ -117,6 +134,53 @@ class Known:
     events: Events
     guests: GuestPurchases = field(default_factory=GuestPurchases)
     own_tables: Mapping[str, TableRows] = field(default_factory=dict)
+    facts: Mapping[str, Fact] | None = None
+
+    @cached_property
+    def _counted(self) -> dict[str, Fact]:
+        return {}
+
+    @property
+    def shop_facts(self) -> Mapping[str, Fact]:
+        """What was counted of the whole shop so far, by name."""
+        return self._counted if self.facts is None else self.facts
+
+    def shop_fact(self, name: str, count: Callable[[], Fact]) -> Fact:
+        """A figure of the whole shop, which some of its customers cannot count: counted once of all of them, looked up
+        where these are some.
+
+        Args:
+            name: of the fact, with what it depends on, such as "popularity/28.0".
+            count: makes it of all customers; what it makes must not be changed afterwards.
+
+        Raises:
+            FactError: these are some of the customers, and the fact was not counted of all.
+        """
+        if self.facts is not None:
+            return look_up(self.facts, name)
+        if name not in self._counted:
+            self._counted[name] = count()
+        return self._counted[name]
+
+    def take_customers(self, codes: np.ndarray) -> Self:
+        """Only these customers, with codes 0 to n - 1 in the same order: a shop of its own with all products, all that
+        was bought without an account, and the facts of the whole shop.
+
+        Args:
+            codes: rows of `customers`, ascending, each once.
+        """
+        place = np.full(self.n_customers, -1, dtype=np.int32)
+        place[codes] = np.arange(len(codes), dtype=np.int32)
+        kept = np.flatnonzero(place[self.events.customer] >= 0)
+        events = Events(**{name: column[kept] for name, column in vars(self.events).items()})
+        own_tables = {name: rows.take_customers(place) for name, rows in self.own_tables.items()}
+        return replace(
+            self,
+            customers=self.customers.iloc[codes].reset_index(drop=True),
+            events=replace(events, customer=place[events.customer]),
+            own_tables=own_tables,
+            facts=self.shop_facts,
+        )
 
     @property
     def n_customers(self) -> int:
@@ -199,7 +263,12 @@ class Known:
 
     def popularity(self, half_life_days: float) -> np.ndarray:
         """float64[n_products]: `frequency` over all customers, each order of a guest counting as a
-        customer's day; NaN for products nobody bought."""
+        customer's day; NaN for products nobody bought. A fact of the shop."""
+        half_life_days = float(half_life_days)
+        count = partial(self._count_popularity, half_life_days)
+        return as_array(self.shop_fact(f"popularity/{half_life_days}", count))
+
+    def _count_popularity(self, half_life_days: float) -> np.ndarray:
         matrix = self.frequency(half_life_days)
         age = self.anchor_day - self.guests.day.astype(np.float64)
         product = np.concatenate([matrix.indices, self.guests.product])
@@ -226,9 +295,12 @@ class Known:
         decayed = np.power(0.5, age / half_life_days).astype(np.float32)
         return sparse.csr_matrix((decayed, last.indices, last.indptr), shape=last.shape)
 
-    @cached_property
+    @property
     def first_sold(self) -> np.ndarray:
-        """int64[n_products]: day of the first purchase by anybody, days since 1970-01-01; -1: none."""
+        """int64[n_products]: day of the first purchase by anybody, days since 1970-01-01; -1: none. A fact of the shop."""
+        return as_array(self.shop_fact("first_sold", self._find_first_sold))
+
+    def _find_first_sold(self) -> np.ndarray:
         bought = self.purchased
         day = np.full(self.n_products, np.iinfo(np.int64).max)
         np.minimum.at(day, self.events.product[bought], self.events.day[bought])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -44,6 +44,7 @@ class ALS(Recommender):
 
     name = "als"
     learned: ClassVar = {"product_factors_": ArrayAxes(("product", ""))}
+    attached = ("confidence_", "customer_factors_")
 
     def __init__(
         self,
@@ -65,12 +66,9 @@ class ALS(Recommender):
         self.threads = threads
         self.progress = progress
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `customer_factors_` float32[n_customers, factors], `product_factors_`
-        float32[n_products, factors] (NaN without signal) and `confidence_` csr."""
-        self.known_ = known
-        self._count(known)
-        confidence = self.confidence_
+    def _learn(self, known: Known) -> None:
+        """Keeps `product_factors_` float32[n_products, factors] (NaN without signal)."""
+        confidence = self._weigh_signal(known)
         self.product_factors_ = np.full((known.n_products, self.factors), np.nan, dtype=np.float32)
         active = np.flatnonzero(np.diff(confidence.indptr))
         sold = np.flatnonzero(np.bincount(confidence.indices, minlength=known.n_products))
@@ -85,14 +83,6 @@ class ALS(Recommender):
                 model.fit(confidence[active][:, sold].tocsr(), show_progress=False, callback=report)
             # Rounded to the grid of `multiply_grid` first: the customers are solved against what will score.
             self.product_factors_[sold] = round_to_grid(model.item_factors)
-        self._solve_customers()
-        return self
-
-    def carry_over(self, earlier: Self, known: Known) -> Self:
-        """As for every recommender; every customer is solved anew against the products, exactly, who is new as well."""
-        super().carry_over(earlier, known)
-        self._solve_customers()
-        return self
 
     def _make_model(self) -> Any:
         from implicit.als import AlternatingLeastSquares
@@ -106,15 +96,17 @@ class ALS(Recommender):
             random_state=self.seed,
         )
 
-    def _solve_customers(self) -> None:
-        """Put the customers' factors; NaN of whom there is no signal about a product with factors."""
+    def _attach(self, known: Known) -> None:
+        """Keeps `confidence_` csr and `customer_factors_` float32[n_customers, factors]: every customer is solved against
+        the products, exactly, who is new as well; NaN of whom there is no signal about a product with factors."""
+        self.confidence_ = self._weigh_signal(known)
         learned = np.isfinite(self.product_factors_[:, 0])
         if not learned[self.confidence_.indices].all():  # sold first after the fit
             self.confidence_ = self.confidence_ @ sparse.diags_array(learned.astype(np.float32), format="csr")
             self.confidence_.eliminate_zeros()
         compact = self.confidence_[:, np.flatnonzero(learned)].tocsr()
         active = np.flatnonzero(np.diff(compact.indptr))
-        self.customer_factors_ = np.full((self.known_.n_customers, self.factors), np.nan, dtype=np.float32)
+        self.customer_factors_ = np.full((known.n_customers, self.factors), np.nan, dtype=np.float32)
         if len(active) > 0:
             with one_blas_thread():
                 model = self._make_model()
@@ -122,10 +114,10 @@ class ALS(Recommender):
                 customers = model.recalculate_user(np.arange(len(active)), compact[active])
             self.customer_factors_[active] = round_to_grid(customers)
 
-    def _count(self, known: Known) -> None:
+    def _weigh_signal(self, known: Known) -> sparse.csr_matrix:
         confidence = known.signal(self.half_life_days)
         confidence.data = (1.0 + self.alpha * np.log1p(confidence.data)).astype(np.float32)
-        self.confidence_ = confidence
+        return confidence
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         return multiply_grid(self.customer_factors_[customers], self.product_factors_)

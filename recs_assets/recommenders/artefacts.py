@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from scipy import sparse
 
 from recs_assets.files import replace_folder, seal, sha256, unseal
+from recs_assets.known.facts import Fact, pack, unpack
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
@@ -30,29 +31,23 @@ def save_model(recommender: Recommender, folder: Path) -> str:
 
     Replaced in whole (`files.replace_folder`).
     """
-    arrays: dict[str, np.ndarray] = {}
-    shapes: dict[str, list[int]] = {}
+    fitted: dict[str, Fact] = {}
     for name, value in sorted(vars(recommender).items()):
         if not name.endswith("_") or name == "known_":
             continue
         if sparse.issparse(value):
-            matrix = value.tocsr()
-            arrays |= {
-                f"{name}.data": matrix.data,
-                f"{name}.indices": matrix.indices,
-                f"{name}.indptr": matrix.indptr,
-            }
-            shapes[name] = list(matrix.shape)
+            fitted[name] = value
         elif isinstance(value, np.ndarray | np.generic | int | float):
-            arrays[name] = np.asarray(value)
+            fitted[name] = np.asarray(value)
         else:
             raise ArtefactError(
                 f"{recommender.name}.{name} is a {type(value).__name__}: fitted state must be arrays or sparse matrices."
             )
-        if name in arrays and arrays[name].dtype == object:
+        if fitted[name].dtype == object:
             raise ArtefactError(
                 f"{recommender.name}.{name} holds Python objects, which cannot be stored safely."
             )
+    arrays, shapes = pack(fitted)
     known = recommender.known_
     with replace_folder(folder) as aside:
         np.savez(aside / "arrays.npz", allow_pickle=False, **arrays)
@@ -105,15 +100,8 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
         ) from error
     recommender.known_ = known
     with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-        for name in arrays.files:
-            if "." not in name:
-                setattr(recommender, name, arrays[name])
-        for name, shape in description["sparse"].items():
-            matrix = sparse.csr_matrix(
-                (arrays[f"{name}.data"], arrays[f"{name}.indices"], arrays[f"{name}.indptr"]),
-                shape=tuple(shape),
-            )
-            setattr(recommender, name, matrix)
+        for name, value in unpack(arrays, description["sparse"]).items():
+            setattr(recommender, name, value)
     return recommender
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from math import comb
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import PairIndex, encode_pairs, find_sorted, list_entries, mark_starts, rank_within
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, require_fitted
 from recs_assets.recommenders.because import find_strongest
@@ -64,6 +65,7 @@ class AssociationRules(Recommender):
         "product_baskets_": ArrayAxes(("product",), unknown=0),
         "pair_baskets_": ArrayAxes(("product", "product")),
     }
+    attached = ("recency_",)
     reasons = ("bought_together",)
 
     def __init__(
@@ -80,21 +82,18 @@ class AssociationRules(Recommender):
         self.half_life_days = half_life_days
         self.damping = damping
 
-    def fit(self, known: Known) -> Self:
-        """Count; keeps `total_baskets_`, `dropped_baskets_`, `product_baskets_` int64[n_products],
-        `pair_baskets_` csr int32[n_products, n_products] of the rules that passed (row A, column B)
-        and `recency_` csr float32[n_customers, n_products]."""
-        self.known_ = known
+    def _learn(self, known: Known) -> None:
+        """Keeps `total_baskets_`, `dropped_baskets_`, `product_baskets_` int64[n_products] and
+        `pair_baskets_` csr int32[n_products, n_products] of the rules that passed (row A, column B)."""
         baskets = known.baskets(self.max_basket_products)
         size = np.diff(baskets.indptr)
         self.total_baskets_ = int((size > 0).sum())
         self.dropped_baskets_ = int((size == 0).sum())
         self.product_baskets_ = np.bincount(baskets.indices, minlength=known.n_products).astype(np.int64)
         self.pair_baskets_ = self._count_pairs(baskets)
-        self._count(known)
-        return self
 
-    def _count(self, known: Known) -> None:
+    def _attach(self, known: Known) -> None:
+        """Keeps `recency_` csr float32[n_customers, n_products]."""
         self.recency_ = known.recency(self.half_life_days)
 
     def _count_pairs(self, baskets: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -350,9 +349,13 @@ class AssociationRules(Recommender):
 
 
 def mark_recently_sold(known: Known, weeks: int) -> np.ndarray:
-    """bool[n_products]: bought at least once in so many weeks before the anchor."""
-    recent = known.purchased & (known.events.day >= known.anchor_day - 7 * weeks)
-    return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
+    """bool[n_products]: bought by a customer at least once in so many weeks before the anchor. A fact of the shop."""
+
+    def count() -> np.ndarray:
+        recent = known.purchased & (known.events.day >= known.anchor_day - 7 * weeks)
+        return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
+
+    return as_array(known.shop_fact(f"sold_within_weeks/{weeks}", count))
 
 
 def _measure_rules(

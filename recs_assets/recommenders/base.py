@@ -1,11 +1,12 @@
 """What every recommender keeps, and the code that makes it keep it.
 
-A recommender implements `fit` and `_scores`; masking, truncation, order of ties and the
+A recommender implements `_learn`, `_count`, `_attach` and `_scores`; masking, truncation, order of ties and the
 explanation's shape are here, once, because the libraries underneath promise none of them.
 """
 
 from __future__ import annotations
 
+import copy
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -26,7 +27,7 @@ from recs_assets.arrays import (
 )
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.carry import ArrayAxes, Codes, carry_learned
-from recs_assets.schema import NotFittedError
+from recs_assets.schema import ArtefactError, NotFittedError
 
 View = Literal["all", "new", "repeat"]
 VIEWS: tuple[View, ...] = ("all", "new", "repeat")
@@ -45,8 +46,10 @@ class Recommender(ABC):
     name: ClassVar[str]
     # Codes of the reasons (`reasons.ladder.LEADS`) whose sentence may name the product that `because` gives.
     reasons: ClassVar[tuple[str, ...]] = ()
-    # What `fit` learns, by attribute. The rest of what it keeps `_count` counts; empty: all of it is counted.
+    # What `_learn` learns, by attribute; empty: nothing is learned.
     learned: ClassVar[Mapping[str, ArrayAxes]] = {}
+    # What `_attach` keeps of customers; the rest holds for the whole shop.
+    attached: ClassVar[tuple[str, ...]] = ()
     # What `fit` was given.
     known_: Known
 
@@ -71,13 +74,54 @@ class Recommender(ABC):
         }
         return {name: value for name, value in stored.items() if isinstance(value, int | float | str)}
 
-    @abstractmethod
     def fit(self, known: Known) -> Self:
         """Learn from everything known at the anchor; keeps `known` as `known_`."""
+        self.known_ = known
+        self._learn(known)
+        self._count(known)
+        self._attach(known)
+        return self
+
+    def _learn(self, known: Known) -> None:
+        """Keep what learning gives: what the nightly refresh takes over. It comes first, and looks at nothing that
+        `_count` and `_attach` keep."""
+        return
 
     def _count(self, known: Known) -> None:
-        """Keep what no learning is needed for: every customer's own history, popularity."""
+        """Keep what is counted of the whole shop: popularity, the shares of a group. Blocks take it as it is."""
         return
+
+    def _attach(self, known: Known) -> None:
+        """Keep the customers' own side, which no other customer changes: their history, factors solved against the
+        products'."""
+        return
+
+    def attach(self, known: Known) -> Self:
+        """A copy for some of the shop's customers, a block, with all that was learned and counted of the whole shop:
+        its lists and reasons are those of the whole, bit for bit, in the codes of the block.
+
+        Args:
+            known: the block, of the same anchor and products (`Known.take_customers`). Of a customer whom the fit did not
+                know, there is what `_attach` can tell.
+
+        Raises:
+            NotFittedError: before `fit`.
+            ArtefactError: the block has other products than the fit.
+        """
+        fitted = require_fitted(self)
+        if not known.products["product_id"].equals(fitted.products["product_id"]):
+            raise ArtefactError(
+                f"The block of customers has other products than {self.name} was fitted on: cut it from the same week."
+            )
+        own = {name: axes for name, axes in self.learned.items() if "customer" in axes.axes}
+        block = copy.copy(self)
+        if own:
+            codes = Codes(fitted, known)
+            for name, axes in own.items():
+                setattr(block, name, codes.take_block(getattr(self, name), axes))
+        block.known_ = known
+        block._attach(known)
+        return block
 
     def carry_over(self, earlier: Self, known: Known) -> Self:
         """Take over what an earlier fit learned and count the rest from what is known now: no refit.
@@ -92,6 +136,7 @@ class Recommender(ABC):
         for name, value in carry_learned(earlier, self.learned, codes).items():
             setattr(self, name, value)
         self._count(known)
+        self._attach(known)
         return self
 
     @abstractmethod

@@ -12,7 +12,8 @@ from scipy import sparse
 
 from recs_assets.known.interactions import Known
 
-Axis = Literal["customer", "product", ""]
+# "fit_customer": a customer of the fit, who stays in every block: somebody's neighbour.
+Axis = Literal["customer", "fit_customer", "product", ""]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,12 @@ class Codes:
             "customer": _match(earlier.customers["customer_id"], known.customers["customer_id"]),
             "product": _match(earlier.products["product_id"], known.products["product_id"]),
         }
-        self._sizes = {"customer": earlier.n_customers, "product": earlier.n_products}
+        self._before["fit_customer"] = self._before["customer"]
+        self._sizes = {
+            "customer": earlier.n_customers,
+            "fit_customer": earlier.n_customers,
+            "product": earlier.n_products,
+        }
 
     def before(self, axis: Axis) -> np.ndarray:
         """int64[now]: the earlier code of each, -1 where there was none."""
@@ -69,6 +75,11 @@ class Codes:
             )  # fmt: skip
             value[(slice(None),) * number + (before < 0,)] = learned.unknown
         return value
+
+    def take_block(self, value: object, learned: ArrayAxes) -> object:
+        """The rows of the customers of now, who are a block; all else as it was."""
+        rows = tuple(axis if axis == "customer" else "" for axis in learned.axes)
+        return self.carry(value, ArrayAxes(rows, learned.unknown))
 
     def _carry_sparse(self, matrix: sparse.csr_matrix, axes: tuple[Axis, ...]) -> sparse.csr_matrix:
         rows, columns = axes

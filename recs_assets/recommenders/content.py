@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,7 @@ class Content(Recommender):
         "words_": ArrayAxes(("product", "")),
         "vectors_": ArrayAxes(("product", ""), unknown=0),
     }
+    attached = ("weights_",)
     reasons = ("similar_product", "new_for_you_close_to")
 
     def __init__(
@@ -83,15 +84,11 @@ class Content(Recommender):
         self.popularity_half_life_days = popularity_half_life_days
         self.seed = seed
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `words_` csr float32[n_products, words and facets] (TF-IDF, unit length),
-        `vectors_` float32[n_products, dimensions] (unit length; both zero where a product has no
-        text), `popularity_` float64[n_products], `weights_` csr float32[n_customers, n_products]."""
-        self.known_ = known
-        self._count(known)
+    def _learn(self, known: Known) -> None:
+        """Keeps `words_` csr float32[n_products, words and facets] (TF-IDF, unit length) and
+        `vectors_` float32[n_products, dimensions] (unit length; both zero where a product has no text)."""
         self.words_ = self.words_and_facets(known.products)
         self.vectors_ = self._reduce(self.words_)
-        return self
 
     def words_and_facets(self, products: pd.DataFrame) -> sparse.csr_matrix:
         """csr float32[len(products), words and facets]: TF-IDF, unit length; empty rows without text."""
@@ -121,7 +118,11 @@ class Content(Recommender):
         return round_to_grid(normalize(reduced))
 
     def _count(self, known: Known) -> None:
+        """Keeps `popularity_` float64[n_products]."""
         self.popularity_ = np.nan_to_num(known.popularity(self.popularity_half_life_days))
+
+    def _attach(self, known: Known) -> None:
+        """Keeps `weights_` csr float32[n_customers, n_products]."""
         self.weights_ = known.signal(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:

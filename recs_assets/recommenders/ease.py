@@ -42,6 +42,7 @@ class EASE(Recommender):
 
     name = "ease"
     # It counts customers in common, not baskets: "often bought with" would claim too much.
+    attached = ("recency_",)
     reasons = ("also_bought",)
 
     def __init__(
@@ -51,18 +52,16 @@ class EASE(Recommender):
         self.regularization = regularization
         self.half_life_days = half_life_days
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `products_` int64[h] (codes of the head, ascending), `affinity_`
-        float32[h, h] (B: row evidence, column candidate) and `recency_` csr float32[n_customers, h]."""
-        self.known_ = known
+    def _learn(self, known: Known) -> None:
+        """Keeps `products_` int64[h] (codes of the head, ascending) and `affinity_` float32[h, h] (B: row evidence,
+        column candidate)."""
         buyers = np.bincount(known.history.indices, minlength=known.n_products)
         order = np.lexsort((np.arange(known.n_products), -buyers))
         self.products_ = np.sort(order[: min(self.head, int((buyers > 0).sum()))])
         self.affinity_ = learn_weights(known.history[:, self.products_], self.regularization)
-        self._count(known)
-        return self
 
-    def _count(self, known: Known) -> None:
+    def _attach(self, known: Known) -> None:
+        """Keeps `recency_` csr float32[n_customers, h]."""
         self.recency_ = known.recency(self.half_life_days)[:, self.products_].tocsr()
 
     def carry_over(self, earlier: Self, known: Known) -> Self:
@@ -70,7 +69,7 @@ class EASE(Recommender):
         now = Codes(require_fitted(earlier), known).now("product")[earlier.products_]
         self.known_, self.products_ = known, now[now >= 0]
         self.affinity_ = np.ascontiguousarray(earlier.affinity_[np.ix_(now >= 0, now >= 0)])
-        self._count(known)
+        self._attach(known)
         return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -49,10 +49,11 @@ class GraphFilter(Recommender):
 
     name = "graph_filter"
     learned: ClassVar = {
-        "normal_": ArrayAxes(("customer", "product")),
+        "normal_": ArrayAxes(("fit_customer", "product")),
         "vectors_": ArrayAxes(("product", ""), unknown=0),
         "degree_": ArrayAxes(("product",), unknown=0),
     }
+    attached = ("weights_",)
 
     def __init__(
         self,
@@ -68,12 +69,10 @@ class GraphFilter(Recommender):
         self.half_life_days = half_life_days
         self.seed = seed
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `normal_` csr float32[n_customers, n_products] (A), `weights_` csr with its pattern (x),
-        `vectors_` float32[n_products, factors] (V) and `degree_` float32[n_products] (the root of D_p)."""
+    def _learn(self, known: Known) -> None:
+        """Keeps `normal_` csr float32[n_customers, n_products] (A), `vectors_` float32[n_products, factors] (V) and
+        `degree_` float32[n_products] (the root of D_p)."""
         self.__dict__.pop("_common", None)  # of an earlier fit
-        self.known_ = known
-        self._count(known)
         bought = known.history
         breadth = np.sqrt(np.diff(bought.indptr).astype(np.float64))
         degree = np.sqrt(np.bincount(bought.indices, minlength=known.n_products).astype(np.float64))
@@ -82,9 +81,9 @@ class GraphFilter(Recommender):
         self.normal_ = sparse.csr_matrix((values, bought.indices, bought.indptr), shape=bought.shape)
         self.degree_ = degree.astype(np.float32)
         self.vectors_ = round_to_grid(find_right_vectors(self.normal_, self.factors, self.seed))
-        return self
 
-    def _count(self, known: Known) -> None:
+    def _attach(self, known: Known) -> None:
+        """Keeps `weights_` csr float32[n_customers, n_products] (x)."""
         self.weights_ = known.recency(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
@@ -100,11 +99,11 @@ class GraphFilter(Recommender):
     def _smooth(self, own: sparse.csr_matrix) -> np.ndarray:
         """float32[len(own), n_products]: x A^T A. Sparse products add in the order of the sparse row: no BLAS, the same
         bits in every block."""
-        known = self.known_
-        if known.n_customers > known.n_products:
+        customers, products = self.normal_.shape  # of the fit
+        if customers > products:
             return (own @ self._common).toarray()
-        smooth = np.empty((own.shape[0], known.n_products), dtype=np.float32)
-        step = max(1, NEAR_VALUES // max(1, known.n_customers))
+        smooth = np.empty((own.shape[0], products), dtype=np.float32)
+        step = max(1, NEAR_VALUES // max(1, customers))
         columns = self.normal_.T.tocsr()
         for start in range(0, len(smooth), step):
             near = np.ascontiguousarray((self.normal_ @ own[start : start + step].T).toarray())

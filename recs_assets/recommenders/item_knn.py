@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
@@ -46,6 +46,7 @@ class ItemKNN(Recommender):
     name = "item_knn"
     learned: ClassVar = {"similarity_": ArrayAxes(("product", "product"))}
     # It counts customers in common, not baskets: "often bought with" would claim too much.
+    attached = ("weights_",)
     reasons = ("also_bought", "new_for_you_close_to")
 
     def __init__(
@@ -66,13 +67,10 @@ class ItemKNN(Recommender):
         self.max_history = max_history
         self.threads = threads
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `similarity_` csr[n_products, n_products] (row i: neighbours of i) and
-        `weights_` csr float32[n_customers, n_products]."""
+    def _learn(self, known: Known) -> None:
+        """Keeps `similarity_` csr[n_products, n_products] (row i: neighbours of i)."""
         if self.weighting not in ("bm25", "cosine"):
             raise ValueError(f"weighting is {self.weighting!r}; it must be 'bm25' or 'cosine'.")
-        self.known_ = known
-        self._count(known)
         self.similarity_ = find_similar_products(
             keep_strongest(known.signal(), self.max_history),
             self.neighbours,
@@ -81,9 +79,9 @@ class ItemKNN(Recommender):
             self.b,
             self.threads,
         )
-        return self
 
-    def _count(self, known: Known) -> None:
+    def _attach(self, known: Known) -> None:
+        """Keeps `weights_` csr float32[n_customers, n_products]."""
         self.weights_ = known.signal(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:

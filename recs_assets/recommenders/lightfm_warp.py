@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -72,16 +72,15 @@ class LightFMWarp(Recommender):
         self.seed = seed
         self.progress = progress
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `customer_vectors_` float32[n_customers, dimensions + 1] (the last column is
+    def _learn(self, known: Known) -> None:
+        """Keeps `customer_vectors_` float32[n_customers, dimensions + 1] (the last column is
         1) and `product_vectors_` float32[n_products, dimensions + 1] (the last column is the bias);
         NaN without any signal."""
-        self.known_ = known
         signal = self._select_pairs(known)
         self.customer_vectors_ = np.full((known.n_customers, self.dimensions + 1), np.nan, np.float32)
         self.product_vectors_ = np.full((known.n_products, self.dimensions + 1), np.nan, np.float32)
         if signal.nnz == 0:
-            return self
+            return
         from lightfm import LightFM
 
         customers = known.customers
@@ -129,7 +128,6 @@ class LightFMWarp(Recommender):
         self.customer_vectors_ = round_to_grid(np.hstack([embedded, np.ones((len(embedded), 1))]))
         bias, embedded = model.get_item_representations(product_features)
         self.product_vectors_ = round_to_grid(np.hstack([embedded, bias[:, None]]))
-        return self
 
     def _select_pairs(self, known: Known) -> sparse.csr_matrix:
         """Decayed log signal of the pairs that teach, scaled to mean 1."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -48,6 +46,7 @@ class NewArrivals(Recommender):
     """
 
     name = "new_arrivals"
+    attached = ("weights_",)
     reasons = ("new_for_your_taste",)
 
     def __init__(
@@ -64,11 +63,9 @@ class NewArrivals(Recommender):
         self.popularity_half_life_days = popularity_half_life_days
         self.max_words = max_words
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `words_` csr float32[n_products, words] (TF-IDF, unit length), `arrivals_`
-        csr float32[n_products, words] (its rows of new products, times the popularity factor; empty
-        elsewhere) and `weights_` csr float32[n_customers, n_products] (rows sum to a unit profile)."""
-        self.known_ = known
+    def _count(self, known: Known) -> None:
+        """Keeps `words_` csr float32[n_products, words] (TF-IDF, unit length) and `arrivals_`
+        csr float32[n_products, words] (its rows of new products, times the popularity factor; empty elsewhere)."""
         new = mark_new(known, self.weeks)
         popularity = np.nan_to_num(known.popularity(self.popularity_half_life_days))
         self.words_ = Content(max_words=self.max_words).words_and_facets(known.products)
@@ -76,15 +73,14 @@ class NewArrivals(Recommender):
         arrivals = (sparse.diags_array(factor) @ self.words_).tocsr()
         arrivals.eliminate_zeros()
         self.arrivals_ = arrivals
-        self.weights_ = self._weigh_history(known)
-        return self
 
-    def _weigh_history(self, known: Known) -> sparse.csr_matrix:
+    def _attach(self, known: Known) -> None:
+        """Keeps `weights_` csr float32[n_customers, n_products] (rows sum to a unit profile)."""
         weights = known.frequency(self.half_life_days)
         profile = (weights @ self.words_).tocsr()
         length = np.sqrt(np.asarray(profile.multiply(profile).sum(axis=1)).ravel())
         scale = np.divide(1.0, length, out=np.zeros_like(length), where=length > 0)
-        return (sparse.diags_array(scale.astype(np.float32)) @ weights).tocsr()
+        self.weights_ = (sparse.diags_array(scale.astype(np.float32)) @ weights).tocsr()
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         new = np.flatnonzero(np.diff(self.arrivals_.indptr))

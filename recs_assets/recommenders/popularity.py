@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 from scipy import sparse
 
@@ -33,11 +31,9 @@ class Popularity(Recommender):
     def __init__(self, half_life_days: float = 28.0) -> None:
         self.half_life_days = half_life_days
 
-    def fit(self, known: Known) -> Self:
-        """Count; keeps `popularity_` float32[n_products], NaN for products nobody bought."""
-        self.known_ = known
+    def _count(self, known: Known) -> None:
+        """Keeps `popularity_` float32[n_products], NaN for products nobody bought."""
         self.popularity_ = known.popularity(self.half_life_days).astype(np.float32)
-        return self
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         return sparse.csr_matrix((len(customers), self.known_.n_products), dtype=np.float32)
@@ -67,16 +63,15 @@ class CategoryPopularity(Recommender):
     """
 
     name = "category_popularity"
+    attached = ("share_", "favourite_")
 
     def __init__(self, half_life_days: float = 28.0, top_categories: int = 24) -> None:
         self.half_life_days = half_life_days
         self.top_categories = top_categories
 
-    def fit(self, known: Known) -> Self:
-        """Count; keeps `category_` int64[n_products], `within_` float32[n_products] (NaN: never
-        sold), `share_` csr[n_customers, n_categories], `favourite_` csr with its pattern (1 + the
-        product the customer buys most in the category) and `first_list_` float32[n_products]."""
-        self.known_ = known
+    def _count(self, known: Known) -> None:
+        """Keeps `category_` int64[n_products], `within_` float32[n_products] (NaN: never sold) and `first_list_`
+        float32[n_products]."""
         labels, self.category_ = np.unique(
             known.products["category"].fillna("").to_numpy(dtype=str), return_inverse=True
         )
@@ -86,18 +81,22 @@ class CategoryPopularity(Recommender):
         self.within_ = (popularity / np.maximum(total, np.finfo(np.float32).tiny)[self.category_]).astype(
             np.float32
         )
+        self.first_list_ = self._take_turns(known, popularity, total)
+
+    def _attach(self, known: Known) -> None:
+        """Keeps `share_` csr[n_customers, n_categories] and `favourite_` csr with its pattern (1 + the product the
+        customer buys most in the category)."""
+        categories = int(self.category_.max(initial=-1)) + 1
         spent = known.frequency(self.half_life_days)
         member = sparse.csr_matrix(
             (np.ones(known.n_products, np.float32), (np.arange(known.n_products), self.category_)),
-            shape=(known.n_products, len(labels)),
+            shape=(known.n_products, categories),
         )
         share = (spent @ member).tocsr()
         weight = np.asarray(share.sum(axis=1)).ravel()
         share.data /= np.repeat(np.where(weight > 0, weight, 1), np.diff(share.indptr))
         self.share_ = share
         self.favourite_ = self._find_favourites(spent)
-        self.first_list_ = self._take_turns(popularity, total)
-        return self
 
     def _find_favourites(self, spent: sparse.csr_matrix) -> sparse.csr_matrix:
         rows, products = list_entries(spent)
@@ -109,9 +108,8 @@ class CategoryPopularity(Recommender):
             shape=self.share_.shape,
         )
 
-    def _take_turns(self, popularity: np.ndarray, total: np.ndarray) -> np.ndarray:
+    def _take_turns(self, known: Known, popularity: np.ndarray, total: np.ndarray) -> np.ndarray:
         """1 / position in the round-robin, NaN outside it; unavailable products take no turn."""
-        known = self.known_
         scores = np.full(known.n_products, np.nan, dtype=np.float32)
         category_rank = np.empty(len(total), dtype=np.int64)
         category_rank[np.argsort(-total, kind="stable")] = np.arange(len(total))

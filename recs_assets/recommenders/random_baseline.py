@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import pandas as pd
 
@@ -29,16 +27,18 @@ class Random(Recommender):
     """
 
     name = "random"
+    attached = ("customer_hash_",)
 
     def __init__(self, seed: int = 0) -> None:
         self.seed = seed
 
-    def fit(self, known: Known) -> Self:
-        """Hash the ids; keeps `customer_hash_` and `product_hash_`, uint32."""
-        self.known_ = known
+    def _attach(self, known: Known) -> None:
+        """Keeps `customer_hash_` uint32[n_customers]."""
         self.customer_hash_ = _hash_ids(known.customers["customer_id"], f"customer {self.seed}")
+
+    def _count(self, known: Known) -> None:
+        """Keeps `product_hash_` uint32[n_products]."""
         self.product_hash_ = _hash_ids(known.products["product_id"], f"product {self.seed}")
-        return self
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         # The finaliser of MurmurHash3 (Appleby): every input bit reaches every output bit.

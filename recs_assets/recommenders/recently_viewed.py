@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, is_stored
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import EVENT_TYPES, Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.because import find_strongest
@@ -45,6 +44,7 @@ class RecentlyViewed(Recommender):
     """
 
     name = "recently_viewed"
+    attached = ("seeds_",)
     reasons = ("viewed_related",)
 
     def __init__(
@@ -63,15 +63,13 @@ class RecentlyViewed(Recommender):
         self.max_seeds = max_seeds
         self.threads = threads
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `seeds_` csr float32[n_customers, n_products] and `similarity_` csr
-        float32[n_products, n_products] (row: a seed's neighbours; empty for what nobody looked at)."""
-        self.known_ = known
-        self.seeds_ = keep_strongest(self._weigh_seeds(known), self.max_seeds)
-        looked_at = np.bincount(self.seeds_.indices, minlength=known.n_products) > 0
+    def _count(self, known: Known) -> None:
+        """Keeps `similarity_` csr float32[n_products, n_products] (row: a seed's neighbours; empty for what nobody
+        looked at)."""
+        looked_at = as_array(known.shop_fact(f"looked_at/{self.days}", lambda: self._mark_looked_at(known)))
         if not looked_at.any():
             self.similarity_ = sparse.csr_matrix((known.n_products,) * 2, dtype=np.float32)
-            return self
+            return
         similarity = find_similar_products(
             keep_strongest(known.signal(), self.max_history), self.neighbours, "cosine", threads=self.threads
         )
@@ -81,12 +79,25 @@ class RecentlyViewed(Recommender):
         similarity.eliminate_zeros()
         similarity.sort_indices()
         self.similarity_ = similarity
-        return self
+
+    def _attach(self, known: Known) -> None:
+        """Keeps `seeds_` csr float32[n_customers, n_products]."""
+        self.seeds_ = keep_strongest(self._weigh_seeds(known), self.max_seeds)
+
+    def _find_intent(self, known: Known) -> tuple[np.ndarray, np.ndarray]:
+        """float32[n_events] of intent, and bool[n_events] where there is some that counts."""
+        intent = np.array([INTENT.get(name, 0.0) for name in EVENT_TYPES], dtype=np.float32)[
+            known.events.kind
+        ]
+        return intent, (intent > 0) & (known.events.day >= known.anchor_day - self.days)
+
+    def _mark_looked_at(self, known: Known) -> np.ndarray:
+        _, recent = self._find_intent(known)
+        return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
 
     def _weigh_seeds(self, known: Known) -> sparse.csr_matrix:
         events, shape = known.events, (known.n_customers, known.n_products)
-        intent = np.array([INTENT.get(name, 0.0) for name in EVENT_TYPES], dtype=np.float32)[events.kind]
-        recent = (intent > 0) & (events.day >= known.anchor_day - self.days)
+        intent, recent = self._find_intent(known)
         customer, product, day = (part[recent] for part in (events.customer, events.product, events.day))
         if len(day) == 0:
             return sparse.csr_matrix(shape, dtype=np.float32)

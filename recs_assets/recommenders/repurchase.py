@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 from scipy import sparse
 
@@ -35,20 +33,22 @@ class Repurchase(Recommender):
     """
 
     name = "repurchase"
+    attached = ("own_",)
 
     def __init__(self, half_life_days: float = 90.0, fill_half_life_days: float = 28.0) -> None:
         self.half_life_days = half_life_days
         self.fill_half_life_days = fill_half_life_days
 
-    def fit(self, known: Known) -> Self:
-        """Count; keeps `own_` csr float32[n_customers, n_products] and `fill_` float32[n_products]."""
-        self.known_ = known
+    def _attach(self, known: Known) -> None:
+        """Keeps `own_` csr float32[n_customers, n_products]."""
         self.own_ = known.frequency(self.half_life_days)
         np.maximum(self.own_.data, SMALLEST, out=self.own_.data)
+
+    def _count(self, known: Known) -> None:
+        """Keeps `fill_` float32[n_products]."""
         popularity = known.popularity(self.fill_half_life_days)
         largest = np.nanmax(popularity, initial=0.0)
         self.fill_ = (0.5 * popularity / largest if largest > 0 else popularity).astype(np.float32)
-        return self
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         return self.own_[customers]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 import numpy as np
 import pandas as pd
 from scipy import sparse
@@ -38,16 +36,16 @@ class SegmentPopularity(Recommender):
     """
 
     name = "segment_popularity"
+    attached = ("group_",)
 
     def __init__(self, half_life_days: float = 28.0, strength: float = 200.0, max_groups: int = 200) -> None:
         self.half_life_days = half_life_days
         self.strength = strength
         self.max_groups = max_groups
 
-    def fit(self, known: Known) -> Self:
-        """Count; keeps `group_` int64[n_customers] (0: the whole shop) and `share_`
-        float32[groups, n_products], NaN for products nobody bought."""
-        self.known_ = known
+    def _count(self, known: Known) -> None:
+        """Keeps `traits_` str[groups - 1] (of the groups from 1 on) and `share_` float32[groups, n_products], NaN for
+        products nobody bought; group 0 is the whole shop."""
         group = number_groups(known)
         spent = known.frequency(self.half_life_days).astype(np.float64)
         weight = np.bincount(
@@ -56,19 +54,26 @@ class SegmentPopularity(Recommender):
         largest = np.argsort(-weight, kind="stable")[: self.max_groups]
         place = np.zeros(len(weight), dtype=np.int64)
         place[largest] = np.arange(1, len(largest) + 1)
-        self.group_ = place[group]
+        _, example = np.unique(group, return_index=True)
+        self.traits_ = join_traits(known, example[largest[: len(example)]])
         popularity = known.popularity(self.half_life_days)
         total = np.nansum(popularity)
         prior = popularity / total if total > 0 else popularity
         member = sparse.csr_matrix(
-            (np.ones(known.n_customers), (self.group_, np.arange(known.n_customers))),
+            (np.ones(known.n_customers), (place[group], np.arange(known.n_customers))),
             shape=(len(largest) + 1, known.n_customers),
         )
         bought = (member @ spent).toarray()
         self.share_ = (
             (bought + self.strength * prior) / (bought.sum(axis=1, keepdims=True) + self.strength)
         ).astype(np.float32)
-        return self
+
+    def _attach(self, known: Known) -> None:
+        """Keeps `group_` int64[n_customers]."""
+        group = number_groups(known)
+        _, example = np.unique(group, return_index=True)
+        place = pd.Index(self.traits_).get_indexer(pd.Index(join_traits(known, example))).astype(np.int64) + 1
+        self.group_ = place[group]
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         return self.share_[self.group_[customers]]
@@ -76,6 +81,21 @@ class SegmentPopularity(Recommender):
 
 def number_groups(known: Known) -> np.ndarray:
     """int64[n_customers]: number of the customer's combination of traits and age band."""
+    keys = _list_traits(known)
+    if keys.shape[1] == 0:
+        return np.zeros(len(keys), dtype=np.int64)
+    return keys.groupby(list(keys.columns), sort=True).ngroup().to_numpy(dtype=np.int64)
+
+
+def join_traits(known: Known, customers: np.ndarray) -> np.ndarray:
+    """str[len(customers)]: the combinations as text, each with the length of its parts, so that none reads as another."""
+    rows = _list_traits(known).iloc[customers].astype(str)
+    return np.array(
+        ["".join(f"{len(part)}:{part}" for part in row) for row in rows.itertuples(index=False)], dtype=str
+    )
+
+
+def _list_traits(known: Known) -> pd.DataFrame:
     customers = known.customers
     keys = pd.DataFrame(index=pd.RangeIndex(len(customers)))
     for trait in TRAITS:
@@ -86,6 +106,4 @@ def number_groups(known: Known) -> np.ndarray:
             dtype=float
         )
         keys["age"] = np.where(np.isnan(age), -1, np.searchsorted(AGE_BANDS, age, side="right"))
-    if keys.shape[1] == 0:
-        return np.zeros(len(customers), dtype=np.int64)
-    return keys.groupby(list(keys.columns), sort=True).ngroup().to_numpy(dtype=np.int64)
+    return keys

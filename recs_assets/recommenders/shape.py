@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import Known
 
 # Recommender -> parameter -> value: what replaces the defaults of the recommenders.
@@ -39,15 +40,16 @@ class Shape:
 
     @classmethod
     def of(cls, known: Known) -> Self:
-        """The shape of what is known at an anchor."""
-        history = known.history
-        days = float(history.data.sum(dtype=np.float64))
-        return cls(
-            customers=int((np.diff(history.indptr) > 0).sum()),
-            products=len(np.unique(history.indices)),
-            pairs=int(history.nnz),
-            repeat_share=1 - history.nnz / days if days else 0.0,
-        )
+        """The shape of what is known at an anchor, of the whole shop."""
+
+        def count() -> np.ndarray:
+            history = known.history
+            days = float(history.data.sum(dtype=np.float64))
+            buyers, products = int((np.diff(history.indptr) > 0).sum()), len(np.unique(history.indices))
+            return np.array([buyers, products, history.nnz, 1 - history.nnz / days if days else 0.0])
+
+        buyers, products, pairs, repeat_share = as_array(known.shop_fact("shape", count)).tolist()
+        return cls(int(buyers), int(products), int(pairs), repeat_share)
 
     @property
     def density(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -52,6 +52,7 @@ class Transition(Recommender):
     name = "transition"
     learned: ClassVar = {"transitions_": ArrayAxes(("product", "product"))}
     # It counts customers in common, not baskets: "often bought with" would claim too much.
+    attached = ("recency_",)
     reasons = ("also_bought",)
 
     def __init__(
@@ -70,14 +71,10 @@ class Transition(Recommender):
         self.neighbours = neighbours
         self.max_day_products = max_day_products
 
-    def fit(self, known: Known) -> Self:
-        """Count; keeps `transitions_` csr float32[n_products, n_products] (row a: p(b after a))
-        and `recency_` csr float32[n_customers, n_products]."""
-        self.known_ = known
-        self._count(known)
+    def _learn(self, known: Known) -> None:
+        """Keeps `transitions_` csr float32[n_products, n_products] (row a: p(b after a))."""
         before, after, age = self._pair_days(known)
         self.transitions_ = self._count_transitions(before, after, np.power(0.5, age / self.half_life_days))
-        return self
 
     def _pair_days(self, known: Known) -> tuple[sparse.csr_matrix, sparse.csr_matrix, np.ndarray]:
         """Ones csr[transitions, n_products] of the day before and of the day after, and the age of
@@ -134,7 +131,8 @@ class Transition(Recommender):
         transitions.sort_indices()
         return transitions
 
-    def _count(self, known: Known) -> None:
+    def _attach(self, known: Known) -> None:
+        """Keeps `recency_` csr float32[n_customers, n_products]."""
         self.recency_ = known.recency(self.memory_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import numpy as np
 from scipy import sparse
@@ -41,7 +41,8 @@ class UserKNN(Recommender):
     """
 
     name = "user_knn"
-    learned: ClassVar = {"similar_": ArrayAxes(("customer", "customer"))}
+    learned: ClassVar = {"similar_": ArrayAxes(("customer", "fit_customer"))}
+    attached = ("own_",)
 
     def __init__(
         self,
@@ -57,13 +58,9 @@ class UserKNN(Recommender):
         self.max_work = max_work
         self.threads = threads
 
-    def fit(self, known: Known) -> Self:
-        """Learn; keeps `frequency_` csr float32[n_customers, n_products] and `similar_` csr
-        float32[n_customers, n_customers] (row: the neighbours' weights, sum 1)."""
-        self.known_ = known
-        self._count(known)
-        self.similar_ = self._find_similar(self.frequency_)
-        return self
+    def _learn(self, known: Known) -> None:
+        """Keeps `similar_` csr float32[n_customers, n_customers] (row: the neighbours' weights, sum 1)."""
+        self.similar_ = self._find_similar(known.frequency(self.half_life_days))
 
     def _find_similar(self, frequency: sparse.csr_matrix) -> sparse.csr_matrix:
         buyers = np.bincount(frequency.indices, minlength=frequency.shape[1])
@@ -91,11 +88,16 @@ class UserKNN(Recommender):
         return similar.astype(np.float32)
 
     def _count(self, known: Known) -> None:
+        """Keeps `frequency_` csr float32[n_customers, n_products]: of whoever may be a neighbour."""
         self.frequency_ = known.frequency(self.half_life_days)
+
+    def _attach(self, known: Known) -> None:
+        """Keeps `own_` csr float32[n_customers, n_products]."""
+        self.own_ = known.frequency(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
         others = self.similar_[customers] @ self.frequency_
-        own = self.frequency_[customers]
+        own = self.own_[customers]
         return (np.float32(self.own_share) * own + np.float32(1 - self.own_share) * others).tocsr()
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from recs_assets.known.interactions import EVENT_TYPES, Known
 from recs_assets.recommenders import REGISTRY, base
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.schema import NotFittedError
@@ -25,47 +24,9 @@ def make(name):
 
 
 @pytest.fixture(scope="module")
-def random_shop(build_known, random_shop) -> Known:
-    """That of tests/conftest.py (40 customers, 60 products, 400 baskets), with products p60 to p69,
-    first sold within the last 30 days, and 120 views, carts and wishes within the last 20."""
-    old, rng = random_shop, np.random.default_rng(8)
-    ids, names = old.customers["customer_id"].tolist(), old.products["product_id"].tolist()
-    lines: dict[int, tuple[str, int, list[str]]] = {}
-    for customer, product, basket, day in zip(
-        old.events.customer, old.events.product, old.events.basket, old.events.day, strict=True
-    ):
-        lines.setdefault(int(basket), (ids[customer], old.anchor_day - int(day), []))[2].append(
-            names[product]
-        )
-    orders = [(f"o{basket:03d}", *rest) for basket, rest in sorted(lines.items())]
-    orders += [
-        (f"late{n:02d}", f"c{rng.integers(38):02d}", int(rng.integers(1, 30)), [f"p{60 + n % 10}", f"p{n % 60:02d}"])
-        for n in range(40)
-    ]  # fmt: skip
-    columns = ["product_id", "name", "brand", "category", "vertical", "price", "available"]
-    products = list(old.products[columns].itertuples(index=False, name=None))
-    products += [
-        (f"p{n}", f"thing {n % 7} model{n}", f"brand {n % 5}", f"kind {n % 6}", f"floor {n % 2}", float(n), n != 66)
-        for n in range(60, 70)
-    ]  # fmt: skip
-    customers = list(old.customers[["customer_id", "segment", "country"]].itertuples(index=False, name=None))
-    browsing = [
-        (
-            f"c{rng.integers(40):02d}",
-            f"p{rng.integers(70):02d}",
-            int(rng.integers(1, 20)),
-            EVENT_TYPES[2 + n % 3],
-            0.1,
-        )
-        for n in range(120)
-    ]
-    return build_known(orders, customers, products, browsing)
-
-
-@pytest.fixture(scope="module")
-def fitted(random_shop):
+def fitted(browsed_shop):
     """Every recommender, fitted once on the random shop."""
-    return {name: make(name).fit(random_shop) for name in REGISTRY}
+    return {name: make(name).fit(browsed_shop) for name in REGISTRY}
 
 
 def everybody(known):
@@ -105,17 +66,17 @@ def assert_same(left, right):
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("k", [1, 5, 1000])
-def test_lists(fitted, random_shop, name, view, k):
-    customers = everybody(random_shop)
+def test_lists(fitted, browsed_shop, name, view, k):
+    customers = everybody(browsed_shop)
     lists = fitted[name].recommend(customers, k, view)
-    check_lists(lists, random_shop, customers, k, view)
+    check_lists(lists, browsed_shop, customers, k, view)
     assert len(lists) > 0
 
 
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
-def test_shorter_list_is_the_start_of_the_longer(fitted, random_shop, name, view):
-    customers = everybody(random_shop)
+def test_shorter_list_is_the_start_of_the_longer(fitted, browsed_shop, name, view):
+    customers = everybody(browsed_shop)
     longer = fitted[name].recommend(customers, 20, view)
     shorter = fitted[name].recommend(customers, 6, view)
     assert_same(shorter, longer[longer["rank"] <= 6].reset_index(drop=True))
@@ -123,9 +84,9 @@ def test_shorter_list_is_the_start_of_the_longer(fitted, random_shop, name, view
 
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
-def test_views_split_the_whole(fitted, random_shop, name, view):
+def test_views_split_the_whole(fitted, browsed_shop, name, view):
     """With k above the number of products, "new" and "repeat" together are "all"."""
-    customers = everybody(random_shop)
+    customers = everybody(browsed_shop)
     whole = fitted[name].recommend(customers, 1000)
     part = fitted[name].recommend(customers, 1000, view)
     merged = part.merge(whole, on=["customer", "product"], suffixes=("", "_all"))
@@ -138,8 +99,8 @@ def test_views_split_the_whole(fitted, random_shop, name, view):
 
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
-def test_order_and_blocks_of_customers_change_nothing(fitted, random_shop, name, view, monkeypatch):
-    customers = everybody(random_shop)
+def test_order_and_blocks_of_customers_change_nothing(fitted, browsed_shop, name, view, monkeypatch):
+    customers = everybody(browsed_shop)
     whole = fitted[name].recommend(customers, 10, view)
     reverse = fitted[name].recommend(customers[::-1], 10, view)
     assert_same(reverse.sort_values(["customer", "rank"], ignore_index=True), whole)
@@ -147,23 +108,23 @@ def test_order_and_blocks_of_customers_change_nothing(fitted, random_shop, name,
         [fitted[name].recommend(customers[[c]], 10, view) for c in customers], ignore_index=True
     )
     assert_same(alone, whole)
-    monkeypatch.setattr("recs_assets.recommenders.base.BLOCK_VALUES", 7 * random_shop.n_products)
+    monkeypatch.setattr("recs_assets.recommenders.base.BLOCK_VALUES", 7 * browsed_shop.n_products)
     assert_same(fitted[name].recommend(customers, 10, view), whole)
 
 
 @EVERY
-def test_refit_equals_fresh_fit_and_seed_decides(fitted, random_shop, shop, name):
-    customers = everybody(random_shop)
+def test_refit_equals_fresh_fit_and_seed_decides(fitted, browsed_shop, shop, name):
+    customers = everybody(browsed_shop)
     expected = fitted[name].recommend(customers, 10)
-    refitted = make(name).fit(shop).fit(random_shop)
+    refitted = make(name).fit(shop).fit(browsed_shop)
     assert_same(refitted.recommend(customers, 10), expected)
     assert set(vars(refitted)) == set(vars(fitted[name]))
 
 
 @EVERY
-def test_threads_do_not_change_the_result(fitted, random_shop, name):
-    customers = everybody(random_shop)
-    more = REGISTRY[name].make(7, 200, 2).fit(random_shop)
+def test_threads_do_not_change_the_result(fitted, browsed_shop, name):
+    customers = everybody(browsed_shop)
+    more = REGISTRY[name].make(7, 200, 2).fit(browsed_shop)
     assert_same(more.recommend(customers, 10), fitted[name].recommend(customers, 10))
 
 
@@ -209,15 +170,15 @@ CAUSED = ("rules", "transition", "item_knn", "als", "ease", "graph_filter", "con
 
 
 @EVERY
-def test_because_names_a_product_of_the_history(fitted, random_shop, name):
-    lists = fitted[name].recommend(everybody(random_shop), 10)
+def test_because_names_a_product_of_the_history(fitted, browsed_shop, name):
+    lists = fitted[name].recommend(everybody(browsed_shop), 10)
     because = fitted[name].because(lists["customer"].to_numpy(), lists["product"].to_numpy())
     assert because.dtype == np.int32
     assert because.shape == (len(lists),)
     named = because >= 0
     # A view or a wish is evidence too; that a sentence calls only purchases such, reasons/ladder.py sees to.
-    touched = np.zeros((random_shop.n_customers, random_shop.n_products), dtype=bool)
-    touched[random_shop.events.customer, random_shop.events.product] = True
+    touched = np.zeros((browsed_shop.n_customers, browsed_shop.n_products), dtype=bool)
+    touched[browsed_shop.events.customer, browsed_shop.events.product] = True
     assert touched[lists["customer"][named], because[named]].all()
     assert (because[~named] == -1).all()
     assert named.any() == (name not in ("random", "popularity", "segment_popularity", "lightfm"))
@@ -225,24 +186,26 @@ def test_because_names_a_product_of_the_history(fitted, random_shop, name):
 
 
 @EVERY
-def test_stored_model_gives_the_same_lists(fitted, random_shop, name, tmp_path):
+def test_stored_model_gives_the_same_lists(fitted, browsed_shop, name, tmp_path):
     from recs_assets.recommenders.artefacts import load_model, save_model
 
     save_model(fitted[name], tmp_path / name)
-    loaded = load_model(make(name), tmp_path / name, random_shop)
-    customers = everybody(random_shop)
+    loaded = load_model(make(name), tmp_path / name, browsed_shop)
+    customers = everybody(browsed_shop)
     assert_same(loaded.recommend(customers, 10), fitted[name].recommend(customers, 10))
 
 
 @EVERY
-def test_known_is_left_as_it_was(random_shop, name):
+def test_known_is_left_as_it_was(browsed_shop, name):
     """Later events are cut off before a `Known` exists; recommenders read nothing else and share it."""
-    before = [column.copy() for column in vars(random_shop.events).values()]
-    frames = random_shop.customers.copy(), random_shop.products.copy()
-    make(name).fit(random_shop).recommend(everybody(random_shop), 5, "new")
-    assert all((old == new).all() for old, new in zip(before, vars(random_shop.events).values(), strict=True))
-    pd.testing.assert_frame_equal(frames[0], random_shop.customers)
-    pd.testing.assert_frame_equal(frames[1], random_shop.products)
+    before = [column.copy() for column in vars(browsed_shop.events).values()]
+    frames = browsed_shop.customers.copy(), browsed_shop.products.copy()
+    make(name).fit(browsed_shop).recommend(everybody(browsed_shop), 5, "new")
+    assert all(
+        (old == new).all() for old, new in zip(before, vars(browsed_shop.events).values(), strict=True)
+    )
+    pd.testing.assert_frame_equal(frames[0], browsed_shop.customers)
+    pd.testing.assert_frame_equal(frames[1], browsed_shop.products)
 
 
 # Shops at the edge: each must give honest, possibly empty, lists.

@@ -1,0 +1,46 @@
+"""A shop with all that recommenders look at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from recs_assets.known.interactions import EVENT_TYPES, Known
+
+
+@pytest.fixture(scope="session")
+def browsed_shop(build_known, random_shop) -> Known:
+    """That of tests/conftest.py (40 customers, 60 products, 400 baskets), with products p60 to p69,
+    first sold within the last 30 days, and 120 views, carts and wishes within the last 20."""
+    old, rng = random_shop, np.random.default_rng(8)
+    ids, names = old.customers["customer_id"].tolist(), old.products["product_id"].tolist()
+    lines: dict[int, tuple[str, int, list[str]]] = {}
+    for customer, product, basket, day in zip(
+        old.events.customer, old.events.product, old.events.basket, old.events.day, strict=True
+    ):
+        lines.setdefault(int(basket), (ids[customer], old.anchor_day - int(day), []))[2].append(
+            names[product]
+        )
+    orders = [(f"o{basket:03d}", *rest) for basket, rest in sorted(lines.items())]
+    orders += [
+        (f"late{n:02d}", f"c{rng.integers(38):02d}", int(rng.integers(1, 30)), [f"p{60 + n % 10}", f"p{n % 60:02d}"])
+        for n in range(40)
+    ]  # fmt: skip
+    columns = ["product_id", "name", "brand", "category", "vertical", "price", "available"]
+    products = list(old.products[columns].itertuples(index=False, name=None))
+    products += [
+        (f"p{n}", f"thing {n % 7} model{n}", f"brand {n % 5}", f"kind {n % 6}", f"floor {n % 2}", float(n), n != 66)
+        for n in range(60, 70)
+    ]  # fmt: skip
+    customers = list(old.customers[["customer_id", "segment", "country"]].itertuples(index=False, name=None))
+    browsing = [
+        (
+            f"c{rng.integers(40):02d}",
+            f"p{rng.integers(70):02d}",
+            int(rng.integers(1, 20)),
+            EVENT_TYPES[2 + n % 3],
+            0.1,
+        )
+        for n in range(120)
+    ]
+    return build_known(orders, customers, products, browsing)

@@ -1,0 +1,135 @@
+"""A block of customers on the models of the whole shop: its lists and reasons are the whole's, bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recs_assets.known.interactions import GuestPurchases, Known
+from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.base import VIEWS
+from recs_assets.schema import ArtefactError, FactError, NotFittedError
+
+EVERY = pytest.mark.parametrize("name", REGISTRY)
+K = 25
+
+
+def make(name: str):
+    return REGISTRY[name].make(7, 200, 1)
+
+
+@pytest.fixture(scope="module")
+def whole(browsed_shop: Known) -> Known:
+    """With guests, and customers of several ages and referrers: c00 to c39, 40 of them, 70 products."""
+    known = browsed_shop
+    joined = pd.Timestamp(known.as_of) - pd.to_timedelta(np.arange(known.n_customers) * 17, unit="D")
+    customers = known.customers.assign(
+        joined_at=joined.where(np.arange(known.n_customers) % 9 > 0),
+        referrer=[("search", None)[code % 2] for code in range(known.n_customers)],
+    )
+    first = int(known.events.basket.max()) + 1
+    guests = GuestPurchases(
+        product=np.array([0, 3, 12, 12, 69], dtype=np.int32),
+        basket=np.array([first, first, first + 1, first + 2, first + 2], dtype=np.int32),
+        day=known.anchor_day - np.array([90, 90, 40, 9, 9], dtype=np.int32),
+    )
+    return replace(known, customers=customers, guests=guests)
+
+
+@pytest.fixture(scope="module", params=["fewer customers than products", "more customers than products"])
+def fitted(request: pytest.FixtureRequest, whole: Known):
+    known = whole
+    if request.param.startswith("more"):
+        # The ten most bought products are all that is left: the graph filter then works the other way round.
+        kept = known.events.product < 10
+        events = replace(known.events, **{name: part[kept] for name, part in vars(known.events).items()})
+        guests = GuestPurchases(*(part[known.guests.product < 10] for part in vars(known.guests).values()))
+        known = replace(known, products=known.products[:10], events=events, guests=guests)
+    return {name: make(name).fit(known) for name in REGISTRY}
+
+
+def cut(known: Known, size: int):
+    for first in range(0, known.n_customers, size):
+        codes = np.arange(first, min(first + size, known.n_customers))
+        yield codes, known.take_customers(codes)
+
+
+@EVERY
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_blocks_joined_are_the_whole(fitted, name: str, size: int) -> None:
+    model = fitted[name]
+    known = model.known_
+    lists = model.recommend_views(np.arange(known.n_customers), K, VIEWS)
+    parts: dict[str, list[pd.DataFrame]] = {view: [] for view in VIEWS}
+    reasons, shares = [], []
+    for codes, block in cut(known, size):
+        attached = model.attach(block)
+        for view, part in attached.recommend_views(np.arange(len(codes)), K, VIEWS).items():
+            parts[view].append(part.assign(customer=codes[part["customer"]].astype(np.int32)))
+            if view == "all":
+                pairs = part["customer"].to_numpy(), part["product"].to_numpy()
+                reasons.append(attached.because(*pairs))
+                shares.append(attached.shares(np.maximum(reasons[-1], 0), pairs[1]))
+    for view in VIEWS:
+        pd.testing.assert_frame_equal(
+            pd.concat(parts[view], ignore_index=True), lists[view], check_exact=True
+        )
+    customers, products = lists["all"]["customer"].to_numpy(), lists["all"]["product"].to_numpy()
+    because = model.because(customers, products)
+    np.testing.assert_array_equal(np.concatenate(reasons), because)
+    for number, share in enumerate(model.shares(np.maximum(because, 0), products)):
+        np.testing.assert_array_equal(np.concatenate([part[number] for part in shares]), share)
+
+
+@EVERY
+def test_some_customers_in_any_places_are_a_block(fitted, name: str) -> None:
+    model, codes = fitted[name], np.array([3, 11, 12, 39])
+    attached = model.attach(model.known_.take_customers(codes)).recommend(np.arange(4), K)
+    whole = model.recommend(codes, K)
+    pd.testing.assert_frame_equal(
+        attached.assign(customer=codes[attached["customer"]].astype(np.int32)), whole, check_exact=True
+    )
+
+
+@EVERY
+def test_a_block_shares_what_is_not_its_customers(fitted, name: str) -> None:
+    model = fitted[name]
+    block = model.attach(model.known_.take_customers(np.arange(5)))
+    assert block is not model
+    assert type(block) is type(model)
+    own = {key for key, value in vars(block).items() if value is not vars(model)[key]} - {"known_"}
+    customers = {key for key, one in model.learned.items() if "customer" in one.axes}
+    assert own == {*model.attached, *customers}
+    for key in own:
+        assert vars(block)[key].shape[0] == 5
+    assert model.known_.n_customers == 40
+
+
+@EVERY
+def test_facts_of_the_shop_are_all_that_a_fit_on_some_customers_needs_of_it(whole: Known, name: str) -> None:
+    make(name).fit(whole)
+    some = whole.take_customers(np.arange(0, 40, 2))
+    model = make(name).fit(some)
+    assert model.recommend(np.arange(20), 5)["customer"].max() < 20
+    if name == "popularity":
+        np.testing.assert_array_equal(model.popularity_, make(name).fit(whole).popularity_)
+
+
+def test_a_block_of_other_products_is_refused(fitted, shop: Known) -> None:
+    with pytest.raises(ArtefactError, match="other products than popularity was fitted on"):
+        fitted["popularity"].attach(shop)
+
+
+@EVERY
+def test_attach_needs_a_fit(name: str, shop: Known) -> None:
+    with pytest.raises(NotFittedError, match=f"Recommender {name} has no fitted model"):
+        make(name).attach(shop)
+
+
+def test_a_fact_that_nobody_counted_is_no_figure_of_the_block(whole: Known) -> None:
+    block = replace(whole).take_customers(np.arange(3))
+    with pytest.raises(FactError, match=r"'popularity/13\.0' of the whole shop was not counted"):
+        block.popularity(13)
