@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         None,
         description="Folder in which the tables of a week lie as Parquet while the engine builds them, under the same path on this machine and on its workers; default: `lake/` in the week's folder.",
     )
+    block_customers: int | None = Field(
+        None,
+        ge=1,
+        description="Customers whose lists and campaigns are made at once, from a small build file of their own, where all together do not fit into memory (docs/scale.md); default: all.",
+    )
     timezone: str | None = Field(
         None, description="IANA time zone of the shop; default: the source's own, else UTC."
     )

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from recs_assets.arrays import one_blas_thread
 from recs_assets.campaigns.due import DueList, make_due_list
 from recs_assets.campaigns.storefront import BLEND, StorefrontLists, make_storefront_lists
-from recs_assets.recommenders.artefacts import write_lists
 from recs_assets.training.ranker import list_week
+from recs_assets.week.blocks import map_blocks
+from recs_assets.week.fit import list_customers
 from recs_assets.week.night import Night
 from recs_assets.week.ranked import find_chosen_model, load_ranker
 from recs_assets.week.week import SOURCES
@@ -41,13 +40,11 @@ def _write_lists(night: Night, say: Callable[[str], None]) -> None:
     names = () if chosen == "ranker" else BLEND.needed if chosen == "blend" else (chosen,)
     if ranker is not None:
         names = tuple(dict.fromkeys([*SOURCES, *names]))
-    known, day = night.known(), night.as_of
-    customers, views = night.find_customers_with_lists(day), night.views_at(day)
-    with one_blas_thread(), ThreadPoolExecutor(night.settings.threads) as pool:
-        for name in names:
-            listed = night.model(name).recommend_views(customers, night.settings.candidates, views, pool)
-            for view, lists in listed.items():
-                write_lists(lists, known, night.lists_path(name, day, view))
-    say(f"{len(names)} recommenders of the week {night.model_week.as_of} listed {len(customers)} customers.")
+    day = night.as_of
+    for name in names:
+        night.write_lists(name, day, map_blocks(list_customers, night, name))
+    say(
+        f"{len(names)} recommenders of the week {night.model_week.as_of} listed {night.known().n_customers} customers."
+    )
     if ranker is not None:
-        list_week(night, ranker.ranker)
+        list_week(night)

@@ -72,7 +72,7 @@ def ranker_asset(deployment: Deployment) -> dg.AssetsDefinition:
             else:
                 origin, digest = keep_last_good(week, last, tested.refused)
                 log.warning(f"The ranker of week {origin} is kept for week {week.as_of}.")
-                list_week(week, last.ranker)
+                list_week(week)
                 metadata |= {"kept_from": origin, **numbers({"sha256": digest})}
             return dg.MaterializeResult(metadata=metadata)
         final, digest = publish_ranker(week, tested)

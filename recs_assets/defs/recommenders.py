@@ -45,18 +45,18 @@ def _recommender_asset(deployment: Deployment, name: str) -> dg.AssetsDefinition
         if choice.stale and name == next(iter(REGISTRY)):  # once, not for every recommender
             context.log.warning(f"Parameter search: {choice.stale}.")
         fitted = fit_recommender(week, name, choice.parameters)
-        names = week.known().products["name"]
+        names, few = week.known().products["name"], week.lists(name, week.as_of, "all", 0, 1)
         preview = markdown_table(
             ["product", "score", "rank"],
             [
                 (names.iloc[row.product], float(row.score), row.rank)
-                for row in fitted.lists.head(5).itertuples(index=False)
+                for row in few.head(5).itertuples(index=False)
             ],
         )
         return dg.MaterializeResult(
             metadata={
                 **numbers({**fitted.seconds, "sha256": fitted.sha256}),
-                "dagster/row_count": len(fitted.lists),
+                "dagster/row_count": fitted.rows,
                 "settings": choice.why,
                 "parameters": dg.MetadataValue.json(choice.parameters.get(name, {})),
                 "preview": dg.MetadataValue.md(preview),

@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.schema import WarehouseError
+from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect
 from recs_assets.store.people import SNAPSHOT, show_by_person
@@ -53,6 +54,10 @@ class Warehouse:
     def night_build(self, day: date) -> Build:
         """The build file of a day's refresh, which is deleted when the day is served."""
         return Build(day, self.nights / day.isoformat(), self._connect)
+
+    def block_build(self, whole: Build, number: int) -> Build:
+        """The build file of a block of customers, which is deleted when the block's work is done."""
+        return Build(whole.week, whole.folder / "blocks" / str(number), self._connect)
 
     @property
     def nights(self) -> Path:
@@ -97,6 +102,19 @@ class Warehouse:
         if self.snapshot_path.exists():
             connection.execute(f"attach '{quote(self.snapshot_path.resolve())}' as {SNAPSHOT} (read_only)")
             show_by_person(connection)
+
+    def cut_block(self, whole: Build, block: Block, target: Build) -> None:
+        """Write the build file of a block of customers (`cut_build`).
+
+        Raises:
+            WarehouseError: there is no build file to cut it from.
+        """
+        whole.require()
+        cut_build(self._connect, whole.path, block, whole.week, target.path)
+
+    def cut_published(self, whole: Build, block: Block, target: Path) -> None:
+        """Write what was published about the customers of a block (`store.block.cut_published`)."""
+        cut_published(self._connect, whole.path, self.attach_snapshot, block, target)
 
     @contextmanager
     def scratch(self) -> Generator[duckdb.DuckDBPyConnection]:

@@ -22,20 +22,19 @@ from recs_assets.queries.validation import validate
 from recs_assets.ranking.calibration import Calibrator, brier, calibrate, expected_calibration_error
 from recs_assets.ranking.ranker import Ranker
 from recs_assets.ranking.strata import find_strata
-from recs_assets.recommenders.base import View
+from recs_assets.recommenders.base import VIEWS, View
 from recs_assets.schema import ArtefactError
 from recs_assets.training.models import fit_ranker, refit_ranker
 from recs_assets.training.products import Products
 from recs_assets.training.table_gains import WithoutTables, measure_gains
 from recs_assets.training.tasks import CandidateSheet
 from recs_assets.training.train import load_lessons, score_and_sample
-from recs_assets.week.blocks import blocks, map_in_order
+from recs_assets.week.blocks import blocks, map_blocks, map_in_order
 from recs_assets.week.lessons import Lesson
 from recs_assets.week.ranked import (
     lacks_offers,
     rank_candidates,
     score_candidates,
-    write_ranked,
 )
 from recs_assets.week.week import Week
 
@@ -265,22 +264,30 @@ def _score(week: Week, anchor: date, sheet: CandidateSheet, ranker: Ranker) -> n
 
 def _write_lists(week: Week, anchor: date, sheet: CandidateSheet, scores: np.ndarray) -> None:
     """The ranker's lists at an earlier anchor."""
-    write_ranked(week, anchor, [rank_candidates(sheet.candidates, scores, week.settings.candidates)])
+    week.write_lists("ranker", anchor, [rank_candidates(sheet.candidates, scores, week.settings.candidates)])
 
 
-def list_week(week: Week, ranker: Ranker) -> None:
-    """Write the ranker's lists of every customer at the week itself."""
-    as_of, settings = week.as_of, week.settings
+def list_week(week: Week) -> None:
+    """Write the lists of every customer at the week itself, by the ranker that is written for it."""
+    week.write_lists("ranker", week.as_of, map_blocks(rank_customers, week))
+
+
+def rank_customers(part: Week) -> dict[View, pd.DataFrame]:
+    """The ranker's lists of a part's customers, by view, in the whole week's codes."""
+    as_of, settings = part.as_of, part.settings
+    ranker = Ranker.load(part.model_path("ranker"), settings.threads)
 
     def rank_block(block: tuple[int, int]) -> dict[View, pd.DataFrame]:
-        candidates = week.candidates(as_of, *block)
-        scores = score_candidates(week, ranker, as_of, candidates)
+        candidates = part.candidates(as_of, *block)
+        scores = score_candidates(part, ranker, as_of, candidates)
         return rank_candidates(candidates, scores, settings.candidates)
 
     # Blocks side by side: merging and joining leave the other core idle.
-    write_ranked(
-        week, as_of, map_in_order(rank_block, blocks(week.known(), settings.threads), settings.threads)
-    )
+    ranked = list(map_in_order(rank_block, blocks(part.known(), settings.threads), settings.threads))
+    return {
+        view: part.count_from_first(pd.concat([lists[view] for lists in ranked], ignore_index=True))
+        for view in VIEWS
+    }
 
 
 def publish_ranker(week: Week, tested: RankerTest) -> tuple[Ranker, str]:
@@ -292,7 +299,7 @@ def publish_ranker(week: Week, tested: RankerTest) -> tuple[Ranker, str]:
     ranker = refit_ranker(tested.model, tested.lessons, week.settings)
     tested.model.save(week.model_path(BEFORE_REFIT), anchors=tested.facts["anchors"])
     digest = ranker.save(week.model_path("ranker"), **tested.facts)
-    list_week(week, ranker)
+    list_week(week)
     return ranker, digest
 
 

@@ -5,15 +5,52 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from recs_assets.known.interactions import Known
 from recs_assets.ranking.candidates import Candidates
 
+if TYPE_CHECKING:
+    from recs_assets.week.week import Week
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 # Customers merged, joined and scored at once: 200 candidates x 150 features x 4 bytes x 4,000 = 480 MB.
 BLOCK = 4_000
+
+
+def map_blocks(
+    function: Callable[Concatenate[Week, Arguments], Result],
+    week: Week,
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Iterator[Result]:
+    """`function(part, *arguments, **named)` for each part of the week's customers, in the order of their codes.
+
+    The part is the week itself, with all customers; with RECS_BLOCK_CUSTOMERS the week of one block after the other
+    (`week.block.BlockWeek`), whose codes of customers count from 0: `part.first_code` is the first one's in the week.
+
+    Args:
+        function: of a module, so that it can be named elsewhere; it writes nothing into the build file.
+        week: whose customers.
+        arguments: what JSON can hold.
+        named: likewise.
+
+    Raises:
+        WarehouseError: the week has no build file.
+    """
+    size = week.settings.block_customers
+    if size is not None and not week.is_block:
+        from recs_assets.week.block import split_week
+
+        if parts := split_week(week, size):
+            for part in parts:
+                with part.open():
+                    result = function(part, *arguments, **named)
+                yield result
+            return
+    yield function(week, *arguments, **named)
 
 
 def blocks(known: Known, threads: int = 1) -> Iterator[tuple[int, int]]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import repeat
 
+import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import one_blas_thread
-from recs_assets.recommenders.artefacts import save_model, write_lists
-from recs_assets.recommenders.base import Recommender
+from recs_assets.recommenders.artefacts import save_model
+from recs_assets.recommenders.base import View
 from recs_assets.recommenders.shape import Parameters
+from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week, make_recommender
 
 
@@ -23,15 +25,15 @@ class Fit:
 
     Attributes:
         anchor: of the week.
-        model: fitted; None but at the week's own anchor.
-        lists: of view "all"; None but at the week's own anchor.
+        sha256: of the model's files; None but at the week's own anchor.
+        rows: of the lists of view "all".
         fit_seconds: of the fit.
         list_seconds: of the lists.
     """
 
     anchor: date
-    model: Recommender | None
-    lists: pd.DataFrame | None
+    sha256: str | None
+    rows: int
     fit_seconds: float
     list_seconds: float
 
@@ -41,12 +43,12 @@ class FittedRecommender:
     """A recommender of a week, its model and lists written.
 
     Attributes:
-        lists: at the week's own anchor, of view "all".
+        rows: of the lists at the week's own anchor, of view "all".
         sha256: of the model's files.
         seconds: name of a step and its anchor -> seconds.
     """
 
-    lists: pd.DataFrame
+    rows: int
     sha256: str
     seconds: dict[str, float]
 
@@ -56,9 +58,8 @@ def fit_recommender(week: Week, name: str, parameters: Parameters) -> FittedReco
     anchors = week.anchors_of(name)
     for anchor in anchors:
         week.keep_ids(anchor)  # reads what is known, one after the other; the threads find it cached
-    # Anchors side by side: most fits use one thread. Their lists share the other pool, so that the
-    # week's, which hold every customer, use all cores at the end, and no more blocks than threads are
-    # alive. The limit on BLAS is the process's, so it is set once around them all.
+    # Anchors side by side: most fits use one thread. The lists of earlier anchors share the other pool, so that no more
+    # blocks than threads are alive. The limit on BLAS is the process's, so it is set once around them all.
     threads = week.settings.threads
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool, ThreadPoolExecutor(threads) as scoring:
         fits = list(
@@ -68,10 +69,8 @@ def fit_recommender(week: Week, name: str, parameters: Parameters) -> FittedReco
     for fit in fits:
         seconds[f"fit_seconds_{fit.anchor}"] = fit.fit_seconds
         seconds[f"recommend_seconds_{fit.anchor}"] = fit.list_seconds
-    model, lists = next(
-        (fit.model, fit.lists) for fit in fits if fit.model is not None and fit.lists is not None
-    )
-    return FittedRecommender(lists, save_model(model, week.model_path(name)), seconds)
+    rows, digest = next((fit.rows, fit.sha256) for fit in fits if fit.sha256 is not None)
+    return FittedRecommender(rows, digest, seconds)
 
 
 def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring: Executor) -> Fit:
@@ -80,9 +79,24 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     started = time.monotonic()
     model = make_recommender(week.shop, name, parameters).fit(known)
     fitted = time.monotonic()
-    customers, views = week.find_customers_with_lists(anchor), week.views_at(anchor)
-    listed = model.recommend_views(customers, week.settings.candidates, views, scoring)
-    for view, lists in listed.items():
-        write_lists(lists, known, week.lists_path(name, anchor, view))
-    kept = (model, listed["all"]) if anchor == week.as_of else (None, None)
-    return Fit(anchor, *kept, fitted - started, time.monotonic() - fitted)
+    if anchor == week.as_of:
+        digest = save_model(model, week.model_path(name))
+        with week.keep_at_hand(model):
+            parts = list(map_blocks(list_customers, week, name))
+    else:
+        digest = None
+        customers, views = week.find_customers_with_lists(anchor), week.views_at(anchor)
+        parts = [model.recommend_views(customers, week.settings.candidates, views, scoring)]
+    week.write_lists(name, anchor, parts)
+    rows = sum(len(part["all"]) for part in parts)
+    return Fit(anchor, digest, rows, fitted - started, time.monotonic() - fitted)
+
+
+def list_customers(part: Week, name: str) -> dict[View, pd.DataFrame]:
+    """A recommender's lists of a part's customers at the week itself, by view, in the whole week's codes."""
+    customers = np.arange(part.known().n_customers, dtype=np.int32)
+    with ThreadPoolExecutor(part.settings.threads) as pool:
+        listed = part.model(name).recommend_views(
+            customers, part.settings.candidates, part.views_at(part.as_of), pool
+        )
+    return {view: part.count_from_first(rows) for view, rows in listed.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import numpy as np
@@ -14,7 +14,6 @@ from recs_assets.known.load import load_planned_offers
 from recs_assets.ranking.calibration import Calibrator
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.ranker import Ranker
-from recs_assets.recommenders.artefacts import write_lists
 from recs_assets.recommenders.base import VIEWS, View
 from recs_assets.week.blocks import choose_size, map_in_order
 from recs_assets.week.week import SOURCES, Week
@@ -74,14 +73,6 @@ def rank_candidates(candidates: Candidates, scores: np.ndarray, k: int) -> dict[
         rows = candidates.rank(scores, k, keep)
         lists[view] = rows.assign(source=source[rows["row"].to_numpy()]).drop(columns="row")
     return lists
-
-
-def write_ranked(week: Week, anchor: date, blocks_of_lists: Iterable[dict[View, pd.DataFrame]]) -> None:
-    """Write what `rank_candidates` returned, in blocks of ascending customers, as the ranker's lists at an anchor."""
-    known, parts = week.known(anchor), list(blocks_of_lists)
-    for view in VIEWS:
-        rows = pd.concat([part[view] for part in parts], ignore_index=True)
-        write_lists(rows, known, week.lists_path("ranker", anchor, view))
 
 
 def lacks_offers(week: Week, at: date, anchors: Sequence[date]) -> bool:

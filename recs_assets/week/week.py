@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from functools import cached_property, partial
@@ -22,7 +22,14 @@ from recs_assets.ranking.candidates import Candidates, merge
 from recs_assets.ranking.features import BY_NAME, select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
-from recs_assets.recommenders.artefacts import ids_path, load_model, read_lists, read_parameters, write_ids
+from recs_assets.recommenders.artefacts import (
+    ids_path,
+    load_model,
+    read_lists,
+    read_parameters,
+    write_ids,
+    write_lists,
+)
 from recs_assets.recommenders.base import VIEWS, Recommender, View
 from recs_assets.recommenders.shape import Parameters
 from recs_assets.shop import RANKER, Shop
@@ -55,6 +62,7 @@ class Week:
     def __init__(self, shop: Shop, warehouse: Warehouse, as_of: date) -> None:
         self.shop, self.warehouse, self.as_of = shop, warehouse, as_of
         self.build: Build = warehouse.build(as_of)
+        self._models_at_hand: dict[str, Recommender] = {}
 
     def __repr__(self) -> str:
         return f"Week({self.as_of})"
@@ -63,6 +71,20 @@ class Week:
     def model_week(self) -> Week:
         """The week whose models list: this one."""
         return self
+
+    @property
+    def first_code(self) -> int:
+        """The code of the first customer among all of the week: a block's (`BlockWeek`) may be another than 0."""
+        return 0
+
+    def count_from_first(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Rows with the codes of customers that the whole week has for them."""
+        return rows.assign(customer=rows["customer"] + np.int32(self.first_code)) if self.is_block else rows
+
+    @property
+    def is_block(self) -> bool:
+        """Whether only some of the customers are here."""
+        return False
 
     # -- dates ------------------------------------------------------------------------------
 
@@ -202,7 +224,18 @@ class Week:
 
     def model(self, name: str) -> Recommender:
         """A recommender as fitted at the week's own anchor."""
+        if name in self._models_at_hand:
+            return self._models_at_hand[name]
         return load_model(make_recommender(self.shop, name), self.model_path(name), self.known())
+
+    @contextmanager
+    def keep_at_hand(self, model: Recommender) -> Generator[None]:
+        """Answer with a model that was written just now, instead of reading it again."""
+        self._models_at_hand[model.name] = model
+        try:
+            yield
+        finally:
+            del self._models_at_hand[model.name]
 
     def models(self) -> dict[str, Recommender]:
         """Every recommender as fitted at the week's own anchor, by name."""
@@ -229,6 +262,14 @@ class Week:
     ) -> pd.DataFrame:
         """A model's lists at an anchor, of customer codes `[first, last)` or of all (`read_lists`)."""
         return read_lists(self.lists_path(name, anchor, view), self.known(anchor), first, last)
+
+    def write_lists(self, name: str, anchor: date, parts: Iterable[Mapping[View, pd.DataFrame]]) -> None:
+        """Write a model's lists at an anchor (`artefacts.write_lists`), given in parts of ascending customers."""
+        known, parts = self.known(anchor), list(parts)
+        for view in parts[0]:
+            rows = [part[view] for part in parts]
+            whole = rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
+            write_lists(whole, known, self.lists_path(name, anchor, view))
 
     # -- candidates -------------------------------------------------------------------------
 
