@@ -27,7 +27,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         AS_OF,
         tables=folder / "tables",
         campaigns=folder / "campaigns",
-        evaluation_customers=160,
     )
     assert ran.code == 0, ran.err
     return Home(folder / "home", {AS_OF: ran})
