@@ -2,6 +2,7 @@
 
 A standalone master, two workers and a Connect server on 127.0.0.1, from the wheel pyspark in an environment of its own
 (.venv-cluster; Java 17 or newer must be there). Then a worker is killed while a week builds, and the Connect server.
+With `--folder`, weeks that are there already are not run again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,9 @@ from helpers import shops
 from helpers.equal_tables import count_rows, find_differences
 from helpers.servers import free_port, wait_until
 from recs_assets.engine.session import require_engine
+
+HOURS_FOR_A_WEEK = 3
+SECONDS = "seconds.txt"  # in a home: how long its week took
 
 
 class Cluster:
@@ -105,11 +110,14 @@ def run_week(
     """A week to its end, and its seconds; `during` is called while dbt builds the features."""
     begun = time.monotonic()
     process = shops.start(home, data, **settings)
-    if during is not None:
-        lake = home / "weeks"
-        wait_until(lambda: next(lake.glob("*/lake/made/*.*/*.parquet")), 600)
-        during()
-    return shops.finish(process), time.monotonic() - begun
+    try:
+        if during is not None:
+            lake = home / "weeks"
+            wait_until(lambda: next(lake.glob("*/lake/made/*.*/*.parquet")), HOURS_FOR_A_WEEK * 3600)
+            during()
+        return shops.finish(process, HOURS_FOR_A_WEEK * 3600), time.monotonic() - begun
+    finally:
+        process.kill()
 
 
 def print_row(*cells: object) -> None:
@@ -122,9 +130,13 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
     seconds = {}
     for engine in ("duckdb", "spark"):
         settings = {"engine": cluster.url} if engine == "spark" else {}
-        ran, seconds[engine] = run_week(folder / f"{name}-{engine}", data, **settings)
-        if ran.code:
-            raise SystemExit(f"{name} on {engine} failed: {(ran.out + ran.err)[-2000:]}")
+        home = folder / f"{name}-{engine}"
+        if not (home / SECONDS).exists():
+            ran, taken = run_week(home, data, **settings)
+            if ran.code:
+                raise SystemExit(f"{name} on {engine} failed: {(ran.out + ran.err)[-2000:]}")
+            (home / SECONDS).write_text(f"{taken:.0f}")
+        seconds[engine] = int((home / SECONDS).read_text())
     snapshots = [folder / f"{name}-{engine}" / "published" / "recs.duckdb" for engine in seconds]
     differences = find_differences(*snapshots)
     rows = count_rows(snapshots[1])
@@ -132,8 +144,7 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
         name,
         len(rows),
         f"{sum(rows.values()):,}",
-        f"{seconds['duckdb']:.0f}",
-        f"{seconds['spark']:.0f}",
+        *seconds.values(),
         differences or "all",
     )
     if differences:
@@ -179,11 +190,14 @@ def main() -> None:
     parser.add_argument("--spark", type=Path, required=True, help="folder of the installed package pyspark")
     parser.add_argument("--folder", type=Path, help="for homes and logs; default: a temporary one")
     parser.add_argument("--shop", action="append", default=[], metavar="NAME=FOLDER", help="a further shop")
+    parser.add_argument("--memory", default="2g", help="of the server and of each worker's executor")
     parsed = parser.parse_args()
+    # What was started ends with this process, also where it is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as scratch:
         folder = (parsed.folder or Path(scratch)).resolve()
         (folder / "spark").mkdir(parents=True, exist_ok=True)
-        with open_cluster(parsed.spark.resolve(), folder / "spark") as cluster:
+        with open_cluster(parsed.spark.resolve(), folder / "spark", memory=parsed.memory) as cluster:
             print_row("shop", "tables", "rows", "seconds, DuckDB", "seconds, Spark", "tables that are equal")
             print_row(*["---"] * 6)
             compare(cluster, "tiny", shops.TINY, folder)
