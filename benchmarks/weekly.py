@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,15 +158,24 @@ def main(arguments: list[str] | None = None) -> int:
             used = measure(name, folder / f"{name}-home", data, engine)
             if parsed.engine:
                 say(describe_use(parsed.engine, rows, used))
+            if engine is not None and engine.count_shuffled is not None:
+                say(f"\nShuffled: {engine.count_shuffled() / GB:.2f} GB.")
     return 0
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A server of this machine, its address and its process."""
+    """A server of this machine.
+
+    Args:
+        url: its address.
+        pid: its process.
+        count_shuffled: bytes that went from task to task since the start; None where it does not say.
+    """
 
     url: str
     pid: int
+    count_shuffled: Callable[[], int] | None = None
 
 
 @contextmanager
@@ -192,7 +201,7 @@ def open_engine(name: str | None, spark: Path | None, memory: str, folder: Path)
             raise SystemExit("--engine spark needs --spark, the folder of the installed package pyspark.")
         (folder / "spark").mkdir()
         with open_cluster(spark.resolve(), folder / "spark", workers=0, memory=memory) as cluster:
-            yield Engine(cluster.url, cluster.processes["connect"].pid)
+            yield Engine(cluster.url, cluster.processes["connect"].pid, cluster.count_shuffled)
     else:
         yield None
 

@@ -8,6 +8,7 @@ With `--folder`, weeks that are there already are not run again.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import signal
@@ -32,7 +33,8 @@ class Cluster:
     """The processes of a standalone cluster, each with a log in `folder`; without workers the server does their work."""
 
     def __init__(self, spark: Path, folder: Path, workers: int, memory: str) -> None:
-        self.spark, self.folder = spark, folder
+        self.spark, self.folder, self.events = spark, folder, folder / "events"
+        self.events.mkdir(exist_ok=True)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.port = free_port()
         self.url = f"sc://127.0.0.1:{self.port}"
@@ -63,6 +65,10 @@ class Cluster:
             "spark.connect.grpc.binding.port": str(self.port),
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.ui.enabled": "false",
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": str(self.events),
+            "spark.eventLog.compress": "false",
+            "spark.eventLog.rolling.enabled": "false",
         }
         options = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
         self._run(
@@ -70,6 +76,15 @@ class Cluster:
             "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
         )  # fmt: skip
         wait_until(lambda: require_engine(self.url), 120)
+
+    def count_shuffled(self) -> int:
+        """Bytes that tasks have written for other tasks since the start, compressed as they travel."""
+        written = 0
+        for path in self.events.iterdir():
+            for line in path.open(encoding="utf-8"):
+                if '"SparkListenerTaskEnd"' in line and (metrics := json.loads(line).get("Task Metrics")):
+                    written += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
+        return written
 
     def kill(self, name: str) -> None:
         """As by a power cut, with the executors that the process started."""
