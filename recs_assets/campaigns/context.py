@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import Known
 from recs_assets.reasons.evidence import Citable
 from recs_assets.recommenders.item_knn import find_similar_products
@@ -17,7 +18,7 @@ from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.facts import load_facts
 from recs_assets.rules.filling import Placement
-from recs_assets.rules.frames import assemble_context
+from recs_assets.rules.frames import assemble_context, find_last_days
 from recs_assets.rules.naming import find_nameable
 from recs_assets.rules.review import EXCLUSION_KEYS
 from recs_assets.rules.review import list_unknown_names as list_unknown_rule_names
@@ -57,12 +58,17 @@ def build_context(
     if admitted is not None and not admitted.all():
         known = replace(known, products=known.products.assign(available=known.available & admitted))
     likeness = {}
-    frames = None if placement == "email" else {"products", "customers", "carts", "rejected", "dismissed"}
+    frames = {"products", "customers", "carts", "rejected", "dismissed"}
     draw_key = None
     if placement == "email":
         draw_key = ("exploration", str(week.settings.seed), name, anchor.isoformat())
         content = week.model("content")
-        likeness = {"factors": content.vectors_, "copurchase": _load_copurchased(week, anchor)}
+        likeness = {
+            "factors": content.vectors_,
+            "copurchase": load_copurchased(week, anchor),
+            "price_drop_day": load_price_drops(week, anchor),
+        }
+        frames |= {"sends", "contacts"}
     with week.read_with_snapshot() as connection:
         facts = load_facts(connection, anchor, name, frames)
     context = assemble_context(
@@ -95,14 +101,26 @@ def _classify_products(week: Week, anchor: date) -> Sensitive:
     return week.build.cache[key]
 
 
-def _load_copurchased(week: Week, anchor: date) -> sparse.csr_matrix:
-    """Similar products by co-purchase, worked out once per anchor: the evaluation and every email ask for them."""
-    key = ("copurchased", anchor)
-    if key not in week.build.cache:
-        week.build.cache[key] = find_similar_products(
-            week.known(anchor).history, COPURCHASED, "cosine", threads=week.settings.threads
-        )
-    return week.build.cache[key]
+def load_copurchased(week: Week, anchor: date) -> sparse.csr_matrix:
+    """Similar products by co-purchase, a fact of the shop: the evaluation and every email ask for them."""
+    known, threads = week.known(anchor), week.settings.threads
+    similar = known.shop_fact(
+        f"copurchased/{COPURCHASED}",
+        lambda: find_similar_products(known.history, COPURCHASED, "cosine", threads=threads),
+    )
+    return similar.tocsr()
+
+
+def load_price_drops(week: Week, anchor: date) -> np.ndarray:
+    """int64[n_products], day of the latest price drop, -1 never: a fact of the shop."""
+    known = week.known(anchor)
+
+    def find() -> np.ndarray:
+        with week.build.read() as connection:
+            rows = load_facts(connection, anchor, STOREFRONT, {"price_drops"})["price_drops"]
+        return find_last_days(known, rows)
+
+    return as_array(known.shop_fact("price_drop_day", find))
 
 
 def _pair_matrix(rows: pd.DataFrame, known: Known) -> sparse.csr_matrix:

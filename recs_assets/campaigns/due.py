@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from recs_assets.arrays import is_stored, rank_within
+from recs_assets.campaigns.blocks import Part, join_tables, map_customers, sum_counts
 from recs_assets.campaigns.context import build_storefront_context, find_citable, list_due
 from recs_assets.campaigns.storefront import count_removed
 from recs_assets.contracts import model_columns
 from recs_assets.evaluation.backtest import Fold
 from recs_assets.known.interactions import Known
-from recs_assets.ranking.calibration import calibrate, log_odds
+from recs_assets.ranking.calibration import Calibrator, calibrate, log_odds
 from recs_assets.ranking.strata import find_strata
 from recs_assets.reasons.explain import explain_again
 from recs_assets.rules.config import Rules
@@ -27,6 +29,8 @@ from recs_assets.week.ranked import PublishedRanker, find_chosen_model, load_ran
 from recs_assets.week.week import Week
 
 LENGTH = 50
+# What takes a pair out before the storefront's rules do (`repeats.cadence.list_due_again`).
+STEPS = ("durable", "not_due", "unavailable", "doubled")
 
 
 @dataclass(frozen=True)
@@ -48,25 +52,50 @@ class DueList:
 
 def make_due_list(week: Week, say: Callable[[str], None]) -> DueList:
     """Up to `LENGTH` products that each customer bought before and is due to buy again."""
+    by_ranker = week.model_path("ranker").exists() and find_chosen_model(week) == "ranker"
+    say(f"Ordered by {'the ranker' if by_ranker else 'the cadence alone'}.")
+    calibrator = _learn_calibration(week)
+    parts = map_customers(
+        list_customers, week, by_ranker, None if calibrator is None else calibrator.to_json()
+    )
+    counts = [part.facts for part in parts]
+    removed = sum_counts(count["removed"] for count in counts)
+    return DueList(
+        join_tables([part.tables["rows"] for part in parts]),
+        sum(count["customers"] for count in counts),
+        sum(count["replaced"] for count in counts),
+        {name: count for name, count in removed.items() if count or name in STEPS},
+    )
+
+
+def list_customers(week: Week, by_ranker: bool, calibration: dict[str, Any] | None) -> Part:
+    """The rows of `DueList` of a block of customers, and customers, replaced and removed of them.
+
+    Args:
+        week: of the block.
+        by_ranker: whether the ranker orders the rows.
+        calibration: of `p_repeat`, as `Calibrator.to_json` gives it; None: it stays as it is.
+    """
     known, rules = week.known(), week.shop.storefront.rule_set(LENGTH)
     facts = build_storefront_context(week, week.as_of, rules)
     rows, removed = list_due(week, week.as_of)
     rows, choice = _apply_rules(rows, facts, rules)
     ranker = load_ranker(week)
-    by_ranker = ranker is not None and find_chosen_model(week) == "ranker"
-    say(f"Ordered by {'the ranker' if by_ranker else 'the cadence alone'}.")
-    rows["p_repeat"] = _calibrate(week, known, rows)
+    if calibration is not None:
+        strata = find_strata(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
+        odds = log_odds(rows["p_repeat"].to_numpy())
+        rows["p_repeat"] = Calibrator.from_json(calibration).probability(odds, strata)
     rows["p_purchase"] = _estimate_purchases(week, known, ranker, rows)
     rows["score"] = rows["p_purchase"] if by_ranker else rows["p_repeat"]
     rows = explain_again(
         _sort(rows, -rows["score"].to_numpy()), known, find_citable(facts, rules), week.shop.sentences
     )
-    return DueList(
-        _name_rows(rows, known, week.as_of),
-        int(rows["customer"].nunique()),
-        int((rows["replaces"] >= 0).sum()),
-        removed | count_removed([choice]),
-    )
+    counts = {
+        "customers": int(rows["customer"].nunique()),
+        "replaced": int((rows["replaces"] >= 0).sum()),
+        "removed": removed | count_removed([choice]),
+    }
+    return Part({"rows": _name_rows(rows, known, week.as_of)}, counts)
 
 
 def add_due_list(week: Week, fold: Fold, chosen: str) -> Fold:
@@ -113,9 +142,9 @@ def _sort(rows: pd.DataFrame, key: np.ndarray) -> pd.DataFrame:
     return rows.assign(rank=rank_within(rows["customer"].to_numpy()))
 
 
-def _calibrate(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
-    """float64[n]: `p_repeat` of the cadence, calibrated on the list of the latest test anchor and what became
-    of it; as it is where that anchor has too little to learn from."""
+def _learn_calibration(week: Week) -> Calibrator | None:
+    """Of `p_repeat`, learned from the list of the latest test anchor and what became of it; None where that anchor has
+    too little to learn from."""
     week = week.model_week
     anchor = week.test_anchors[0]
     before = week.known(anchor)
@@ -130,9 +159,8 @@ def _calibrate(week: Week, known: Known, rows: pd.DataFrame) -> np.ndarray:
             find_strata(before, customer, product),
         )
     except ValueError:
-        return rows["p_repeat"].to_numpy()
-    strata = find_strata(known, rows["customer"].to_numpy(), rows["product"].to_numpy())
-    return model.probability(log_odds(rows["p_repeat"].to_numpy()), strata)
+        return None
+    return model
 
 
 def _estimate_purchases(

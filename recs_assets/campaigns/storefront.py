@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from recs_assets.campaigns.blocks import Part, join_tables, map_customers, sum_counts
 from recs_assets.campaigns.context import build_storefront_context, find_citable
 from recs_assets.contracts import model_columns
 from recs_assets.ranking.blend import blend, load_config
@@ -59,9 +60,23 @@ class StorefrontLists:
 
 def make_storefront_lists(week: Week, say: Callable[[str], None]) -> StorefrontLists:
     """What the chosen model proposes to every customer and the storefront's rules let pass, with reasons and traces."""
-    known, shop = week.known(), week.shop
-    ranker, chosen = load_ranker(week), find_chosen_model(week)
+    chosen = find_chosen_model(week)
     say(f"This week's lists are made by {chosen}.")
+    parts = map_customers(list_customers, week, chosen)
+    rows, traces = (join_tables([part.tables[name] for part in parts]) for name in ("rows", "traces"))
+    removed = sum_counts(part.facts["removed"] for part in parts)
+    return StorefrontLists(
+        rows,
+        traces if len(traces.columns) else pd.DataFrame(columns=list(model_columns("traces"))),
+        chosen,
+        {str(name): int(count) for name, count in rows["source"].value_counts().items() if count},
+        {rule: count for rule, count in removed.items() if count},
+    )
+
+
+def list_customers(week: Week, chosen: str) -> Part:
+    """The rows and traces of `StorefrontLists`, and removed, of a block of customers."""
+    known, shop, ranker = week.known(), week.shop, load_ranker(week)
     rules = shop.storefront.rule_set(LIST_LENGTH)
     facts = build_storefront_context(week, week.as_of, rules)
     choices = list(choose_rows(week, week.as_of, chosen, facts, rules))
@@ -76,13 +91,8 @@ def make_storefront_lists(week: Week, say: Callable[[str], None]) -> StorefrontL
         frames = partial(week.load_published_frames, names=ranker.ranker.features_)
         scorer = Scorer(ranker.ranker, ranker.calibrator, frames, chosen == "ranker")
     rows, traces = explain_rows(listed, known, week.models(), scorer, wording)
-    return StorefrontLists(
-        add_ids(rows, known),
-        traces if len(traces.columns) else pd.DataFrame(columns=list(model_columns("traces"))),
-        chosen,
-        {str(name): int(count) for name, count in listed["source"].value_counts().items() if count},
-        count_removed(choice for _, choice in choices),
-    )
+    removed = count_removed(choice for _, choice in choices)
+    return Part({"rows": add_ids(rows, known), "traces": traces}, {"removed": removed})
 
 
 def choose_rows(
@@ -119,9 +129,9 @@ def _choose_rows(
 
 
 def count_removed(choices: Iterable[Selection]) -> dict[str, int]:
-    """Rule -> candidates that it took out of the lists of several blocks of customers; none that took out nothing."""
+    """Rule -> candidates that it took out of the lists of several blocks of customers."""
     total = pd.concat([choice.removed for choice in choices], axis=1).sum(axis=1)
-    return {str(rule): int(count) for rule, count in total.items() if count}
+    return {str(rule): int(count) for rule, count in total.items()}
 
 
 # -- products next to products ----------------------------------------------------------------

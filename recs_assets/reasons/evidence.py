@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.arrays import PairIndex, encode_pairs, mark_ends, rank_within
+from recs_assets.arrays import PairIndex, encode_pairs, is_stored, mark_ends, rank_within
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import EVENT_TYPES, Known, number_parents
+from recs_assets.known.segments import mark_segments, number_segments
 
 RECENT_DAYS = 28
 
@@ -39,6 +41,8 @@ GENERIC_NAMES = frozenset(
 
 # Pairs of products whose buyers are counted at once.
 PAIRS_AT_ONCE = 2_000
+# Products whose buyers are counted beside those of all others at once.
+PRODUCTS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,16 @@ class Evidence:
         self._bought = PairIndex.of(history)
         self._days, self._last = history.data.astype(np.int32), last.data.astype(np.int32)
         self.has_history = np.diff(history.indptr) > 0
-        self.buyers = np.bincount(history.indices, minlength=known.n_products)
+        self.buyers = as_array(
+            known.shop_fact("buyers", lambda: np.bincount(history.indices, minlength=known.n_products))
+        )
+
+    def count_facts(self) -> None:
+        """Count of the whole shop what evidence of a block of its customers looks up."""
+        none = np.empty(0, dtype=np.int64)
+        _ = self.new, self.enough_buyers, self.popular
+        self.popular_in_segment(none, none)
+        self.known.shop_fact("bought_by_several", self.find_bought_by_several)
 
     # -- products -------------------------------------------------------------------------
 
@@ -150,28 +163,39 @@ class Evidence:
         """bool[n_products]: on sale for 4 weeks at most. Where the shop does not say since when: first bought
         by anyone in the last 4 weeks, in a shop that has been selling for longer."""
         known = self.known
-        day = known.events.day[known.purchased]
-        first = np.full(known.n_products, np.iinfo(np.int32).max)
-        # Events are sorted by day: of several the earliest is written last.
-        first[known.events.product[known.purchased][::-1]] = day[::-1]
-        since = known.anchor_day - RECENT_DAYS
-        sold = (first >= since) & (first < np.iinfo(np.int32).max) & bool(len(day) and day.min() < since)
+        sold = as_array(known.shop_fact("first_bought_lately", self._find_first_bought_lately))
         if "start_at" not in known.products:
             return sold
         start = pd.to_datetime(known.products["start_at"])
         begins = start >= pd.Timestamp(known.as_of) - pd.Timedelta(days=RECENT_DAYS)
         return np.where(start.isna(), sold, begins)
 
-    @cached_property
+    def _find_first_bought_lately(self) -> np.ndarray:
+        """bool[n_products]: first bought in the last 4 weeks, in a shop that has been selling for longer."""
+        known = self.known
+        day = known.events.day[known.purchased]
+        first = np.full(known.n_products, np.iinfo(np.int32).max)
+        # Events are sorted by day: of several the earliest is written last.
+        first[known.events.product[known.purchased][::-1]] = day[::-1]
+        since = known.anchor_day - RECENT_DAYS
+        return (first >= since) & (first < np.iinfo(np.int32).max) & bool(len(day) and day.min() < since)
+
+    @property
     def recent_buyers(self) -> np.ndarray:
         """int64[n_products]: distinct customers who bought it in the last 4 weeks."""
-        return np.bincount(self._recent_pairs[1], minlength=self.known.n_products)
+
+        def count() -> np.ndarray:
+            return np.bincount(self._recent_pairs[1], minlength=self.known.n_products)
+
+        return as_array(self.known.shop_fact("recent_buyers", count))
 
     @cached_property
     def enough_buyers(self) -> int:
         """So many buyers in the last 4 weeks make a product popular at the least."""
-        shoppers = len(np.unique(self._recent_pairs[0]))
-        return int(np.clip(np.ceil(BUYER_SHARE * shoppers), FEWEST_BUYERS, ENOUGH_BUYERS))
+        shoppers = self.known.shop_fact(
+            "recent_shoppers", lambda: np.array(len(np.unique(self._recent_pairs[0])))
+        )
+        return int(np.clip(np.ceil(BUYER_SHARE * as_array(shoppers)), FEWEST_BUYERS, ENOUGH_BUYERS))
 
     @cached_property
     def _recent_pairs(self) -> np.ndarray:
@@ -282,8 +306,11 @@ class Evidence:
             (history.data[kept], (history.row[kept], history.col[kept])), shape=history.shape
         )
 
-    def count_buyers_of_both(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """int64[n]: customers who bought both products of a pair."""
+    def several_bought_both(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """bool[n]: several customers bought both products of a pair."""
+        if self.known.facts is not None:
+            several = self.known.shop_fact("bought_by_several", self.find_bought_by_several)
+            return is_stored(several.tocsr(), np.minimum(left, right), np.maximum(left, right))
         key, place = np.unique(encode_pairs(left, right, self.known.n_products), return_inverse=True)
         first, second = np.divmod(key, max(1, self.known.n_products))
         count = np.zeros(len(key), dtype=np.int64)
@@ -291,7 +318,22 @@ class Evidence:
             block = slice(start, start + PAIRS_AT_ONCE)
             both = self._buyers[:, first[block]].multiply(self._buyers[:, second[block]])
             count[block] = np.asarray(both.sum(axis=0)).ravel()
-        return count[place]
+        return count[place] >= SEVERAL
+
+    def find_bought_by_several(self) -> sparse.csr_matrix:
+        """bool csr[n_products, n_products]: pairs of which several customers bought both, the smaller code as the row.
+
+        Counted of a shop whose customers are cut into blocks; otherwise of the pairs that somebody asks for.
+        """
+        bought, parts = self._buyers, []
+        for start in range(0, bought.shape[1], PRODUCTS_AT_ONCE):
+            both = (bought[:, start : start + PRODUCTS_AT_ONCE].T @ bought).tocoo()
+            row, column = both.row + start, both.col
+            kept = (both.data >= SEVERAL) & (row <= column)
+            parts.append((row[kept], column[kept]))
+        row, column = (np.concatenate([np.empty(0, np.int32), *codes]) for codes in zip(*parts, strict=True))
+        shape = (bought.shape[1], bought.shape[1])
+        return sparse.csr_matrix((np.ones(len(row), dtype=bool), (row, column)), shape=shape)
 
     @cached_property
     def _buyers(self) -> sparse.csc_matrix:
@@ -302,13 +344,12 @@ class Evidence:
 
     def popular_in_segment(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """bool[n]: several customers of the customer's segment bought the product."""
-        segment = _number(self.known.customers["segment"])
-        inside = np.flatnonzero(segment >= 0)
-        member = sparse.csr_matrix(
-            (np.ones(len(inside), dtype=np.int32), (segment[inside], inside)),
-            shape=(int(segment.max(initial=-1)) + 1, len(segment)),
-        )
-        counts = (member @ self._buyers.tocsr()).tocsr()
+        segment, names = number_segments(self.known)
+
+        def count() -> sparse.csr_matrix:
+            return mark_segments(segment, len(names), np.int32) @ self._buyers.tocsr()
+
+        counts = self.known.shop_fact("buyers_in_segment", count).tocsr()
         at = PairIndex.of(counts).find(np.maximum(segment[customers], 0), products)
         enough = np.where(at >= 0, counts.data[at], 0) if len(counts.data) else np.zeros(len(at))
         return (segment[customers] >= 0) & (enough >= FEWEST_BUYERS)

@@ -324,7 +324,7 @@ def _find_bought_by_several(
 ) -> np.ndarray:
     """bool[n]: of the pairs that hold, those that several customers bought both of."""
     at = np.flatnonzero(holds)
-    holds[at] = evidence.count_buyers_of_both(cause[at], products[at]) >= SEVERAL
+    holds[at] = evidence.several_bought_both(cause[at], products[at])
     return holds
 
 

@@ -28,6 +28,7 @@ import pandas as pd
 from scipy.special import expit, logit
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, mark_starts, rank_within
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import Known, find_offerable, number_parents
 
 ROUNDS = 10
@@ -89,7 +90,7 @@ class Cadence:
 
 
 def fit_cadence(known: Known, horizon_days: int) -> Cadence:
-    """Fit the model on everything known and predict every pair.
+    """Fit the model on everything known and predict every pair; what is fitted is a fact of the shop.
 
     Memory: some 20 arrays of the number of pairs.
 
@@ -98,18 +99,13 @@ def fit_cadence(known: Known, horizon_days: int) -> Cadence:
     """
     if horizon_days < 1:
         raise ValueError(f"The horizon is {horizon_days} days; it must be 1 or more.")
-    customer, product, order_days, first, last = _summarise_pairs(known)
+    pairs = customer, product, order_days, first, last = _summarise_pairs(known)
+    fitted = as_array(known.shop_fact(f"cadence/{horizon_days}", lambda: _fit(known, pairs, horizon_days)))
+    mean, drop, share, shapes = fitted
+    shape = float(shapes[0]) if len(shapes) else 1.0
     gaps, span = order_days - 1.0, (last - first).astype(np.float64)
     silence = (known.anchor_day - last).astype(np.float64)
-    category = _number_categories(known)
-    mean, shape, drop = _fit(gaps, span, silence, product, category)
     gap, alive, p_repeat = predict(gaps, span, silence, mean[product], shape, drop[product], horizon_days)
-    settled = known.anchor_day - first >= horizon_days
-    share = shrink_share(
-        np.bincount(product[settled], gaps[settled] > 0, known.n_products),
-        np.bincount(product[settled], minlength=known.n_products).astype(np.float64),
-        category,
-    )
     return Cadence(
         horizon_days=horizon_days,
         customer=customer,
@@ -216,7 +212,23 @@ def _number_categories(known: Known) -> np.ndarray:
     return pd.factorize(known.products["category"], use_na_sentinel=False)[0].astype(np.int64)
 
 
-def _fit(
+def _fit(known: Known, pairs: tuple[np.ndarray, ...], horizon_days: int) -> np.ndarray:
+    """float64[4, n_products]: mean rate, dropping, share of the buyers who bought again; and the shape of customers around
+    the mean rate, which is the same for all products."""
+    _, product, order_days, first, last = pairs
+    gaps, span = order_days - 1.0, (last - first).astype(np.float64)
+    silence, category = (known.anchor_day - last).astype(np.float64), _number_categories(known)
+    mean, shape, drop = _fit_rates(gaps, span, silence, product, category)
+    settled = known.anchor_day - first >= horizon_days
+    share = shrink_share(
+        np.bincount(product[settled], gaps[settled] > 0, known.n_products),
+        np.bincount(product[settled], minlength=known.n_products).astype(np.float64),
+        category,
+    )
+    return np.stack([mean, drop, share, np.full(known.n_products, shape)])
+
+
+def _fit_rates(
     gaps: np.ndarray, span: np.ndarray, silence: np.ndarray, product: np.ndarray, category: np.ndarray
 ) -> tuple[np.ndarray, float, np.ndarray]:
     """Mean rate per product, shape of customers around it, dropping per product."""

@@ -30,7 +30,9 @@ class Ranked:
     listed: np.ndarray
 
     @classmethod
-    def of(cls, candidates: pd.DataFrame, context: Context) -> Self:
+    def of(cls, candidates: pd.DataFrame | Ranked, context: Context) -> Ranked:
+        if isinstance(candidates, Ranked):
+            return candidates
         known = context.known
         customer, product = (candidates[name].to_numpy() for name in ("customer", "product"))
         score = candidates["score"].to_numpy(dtype=np.float32)
@@ -60,6 +62,13 @@ class Ranked:
         names += [name for name in (PINNED, FILL) if name not in names]
         listed = np.bincount(product, minlength=known.n_products) > 0
         return cls(product, score, p_purchase, codes, names, start, not np.isnan(p_purchase).all(), listed)
+
+    @classmethod
+    def of_nobody(cls, context: Context, listed: np.ndarray, has_p: bool) -> Self:
+        """No rows, in a shop of whose customers some have these products as candidates."""
+        none = np.empty(0, dtype=np.float32)
+        start = np.zeros(context.known.n_customers + 1, dtype=np.int64)
+        return cls(none.astype(np.int32), none, none, none, [PINNED, FILL], start, has_p, listed)
 
     def rows(self, customers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Positions of these customers' rows, and which of the customers each belongs to."""

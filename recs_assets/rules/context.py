@@ -12,6 +12,7 @@ from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known
+from recs_assets.known.segments import count_by_segment, mark_segments, number_segments, read_text
 from recs_assets.names import fold
 from recs_assets.rules.clusters import find_clusters
 from recs_assets.rules.sensitive import Sensitive
@@ -52,6 +53,21 @@ class Contacts:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """What the accounts of other blocks mean for the customers of one, by the addresses that they share (`rules.blocks`).
+
+    Attributes:
+        bounced: int[n_customers], accounts with the address that were told it takes no mail.
+        sends: days -> int[n_customers], what was sent to the address within so many days through them.
+        second: bool[n_customers], eligible, and another account with the address is written to.
+    """
+
+    bounced: np.ndarray
+    sends: Mapping[int, np.ndarray]
+    second: np.ndarray
+
+
+@dataclass(frozen=True)
 class Context:
     """What is known at the anchor beside the candidates; rows of `known` are the codes.
 
@@ -87,6 +103,8 @@ class Context:
         factors: float[n_products, f], content vectors; zero: no text. f at most 65,536.
         copurchase: csr[n_products, n_products], similarity by co-purchase in 0..1; some 50 entries
             per row keep the choice cheap.
+        elsewhere: of a block of customers, what accounts of other blocks mean for its own; None: there are none.
+        reach: of a block of customers, the limits as the shop can meet them (`rules.blocks`); None: these are all customers.
         draw_key: what decides, with a customer's id, on their drawn slot: seed, campaign, week; None: nothing is drawn.
 
     Raises:
@@ -120,6 +138,8 @@ class Context:
     contacts: Contacts | None = None
     factors: np.ndarray | None = None
     copurchase: sparse.csr_matrix | None = None
+    elsewhere: Elsewhere | None = None
+    reach: Mapping[str, Mapping[str, int]] | None = None
     draw_key: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
@@ -212,6 +232,10 @@ class Context:
         alone = self.parent.max() + 1 + np.arange(len(self.parent))
         return np.unique(np.where(self.parent >= 0, self.parent, alone), return_inverse=True)[1]
 
+    def count_facts(self) -> None:
+        """Count of the whole shop what rules for a block of its customers look up."""
+        _ = self.popularity, self.segment_popularity, count_by_segment(self.known)
+
     def _join_variants(self, matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray | None]:
         """Arguments of `items.Rows.lookup`: the largest value over the variants of each product."""
         if self.variants is None:
@@ -254,7 +278,7 @@ class Context:
     @cached_property
     def segment(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_customers], -1 none, and the names."""
-        return number_names(self.known.customers["segment"])
+        return number_segments(self.known)
 
     @cached_property
     def last_purchase_day(self) -> np.ndarray:
@@ -280,11 +304,12 @@ class Context:
     def segment_popularity(self) -> sparse.csr_matrix:
         """csr[n_segments, n_products]: decayed purchase days of the segment's customers."""
         code, names = self.segment
-        inside = np.flatnonzero(code >= 0)
-        member = sparse.csr_matrix(
-            (np.ones(len(inside)), (code[inside], inside)), shape=(len(names), self.known.n_customers)
-        )
-        return (member @ self.known.frequency(POPULARITY_HALF_LIFE_DAYS).astype(np.float64)).tocsr()
+
+        def count() -> sparse.csr_matrix:
+            days = self.known.frequency(POPULARITY_HALF_LIFE_DAYS).astype(np.float64)
+            return (mark_segments(code, len(names), np.float64) @ days).tocsr()
+
+        return self.known.shop_fact("popularity_in_segment", count).tocsr()
 
     @cached_property
     def tastes(self) -> sparse.csr_matrix:
@@ -404,12 +429,6 @@ class Context:
         whole = np.rint(self.factors / np.where(top > 0, top, 1) * levels).astype(np.float32)
         length = np.sqrt(np.square(whole.astype(np.float64)).sum(axis=1))
         return whole, np.divide(1, length, out=np.zeros(len(whole)), where=length > 0).astype(np.float32)
-
-
-def read_text(column: pd.Series) -> pd.Series:
-    """Stripped, empty ones missing."""
-    text = column.astype("string").str.strip()
-    return text.mask(text == "")
 
 
 def number_names(column: pd.Series) -> tuple[np.ndarray, list[str]]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from copy import copy
 from dataclasses import replace
+from hashlib import sha256
 from typing import Literal
 
 import numpy as np
@@ -74,11 +76,14 @@ class Filler:
         passed = self.by_product == PASSED
         self.pools = Pools(context, passed)
         self.limits, self.most_repeats = find_product_limits(context, rules, without), slots.max_repeat
-        if placement == "email":
-            reachable = passed & ranked.listed
-            if slots.ladder:
-                reachable[self.pools.everywhere] = True
-            products = find_compatible(self.limits, reachable)
+        if placement == "email" and context.reach is not None:
+            reach = context.reach[name_reach(rules, without)]
+            self.limits = {
+                number: (group, reach[NAMES[number]]) for number, (group, _) in self.limits.items()
+            }
+            self.most_repeats = reach["max_repeat"]
+        elif placement == "email":
+            products = self.find_reachable_products()
             self.limits = raise_limits(self.limits, products, slots.k)
             self.most_repeats = raise_max_repeat(context, rules, products)
         pins = [] if "pinned" in without else sorted(slots.pinned, key=lambda pin: pin.slot)
@@ -96,6 +101,13 @@ class Filler:
         self.boost = None if "margin_boost" in without else compute_boost(context, slots.margin_strength)
         if self.boost is not None:
             _check_boost(ranked)
+
+    def find_reachable_products(self) -> np.ndarray:
+        """int[]: what a list may hold together of what is anybody's candidate or on the ladder (`find_compatible`)."""
+        reachable = (self.by_product == PASSED) & self.ranked.listed
+        if self.rules.slots.ladder:
+            reachable[self.pools.everywhere] = True
+        return find_compatible(self.limits, reachable)
 
     def run(self, customers: np.ndarray, scratch: np.ndarray) -> Part:
         """Fill the slots of one block, with a look-up table (`items.Rows`) that no other block uses meanwhile."""
@@ -408,6 +420,11 @@ class Filler:
             ago, evidence = (rows.lookup(matrix, self.context.variants) for matrix in self.context.sent)
         repeats[filled] = np.where(ago <= self.rules.slots.repeat_sends, evidence, 0)
         return repeats
+
+
+def name_reach(rules: Rules, without: Collection[str]) -> str:
+    """The key of `Context.reach` for rules less those in `without`."""
+    return f"{sha256(rules.model_dump_json().encode()).hexdigest()[:16]} {','.join(sorted(without))}"
 
 
 def compute_boost(context: Context, strength: float) -> np.ndarray | None:

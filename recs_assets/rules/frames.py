@@ -7,7 +7,8 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.known.interactions import Known, number_parents
-from recs_assets.rules.context import Contacts, Context, Sends, number_names, read_text
+from recs_assets.known.segments import read_text
+from recs_assets.rules.context import Contacts, Context, Sends, number_names
 
 
 def assemble_context(
@@ -87,11 +88,21 @@ def assemble_context(
         customer = who.get_indexer(contacts["customer_id"])
         parts["contacts"] = Contacts(customer[customer >= 0], _number_days(contacts["day"])[customer >= 0])
     if price_drops is not None:
-        product = what.get_indexer(price_drops["product_id"])
-        latest = np.full(known.n_products, -1, dtype=np.int64)
-        np.maximum.at(latest, product[product >= 0], _number_days(price_drops["day"])[product >= 0])
-        parts["price_drop_day"] = latest
+        parts["price_drop_day"] = find_last_days(known, price_drops)
     return Context(known, **parts)
+
+
+def find_last_days(known: Known, rows: pd.DataFrame) -> np.ndarray:
+    """int64[n_products], the latest day of every product; -1 without one.
+
+    Args:
+        known: gives the codes.
+        rows: product_id, day (date or days since 1970-01-01).
+    """
+    product = pd.Index(known.products["product_id"]).get_indexer(rows["product_id"])
+    latest = np.full(known.n_products, -1, dtype=np.int64)
+    np.maximum.at(latest, product[product >= 0], _number_days(rows["day"])[product >= 0])
+    return latest
 
 
 def _join(own: pd.DataFrame, more: pd.DataFrame | None, key: str) -> pd.DataFrame:

@@ -419,17 +419,28 @@ def raise_max_repeat(context: Context, rules: Rules, products: np.ndarray) -> in
         rules: the campaign's.
         products: int[], codes that a list may hold together (`find_compatible`).
     """
-    most, k = rules.slots.max_repeat, rules.slots.k
-    if most is None or context.sends is None or len(products) < k:
-        return most or 0
+    most = rules.slots.max_repeat
+    return 0 if most is None else choose_max_repeat(most, count_needs(context, rules, products))
+
+
+def choose_max_repeat(most: int, need: np.ndarray) -> int:
+    """`max_repeat`, raised where more than half of the customers need more (`count_needs`)."""
+    return most if len(need) == 0 or np.median(need) <= most else int(need.max())
+
+
+def count_needs(context: Context, rules: Rules, products: np.ndarray) -> np.ndarray:
+    """int64[]: how many repeats every customer who was written to before needs for a full list; none where the products
+    cannot fill one."""
+    k = rules.slots.k
+    if context.sends is None or len(products) < k:
+        return np.empty(0, dtype=np.int64)
     ago, evidence = context.sent
     size = np.bincount(
         products if context.variants is None else context.variants[products], minlength=ago.shape[1]
     )
     stale = ((ago.data <= rules.slots.repeat_sends) & (evidence.data == 1)).astype(np.int64)
     repeats = sparse.csr_matrix((stale, ago.indices, ago.indptr), shape=ago.shape) @ size
-    need = (k - (len(products) - repeats))[np.diff(ago.indptr) > 0]
-    return most if len(need) == 0 or np.median(need) <= most else int(need.max())
+    return (k - (len(products) - repeats))[np.diff(ago.indptr) > 0]
 
 
 def find_row_limits(

@@ -194,13 +194,17 @@ def split_by_segment(
 ) -> Iterator[tuple[str | None, Rules, np.ndarray]]:
     """The rules that hold for which of the customers: those of every segment that has its own, by its
     name in the rules, then (None) those of the others."""
-    code, names = context.segment
-    rest = np.ones(len(customers), dtype=bool)
+    for name, own, segments in list_parts(context, rules):
+        yield name, own, customers[np.isin(context.segment[0][customers], segments)]
+
+
+def list_parts(context: Context, rules: Rules) -> Iterator[tuple[str | None, Rules, list[int]]]:
+    """`split_by_segment`, with the numbers of the segments in place of their customers; -1: of none."""
+    names, rest = context.segment[1], set(range(-1, len(context.segment[1])))
     for name in rules.segments:
         # However the shop spells it, in one way or several.
-        own = [number for number, other in enumerate(names) if fold(other) == fold(name)]
+        own = [number for number, other in enumerate(names) if number in rest and fold(other) == fold(name)]
         if own:
-            inside = np.isin(code[customers], own)
-            rest &= ~inside
-            yield name, rules.of_segment(name), customers[inside]
-    yield None, Rules(eligibility=rules.eligibility, items=rules.items, slots=rules.slots), customers[rest]
+            rest -= set(own)
+            yield name, rules.of_segment(name), own
+    yield None, Rules(eligibility=rules.eligibility, items=rules.items, slots=rules.slots), sorted(rest)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -16,14 +16,14 @@ def _has_state(context: Context, state: str) -> np.ndarray | None:
     return None if context.consent_state is None else context.consent_state == state
 
 
-def _sum_by_address(context: Context, count: np.ndarray) -> np.ndarray:
-    """int64[n_customers]: the sum of a count over all accounts with the customer's address."""
+def _sum_by_address(context: Context, count: np.ndarray, elsewhere: np.ndarray | None) -> np.ndarray:
+    """int64[n_customers]: the sum of a count over all accounts with the customer's address, and what those elsewhere add."""
     total = count.astype(np.int64)
     if context.address is not None:
         shared = context.address >= 0
         group = context.address[shared]
         total[shared] = np.bincount(group, weights=total[shared]).astype(np.int64)[group]
-    return total
+    return total if elsewhere is None else total + elsewhere
 
 
 def erased(context: Context, eligibility: Eligibility) -> np.ndarray | None:
@@ -59,7 +59,8 @@ def unusable_address(context: Context, eligibility: Eligibility) -> np.ndarray |
 
 def bounced(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """The address does not take mail, whichever of its accounts was told so."""
-    return None if context.bounced is None else _sum_by_address(context, context.bounced) > 0
+    more = None if context.elsewhere is None else context.elsewhere.bounced
+    return None if context.bounced is None else _sum_by_address(context, context.bounced, more) > 0
 
 
 def test_account(context: Context, eligibility: Eligibility) -> np.ndarray | None:
@@ -75,12 +76,18 @@ def wholesale(context: Context, eligibility: Eligibility) -> np.ndarray | None:
 def frequency_cap(context: Context, eligibility: Eligibility) -> np.ndarray | None:
     """The address was written to often enough: `max_sends` in the `within_days` days that the coming send, on the
     anchor's day, would close."""
-    most, contacts, known = eligibility.max_sends, context.contacts, context.known
-    if most is None or contacts is None:
+    most, days = eligibility.max_sends, eligibility.within_days
+    if most is None or context.contacts is None:
         return None
-    recent = (contacts.day > known.anchor_day - eligibility.within_days) & (contacts.day < known.anchor_day)
-    sends = np.bincount(contacts.customer[recent], minlength=known.n_customers)
-    return _sum_by_address(context, sends) >= most
+    more = None if context.elsewhere is None else context.elsewhere.sends[days]
+    return _sum_by_address(context, count_sends(context, days), more) >= most
+
+
+def count_sends(context: Context, days: int) -> np.ndarray:
+    """int64[n_customers]: sends to the customer in the days that the coming send would close."""
+    contacts, known = context.contacts, context.known
+    recent = (contacts.day > known.anchor_day - days) & (contacts.day < known.anchor_day)
+    return np.bincount(contacts.customer[recent], minlength=known.n_customers)
 
 
 def not_in_audience(context: Context, eligibility: Eligibility) -> np.ndarray | None:
@@ -107,11 +114,13 @@ SAME_ADDRESS = "same_address"
 REASONS = (*(rule.__name__ for rule in EXCLUSIONS), SAME_ADDRESS)
 
 
-def find_exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
+def find_exclusions(
+    context: Context, eligibility: Eligibility, without: Collection[Exclusion] = ()
+) -> np.ndarray:
     """int8[n_customers]: position in `REASONS` of the first that excludes the customer, -1 eligible."""
     first = np.full(context.known.n_customers, -1, dtype=np.int8)
     for number in reversed(range(len(EXCLUSIONS))):
-        mask = EXCLUSIONS[number](context, eligibility)
+        mask = None if EXCLUSIONS[number] in without else EXCLUSIONS[number](context, eligibility)
         if mask is not None:
             first[mask] = number
     return first
@@ -120,6 +129,8 @@ def find_exclusions(context: Context, eligibility: Eligibility) -> np.ndarray:
 def find_second_accounts(context: Context, eligible: np.ndarray) -> np.ndarray:
     """bool[n_customers]: eligible, and another eligible account has the address and is kept: the one that
     bought last (by day), then the one of the smallest id."""
+    if context.elsewhere is not None:
+        return context.elsewhere.second
     if context.address is None:
         return np.zeros(context.known.n_customers, dtype=bool)
     return eligible & ~choose_accounts(context.address, context.last_purchase_day, eligible)

@@ -86,6 +86,11 @@ class Week:
         """Whether only some of the customers are here."""
         return False
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether its customers are worked on in blocks, each of which is a week of its own."""
+        return self.settings.block_customers is not None and not self.is_block
+
     # -- dates ------------------------------------------------------------------------------
 
     @property

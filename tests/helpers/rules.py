@@ -1,5 +1,6 @@
 """A shop of numbered products for the tests of rules, and what rules are given."""
 
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -121,3 +122,25 @@ TASTES = {
     "customers": 4,
     "categories": ["A", "A", "A", "C", "B", "B"],
 }
+
+
+def cut_context(context, codes):
+    """What rules look at for some of the customers, with the facts of the shop."""
+    rows = {"audience", "consent_state", "no_address", "unusable_address", "address", "bounced", "test_account", "wholesale",
+            "country", "carts", "rejected", "dismissed", "due", "due_soon"}  # fmt: skip
+    place = np.full(context.known.n_customers, -1)
+    place[codes] = np.arange(len(codes))
+
+    def cut(entries):
+        own = place[entries.customer] >= 0
+        return replace(
+            entries, **{name: values[own] if name != "customer" else place[values[own]] for name, values in vars(entries).items()}
+        )  # fmt: skip
+
+    changes = {name: getattr(context, name)[codes] for name in rows if getattr(context, name) is not None}
+    changes |= {
+        name: cut(getattr(context, name))
+        for name in ("sends", "contacts")
+        if getattr(context, name) is not None
+    }
+    return replace(context, known=context.known.take_customers(codes), **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -264,3 +265,21 @@ def test_what_cannot_be_had_is_shown_as_its_replacement_once():
     ]
     assert shown["order_days"].tolist() == [29, 5]
     assert removed == {"durable": 0, "not_due": 0, "unavailable": 1, "doubled": 2}
+
+
+@pytest.mark.parametrize("size", [1, 7, 40])
+def test_blocks_of_customers_are_due_what_the_shop_is(random_shop, size):
+    shop = replace(random_shop)  # with facts of its own
+    whole = fit_cadence(shop, 28)
+    rows, removed = list_due_again(shop, whole, due_ratio=0.2, repeat_share=0.0)
+    assert len(rows) > 100
+    parts, counts = [], []
+    for first in range(0, shop.n_customers, size):
+        part = shop.take_customers(np.arange(first, min(first + size, shop.n_customers)))
+        own, out = list_due_again(part, fit_cadence(part, 28), due_ratio=0.2, repeat_share=0.0)
+        parts.append(own.assign(customer=own["customer"] + first))
+        counts.append(out)
+    pd.testing.assert_frame_equal(
+        pd.concat(parts, ignore_index=True), rows, check_dtype=False, check_exact=True
+    )
+    assert {name: sum(count[name] for count in counts) for name in removed} == removed

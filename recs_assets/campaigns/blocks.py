@@ -1,0 +1,74 @@
+"""Lists and campaigns by blocks of customers: what a block needs to know of the whole shop, and the blocks' parts joined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from recs_assets.campaigns.context import load_copurchased, load_price_drops
+from recs_assets.reasons.evidence import Evidence
+from recs_assets.repeats.cadence import fit_cadence
+from recs_assets.rules.context import Context
+from recs_assets.week.blocks import map_blocks
+from recs_assets.week.week import Week
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of one block of customers.
+
+    Attributes:
+        tables: name -> rows with ids.
+        facts: JSON.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def map_customers(function: Callable[..., Part], week: Week, *arguments: Any) -> list[Part]:
+    """`function(part of the week, *arguments)` for every block of its customers (`map_blocks`), which knows the facts of
+    the whole shop."""
+    if week.is_cut:
+        count_facts(week)
+    return list(map_blocks(function, week, *arguments))
+
+
+def count_facts(week: Week) -> None:
+    """Count of the whole shop what the rules and the reasons of a block of its customers look up."""
+    known = week.known()
+    Evidence(known).count_facts()
+    Context(known).count_facts()
+    fit_cadence(known, week.shop.horizon_days)
+    load_copurchased(week, week.as_of)
+    load_price_drops(week, week.as_of)
+
+
+def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The rows of all parts, in their order; those of one part as they are."""
+    some = [part for part in parts if len(part)]
+    if len(some) < 2:
+        return some[0] if some else parts[0]
+    return pd.concat([_widen(part, some) for part in some], ignore_index=True)
+
+
+def _widen(part: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The part with the categories of all parts, so that they join as categories."""
+    names = [name for name, kind in part.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
+    wide = {}
+    for name in names:
+        categories = dict.fromkeys(value for other in parts for value in other[name].cat.categories)
+        wide[name] = part[name].cat.set_categories(list(categories))
+    return part.assign(**wide)
+
+
+def sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    """Name -> the sum over all parts, in the order in which names come first."""
+    total: dict[str, int] = {}
+    for part in counts:
+        for name, count in part.items():
+            total[name] = total.get(name, 0) + count
+    return total
