@@ -1,4 +1,4 @@
-"""Wall seconds and peak memory of the weekly run, per step: `python -m benchmarks.weekly`.
+"""Wall and processor seconds and peak memory of the weekly run, per step: `python -m benchmarks.weekly`.
 
 Runs the week as a user does (`python -m recs_assets run`, a subprocess with a fresh RECS_HOME), samples
 the resident memory of that process and its children, and reads the steps' start and end from the
@@ -20,11 +20,12 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from benchmarks import synthetic
@@ -51,13 +52,14 @@ WEEK, DBT, ENGINE = "week", "dbt", "engine"
 
 @dataclass
 class Memory:
-    """Resident memory of process trees over time, by role.
+    """Resident memory of process trees over time, by role, and the processor time they have used until then.
 
     Pages that processes share count once per process, so the sum is at most too high.
     """
 
     times: list[float] = field(default_factory=list)
     samples: list[dict[str, int]] = field(default_factory=list)
+    processor: list[float] = field(default_factory=list)
 
     def watch(self, week: int, engine: int | None, stop: threading.Event) -> None:
         while not stop.wait(INTERVAL_SECONDS):
@@ -68,6 +70,11 @@ class Memory:
                 sample[ENGINE] += resident(process)
             self.times.append(time.time())
             self.samples.append(sample)
+            self.processor.append(processor_seconds(week) + processor_seconds(engine))
+
+    def used(self, start: float, end: float) -> float:
+        """Processor seconds between two times."""
+        return float(np.diff(np.interp([start, end], self.times, self.processor))[0]) if self.times else 0.0
 
     def peak(self, start: float, end: float, roles: tuple[str, ...] = (WEEK, DBT)) -> int:
         """The largest sample within a step, and the first after it: a short step may lie between two."""
@@ -158,15 +165,24 @@ def main(arguments: list[str] | None = None) -> int:
             used = measure(name, folder / f"{name}-home", data, engine)
             if parsed.engine:
                 say(describe_use(parsed.engine, rows, used))
+            if engine is not None and engine.count_shuffled is not None:
+                say(f"\nShuffled: {engine.count_shuffled() / GB:.2f} GB.")
     return 0
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A server of this machine, its address and its process."""
+    """A server of this machine.
+
+    Args:
+        url: its address.
+        pid: its process.
+        count_shuffled: bytes that went from task to task since the start; None where it does not say.
+    """
 
     url: str
     pid: int
+    count_shuffled: Callable[[], int] | None = None
 
 
 @contextmanager
@@ -192,7 +208,7 @@ def open_engine(name: str | None, spark: Path | None, memory: str, folder: Path)
             raise SystemExit("--engine spark needs --spark, the folder of the installed package pyspark.")
         (folder / "spark").mkdir()
         with open_cluster(spark.resolve(), folder / "spark", workers=0, memory=memory) as cluster:
-            yield Engine(cluster.url, cluster.processes["connect"].pid)
+            yield Engine(cluster.url, cluster.processes["connect"].pid, cluster.count_shuffled)
     else:
         yield None
 
@@ -311,12 +327,14 @@ def table(name: str, found: list[Step], memory: Memory, started: float, ended: f
     rows = [("(start: settings, definitions, newest week)", started, first)]
     rows += [(f"`{step.name}`", step.start, step.end) for step in found]
     rows += [("(end: summary)", last, ended)]
-    lines = [f"| {name}: step | wall s | peak RSS GB |", "|---|---:|---:|"]
+    lines = [f"| {name}: step | wall s | processor s | peak RSS GB |", "|---|---:|---:|---:|"]
     lines += [
-        f"| {label} | {end - start:.1f} | {memory.peak(start, end) / GB:.2f} |" for label, start, end in rows
+        f"| {label} | {end - start:.1f} | {memory.used(start, end):.1f} | {memory.peak(start, end) / GB:.2f} |"
+        for label, start, end in rows
     ]
     met = "met" if total <= target.seconds and peak <= target.gigabytes * GB else "MISSED"
-    lines.append(f"| **total** | **{total:.1f}** | **{peak / GB:.2f}** |")
+    used = memory.used(started, ended)
+    lines.append(f"| **total** | **{total:.1f}** | **{used:.1f}** | **{peak / GB:.2f}** |")
     lines.append(f"\nTarget {target.seconds:.0f} s and {target.gigabytes:.0f} GB: {met}.")
     return "\n".join(lines)
 

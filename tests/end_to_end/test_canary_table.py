@@ -27,7 +27,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
         AS_OF,
         tables=folder / "tables",
         campaigns=folder / "campaigns",
-        evaluation_customers=160,
     )
     assert ran.code == 0, ran.err
     return Home(folder / "home", {AS_OF: ran})
@@ -41,7 +40,7 @@ def test_it_is_the_first_feature(home: Home) -> None:
     ranker = Ranker.load(home.path / "weeks" / AS_OF / "models" / "ranker")
     first = ranker.importance().iloc[0]
     assert first["feature"].startswith("visits_of_pairs.means_")
-    assert first["gain_share"] > 0.2
+    assert first["gain_share"] > 0.15
 
 
 def test_what_it_brought_is_measured(home: Home) -> None:

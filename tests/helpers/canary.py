@@ -35,7 +35,7 @@ schedule:
 """
 
 WEEK = datetime(2024, 9, 2)
-CUSTOMERS, PRODUCTS, WEEKS = 160, 30, 32
+CUSTOMERS, PRODUCTS, WEEKS = 300, 30, 32
 
 
 def write_shop(folder: Path) -> Path:

@@ -2,13 +2,16 @@
 
 A standalone master, two workers and a Connect server on 127.0.0.1, from the wheel pyspark in an environment of its own
 (.venv-cluster; Java 17 or newer must be there). Then a worker is killed while a week builds, and the Connect server.
+With `--folder`, weeks that are there already are not run again.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,12 +25,16 @@ from helpers.equal_tables import count_rows, find_differences
 from helpers.servers import free_port, wait_until
 from recs_assets.engine.session import require_engine
 
+HOURS_FOR_A_WEEK = 3
+SECONDS = "seconds.txt"  # in a home: how long its week took
+
 
 class Cluster:
     """The processes of a standalone cluster, each with a log in `folder`; without workers the server does their work."""
 
     def __init__(self, spark: Path, folder: Path, workers: int, memory: str) -> None:
-        self.spark, self.folder = spark, folder
+        self.spark, self.folder, self.events = spark, folder, folder / "events"
+        self.events.mkdir(exist_ok=True)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.port = free_port()
         self.url = f"sc://127.0.0.1:{self.port}"
@@ -58,6 +65,10 @@ class Cluster:
             "spark.connect.grpc.binding.port": str(self.port),
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             "spark.ui.enabled": "false",
+            "spark.eventLog.enabled": "true",
+            "spark.eventLog.dir": str(self.events),
+            "spark.eventLog.compress": "false",
+            "spark.eventLog.rolling.enabled": "false",
         }
         options = [word for name, value in settings.items() for word in ("--conf", f"{name}={value}")]
         self._run(
@@ -65,6 +76,15 @@ class Cluster:
             "org.apache.spark.sql.connect.service.SparkConnectServer", "spark-internal",
         )  # fmt: skip
         wait_until(lambda: require_engine(self.url), 120)
+
+    def count_shuffled(self) -> int:
+        """Bytes that tasks have written for other tasks since the start, compressed as they travel."""
+        written = 0
+        for path in self.events.iterdir():
+            for line in path.open(encoding="utf-8"):
+                if '"SparkListenerTaskEnd"' in line and (metrics := json.loads(line).get("Task Metrics")):
+                    written += metrics["Shuffle Write Metrics"]["Shuffle Bytes Written"]
+        return written
 
     def kill(self, name: str) -> None:
         """As by a power cut, with the executors that the process started."""
@@ -105,11 +125,14 @@ def run_week(
     """A week to its end, and its seconds; `during` is called while dbt builds the features."""
     begun = time.monotonic()
     process = shops.start(home, data, **settings)
-    if during is not None:
-        lake = home / "weeks"
-        wait_until(lambda: next(lake.glob("*/lake/made/*.*/*.parquet")), 600)
-        during()
-    return shops.finish(process), time.monotonic() - begun
+    try:
+        if during is not None:
+            lake = home / "weeks"
+            wait_until(lambda: next(lake.glob("*/lake/made/*.*/*.parquet")), HOURS_FOR_A_WEEK * 3600)
+            during()
+        return shops.finish(process, HOURS_FOR_A_WEEK * 3600), time.monotonic() - begun
+    finally:
+        process.kill()
 
 
 def print_row(*cells: object) -> None:
@@ -122,9 +145,13 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
     seconds = {}
     for engine in ("duckdb", "spark"):
         settings = {"engine": cluster.url} if engine == "spark" else {}
-        ran, seconds[engine] = run_week(folder / f"{name}-{engine}", data, **settings)
-        if ran.code:
-            raise SystemExit(f"{name} on {engine} failed: {(ran.out + ran.err)[-2000:]}")
+        home = folder / f"{name}-{engine}"
+        if not (home / SECONDS).exists():
+            ran, taken = run_week(home, data, **settings)
+            if ran.code:
+                raise SystemExit(f"{name} on {engine} failed: {(ran.out + ran.err)[-2000:]}")
+            (home / SECONDS).write_text(f"{taken:.0f}")
+        seconds[engine] = int((home / SECONDS).read_text())
     snapshots = [folder / f"{name}-{engine}" / "published" / "recs.duckdb" for engine in seconds]
     differences = find_differences(*snapshots)
     rows = count_rows(snapshots[1])
@@ -132,8 +159,7 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
         name,
         len(rows),
         f"{sum(rows.values()):,}",
-        f"{seconds['duckdb']:.0f}",
-        f"{seconds['spark']:.0f}",
+        *seconds.values(),
         differences or "all",
     )
     if differences:
@@ -179,11 +205,14 @@ def main() -> None:
     parser.add_argument("--spark", type=Path, required=True, help="folder of the installed package pyspark")
     parser.add_argument("--folder", type=Path, help="for homes and logs; default: a temporary one")
     parser.add_argument("--shop", action="append", default=[], metavar="NAME=FOLDER", help="a further shop")
+    parser.add_argument("--memory", default="2g", help="of the server and of each worker's executor")
     parsed = parser.parse_args()
+    # What was started ends with this process, also where it is told to end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as scratch:
         folder = (parsed.folder or Path(scratch)).resolve()
         (folder / "spark").mkdir(parents=True, exist_ok=True)
-        with open_cluster(parsed.spark.resolve(), folder / "spark") as cluster:
+        with open_cluster(parsed.spark.resolve(), folder / "spark", memory=parsed.memory) as cluster:
             print_row("shop", "tables", "rows", "seconds, DuckDB", "seconds, Spark", "tables that are equal")
             print_row(*["---"] * 6)
             compare(cluster, "tiny", shops.TINY, folder)

@@ -155,9 +155,9 @@ def plain(sentence: str) -> bool:
     return not re.search(r"Traceback|\w+\.\w+Error:|dagster\._core", sentence) and sentence.endswith(".")
 
 
-def finish(process: subprocess.Popen[str]) -> Ran:
+def finish(process: subprocess.Popen[str], seconds: float = 1800) -> Ran:
     try:
-        out, err = process.communicate(timeout=1800)  # a week takes minutes on a machine that is busy
+        out, err = process.communicate(timeout=seconds)  # a week takes minutes on a machine that is busy
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()
