@@ -5,7 +5,7 @@ A fact is a plain array or a sparse matrix with a name, so that facts travel as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
@@ -55,11 +55,15 @@ def pack(values: Mapping[str, Fact]) -> tuple[dict[str, np.ndarray], dict[str, l
     return arrays, shapes
 
 
-def unpack(arrays: Mapping[str, np.ndarray], shapes: Mapping[str, list[int]]) -> dict[str, Fact]:
-    """Arrays and sparse matrices by name; an array is read when its name is come to."""
+def unpack(
+    arrays: Mapping[str, np.ndarray], shapes: Mapping[str, list[int]], without: Collection[str] = ()
+) -> dict[str, Fact]:
+    """Arrays and sparse matrices by name; of a file, those `without` are not read."""
     parts = {f"{name}.{part}" for name in shapes for part in PARTS}
-    values: dict[str, Fact] = {name: arrays[name] for name in arrays if name not in parts}
+    values: dict[str, Fact] = {name: arrays[name] for name in arrays if name not in {*parts, *without}}
     for name, shape in shapes.items():
+        if name in without:
+            continue
         values[name] = sparse.csr_matrix(
             tuple(arrays[f"{name}.{part}"] for part in PARTS), shape=tuple(shape)
         )

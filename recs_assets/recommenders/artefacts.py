@@ -17,7 +17,7 @@ from scipy import sparse
 
 from recs_assets.files import replace_folder, seal, sha256, unseal
 from recs_assets.known.facts import Fact, pack, unpack
-from recs_assets.known.interactions import Known
+from recs_assets.known.interactions import Events, Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import ArtefactError
 
@@ -27,10 +27,7 @@ LIST_ROWS = 100_000
 
 
 def save_model(recommender: Recommender, folder: Path) -> str:
-    """Write every fitted array (attributes ending in `_`) to `folder`; returns the sha256.
-
-    Replaced in whole (`files.replace_folder`).
-    """
+    """Write every fitted array (attributes ending in `_`) to `folder`, replaced in whole; returns the sha256."""
     fitted: dict[str, Fact] = {}
     for name, value in sorted(vars(recommender).items()):
         if not name.endswith("_") or name == "known_":
@@ -68,8 +65,15 @@ def save_model(recommender: Recommender, folder: Path) -> str:
     return digest
 
 
-def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommender:
+def load_model(recommender: Recommender, folder: Path, known: Known, *, attached: bool = True) -> Recommender:
     """Fill an unfitted recommender with the stored arrays, and with the parameters they were made with.
+
+    Args:
+        recommender: unfitted.
+        folder: of `save_model`.
+        known: what it was fitted on; its ids are enough (`read_ids`) where `attached` is False.
+        attached: with the customers' own side; False: without, for those who `attach` a block or carry over next, so
+            that nothing is read of all customers but what others need of them.
 
     Raises:
         ArtefactError: when the files are missing, were changed, or belong to other data.
@@ -100,8 +104,12 @@ def load_model(recommender: Recommender, folder: Path, known: Known) -> Recommen
         ) from error
     recommender.known_ = known
     with np.load(folder / "arrays.npz", allow_pickle=False) as arrays:
-        for name, value in unpack(arrays, description["sparse"]).items():
+        for name, value in unpack(
+            arrays, description["sparse"], () if attached else recommender.attached
+        ).items():
             setattr(recommender, name, value)
+    if attached and not all(hasattr(recommender, name) for name in recommender.attached):
+        recommender._attach(known)  # an earlier version kept less
     return recommender
 
 
@@ -144,6 +152,25 @@ def write_ids(known: Known, folder: Path) -> None:
         aside = path.with_suffix(".next")
         pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
         aside.replace(path)
+
+
+def read_ids(folder: Path, anchor: date) -> Known:
+    """Of what was known at an anchor, the ids that `write_ids` kept: enough to load a model for a block, or to carry it over.
+
+    Raises:
+        ArtefactError: they are not there.
+    """
+    ids = {}
+    for name in ("customer", "product"):
+        path = ids_path(folder, name, anchor)
+        try:
+            ids[name] = pd.DataFrame({f"{name}_id": pq.read_table(path)[f"{name}_id"].to_pandas()})
+        except (OSError, pa.ArrowInvalid) as error:
+            raise ArtefactError(
+                f"The ids that {anchor} knew cannot be read ({path}: {error}), because an earlier version made the week or "
+                f"it is gone: run it again (python -m recs_assets run --as-of {anchor})."
+            ) from error
+    return Known(anchor, ids["customer"], ids["product"], Events.none())
 
 
 def read_fingerprint(path: Path) -> str:

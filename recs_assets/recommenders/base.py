@@ -50,8 +50,10 @@ class Recommender(ABC):
     learned: ClassVar[Mapping[str, ArrayAxes]] = {}
     # What `_attach` keeps of customers; the rest holds for the whole shop.
     attached: ClassVar[tuple[str, ...]] = ()
-    # What `fit` was given.
+    # What `fit` was given, or `attach`.
     known_: Known
+    # int64, from `attach` on, where `learned` speaks of customers of the fit: their codes in `known_`, -1 of who is elsewhere.
+    fit_customers_: np.ndarray | None = None
 
     def set_params(self, **parameters: float) -> Self:
         """Replace parameters that `__init__` stored; before `fit`.
@@ -77,6 +79,7 @@ class Recommender(ABC):
     def fit(self, known: Known) -> Self:
         """Learn from everything known at the anchor; keeps `known` as `known_`."""
         self.known_ = known
+        self.__dict__.pop("fit_customers_", None)
         self._learn(known)
         self._count(known)
         self._attach(known)
@@ -85,6 +88,10 @@ class Recommender(ABC):
     def _learn(self, known: Known) -> None:
         """Keep what learning gives: what the nightly refresh takes over. It comes first, and looks at nothing that
         `_count` and `_attach` keep."""
+        return
+
+    def ask_facts(self, known: Known) -> None:
+        """Ask the whole shop for the facts that a fit on some of its customers looks up."""
         return
 
     def _count(self, known: Known) -> None:
@@ -101,8 +108,8 @@ class Recommender(ABC):
         its lists and reasons are those of the whole, bit for bit, in the codes of the block.
 
         Args:
-            known: the block, of the same anchor and products (`Known.take_customers`). Of a customer whom the fit did not
-                know, there is what `_attach` can tell.
+            known: the block, of the same anchor and products (`Known.take_customers`). Of customers whom the fit did not
+                know there is what `_attach` and `_fold_in` can tell.
 
         Raises:
             NotFittedError: before `fit`.
@@ -113,15 +120,21 @@ class Recommender(ABC):
             raise ArtefactError(
                 f"The block of customers has other products than {self.name} was fitted on: cut it from the same week."
             )
-        own = {name: axes for name, axes in self.learned.items() if "customer" in axes.axes}
         block = copy.copy(self)
-        if own:
-            codes = Codes(fitted, known)
-            for name, axes in own.items():
-                setattr(block, name, codes.take_block(getattr(self, name), axes))
         block.known_ = known
         block._attach(known)
+        if any({"customer", "fit_customer"} & set(one.axes) for one in self.learned.values()):
+            codes = Codes(fitted, known, self.fit_customers_)
+            for name, axes in self.learned.items():
+                setattr(block, name, codes.take_block(getattr(self, name), axes))
+            block.fit_customers_ = codes.now("fit_customer")
+            block._fold_in(known, np.flatnonzero(codes.before("customer") < 0))
         return block
+
+    def _fold_in(self, known: Known, strangers: np.ndarray) -> None:
+        """Give customers of a block whom the fit did not know what can be told of them: for recommenders that learn
+        something of every customer."""
+        return
 
     def carry_over(self, earlier: Self, known: Known) -> Self:
         """Take over what an earlier fit learned and count the rest from what is known now: no refit.
@@ -132,7 +145,7 @@ class Recommender(ABC):
         if not self.learned:
             return self.fit(known)
         self.known_ = known
-        codes = Codes(require_fitted(earlier), known)
+        codes = Codes(require_fitted(earlier), known, earlier.fit_customers_)
         for name, value in carry_learned(earlier, self.learned, codes).items():
             setattr(self, name, value)
         self._count(known)

@@ -33,21 +33,26 @@ class Codes:
     """Earlier codes by those of now.
 
     Args:
-        earlier: what the model was fitted on; of it, the ids count.
+        earlier: what the model lists now; of it, the ids count.
         known: what is known now.
+        fit_customers: int64, the earlier code of every customer of the fit, -1 of whom it does not hold; None: the fit's
+            customers are those of `earlier`.
     """
 
-    def __init__(self, earlier: Known, known: Known) -> None:
+    def __init__(self, earlier: Known, known: Known, fit_customers: np.ndarray | None = None) -> None:
         self._before = {
             "customer": _match(earlier.customers["customer_id"], known.customers["customer_id"]),
             "product": _match(earlier.products["product_id"], known.products["product_id"]),
         }
-        self._before["fit_customer"] = self._before["customer"]
-        self._sizes = {
-            "customer": earlier.n_customers,
-            "fit_customer": earlier.n_customers,
-            "product": earlier.n_products,
-        }
+        self._sizes = {"customer": earlier.n_customers, "product": earlier.n_products}
+        if fit_customers is None:
+            fit_customers = np.arange(earlier.n_customers)
+        place = np.full(earlier.n_customers, -1, dtype=np.int64)
+        there = np.flatnonzero(fit_customers >= 0)
+        place[fit_customers[there]] = there
+        before = self._before["customer"]
+        self._before["fit_customer"] = np.where(before >= 0, place[before], -1) if len(place) else before
+        self._sizes["fit_customer"] = len(fit_customers)
 
     def before(self, axis: Axis) -> np.ndarray:
         """int64[now]: the earlier code of each, -1 where there was none."""
@@ -78,6 +83,8 @@ class Codes:
 
     def take_block(self, value: object, learned: ArrayAxes) -> object:
         """The rows of the customers of now, who are a block; all else as it was."""
+        if "customer" not in learned.axes:
+            return value
         rows = tuple(axis if axis == "customer" else "" for axis in learned.axes)
         return self.carry(value, ArrayAxes(rows, learned.unknown))
 

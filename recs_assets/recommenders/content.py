@@ -84,6 +84,10 @@ class Content(Recommender):
         self.popularity_half_life_days = popularity_half_life_days
         self.seed = seed
 
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        known.popularity(self.popularity_half_life_days)
+
     def _learn(self, known: Known) -> None:
         """Keeps `words_` csr float32[n_products, words and facets] (TF-IDF, unit length) and
         `vectors_` float32[n_products, dimensions] (unit length; both zero where a product has no text)."""

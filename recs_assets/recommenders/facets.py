@@ -7,15 +7,30 @@ import pandas as pd
 from scipy import sparse
 
 
-def encode_one_hot(labels: pd.Series) -> sparse.csr_matrix:
-    """float32 csr[len(labels), distinct labels] of ones; missing and empty labels are empty rows."""
-    text = labels.astype("string").str.strip().str.lower().fillna("").to_numpy(dtype=object)
-    values, codes = np.unique(text.astype(str), return_inverse=True)
-    rows = np.flatnonzero(values[codes] != "") if len(values) else np.empty(0, dtype=np.int64)
-    matrix = sparse.csr_matrix(
-        (np.ones(len(rows), dtype=np.float32), (rows, codes[rows])), shape=(len(text), len(values))
+def list_labels(labels: pd.Series) -> np.ndarray:
+    """str[distinct labels], ascending: the columns of `encode_one_hot`."""
+    values = np.unique(_clean(labels).astype(str))
+    return values[values != ""]
+
+
+def encode_one_hot(labels: pd.Series, values: np.ndarray | None = None) -> sparse.csr_matrix:
+    """float32 csr[len(labels), distinct labels] of ones; missing and empty labels are empty rows.
+
+    Args:
+        labels: compared without case and blanks around them.
+        values: the columns; others' labels are empty rows, too; None: all that occur (`list_labels`).
+    """
+    if values is None:
+        values = list_labels(labels)
+    place = pd.Index(values, dtype=object).get_indexer(pd.Index(_clean(labels), dtype=object))
+    rows = np.flatnonzero(place >= 0)
+    return sparse.csr_matrix(
+        (np.ones(len(rows), dtype=np.float32), (rows, place[rows])), shape=(len(place), len(values))
     )
-    return matrix[:, values != ""] if len(values) else matrix
+
+
+def _clean(labels: pd.Series) -> np.ndarray:
+    return labels.astype("string").str.strip().str.lower().fillna("").to_numpy(dtype=object)
 
 
 def band_prices(price: pd.Series) -> pd.Series:

@@ -12,8 +12,11 @@ from recs_assets.arrays import multiply_grid, round_to_grid
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.carry import ArrayAxes
-from recs_assets.recommenders.facets import band_prices, encode_one_hot
+from recs_assets.recommenders.facets import band_prices, encode_one_hot, list_labels
 from recs_assets.recommenders.item_knn import keep_strongest
+
+# Of customers, beside their ids.
+TRAITS = ("segment", "country")
 
 
 class LightFMWarp(Recommender):
@@ -25,7 +28,8 @@ class LightFMWarp(Recommender):
     brand, category, price band); score = inner product + product bias. The id takes part only
     where there is history: an untrained embedding is noise. So customers and products without
     history get scores from their other features, and a customer of whom nothing is known gets
-    the products' biases.
+    the products' biases. So do customers whom the fit did not see, whatever they bought: there is no
+    exact way to add an id afterwards.
 
     One thread, because LightFM's threads write over each other and two runs would differ. The
     time is epochs x min(pairs, max_pairs) draws; with the defaults about 7 s for Complete Journey.
@@ -74,25 +78,21 @@ class LightFMWarp(Recommender):
 
     def _learn(self, known: Known) -> None:
         """Keeps `customer_vectors_` float32[n_customers, dimensions + 1] (the last column is
-        1) and `product_vectors_` float32[n_products, dimensions + 1] (the last column is the bias);
-        NaN without any signal."""
+        1) and `product_vectors_` float32[n_products, dimensions + 1] (the last column is the bias),
+        NaN without any signal; `segments_` and `countries_` str, and `trait_vectors_` float32[both, dimensions]."""
         signal = self._select_pairs(known)
         self.customer_vectors_ = np.full((known.n_customers, self.dimensions + 1), np.nan, np.float32)
         self.product_vectors_ = np.full((known.n_products, self.dimensions + 1), np.nan, np.float32)
+        self.segments_, self.countries_ = (list_labels(known.customers[trait]) for trait in TRAITS)
+        self.trait_vectors_ = np.zeros(
+            (len(self.segments_) + len(self.countries_), self.dimensions), np.float32
+        )
         if signal.nnz == 0:
             return
         from lightfm import LightFM
 
-        customers = known.customers
-        customer_features = sparse.hstack(
-            [
-                _encode_ids(np.diff(signal.indptr) > 0),
-                encode_one_hot(customers["segment"]),
-                encode_one_hot(customers["country"]),
-            ],
-            format="csr",
-            dtype=np.float32,
-        )
+        ids = _encode_ids(np.diff(signal.indptr) > 0)
+        customer_features = sparse.hstack([ids, self._encode_traits(known)], format="csr", dtype=np.float32)
         products = known.products
         product_features = sparse.hstack(
             [
@@ -125,9 +125,29 @@ class LightFMWarp(Recommender):
             if self.progress is not None:
                 self.progress((epoch + 1) / self.epochs)
         _, embedded = model.get_user_representations(customer_features)
-        self.customer_vectors_ = round_to_grid(np.hstack([embedded, np.ones((len(embedded), 1))]))
+        self.customer_vectors_ = _append_ones(embedded)
+        _, by_feature = model.get_user_representations()
+        self.trait_vectors_ = by_feature[ids.shape[1] :].astype(np.float32)
         bias, embedded = model.get_item_representations(product_features)
         self.product_vectors_ = round_to_grid(np.hstack([embedded, bias[:, None]]))
+
+    def _encode_traits(self, known: Known) -> sparse.csr_matrix:
+        """float32 csr[n_customers, segments and countries] of the fit."""
+        values = self.segments_, self.countries_
+        return sparse.hstack(
+            [
+                encode_one_hot(known.customers[trait], some)
+                for trait, some in zip(TRAITS, values, strict=True)
+            ],
+            format="csr",
+            dtype=np.float32,
+        )
+
+    def _fold_in(self, known: Known, strangers: np.ndarray) -> None:
+        if len(strangers):
+            self.customer_vectors_[strangers] = _append_ones(
+                self._encode_traits(known)[strangers] @ self.trait_vectors_
+            )
 
     def _select_pairs(self, known: Known) -> sparse.csr_matrix:
         """Decayed log signal of the pairs that teach, scaled to mean 1."""
@@ -144,6 +164,10 @@ class LightFMWarp(Recommender):
 
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         return multiply_grid(self.customer_vectors_[customers], self.product_vectors_)
+
+
+def _append_ones(embedded: np.ndarray) -> np.ndarray:
+    return round_to_grid(np.hstack([embedded, np.ones((len(embedded), 1))]))
 
 
 def _encode_ids(known: np.ndarray) -> sparse.csr_matrix:

@@ -63,6 +63,11 @@ class NewArrivals(Recommender):
         self.popularity_half_life_days = popularity_half_life_days
         self.max_words = max_words
 
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        mark_new(known, self.weeks)
+        known.popularity(self.popularity_half_life_days)
+
     def _count(self, known: Known) -> None:
         """Keeps `words_` csr float32[n_products, words] (TF-IDF, unit length) and `arrivals_`
         csr float32[n_products, words] (its rows of new products, times the popularity factor; empty elsewhere)."""

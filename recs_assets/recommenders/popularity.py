@@ -31,6 +31,10 @@ class Popularity(Recommender):
     def __init__(self, half_life_days: float = 28.0) -> None:
         self.half_life_days = half_life_days
 
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        known.popularity(self.half_life_days)
+
     def _count(self, known: Known) -> None:
         """Keeps `popularity_` float32[n_products], NaN for products nobody bought."""
         self.popularity_ = known.popularity(self.half_life_days).astype(np.float32)
@@ -68,6 +72,10 @@ class CategoryPopularity(Recommender):
     def __init__(self, half_life_days: float = 28.0, top_categories: int = 24) -> None:
         self.half_life_days = half_life_days
         self.top_categories = top_categories
+
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        known.popularity(self.half_life_days)
 
     def _count(self, known: Known) -> None:
         """Keeps `category_` int64[n_products], `within_` float32[n_products] (NaN: never sold) and `first_list_`

@@ -63,10 +63,14 @@ class RecentlyViewed(Recommender):
         self.max_seeds = max_seeds
         self.threads = threads
 
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        self._find_looked_at(known)
+
     def _count(self, known: Known) -> None:
         """Keeps `similarity_` csr float32[n_products, n_products] (row: a seed's neighbours; empty for what nobody
         looked at)."""
-        looked_at = as_array(known.shop_fact(f"looked_at/{self.days}", lambda: self._mark_looked_at(known)))
+        looked_at = self._find_looked_at(known)
         if not looked_at.any():
             self.similarity_ = sparse.csr_matrix((known.n_products,) * 2, dtype=np.float32)
             return
@@ -91,9 +95,14 @@ class RecentlyViewed(Recommender):
         ]
         return intent, (intent > 0) & (known.events.day >= known.anchor_day - self.days)
 
-    def _mark_looked_at(self, known: Known) -> np.ndarray:
-        _, recent = self._find_intent(known)
-        return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
+    def _find_looked_at(self, known: Known) -> np.ndarray:
+        """bool[n_products]: somebody looked at it lately. A fact of the shop."""
+
+        def count() -> np.ndarray:
+            _, recent = self._find_intent(known)
+            return np.bincount(known.events.product[recent], minlength=known.n_products) > 0
+
+        return as_array(known.shop_fact(f"looked_at/{self.days}", count))
 
     def _weigh_seeds(self, known: Known) -> sparse.csr_matrix:
         events, shape = known.events, (known.n_customers, known.n_products)

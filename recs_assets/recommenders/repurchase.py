@@ -39,6 +39,10 @@ class Repurchase(Recommender):
         self.half_life_days = half_life_days
         self.fill_half_life_days = fill_half_life_days
 
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        known.popularity(self.fill_half_life_days)
+
     def _attach(self, known: Known) -> None:
         """Keeps `own_` csr float32[n_customers, n_products]."""
         self.own_ = known.frequency(self.half_life_days)

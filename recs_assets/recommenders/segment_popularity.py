@@ -43,6 +43,10 @@ class SegmentPopularity(Recommender):
         self.strength = strength
         self.max_groups = max_groups
 
+    def ask_facts(self, known: Known) -> None:
+        """See `Recommender.ask_facts`."""
+        known.popularity(self.half_life_days)
+
     def _count(self, known: Known) -> None:
         """Keeps `traits_` str[groups - 1] (of the groups from 1 on) and `share_` float32[groups, n_products], NaN for
         products nobody bought; group 0 is the whole shop."""

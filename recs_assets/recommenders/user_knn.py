@@ -7,10 +7,14 @@ from typing import ClassVar
 import numpy as np
 from scipy import sparse
 
-from recs_assets.arrays import is_stored
+from recs_assets.arrays import is_stored, list_entries, split_blocks
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.carry import ArrayAxes
+from recs_assets.recommenders.item_knn import keep_strongest
+
+# Products in common, over all pairs of customers, that are looked at at once when neighbours are found afterwards.
+FOLD_IN_WORK = 20_000_000
 
 
 class UserKNN(Recommender):
@@ -27,7 +31,7 @@ class UserKNN(Recommender):
     Learning costs the sum over products of (buyers)^2. The most bought products are left out of
     the similarity (not of the scores) until that sum is at most `max_work`: they say least about
     who resembles whom, and 100,000 buyers of one product alone would be 1e10. Sensible to some
-    5e5 customers.
+    5e5 customers; where the fit saw a sample, others find their neighbours in it (`attach`).
 
     Args:
         neighbours: similar customers that count.
@@ -59,14 +63,11 @@ class UserKNN(Recommender):
         self.threads = threads
 
     def _learn(self, known: Known) -> None:
-        """Keeps `similar_` csr float32[n_customers, n_customers] (row: the neighbours' weights, sum 1)."""
+        """Keeps `similar_` csr float32[n_customers, fit customers] (row: the neighbours' weights, sum 1)."""
         self.similar_ = self._find_similar(known.frequency(self.half_life_days))
 
     def _find_similar(self, frequency: sparse.csr_matrix) -> sparse.csr_matrix:
-        buyers = np.bincount(frequency.indices, minlength=frequency.shape[1])
-        order = np.argsort(buyers, kind="stable")
-        affordable = np.cumsum(buyers[order].astype(np.float64) ** 2) <= self.max_work
-        informative = frequency[:, np.sort(order[affordable & (buyers[order] > 1)])].tocsr()
+        informative = frequency[:, self._find_informative(frequency)].tocsr()
         informative.eliminate_zeros()
         active = np.flatnonzero(np.diff(informative.indptr))
         shape = (frequency.shape[0],) * 2
@@ -83,12 +84,44 @@ class UserKNN(Recommender):
             (nearest.data[other], (active[nearest.row[other]], active[nearest.col[other]])), shape=shape
         )
         similar.sort_indices()
-        total = np.asarray(similar.sum(axis=1)).ravel()
-        similar.data /= np.repeat(total, np.diff(similar.indptr))
-        return similar.astype(np.float32)
+        return _scale_rows(similar)
+
+    def _find_informative(self, frequency: sparse.csr_matrix) -> np.ndarray:
+        """int64, ascending: the products that say who resembles whom."""
+        buyers = np.bincount(frequency.indices, minlength=frequency.shape[1])
+        order = np.argsort(buyers, kind="stable")
+        affordable = np.cumsum(buyers[order].astype(np.float64) ** 2) <= self.max_work
+        return np.sort(order[affordable & (buyers[order] > 1)])
+
+    def _fold_in(self, known: Known, strangers: np.ndarray) -> None:
+        """Neighbours among the customers of the fit, by the same measure; ties to the smaller code."""
+        from implicit.nearest_neighbours import normalize
+
+        products = self._find_informative(self.frequency_)
+        base, own = (
+            normalize(some[:, products].astype(np.float64)).tocsr()
+            for some in (self.frequency_, self.own_[strangers])
+        )
+        columns = base.T.tocsr()
+        touched = sparse.csr_matrix((np.ones(own.nnz), own.indices, own.indptr), own.shape) @ np.diff(
+            columns.indptr
+        )
+        rows, neighbours, weights = [strangers[:0]], [strangers[:0]], [np.empty(0)]
+        for start, stop in split_blocks(touched.astype(np.int64), FOLD_IN_WORK):
+            near = (own[start:stop] @ columns).tocsr().astype(np.float32)
+            near.eliminate_zeros()
+            near.sort_indices()
+            row, column = list_entries(nearest := keep_strongest(near, self.neighbours))
+            rows.append(strangers[start:stop][row])
+            neighbours.append(column)
+            weights.append(nearest.data.astype(np.float64))
+        found = sparse.csr_matrix(
+            (np.concatenate(weights), (np.concatenate(rows), np.concatenate(neighbours))), self.similar_.shape
+        )
+        self.similar_ = (self.similar_ + _scale_rows(found)).tocsr()
 
     def _count(self, known: Known) -> None:
-        """Keeps `frequency_` csr float32[n_customers, n_products]: of whoever may be a neighbour."""
+        """Keeps `frequency_` csr float32[fit customers, n_products]: of whoever may be a neighbour."""
         self.frequency_ = known.frequency(self.half_life_days)
 
     def _attach(self, known: Known) -> None:
@@ -104,3 +137,10 @@ class UserKNN(Recommender):
         """The product itself where the customer bought it, -1 where only others did."""
         own = is_stored(self.known_.history, np.asarray(customers), np.asarray(products))
         return np.where(own, products, -1).astype(np.int32)
+
+
+def _scale_rows(similar: sparse.csr_matrix) -> sparse.csr_matrix:
+    """float32: the rows with sum 1."""
+    total = np.asarray(similar.sum(axis=1)).ravel()
+    similar.data /= np.repeat(total, np.diff(similar.indptr))
+    return similar.astype(np.float32)

@@ -6,11 +6,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
-import pandas as pd
-import pyarrow.parquet as pq
-
-from recs_assets.known.interactions import Events, Known
-from recs_assets.recommenders.artefacts import load_model
+from recs_assets.known.interactions import Known
+from recs_assets.recommenders.artefacts import load_model, read_ids
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import WarehouseError
 from recs_assets.week.week import Week, make_recommender
@@ -60,21 +57,14 @@ class Night(Week):
     def _ids(self) -> Known:
         """Of what the week knew, the ids."""
         week = self.model_week
-        ids = {}
-        for name in ("customer", "product"):
-            path = week.ids_path(name, week.as_of)
-            if not path.exists():
-                raise WarehouseError(
-                    f"The week {week.as_of} kept no ids ({path}), because an earlier version made it or it is gone: "
-                    f"run it again (python -m recs_assets run --as-of {week.as_of})."
-                )
-            ids[name] = pd.DataFrame({f"{name}_id": pq.read_table(path)[f"{name}_id"].to_pandas()})
-        return Known(week.as_of, ids["customer"], ids["product"], Events.none())
+        return read_ids(week.ids_path("customer", week.as_of).parent, week.as_of)
 
     def model(self, name: str) -> Recommender:
         """What the week's recommender learned, on what is known now."""
         if name not in self._models:
-            fitted = load_model(make_recommender(self.shop, name), self.model_path(name), self._ids)
+            fitted = load_model(
+                make_recommender(self.shop, name), self.model_path(name), self._ids, attached=False
+            )
             unfitted = make_recommender(self.shop, name, self.parameters(name))
             self._models[name] = unfitted.carry_over(fitted, self.known())
         return self._models[name]

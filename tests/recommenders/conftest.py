@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
-from recs_assets.known.interactions import EVENT_TYPES, Known
+from recs_assets.known.interactions import EVENT_TYPES, GuestPurchases, Known
 
 
 @pytest.fixture(scope="session")
@@ -44,3 +47,21 @@ def browsed_shop(build_known, random_shop) -> Known:
         for n in range(120)
     ]
     return build_known(orders, customers, products, browsing)
+
+
+@pytest.fixture(scope="session")
+def whole(browsed_shop: Known) -> Known:
+    """With guests, and customers of several ages and referrers: c00 to c39, 40 of them, 70 products."""
+    known = browsed_shop
+    joined = pd.Timestamp(known.as_of) - pd.to_timedelta(np.arange(known.n_customers) * 17, unit="D")
+    customers = known.customers.assign(
+        joined_at=joined.where(np.arange(known.n_customers) % 9 > 0),
+        referrer=[("search", None)[code % 2] for code in range(known.n_customers)],
+    )
+    first = int(known.events.basket.max()) + 1
+    guests = GuestPurchases(
+        product=np.array([0, 3, 12, 12, 69], dtype=np.int32),
+        basket=np.array([first, first, first + 1, first + 2, first + 2], dtype=np.int32),
+        day=known.anchor_day - np.array([90, 90, 40, 9, 9], dtype=np.int32),
+    )
+    return replace(known, customers=customers, guests=guests)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 
 from recs_assets.known.interactions import GuestPurchases, Known
 from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders.artefacts import load_model, read_ids, save_model, write_ids
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.schema import ArtefactError, FactError, NotFittedError
 
@@ -19,24 +21,6 @@ K = 25
 
 def make(name: str):
     return REGISTRY[name].make(7, 200, 1)
-
-
-@pytest.fixture(scope="module")
-def whole(browsed_shop: Known) -> Known:
-    """With guests, and customers of several ages and referrers: c00 to c39, 40 of them, 70 products."""
-    known = browsed_shop
-    joined = pd.Timestamp(known.as_of) - pd.to_timedelta(np.arange(known.n_customers) * 17, unit="D")
-    customers = known.customers.assign(
-        joined_at=joined.where(np.arange(known.n_customers) % 9 > 0),
-        referrer=[("search", None)[code % 2] for code in range(known.n_customers)],
-    )
-    first = int(known.events.basket.max()) + 1
-    guests = GuestPurchases(
-        product=np.array([0, 3, 12, 12, 69], dtype=np.int32),
-        basket=np.array([first, first, first + 1, first + 2, first + 2], dtype=np.int32),
-        day=known.anchor_day - np.array([90, 90, 40, 9, 9], dtype=np.int32),
-    )
-    return replace(known, customers=customers, guests=guests)
 
 
 @pytest.fixture(scope="module", params=["fewer customers than products", "more customers than products"])
@@ -100,22 +84,45 @@ def test_a_block_shares_what_is_not_its_customers(fitted, name: str) -> None:
     block = model.attach(model.known_.take_customers(np.arange(5)))
     assert block is not model
     assert type(block) is type(model)
-    own = {key for key, value in vars(block).items() if value is not vars(model)[key]} - {"known_"}
+    own = {key for key, value in vars(block).items() if value is not vars(model).get(key)} - {"known_"}
     customers = {key for key, one in model.learned.items() if "customer" in one.axes}
-    assert own == {*model.attached, *customers}
-    for key in own:
+    assert own - {"fit_customers_"} == {*model.attached, *customers}
+    for key in own - {"fit_customers_"}:
         assert vars(block)[key].shape[0] == 5
     assert model.known_.n_customers == 40
 
 
 @EVERY
-def test_facts_of_the_shop_are_all_that_a_fit_on_some_customers_needs_of_it(whole: Known, name: str) -> None:
-    make(name).fit(whole)
-    some = whole.take_customers(np.arange(0, 40, 2))
-    model = make(name).fit(some)
-    assert model.recommend(np.arange(20), 5)["customer"].max() < 20
-    if name == "popularity":
-        np.testing.assert_array_equal(model.popularity_, make(name).fit(whole).popularity_)
+def test_a_stored_model_is_read_for_blocks_without_other_customers_side(
+    fitted, name: str, tmp_path: Path
+) -> None:
+    model = fitted[name]
+    known = model.known_
+    save_model(model, tmp_path / "models" / name)
+    write_ids(known, tmp_path / "ids")
+    loaded = load_model(
+        make(name), tmp_path / "models" / name, read_ids(tmp_path / "ids", known.as_of), attached=False
+    )
+    assert not set(model.attached) & set(vars(loaded))
+    codes = np.arange(30, 37)
+    block = known.take_customers(codes)
+    for view in VIEWS:
+        pd.testing.assert_frame_equal(
+            loaded.attach(block).recommend(np.arange(7), K, view),
+            model.attach(block).recommend(np.arange(7), K, view),
+            check_exact=True,
+        )
+
+
+def test_a_model_of_an_earlier_version_gets_the_customers_side_that_it_lacks(
+    whole: Known, tmp_path: Path
+) -> None:
+    model = make("user_knn").fit(whole)
+    expected = model.recommend(np.arange(40), K)
+    del model.own_
+    save_model(model, tmp_path / "user_knn")
+    loaded = load_model(make("user_knn"), tmp_path / "user_knn", whole)
+    pd.testing.assert_frame_equal(loaded.recommend(np.arange(40), K), expected, check_exact=True)
 
 
 def test_a_block_of_other_products_is_refused(fitted, shop: Known) -> None:
