@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     block_customers: int | None = Field(
         None,
         ge=1,
-        description="Customers whose lists and campaigns are made at once, from a small build file of their own, where all together do not fit into memory (docs/scale.md); default: all.",
+        description="Customers whose lists and campaigns are made at once, from a small build file of their own, where all together do not fit into memory; with `RECS_ENGINE`, by a worker of it (docs/scale.md); default: all, here.",
     )
     timezone: str | None = Field(
         None, description="IANA time zone of the shop; default: the source's own, else UTC."

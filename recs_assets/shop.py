@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -11,7 +13,10 @@ from pathlib import Path
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from pydantic import TypeAdapter
+
 from recs_assets.config import read_yaml
+from recs_assets.declared_tables.file import DeclaredTable
 from recs_assets.evaluation.thresholds import Gates
 from recs_assets.files import write_whole
 from recs_assets.monitoring.limits import Limits
@@ -21,7 +26,7 @@ from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
 from recs_assets.schema import SettingsError, SourceError
-from recs_assets.settings import Settings
+from recs_assets.settings import SECRETS, Settings
 from recs_assets.sources import (
     EVENTS,
     LANDED,
@@ -35,6 +40,7 @@ from recs_assets.sources import (
     needs_folder,
     resolve_source,
 )
+from recs_assets.sources.declaration import ShopWords
 from recs_assets.sources.suppression import Suppression
 from recs_assets.store.warehouse import Warehouse
 
@@ -55,6 +61,13 @@ SHIPPED = {
     "storefront": PACKAGE / "rules" / "storefront.yaml",
     "texts": PACKAGE / "reasons" / "sentences",
 }
+# Settings that do not travel to workers: secrets, and places on this machine.
+_STAYS = {
+    *(name.removeprefix("RECS_").lower() for name in SECRETS),
+    "block_customers", "data", "data_root", "home", "lake", "shops", "tables", "threads",
+}  # fmt: skip
+# What a source says that travels as it is.
+_SAYS = ("name", "description", "timezone", "horizon_days", "currency", "canonical")
 # Of a shop whose orders nobody can read yet.
 FALLBACK_WEEK = date(2016, 1, 4)
 
@@ -95,6 +108,47 @@ def open_source(settings: Settings) -> tuple[Path, Source]:
         resolve_source(settings.source, data_dir, shops_dir=settings.shops, tables=settings.tables),
         mirror=mirror,
     )
+
+
+def pack_shop(shop: Shop, folder: Path) -> dict[str, Any]:
+    """What workers elsewhere need of a shop, for JSON: settings, none of which is secret, and what its source says.
+
+    Files that settings or the shop's folder name are copied; what is not asked for over a block of customers (raw files,
+    addresses of servers) stays.
+
+    Args:
+        shop: the shop.
+        folder: where the copies go, a path that the workers find, too.
+    """
+    values = shop.settings.model_dump(mode="json", exclude=_STAYS)
+    for setting, shipped in SHIPPED.items():
+        path = shop.path(setting)
+        if path == shipped:
+            continue
+        copy = folder / path.name
+        (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy)
+        values[setting] = str(copy)
+    source = {name: getattr(shop.source, name) for name in _SAYS}
+    return {
+        "settings": values,
+        "source": source,
+        "words": TypeAdapter(ShopWords).dump_python(shop.source.words, mode="json"),
+        "tables": TypeAdapter(dict[str, DeclaredTable]).dump_python(dict(shop.source.tables), mode="json"),
+    }
+
+
+def unpack_shop(packed: Mapping[str, Any], home: Path) -> Shop:
+    """The shop of `pack_shop`, with a home of its own and one thread: a worker has many blocks at once."""
+    values = packed["settings"] | {"home": home, "threads": 1}
+    settings = Settings(**dict.fromkeys(_STAYS - {"home", "threads"}), **values)
+    source = Source(
+        **packed["source"],
+        folder=None,
+        files=(),
+        words=TypeAdapter(ShopWords).validate_python(packed["words"]),
+        tables=TypeAdapter(dict[str, DeclaredTable]).validate_python(packed["tables"]),
+    )
+    return Shop(settings, home, source)
 
 
 @dataclass(frozen=True)

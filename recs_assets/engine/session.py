@@ -37,6 +37,41 @@ _SECONDS_TO_CONNECT = 10
 
 
 @contextlib.contextmanager
+def connect(address: str) -> Iterator[SparkSession]:
+    """A session of its own.
+
+    Raises:
+        EngineError: pyspark is not installed, nothing answers at the address, or the engine ends at work.
+    """
+    require_engine(address)
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.remote(address)
+    for name, value in OPTIONS.items():
+        builder = builder.config(name, value)
+    session = builder.create()
+    _limit_retries(session)
+    try:
+        yield session
+    except (PySparkException, OSError) as error:
+        require_engine(address)
+        raise EngineError(
+            f"The engine failed at work ({type(error).__name__}): its log says why; run the week again."
+        ) from None
+    finally:
+        with contextlib.suppress(Exception):  # the engine is gone, and what went wrong is said already
+            session.stop()
+
+
+def _limit_retries(session: SparkSession) -> None:
+    """Give a server that is gone up after some four seconds, not ten minutes, by each statement."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session.client.set_retry_policies([DefaultPolicy(max_retries=4)])
+
+
+@contextlib.contextmanager
 def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     """The session of this process, with the tables of a lake and the functions that the dbt project calls.
 
@@ -54,7 +89,6 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     require_engine(address)
     from pyspark import cloudpickle
     from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client.retries import DefaultPolicy
     from pyspark.sql.functions import arrow_udf
     from pyspark.sql.types import StringType
 
@@ -62,8 +96,7 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     for name, value in OPTIONS.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
-    # A server that is gone is given up after some four seconds, not ten minutes, by each statement.
-    session.client.set_retry_policies([DefaultPolicy(max_retries=4)])
+    _limit_retries(session)
     # dbt-spark asks for Hive, which a session over Connect cannot choose.
     warnings.filterwarnings("ignore", "Failed to set spark.sql.catalogImplementation")
     ship_functions(cloudpickle)
@@ -81,6 +114,13 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     finally:
         with contextlib.suppress(Exception):  # the engine is gone, and what went wrong is said already
             _drop_schemas(session, schemas)
+
+
+def ship_whole(module: ModuleType) -> None:
+    """Let the functions of a module travel whole: workers need not have it."""
+    from pyspark import cloudpickle
+
+    cloudpickle.register_pickle_by_value(module)
 
 
 def ship_functions(cloudpickle: ModuleType) -> None:

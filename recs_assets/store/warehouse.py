@@ -55,9 +55,9 @@ class Warehouse:
         """The build file of a day's refresh, which is deleted when the day is served."""
         return Build(day, self.nights / day.isoformat(), self._connect)
 
-    def block_build(self, whole: Build, number: int) -> Build:
+    def block_build(self, week: date, folder: Path) -> Build:
         """The build file of a block of customers, which is deleted when the block's work is done."""
-        return Build(whole.week, whole.folder / "blocks" / str(number), self._connect)
+        return Build(week, folder, self._connect)
 
     @property
     def nights(self) -> Path:

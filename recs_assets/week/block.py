@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -31,15 +31,19 @@ class BlockWeek(Week):
         whole: the week.
         block: which customers.
         models: the recommenders of the whole week that were loaded already, by name: blocks share them.
+        folder: in which the block has a folder of its own while it is open; None: one of the week's.
 
     Attributes:
         first_code: the code in the whole week of the customer whose code is 0 here.
     """
 
-    def __init__(self, whole: Week, block: Block, models: dict[str, Recommender]) -> None:
+    def __init__(
+        self, whole: Week, block: Block, models: dict[str, Recommender], folder: Path | None = None
+    ) -> None:
         super().__init__(whole.shop, whole.warehouse, whole.as_of)
         self.whole, self.block = whole, block
-        self.build = whole.warehouse.block_build(whole.build, block.number)
+        folder = whole.build.folder / "blocks" if folder is None else folder
+        self.build = whole.warehouse.block_build(whole.as_of, folder / str(block.number))
         self._whole_models = models
         self._models: dict[str, Recommender] = {}
 
@@ -91,6 +95,8 @@ class BlockWeek(Week):
         """Delete the block's own files."""
         self.build.forget_cached()
         shutil.rmtree(self.build.folder, ignore_errors=True)
+        with suppress(OSError):  # others are there
+            self.build.folder.parent.rmdir()
 
     @contextmanager
     def read_with_snapshot(self) -> Generator[Any]:
@@ -117,7 +123,7 @@ class BlockWeek(Week):
     def model(self, name: str) -> Recommender:
         """What the whole week's recommender learned and counted, on what is known of the block's customers."""
         if name not in self._whole_models:
-            self._whole_models[name] = self.whole.model(name)
+            self._whole_models[name] = self.whole.load_for_blocks(name)
         if name not in self._models:
             self._models[name] = self._whole_models[name].attach(self.known())
         return self._models[name]

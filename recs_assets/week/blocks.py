@@ -30,19 +30,28 @@ def map_blocks(
 
     The part is the week itself, with all customers; with RECS_BLOCK_CUSTOMERS the week of one block after the other
     (`week.block.BlockWeek`), whose codes of customers count from 0: `part.first_code` is the first one's in the week.
+    With RECS_ENGINE, too, blocks are worked on by its workers (`week.share`); those of a night are not.
 
     Args:
-        function: of a module, so that it can be named elsewhere; it writes nothing into the build file.
+        function: of a module, so that workers find it by name. It returns frames, arrays, plain values and dataclasses of
+            this project (`week.result_files`), and writes nothing.
         week: whose customers.
         arguments: what JSON can hold.
         named: likewise.
 
     Raises:
         WarehouseError: the week has no build file.
+        EngineError: the engine does not answer, ends, or a worker fails.
     """
     size = week.settings.block_customers
     if size is not None and not week.is_block:
         from recs_assets.week.block import split_week
+
+        if week.settings.engine is not None and week.model_week is week:
+            from recs_assets.week.share import map_on_engine
+
+            yield from map_on_engine(function, week, size, arguments, named)
+            return
 
         if parts := split_week(week, size):
             for part in parts:

@@ -68,3 +68,6 @@ class Night(Week):
             unfitted = make_recommender(self.shop, name, self.parameters(name))
             self._models[name] = unfitted.carry_over(fitted, self.known())
         return self._models[name]
+
+    def load_for_blocks(self, name: str) -> Recommender:
+        return self.model(name)

@@ -233,6 +233,14 @@ class Week:
             return self._models_at_hand[name]
         return load_model(make_recommender(self.shop, name), self.model_path(name), self.known())
 
+    def load_for_blocks(self, name: str) -> Recommender:
+        """`model`, of which blocks take what is not the customers' own (`Recommender.attach`)."""
+        if name in self._models_at_hand:
+            return self._models_at_hand[name]
+        return load_model(
+            make_recommender(self.shop, name), self.model_path(name), self.known(), attached=False
+        )
+
     @contextmanager
     def keep_at_hand(self, model: Recommender) -> Generator[None]:
         """Answer with a model that was written just now, instead of reading it again."""

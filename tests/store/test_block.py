@@ -56,7 +56,7 @@ def test_blocks_are_ranges_of_known_customers_in_order(week: Warehouse) -> None:
 
 
 def test_a_block_has_its_customers_rows_and_all_products(week: Warehouse) -> None:
-    target = week.block_build(week.build(FIRST), 1)
+    target = week.block_build(FIRST, week.home / "1")
     week.cut_block(week.build(FIRST), MIDDLE, target)
     week.cut_block(week.build(FIRST), MIDDLE, target)
     with target.read() as connection:
@@ -99,8 +99,8 @@ def test_where_nothing_is_published_nothing_is_cut(week: Warehouse) -> None:
 
 def test_without_a_build_file_there_is_no_block(house: Warehouse) -> None:
     with pytest.raises(WarehouseError, match="has no build file"):
-        house.cut_block(house.build(FIRST), MIDDLE, house.block_build(house.build(FIRST), 1))
-    assert not (house.build(FIRST).folder / "blocks").exists()
+        house.cut_block(house.build(FIRST), MIDDLE, house.block_build(FIRST, house.home / "1"))
+    assert not (house.home / "1").exists()
 
 
 @given(

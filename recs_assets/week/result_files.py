@@ -1,0 +1,103 @@
+"""What a function over a block returns, as files: JSON, with a Parquet file per frame and an npy file per array."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from recs_assets.files import replace_folder
+from recs_assets.schema import WarehouseError
+
+_TYPE = "recs type"  # the key of an object that stands for something JSON has no word for
+
+
+def save_result(result: object, folder: Path) -> None:
+    """Write frames, arrays, dates and this project's dataclasses, in lists, tuples and dicts with keys of text.
+
+    The folder is replaced in whole.
+
+    Raises:
+        WarehouseError: something else is in it.
+    """
+    with replace_folder(folder) as aside:
+        written = _write(result, aside)
+        (aside / "result.json").write_text(json.dumps(written), "utf-8")
+
+
+def load_result(folder: Path) -> Any:
+    """What `save_result` wrote, with the same types."""
+    return _read(json.loads((folder / "result.json").read_text("utf-8")), folder)
+
+
+def _write(value: object, folder: Path) -> object:
+    match value:
+        case None | bool() | int() | float() | str():
+            # NumPy's float64 is a float, too, and comes back as one.
+            return value.item() if isinstance(value, np.generic) else value
+        case np.generic():
+            return _name("array", _save_array(np.asarray(value), folder), scalar=True)
+        case pd.DataFrame():
+            path = _next_path(folder, "parquet")
+            pq.write_table(pa.Table.from_pandas(value), path, compression="zstd")
+            return _name("frame", path.name)
+        case np.ndarray():
+            return _name("array", _save_array(value, folder))
+        case date():
+            return _name("date", value.isoformat())
+        case list():
+            return [_write(item, folder) for item in value]
+        case tuple():
+            return _name("tuple", [_write(item, folder) for item in value])
+        case dict() if all(isinstance(key, str) for key in value) and _TYPE not in value:
+            return {key: _write(item, folder) for key, item in value.items()}
+    if dataclasses.is_dataclass(value) and type(value).__module__.startswith("recs_assets."):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return _name(f"{type(value).__module__}:{type(value).__qualname__}", _write(fields, folder))
+    raise WarehouseError(
+        f"A function over a block of customers returned a {type(value).__name__}, which cannot travel as a file: this is "
+        "a fault of the program, please report it."
+    )
+
+
+def _read(value: Any, folder: Path) -> Any:
+    if isinstance(value, list):
+        return [_read(item, folder) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if _TYPE not in value:
+        return {key: _read(item, folder) for key, item in value.items()}
+    kind, content = value[_TYPE], value["value"]
+    if kind == "frame":
+        return pq.read_table(folder / content).to_pandas()
+    if kind == "array":
+        array = np.load(folder / content, allow_pickle=False)
+        return array[()] if value["scalar"] else array
+    if kind == "date":
+        return date.fromisoformat(content)
+    if kind == "tuple":
+        return tuple(_read(item, folder) for item in content)
+    module, _, name = kind.partition(":")
+    return getattr(importlib.import_module(module), name)(**_read(content, folder))
+
+
+def _name(kind: str, value: object, scalar: bool = False) -> dict[str, object]:
+    return {_TYPE: kind, "value": value, "scalar": scalar}
+
+
+def _save_array(array: np.ndarray, folder: Path) -> str:
+    path = _next_path(folder, "npy")
+    np.save(path, array, allow_pickle=False)
+    return path.name
+
+
+def _next_path(folder: Path, ending: str) -> Path:
+    return folder / f"{sum(1 for _ in folder.iterdir())}.{ending}"

@@ -1,0 +1,105 @@
+"""Blocks of customers of the tiny shop's week: what is made of them is what is made of all at once, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pandas as pd
+import pytest
+
+from helpers import shops
+from recs_assets.recommenders import REGISTRY
+from recs_assets.schema import WarehouseError
+from recs_assets.settings import Settings
+from recs_assets.shop import Shop
+from recs_assets.training.ranker import rank_customers
+from recs_assets.week.block import BlockWeek, split_week
+from recs_assets.week.blocks import map_blocks
+from recs_assets.week.fit import list_customers
+from recs_assets.week.week import Week
+
+pytestmark = pytest.mark.slow
+WEEK = date(2025, 6, 30)
+Lists = dict[str, dict[str, pd.DataFrame]]
+
+
+@pytest.fixture(scope="module")
+def shop_settings(weekly: shops.Home, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Of a copy of the shared home."""
+    return Settings(home=weekly.copy(tmp_path_factory.mktemp("blocks") / "home").path, data=shops.TINY)
+
+
+def open_week(settings: Settings, **changes: object) -> Week:
+    shop = Shop.from_settings(settings.model_copy(update=changes))
+    return Week(shop, shop.warehouse(), WEEK)
+
+
+@pytest.fixture(scope="module")
+def whole(shop_settings: Settings) -> Iterator[Week]:
+    week = open_week(shop_settings)
+    with week.build.hold():
+        yield week
+
+
+def list_all(part: Week) -> Lists:
+    """The lists of every recommender and of the ranker."""
+    return {**{name: list_customers(part, name) for name in REGISTRY}, "ranker": rank_customers(part)}
+
+
+def test_lists_of_blocks_are_the_files_that_the_week_wrote(shop_settings: Settings, whole: Week) -> None:
+    week = open_week(shop_settings, block_customers=7)
+    parts = list(map_blocks(list_all, week))
+    assert len(parts) == 6  # of 38 customers
+    for name, views in parts[0].items():
+        paths = {view: week.lists_path(name, WEEK, view) for view in views}
+        before = {view: path.read_bytes() for view, path in paths.items()}
+        week.write_lists(name, WEEK, (part[name] for part in parts))
+        assert {view: path.read_bytes() for view, path in paths.items()} == before
+    assert not (week.build.folder / "blocks").exists()
+
+
+@pytest.mark.parametrize("place", [0, 17, 37])
+def test_a_customer_alone_gets_the_same_lists(whole: Week, place: int) -> None:
+    [*blocks] = split_week(whole, 1)
+    with blocks[place].open() as alone:
+        assert alone.known().n_customers == 1
+        for name, views in list_all(alone).items():
+            for view, rows in views.items():
+                expected = whole.lists(name, WEEK, view, place, place + 1)
+                pd.testing.assert_frame_equal(rows, expected, check_exact=True, obj=f"{name}, {view}")
+
+
+def test_what_was_published_is_there_for_the_block_alone(whole: Week) -> None:
+    count = "select count(*) from published.recs.email_recommendations"
+    blocks = split_week(whole, 20)
+    with whole.read_with_snapshot() as connection:
+        [(rows,)] = connection.execute(count).fetchall()
+    per_block = []
+    for block in blocks:
+        with block.open(), block.read_with_snapshot() as connection:
+            per_block += connection.execute(count).fetchall()[0]
+    assert len(per_block) == 2
+    assert 0 not in per_block
+    assert sum(per_block) == rows
+
+
+def test_a_block_knows_its_own_anchor_alone(whole: Week) -> None:
+    with split_week(whole, 20)[1].open() as block:
+        with pytest.raises(WarehouseError, match="hold no anchor"):
+            block.known(whole.anchors[1])
+        assert block.anchors == [WEEK]
+        assert block.model_week is block
+        assert block.first_code == 20
+    assert not block.build.path.exists()
+
+
+def test_a_block_is_not_cut_again(whole: Week, shop_settings: Settings) -> None:
+    week = open_week(shop_settings, block_customers=20)
+    parts = list(map_blocks(lambda part: list(map_blocks(lambda inner: inner, part)), week))
+    assert [[type(inner) for inner in part] for part in parts] == [[BlockWeek]] * 2
+
+
+def test_without_the_setting_the_week_itself_is_the_block(whole: Week) -> None:
+    [part] = map_blocks(lambda part, *words, **named: (part, words, named), whole, "a", b=1)
+    assert part == (whole, ("a",), {"b": 1})
