@@ -19,7 +19,8 @@ from recs_assets.schema import SettingsError
 
 SECRETS = (
     "RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL", "RECS_STOREFRONT_KEY", "RECS_ANALYST_KEY",
-    "RECS_ALERT_URL", "RECS_ENGINE",
+    "RECS_ALERT_URL", "RECS_ENGINE", "RECS_WEBHOOK_URL", "RECS_WEBHOOK_KEY", "RECS_KLAVIYO_KEY", "RECS_BRAZE_KEY",
+    "RECS_MAILCHIMP_KEY",
 )  # fmt: skip # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -214,6 +215,38 @@ class Settings(BaseSettings):
         description="Where to keep the per-customer cache in Postgres too: `postgresql://user:password@host:5432/database`. Needs `pip install 'recs-assets[postgres]'`.",
     )
 
+    send_to: str = Field(
+        "",
+        pattern=r"^((klaviyo|braze|mailchimp|webhook)( |$))*$",
+        description="Email services to which a weekly run sends the campaigns that export for them, as in `klaviyo webhook` (docs/services.md#sending); empty: `send` alone sends.",
+    )
+    webhook_url: SecretStr | None = Field(
+        None, description="Where `send --to webhook` posts messages, an address of HTTPS (docs/services.md)."
+    )
+    webhook_key: SecretStr | None = Field(
+        None, description="Sent to it as `Authorization: Bearer ...`; default: nothing is."
+    )
+    klaviyo_key: SecretStr | None = Field(
+        None, description="Private API key of Klaviyo, with the scope `profiles:write`."
+    )
+    klaviyo_url: str | None = Field(None, description="Default: `https://a.klaviyo.com`.")
+    braze_key: SecretStr | None = Field(
+        None,
+        description="REST API key of Braze, with the permission `users.track`, and for a catalogue `catalogs.replace_items`.",
+    )
+    braze_url: str | None = Field(
+        None, description="Braze's REST endpoint of the workspace, as in `https://rest.iad-01.braze.com`."
+    )
+    braze_catalog: str | None = Field(
+        None, description="Braze's catalogue that `send` keeps up to date; default: none."
+    )
+    mailchimp_key: SecretStr | None = Field(
+        None, description="API key of Mailchimp, with its data centre, as in `...-us19`."
+    )
+    mailchimp_list: str | None = Field(None, description="Mailchimp's id of the audience.")
+    mailchimp_url: str | None = Field(
+        None, description="Default: `https://<data centre>.api.mailchimp.com/3.0`."
+    )
     alert_url: SecretStr | None = Field(
         None,
         description="Where to send the alerts of a published week, an address of HTTP(S) that takes JSON (docs/monitoring.md#alerts).",

@@ -6,12 +6,12 @@ import argparse
 import os
 import sys
 
-from recs_assets.cli import ask, audit, experiments, init, maintain, serve, setup, weeks
+from recs_assets.cli import ask, audit, experiments, init, maintain, send, serve, setup, weeks
 from recs_assets.schema import RecsError
 
 # Each module has `add_commands`, and imports what its commands need when they run: `sql` starts in a
 # fraction of the time that Dagster takes to import.
-GROUPS = (init, weeks, audit, ask, experiments, serve, maintain, setup)
+GROUPS = (init, weeks, send, audit, ask, experiments, serve, maintain, setup)
 
 
 def main(arguments: list[str] | None = None) -> int:

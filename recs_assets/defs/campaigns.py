@@ -15,7 +15,7 @@ from recs_assets.campaigns.make import make
 from recs_assets.campaigns.sending import LateError, check_send_time
 from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import ALERT_KEY, Deployment
-from recs_assets.defs.exports import export_key
+from recs_assets.defs.exports import list_export_keys
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -230,20 +230,29 @@ def list_other_assets(deployment: Deployment) -> list[dg.AssetKey]:
     others = [name for name, campaign in loaded.campaigns.items() if not campaign.schedule.is_weekly]
     return [
         *(campaign_key(name) for name in others),
-        *(export_key(campaign) for campaign in loaded.exporting if campaign.name in others),
+        *(
+            key
+            for campaign in loaded.exporting
+            if campaign.name in others
+            for key in list_export_keys(deployment, campaign)
+        ),
         *(campaign_key(re.sub(r"\W", "_", error.path.stem)) for error in loaded.errors),
     ]
 
 
 def campaign_jobs(deployment: Deployment) -> list:
     """One job per campaign: its asset, the week's tables, and all that is made from them but other campaigns' files."""
-    files = {campaign.name: export_key(campaign) for campaign in deployment.campaigns.exporting}
+    files = {
+        campaign.name: list_export_keys(deployment, campaign) for campaign in deployment.campaigns.exporting
+    }
     tables = dg.AssetSelection.assets(*(model_key(table) for table in TABLES)).downstream()
     return [
         dg.define_asset_job(
             f"campaign_{name}",
             selection=(dg.AssetSelection.assets(campaign_key(name)) | tables)
-            - dg.AssetSelection.assets(ALERT_KEY, *(key for other, key in files.items() if other != name)),
+            - dg.AssetSelection.assets(
+                ALERT_KEY, *(key for other, keys in files.items() if other != name for key in keys)
+            ),
             description=f"The campaign {name} on a week that was built: its lists, the tables, gates, publish, caches.",
             tags={"dagster/max_runtime": str(2 * 3600)},
             executor_def=dg.in_process_executor,

@@ -10,6 +10,7 @@ from recs_assets.defs.metadata import numbers
 from recs_assets.defs.publish import SNAPSHOT
 from recs_assets.delivery import NO_HASH_KEY
 from recs_assets.operations.campaign_files import CampaignFiles, write_files
+from recs_assets.operations.send_campaign import describe, send_campaign
 from recs_assets.store.warehouse import Warehouse
 
 
@@ -19,9 +20,59 @@ def export_key(campaign: Campaign) -> dg.AssetKey:
     return dg.AssetKey(["exports", f"{kind}_{campaign.name}"])
 
 
+def list_export_keys(deployment: Deployment, campaign: Campaign) -> list[dg.AssetKey]:
+    """A campaign's files, and where the deployment sends them by itself, that."""
+    sent = dg.AssetKey(["exports", f"sent_{campaign.name}"])
+    return [export_key(campaign), *([sent] if _list_services(deployment, campaign) else [])]
+
+
 def export_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """One asset per campaign that wants files."""
-    return [_export_asset(deployment, campaign) for campaign in deployment.campaigns.exporting]
+    """One asset per campaign that wants files, and one per campaign that is sent by itself."""
+    exporting = deployment.campaigns.exporting
+    return [
+        *(_export_asset(deployment, campaign) for campaign in exporting),
+        *(
+            _send_asset(deployment, campaign)
+            for campaign in exporting
+            if _list_services(deployment, campaign)
+        ),
+    ]
+
+
+def _list_services(deployment: Deployment, campaign: Campaign) -> list[str]:
+    """Services that a campaign exports for and that RECS_SEND_TO names."""
+    return [name for name in deployment.settings.send_to.split() if name in campaign.exports]
+
+
+def _send_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
+    services = _list_services(deployment, campaign)
+    files, key = list_export_keys(deployment, campaign)
+
+    @dg.asset(
+        key=key,
+        deps=[files],
+        **{**deployment.weekly, "owners": [campaign.owner]},
+        group_name="exports",
+        kinds={"http"},
+        description=f"The campaign {campaign.name}, sent to {' and '.join(services)} as RECS_SEND_TO says: to everybody who "
+        "has no receipt of it for the week.",
+    )
+    def sent(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week, newest = deployment.week(warehouse, context), warehouse.newest_published()
+        if week.as_of != newest:
+            return dg.MaterializeResult(metadata={"kept": f"Only the week {newest} is sent."})
+        metadata: dict[str, Any] = {}
+        for service in services:
+            done = send_campaign(week, campaign, service)
+            context.log.info(describe(done))
+            metadata[f"{service}_receipts"] = dg.MetadataValue.path(str(done.receipts))
+            counts = {name: getattr(done, name) for name in ("accepted", "refused", "before", "withdrawn")}
+            metadata |= numbers({f"{service}_{name}": count for name, count in counts.items()})
+        return dg.MaterializeResult(metadata=metadata)
+
+    return sent
 
 
 def _export_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:

@@ -95,7 +95,7 @@ def _write_predictions(week: Week, campaign: Campaign, run_id: str) -> CampaignF
     with week.warehouse.snapshot() as connection:
         rows = load_published_predictions(connection, week.as_of, campaign.name)
     customers = rows["customer_id"]
-    gone = find_withdrawn(customers.unique().to_pandas(), _load_withdrawn_now(week))
+    gone = find_withdrawn(customers.unique().to_pandas(), find_withdrawn_now(week))
     kept = rows.filter(pc.invert(pc.is_in(customers, pa.array(gone["customer_id"], pa.string()))))
     folder = files_folder(week.warehouse, campaign)
     keep = week.settings.retention_weeks
@@ -106,7 +106,7 @@ def _write_email(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
     """Write an email's rows after a last look at stock, sale windows, calendar and consent, and its preview."""
     rows, look = _look_again(week, campaign, _load_long(week, campaign, run_id))
     rows, late = drop_late(rows)
-    kept, removed = withhold(rows, _load_withdrawn_now(week))
+    kept, removed = withhold(rows, find_withdrawn_now(week))
     looked = look.facts(set(kept["customer_id"]))
     addresses = None
     if "addresses" in campaign.exports:
@@ -143,7 +143,7 @@ def _look_again(week: Week, campaign: Campaign, rows: pd.DataFrame) -> tuple[pd.
     return refill(rows, selection, shelf, products, timezone, campaign.utm_source)
 
 
-def _load_withdrawn_now(week: Week) -> pd.DataFrame:
+def find_withdrawn_now(week: Week) -> pd.DataFrame:
     """Who withdrew, as the shop's files say at this moment, whatever the week landed: customer_id, consent_state.
 
     Raises:

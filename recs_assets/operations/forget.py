@@ -21,7 +21,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from recs_assets.engine.lake import find_lakes
-from recs_assets.exports import email_files, versions
+from recs_assets.exports import email_files, receipts, versions
 from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
 from recs_assets.operations.search import load_customer_ids, load_person
@@ -324,7 +324,14 @@ def _rewrite(
             for path in logs:
                 purge_events(path, traces.names, traces.visitors)
     nights = purge_nights(warehouse, customer_id)
-    return renamed | {name: name for name in (str(path.relative_to(home)) for path in (*logs, *nights))}
+    sent = [
+        path
+        for folder in sorted((home / "exports").glob("*"))
+        for path in receipts.purge(folder, customer_id, wait_seconds)
+    ]
+    return renamed | {
+        name: name for name in (str(path.relative_to(home)) for path in (*logs, *nights, *sent))
+    }
 
 
 def _delete(

@@ -211,3 +211,24 @@ def test_a_schedule_is_skipped_once_its_window_is_over() -> None:
         "The campaign buy_it_again of the week 2025-06-02 would go out on 2025-07-02 at 06:00 (UTC), when the 28 days "
         "that its query looks ahead are over"
     )
+
+
+def test_nothing_is_sent_by_itself_unless_a_setting_says_so(folder: Path, tmp_path: Path) -> None:
+    """And then the job of a campaign sends that one alone."""
+    for name in ("weekly_email", "win_back", "buy_it_again"):
+        text = (folder / f"{name}.yaml").read_text()
+        (folder / f"{name}.yaml").write_text(re.sub(r"(?m)^exports:.*", "exports: [long, webhook]", text))
+    plain = loaded(tmp_path, folder)
+    assert not [key for key in made_by(plain, "weekly") if "/sent_" in key]
+    settings = Settings(data=shops.TINY, home=tmp_path, campaigns=folder, send_to="klaviyo webhook")
+    sending = build_definitions(settings)
+    found = {
+        job: {key for key in made_by(sending, job) if "/sent_" in key}
+        for job in ("weekly", "campaign_weekly_email", "campaign_win_back", "campaign_high_value_email")
+    }
+    assert found == {
+        "weekly": {"exports/sent_weekly_email"},
+        "campaign_weekly_email": {"exports/sent_weekly_email"},
+        "campaign_win_back": {"exports/sent_win_back"},
+        "campaign_high_value_email": set(),
+    }

@@ -17,10 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 from pydantic import SecretStr
 
+from helpers.email import make_row, make_table, write_files
 from helpers.forgetting import KEY, NOW, WEEKS, deployment
 from recs_assets.exports import versions
 from recs_assets.exports.email_files import write_predictions
 from recs_assets.exports.jsonl import lookup
+from recs_assets.exports.receipts import ACCEPTED, open_receipts
 from recs_assets.operations import forget as erasure
 from recs_assets.operations.forget import ErasureError, forget
 from recs_assets.operations.rollback import drop_old_records, rollback
@@ -390,3 +392,24 @@ def test_a_cache_without_versions(tmp_path: Path) -> None:
     assert versions.purge(tmp_path, "c1") == {"2024-03-04-r1": "2024-03-04-r1-2"}
     assert lookup(tmp_path, "c1") is None
     assert versions.switch(tmp_path, WEEKS[0], "r1") == "2024-03-04-r1-2"
+
+
+def test_payloads_and_receipts_go_with_her(tmp_path: Path) -> None:
+    """The others keep their receipts, so that nobody is sent twice."""
+    settings, _ = deployment(tmp_path / "home", ("customer-a", "customer-b"))
+    folder = tmp_path / "home/exports/weekly_email"
+    table = make_table(make_row("customer-a"), make_row("customer-b"))
+    write_files(folder, table, exports=["webhook"])
+    with open_receipts(folder, "2025-06-30", "webhook") as receipts:
+        members = [("customer-a", "1"), ("customer-b", "2")]
+        receipts.begin("k", members)
+        receipts.end("k", members, ACCEPTED, attempts=1, code=200)
+    done = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    path = folder / "receipts/2025-06-30-webhook.jsonl"
+    assert "exports/weekly_email/receipts/2025-06-30-webhook.jsonl" in done.rewritten
+    for file in folder.rglob("*.jsonl"):
+        assert b"customer-a" not in file.read_bytes()
+    assert [json.loads(line)["status"] for line in path.read_text().splitlines()] == ["sending", "accepted"]
+    with open_receipts(folder, "2025-06-30", "webhook") as receipts:
+        assert receipts.find_digest("customer-b") == "2"
+        assert receipts.list_open() == []

@@ -1,0 +1,362 @@
+"""Send the payloads of a version to a service: in batches, at its pace, again where it asks for that, with a receipt per
+recipient.
+
+What is sent is written down before each request and what became of it after the answer (`receipts`), so that a sender which is
+killed is carried on by the next: a request whose fate is unknown is made again as it was, under the same key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import urllib3
+from urllib3.util import Retry, Timeout
+
+from recs_assets.exports.payloads import SERVICES
+from recs_assets.exports.receipts import ACCEPTED, REFUSED, UNKNOWN, Batch, Receipts, drop_old, open_receipts
+from recs_assets.exports.rows import ExportError
+from recs_assets.exports.services import Receiver, Request
+from recs_assets.exports.versions import list_versions
+
+# Answers that say to come again.
+AGAIN = (408, 425, 429, 500, 502, 503, 504)
+# Answers that say that something in the request is not as it should be: halves of it may be.
+UNFIT = (400, 413, 422)
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a service is waited for.
+
+    Attributes:
+        attempts: requests per batch.
+        backoff: seconds before the third attempt, doubled before each further one; the second follows at once.
+        longest: seconds that an answer's Retry-After may ask for.
+        connect, answer: seconds for a connection and for an answer.
+    """
+
+    attempts: int = 7
+    backoff: float = 1.0
+    longest: int = 300
+    connect: float = 10.0
+    answer: float = 120.0
+
+    def retries(self) -> Retry:
+        again = self.attempts - 1
+        return Retry(
+            total=again, redirect=False, status_forcelist=AGAIN, allowed_methods=None, backoff_factor=self.backoff,
+            backoff_jitter=self.backoff / 4, raise_on_status=False, retry_after_max=self.longest,
+        )  # fmt: skip
+
+
+@dataclass
+class Sent:
+    """What became of a campaign's recipients.
+
+    Attributes:
+        campaign, week, service, host: what was sent, where to.
+        accepted, refused: recipients that the service took, and did not.
+        before: who had their receipt already.
+        changed: of those, whose payload is another one now.
+        withdrawn: who withdrew since the files were written, and was not sent.
+        uncertain: who was sent anew although an earlier request, which could not be made again as it was, may have arrived.
+        requests: batches.
+        receipts: their file.
+    """
+
+    campaign: str
+    week: str
+    service: str
+    host: str
+    receipts: Path
+    accepted: int = 0
+    refused: int = 0
+    before: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+    uncertain: int = 0
+    requests: int = 0
+
+
+@dataclass
+class _Line:
+    customer_id: str
+    digest: str
+    payload: dict[str, Any] = field(repr=False)
+
+
+def send(
+    folder: Path,
+    campaign: str,
+    receiver: Receiver,
+    *,
+    withdrawn: Collection[str] = (),
+    changed: bool = False,
+    dry: bool = False,
+    rate: float | None = None,
+    patience: Patience | None = None,
+    progress: Callable[[Sent], None] = lambda sent: None,
+) -> Sent:
+    """Send the current version's payloads to a service, to everybody who has no receipt of it for the week.
+
+    Args:
+        folder: of the campaign's files.
+        campaign: its name.
+        receiver: the service.
+        withdrawn: customer ids that may not be written to now.
+        changed: also to those whose payload is not the one that was accepted.
+        dry: count only: nothing is sent, and no receipt is written.
+        rate: requests per second; None for the service's.
+        patience: with failures.
+        progress: is called after each batch.
+
+    Raises:
+        ExportError: there is no such file; the service cannot be reached, or refuses the key or the address. What was
+            sent until then has its receipts.
+        WarehouseError: somebody else sends the campaign.
+    """
+    manifest, path = _find_payloads(folder, campaign, receiver.name)
+    week = manifest["as_of"]
+    with open_receipts(folder, week, receiver.name, dry) as receipts:
+        sent = Sent(campaign, week, receiver.name, receiver.host, receipts.path)
+        sender = _Sender(
+            receiver, receipts, sent, rate or receiver.rate, patience or Patience(), dry, progress
+        )
+        repeated, again = _rebuild(path, receipts, withdrawn)
+        plan = _plan(path, receipts, sent, set(withdrawn), changed, repeated, again)
+        with _keep_addresses_quiet(), urllib3.PoolManager(num_pools=1) as sender.pool:
+            waiting = next(plan, None)
+            if (repeated or waiting is not None) and not dry:
+                sender.send_catalog(_read_catalog(path, receiver.name))
+            for lines in repeated:
+                sender.send_batch(lines)
+            for lines in _split_batches(waiting, plan, receiver):
+                sender.send_batch(lines)
+    if dry:
+        return sent
+    drop_old(folder, {kept["as_of"] for _, kept in list_versions(folder)} | {week})
+    return sent
+
+
+class _Sender:
+    """Sends batches, one after the other."""
+
+    pool: urllib3.PoolManager
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        receipts: Receipts,
+        sent: Sent,
+        rate: float,
+        patience: Patience,
+        dry: bool,
+        progress: Callable[[Sent], None],
+    ) -> None:
+        self.receiver, self.receipts, self.sent = receiver, receipts, sent
+        self.pause, self.patience, self.dry, self.progress = 1 / rate, patience, dry, progress
+        self._next = 0.0
+
+    def send_batch(self, lines: Sequence[_Line]) -> None:
+        """One request, or where the service finds a fault in it, its halves."""
+        elements = [self.receiver.wrap(line.customer_id, line.payload) for line in lines]
+        key, request = self.receiver.make_request(self.sent.campaign, self.sent.week, elements)
+        members = [(line.customer_id, line.digest) for line in lines]
+        self.sent.requests += 1
+        if self.dry:
+            self.sent.accepted += len(lines)
+            return
+        self.receipts.begin(key, members)
+        code, attempts, answer = self._call(request)
+        facts = {"attempts": attempts, "code": code}
+        if code is None or code in AGAIN:
+            self.receipts.end(key, members, UNKNOWN, **facts)
+            said = "does not answer" if code is None else f"answers {code}"
+            raise ExportError(
+                f"{self.receiver.name} at {self.receiver.host} {said} after {attempts} attempts: {self.sent.accepted} "
+                "recipients have their receipts; send again, and the others follow."
+            )
+        if code in UNFIT and len(lines) > 1:
+            self.receipts.end(key, members, REFUSED, **facts)
+            half = len(lines) // 2
+            self.send_batch(lines[:half])
+            self.send_batch(lines[half:])
+            return
+        if not 200 <= code < 300:
+            self.receipts.end(key, members, REFUSED, **facts)
+            if code in UNFIT:
+                self.sent.refused += len(lines)
+                self.progress(self.sent)
+                return
+            raise ExportError(
+                f"{self.receiver.name} at {self.receiver.host} answers {code}: correct its settings "
+                f"(RECS_{self.receiver.name.upper()}_...), then send again; {self.sent.accepted} recipients have their receipts."
+            )
+        said = self.receiver.read(answer)
+        refused = [member for place, member in enumerate(members) if place in said.refused]
+        taken = [member for place, member in enumerate(members) if place not in said.refused]
+        self.receipts.end(key, taken, ACCEPTED, **facts, job=said.job)
+        if refused:
+            self.receipts.end(key, refused, REFUSED, **facts)
+        self.sent.accepted += len(taken)
+        self.sent.refused += len(refused)
+        self.progress(self.sent)
+
+    def send_catalog(self, products: Sequence[dict[str, Any]]) -> None:
+        """Before anybody's payload names a product."""
+        for request in self.receiver.make_catalog_requests(products):
+            code, attempts, _ = self._call(request)
+            if code is None or not 200 <= code < 300:
+                said = "does not answer" if code is None else f"answers {code}"
+                raise ExportError(
+                    f"{self.receiver.name} at {self.receiver.host} {said} to its catalogue after {attempts} attempts: "
+                    f"correct RECS_{self.receiver.name.upper()}_CATALOG, or make that catalogue; nobody was sent anything."
+                )
+
+    def _call(self, request: Request) -> tuple[int | None, int, Any]:
+        """Status, attempts and JSON of the last answer; None without one."""
+        time.sleep(max(0.0, self._next - time.monotonic()))
+        self._next = time.monotonic() + self.pause
+        try:
+            response = self.pool.request(
+                request.method,
+                request.url,
+                body=request.body,
+                headers=dict(request.headers),
+                retries=self.patience.retries(),
+                timeout=Timeout(connect=self.patience.connect, read=self.patience.answer),
+            )
+        except urllib3.exceptions.HTTPError:
+            # What it says may name the address, which is a secret.
+            return None, self.patience.attempts, None
+        attempts = 1 + (len(response.retries.history) if response.retries else 0)
+        try:
+            return response.status, attempts, json.loads(response.data)
+        except ValueError:
+            return response.status, attempts, None
+
+
+@contextmanager
+def _keep_addresses_quiet() -> Iterator[None]:
+    """The address of a webhook may be its secret, and urllib3 logs it with each attempt."""
+    logger = logging.getLogger("urllib3.connectionpool")
+    logger.addFilter(_refuse_record)
+    try:
+        yield
+    finally:
+        logger.removeFilter(_refuse_record)
+
+
+def _refuse_record(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _find_payloads(folder: Path, campaign: str, service: str) -> tuple[dict, Path]:
+    """The manifest of the current version, and its file of recipients.
+
+    Raises:
+        ExportError: there is none.
+    """
+    current = (folder / "current").resolve()
+    if not (current / "manifest.json").exists():
+        raise ExportError(
+            f"The campaign {campaign} has no files yet: run it first (python -m recs_assets campaign {campaign})."
+        )
+    manifest = json.loads((current / "manifest.json").read_text("utf-8"))
+    for addresses in (True, False):
+        path = current / SERVICES[service].place(addresses)
+        if str(path.relative_to(current)) in manifest["files"]:
+            return manifest, path
+    raise ExportError(
+        f"The files of the campaign {campaign} hold nothing for {service}: add {service} to exports in its file, then run "
+        f"python -m recs_assets campaign {campaign}."
+    )
+
+
+def _read_catalog(path: Path, service: str) -> list[dict[str, Any]]:
+    name = SERVICES[service].catalog
+    if name is None or not name.endswith(".jsonl"):
+        return []
+    folder = path.parent.parent if path.parent.name == "restricted" else path.parent
+    return [json.loads(line) for line in (folder / name).read_bytes().splitlines()]
+
+
+def _read_lines(path: Path) -> Iterator[_Line]:
+    with path.open("rb") as file:
+        for text in file:
+            line = json.loads(text)
+            yield _Line(line["customer_id"], hashlib.sha256(text).hexdigest()[:16], line["payload"])
+
+
+def _rebuild(
+    path: Path, receipts: Receipts, withdrawn: Collection[str]
+) -> tuple[list[list[_Line]], set[str]]:
+    """Requests of which nobody knows whether they arrived, as they were; and who was in one that cannot be made again,
+    because a payload has changed or somebody withdrew."""
+    batches: list[Batch] = receipts.list_open()
+    wanted = {name for batch in batches for name in batch.members}
+    found = (
+        {line.customer_id: line for line in _read_lines(path) if line.customer_id in wanted} if wanted else {}
+    )
+    whole, again = [], set()
+    for batch in batches:
+        lines = [found[name] for name in batch.members if name in found and name not in withdrawn]
+        if not batch.moved and [line.digest for line in lines] == list(batch.members.values()):
+            whole.append(lines)
+        else:
+            again |= batch.open
+    return whole, again
+
+
+def _plan(
+    path: Path,
+    receipts: Receipts,
+    sent: Sent,
+    withdrawn: set[str],
+    changed: bool,
+    repeated: Sequence[Sequence[_Line]],
+    again: set[str],
+) -> Iterator[_Line]:
+    """Who is to be sent, besides the requests that are repeated."""
+    busy = {line.customer_id for lines in repeated for line in lines}
+    for line in _read_lines(path):
+        digest = receipts.find_digest(line.customer_id)
+        if line.customer_id in withdrawn:
+            sent.withdrawn += 1
+        elif line.customer_id in busy:
+            continue
+        elif digest is not None:
+            sent.changed += digest != line.digest
+            if changed and digest != line.digest:
+                yield line
+            else:
+                sent.before += 1
+        else:
+            sent.uncertain += line.customer_id in again
+            yield line
+
+
+def _split_batches(first: _Line | None, others: Iterator[_Line], receiver: Receiver) -> Iterator[list[_Line]]:
+    """As many to a request as the service takes."""
+    batch: list[_Line] = []
+    size = 0
+    line = first
+    while line is not None:
+        own = len(json.dumps(receiver.wrap(line.customer_id, line.payload)).encode()) + 2
+        # Of the limit a thousandth and 500 bytes are for the envelope.
+        if batch and (len(batch) == receiver.most or size + own > receiver.most_bytes * 0.999 - 500):
+            yield batch
+            batch, size = [], 0
+        batch.append(line)
+        size += own
+        line = next(others, None)
+    if batch:
+        yield batch

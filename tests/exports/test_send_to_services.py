@@ -1,0 +1,417 @@
+"""Sending to a real server that fails now and then: nobody is lost, nobody is doubled, everybody has a receipt."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from helpers.email import EMAILS, TEA, make_row, make_table, write_files
+from helpers.inbox import open_inbox
+from helpers.services import check_shape, read_lines
+from recs_assets.exports import receipts
+from recs_assets.exports.rows import ExportError
+from recs_assets.exports.sending import Patience, send
+from recs_assets.exports.services import Access, Braze, Klaviyo, Mailchimp, Webhook
+from recs_assets.schema import WarehouseError
+
+QUICK = Patience(attempts=4, backoff=0.001, longest=1, connect=2, answer=0.5)
+FAST = 10_000.0
+
+
+class Small(Webhook):
+    """Of ten at a time."""
+
+    most = 10
+
+
+def write_campaign(folder: Path, recipients: int, run_id: str = "r1", exports=("webhook",), **more) -> None:
+    rows = [make_row(f"c{n:04}", 1, TEA, run_id=run_id, **more) for n in range(recipients)]
+    write_files(folder, make_table(*rows), run_id=run_id, exports=list(exports))
+
+
+def everybody(recipients: int) -> Counter[str]:
+    return Counter(f"c{n:04}" for n in range(recipients))
+
+
+def find_receipts(folder: Path, service: str = "webhook") -> dict[str, dict]:
+    """The last line of everybody."""
+    return {line["customer_id"]: line for line in read_lines(folder / f"receipts/2025-06-30-{service}.jsonl")}
+
+
+def send_to(inbox, folder: Path, kind=Small, key: str | None = None, **more):
+    more = {"patience": QUICK, "rate": FAST} | more
+    return send(folder, "weekly_email", kind(Access(url=inbox.url, key=key)), **more)
+
+
+def test_everybody_arrives_once_with_a_receipt(tmp_path):
+    write_campaign(tmp_path, 25)
+    with open_inbox() as inbox:
+        sent = send_to(inbox, tmp_path, key="a key of theirs")
+        assert (sent.accepted, sent.requests, sent.refused, sent.before) == (25, 3, 0, 0)
+        assert inbox.arrived == everybody(25)
+        for body in inbox.taken.values():
+            check_shape(body, "webhook")
+        assert inbox.headers[0]["Authorization"] == "Bearer a key of theirs"
+        assert inbox.headers[0]["Idempotency-Key"].strip('"').isalnum()
+        found = find_receipts(tmp_path)
+        assert {(line["status"], line["code"], line["attempts"]) for line in found.values()} == {
+            ("accepted", 200, 1)
+        }
+        assert set(found) == set(everybody(25))
+        again = send_to(inbox, tmp_path)
+        assert (again.accepted, again.requests, again.before) == (0, 0, 25)
+        assert len(inbox.keys) == 3
+
+
+@pytest.mark.parametrize(
+    "step", [500, 503, 429, (429, {"Retry-After": "0"}), "drop", "lost", "late", "half"], ids=str
+)
+def test_a_request_that_fails_is_made_again_under_its_key(tmp_path, step):
+    write_campaign(tmp_path, 20)
+    with open_inbox(step, step, patience=1.0) as inbox:
+        sent = send_to(inbox, tmp_path)
+        assert sent.accepted == 20
+        assert inbox.arrived == everybody(20)
+        assert len(inbox.keys) == 4
+        assert len(set(inbox.keys[:3])) == 1
+        found = find_receipts(tmp_path)
+        assert Counter(line["attempts"] for line in found.values()) == {3: 10, 1: 10}
+
+
+def test_a_service_may_say_how_long_to_wait(tmp_path):
+    write_campaign(tmp_path, 10)
+    with open_inbox((429, {"Retry-After": "1"})) as inbox:
+        send_to(inbox, tmp_path)
+        assert inbox.times[1] - inbox.times[0] >= 1
+
+
+def test_a_service_may_not_ask_for_a_week(tmp_path):
+    write_campaign(tmp_path, 10)
+    with open_inbox((429, {"Retry-After": "604800"})) as inbox:
+        begun = time.monotonic()
+        assert send_to(inbox, tmp_path).accepted == 10
+        assert time.monotonic() - begun < 10
+
+
+def test_the_pace_is_kept(tmp_path):
+    write_campaign(tmp_path, 30)
+    with open_inbox() as inbox:
+        send_to(inbox, tmp_path, rate=10)
+        assert min(b - a for a, b in zip(inbox.times, inbox.times[1:], strict=False)) >= 0.08
+
+
+def test_a_service_that_is_down_loses_nothing(tmp_path):
+    """The fate of its batch is unknown, so the next sender makes the same request."""
+    write_campaign(tmp_path, 35)
+    with open_inbox(200, "lost", 500, 500, 500) as inbox:
+        with pytest.raises(ExportError) as raised:
+            send_to(inbox, tmp_path)
+        assert str(raised.value) == (
+            f"webhook at 127.0.0.1:{inbox.server_port} answers 500 after 4 attempts: 10 recipients have their receipts; "
+            "send again, and the others follow."
+        )
+        assert Counter(line["status"] for line in find_receipts(tmp_path).values()) == {
+            "accepted": 10, "unknown": 10,
+        }  # fmt: skip
+        sent = send_to(inbox, tmp_path)
+        assert (sent.accepted, sent.before, sent.requests) == (25, 10, 3)
+        assert inbox.arrived == everybody(35)
+        assert len(set(inbox.keys)) == 4
+
+
+def test_nobody_answers(tmp_path, caplog):
+    write_campaign(tmp_path, 5)
+    with open_inbox() as inbox:
+        pass
+    with pytest.raises(ExportError, match=r"does not answer after 4 attempts: 0 recipients have") as raised:
+        send_to(inbox, tmp_path)
+    assert "s3cret" not in str(raised.value)
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 302])
+def test_a_wrong_key_or_address_stops_at_once(tmp_path, status):
+    write_campaign(tmp_path, 20)
+    with open_inbox((status, {"Location": "http://127.0.0.1:1/"})) as inbox:
+        with pytest.raises(ExportError, match=rf"answers {status}: correct its settings \(RECS_WEBHOOK_"):
+            send_to(inbox, tmp_path)
+        assert len(inbox.keys) == 1
+        assert send_to(inbox, tmp_path).accepted == 20
+        assert inbox.arrived == everybody(20)
+
+
+def test_one_bad_recipient_does_not_hold_up_the_others(tmp_path):
+    write_campaign(tmp_path, 20)
+    with open_inbox() as inbox:
+        inbox.refuse = lambda body: 422 if "c0007" in json.dumps(body) else None
+        sent = send_to(inbox, tmp_path)
+        assert (sent.accepted, sent.refused) == (19, 1)
+        assert inbox.arrived == everybody(20) - Counter(["c0007"])
+        found = find_receipts(tmp_path)
+        assert (found["c0007"]["status"], found["c0007"]["code"]) == ("refused", 422)
+        inbox.refuse = lambda body: None
+        assert send_to(inbox, tmp_path).accepted == 1
+        assert inbox.arrived == everybody(20)
+
+
+def test_a_dry_run_writes_and_sends_nothing(tmp_path):
+    write_campaign(tmp_path, 25)
+    with open_inbox() as inbox:
+        sent = send_to(inbox, tmp_path, dry=True, withdrawn={"c0000"})
+        assert (sent.accepted, sent.requests, sent.withdrawn) == (24, 3, 1)
+        assert inbox.keys == []
+    assert not (tmp_path / "receipts").exists()
+
+
+def test_whoever_withdrew_since_is_not_sent(tmp_path):
+    write_campaign(tmp_path, 12)
+    with open_inbox() as inbox:
+        sent = send_to(inbox, tmp_path, withdrawn={"c0003", "stranger"})
+        assert (sent.accepted, sent.withdrawn) == (11, 1)
+        assert inbox.arrived == everybody(12) - Counter(["c0003"])
+
+
+def test_a_week_that_is_made_again_is_not_sent_again(tmp_path):
+    write_campaign(tmp_path, 3)
+    with open_inbox() as inbox:
+        send_to(inbox, tmp_path)
+        write_campaign(tmp_path, 4, run_id="r2")
+        assert send_to(inbox, tmp_path).accepted == 1, "the run is no part of what is sent"
+        write_campaign(tmp_path, 4, run_id="r3", reason_text="Another reason")
+        sent = send_to(inbox, tmp_path)
+        assert (sent.accepted, sent.before, sent.changed) == (0, 4, 4)
+        sent = send_to(inbox, tmp_path, changed=True)
+        assert (sent.accepted, sent.before, sent.changed) == (4, 0, 4)
+        assert set(inbox.arrived.values()) == {2}
+        assert len({message["message_id"] for message in inbox.messages}) == 4
+
+
+def test_a_request_that_cannot_be_made_again_is_said(tmp_path):
+    """Its receiver may have it; who is in it is told by message_id."""
+    write_campaign(tmp_path, 10)
+    with open_inbox("lost", 500, 500, 500) as inbox:
+        with pytest.raises(ExportError):
+            send_to(inbox, tmp_path)
+        sent = send_to(inbox, tmp_path, withdrawn={"c0002"})
+        assert (sent.accepted, sent.uncertain, sent.withdrawn) == (9, 9, 1)
+        assert inbox.arrived["c0002"] == 1
+        assert send_to(inbox, tmp_path, withdrawn={"c0002"}).accepted == 0
+        assert send_to(inbox, tmp_path).accepted == 1, "whoever comes back is sent"
+
+
+def test_lines_that_were_cut_off_were_never_sent(tmp_path):
+    write_campaign(tmp_path, 10)
+    with open_inbox() as inbox:
+        send_to(inbox, tmp_path)
+        path = tmp_path / "receipts/2025-06-30-webhook.jsonl"
+        text = path.read_bytes()
+        inbox.taken.clear()
+        # Killed while it wrote who is in the request: it had not gone out.
+        path.write_bytes(b"".join(text.splitlines(keepends=True)[:4]) + b'{"customer_id": "c0')
+        sent = send_to(inbox, tmp_path)
+        assert (sent.accepted, sent.uncertain) == (10, 0)
+        assert inbox.arrived == everybody(10)
+        # Killed while it wrote that the request was accepted: the same request, which the receiver knows.
+        path.write_bytes(b"".join(text.splitlines(keepends=True)[:13]) + b'{"customer_id"')
+        assert send_to(inbox, tmp_path).accepted == 10
+        assert inbox.arrived == everybody(10)
+        assert all(json.loads(line) for line in path.read_bytes().splitlines())
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from recs_assets.exports.sending import Patience, send
+from recs_assets.exports.services import Access, Webhook
+Webhook.most = 10
+send(Path(sys.argv[1]), "weekly_email", Webhook(Access(url=sys.argv[2])), rate=10_000, patience=Patience(4, 0.001))
+"""
+
+
+@pytest.mark.parametrize("kill_at", [1, 5, 9, 16])
+def test_a_sender_that_is_killed_is_carried_on(tmp_path, kill_at):
+    """SIGKILL while the server has a request: it may or may not have taken it."""
+    write_campaign(tmp_path, 200)
+    steps = [200] * (kill_at - 1) + ["late", 500, "lost", (429, {"Retry-After": "0"})]
+    with open_inbox(*steps, patience=3.0) as inbox:
+        command = [sys.executable, "-c", KILLED, str(tmp_path), inbox.url]
+        sender = subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2])
+        deadline = time.monotonic() + 60
+        while len(inbox.keys) < kill_at and time.monotonic() < deadline:
+            time.sleep(0.002)
+        sender.send_signal(signal.SIGKILL)
+        sender.wait()
+        assert len(inbox.keys) == kill_at
+        before = len(find_receipts(tmp_path))
+        assert before == kill_at * 10
+        sent = send_to(inbox, tmp_path)
+        assert sent.accepted == 200 - (kill_at - 1) * 10
+        assert inbox.arrived == everybody(200)
+        assert set(inbox.arrived.values()) == {1}
+        assert Counter(line["status"] for line in find_receipts(tmp_path).values()) == {"accepted": 200}
+        assert send_to(inbox, tmp_path).requests == 0
+
+
+def test_two_senders_at_once(tmp_path):
+    write_campaign(tmp_path, 5)
+    with (
+        open_inbox() as inbox,
+        receipts.open_receipts(tmp_path, "2025-06-30", "webhook"),
+        pytest.raises(WarehouseError, match="still held by process"),
+    ):
+        send_to(inbox, tmp_path)
+
+
+def test_a_customer_is_purged_from_receipts(tmp_path):
+    write_campaign(tmp_path, 5)
+    assert receipts.purge(tmp_path, "c0001", 0) == []
+    with open_inbox() as inbox:
+        send_to(inbox, tmp_path)
+        path = tmp_path / "receipts/2025-06-30-webhook.jsonl"
+        assert receipts.purge(tmp_path, "c000", 0) == []
+        assert receipts.purge(tmp_path, "c0001", 0) == [path]
+        assert b"c0001" not in path.read_bytes()
+        assert set(find_receipts(tmp_path)) == {"c0000", "c0002", "c0003", "c0004"}
+        assert sorted(name.name for name in path.parent.iterdir()) == [path.name, "send.lock"]
+
+
+def test_receipts_go_with_the_weeks(tmp_path):
+    write_campaign(tmp_path, 2)
+    (tmp_path / "receipts").mkdir()
+    old = tmp_path / "receipts/2025-06-02-webhook.jsonl"
+    old.write_text("")
+    with open_inbox() as inbox:
+        send_to(inbox, tmp_path)
+    assert not old.exists()
+
+
+def test_what_was_not_exported_cannot_be_sent(tmp_path):
+    with pytest.raises(ExportError, match=r"^The campaign weekly_email has no files yet: run it first"):
+        send(tmp_path, "weekly_email", Webhook(Access(url="http://127.0.0.1:1")))
+    write_files(tmp_path, exports=["long"])
+    with pytest.raises(ExportError, match=r"hold nothing for webhook: add webhook to exports in its file"):
+        send(tmp_path, "weekly_email", Webhook(Access(url="http://127.0.0.1:1")))
+
+
+# -- services ------------------------------------------------------------------------------------
+
+
+def test_klaviyo_takes_a_job(tmp_path):
+    write_files(tmp_path, exports=["addresses", "klaviyo"])
+    with open_inbox(default=202) as inbox:
+        inbox.answer = lambda body: {"data": {"type": "profile-bulk-import-job", "id": "job-1"}}
+        sent = send_to(inbox, tmp_path, Klaviyo, "pk_1")
+        assert sent.accepted == 2
+        assert inbox.paths == [("POST", "/hook/s3cret/api/profile-bulk-import-jobs")]
+        assert inbox.headers[0]["Authorization"] == "Klaviyo-API-Key pk_1"
+        assert inbox.headers[0]["revision"] == "2026-04-15"
+        assert inbox.headers[0]["Content-Type"] == "application/vnd.api+json"
+        [body] = inbox.taken.values()
+        check_shape(body, "klaviyo_profile_bulk_import_job")
+        assert body["data"]["attributes"]["profiles"]["data"][1]["attributes"]["email"] == "c2@example.com"
+    assert {line["job"] for line in find_receipts(tmp_path, "klaviyo").values()} == {"job-1"}
+
+
+def test_braze_says_whom_it_did_not_take(tmp_path):
+    write_campaign(tmp_path, 160, exports=["braze"])
+    with open_inbox(default=201) as inbox:
+        error = {"type": "'external_id' is required", "input_array": "attributes", "index": 3}
+        inbox.answer = lambda body: {"message": "success", "errors": [error]}
+        sent = send_to(inbox, tmp_path, Braze, "b-key")
+        assert (sent.accepted, sent.refused, sent.requests) == (157, 3, 3)
+        assert set(inbox.paths) == {("POST", "/hook/s3cret/users/track")}
+        assert [len(body["attributes"]) for body in inbox.taken.values()] == [75, 75, 10]
+        for body in inbox.taken.values():
+            check_shape(body, "braze_users_track")
+    found = find_receipts(tmp_path, "braze")
+    assert [name for name, line in found.items() if line["status"] == "refused"] == [
+        "c0003",
+        "c0078",
+        "c0153",
+    ]
+
+
+def test_the_catalogue_of_braze_comes_first(tmp_path):
+    write_files(tmp_path, exports=["braze"])
+    with open_inbox(default=201) as inbox:
+        receiver = Braze(Access(url=inbox.url, key="b", catalog="my shop"))
+        sent = send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST)
+        assert (sent.accepted, sent.requests) == (2, 1)
+        assert inbox.paths == [
+            ("PUT", "/hook/s3cret/catalogs/my%20shop/items"),
+            ("POST", "/hook/s3cret/users/track"),
+        ]
+        items, _ = inbox.taken.values()
+        check_shape(items, "braze_catalog_items")
+    assert len(receiver.make_catalog_requests([{"id": str(n)} for n in range(101)])) == 3
+
+
+def test_a_catalogue_that_is_not_there_stops_before_anybody(tmp_path):
+    write_files(tmp_path, exports=["braze"])
+    with open_inbox(404, default=201) as inbox:
+        receiver = Braze(Access(url=inbox.url, key="b", catalog="shop"))
+        with pytest.raises(ExportError, match=r"answers 404 to its catalogue .* nobody was sent anything"):
+            send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST)
+
+
+def test_mailchimp_takes_a_batch_of_changes(tmp_path):
+    emails = EMAILS.assign(email=["C1@Example.com ", "c2@example.com", "c3@example.com"])
+    write_files(tmp_path, exports=["addresses", "mailchimp"], emails=emails)
+    with open_inbox() as inbox:
+        inbox.answer = lambda body: {"id": "b1", "status": "pending"}
+        receiver = Mailchimp(Access(url=inbox.url, key="m-us19", list="9e67587f52"))
+        assert send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST).accepted == 2
+        [body] = inbox.taken.values()
+        check_shape(body, "mailchimp_batch")
+        first, second = body["operations"]
+        # MD5 of c1@example.com.
+        assert first["path"] == "/lists/9e67587f52/members/1bfa5856737195cad9f4c1e5077006f0"
+        assert (first["method"], first["operation_id"]) == ("PATCH", "c1")
+        assert set(json.loads(second["body"])) == {"merge_fields"}, "nobody's subscription is touched"
+        check_shape(json.loads(second["body"]), "mailchimp_member")
+    assert {line["job"] for line in find_receipts(tmp_path, "mailchimp").values()} == {"b1"}
+
+
+def test_a_request_is_no_larger_than_a_service_takes(tmp_path):
+    write_campaign(tmp_path, 40)
+
+    class Narrow(Webhook):
+        most_bytes = 5_000
+
+    with open_inbox() as inbox:
+        assert send_to(inbox, tmp_path, Narrow).accepted == 40
+        sizes = [int(headers["Content-Length"]) for headers in inbox.headers]
+        assert max(sizes) <= 5_000
+        assert len(sizes) > 5
+        assert inbox.arrived == everybody(40)
+
+
+@pytest.mark.parametrize(
+    ("kind", "access", "said"),
+    [
+        (Webhook, {}, "RECS_WEBHOOK_URL is not set: set it to send to webhook."),
+        (Webhook, {"url": "http://crm.example/hook"}, "RECS_WEBHOOK_URL is no address of HTTPS"),
+        (Webhook, {"url": "ftp://crm.example"}, "RECS_WEBHOOK_URL is no address of HTTPS"),
+        (Klaviyo, {}, "RECS_KLAVIYO_KEY is not set"),
+        (Braze, {"key": "b"}, "RECS_BRAZE_URL is not set"),
+        (Mailchimp, {"list": "9e67587f52"}, "RECS_MAILCHIMP_KEY is not set"),
+        (Mailchimp, {"key": "m", "list": "9e67587f52"}, "RECS_MAILCHIMP_KEY does not end with a data centre"),
+        (Mailchimp, {"key": "m-us19", "list": "../x"}, "RECS_MAILCHIMP_LIST is no id of an audience"),
+    ],
+)
+def test_what_a_service_needs(kind, access, said):
+    with pytest.raises(ExportError, match=f"^{said}"):
+        kind(Access(**access))
+
+
+def test_where_services_are():
+    assert Klaviyo(Access(key="k")).host == "a.klaviyo.com"
+    assert Mailchimp(Access(key="m-us19", list="a1")).host == "us19.api.mailchimp.com"
+    assert "secret" not in repr(Klaviyo(Access(key="secret")).make_request("c", "w", [])[1])
