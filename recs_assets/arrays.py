@@ -223,6 +223,9 @@ def split_blocks(counts: np.ndarray, most: int) -> Iterator[tuple[int, int]]:
 def one_blas_thread() -> threadpool_limits:
     """Context in which BLAS uses one thread: another number of threads is another rounding, and
     on a busy machine OpenBLAS's spinning threads made the same explanation take 8 s instead of 0.2."""
+    # SciPy has a BLAS of its own, and the limit holds for what is loaded by now.
+    import scipy.linalg  # noqa: F401
+
     return threadpool_limits(limits=1, user_api="blas")
 
 

@@ -79,6 +79,11 @@ class Settings(BaseSettings):
         ge=1,
         description="Customers whose lists and campaigns are made at once, from a small build file of their own, where all together do not fit into memory; with `RECS_ENGINE`, by a worker of it (docs/scale.md); default: all, here.",
     )
+    fit_customers: int | None = Field(
+        None,
+        ge=1,
+        description="At most this many customers teach the recommenders (a seeded sample above it); all get lists (docs/scale.md); default: all who may be learned from.",
+    )
     timezone: str | None = Field(
         None, description="IANA time zone of the shop; default: the source's own, else UTC."
     )

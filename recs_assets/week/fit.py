@@ -16,7 +16,7 @@ from recs_assets.recommenders.artefacts import save_model
 from recs_assets.recommenders.base import View
 from recs_assets.recommenders.shape import Parameters
 from recs_assets.week.blocks import map_blocks
-from recs_assets.week.week import Week, make_recommender
+from recs_assets.week.week import Week, fit_for_all, make_recommender
 
 
 @dataclass(frozen=True)
@@ -75,9 +75,9 @@ def fit_recommender(week: Week, name: str, parameters: Parameters) -> FittedReco
 
 def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring: Executor) -> Fit:
     """Fit, list and write at one anchor."""
-    known = week.known(anchor)
+    known, sample = week.known(anchor), week.fit_known(anchor)
     started = time.monotonic()
-    model = make_recommender(week.shop, name, parameters).fit(known)
+    model = fit_for_all(make_recommender(week.shop, name, parameters), sample, known)
     fitted = time.monotonic()
     if anchor == week.as_of:
         digest = save_model(model, week.model_path(name))

@@ -177,6 +177,20 @@ class Week:
                 self.build.cache[anchor] = load_known(connection, anchor)
         return self.build.cache[anchor]
 
+    def fit_known(self, anchor: date) -> Known:
+        """What the recommenders are fitted on at an anchor: `known(anchor)`, or, with more customers to learn from than
+        RECS_FIT_CUSTOMERS, a seeded sample of them, of which a smaller one is a part, that knows the facts of all."""
+        known, most = self.known(anchor), self.settings.fit_customers
+        there = np.flatnonzero(known.customers["learned_from"]) if most is not None else []
+        if most is None or len(there) <= most:
+            return known
+        key = "fit", anchor
+        if key not in self.build.cache:
+            ids = known.customers["customer_id"].to_numpy()[there]
+            sample = there[sample_customers(ids, most, self.settings.seed)]
+            self.build.cache[key] = known.take_customers(sample)
+        return self.build.cache[key]
+
     def truth(self, anchor: date) -> sparse.csr_matrix:
         """What was bought in the label window of an anchor (`load_truth`), in codes of `known(anchor)`."""
         known = self.known(anchor)
@@ -332,6 +346,14 @@ class Week:
         every = blocks(known, self.settings.threads)
         there = [block for block in every if np.diff(np.searchsorted(customer, block))[0]]
         yield from map_in_order(load_block, there, self.settings.threads)
+
+
+def fit_for_all(recommender: Recommender, sample: Known, known: Known) -> Recommender:
+    """A recommender fitted on a sample of the customers, or on all, that lists all of them (`Week.fit_known`)."""
+    if sample is known:
+        return recommender.fit(known)
+    recommender.ask_facts(known)
+    return recommender.fit(sample).attach(known)
 
 
 def make_recommender(shop: Shop, name: str, parameters: Parameters | None = None) -> Recommender:
