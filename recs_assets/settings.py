@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     lake: Path | None = Field(
         None,
-        description="Folder in which the tables of a week lie as Parquet while the engine builds them, under the same path on this machine and on its workers; default: `lake/` in the week's folder.",
+        description="Folder of the tables that the engine makes, as Parquet, under the same path on this machine and on its workers; default: `lake/` in `RECS_HOME`.",
     )
     block_customers: int | None = Field(
         None,

@@ -57,7 +57,11 @@
 
 {% macro duckdb__landed_from(table) -%}
     (
-        select max(comment) from duckdb_tables()
+        select max(comment) from (
+            select database_name, schema_name, table_name, comment from duckdb_tables()
+            union all
+            select database_name, schema_name, view_name, comment from duckdb_views()
+        )
         where database_name = current_database() and schema_name = 'raw' and table_name = '{{ table }}'
     )
 {%- endmacro %}

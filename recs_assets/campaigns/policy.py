@@ -169,7 +169,7 @@ def load_logs(
 def _name_people(connection: duckdb.DuckDBPyConnection) -> None:
     """Create the temporary view `people`: whose the profiles are by the newest week; empty in a snapshot of an earlier version."""
     there = connection.execute(
-        "select 1 from duckdb_tables() where schema_name = 'recs' and table_name = 'customer_identities'"
+        "select 1 from information_schema.tables where table_schema = 'recs' and table_name = 'customer_identities'"
     ).fetchall()
     rows = "from recs.customer_identities" if there else "where false"
     columns = "profile_id, customer_id" if there else "'' as profile_id, '' as customer_id"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 
@@ -102,12 +103,9 @@ def print_summary(evaluation: bool = False) -> None:
             *explain_not_products(connection, deployment.source),
             *explain_wholesale(connection, deployment.source),
         ]
-        [(tables, total)] = connection.execute(
-            """
-            select count(*), sum(estimated_size) from duckdb_tables()
-            where schema_name = 'recs' and database_name = current_database()
-            """
-        ).fetchall()
+        log = connection.execute("select row_counts from recs.publish_log order by rowid").fetchall()
+        counts = json.loads(log[-1][0])
+        tables, total = len(counts) + 1, sum(counts.values()) + len(log)
 
     this_week = Week(deployment, warehouse, week)
     folders = {name: find_folder(this_week, name) for name, _ in campaigns}

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -20,14 +21,25 @@ from recs_assets.audit.sentences import (
     explain_wholesale,
     landing_sentences,
 )
+from recs_assets.contracts import columns
 from recs_assets.dbt_process import DbtProcess, Result
 from recs_assets.declared_tables.dbt import write_project
 from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import list_hidden, table_metadata
+from recs_assets.exports.load import CONSENT_VIEWS
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.shop import Shop
+from recs_assets.store.lake import (
+    give_tables,
+    list_landed_files,
+    list_parquet,
+    load_files,
+    name_made,
+    show_table,
+    show_tables,
+)
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
 
@@ -233,44 +245,70 @@ def run_dbt(
 def build_on_engine(
     week: Week, build: Callable[[Mapping[str, str]], tuple[bool, list[Result]]], variables: str
 ) -> tuple[bool, list[Result]]:
-    """Let dbt build on the engine of `RECS_ENGINE`, from copies of the build file's tables.
+    """Let dbt build on the engine of `RECS_ENGINE`, from the lake into the lake.
 
-    The build file takes what was made. What is a view there is made by DuckDB: the last look before an export replays
-    the views of consent on newer files.
+    What is in the build file alone is copied to the lake before. The build file gets views over what was made, and what was
+    copied stays in the lake only. The views of consent are made by DuckDB, because the last look before an export replays
+    them on newer files.
     """
-    from recs_assets.engine.lake import find_lakes, open_lake
+    from recs_assets.engine.lake import Lake
 
-    project = find_project(week.shop)
-    place = week.build.folder
-    if week.settings.lake is not None:
-        place = find_lakes(week.settings.home, week.settings.lake) / place.name
-    with open_lake(place / "lake") as lake:
+    project, warehouse = find_project(week.shop), week.warehouse
+    warehouse.drop_unnamed_files()
+    lake = Lake(warehouse.prepare_lake(week.build))
+    try:
         with week.build.read() as connection:
-            lake.write(connection)
+            given = give_tables(connection, lake.folder / "given")
+            there = {
+                relation: Path(files[0].path).parent
+                for relation, files in load_files(connection, shown=False).items()
+            }
+            lake.give(there | given, list_landed_files(connection))
         succeeded, results = build({"RECS_DBT_LAKE": str(lake.folder)})
-        made = {result.relation: result.name for result in results if result.is_table}
-        views = _list_views(project)
-        with week.build.write() as connection:
-            lake.read(connection, {relation: name for relation, name in made.items() if name not in views})
-    if names := sorted(views & set(made.values())):
-        there, views_made = shared_dbt(project).run(
+    except BaseException:
+        shutil.rmtree(lake.folder, ignore_errors=True)
+        raise
+    made = {result.relation: result.name for result in results if result.is_table}
+    models = _load_models(project)
+    views = {
+        relation: name
+        for relation, name in made.items()
+        if models[name]["config"]["materialized"] == "view"
+        and (relation in CONSENT_VIEWS or relation.startswith("recs."))
+    }
+    with week.build.write() as connection:
+        connection.execute("begin")
+        show_tables(connection, given)
+        for relation, name in made.items():
+            paths = list_parquet(lake.find_made(relation))
+            if relation in views:
+                name_made(connection, relation, paths)
+                continue
+            model = models[name]
+            show_table(
+                connection,
+                relation,
+                paths,
+                columns(name) if relation.startswith("recs.") else {},
+                model["description"],
+                {column: about["description"] for column, about in model["columns"].items()},
+            )
+        connection.execute("commit")
+    if names := sorted(views.values()):
+        there_too, views_made = shared_dbt(project).run(
             ["run", "--select", *names, "--vars", variables],
-            dbt_environment(week.warehouse, week_path=week.build.path),
-            target=week.warehouse.home / "dbt",
+            dbt_environment(warehouse, week_path=week.build.path),
+            target=warehouse.home / "dbt",
         )
-        if not there:
+        if not there_too:
             raise GateError(explain_failures(views_made))
     return succeeded, results
 
 
-def _list_views(project: Path) -> set[str]:
-    """The models that are views in a build file, as the manifest of the assets says."""
+def _load_models(project: Path) -> dict[str, Any]:
+    """Name -> what the manifest of the assets says, of every model."""
     nodes = json.loads(DbtProject(project_dir=project).manifest_path.read_text("utf-8"))["nodes"].values()
-    return {
-        node["name"]
-        for node in nodes
-        if node["resource_type"] == "model" and node["config"]["materialized"] == "view"
-    }
+    return {node["name"]: node for node in nodes if node["resource_type"] == "model"}
 
 
 def _selected_nodes(context: dg.AssetExecutionContext, project: DbtProject) -> list[str]:

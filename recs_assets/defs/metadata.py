@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from recs_assets.schema import Table
+from recs_assets.store.lake import load_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -65,7 +66,7 @@ def table_metadata(
     views = connection.execute(
         "select count(*) from duckdb_views() where schema_name = ? and view_name = ?", [schema, table]
     ).fetchall()[0][0]
-    if views:
+    if views and f"{schema}.{table}" not in load_files(connection):
         return metadata
     header = [name for name, _, _ in columns if name not in {*HIDDEN_COLUMNS, *hidden}]
     shown = ", ".join(f'"{name}"' for name in header)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from recs_assets.defs.dbt import outwait_orphans
 from recs_assets.defs.deployment import Deployment
+from recs_assets.shop import find_lake
 from recs_assets.store.lock import writer_lock
 from recs_assets.store.warehouse import Warehouse
 
@@ -34,7 +35,11 @@ def warehouse_resource(deployment: Deployment) -> dg.ConfigurableResource[Wareho
         @contextmanager
         def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator[Warehouse]:
             warehouse = Warehouse(
-                Path(self.home), self.threads, self.memory_limit, retention=self.retention_weeks
+                Path(self.home),
+                self.threads,
+                self.memory_limit,
+                retention=self.retention_weeks,
+                lake=find_lake(deployment.settings),
             )
             deployment.suppression()  # a missing key is one error here and one per raw table later
             wait = self.writer_wait_seconds

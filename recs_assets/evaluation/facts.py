@@ -99,7 +99,7 @@ def load_earlier_verdicts(
     None, and no rows, where there is no such week in the snapshot.
     """
     there = snapshot.execute(
-        "select count(*) from duckdb_tables() where schema_name = 'recs' and table_name = 'gates'"
+        "select count(*) from information_schema.tables where table_schema = 'recs' and table_name = 'gates'"
     ).fetchall()[0][0]
     if not there:
         return None, NO_VERDICTS

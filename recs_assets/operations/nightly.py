@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from recs_assets.contracts import model_columns
 from recs_assets.operations.serving_store import write_serving_store
+from recs_assets.store.lake import drop_view
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.night import Night
 from recs_assets.week.week import Week
@@ -46,6 +47,7 @@ def serve_night(night: Night, run_id: str) -> dict[str, Any]:
     with night.build.write() as connection:
         night.warehouse.attach_snapshot(connection)
         for table in OF_THE_WEEK:
+            drop_view(connection, "recs", table)
             connection.execute(
                 f"create or replace table recs.{table} as select * replace ($day as as_of) "
                 f"from published.recs.{table} where as_of = $week",
@@ -62,6 +64,7 @@ def serve_night(night: Night, run_id: str) -> dict[str, Any]:
     _write_whole(lists, night.build.folder / LISTS)
     manifest = write_serving_store(night.shop, night.as_of, run_id, night.build.read(), refreshes=week)
     _drop_all_but_lists(night.build.folder)
+    night.warehouse.drop_unnamed_files()
     drop_old_nights(night.warehouse, night.as_of, night.settings.retention_weeks)
     return manifest
 

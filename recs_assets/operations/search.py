@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recs_assets.sources.acknowledged import list_all_event_files, list_rows
+from recs_assets.store.lake import load_files
 from recs_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -117,7 +118,10 @@ def _open_databases(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConne
     for path in [*builds, *sorted(warehouse.published_dir.glob("analytics-*.duckdb"))]:
         with warehouse.open(path) as connection:
             tables = connection.execute("select schema_name, table_name from duckdb_tables()").fetchall()
-            yield connection, {f"{schema}.{table}" for schema, table in tables}
+            yield (
+                connection,
+                {f"{schema}.{table}" for schema, table in tables} | load_files(connection).keys(),
+            )
 
 
 def count_rows(

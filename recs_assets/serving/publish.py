@@ -111,7 +111,7 @@ def publish(
 def _count_verdicts(snapshot: duckdb.DuckDBPyConnection, as_of: date) -> list[tuple[str, str, int]]:
     """Area, verdict and figures of the newest week of the monitor; none where a snapshot has no such table."""
     there = snapshot.execute(
-        "select count(*) from duckdb_tables() where schema_name = 'recs' and table_name = 'monitor'"
+        "select count(*) from information_schema.tables where table_schema = 'recs' and table_name = 'monitor'"
     ).fetchall()[0][0]
     if not there:
         return []

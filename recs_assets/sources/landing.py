@@ -43,6 +43,7 @@ from recs_assets.sources.session import (
 )
 from recs_assets.sources.source import Source, list_files_now
 from recs_assets.sql_text import quote, quote_text
+from recs_assets.store.lake import drop_view
 
 # Orders dated before it are mistakes of a clock (dbt: row_checks.sql).
 _OLDEST_PLAUSIBLE = datetime(1990, 1, 1)
@@ -124,6 +125,7 @@ def _land_table(
             columns = ", ".join(
                 f"{quote(column.name)} {find_stored_type(column)}" for column in table.columns
             )
+            drop_view(session, "raw", table.name)
             session.execute(f"create or replace table {target} ({columns})")
             return 0, ()
         gone: list[tuple[str, list[str]]] = []
@@ -309,6 +311,7 @@ def _land_select(
                 if table.name == "consents":
                     state = "case when customer_id = ? then 'erased' else state::varchar end"
                     rows, values = f"(select * replace ({state} as state) from {rows})", [FORGOTTEN, *values]
+            drop_view(session, "raw", table.name)
             session.execute(
                 f"create or replace table {target} as select * from {rows} {kept}",
                 [*values, *(those for _, those in gone), *([list(visitors)] if visitors else [])],

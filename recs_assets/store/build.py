@@ -14,6 +14,7 @@ import pandas as pd
 
 from recs_assets.schema import WarehouseError
 from recs_assets.store.connect import Connect
+from recs_assets.store.lake import drop_view
 
 
 class Build:
@@ -134,6 +135,7 @@ class Build:
             connection.register("incoming_rows", rows)
             connection.execute("begin")
             connection.execute("create schema if not exists model")
+            drop_view(connection, "model", name)
             connection.execute(
                 f'create or replace table model."{name}" as select {selected} from incoming_rows'
             )

@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 import duckdb
 
+from recs_assets.store.lake import LakeFile, load_files
 from recs_assets.store.text import quote
 
 LOG = "publish_log"
@@ -49,14 +50,20 @@ class LogEntry:
 
 def list_tables(connection: duckdb.DuckDBPyConnection, database: str | None) -> list[str]:
     """Names in schema `recs` of an attached database (None: the one that is open), sorted."""
-    return [
-        name
-        for (name,) in connection.execute(
-            "select table_name from duckdb_tables() where schema_name = 'recs' "
-            "and database_name = coalesce(?, current_database()) order by 1",
-            [database],
-        ).fetchall()
-    ]
+    names = connection.execute(
+        "select table_name from duckdb_tables() where schema_name = 'recs' "
+        "and database_name = coalesce(?, current_database())",
+        [database],
+    ).fetchall()
+    return sorted({*(name for (name,) in names), *list_lake_tables(connection, database)})
+
+
+def list_lake_tables(
+    connection: duckdb.DuckDBPyConnection, database: str | None
+) -> dict[str, list[LakeFile]]:
+    """Tables of schema `recs` whose rows lie in the lake, with their files."""
+    files = load_files(connection, database)
+    return {name.removeprefix("recs."): files[name] for name in files if name.startswith("recs.")}
 
 
 def list_columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> list[str]:
@@ -137,6 +144,9 @@ def copy_table(
         select null, comment from duckdb_tables()
         where database_name = $origin and schema_name = 'recs' and table_name = $table
         union all
+        select null, comment from duckdb_views()
+        where database_name = $origin and schema_name = 'recs' and view_name = $table
+        union all
         select column_name, comment from duckdb_columns()
         where database_name = $origin and schema_name = 'recs' and table_name = $table
         """,
@@ -165,10 +175,13 @@ def copy_views(connection: duckdb.DuckDBPyConnection, origin: str) -> None:
         """,
         [origin],
     ).fetchall()
+    lake = list_lake_tables(connection, origin)
     [(before,)] = connection.execute("select current_database()").fetchall()
     connection.execute("use snapshot.recs")
     try:
         for view, sql, comment in views:
+            if view in lake:
+                continue
             connection.execute(re.sub(r'("?)\b\w+\1\.("?)recs\2\.', "recs.", sql))
             connection.execute(f"comment on view recs.\"{view}\" is '{quote(comment or '')}'")
             for column, text in connection.execute(

@@ -20,6 +20,7 @@ from recs_assets.schema import WarehouseError
 from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect
+from recs_assets.store.lake import drop_unnamed, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
 from recs_assets.store.text import quote
@@ -33,10 +34,19 @@ class Warehouse:
         threads: DuckDB threads.
         memory_limit: DuckDB memory limit, such as "4GB".
         retention: weeks and snapshot versions kept.
+        lake: folder of the deployment's Parquet files, where an engine builds; None: `lake` in the home.
     """
 
-    def __init__(self, home: Path, threads: int = 2, memory_limit: str = "4GB", retention: int = 8) -> None:
+    def __init__(
+        self,
+        home: Path,
+        threads: int = 2,
+        memory_limit: str = "4GB",
+        retention: int = 8,
+        lake: Path | None = None,
+    ) -> None:
         self.home = Path(home)
+        self.lake = (lake or self.home / "lake").resolve()
         self.threads = threads
         self.memory_limit = memory_limit
         self._connect = Connect(threads, memory_limit, self.home / "tmp")
@@ -81,6 +91,33 @@ class Warehouse:
     @property
     def lock_path(self) -> Path:
         return self.home / "writer.lock"
+
+    # -- the lake -------------------------------------------------------------------------
+
+    def prepare_lake(self, build: Build) -> Path:
+        """A new folder of the lake for what an engine makes of a build file."""
+        place = self.lake / build.folder.relative_to(self.home)
+        number = max((int(path.name) for path in place.glob("*") if path.name.isdigit()), default=0) + 1
+        folder = place / str(number)
+        folder.mkdir(parents=True)
+        return folder
+
+    def drop_unnamed_files(self) -> None:
+        """Delete the files of the lake that no build file and no version of the snapshot names: what a killed run left, and
+        what only files read that are gone."""
+        if self.lake.is_dir():
+            drop_unnamed(self.lake, self.list_lake_files())
+
+    def list_lake_files(self) -> dict[Path, list[Path]]:
+        """Every file that is named, and the build files and versions that name it."""
+        naming: dict[Path, list[Path]] = {}
+        builds = [*self.home.glob("weeks/*/build.duckdb"), *self.nights.glob("*/build.duckdb")]
+        for path in sorted([*builds, *self.published_dir.glob("analytics-*.duckdb")]):
+            with self.open(path) as connection:
+                for files in load_files(connection, shown=False).values():
+                    for file in files:
+                        naming.setdefault(Path(file.path), []).append(path)
+        return naming
 
     # -- connections ----------------------------------------------------------------------
 
@@ -138,6 +175,8 @@ class Warehouse:
             WarehouseError: nothing is published, or DuckDB refuses the query.
         """
         with self.snapshot() as connection:
+            paths = [file.path for files in load_files(connection).values() for file in files]
+            connection.execute("set allowed_paths = $1", [paths])
             connection.execute("set enable_external_access = false")
             try:
                 answer = connection.execute(sql)
@@ -162,4 +201,5 @@ class Warehouse:
         for folder in weeks[:-builds]:
             if folder != build.folder:
                 shutil.rmtree(folder)
+        self.drop_unnamed_files()
         return published

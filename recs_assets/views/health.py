@@ -11,7 +11,10 @@ from recs_assets.views.desk import Look, Row
 def audit_data(look: Look) -> dict[str, list[Row]]:
     """What the data hold and what was set aside: tables, rejected rows, states of orders, what is no product."""
     log = look.row("select row_counts from recs.publish_log order by rowid desc limit 1")
-    comments = look.rows("select table_name, comment from duckdb_tables() where schema_name = 'recs'")
+    comments = look.rows(
+        "select table_name, comment from duckdb_tables() where schema_name = 'recs' union all "
+        "select view_name, comment from duckdb_views() where schema_name = 'recs'"
+    )
     about = {row["table_name"]: row["comment"] for row in comments}
     counts = json.loads(log["row_counts"]) if log else {}
     return {

@@ -86,11 +86,11 @@ class Pseudonyms:
             at = int(np.searchsorted(hashes, np.uint64(number)))
             if at == len(hashes) or hashes[at] != number:
                 return None
-            sql, value = "select customer_id from recs.customers where rowid = ?", int(rows[at])
+            sql, value = "select customer_id from recs.customers limit 1 offset ?", int(rows[at])
         else:
             # A snapshot of an earlier version knows one id of everybody.
             several = connection.execute(
-                "select 1 from duckdb_tables() where schema_name = 'recs' and table_name = 'customer_identities'"
+                "select 1 from information_schema.tables where table_schema = 'recs' and table_name = 'customer_identities'"
             ).fetchall()
             profiles = "select customer_id from recs.customer_identities where profile_id = $1 union all "
             sql, value = (
@@ -107,9 +107,9 @@ class Pseudonyms:
     def _load(self, connection: Any, version: object) -> tuple[np.ndarray, np.ndarray]:
         """The hashes of all customers, ascending, and their rows."""
         if self._index is None or self._index[0] != version:
-            ids = connection.execute("select rowid, customer_id from recs.customers").fetchall()
-            hashes = np.array([self._hash(customer) for _, customer in ids], dtype=np.uint64)
+            # In the order of the table, which may be a view over files: it has no row ids.
+            ids = connection.execute("select customer_id from recs.customers").fetchall()
+            hashes = np.array([self._hash(customer) for (customer,) in ids], dtype=np.uint64)
             order = np.argsort(hashes, kind="stable")
-            rows = np.array([row for row, _ in ids], dtype=np.int64)
-            self._index = version, hashes[order], rows[order]
+            self._index = version, hashes[order], order
         return self._index[1:]

@@ -87,7 +87,7 @@ def list_revenue(look: Look) -> list[Row]:
 def _has(look: Look, table: str) -> bool:
     """Whether a version of the snapshot holds a table; an earlier one may not."""
     found = look.row(
-        "select count(*) as there from duckdb_tables() where schema_name = 'recs' and table_name = $name",
+        "select count(*) as there from information_schema.tables where table_schema = 'recs' and table_name = $name",
         {"name": table},
     )
     return found is not None and found["there"] > 0

@@ -6,15 +6,13 @@ import datetime as dt
 import functools
 import subprocess
 import sys
-from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from helpers.shops import ROOT
-from recs_assets.engine.lake import Lake, name_schemas, open_lake
+from recs_assets.engine.lake import Lake, name_schemas
 from recs_assets.engine.session import in_duckdb, require_engine
 from recs_assets.schema import EngineError
 
@@ -56,49 +54,17 @@ def test_a_row_is_written_as_duckdb_writes_it():
     ]
 
 
-@pytest.fixture
-def build(tmp_path: Path) -> Path:
-    path = tmp_path / "build.duckdb"
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema raw")
-        connection.execute("create table raw.orders (order_id varchar)")
-        connection.execute("insert into raw.orders values ('b'), ('a'), (null)")
-        connection.execute("comment on table raw.orders is 'orders.csv'")
-        connection.execute("create schema staging")
-        connection.execute("create view staging.stg_orders as select * from raw.orders where order_id = 'a'")
-    return path
-
-
-def test_the_lake_gives_tables_and_views_and_numbers_raw_rows(build, tmp_path):
-    with open_lake(tmp_path / "lake") as lake, duckdb.connect(str(build), read_only=True) as connection:
-        lake.write(connection)
-        assert list(lake.given) == ["raw.landed_from", "raw.orders", "staging.stg_orders"]
-        read = {name: parquet.read_table(folder).to_pylist() for name, folder in lake.given.items()}
-    assert read["raw.orders"] == [
-        {"order_id": "b", "file_row": 1},
-        {"order_id": "a", "file_row": 2},
-        {"order_id": None, "file_row": 3},
+def test_a_build_finds_what_it_is_given_and_the_files_that_raw_tables_were_landed_from(tmp_path):
+    lake = Lake(tmp_path / "1")
+    lake.give(
+        {"raw.orders": tmp_path / "0" / "given" / "raw.orders"}, [("orders", "orders.csv"), ("returns", "")]
+    )
+    assert list(lake.given) == ["raw.landed_from", "raw.orders"]
+    assert lake.given["raw.orders"] == tmp_path / "0" / "given" / "raw.orders"
+    assert parquet.read_table(lake.given["raw.landed_from"]).to_pylist() == [
+        {"source_table": "orders", "names": "orders.csv"},
+        {"source_table": "returns", "names": None},
     ]
-    assert read["staging.stg_orders"] == [{"order_id": "a"}]
-    assert read["raw.landed_from"] == [{"source_table": "orders", "names": "orders.csv"}]
-    # Raw tables hold addresses: nothing stays.
-    assert not (tmp_path / "lake").exists()
-
-
-def test_what_was_made_comes_back_in_the_types_of_the_contract_and_in_one_order(build, tmp_path):
-    lake = Lake(tmp_path)
-    made = lake.find_made("recs.customer_identities")
-    made.mkdir(parents=True)
-    for number, (profile, person) in enumerate([("b", "a"), ("a", "a")]):
-        parquet.write_table(
-            pa.table({"profile_id": [profile], "customer_id": [person]}), made / f"{number}.parquet"
-        )
-    with duckdb.connect(str(build)) as connection:
-        lake.read(connection, {"recs.customer_identities": "customer_identities"})
-        assert connection.execute("select * from recs.customer_identities").fetchall() == [
-            ("a", "a"),
-            ("b", "a"),
-        ]
 
 
 def test_deployments_have_schemas_of_their_own(tmp_path):

@@ -127,8 +127,8 @@ def run_week(
     process = shops.start(home, data, **settings)
     try:
         if during is not None:
-            lake = home / "weeks"
-            wait_until(lambda: next(lake.glob("*/lake/made/*.*/*.parquet")), HOURS_FOR_A_WEEK * 3600)
+            lake = home / "lake" / "weeks"
+            wait_until(lambda: next(lake.glob("*/*/made/*.*/*.parquet")), HOURS_FOR_A_WEEK * 3600)
             during()
         return shops.finish(process, HOURS_FOR_A_WEEK * 3600), time.monotonic() - begun
     finally:
