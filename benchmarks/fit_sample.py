@@ -24,7 +24,7 @@ from recs_assets.evaluation import bootstrap, metrics
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.recommenders import REGISTRY
 from recs_assets.shop import Shop
-from recs_assets.week.week import Week, fit_for_all, make_recommender
+from recs_assets.week.week import Week, make_recommender
 
 SHARES = (1.0, 0.5, 0.25)
 K = 12
@@ -43,7 +43,9 @@ def measure(week: Week, name: str) -> list[dict[str, float | str]]:
         taken = there[sample_customers(ids, round(share * len(there)), week.settings.seed)]
         started = time.monotonic()
         sample = known if share == 1.0 else known.take_customers(taken)
-        model = fit_for_all(make_recommender(week.shop, name, week.parameters(name)), sample, known)
+        model = make_recommender(week.shop, name, week.parameters(name))
+        model.ask_facts(known)
+        model = model.fit(sample).attach(known)
         seconds = time.monotonic() - started
         found = metrics.measure_customers(model.recommend(buyers, K), truth, buyers, (K,))[("map", K)]
         full = full if len(full) else found

@@ -128,7 +128,7 @@ def read_parameters(folder: Path) -> dict[str, float]:
 
 
 def ids_path(folder: Path, kind: str, anchor: date) -> Path:
-    """The file of the ids of "customer" or "product" at an anchor."""
+    """The file of the ids of "customer", "fit_customer" or "product" at an anchor."""
     return folder / f"{kind}s-{anchor.isoformat()}.parquet"
 
 
@@ -138,24 +138,36 @@ def write_ids(known: Known, folder: Path) -> None:
 
     Nothing is written where the same ids are there already.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, ids in (
-        ("customer", known.customers["customer_id"]),
-        ("product", known.products["product_id"]),
-    ):
-        path = ids_path(folder, name, known.as_of)
-        if path.exists() and read_fingerprint(path) == known.fingerprint:
-            continue
-        table = pa.table(
-            {f"{name}_id": pa.array(ids, pa.string())}, metadata={"fingerprint": known.fingerprint}
-        )
-        aside = path.with_suffix(".next")
-        pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
-        aside.replace(path)
+    _write_id_file(known.customers["customer_id"], known, ids_path(folder, "customer", known.as_of))
+    _write_id_file(known.products["product_id"], known, ids_path(folder, "product", known.as_of))
 
 
-def read_ids(folder: Path, anchor: date) -> Known:
+def write_fit_ids(sample: Known | None, folder: Path, anchor: date) -> None:
+    """Keep whom the models of an anchor were fitted on, where that was a sample: `fit_customers-<anchor>.parquet`."""
+    path = ids_path(folder, "fit_customer", anchor)
+    if sample is None:
+        path.unlink(missing_ok=True)
+    else:
+        _write_id_file(sample.customers["customer_id"], sample, path)
+
+
+def _write_id_file(ids: pd.Series, known: Known, path: Path) -> None:
+    if path.exists() and read_fingerprint(path) == known.fingerprint:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = pa.table({str(ids.name): pa.array(ids, pa.string())}, metadata={"fingerprint": known.fingerprint})
+    aside = path.with_suffix(".next")
+    pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
+    aside.replace(path)
+
+
+def read_ids(folder: Path, anchor: date, *, of_fit: bool = False) -> Known:
     """Of what was known at an anchor, the ids that `write_ids` kept: enough to load a model for a block, or to carry it over.
+
+    Args:
+        folder: of `write_ids`.
+        anchor: of it.
+        of_fit: of the customers, those whom the models were fitted on (`write_fit_ids`).
 
     Raises:
         ArtefactError: they are not there.
@@ -163,6 +175,8 @@ def read_ids(folder: Path, anchor: date) -> Known:
     ids = {}
     for name in ("customer", "product"):
         path = ids_path(folder, name, anchor)
+        if of_fit and name == "customer" and (sampled := ids_path(folder, "fit_customer", anchor)).exists():
+            path = sampled
         try:
             ids[name] = pd.DataFrame({f"{name}_id": pq.read_table(path)[f"{name}_id"].to_pandas()})
         except (OSError, pa.ArrowInvalid) as error:

@@ -116,8 +116,12 @@ class Codes:
 
 
 def carry_learned(earlier: object, learned: Mapping[str, ArrayAxes], codes: Codes) -> dict[str, object]:
-    """The learned arrays of an earlier fit, by name, in the codes of now."""
-    return {name: codes.carry(getattr(earlier, name), one) for name, one in learned.items()}
+    """The learned arrays of an earlier fit, by name, in the codes of now; without those that an earlier version did not keep."""
+    return {
+        name: codes.carry(getattr(earlier, name), one)
+        for name, one in learned.items()
+        if hasattr(earlier, name)
+    }
 
 
 def _match(earlier: pd.Series, now: pd.Series) -> np.ndarray:

@@ -54,6 +54,9 @@ class LightFMWarp(Recommender):
     learned: ClassVar = {
         "customer_vectors_": ArrayAxes(("customer", "")),
         "product_vectors_": ArrayAxes(("product", "")),
+        "segments_": ArrayAxes(),
+        "countries_": ArrayAxes(),
+        "trait_vectors_": ArrayAxes(),
     }
 
     def __init__(

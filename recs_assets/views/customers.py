@@ -88,7 +88,9 @@ def list_bought(look: Look, customer_id: str) -> set[str]:
 def find_similar(look: Look, customer_id: str, most: int = 8) -> list[Row]:
     """The customers whose habits are most like a customer's: similarity (of all neighbours, the sum is 1), orders,
     segment, and how many products both bought; empty where the week keeps none."""
-    arrays, ids = look.kept.arrays("user_knn"), look.kept.ids("customer")
+    arrays, ids = look.kept.arrays("user_knn"), look.kept.ids("fit_customer")
+    if not ids.exists():  # it was fitted on all
+        ids = look.kept.ids("customer")
     if "similar_.indptr" not in arrays or not ids.exists():
         return []
     found = look.row(

@@ -45,7 +45,7 @@ class Kept:
         return found
 
     def ids(self, kind: str, anchor: date | None = None) -> Path:
-        """The file of the ids of "customer" or "product" at an anchor (None: the week), row number = code."""
+        """The file of the ids of "customer", "fit_customer" or "product" at an anchor (None: the week), row number = code."""
         return ids_path(self.folder / "ids", kind, anchor or self.week)
 
     def campaign(self, name: str, table: str) -> Path:

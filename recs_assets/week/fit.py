@@ -16,7 +16,7 @@ from recs_assets.recommenders.artefacts import save_model
 from recs_assets.recommenders.base import View
 from recs_assets.recommenders.shape import Parameters
 from recs_assets.week.blocks import map_blocks
-from recs_assets.week.week import Week, fit_for_all, make_recommender
+from recs_assets.week.week import Week, make_recommender
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,10 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     """Fit, list and write at one anchor."""
     known, sample = week.known(anchor), week.fit_known(anchor)
     started = time.monotonic()
-    model = fit_for_all(make_recommender(week.shop, name, parameters), sample, known)
+    model = make_recommender(week.shop, name, parameters)
+    if sample is not known:
+        model.ask_facts(known)
+    model.fit(sample)
     fitted = time.monotonic()
     if anchor == week.as_of:
         digest = save_model(model, week.model_path(name))
@@ -86,7 +89,15 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     else:
         digest = None
         customers, views = week.find_customers_with_lists(anchor), week.views_at(anchor)
-        parts = [model.recommend_views(customers, week.settings.candidates, views, scoring)]
+        if sample is known:
+            parts = [model.recommend_views(customers, week.settings.candidates, views, scoring)]
+        else:
+            some = model.attach(known.take_customers(customers))
+            codes = np.arange(len(customers), dtype=np.int32)
+            listed = some.recommend_views(codes, week.settings.candidates, views, scoring)
+            parts = [
+                {view: rows.assign(customer=customers[rows["customer"]]) for view, rows in listed.items()}
+            ]
     week.write_lists(name, anchor, parts)
     rows = sum(len(part["all"]) for part in parts)
     return Fit(anchor, digest, rows, fitted - started, time.monotonic() - fitted)

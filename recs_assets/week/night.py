@@ -6,6 +6,8 @@ from datetime import date
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
+
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.artefacts import load_model, read_ids
 from recs_assets.recommenders.base import Recommender
@@ -37,6 +39,7 @@ class Night(Week):
         self._model_week = model_week
         self.build = model_week.warehouse.night_build(day)
         self._models: dict[str, Recommender] = {}
+        self._attached: dict[str, Recommender] = {}
 
     @property
     def model_week(self) -> Week:
@@ -55,19 +58,39 @@ class Night(Week):
 
     @cached_property
     def _ids(self) -> Known:
-        """Of what the week knew, the ids."""
+        """Of what the week's models were fitted on, the ids."""
         week = self.model_week
-        return read_ids(week.ids_path("customer", week.as_of).parent, week.as_of)
+        return read_ids(week.ids_path("customer", week.as_of).parent, week.as_of, of_fit=True)
+
+    @property
+    def is_sampled(self) -> bool:
+        return self.model_week.is_sampled
+
+    @cached_property
+    def _fit_known(self) -> Known:
+        """What is known now of those whom the models were fitted on."""
+        known = self.known()
+        if not self.is_sampled:
+            return known
+        there = known.customers["customer_id"].isin(self._ids.customers["customer_id"])
+        return known.take_customers(np.flatnonzero(there))
 
     def model(self, name: str) -> Recommender:
         """What the week's recommender learned, on what is known now."""
+        carried = self.load_for_blocks(name)
+        if not self.is_sampled:
+            return carried
+        if name not in self._attached:
+            self._attached[name] = carried.attach(self.known())
+        return self._attached[name]
+
+    def load_for_blocks(self, name: str) -> Recommender:
         if name not in self._models:
             fitted = load_model(
                 make_recommender(self.shop, name), self.model_path(name), self._ids, attached=False
             )
             unfitted = make_recommender(self.shop, name, self.parameters(name))
-            self._models[name] = unfitted.carry_over(fitted, self.known())
+            if self.is_sampled:
+                unfitted.ask_facts(self.known())
+            self._models[name] = unfitted.carry_over(fitted, self._fit_known)
         return self._models[name]
-
-    def load_for_blocks(self, name: str) -> Recommender:
-        return self.model(name)

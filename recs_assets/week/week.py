@@ -25,8 +25,10 @@ from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import (
     ids_path,
     load_model,
+    read_ids,
     read_lists,
     read_parameters,
+    write_fit_ids,
     write_ids,
     write_lists,
 )
@@ -243,6 +245,8 @@ class Week:
 
     def model(self, name: str) -> Recommender:
         """A recommender as fitted at the week's own anchor."""
+        if self.is_sampled:
+            return self.load_for_blocks(name).attach(self.known())
         if name in self._models_at_hand:
             return self._models_at_hand[name]
         return load_model(make_recommender(self.shop, name), self.model_path(name), self.known())
@@ -251,9 +255,15 @@ class Week:
         """`model`, of which blocks take what is not the customers' own (`Recommender.attach`)."""
         if name in self._models_at_hand:
             return self._models_at_hand[name]
-        return load_model(
-            make_recommender(self.shop, name), self.model_path(name), self.known(), attached=False
+        known = (
+            read_ids(self.build.folder / "ids", self.as_of, of_fit=True) if self.is_sampled else self.known()
         )
+        return load_model(make_recommender(self.shop, name), self.model_path(name), known, attached=False)
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the models were fitted on a sample of the customers (`fit_known`)."""
+        return self.ids_path("fit_customer", self.as_of).exists()
 
     @contextmanager
     def keep_at_hand(self, model: Recommender) -> Generator[None]:
@@ -277,12 +287,16 @@ class Week:
         return self.build.folder / "candidates" / f"{name}-{anchor.isoformat()}-{view}.parquet"
 
     def ids_path(self, kind: str, anchor: date) -> Path:
-        """The file of the ids of "customer" or "product" at an anchor (`write_ids`)."""
+        """The file of the ids of "customer", "fit_customer" or "product" at an anchor (`write_ids`)."""
         return ids_path(self.build.folder / "ids", kind, anchor)
 
     def keep_ids(self, anchor: date) -> None:
         """Keep what the codes in the lists of an anchor, and in the models, stand for (`write_ids`)."""
-        write_ids(self.known(anchor), self.build.folder / "ids")
+        known, folder = self.known(anchor), self.build.folder / "ids"
+        write_ids(known, folder)
+        if anchor == self.as_of:
+            sample = self.fit_known(anchor)
+            write_fit_ids(None if sample is known else sample, folder, anchor)
 
     def lists(
         self, name: str, anchor: date, view: View, first: int = 0, last: int | None = None
@@ -346,14 +360,6 @@ class Week:
         every = blocks(known, self.settings.threads)
         there = [block for block in every if np.diff(np.searchsorted(customer, block))[0]]
         yield from map_in_order(load_block, there, self.settings.threads)
-
-
-def fit_for_all(recommender: Recommender, sample: Known, known: Known) -> Recommender:
-    """A recommender fitted on a sample of the customers, or on all, that lists all of them (`Week.fit_known`)."""
-    if sample is known:
-        return recommender.fit(known)
-    recommender.ask_facts(known)
-    return recommender.fit(sample).attach(known)
 
 
 def make_recommender(shop: Shop, name: str, parameters: Parameters | None = None) -> Recommender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from types import SimpleNamespace
 
@@ -10,12 +11,12 @@ import pandas as pd
 import pytest
 
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders.artefacts import load_model
 from recs_assets.settings import Settings
 from recs_assets.week.fit import fit_recommender
+from recs_assets.week.night import Night
 from recs_assets.week.week import Week, make_recommender
 
-WEEK = date(2024, 3, 4)
+WEEK, TEST = date(2024, 3, 4), date(2024, 2, 5)
 
 
 @pytest.fixture
@@ -64,15 +65,54 @@ def test_a_limit_that_nobody_exceeds_changes_nothing(make_week, most: int | None
 def test_everybody_has_lists(make_week, name: str) -> None:
     week = make_week(10)
     fitted = fit_recommender(week, name, {})
+    assert week.is_sampled
     lists = week.lists(name, WEEK, "all")
     assert (len(lists), lists["customer"].nunique()) == (
         fitted.rows,
         40 if name in ("lightfm", "popularity") else 38,
     )
-    known = week.known()
-    loaded = load_model(make_recommender(week.shop, name), week.model_path(name), known)
-    pd.testing.assert_frame_equal(loaded.recommend(np.arange(40), 20), lists, check_exact=True)
+    pd.testing.assert_frame_equal(week.model(name).recommend(np.arange(40), 20), lists, check_exact=True)
+    assert week.load_for_blocks(name).known_.n_customers == 10
     everybody = make_week(None)
     fit_recommender(everybody, name, {})
+    assert not everybody.is_sampled
+    assert everybody.load_for_blocks(name).known_.n_customers == 40
     same = lists.equals(everybody.lists(name, WEEK, "all"))
     assert same == (name == "popularity")
+
+
+@pytest.mark.parametrize("name", ["als", "lightfm", "new_arrivals"])
+def test_earlier_anchors_list_whom_they_evaluate(make_week, name: str) -> None:
+    week = make_week(10)
+    expected = week.fit_known(WEEK)
+    week.shop.anchors = lambda as_of: [WEEK, TEST]
+    week.shop.test_anchors = lambda as_of: [TEST]
+    week.settings.__dict__["evaluation_customers"] = 6
+    earlier = replace(week.known(), as_of=TEST)
+    week.build.cache[TEST] = earlier
+    fit_recommender(week, name, {})
+    listed = week.find_customers_with_lists(TEST)
+    lists = week.lists(name, TEST, "new")
+    assert len(listed) == 6
+    assert set(lists["customer"]) <= set(listed)
+    model = make_recommender(week.shop, name)
+    model.ask_facts(earlier)
+    whole = model.fit(
+        replace(
+            earlier.take_customers(
+                np.flatnonzero(earlier.customers["customer_id"].isin(expected.customers["customer_id"]))
+            )
+        )
+    ).attach(earlier)
+    pd.testing.assert_frame_equal(whole.recommend(listed, 20, "new"), lists, check_exact=True)
+
+
+@pytest.mark.parametrize("name", ["als", "user_knn", "lightfm", "popularity", "rules"])
+def test_a_night_lists_everybody_too(make_week, name: str) -> None:
+    week = make_week(10)
+    fit_recommender(week, name, {})
+    night = Night(week, date(2024, 3, 5))
+    night.build.cache[night.as_of] = replace(week.known(), as_of=week.as_of)
+    lists = night.model(name).recommend(np.arange(40), 20)
+    pd.testing.assert_frame_equal(lists, week.lists(name, WEEK, "all"), check_exact=True)
+    assert night.load_for_blocks(name).known_.n_customers == 10
