@@ -20,7 +20,7 @@ from recs_assets.schema import SettingsError
 SECRETS = (
     "RECS_HASH_KEY", "RECS_REDIS_URL", "RECS_POSTGRES_URL", "RECS_STOREFRONT_KEY", "RECS_ANALYST_KEY",
     "RECS_ALERT_URL", "RECS_ENGINE", "RECS_WEBHOOK_URL", "RECS_WEBHOOK_KEY", "RECS_KLAVIYO_KEY", "RECS_BRAZE_KEY",
-    "RECS_MAILCHIMP_KEY",
+    "RECS_MAILCHIMP_KEY", "RECS_EXPORT_DATABASE",
 )  # fmt: skip # never printed
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -220,6 +220,14 @@ class Settings(BaseSettings):
         description="Where to keep the per-customer cache in Postgres too: `postgresql://user:password@host:5432/database`. Needs `pip install 'recs-assets[postgres]'`.",
     )
 
+    export_storage: str | None = Field(
+        None,
+        description="Where the campaigns' files are copied to, such as `s3://bucket/prefix` (docs/email.md#copies). Needs `pip install 'recs-assets[object-storage]'`.",
+    )
+    export_database: SecretStr | None = Field(
+        None,
+        description="Database that holds the campaigns' rows too, as SQLAlchemy takes it: `postgresql://user:password@host:5432/database`, `sqlite:////path/of.db` (docs/email.md#copies).",
+    )
     send_to: str = Field(
         "",
         pattern=r"^((klaviyo|braze|mailchimp|webhook)( |$))*$",
@@ -285,11 +293,14 @@ class Settings(BaseSettings):
     def _read_data(cls, value: object) -> object:
         if not isinstance(value, str) or not value:
             return value or None
-        if "://" not in value:
-            return Path(value)
-        if "@" in value.partition("://")[2].partition("/")[0]:
-            raise ValueError("an address in it may hold no user or password; set them in the environment")
-        return value
+        return _refuse_password(value) if "://" in value else Path(value)
+
+    @field_validator("export_storage")
+    @classmethod
+    def _check_storage(cls, value: str | None) -> str | None:
+        if value is not None and "://" not in value:
+            raise ValueError("it is no address of object storage; write s3://bucket/prefix")
+        return value and _refuse_password(value)
 
     @field_validator("timezone")
     @classmethod
@@ -339,6 +350,12 @@ class Settings(BaseSettings):
                 f"RECS_DATA {folder} is not a folder: point it at the folder with the raw files."
             )
         return folder
+
+
+def _refuse_password(url: str) -> str:
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise ValueError("an address in it may hold no user or password; set them in the environment")
+    return url
 
 
 def describe() -> str:

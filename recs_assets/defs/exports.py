@@ -9,7 +9,8 @@ from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import numbers
 from recs_assets.defs.publish import SNAPSHOT
 from recs_assets.delivery import NO_HASH_KEY
-from recs_assets.operations.campaign_files import CampaignFiles, write_files
+from recs_assets.operations.campaign_files import CampaignFiles, files_folder, write_files
+from recs_assets.operations.copy_files import copy_campaigns
 from recs_assets.operations.send_campaign import describe, send_campaign
 from recs_assets.store.warehouse import Warehouse
 
@@ -21,16 +22,28 @@ def export_key(campaign: Campaign) -> dg.AssetKey:
 
 
 def list_export_keys(deployment: Deployment, campaign: Campaign) -> list[dg.AssetKey]:
-    """A campaign's files, and where the deployment sends them by itself, that."""
-    sent = dg.AssetKey(["exports", f"sent_{campaign.name}"])
-    return [export_key(campaign), *([sent] if _list_services(deployment, campaign) else [])]
+    """A campaign's files, and where the deployment copies or sends them by itself, that."""
+    return [
+        export_key(campaign),
+        *([_copy_key(campaign)] if _is_copied(deployment) else []),
+        *([_sent_key(campaign)] if _list_services(deployment, campaign) else []),
+    ]
+
+
+def _copy_key(campaign: Campaign) -> dg.AssetKey:
+    return dg.AssetKey(["exports", f"copies_{campaign.name}"])
+
+
+def _sent_key(campaign: Campaign) -> dg.AssetKey:
+    return dg.AssetKey(["exports", f"sent_{campaign.name}"])
 
 
 def export_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """One asset per campaign that wants files, and one per campaign that is sent by itself."""
+    """One asset per campaign that wants files, and one each where these are copied, and sent, by themselves."""
     exporting = deployment.campaigns.exporting
     return [
         *(_export_asset(deployment, campaign) for campaign in exporting),
+        *(_copy_asset(deployment, campaign) for campaign in exporting if _is_copied(deployment)),
         *(
             _send_asset(deployment, campaign)
             for campaign in exporting
@@ -44,13 +57,44 @@ def _list_services(deployment: Deployment, campaign: Campaign) -> list[str]:
     return [name for name in deployment.settings.send_to.split() if name in campaign.exports]
 
 
+def _is_copied(deployment: Deployment) -> bool:
+    settings = deployment.settings
+    return settings.export_storage is not None or settings.export_database is not None
+
+
+def _copy_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=_copy_key(campaign),
+        deps=[export_key(campaign)],
+        **{**deployment.weekly, "owners": [campaign.owner]},
+        group_name="exports",
+        description=f"The current files of the campaign {campaign.name} in object storage, and its rows in a database, where "
+        "RECS_EXPORT_STORAGE and RECS_EXPORT_DATABASE say.",
+    )
+    def copies(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        copied = copy_campaigns([files_folder(warehouse, campaign)], deployment.settings)[campaign.name]
+        return dg.MaterializeResult(
+            metadata=numbers(
+                {
+                    f"{where}_{name}": value
+                    for where, facts in copied.items()
+                    for name, value in facts.items()
+                    if value is not None
+                }
+            )
+        )
+
+    return copies
+
+
 def _send_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
     services = _list_services(deployment, campaign)
-    files, key = list_export_keys(deployment, campaign)
 
     @dg.asset(
-        key=key,
-        deps=[files],
+        key=_sent_key(campaign),
+        deps=[export_key(campaign)],
         **{**deployment.weekly, "owners": [campaign.owner]},
         group_name="exports",
         kinds={"http"},

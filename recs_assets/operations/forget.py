@@ -22,6 +22,7 @@ from pathlib import Path
 
 from recs_assets.engine.lake import find_lakes
 from recs_assets.exports import email_files, receipts, versions
+from recs_assets.operations.copy_files import copy_campaigns, list_folders
 from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
 from recs_assets.operations.search import load_customer_ids, load_person
@@ -125,7 +126,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     Raises:
         SettingsError: there is no key, or another one than before.
         WarehouseError: a run holds the writer lock, or a file cannot be written.
-        ExportError: a cache in a server cannot be reached.
+        ExportError: a cache in a server, or what holds copies of the campaigns' files, cannot be reached.
         ErasureError: nobody has the id, and nothing was touched; or something was found afterwards, and the
             manifest says where.
     """
@@ -152,6 +153,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         done = [
             _forget_id(settings, warehouse, suppression, own, since, places, now, version) for own in traces
         ]
+        copy_campaigns(list_folders(home), settings)
         drop_unfinished(home, unfinished)
     return _join(done, suppression.hash(customer_id))
 

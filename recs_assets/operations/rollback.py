@@ -10,7 +10,9 @@ from pathlib import Path
 
 from recs_assets.exports import versions
 from recs_assets.exports.load import load_published_lists
+from recs_assets.exports.rows import ExportError
 from recs_assets.exports.servers import ServerCache, server_caches
+from recs_assets.operations.copy_files import copy_campaigns, list_folders
 from recs_assets.schema import RecsError
 from recs_assets.serving import publish
 from recs_assets.serving.servers import Server, copy_version, open_servers
@@ -107,6 +109,11 @@ def rollback(
             written = {} if export is None else export(back.week, back.run_id)
         except RecsError as error:  # the shop's files, say: no reason to stay where nobody wants to be
             written = dict.fromkeys(withdrawn, error)
+        try:
+            copy_campaigns(list_folders(warehouse.home), settings)
+            copied = ""
+        except ExportError as error:  # the files are back, whatever holds copies of them
+            copied = f"Copies of the campaigns' files stay as they were. {error}"
     lines = [
         f"Back to week {back.week}: {warehouse.snapshot_path} -> {back.path.name}, cache -> {name} "
         f"(before: week {left.week}, {left.path.name})."
@@ -123,7 +130,7 @@ def rollback(
             lines.append(f"Files of {campaign} -> {made}, without whoever withdrew since.")
         else:
             lines.append(f"Files of {campaign}: none are current any more. {made}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *filter(None, [copied])])
 
 
 def _withdraw(exports: Path, week: date) -> list[str]:
