@@ -47,7 +47,7 @@ def test_every_published_table_is_equal(home: Path, earlier: shops.Home):
     snapshots = earlier.path / "published" / "recs.duckdb", home / "published" / "recs.duckdb"
     assert find_differences(*snapshots) == {}
     # Equal, and not for want of rows.
-    assert count_rows(snapshots[1])["email_recommendations"] > 100
+    assert count_rows(snapshots[1])["recs.email_recommendations"] > 100
 
 
 def test_a_week_whose_engine_ends_fails_in_a_sentence_and_leaves_the_published_one(home: Path, sail: Server):

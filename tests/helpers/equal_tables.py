@@ -10,12 +10,19 @@ import duckdb
 OF_THE_RUN = {"run_id", "published_at", "snapshot_file", "suppression_checked_at"}
 
 
-def find_differences(one: Path, other: Path) -> dict[str, str]:
-    """Table of schema recs -> how the two differ: in their columns, or in how many rows. Empty: they are equal."""
+def find_differences(one: Path, other: Path, schemas: str = "recs") -> dict[str, str]:
+    """`<schema>.<table>` -> how the two differ: in their columns, or in how many rows. Empty: they are equal.
+
+    Args:
+        one: a snapshot or a build file.
+        other: likewise.
+        schemas: whose tables are compared, a pattern of SQL's `like`. Views that dbt made in a build file are left
+            out: they read it by its name, and it has another here.
+    """
     with duckdb.connect() as connection:
         connection.execute(f"attach '{one}' as one (read_only)")
         connection.execute(f"attach '{other}' as other (read_only)")
-        shapes = [_list_columns(connection, name) for name in ("one", "other")]
+        shapes = [_list_columns(connection, name, schemas) for name in ("one", "other")]
         found = {}
         for table in sorted(shapes[0].keys() | shapes[1].keys()):
             columns = shapes[0].get(table)
@@ -25,7 +32,7 @@ def find_differences(one: Path, other: Path) -> dict[str, str]:
             assert columns is not None
             names = ", ".join(f'"{name}"' for name, _ in columns if name not in OF_THE_RUN)
             lacking = [
-                _count(connection, f"select {names} from {a}.recs.{table} except all select {names} from {b}.recs.{table}")
+                _count(connection, f"select {names} from {a}.{table} except all select {names} from {b}.{table}")
                 for a, b in (("one", "other"), ("other", "one"))
             ]  # fmt: skip
             if any(lacking):
@@ -33,21 +40,26 @@ def find_differences(one: Path, other: Path) -> dict[str, str]:
     return found
 
 
-def count_rows(snapshot: Path) -> dict[str, int]:
-    """Rows per table of schema recs."""
-    with duckdb.connect(str(snapshot), read_only=True) as connection:
-        tables = connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'recs' order by 1"
-        ).fetchall()
-        return {name: _count(connection, f'select * from recs."{name}"') for (name,) in tables}
+def count_rows(file: Path, schemas: str = "recs") -> dict[str, int]:
+    """Rows per table."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        [(name,)] = connection.execute("select current_database()").fetchall()
+        return {
+            table: _count(connection, f"select * from {table}")
+            for table in _list_columns(connection, name, schemas)
+        }
 
 
-def _list_columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, list[tuple[str, str]]]:
+def _list_columns(
+    connection: duckdb.DuckDBPyConnection, name: str, schemas: str
+) -> dict[str, list[tuple[str, str]]]:
     tables: dict[str, list[tuple[str, str]]] = {}
     for table, column, type_ in connection.execute(
-        "select table_name, column_name, data_type from information_schema.columns "
-        "where table_catalog = $1 and table_schema = 'recs' order by table_name, ordinal_position",
-        [name],
+        "select concat(schema_name, '.', table_name), column_name, data_type from duckdb_columns() "
+        "where database_name = $1 and schema_name like $2 and not internal and (schema_name, table_name) not in ("
+        "select (schema_name, view_name) from duckdb_views() where database_name = $1 and sql like '% build.%') "
+        "order by 1, column_index",
+        [name, schemas],
     ).fetchall():
         tables.setdefault(table, []).append((column, type_))
     return tables
