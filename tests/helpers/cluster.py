@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -36,6 +36,9 @@ from recs_assets.week.week import Week
 
 HOURS_FOR_A_WEEK = 3
 SECONDS = "seconds.txt"  # in a home: how long its week took
+# Files that are in a home while the engine is at work.
+DBT_BUILDS = "lake/weeks/*/*/made/*.*/*.parquet"
+BLOCKS_WORK = "lake/blocks/*/job.json"
 
 
 class Cluster:
@@ -56,11 +59,14 @@ class Cluster:
             self.master = f"spark://127.0.0.1:{port}"
             self._run("master", "org.apache.spark.deploy.master.Master", "--port", str(port))
         for number in range(1, self.workers + 1):
-            self._run(
-                f"worker{number}", "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", self.memory,
-                "--work-dir", str(self.folder / f"work{number}"), self.master,
-            )  # fmt: skip
+            self.start_worker(f"worker{number}")
         self.start_server()
+
+    def start_worker(self, name: str) -> None:
+        self._run(
+            name, "org.apache.spark.deploy.worker.Worker", "--cores", "1", "--memory", self.memory,
+            "--work-dir", str(self.folder / name), self.master,
+        )  # fmt: skip
 
     def start_server(self) -> None:
         settings = {
@@ -112,6 +118,7 @@ class Cluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_LOCAL_HOSTNAME": "127.0.0.1",
             "PYSPARK_PYTHON": sys.executable,
+            "PYTHONPATH": str(shops.ROOT),  # the workers' project is this one
         }
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
@@ -131,19 +138,35 @@ def open_cluster(spark: Path, folder: Path, workers: int = 2, memory: str = "2g"
 
 
 def run_week(
-    home: Path, data: Path, during: Callable[[], None] | None = None, **settings: object
+    home: Path, data: Path, events: Sequence[tuple[str, Callable[[], None]]] = (), **settings: object
 ) -> tuple[shops.Ran, float]:
-    """A week to its end, and its seconds; `during` is called while dbt builds the features."""
-    begun = time.monotonic()
+    """A week to its end, and its seconds.
+
+    Args:
+        home: of the week.
+        data: the shop's files.
+        events: what is done, one after the other, when a new file of a pattern is in the home.
+        settings: further ones.
+    """
+    begun = time.time()
     process = shops.start(home, data, **settings)
     try:
-        if during is not None:
-            lake = home / "lake" / "weeks"
-            wait_until(lambda: next(lake.glob("*/*/made/*.*/*.parquet")), HOURS_FOR_A_WEEK * 3600)
-            during()
-        return shops.finish(process, HOURS_FOR_A_WEEK * 3600), time.monotonic() - begun
+        for pattern, act in events:
+            wait_until(lambda pattern=pattern: _find_new(home, pattern, begun), HOURS_FOR_A_WEEK * 3600)
+            act()
+        return shops.finish(process, HOURS_FOR_A_WEEK * 3600), time.time() - begun
     finally:
         process.kill()
+
+
+def _find_new(home: Path, pattern: str, since: float) -> Path:
+    """Raises StopIteration where there is none."""
+    return next(path for path in home.glob(pattern) if path.stat().st_mtime > since)
+
+
+def on_engine(cluster: Cluster, name: str) -> dict[str, object]:
+    """The settings of a week on the cluster."""
+    return {"engine": cluster.url, "block_customers": 10 if name == "tiny" else 1000}
 
 
 def print_row(*cells: object) -> None:
@@ -155,7 +178,7 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
     """A line of the table: the week on DuckDB and on the cluster."""
     seconds = {}
     for engine in ("duckdb", "spark"):
-        settings = {"engine": cluster.url} if engine == "spark" else {}
+        settings = on_engine(cluster, name) if engine == "spark" else {}
         home = folder / f"{name}-{engine}"
         if not (home / SECONDS).exists():
             ran, taken = run_week(home, data, **settings)
@@ -213,13 +236,23 @@ def build_again(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
         raise SystemExit(1)
 
 
-def lose_a_worker(cluster: Cluster, folder: Path) -> None:
-    home = folder / "lost-worker"
-    ran, _ = run_week(home, shops.TINY, lambda: cluster.kill("worker2"), engine=cluster.url)
+def lose_workers(cluster: Cluster, folder: Path) -> None:
+    home = folder / "lost-workers"
+
+    def lose_the_second() -> None:
+        cluster.kill("worker2")
+        cluster.start_worker("worker3")
+
+    events = [(DBT_BUILDS, lose_the_second), (BLOCKS_WORK, lambda: cluster.kill("worker1"))]
+    ran, _ = run_week(home, shops.TINY, events, **on_engine(cluster, "tiny"))
     there = find_differences(
         home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
     )
-    print_row("a worker is killed while a week builds", f"exit code {ran.code}", there or "all tables equal")
+    print_row(
+        "a worker is killed while dbt builds, another while blocks are worked on",
+        f"exit code {ran.code}",
+        there or "all tables equal",
+    )
     if ran.code or there:
         raise SystemExit(1)
 
@@ -228,7 +261,8 @@ def lose_the_server(cluster: Cluster, folder: Path) -> None:
     home = folder / "lost-server"
     shutil.copytree(folder / "tiny-spark", home, symlinks=True)
     before = (home / "published" / "recs.duckdb").resolve().read_bytes()
-    ran, _ = run_week(home, shops.TINY, lambda: cluster.kill("connect"), engine=cluster.url)
+    events = [(DBT_BUILDS, lambda: cluster.kill("connect"))]
+    ran, _ = run_week(home, shops.TINY, events, **on_engine(cluster, "tiny"))
     error = next((line for line in (ran.out + ran.err).splitlines() if line.startswith("Error: ")), "")
     kept = (home / "published" / "recs.duckdb").resolve().read_bytes() == before
     print_row(
@@ -238,7 +272,7 @@ def lose_the_server(cluster: Cluster, folder: Path) -> None:
         error,
     )
     cluster.start_server()
-    again, _ = run_week(home, shops.TINY, engine=cluster.url)
+    again, _ = run_week(home, shops.TINY, **on_engine(cluster, "tiny"))
     there = find_differences(
         home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
     )
@@ -274,7 +308,7 @@ def main() -> None:
                 compare(cluster, name, Path(data), folder)
             for name, data in (shop.split("=", 1) for shop in parsed.again):
                 build_again(cluster, name, Path(data), folder)
-            lose_a_worker(cluster, folder)
+            lose_workers(cluster, folder)
             lose_the_server(cluster, folder)
 
 
