@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
 
@@ -152,16 +152,18 @@ def run_week(
     process = shops.start(home, data, **settings)
     try:
         for pattern, act in events:
-            wait_until(lambda pattern=pattern: _find_new(home, pattern, begun), HOURS_FOR_A_WEEK * 3600)
+            while process.poll() is None and not _is_new(home, pattern, begun):
+                time.sleep(0.05)
             act()
         return shops.finish(process, HOURS_FOR_A_WEEK * 3600), time.time() - begun
     finally:
         process.kill()
 
 
-def _find_new(home: Path, pattern: str, since: float) -> Path:
-    """Raises StopIteration where there is none."""
-    return next(path for path in home.glob(pattern) if path.stat().st_mtime > since)
+def _is_new(home: Path, pattern: str, since: float) -> bool:
+    with suppress(FileNotFoundError):  # a folder that was there a moment ago
+        return any(path.stat().st_mtime > since for path in home.glob(pattern))
+    return False
 
 
 def on_engine(cluster: Cluster, name: str) -> dict[str, object]:
