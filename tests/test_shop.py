@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import yaml
 from recs_assets.campaigns.file import load_folder
 from recs_assets.schema import SettingsError
 from recs_assets.settings import Settings
-from recs_assets.shop import SHIPPED, Shop
+from recs_assets.shop import SHIPPED, Shop, pack_shop, unpack_shop
 from recs_assets.sources.source import OWN_FILES, SHOPS, load_source
 
 TINY = Path(__file__).resolve().parents[1] / "examples" / "tiny_shop"
@@ -109,3 +110,38 @@ def test_what_is_shipped_names_no_shop() -> None:
     for path in SHIPPED["campaigns"].glob("*.yaml"):
         text = path.read_text().upper()
         assert not [word for word in words if word in text], path.name
+
+
+def test_a_shop_travels_without_secrets_and_places(acme: Path, tmp_path: Path) -> None:
+    (acme / "tables").mkdir()
+    shutil.copy(TINY.parent / "tables" / "tickets.yaml", acme / "tables")
+    data = shutil.copytree(TINY, tmp_path / "data")
+    (data / "tickets.csv").touch()
+    secrets = {
+        "hash_key": "a key that nobody may read",
+        "engine": "sc://engine:15002/;token=secret",
+        "redis_url": "redis://user:password@cache/0",
+    }
+    here = Shop.from_settings(
+        Settings(
+            source="acme", data=data, shops=acme.parent, home=tmp_path / "home", block_customers=5, threads=3, seed=7,
+            **secrets,
+        )
+    )  # fmt: skip
+    packed = json.dumps(pack_shop(here, tmp_path / "lake"))
+    for told in (*secrets.values(), str(data), str(tmp_path / "home")):
+        assert told not in packed
+    shutil.rmtree(acme)
+    there = unpack_shop(json.loads(packed), tmp_path / "there")
+    assert there.gates.min_customers == 7
+    assert there.path("campaigns") == tmp_path / "lake" / "campaigns"
+    assert there.path("monitor") == SHIPPED["monitor"]
+    assert (there.timezone, there.horizon_days, there.settings.seed, there.settings.threads) == (
+        "Europe/Rome", 14, 7, 1,
+    )  # fmt: skip
+    assert there.settings.home == tmp_path / "there"
+    assert there.settings.hash_key is None
+    assert there.settings.block_customers is None
+    assert there.source.words == here.source.words
+    assert there.source.tables == here.source.tables
+    assert there.sentences == here.sentences

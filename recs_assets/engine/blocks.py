@@ -46,7 +46,7 @@ def work_on_engine(address: str, folder: Path, function: str, blocks: int, neede
         folder: of the lake, a path under which every worker finds the same files.
         function: `<module>:<name>`, of this project.
         blocks: how many, from 0.
-        needed: what `describe_versions` says here; the workers must say the same.
+        needed: what `describe_code` says here; the workers must say the same.
 
     Raises:
         EngineError: nothing answers, the engine ends at work, a worker lacks the project, or a block fails.
@@ -88,7 +88,7 @@ def work_on_block(folder: str, function: str, needed: str, number: int) -> dict[
 
     row: dict[str, Any] = {"block": number, "seconds": 0.0, "peak_megabytes": 0.0, "error": ""}
     try:
-        there = describe_versions()
+        there = describe_code()
         if there != needed:
             row["error"] = (
                 f"A worker of the engine has {there}, and this machine {needed}: install the same there."
@@ -105,18 +105,22 @@ def work_on_block(folder: str, function: str, needed: str, number: int) -> dict[
     return row
 
 
-def describe_versions() -> str:
-    """This project's version and of the libraries that decide about bits; "no recs_assets" where it is not installed."""
+def describe_code() -> str:
+    """Which code is here: the version of this project and a digest of its files, and the versions of the libraries that decide
+    about bits. "no recs_assets" where it is not installed."""
+    import hashlib
     import importlib
     import importlib.util
-    import platform
     from importlib import metadata
+    from pathlib import Path
 
     if importlib.util.find_spec("recs_assets") is None:
-        return f"no recs_assets (Python {platform.python_version()})"
+        return "no recs_assets"
     # By name, because the package knows all layers.
-    own = importlib.import_module("recs_assets").__version__
-    libraries = [
-        f"{name} {metadata.version(name)}" for name in ("duckdb", "numpy", "pandas", "scipy", "lightgbm")
-    ]
-    return ", ".join([f"recs_assets {own}", *libraries])
+    own = importlib.import_module("recs_assets")
+    digest, root = hashlib.sha256(), Path(str(own.__file__)).parent
+    for path in sorted(path for kind in ("py", "sql", "yaml") for path in root.rglob(f"*.{kind}")):
+        digest.update(path.read_bytes())
+    names = ("duckdb", "lightgbm", "numpy", "pandas", "scipy")
+    libraries = [f"{name} {metadata.version(name)}" for name in names]
+    return ", ".join([f"recs_assets {own.__version__} ({digest.hexdigest()[:8]})", *libraries])

@@ -1,4 +1,7 @@
-"""What a function over a block returns, as files: JSON, with a Parquet file per frame and an npy file per array."""
+"""What a function over a block returns, as files: JSON, with a file of Arrow per frame and an npy file per array.
+
+Not Parquet, which forgets the categories of a frame without rows.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from recs_assets.files import replace_folder
 from recs_assets.schema import WarehouseError
@@ -34,7 +36,11 @@ def save_result(result: object, folder: Path) -> None:
 
 
 def load_result(folder: Path) -> Any:
-    """What `save_result` wrote, with the same types."""
+    """What `save_result` wrote, with the same types.
+
+    Raises:
+        WarehouseError: it names what is no dataclass of this project.
+    """
     return _read(json.loads((folder / "result.json").read_text("utf-8")), folder)
 
 
@@ -46,8 +52,12 @@ def _write(value: object, folder: Path) -> object:
         case np.generic():
             return _name("array", _save_array(np.asarray(value), folder), scalar=True)
         case pd.DataFrame():
-            path = _next_path(folder, "parquet")
-            pq.write_table(pa.Table.from_pandas(value), path, compression="zstd")
+            path = _next_path(folder, "arrow")
+            batch = pa.RecordBatch.from_pandas(value)
+            with pa.ipc.new_file(
+                path, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
+            ) as file:
+                file.write_batch(batch)  # also where it has no rows
             return _name("frame", path.name)
         case np.ndarray():
             return _name("array", _save_array(value, folder))
@@ -77,7 +87,8 @@ def _read(value: Any, folder: Path) -> Any:
         return {key: _read(item, folder) for key, item in value.items()}
     kind, content = value[_TYPE], value["value"]
     if kind == "frame":
-        return pq.read_table(folder / content).to_pandas()
+        with pa.ipc.open_file(folder / content) as file:
+            return file.read_pandas()
     if kind == "array":
         array = np.load(folder / content, allow_pickle=False)
         return array[()] if value["scalar"] else array
@@ -86,7 +97,12 @@ def _read(value: Any, folder: Path) -> Any:
     if kind == "tuple":
         return tuple(_read(item, folder) for item in content)
     module, _, name = kind.partition(":")
-    return getattr(importlib.import_module(module), name)(**_read(content, folder))
+    made = getattr(importlib.import_module(module), name) if module.startswith("recs_assets.") else None
+    if not dataclasses.is_dataclass(made):
+        raise WarehouseError(
+            f"The result of a block in {folder} is not what was written: run the week again."
+        )
+    return made(**_read(content, folder))
 
 
 def _name(kind: str, value: object, scalar: bool = False) -> dict[str, object]:

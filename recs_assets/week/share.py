@@ -11,7 +11,6 @@ import tempfile
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -51,12 +50,11 @@ def map_on_engine(
         EngineError: no engine answers, it ends, or a worker fails: with the block, and why.
         WarehouseError: the function cannot be named.
     """
-    from recs_assets.engine.blocks import describe_versions, work_on_engine
+    from recs_assets.engine.blocks import describe_code, work_on_engine
 
     engine = week.settings.engine
     assert engine is not None
     blocks = [part.block for part in split_week(week, size)]
-    waiting = deque(range(len(blocks)))  # for their turn
     folder = _find_lake(week) / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
     try:
         share_week(week, folder)
@@ -70,19 +68,17 @@ def map_on_engine(
         }
         (folder / JOB).write_text(json.dumps(job), "utf-8")
         answers = work_on_engine(
-            engine.get_secret_value(), folder, f"{__name__}:work_on_block", len(blocks), describe_versions()
+            engine.get_secret_value(), folder, f"{__name__}:work_on_block", len(blocks), describe_code()
         )
-        done: set[int] = set()
-        for answer in answers:
-            done.add(answer.block)
+        for done, answer in enumerate(answers, start=1):
             log.info(
-                f"{job['function']}: {len(done)} of {len(blocks)} blocks done, the last one in {answer.seconds:.1f} s and "
+                f"{job['function']}: {done} of {len(blocks)} blocks done, the last one in {answer.seconds:.1f} s and "
                 f"{answer.peak_megabytes:,.0f} MB."
             )
-            while waiting and waiting[0] in done:
-                results = folder / "results" / str(waiting.popleft())
-                yield load_result(results)
-                shutil.rmtree(results)
+        for number in range(len(blocks)):
+            results = folder / "results" / str(number)
+            yield load_result(results)
+            shutil.rmtree(results)
     finally:
         # It holds names and addresses.
         shutil.rmtree(folder, ignore_errors=True)

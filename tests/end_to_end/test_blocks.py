@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 
 from helpers import shops
+from helpers.sail import start_sail
+from helpers.servers import Server
+from recs_assets.engine.blocks import describe_code, work_on_engine
 from recs_assets.recommenders import REGISTRY
-from recs_assets.schema import WarehouseError
+from recs_assets.schema import EngineError, WarehouseError
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
 from recs_assets.training.ranker import rank_customers
@@ -103,3 +108,62 @@ def test_a_block_is_not_cut_again(whole: Week, shop_settings: Settings) -> None:
 def test_without_the_setting_the_week_itself_is_the_block(whole: Week) -> None:
     [part] = map_blocks(lambda part, *words, **named: (part, words, named), whole, "a", b=1)
     assert part == (whole, ("a",), {"b": 1})
+
+
+@pytest.fixture(scope="module")
+def sail() -> Iterator[Server]:
+    server = start_sail()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def shared_week(shop_settings: Settings, sail: Server, tmp_path: Path) -> Iterator[Week]:
+    """Its blocks of 20 customers are worked on by Sail; nothing of it stays in the lake."""
+    lake = tmp_path / "lake"
+    yield open_week(shop_settings, block_customers=20, engine=SecretStr(sail.url), lake=lake)
+    assert [path for path in lake.rglob("*") if path.is_file()] == []
+
+
+def test_blocks_on_an_engine_list_the_same(
+    shared_week: Week, whole: Week, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", "recs_assets.week.share"):
+        lists = {
+            "als": list(map_blocks(list_customers, shared_week, "als")),
+            "ranker": list(map_blocks(rank_customers, shared_week)),
+        }
+    for name, parts in lists.items():
+        assert len(parts) == 2
+        for view in parts[0]:
+            rows = pd.concat([part[view] for part in parts], ignore_index=True)
+            pd.testing.assert_frame_equal(
+                rows, whole.lists(name, WEEK, view), check_exact=True, obj=f"{name}, {view}"
+            )
+    said = [record.message.split(" blocks done")[0] for record in caplog.records]
+    assert said == [
+        f"{function}: {done} of 2"
+        for function in ("recs_assets.week.fit:list_customers", "recs_assets.training.ranker:rank_customers")
+        for done in (1, 2)
+    ]
+
+
+def test_a_block_that_fails_on_a_worker_fails_the_week_in_a_sentence(shared_week: Week) -> None:
+    with pytest.raises(EngineError) as raised:
+        list(map_blocks(list_customers, shared_week, "no_such_recommender"))
+    assert str(raised.value).split(" of the customers ")[1] == (
+        "failed on the engine: KeyError (the worker's log says where)."
+    )
+
+
+def test_what_is_no_function_of_a_module_is_refused(shared_week: Week) -> None:
+    with pytest.raises(WarehouseError, match="is no function of a module"):
+        list(map_blocks(lambda part: None, shared_week))
+
+
+def test_a_worker_with_another_version_does_nothing(sail: Server, tmp_path: Path) -> None:
+    with pytest.raises(EngineError) as raised:
+        list(work_on_engine(sail.url, tmp_path, "os:listdir", 2, "recs_assets 0.0.1"))
+    assert str(raised.value) == (
+        f"A worker of the engine has {describe_code()}, and this machine recs_assets 0.0.1: install the same there."
+    )

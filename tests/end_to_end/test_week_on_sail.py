@@ -11,34 +11,25 @@ import pytest
 
 from helpers import shops
 from helpers.equal_tables import count_rows, find_differences
-from helpers.servers import Server, free_port, wait_until
-from recs_assets.engine.session import require_engine
+from helpers.sail import start_sail
+from helpers.servers import Server, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_week]
-
-# What starts a server in a process of its own; its functions of Python run there, too.
-SAIL = """
-import sys
-from pysail.spark import SparkConnectServer
-SparkConnectServer(ip="127.0.0.1", port=int(sys.argv[1])).start(background=False)
-"""
 
 
 @pytest.fixture(scope="module")
 def sail() -> Iterator[Server]:
-    port = free_port()
-    url = f"sc://127.0.0.1:{port}/;x-shop=secret-of-the-engine"
-    server = Server([sys.executable, "-c", SAIL, str(port)], port, url, ready=lambda: require_engine(url))
+    server = start_sail()
     yield server
     server.kill()
 
 
 @pytest.fixture(scope="module")
 def home(sail: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny shop's first week, built on Sail."""
+    """The tiny shop's first week, built on Sail, which works on its blocks of customers, too."""
     home = tmp_path_factory.mktemp("sail") / "home"
     lake = home.parent / "lake"
-    ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake)
+    ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake, block_customers=15)
     assert ran.code == 0, ran.err
     return home
 
