@@ -7,14 +7,10 @@ from typing import ClassVar
 import numpy as np
 from scipy import sparse
 
-from recs_assets.arrays import is_stored, list_entries, split_blocks
+from recs_assets.arrays import is_stored
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.carry import ArrayAxes
-from recs_assets.recommenders.item_knn import keep_strongest
-
-# Products in common, over all pairs of customers, that are looked at at once when neighbours are found afterwards.
-FOLD_IN_WORK = 20_000_000
 
 
 class UserKNN(Recommender):
@@ -94,31 +90,30 @@ class UserKNN(Recommender):
         return np.sort(order[affordable & (buyers[order] > 1)])
 
     def _fold_in(self, known: Known, strangers: np.ndarray) -> None:
-        """Neighbours among the customers of the fit, by the same measure; ties to the smaller code."""
-        from implicit.nearest_neighbours import normalize
+        """Neighbours among the customers of the fit, by the same measure."""
+        from implicit.nearest_neighbours import ItemItemRecommender, NearestNeighboursScorer, normalize
 
         products = self._find_informative(self.frequency_)
         base, own = (
             normalize(some[:, products].astype(np.float64)).tocsr()
             for some in (self.frequency_, self.own_[strangers])
         )
-        columns = base.T.tocsr()
-        touched = sparse.csr_matrix((np.ones(own.nnz), own.indices, own.indptr), own.shape) @ np.diff(
-            columns.indptr
+        asked = np.flatnonzero(np.diff(own.indptr))
+        if len(asked) == 0:
+            return
+        # Scores of "items", which are customers here, by what is bought: implicit wants a square matrix for that.
+        model = ItemItemRecommender(K=self.neighbours, num_threads=1)
+        model.similarity = _make_square(base.T.tocsr())
+        model.scorer = NearestNeighboursScorer(model.similarity)
+        found, weight = model.recommend(
+            np.arange(len(asked)), own[asked], N=self.neighbours, filter_already_liked_items=False
         )
-        rows, neighbours, weights = [strangers[:0]], [strangers[:0]], [np.empty(0)]
-        for start, stop in split_blocks(touched.astype(np.int64), FOLD_IN_WORK):
-            near = (own[start:stop] @ columns).tocsr().astype(np.float32)
-            near.eliminate_zeros()
-            near.sort_indices()
-            row, column = list_entries(nearest := keep_strongest(near, self.neighbours))
-            rows.append(strangers[start:stop][row])
-            neighbours.append(column)
-            weights.append(nearest.data.astype(np.float64))
-        found = sparse.csr_matrix(
-            (np.concatenate(weights), (np.concatenate(rows), np.concatenate(neighbours))), self.similar_.shape
+        rows, places = np.nonzero((found >= 0) & (weight > 0))
+        similar = sparse.csr_matrix(
+            (weight[rows, places].astype(np.float64), (strangers[asked[rows]], found[rows, places])),
+            self.similar_.shape,
         )
-        self.similar_ = (self.similar_ + _scale_rows(found)).tocsr()
+        self.similar_ = (self.similar_ + _scale_rows(similar)).tocsr()
 
     def _count(self, known: Known) -> None:
         """Keeps `frequency_` csr float32[fit customers, n_products]: of whoever may be a neighbour."""
@@ -144,3 +139,12 @@ def _scale_rows(similar: sparse.csr_matrix) -> sparse.csr_matrix:
     total = np.asarray(similar.sum(axis=1)).ravel()
     similar.data /= np.repeat(total, np.diff(similar.indptr))
     return similar.astype(np.float32)
+
+
+def _make_square(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    """With empty rows or columns at the end."""
+    size = max(matrix.shape)
+    ends = np.full(size - matrix.shape[0], matrix.indptr[-1], dtype=matrix.indptr.dtype)
+    return sparse.csr_matrix(
+        (matrix.data, matrix.indices, np.concatenate([matrix.indptr, ends])), shape=(size, size)
+    )
