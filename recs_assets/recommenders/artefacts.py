@@ -6,6 +6,8 @@ window, the sha256 of the arrays and of itself). Anything that does not match is
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from pathlib import Path
 
@@ -195,12 +197,43 @@ def read_fingerprint(path: Path) -> str:
 def write_lists(lists: pd.DataFrame, known: Known, path: Path) -> None:
     """Write a candidate list frame (codes), by ascending customers, as Parquet, stamped with the id maps'
     fingerprint."""
+    with append_lists(known, path) as append:
+        append(lists)
+
+
+@contextmanager
+def append_lists(known: Known, path: Path) -> Generator[Callable[[pd.DataFrame], None]]:
+    """Write lists in parts of ascending customers, the first of which says what the columns are: the file is the one that
+    `write_lists` makes of all parts, and takes its place at the end. Beside the parts it holds a group of rows in memory."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".next")
-    table = pa.Table.from_pandas(lists, preserve_index=False)
-    table = table.replace_schema_metadata({"fingerprint": known.fingerprint})
-    pq.write_table(table, aside, compression="zstd", row_group_size=LIST_ROWS)
-    aside.replace(path)
+    with ExitStack() as stack:
+        stack.callback(aside.unlink, missing_ok=True)
+        waiting: list[pa.Table] = []
+        writer: pq.ParquetWriter | None = None
+
+        def write(rows: int | None = None) -> None:
+            """Write so many of the waiting rows, in whole groups; None: all."""
+            nonlocal waiting, writer
+            table = pa.concat_tables(waiting).unify_dictionaries().combine_chunks()
+            file = writer or stack.enter_context(pq.ParquetWriter(aside, table.schema, compression="zstd"))
+            file.write_table(table.slice(0, rows), row_group_size=LIST_ROWS)
+            writer = file
+            waiting = [] if rows is None else [table.slice(rows)]
+
+        def append(lists: pd.DataFrame) -> None:
+            table = pa.Table.from_pandas(lists, preserve_index=False)
+            waiting.append(table.replace_schema_metadata({"fingerprint": known.fingerprint}))
+            count = sum(len(table) for table in waiting)
+            if count >= 2 * LIST_ROWS:
+                write(count // LIST_ROWS * LIST_ROWS)
+
+        yield append
+        if waiting and (writer is None or any(len(table) for table in waiting)):
+            write()
+        if writer is not None:
+            writer.close()
+            aside.replace(path)
 
 
 def read_lists(path: Path, known: Known, first: int = 0, last: int | None = None) -> pd.DataFrame:

@@ -85,22 +85,23 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     if anchor == week.as_of:
         digest = save_model(model, week.model_path(name))
         with week.keep_at_hand(model):
-            parts = list(map_blocks(list_customers, week, name))
+            rows = week.write_lists(name, anchor, map_blocks(list_customers, week, name))
     else:
         digest = None
         customers, views = week.find_customers_with_lists(anchor), week.views_at(anchor)
         if sample is known:
-            parts = [model.recommend_views(customers, week.settings.candidates, views, scoring)]
+            listed = model.recommend_views(customers, week.settings.candidates, views, scoring)
         else:
             some = model.attach(known.take_customers(customers))
             codes = np.arange(len(customers), dtype=np.int32)
-            listed = some.recommend_views(codes, week.settings.candidates, views, scoring)
-            parts = [
-                {view: rows.assign(customer=customers[rows["customer"]]) for view, rows in listed.items()}
-            ]
-    week.write_lists(name, anchor, parts)
-    rows = sum(len(part["all"]) for part in parts)
-    return Fit(anchor, digest, rows, fitted - started, time.monotonic() - fitted)
+            listed = {
+                view: lists.assign(customer=customers[lists["customer"]])
+                for view, lists in some.recommend_views(
+                    codes, week.settings.candidates, views, scoring
+                ).items()
+            }
+        rows = week.write_lists(name, anchor, [listed])
+    return Fit(anchor, digest, rows["all"], fitted - started, time.monotonic() - fitted)
 
 
 def list_customers(part: Week, name: str) -> dict[View, pd.DataFrame]:

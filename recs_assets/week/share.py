@@ -55,7 +55,7 @@ def map_on_engine(
     engine = week.settings.engine
     assert engine is not None
     blocks = [part.block for part in split_week(week, size)]
-    folder = _find_lake(week) / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
+    folder = week.warehouse.lake / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
     try:
         share_week(week, folder)
         job = {
@@ -82,13 +82,6 @@ def map_on_engine(
     finally:
         # It holds names and addresses.
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _find_lake(week: Week) -> Path:
-    from recs_assets.engine.lake import find_lakes
-
-    lake = week.settings.lake
-    return week.warehouse.home / "lake" if lake is None else find_lakes(week.settings.home, lake)
 
 
 def name_function(function: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
@@ -23,6 +23,7 @@ from recs_assets.ranking.features import BY_NAME, select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import (
+    append_lists,
     ids_path,
     load_model,
     read_ids,
@@ -30,7 +31,6 @@ from recs_assets.recommenders.artefacts import (
     read_parameters,
     write_fit_ids,
     write_ids,
-    write_lists,
 )
 from recs_assets.recommenders.base import VIEWS, Recommender, View
 from recs_assets.recommenders.shape import Parameters
@@ -304,13 +304,23 @@ class Week:
         """A model's lists at an anchor, of customer codes `[first, last)` or of all (`read_lists`)."""
         return read_lists(self.lists_path(name, anchor, view), self.known(anchor), first, last)
 
-    def write_lists(self, name: str, anchor: date, parts: Iterable[Mapping[View, pd.DataFrame]]) -> None:
-        """Write a model's lists at an anchor (`artefacts.write_lists`), given in parts of ascending customers."""
-        known, parts = self.known(anchor), list(parts)
-        for view in parts[0]:
-            rows = [part[view] for part in parts]
-            whole = rows[0] if len(rows) == 1 else pd.concat(rows, ignore_index=True)
-            write_lists(whole, known, self.lists_path(name, anchor, view))
+    def write_lists(
+        self, name: str, anchor: date, parts: Iterable[Mapping[View, pd.DataFrame]]
+    ) -> dict[View, int]:
+        """Write a model's lists at an anchor (`artefacts.write_lists`), given in parts of ascending customers, one after the
+        other; returns the rows of each view."""
+        known, rows = self.known(anchor), {}
+        with ExitStack() as stack:
+            files: dict[View, Callable[[pd.DataFrame], None]] = {}
+            for part in parts:
+                for view, lists in part.items():
+                    if view not in files:
+                        files[view] = stack.enter_context(
+                            append_lists(known, self.lists_path(name, anchor, view))
+                        )
+                    files[view](lists)
+                    rows[view] = rows.get(view, 0) + len(lists)
+        return rows
 
     # -- candidates -------------------------------------------------------------------------
 

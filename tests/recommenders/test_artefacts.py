@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from recs_assets.files import seal, unseal
 from recs_assets.known.interactions import Known
-from recs_assets.recommenders import REGISTRY
+from recs_assets.recommenders import REGISTRY, artefacts
 from recs_assets.recommenders.artefacts import (
+    append_lists,
     load_model,
     read_lists,
     read_parameters,
@@ -219,6 +221,47 @@ def test_lists_come_back_as_they_were(lists: Path, shop: Known) -> None:
     pd.testing.assert_frame_equal(read_lists(lists, shop), whole)
     block = read_lists(lists, shop, 2, 4)
     assert block["customer"].tolist() == [2, 2, 2, 3, 3, 3]
+    assert list(lists.parent.iterdir()) == [lists]
+
+
+@pytest.mark.parametrize(
+    "sizes", [(0,), (9,), (0, 25, 0), (3, 0, 17, 1), (20, 20), (8, 13, 40, 2), (10, 10, 10)]
+)
+def test_lists_in_parts_are_the_file_of_all(
+    shop: Known, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sizes: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(artefacts, "LIST_ROWS", 10)
+    customer = np.arange(sum(sizes), dtype=np.int32)
+    whole = pd.DataFrame(
+        {"customer": customer, "source": pd.Categorical.from_codes(customer % 2, ("a", "b", ""))}
+    )
+    table = pa.Table.from_pandas(whole, preserve_index=False)
+    expected = tmp_path / "expected.parquet"
+    pq.write_table(
+        table.replace_schema_metadata({"fingerprint": shop.fingerprint}),
+        expected,
+        compression="zstd",
+        row_group_size=10,
+    )
+    ends = np.cumsum(sizes)
+    with append_lists(shop, tmp_path / "lists.parquet") as append:
+        for first, last in zip([0, *ends[:-1]], ends, strict=True):
+            append(whole.iloc[first:last])
+        assert not (tmp_path / "lists.parquet").exists()
+    assert (tmp_path / "lists.parquet").read_bytes() == expected.read_bytes()
+    assert not (tmp_path / "lists.next").exists()
+
+
+def test_lists_that_are_not_complete_leave_the_file_before(lists: Path, shop: Known) -> None:
+    def write_half() -> None:
+        with append_lists(shop, lists) as append:
+            append(pd.DataFrame({"customer": np.arange(250_000, dtype=np.int32)}))
+            raise OSError("gone")
+
+    before = lists.read_bytes()
+    with pytest.raises(OSError, match="gone"):
+        write_half()
+    assert lists.read_bytes() == before
     assert list(lists.parent.iterdir()) == [lists]
 
 
