@@ -74,4 +74,6 @@ def run_send(parsed: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         print(file=sys.stderr)
     print(describe(sent, dry=parsed.dry_run))
+    if sent.week != week.as_of.isoformat():
+        print(f"The files are of the week {sent.week}; the newest published week is {week.as_of}.")
     return 1 if sent.refused else 0

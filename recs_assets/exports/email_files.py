@@ -14,7 +14,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
 from typing import IO
@@ -109,10 +110,8 @@ def write_exports(
             rows = _cast_texts(list_addresses(table, emails))
             put(f"{RESTRICTED}/addresses", rows, {"parquet": _parquet, "csv": _csv})
             addresses = dict(zip(rows["customer_id"].to_pylist(), rows["email"].to_pylist(), strict=True))
-        for name, service in payloads.SERVICES.items():
-            if name in campaign_exports:
-                counts |= _write_payloads(aside, table, service, addresses)
-        return counts
+        services = [service for name, service in payloads.SERVICES.items() if name in campaign_exports]
+        return counts | _write_payloads(aside, table, services, addresses) if services else counts
 
     about = {
         "exports": [name for name in EXPORTS if name in campaign_exports],
@@ -228,21 +227,32 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
 
 
 def _write_payloads(
-    aside: Path, table: pa.Table, service: payloads.Service, addresses: dict[str, str] | None
+    aside: Path, table: pa.Table, services: Sequence[payloads.Service], addresses: dict[str, str] | None
 ) -> dict[str, int]:
-    """The files of one service; rows per file."""
+    """The files of services; rows per file."""
     counts = {}
-    if service.catalog is not None:
-        products = payloads.list_products(feed(table), service)
-        with _open(aside / service.catalog) as file:
-            if service.catalog.endswith(".json"):
-                file.write(json.dumps(products, indent=1, allow_nan=False).encode() + b"\n")
-            else:
-                _write_lines(products, file)
-        counts[service.catalog] = len(products)
-    name = service.place(addresses is not None)
-    with _open(aside / name) as file:
-        counts[name] = _write_lines(payloads.list_payloads(table, service, addresses), file)
+    shelf = feed(table)
+    for service in services:
+        if service.catalog is not None:
+            products = payloads.list_products(shelf, service)
+            with _open(aside / service.catalog) as file:
+                if service.catalog.endswith(".json"):
+                    file.write(json.dumps(products, indent=1, allow_nan=False).encode() + b"\n")
+                else:
+                    file.writelines(json.dumps(row, allow_nan=False).encode() + b"\n" for row in products)
+            counts[service.catalog] = len(products)
+    names = {service.place(addresses is not None): service for service in services}
+    counts |= dict.fromkeys(names, 0)
+    with ExitStack() as files:
+        opened = [
+            (name, service, files.enter_context(_open(aside / name))) for name, service in names.items()
+        ]
+        for customer, rows in payloads.list_recipients(table):
+            email = None if addresses is None else addresses.get(customer)
+            for name, service, file in opened:
+                if (line := payloads.write_line(service, customer, rows, email)) is not None:
+                    file.write(line)
+                    counts[name] += 1
     return counts
 
 
@@ -294,15 +304,6 @@ def _csv(rows: pa.Table, file: IO[bytes]) -> None:
             values = escape_formulas(values)
         shown[name] = values
     csv.write_csv(pa.table(shown), file)
-
-
-def _write_lines(rows: Iterable[Mapping], file: IO[bytes]) -> int:
-    """One strict JSON object per line, in ASCII; how many."""
-    count = 0
-    for row in rows:
-        file.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-        count += 1
-    return count
 
 
 def _jsonl(rows: pa.Table, file: IO[bytes]) -> None:

@@ -22,6 +22,7 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import orjson
 import pandas as pd
 import pyarrow as pa
 
@@ -75,23 +76,37 @@ class Service:
         return f"{folder}{self.recipients}.jsonl"
 
 
-def list_payloads(table: pa.Table, service: Service, emails: dict[str, str] | None) -> Iterator[Payload]:
-    """A line per recipient: customer_id and payload. Whoever a service cannot find without an address, and has
-    none, is left out.
+def list_recipients(table: pa.Table) -> Iterator[tuple[str, list[Payload]]]:
+    """Customer ids with their rows, in order.
 
     Args:
         table: rows of `email.cast_types` without the holdout.
+    """
+    rows = (
+        row
+        for batch in table.select(list(_COLUMNS)).to_batches(max_chunksize=BLOCK_ROWS)
+        for row in batch.to_pylist()
+    )
+    for customer, group in groupby(rows, key=lambda row: row["customer_id"]):
+        yield customer, list(group)
+
+
+def write_line(service: Service, customer_id: str, rows: list[Payload], email: str | None) -> bytes | None:
+    """A recipient's line for a service; None where it cannot find them without an address.
+
+    Args:
         service: one of `SERVICES`.
-        emails: address by customer id; None where the campaign exports none.
+        customer_id: of the recipient.
+        rows: theirs, as of `list_recipients`.
+        email: their address; None where the campaign exports none, or they have none.
 
     Raises:
-        ExportError: a payload is larger than the service takes.
+        ExportError: the payload is larger than the service takes.
     """
-    for customer, rows in _group_rows(table):
-        email = emails.get(customer) if emails is not None and service.addressed else None
-        if email is None and service.needs_address:
-            continue
-        yield {"customer_id": customer, "payload": service.fill(rows, email)}
+    email = email if service.addressed else None
+    if email is None and service.needs_address:
+        return None
+    return start_line(customer_id) + b'"payload": ' + orjson.dumps(service.fill(rows, email)) + b"}\n"
 
 
 def list_products(feed: pd.DataFrame, service: Service) -> list[Payload]:
@@ -114,16 +129,6 @@ def derive_message_id(campaign: str, as_of: str, customer_id: str) -> str:
 def start_line(customer_id: str) -> bytes:
     """How a recipient's line begins."""
     return json.dumps({"customer_id": customer_id}).encode()[:-1] + b", "
-
-
-def _group_rows(table: pa.Table) -> Iterator[tuple[str, list[Payload]]]:
-    rows = (
-        row
-        for batch in table.select(list(_COLUMNS)).to_batches(max_chunksize=BLOCK_ROWS)
-        for row in batch.to_pylist()
-    )
-    for customer, group in groupby(rows, key=lambda row: row["customer_id"]):
-        yield customer, list(group)
 
 
 # -- recipients ----------------------------------------------------------------------------------
@@ -311,7 +316,7 @@ def _drop_missing(row: Payload) -> Payload:
 
 
 def _check_size(service: str, payload: Payload, most: int) -> Payload:
-    size = len(json.dumps(payload).encode())
+    size = len(orjson.dumps(payload))
     if size > most:
         raise ExportError(
             f"{service} takes {most:,} bytes of a recipient, and one has {size:,}: lower slots.k of the campaign."

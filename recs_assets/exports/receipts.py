@@ -33,9 +33,10 @@ class Batch:
     Attributes:
         key: that stands for the request.
         size: how many there were; fewer members were read where their lines were cut off before the request went out.
+            0 where one of them was forgotten since.
         members: customer id -> digest of the payload.
         open: members of whom nobody knows whether they arrived.
-        moved: a member has been in another request since, so that this one cannot be made again.
+        moved: a member has been in another request since.
     """
 
     key: str
@@ -43,6 +44,11 @@ class Batch:
     members: dict[str, str] = field(default_factory=dict)
     open: set[str] = field(default_factory=set)
     moved: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the request can be made again as it was."""
+        return not self.moved and len(self.members) == self.size
 
 
 class Receipts:
@@ -75,7 +81,9 @@ class Receipts:
 
     def list_open(self) -> list[Batch]:
         """Batches that went out and of which somebody's fate is unknown, in the order sent."""
-        return [batch for batch in self._batches.values() if batch.open and len(batch.members) == batch.size]
+        return [
+            batch for batch in self._batches.values() if batch.open and batch.size in (0, len(batch.members))
+        ]
 
     def find_digest(self, customer_id: str) -> str | None:
         """Of the payload that was accepted; None where none was."""
@@ -189,9 +197,11 @@ def purge(folder: Path, customer_id: str, wait_seconds: float) -> list[Path]:
     with writer_lock(folder / FOLDER / LOCK, wait_seconds):
         for path in sorted((folder / FOLDER).glob("*.jsonl")):
             lines = list(_read_whole_lines(path))
-            others = [line for line in lines if not line.startswith(start)]
-            if len(others) == len(lines):
+            gone = [json.loads(line) for line in lines if line.startswith(start)]
+            if not gone:
                 continue
+            broken = {row["batch"] for row in gone}
+            others = [_break(line, broken) for line in lines if not line.startswith(start)]
             aside = path.with_suffix(".next")
             with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.writelines(others)
@@ -201,6 +211,14 @@ def purge(folder: Path, customer_id: str, wait_seconds: float) -> list[Path]:
             sync(path.parent)
             rewritten.append(path)
     return rewritten
+
+
+def _break(line: bytes, broken: Collection[str]) -> bytes:
+    """A line that says, where its request held somebody who is forgotten, that this cannot be made again."""
+    row = json.loads(line)
+    if row["batch"] not in broken or "of" not in row:
+        return line
+    return json.dumps(row | {"of": 0}).encode() + b"\n"
 
 
 def _read_whole_lines(path: Path) -> Iterator[bytes]:

@@ -11,12 +11,13 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import orjson
 import urllib3
 from urllib3.util import Retry, Timeout
 
@@ -27,8 +28,9 @@ from recs_assets.exports.services import Receiver, Request
 from recs_assets.exports.versions import list_versions
 
 # Answers that say to come again.
-AGAIN = (408, 425, 429, 500, 502, 503, 504)
-# Answers that say that something in the request is not as it should be: halves of it may be.
+AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
+# Answers that say that something in the request is not as it should be: halves of it may be. Nobody in it was taken,
+# by an earlier attempt either: a service that knows keys answers what it took once as it did then.
 UNFIT = (400, 413, 422)
 
 
@@ -136,8 +138,8 @@ def send(
             waiting = next(plan, None)
             if (repeated or waiting is not None) and not dry:
                 sender.send_catalog(_read_catalog(path, receiver.name))
-            for lines in repeated:
-                sender.send_batch(lines)
+            for key, lines in repeated.items():
+                sender.send_batch(lines, key)
             for lines in _split_batches(waiting, plan, receiver):
                 sender.send_batch(lines)
     if dry:
@@ -165,10 +167,10 @@ class _Sender:
         self.pause, self.patience, self.dry, self.progress = 1 / rate, patience, dry, progress
         self._next = 0.0
 
-    def send_batch(self, lines: Sequence[_Line]) -> None:
-        """One request, or where the service finds a fault in it, its halves."""
+    def send_batch(self, lines: Sequence[_Line], key: str | None = None) -> None:
+        """One request, or where the service finds a fault in it, its halves; with a key, one that is made again."""
         elements = [self.receiver.wrap(line.customer_id, line.payload) for line in lines]
-        key, request = self.receiver.make_request(self.sent.campaign, self.sent.week, elements)
+        key, request = self.receiver.make_request(self.sent.campaign, self.sent.week, elements, key)
         members = [(line.customer_id, line.digest) for line in lines]
         self.sent.requests += 1
         if self.dry:
@@ -177,29 +179,19 @@ class _Sender:
         self.receipts.begin(key, members)
         code, attempts, answer = self._call(request)
         facts = {"attempts": attempts, "code": code}
-        if code is None or code in AGAIN:
-            self.receipts.end(key, members, UNKNOWN, **facts)
-            said = "does not answer" if code is None else f"answers {code}"
-            raise ExportError(
-                f"{self.receiver.name} at {self.receiver.host} {said} after {attempts} attempts: {self.sent.accepted} "
-                "recipients have their receipts; send again, and the others follow."
-            )
-        if code in UNFIT and len(lines) > 1:
+        if code in UNFIT:
             self.receipts.end(key, members, REFUSED, **facts)
-            half = len(lines) // 2
-            self.send_batch(lines[:half])
-            self.send_batch(lines[half:])
-            return
-        if not 200 <= code < 300:
-            self.receipts.end(key, members, REFUSED, **facts)
-            if code in UNFIT:
-                self.sent.refused += len(lines)
+            if len(lines) > 1:
+                half = len(lines) // 2
+                self.send_batch(lines[:half])
+                self.send_batch(lines[half:])
+            else:
+                self.sent.refused += 1
                 self.progress(self.sent)
-                return
-            raise ExportError(
-                f"{self.receiver.name} at {self.receiver.host} answers {code}: correct its settings "
-                f"(RECS_{self.receiver.name.upper()}_...), then send again; {self.sent.accepted} recipients have their receipts."
-            )
+            return
+        if code is None or not 200 <= code < 300:
+            self.receipts.end(key, members, UNKNOWN, **facts)
+            self._give_up(code, attempts)
         said = self.receiver.read(answer)
         refused = [member for place, member in enumerate(members) if place in said.refused]
         taken = [member for place, member in enumerate(members) if place not in said.refused]
@@ -209,6 +201,21 @@ class _Sender:
         self.sent.accepted += len(taken)
         self.sent.refused += len(refused)
         self.progress(self.sent)
+
+    def _give_up(self, code: int | None, attempts: int) -> NoReturn:
+        """Raises:
+        ExportError: always; it says what to do.
+        """
+        who = f"{self.receiver.name} at {self.receiver.host}"
+        done = f"{self.sent.accepted} recipients have their receipts"
+        if code is None or code in AGAIN:
+            said = "does not answer" if code is None else f"answers {code}"
+            raise ExportError(
+                f"{who} {said} after {attempts} attempts: {done}; send again, and the others follow."
+            )
+        raise ExportError(
+            f"{who} answers {code}: correct its settings (RECS_{self.receiver.name.upper()}_...), then send again; {done}."
+        )
 
     def send_catalog(self, products: Sequence[dict[str, Any]]) -> None:
         """Before anybody's payload names a product."""
@@ -292,25 +299,26 @@ def _read_catalog(path: Path, service: str) -> list[dict[str, Any]]:
 def _read_lines(path: Path) -> Iterator[_Line]:
     with path.open("rb") as file:
         for text in file:
-            line = json.loads(text)
+            line = orjson.loads(text)
             yield _Line(line["customer_id"], hashlib.sha256(text).hexdigest()[:16], line["payload"])
 
 
 def _rebuild(
     path: Path, receipts: Receipts, withdrawn: Collection[str]
-) -> tuple[list[list[_Line]], set[str]]:
-    """Requests of which nobody knows whether they arrived, as they were; and who was in one that cannot be made again,
-    because a payload has changed or somebody withdrew."""
+) -> tuple[dict[str, list[_Line]], set[str]]:
+    """Requests of which nobody knows whether they arrived, as they were, by key; and who was in one that cannot be made
+    again, because a payload has changed or somebody withdrew."""
     batches: list[Batch] = receipts.list_open()
     wanted = {name for batch in batches for name in batch.members}
     found = (
         {line.customer_id: line for line in _read_lines(path) if line.customer_id in wanted} if wanted else {}
     )
-    whole, again = [], set()
+    whole: dict[str, list[_Line]] = {}
+    again: set[str] = set()
     for batch in batches:
         lines = [found[name] for name in batch.members if name in found and name not in withdrawn]
-        if not batch.moved and [line.digest for line in lines] == list(batch.members.values()):
-            whole.append(lines)
+        if batch.is_whole and [line.digest for line in lines] == list(batch.members.values()):
+            whole[batch.key] = lines
         else:
             again |= batch.open
     return whole, again
@@ -322,11 +330,11 @@ def _plan(
     sent: Sent,
     withdrawn: set[str],
     changed: bool,
-    repeated: Sequence[Sequence[_Line]],
+    repeated: Mapping[str, Sequence[_Line]],
     again: set[str],
 ) -> Iterator[_Line]:
     """Who is to be sent, besides the requests that are repeated."""
-    busy = {line.customer_id for lines in repeated for line in lines}
+    busy = {line.customer_id for lines in repeated.values() for line in lines}
     for line in _read_lines(path):
         digest = receipts.find_digest(line.customer_id)
         if line.customer_id in withdrawn:
@@ -350,7 +358,7 @@ def _split_batches(first: _Line | None, others: Iterator[_Line], receiver: Recei
     size = 0
     line = first
     while line is not None:
-        own = len(json.dumps(receiver.wrap(line.customer_id, line.payload)).encode()) + 2
+        own = len(orjson.dumps(receiver.wrap(line.customer_id, line.payload))) + 1
         # Of the limit a thousandth and 500 bytes are for the envelope.
         if batch and (len(batch) == receiver.most or size + own > receiver.most_bytes * 0.999 - 500):
             yield batch

@@ -6,12 +6,13 @@ docs/services.md names the page that each limit is from. Nothing here knows the 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlsplit
+
+import orjson
 
 from recs_assets.exports.rows import ExportError
 
@@ -24,8 +25,8 @@ KLAVIYO_REVISION = "2026-04-15"
 class Access:
     """What the deployment says of a service; the setting that each is from is `RECS_<SERVICE>_<NAME>`."""
 
-    url: str | None = None
-    key: str | None = None
+    url: str | None = field(default=None, repr=False)
+    key: str | None = field(default=None, repr=False)
     list: str | None = None
     catalog: str | None = None
 
@@ -86,12 +87,20 @@ class Receiver:
         return payload
 
     def make_request(
-        self, campaign: str, week: str, elements: Sequence[dict[str, Any]]
+        self, campaign: str, week: str, elements: Sequence[dict[str, Any]], key: str | None = None
     ) -> tuple[str, Request]:
-        """A request, and the key that stands for it: the same recipients with the same payloads, the same key."""
-        body = json.dumps(self._put(elements)).encode()
-        text = "\n".join((self.name, campaign, week)).encode() + b"\n" + body
-        key = hashlib.sha256(text).hexdigest()[:32]
+        """A request, and the key that stands for it: the same recipients with the same payloads, the same key.
+
+        Args:
+            campaign: its name.
+            week: whose recommendations they are.
+            elements: of `wrap`, one per recipient.
+            key: of a request that is made again.
+        """
+        body = orjson.dumps(self._put(elements))
+        if key is None:
+            text = "\n".join((self.name, campaign, week)).encode() + b"\n" + body
+            key = hashlib.sha256(text).hexdigest()[:32]
         headers = {
             "Content-Type": self.content_type,
             "Accept": self.content_type,
@@ -196,7 +205,7 @@ class Braze(Receiver):
                 "PUT",
                 url,
                 headers,
-                json.dumps({"items": list(products[start : start + self.most_items])}).encode(),
+                orjson.dumps({"items": list(products[start : start + self.most_items])}),
             )
             for start in range(0, len(products), self.most_items)
         ]
@@ -234,7 +243,7 @@ class Mailchimp(Receiver):
             "method": "PATCH",
             "path": f"/lists/{self.access.list}/members/{member}",
             "operation_id": customer_id,
-            "body": json.dumps({"merge_fields": payload["merge_fields"]}),
+            "body": orjson.dumps({"merge_fields": payload["merge_fields"]}).decode(),
         }
 
     def read(self, answer: Any) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from helpers.email import EMAILS, TEA, make_row, make_table, write_files
-from helpers.inbox import open_inbox
+from helpers.inbox import Step, open_inbox
 from helpers.services import check_shape, read_lines
-from recs_assets.exports import receipts
+from recs_assets.exports import email_files, receipts
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.sending import Patience, send
 from recs_assets.exports.services import Access, Braze, Klaviyo, Mailchimp, Webhook
@@ -282,6 +285,47 @@ def test_a_customer_is_purged_from_receipts(tmp_path):
         assert sorted(name.name for name in path.parent.iterdir()) == [path.name, "send.lock"]
 
 
+def test_a_request_that_held_somebody_forgotten_is_not_made_again(tmp_path):
+    write_campaign(tmp_path, 10)
+    with open_inbox("lost", 500, 500, 500) as inbox:
+        with pytest.raises(ExportError):
+            send_to(inbox, tmp_path)
+        email_files.purge(tmp_path, "c0004")
+        receipts.purge(tmp_path, "c0004", 0)
+        sent = send_to(inbox, tmp_path)
+        assert (sent.accepted, sent.uncertain) == (9, 9)
+        [first, second] = inbox.taken.values()
+        assert {message["message_id"] for message in second["messages"]} < {
+            message["message_id"] for message in first["messages"]
+        }
+
+
+# More of them: RECS_STATES=1000 python -m pytest tests/exports/test_send_to_services.py -k whatever
+EXAMPLES = int(os.environ.get("RECS_STATES", "40"))
+WHATEVER: list[Step] = [
+    200, 500, 503, 408, 429, (429, {"Retry-After": "0"}), "drop", "lost", "half", 401, 404, 413, 422,
+]  # fmt: skip
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.lists(st.sampled_from(WHATEVER), max_size=14), st.integers(1, 23), st.integers(1, 3))
+def test_whatever_a_service_does_everybody_arrives_once(tmp_path_factory, steps, recipients, attempts):
+    """Sent again until nothing is left, as an operator would."""
+    folder = tmp_path_factory.mktemp("files")
+    write_campaign(folder, recipients)
+    with open_inbox(*steps) as inbox:
+        for _ in range(len(steps) + 2):
+            try:
+                sent = send_to(inbox, folder, patience=Patience(attempts, backoff=0.001, answer=2))
+            except ExportError:
+                continue
+            if not sent.refused:
+                break
+        assert inbox.arrived == everybody(recipients)
+        assert {line["status"] for line in find_receipts(folder).values()} == {"accepted"}
+        assert send_to(inbox, folder).requests == 0
+
+
 def test_receipts_go_with_the_weeks(tmp_path):
     write_campaign(tmp_path, 2)
     (tmp_path / "receipts").mkdir()
@@ -414,4 +458,5 @@ def test_what_a_service_needs(kind, access, said):
 def test_where_services_are():
     assert Klaviyo(Access(key="k")).host == "a.klaviyo.com"
     assert Mailchimp(Access(key="m-us19", list="a1")).host == "us19.api.mailchimp.com"
-    assert "secret" not in repr(Klaviyo(Access(key="secret")).make_request("c", "w", [])[1])
+    access = Access(key="secret", url="https://secret.example")
+    assert "secret" not in repr(access) + repr(Klaviyo(Access(key="secret")).make_request("c", "w", [])[1])

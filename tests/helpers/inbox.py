@@ -17,7 +17,7 @@ Step = int | str | tuple[int, dict[str, str]]
 
 
 class Inbox(ThreadingHTTPServer):
-    """Answers step by step, then as `default`.
+    """Answers step by step, then as `default`; what it took once it does not find fault with later.
 
     Attributes:
         steps: what happens to the next requests: a status; a status with headers; `drop` (closed before it was taken),
@@ -73,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
             inbox.headers.append(dict(self.headers))
             inbox.times.append(time.monotonic())
             step = inbox.steps.pop(0) if inbox.steps else inbox.default
+            if step in (413, 422) and key in inbox.taken:
+                step = inbox.default
             refused = inbox.refuse(body)
             takes = refused is None and step in ("lost", "late", "half", inbox.default)
             if takes and key not in inbox.taken:

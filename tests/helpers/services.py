@@ -20,7 +20,7 @@ def check_shape(value: Any, schema: str) -> None:
 
 
 def read_lines(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def read_payloads(path: Path) -> dict[str, dict]:
