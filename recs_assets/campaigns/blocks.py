@@ -15,6 +15,9 @@ from recs_assets.rules.context import Context
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week
 
+# The fact that is counted last.
+LAST = "bought_by_several"
+
 
 @dataclass(frozen=True)
 class Part:
@@ -40,29 +43,28 @@ def map_customers(function: Callable[..., Part], week: Week, *arguments: Any) ->
 def count_facts(week: Week) -> None:
     """Count of the whole shop what the rules and the reasons of a block of its customers look up."""
     known = week.known()
-    Evidence(known).count_facts()
+    if LAST in known.shop_facts:
+        return
     Context(known).count_facts()
     fit_cadence(known, week.shop.horizon_days)
     load_copurchased(week, week.as_of)
     load_price_drops(week, week.as_of)
+    Evidence(known).count_facts()
 
 
 def join_tables(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The rows of all parts, in their order; those of one part as they are."""
-    some = [part for part in parts if len(part)]
-    if len(some) < 2:
-        return some[0] if some else parts[0]
-    return pd.concat([_widen(part, some) for part in some], ignore_index=True)
-
-
-def _widen(part: pd.DataFrame, parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The part with the categories of all parts, so that they join as categories."""
-    names = [name for name, kind in part.dtypes.items() if isinstance(kind, pd.CategoricalDtype)]
-    wide = {}
-    for name in names:
-        categories = dict.fromkeys(value for other in parts for value in other[name].cat.categories)
-        wide[name] = part[name].cat.set_categories(list(categories))
-    return part.assign(**wide)
+    if len(parts) == 1:
+        return parts[0]
+    some = [part for part in parts if len(part)] or [parts[0]]
+    kinds = {}
+    for name, kind in some[0].dtypes.items():
+        if isinstance(kind, pd.CategoricalDtype):
+            every = [part[name].cat.categories for part in parts if name in part]
+            values = sorted({value for categories in every for value in categories})
+            kinds[name] = pd.CategoricalDtype(pd.Index(values, dtype=every[0].dtype, name=every[0].name))
+    # Categories that are the same join as categories.
+    return pd.concat([part.astype(kinds) for part in some], ignore_index=True)
 
 
 def sum_counts(counts: Iterable[dict[str, int]]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from scipy import sparse
 from recs_assets import __version__
 from recs_assets.arrays import PairIndex, is_stored
 from recs_assets.campaigns.arms import Arms
+from recs_assets.campaigns.blocks import Part, join_tables
 from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
@@ -37,9 +38,18 @@ from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_slots
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
+from recs_assets.rules.blocks import place_accounts
 from recs_assets.rules.context import Context
+from recs_assets.rules.items import NAMES
 from recs_assets.rules.pipeline import select
-from recs_assets.rules.review import explain_shortage, list_rules_in_force, review
+from recs_assets.rules.review import (
+    Review,
+    explain_shortage,
+    find_short,
+    list_rules_in_force,
+    look_at,
+    review,
+)
 from recs_assets.rules.selection import DRAWS, REMOVED, Selection
 from recs_assets.training import Plan, Prediction
 from recs_assets.training.plans import midnight, window_days
@@ -51,6 +61,19 @@ from recs_assets.week.week import Week
 UNREACHABLE = ("no_address", "unusable_address", "bounced", "test_account", "wholesale")
 # Products kept per recipient beyond the slots, for those that are gone when the files are written.
 RESERVES = 4
+
+
+@dataclass(frozen=True)
+class Beyond:
+    """What a block of customers must know of the others (`rules.blocks`).
+
+    Attributes:
+        accounts: of the whole shop, as `weigh_accounts` gives them; None: it is not known yet.
+        reach: as `find_reach` gives it, with it.
+    """
+
+    accounts: pd.DataFrame | None
+    reach: Mapping[str, Mapping[str, int]] | None
 
 
 @dataclass(frozen=True)
@@ -83,7 +106,10 @@ class Email:
         task: Products,
         predicted: Prediction | None,
         depth: int,
+        chosen: tuple[str, str] | None = None,
+        beyond: Beyond | None = None,
     ) -> None:
+        """Of a block of customers `chosen` is what the whole week chose and why, and `beyond` what it found out."""
         self.campaign, self.week, self.shop = campaign, week, week.shop
         self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
         self.as_of, self.seed = plan.as_of, week.settings.seed
@@ -93,7 +119,10 @@ class Email:
         self.delay = local - midnight(self.as_of)
         with week.build.read() as connection:
             self.products = load_pages_and_ends(connection, self.as_of, local).set_index("product_id")
-        if predicted is None:
+        self.beyond = beyond
+        if chosen is not None:
+            self.chosen, self.verdict = chosen
+        elif predicted is None:
             self.chosen, self.verdict = FUSED, ""
         elif campaign.model is not None:
             self.chosen = QUERY if campaign.model == "ranker" else campaign.model
@@ -171,15 +200,20 @@ class Email:
         return self.task.admit_products(anchor) & ~over
 
     def build_context(self, anchor: date) -> Context:
-        task = self.task
-        return build_context(
+        task, rules = self.task, self.campaign.rule_set
+        context = build_context(
             self.week,
             anchor,
             self.campaign.name,
-            self.campaign.rule_set,
+            rules,
             task.eligible(anchor),
             self._admit_products(anchor),
         )
+        if self.beyond is None or anchor != self.as_of:
+            return context
+        if self.beyond.accounts is not None:
+            context = place_accounts(context, rules, self.beyond.accounts, self.week.first_code)
+        return replace(context, reach=self.beyond.reach)
 
     def rank_products(self, anchor: date) -> pd.DataFrame:
         """What the rules choose from, at the week or the test anchor: the rows of the model that was chosen, and for
@@ -274,19 +308,16 @@ class Email:
             return load_offers(connection, self.as_of, sent, end, kinds)
 
 
-def make_email(
-    emails: Sequence[tuple[Email, np.ndarray]],
-    arms: Arms,
-    shadows: Mapping[str, Email],
-    facts: dict[str, Any],
-) -> Made:
-    """The lists of all variants of a campaign together, explained and measured.
+def fill_email(
+    emails: Sequence[tuple[Email, np.ndarray]], arms: Arms, shadows: Mapping[str, Email]
+) -> tuple[Part, Filled]:
+    """The lists of all variants of a campaign together, explained, for the customers of a block; and those of the
+    campaign as its file says.
 
     Args:
         emails: the campaign as its file says, then its variants, each with the customers (codes) who get it.
-        arms: of all customers.
+        arms: of all customers of the block.
         shadows: the campaign as its shadows would have it, by name.
-        facts: are completed.
     """
     base, known = emails[0][0], emails[0][0].known
     parts = [email.fill(customers, arms) for email, customers in emails]
@@ -299,35 +330,15 @@ def make_email(
     selection = named[~named["reserve"]]
     held = (selection["arm"] == HOLDOUT).to_numpy()
     outcome[ids.isin(selection.loc[held, "customer_id"]).to_numpy()] = HOLDOUT
-    tests, tags, tested, (worth, proven) = measure(base)
-    rules, main = base.campaign.rule_set, parts[0]
-    found = review(rules, main.context, main.ranked, main.choice)
-    facts |= {
-        "chosen": base.chosen,
-        "verdict": base.verdict,
-        "slots": max(email.campaign.slots.k for email, _ in emails),
-        "customers": int((outcome == SELECTED).sum()),
-        "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
-        "test": tested,
-        "rules": list_rules_in_force(rules),
-        "problems": [*facts["problems"], *found.problems],
-        "notes": list(found.notes),
-        "worth": worth,
-        "earns": proven,
-        "shortage": explain_shortage(rules, main.context, main.ranked, main.choice),
-    }
     asked = np.logical_or.reduce([email.task.eligible(base.as_of) for email, _ in emails])
     asked &= known.customers["email_eligible"].to_numpy(dtype=bool) & ~np.isin(
         outcome.astype(str), UNREACHABLE
     )
     tables = {
         "selection": named,
-        "predictions": pd.DataFrame(),
         "outcomes": tabulate_outcomes(known.customers, outcome),
         "assigned": arms.tabulate(asked, ids.to_numpy(object)),
         "rules": _tabulate_rules([part.choice for part in parts]),
-        "price_tags": tags,
-        "tests": tests,
         "traces": _join([part.traces for part in parts], ["customer_id", "product_id"]),
         "shadows": _join(
             [email.list_quietly().assign(shadow=name) for name, email in shadows.items()],
@@ -338,7 +349,104 @@ def make_email(
         DRAWS: base.name_codes(_join([part.choice.draws for part in parts], ["customer"])),
         REMOVED: base.name_removed(pd.concat([part.choice.traced for part in parts], ignore_index=True)),
     }
-    return Made(tables, facts)
+    main, rules = parts[0], base.campaign.rule_set
+    # What a block says of the campaign as its file has it.
+    facts = {
+        "eligible": int(base.task.eligible(base.as_of).sum()),
+        "seen": [astuple(seen) for seen in look_at(rules, main.context, main.choice)],
+        "short": (find_short(main.choice) + base.week.first_code).tolist(),
+    }
+    return Part(tables, facts), main
+
+
+def fill_whole(
+    emails: Sequence[tuple[Email, np.ndarray]],
+    arms: Arms,
+    shadows: Mapping[str, Email],
+    facts: dict[str, Any],
+) -> Made:
+    """The lists of a campaign for all customers of the week at once, measured and described; `facts` are completed."""
+    part, main = fill_email(emails, arms, shadows)
+    rules = emails[0][0].campaign.rule_set
+    found = review(rules, main.context, main.ranked, main.choice)
+    shortage = explain_shortage(rules, main.context, main.ranked, main.choice)
+    every = [email for email, _ in emails]
+    return describe_email(every, [part], join_email([part], arms), found, shortage, facts)
+
+
+def join_email(parts: Sequence[Part], arms: Arms) -> dict[str, pd.DataFrame]:
+    """The tables of all blocks of customers (`fill_email`) together.
+
+    Args:
+        parts: of the blocks, in their order.
+        arms: names the experiments, in their order.
+    """
+    tables = {name: join_tables([part.tables[name] for part in parts]) for name in parts[0].tables}
+    if len(parts) > 1:
+        # A block has no column for limits that hold only for customers of other blocks.
+        held = [name for name in tables["selection"] if f"{name}_most" in tables["selection"]]
+        nothing = dict.fromkeys(held, -1) | {f"{name}_most": 0 for name in held}
+        columns = tables["selection"].fillna(nothing).astype(dict.fromkeys(nothing, np.int32))
+        order = [name for name in NAMES if name in held]
+        limits = [*order, *(f"{name}_most" for name in order)]
+        first = list(columns).index(order[0]) if order else len(columns.columns)
+        others = [name for name in columns if name not in limits]
+        tables["selection"] = columns[[*others[:first], *limits, *others[first:]]]
+        place = {experiment.name: number for number, experiment in enumerate(arms.experiments)}
+        for name, key in (("assigned", "experiment"), ("shadows", "shadow")):
+            if len(tables[name]):
+                by = tables[name][key].map(place) if name == "assigned" else tables[name][key].astype(str)
+                tables[name] = (
+                    tables[name].iloc[np.argsort(by.to_numpy(), kind="stable")].reset_index(drop=True)
+                )
+        counts = pd.concat([part.tables["rules"] for part in parts])
+        tables["rules"] = counts.groupby(["step", "rule"], as_index=False, sort=True)[
+            ["removed", "customers"]
+        ].sum()
+    return tables
+
+
+def describe_email(
+    emails: Sequence[Email],
+    parts: Sequence[Part],
+    tables: dict[str, pd.DataFrame],
+    found: Review,
+    shortage: str | None,
+    facts: dict[str, Any],
+) -> Made:
+    """The lists of a campaign, measured and described.
+
+    Args:
+        emails: the campaign as its file says, and its variants, of the whole week.
+        parts: of all blocks of customers.
+        tables: of all of them.
+        found: what the rules ask for and the shop does not have.
+        shortage: what stands between customers and a full list.
+        facts: are completed.
+    """
+    base = emails[0]
+    tests, tags, tested, (worth, proven) = measure(base)
+    selection = tables["selection"][~tables["selection"]["reserve"].to_numpy(dtype=bool)]
+    held = (selection["arm"] == HOLDOUT).to_numpy()
+    facts |= {
+        "chosen": base.chosen,
+        "verdict": base.verdict,
+        "slots": max(email.campaign.slots.k for email in emails),
+        "customers": int((tables["outcomes"]["outcome"] == SELECTED).sum()),
+        "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
+        "test": tested,
+        "rules": list_rules_in_force(base.campaign.rule_set),
+        "problems": [*facts["problems"], *found.problems],
+        "notes": list(found.notes),
+        "worth": worth,
+        "earns": proven,
+        "shortage": shortage,
+    }
+    if base.predicted is not None:
+        facts["eligible"] = sum(part.facts["eligible"] for part in parts)
+    order = ["selection", "predictions", "outcomes", "assigned", "rules", "price_tags", "tests", "traces", "shadows", DRAWS, REMOVED]  # fmt: skip
+    every = {**tables, "predictions": pd.DataFrame(), "price_tags": tags, "tests": tests}
+    return Made({name: every[name] for name in order}, facts)
 
 
 def _join(parts: Sequence[pd.DataFrame], keys: list[str]) -> pd.DataFrame:

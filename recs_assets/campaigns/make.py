@@ -12,10 +12,11 @@ import numpy as np
 
 from recs_assets.campaigns.adjust import adjust
 from recs_assets.campaigns.arms import Arms, find_running, list_variants, place_arms
-from recs_assets.campaigns.email import Email, make_email
+from recs_assets.campaigns.email import Email, fill_whole
+from recs_assets.campaigns.email_blocks import fill_by_blocks, predict_by_blocks
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made
-from recs_assets.campaigns.predictions import make_predictions
+from recs_assets.campaigns.predictions import list_predictions, make_predictions
 from recs_assets.campaigns.sending import check_send_time
 from recs_assets.experiments.facts import load_assignments
 from recs_assets.experiments.file import Experiment
@@ -53,7 +54,7 @@ def make(
     """
     check_send_time(campaign, week.shop, week.as_of)  # before anything is learnt
     campaign, adjusted = adjust(campaign, week)
-    plan, task, predicted, problem = answer_query(campaign, week, say)
+    plan, task, predicted, problem = answer_query(campaign, week, say, listing=not week.is_cut)
     facts = {
         "campaign": campaign.name,
         "as_of": week.as_of.isoformat(),
@@ -67,14 +68,20 @@ def make(
     }
     check_send_time(campaign, week.shop, week.as_of, None if plan is None else plan.query)
     if not campaign.lists_products or task is None:
-        made = make_predictions(campaign, week, task, predicted, facts)
+        parts = (
+            predict_by_blocks(campaign, week, plan, task, predicted)
+            if week.is_cut
+            else [list_predictions(week, task, predicted)]
+        )
+        made = make_predictions(parts, predicted, facts)
     else:
         emails, arms = _open_variants(campaign, week, experiments, (plan, task, predicted), say)
         shadows = {
             name: _open(campaign.change(change), week, emails[0][0], say)
             for name, change in campaign.shadows.items()
         }
-        made = make_email(emails, arms, shadows, facts)
+        fill = fill_by_blocks if week.is_cut else fill_whole
+        made = fill(emails, arms, shadows, facts)
     outcomes, customers = made.tables["outcomes"], week.known().customers["customer_id"]
     if len(outcomes) != len(customers) or not outcomes["customer_id"].equals(customers.rename("customer_id")):
         raise GateError(
@@ -87,13 +94,14 @@ def make(
 Answer = tuple[Plan | None, Any, Prediction | None, str]
 
 
-def answer_query(campaign: Campaign, week: Week, say: Callable[[str], None]) -> Answer:
-    """Plan, task and prediction of a campaign's query, None as far as it cannot be answered, and why it cannot."""
+def answer_query(campaign: Campaign, week: Week, say: Callable[[str], None], listing: bool = True) -> Answer:
+    """Plan, task and prediction of a campaign's query, None as far as it cannot be answered, and why it cannot; without
+    `listing` the prediction has no rows (`answer_task`)."""
     depth = find_depth(campaign) if campaign.lists_products else None
     plan, task = None, None
     try:
         plan, task = prepare_query(campaign.target, week, campaign.view)
-        return plan, task, answer_task(plan, task, depth, say), ""
+        return plan, task, answer_task(plan, task, depth, say, listing=listing), ""
     except QueryError as error:
         say(f"The query cannot be answered: {error.sentence}")
         return plan, task, None, error.sentence
@@ -137,7 +145,7 @@ def _open(changed: Campaign, week: Week, base: Email, say: Callable[[str], None]
     own, depth = base.campaign, find_depth(changed)
     if (changed.target, changed.view, depth) == (own.target, own.view, base.depth):
         return Email(changed, week, base.plan, base.task, base.predicted, depth)
-    plan, task, predicted, problem = answer_query(changed, week, say)
+    plan, task, predicted, problem = answer_query(changed, week, say, listing=not week.is_cut)
     if plan is None or task is None:
         raise RecsError(
             f"An arm or a shadow changes the query of {own.name}, and this shop cannot answer it ({problem}): change it, "

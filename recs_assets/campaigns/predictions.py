@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import is_stored, rank_within
-from recs_assets.campaigns.file import Campaign
+from recs_assets.campaigns.blocks import Part, join_tables
 from recs_assets.campaigns.made import NOT_ANSWERED, NOTHING, SELECTED, Made, tabulate_outcomes
 from recs_assets.campaigns.measure import tabulate_tests
 from recs_assets.known.interactions import Known
@@ -19,20 +20,33 @@ from recs_assets.training.tasks import Task
 from recs_assets.week.week import Week
 
 
-def make_predictions(
-    campaign: Campaign,
-    week: Week,
-    task: Task | None,
-    predicted: Prediction | None,
-    facts: dict[str, Any],
-) -> Made:
-    """A campaign without slots: its predictions as they are, but for sensitive goods (`admit_predictions`)."""
+def make_predictions(parts: Sequence[Part], predicted: Prediction | None, facts: dict[str, Any]) -> Made:
+    """A campaign without slots.
+
+    Args:
+        parts: of all blocks of customers (`list_predictions`).
+        predicted: of the whole week; None where the query has no answer.
+        facts: are completed.
+    """
+    tables = {name: pd.DataFrame() for name in ("selection", "predictions", "rules", "price_tags", "traces")}
+    tests = pd.DataFrame()
+    tables |= {
+        name: join_tables([part.tables[name] for part in parts]) for name in ("predictions", "outcomes")
+    }
+    if predicted is not None:
+        tests = tabulate_tests(predicted, predicted.chosen)
+        facts["customers"] = int((tables["outcomes"]["outcome"] == SELECTED).sum())
+    return Made({**tables, "tests": tests}, facts)
+
+
+def list_predictions(week: Week, task: Task | None, predicted: Prediction | None) -> Part:
+    """The predictions of a block of customers as they are, but for sensitive goods (`admit_predictions`), and what
+    became of everybody."""
     known = week.known()
     outcome = np.full(known.n_customers, NOT_ANSWERED, dtype=object)
     if task is not None and predicted is not None:
         outcome = np.where(task.eligible(week.as_of), NOTHING, "not_in_audience").astype(object)
-    tables = {name: pd.DataFrame() for name in ("selection", "predictions", "rules", "price_tags", "traces")}
-    tests = pd.DataFrame()
+    predictions = pd.DataFrame()
     if predicted is not None:
         table = predicted.table
         if predicted.item is not None:
@@ -43,10 +57,12 @@ def make_predictions(
         for name, value in first.items():
             if name not in table:
                 table = table.assign(**{name: value})
-        tables["predictions"] = table[["customer_id", *first]]
-        tests = tabulate_tests(predicted, predicted.chosen)
-        facts["customers"] = int((outcome == SELECTED).sum())
-    return Made({**tables, "outcomes": tabulate_outcomes(known.customers, outcome), "tests": tests}, facts)
+        predictions = table[["customer_id", *first]]
+    eligible = None if predicted is None else predicted.eligible
+    return Part(
+        {"predictions": predictions, "outcomes": tabulate_outcomes(known.customers, outcome)},
+        {"eligible": eligible},
+    )
 
 
 def admit_predictions(table: pd.DataFrame, item: str, known: Known, goods: SensitiveGoods) -> np.ndarray:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from recs_assets.names import find_matches, find_nearest, fold
+from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Pin, Rules, SegmentRules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, apply_product_rules
-from recs_assets.rules.pipeline import find_idle_rules, find_limits_in_force, select, split_by_segment
+from recs_assets.rules.pipeline import (
+    find_idle_rules,
+    find_limits_in_force,
+    list_parts,
+    select,
+    split_by_segment,
+)
 from recs_assets.rules.selection import TOO_FEW, Selection
 
 # Customers without a full list who are looked at to find what stands in their way.
@@ -37,24 +44,57 @@ class Review:
     notes: tuple[str, ...]
 
 
-def review(rules: Rules, context: Context, candidates: pd.DataFrame, selection: Selection) -> Review:
+@dataclass(frozen=True)
+class Seen:
+    """What the lists hold of the customers under the same rules.
+
+    Attributes:
+        rows: how many there are.
+        pinned: codes of the pinned products that somebody got.
+        discovery: rows in a slot for discovery.
+    """
+
+    rows: int
+    pinned: tuple[int, ...]
+    discovery: int
+
+    def __add__(self, other: Seen) -> Seen:
+        pinned = sorted({*self.pinned, *other.pinned})
+        return Seen(self.rows + other.rows, tuple(pinned), self.discovery + other.discovery)
+
+
+def look_at(rules: Rules, context: Context, selection: Selection) -> list[Seen]:
+    """What `select` made, for the rules of every segment (`pipeline.list_parts`)."""
+    seen = []
+    for _, _, members in split_by_segment(context, rules, np.arange(context.known.n_customers)):
+        rows = selection.rows[selection.rows["customer"].isin(members)]
+        kind = rows["slot_type"]
+        pinned = rows.loc[(kind == "pinned").to_numpy(), "product"].unique()
+        seen.append(Seen(len(rows), tuple(sorted(pinned.tolist())), int((kind == "discovery").sum())))
+    return seen
+
+
+def review(
+    rules: Rules, context: Context, candidates: pd.DataFrame | Ranked, selection: Selection | Sequence[Seen]
+) -> Review:
     """Compare what the rules say with what the shop has and with what they chose.
 
     Args:
         rules: the campaign's; `model_fields_set` tells what its file names from defaults.
         context: as for `select`.
         candidates: the same.
-        selection: what `select` made of them.
+        selection: what `select` made of them, or what was seen of that in all blocks of customers (`look_at`).
     """
     problems, notes = list_unknown_names(rules, context), [*_compare_exclusions(rules)]
-    for name, own, members in split_by_segment(context, rules, np.arange(context.known.n_customers)):
+    every = look_at(rules, context, selection) if isinstance(selection, Selection) else selection
+    for (name, own, _), seen in zip(list_parts(context, rules), every, strict=True):
         where = f"segments.{name}." if name else ""
         given = rules if not name else rules.segments[name]
         problems += [f"{where}{text}" for text in _find_impossible_rules(own, context)]
         problems += [f"{where}{text}" for text in _find_idle_settings(own, given, context)]
-        problems += [f"{where}{text}" for text in _explain_pins(own, context, selection, members)]
+        problems += [f"{where}{text}" for text in _explain_pins(own, context, seen)]
         notes += [f"{where}{text}" for text in _explain_limits(own, context, candidates)]
-        notes += [f"{where}{text}" for text in _explain_missing_discovery(own, context, selection, members)]
+        notes += [f"{where}{text}" for text in _explain_missing_discovery(own, context, seen)]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
 
 
@@ -183,17 +223,14 @@ def _find_idle_settings(rules: Rules, given: Rules | SegmentRules, context: Cont
         yield f"slots.discovery_share: {slots.discovery_share:g} of {slots.k} slots is less than half of one, so none."
 
 
-def _explain_pins(rules: Rules, context: Context, selection: Selection, members: np.ndarray) -> Iterator[str]:
+def _explain_pins(rules: Rules, context: Context, seen: Seen) -> Iterator[str]:
     """Pinned products that nobody gets, and why."""
-    rows = selection.rows
-    rows = rows[rows["customer"].isin(members)]
-    if rows.empty:
+    if not seen.rows:
         return
-    pinned = set(rows.loc[(rows["slot_type"] == "pinned").to_numpy(), "product"])
     first = apply_product_rules(context, rules, frozenset())
     for pin in rules.slots.pinned:
         own = find_matches(pin.product, context.product_codes)
-        if len(own) != 1 or (code := context.product_codes[own[0]]) in pinned:
+        if len(own) != 1 or (code := context.product_codes[own[0]]) in seen.pinned:
             continue
         why = (
             f"{NAMES[first[code]]} refuses it"
@@ -203,7 +240,7 @@ def _explain_pins(rules: Rules, context: Context, selection: Selection, members:
         yield f"slots.pinned: {own[0]} is in no list: {why}."
 
 
-def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) -> Iterator[str]:
+def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame | Ranked) -> Iterator[str]:
     """Limits that the shop cannot meet."""
     most, k = find_limits_in_force(candidates, context, rules), rules.slots.k
     asked = {
@@ -226,13 +263,10 @@ def _explain_limits(rules: Rules, context: Context, candidates: pd.DataFrame) ->
             )
 
 
-def _explain_missing_discovery(
-    rules: Rules, context: Context, selection: Selection, members: np.ndarray
-) -> Iterator[str]:
+def _explain_missing_discovery(rules: Rules, context: Context, seen: Seen) -> Iterator[str]:
     """Discovery that nobody gets."""
-    rows, slots = selection.rows, rules.slots
-    rows = rows[rows["customer"].isin(members)]
-    if not slots.discovery_slots or rows.empty or (rows["slot_type"] == "discovery").any():
+    slots = rules.slots
+    if not slots.discovery_slots or not seen.rows or seen.discovery:
         return
     n = context.shelves_bought.shape[1]
     why = (
@@ -258,21 +292,39 @@ def explain_shortage(
 
     Each rule is left out on its own, for at most `LOOKED_AT` of the customers who are short.
     """
-    suppressed = selection.suppressed
-    short = suppressed.loc[(suppressed["reason"] == TOO_FEW).to_numpy(), "customer"].to_numpy()[:LOOKED_AT]
+    short = find_short(selection)
     if len(short) == 0:
         return None
+    tried = list_tried(candidates, context, rules)
+    return write_shortage(rules, context, len(short), count_full(rules, context, candidates, short, tried))
+
+
+def find_short(selection: Selection) -> np.ndarray:
+    """Codes of the first customers who are short of a full list, at most `LOOKED_AT`."""
+    suppressed = selection.suppressed
+    return suppressed.loc[(suppressed["reason"] == TOO_FEW).to_numpy(), "customer"].to_numpy()[:LOOKED_AT]
+
+
+def list_tried(candidates: pd.DataFrame | Ranked, context: Context, rules: Rules) -> list[str]:
+    """The rules that are worth leaving out."""
     idle = find_idle_rules(candidates, context, rules)
-    full = {
-        rule.name: int(select(candidates, context, rules, short, (rule.name,)).counts["selected"])
-        for rule in ORDER
-        if rule.name not in idle
+    return [name for name in NAMES if name not in idle]
+
+
+def count_full(
+    rules: Rules, context: Context, candidates: pd.DataFrame, short: np.ndarray, tried: Sequence[str]
+) -> dict[str, int]:
+    """Rule -> how many of the customers who are short would have a full list without it."""
+    return {
+        name: int(select(candidates, context, rules, short, (name,)).counts["selected"]) for name in tried
     }
+
+
+def write_shortage(rules: Rules, context: Context, short: int, full: Mapping[str, int]) -> str:
+    """What stands between customers and a full list: `short` of them were looked at (`count_full`)."""
     name = max(full, key=full.__getitem__, default=None)
     if name is not None and full[name]:
-        return (
-            f"without {spell_rule(name)} {full[name]:,} of {len(short):,} that were looked at would have one"
-        )
+        return f"without {spell_rule(name)} {full[name]:,} of {short:,} that were looked at would have one"
     passed = int((apply_product_rules(context, rules, frozenset()) == PASSED).sum())
     return (
         f"no rule alone stands in the way: {passed:,} of the shop's {context.known.n_products:,} products pass "

@@ -155,7 +155,8 @@ def assemble(
             "slot",
             *CELLS,
             "min_stock",
-            *(name for name in after if name in NAMES or name.endswith("_most")),
+            # In the order of the rules, whoever was filled first.
+            *(column for column in (*NAMES, *(f"{name}_most" for name in NAMES)) if column in after),
         ]
     )
     held = [name for name in after if name in NAMES]

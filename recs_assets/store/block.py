@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from recs_assets.store.connect import Connect
 
 # What functions over a block may read: whole schemas, and single relations of the others. Views become tables.
-SCHEMAS = ("features.", "marts.")
+SCHEMAS = ("features.", "marts.", "staging.")
 TABLES = (
     "intermediate.int_customer_addresses",
     "intermediate.int_declared_evidence",
@@ -26,10 +26,15 @@ TABLES = (
     "intermediate.int_product_prices_anchored",
     "intermediate.int_recommendation_pairs_anchored",
     "intermediate.int_returns_allocated_to_lines",
+    "intermediate.int_visitors_identified",
     "model.decisions",
-    "staging.stg_campaign_events",
-    "staging.stg_customers",
-    "staging.stg_promotions",
+)
+# Lines without a customer, of which the block's are in marts; and what is worked out anew whenever somebody reads it.
+LEFT_OUT = (
+    "staging.stg_consent_changes",
+    "staging.stg_customer_consents",
+    "staging.stg_order_items",
+    "staging.stg_withdrawals_counted",
 )
 # Where a row without a customer is said of everybody. Elsewhere it is a guest's: no customer of a block sees it, and what it
 # tells of products is counted in the whole shop.
@@ -109,7 +114,14 @@ def cut_build(connect: Connect, whole: Path, block: Block, as_of: date, target: 
         conditions = []
         if "customer_id" in columns:
             everybody = "customer_id is null or " if name in OF_EVERYBODY else ""
-            conditions.append(f"({everybody}{block.where()})")
+            # What a visitor did is a customer's who signed in there later.
+            visited = (
+                " or (customer_id is null and visitor_id in (select visitor_id from "
+                f"build.intermediate.int_visitors_identified where {block.where()}))"
+                if name.startswith("staging.") and "visitor_id" in columns
+                else ""
+            )
+            conditions.append(f"({everybody}{block.where()}{visited})")
         if name.startswith(_ANCHORED) and "as_of" in columns:
             conditions.append(f"as_of = date '{as_of}'")
         return conditions
@@ -120,7 +132,7 @@ def cut_build(connect: Connect, whole: Path, block: Block, as_of: date, target: 
         wanted = [
             name
             for name in _list_relations(connection, "build")
-            if name in TABLES or name.startswith(SCHEMAS)
+            if (name in TABLES or name.startswith(SCHEMAS)) and name not in LEFT_OUT
         ]
         _copy_tables(connection, "build", wanted, find_conditions)
 

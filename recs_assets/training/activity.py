@@ -6,6 +6,7 @@ A purchase that was wholly returned counts until the day on which it came back.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 
@@ -66,9 +67,18 @@ class Activity:
         entity: "customers" or "products".
         key: their id's column.
         ids: all of them, sorted; position = code.
+        others: tables that have features though none of these entities may have a row there; None: those with rows.
     """
 
-    def __init__(self, week: Week, before: date, entity: str, key: str, ids: np.ndarray) -> None:
+    def __init__(
+        self,
+        week: Week,
+        before: date,
+        entity: str,
+        key: str,
+        ids: np.ndarray,
+        others: Collection[str] | None = None,
+    ) -> None:
         with week.build.read() as connection:
             bought = load_purchases(connection, before)
         code = bought["customer" if entity == "customers" else "product"].astype(np.int64)
@@ -97,7 +107,7 @@ class Activity:
             rows = week.build.query(*compile_daily(table, key, before))
             place = np.searchsorted(ids, rows[key].to_numpy(dtype=object)) if len(rows) else np.empty(0, int)
             here = ids[np.minimum(place, len(ids) - 1)] == rows[key].to_numpy(dtype=object)
-            if here.any():
+            if here.any() if others is None else name in others:
                 day, count = (rows[column].to_numpy()[here] for column in ("day", "rows"))
                 self.others[name] = Daily(place[here], day, count.astype(np.float64))
         self.names = (

@@ -71,6 +71,7 @@ class Prediction:
             formula made them.
         chosen: which of the models of `metrics` made `rows`.
         notes: what else there is to know, a sentence each.
+        limits: what a predicted number can be.
     """
 
     plan: Plan
@@ -89,6 +90,7 @@ class Prediction:
     learned: Learned | None
     chosen: str = "query"
     notes: tuple[str, ...] = ()
+    limits: tuple[float, float] = (-np.inf, np.inf)
 
     def describe(self, most: int = 40) -> str:
         """The table's first rows, and the test, as text."""
@@ -143,9 +145,11 @@ def answer_task(
     depth: int | None = None,
     say: Callable[[str], None] = lambda message: None,
     keep: bool = False,
+    listing: bool = True,
 ) -> Prediction:
     """`answer`, of what is prepared.
 
+    Without `listing` nothing is predicted, only learned and tested: blocks of customers predict (`training.blocks`).
     With `keep` what is learned is kept under the week, and taken from there where the same was asked before, of
     whomever; then what only campaigns need of the test anchor stays empty: tested, truth and compared.
     """
@@ -175,17 +179,14 @@ def answer_task(
         if place is not None:
             _keep(place, outcome, weekly, say)
     learned = outcome.learned
-    if isinstance(task, Products) and weekly is not None and learned is not None:
-        rows = list_week_ranker(plan, task, plan.as_of, learned, depth)
-    else:
-        rows = predict_rows(plan, task, learned, limits, depth, say)
-    if rows.empty:
+    rows = list_rows(plan, task, learned, limits, depth, say) if listing else pd.DataFrame()
+    if rows.empty and listing:
         raise explain_nobody(plan)
     return Prediction(
         plan=plan,
         item=item_column(plan.query) if plan.query.mode else None,
         rows=rows,
-        table=name_rows(task, rows),
+        table=name_rows(task, rows) if listing else rows,
         metrics=outcome.metrics,
         by_value=outcome.by_value,
         eligible=int(task.eligible(plan.as_of).sum()),
@@ -195,6 +196,7 @@ def answer_task(
         learned=learned,
         chosen=outcome.chosen,
         notes=tuple(sentence for sentence in (note, *notes, outcome.why) if sentence),
+        limits=limits,
         tested=test.rows,
         truth=test.truth,
         compared=test.compared,
@@ -206,6 +208,20 @@ def _keep(place: Path, outcome: Outcome, weekly: Ranker | None, say: Callable[[s
         cache.write(place, outcome, weekly)
     except OSError as error:
         say(f"What was learned is not kept, so the next query learns it again ({error}).")
+
+
+def list_rows(
+    plan: Plan,
+    task: Products | Dated,
+    learned: Learned | None,
+    limits: tuple[float, float],
+    depth: int | None,
+    say: Callable[[str], None],
+) -> pd.DataFrame:
+    """`Prediction.rows`; without columns where there are none."""
+    if isinstance(task, Products) and task.weekly is not None and learned is not None:
+        return list_week_ranker(plan, task, plan.as_of, learned, depth)
+    return predict_rows(plan, task, learned, limits, depth, say)
 
 
 def predict_rows(
@@ -232,9 +248,7 @@ def predict_rows(
     parts = [
         part for part in map_in_order(predict_block, ranges, task.week.settings.threads) if part is not None
     ]
-    if not parts:
-        raise explain_nobody(plan)
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 # -- the shell and the notebook ---------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from scipy import sparse
 
@@ -30,6 +32,10 @@ PAIR_FEATURES = (
 MOST_ALIKE, ALIKE_RIDGE = 2_000, 0.005
 
 
+# What a history says of the values, whoever the customers are.
+FIGURES = ("popularity", "buyer_share", "recent_share", "alike")
+
+
 class History:
     """Purchase days per (customer, value) of one anchor.
 
@@ -38,6 +44,8 @@ class History:
         group: int[n_products], value of each product, -1 none.
         size: numbers of customers and of values.
         now: the anchor as days since 1970-01-01.
+        figures: of a block of customers, what the history of the whole shop says of the values (`figures`); None: these
+            are all customers.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class History:
         group: np.ndarray,
         size: tuple[int, int],
         now: int,
+        figures: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         customers, count = size
         self.group, self.count = group, count
@@ -72,31 +81,40 @@ class History:
         owner, of = self.keys // count, self.keys % count
         self.total = np.bincount(owner, weights=self.decayed[2], minlength=customers)
         self.width = np.bincount(owner, minlength=customers)
-        now_ = sum_by_pair(0.5 ** (age / POPULARITY_HALF_LIFE))
-        self.popularity = np.bincount(of, weights=now_, minlength=count)
-        buyers = max(1, int((self.width > 0).sum()))
-        self.buyer_share = np.bincount(of, minlength=count) / buyers
-        recent = np.flatnonzero(self.recent[0] > 0)
-        self.recent_share = np.bincount(of[recent], minlength=count) / max(1, len(np.unique(owner[recent])))
-        self._taste, self._alike = self._learn_alike(owner, of, customers)
-
-    def _learn_alike(
-        self, owner: np.ndarray, value: np.ndarray, customers: int
-    ) -> tuple[sparse.csr_matrix, np.ndarray | None]:
-        """What each customer buys, at unit length, and the weights with which values speak for each other: EASE
-        (Steck 2019, https://arxiv.org/abs/1905.03375); None where so many values would cost too much."""
         liked = np.log1p(self.decayed[3])
         length = np.sqrt(np.bincount(owner, weights=liked**2, minlength=customers))
-        taste = sparse.csr_matrix(
-            (liked / np.maximum(length[owner], 1e-12), (owner, value)), shape=(customers, self.count)
+        self._taste = sparse.csr_matrix(
+            (liked / np.maximum(length[owner], 1e-12), (owner, of)), shape=(customers, count)
         )
+        if figures is None:
+            now_ = sum_by_pair(0.5 ** (age / POPULARITY_HALF_LIFE))
+            recent = np.flatnonzero(self.recent[0] > 0)
+            recent_buyers = max(1, len(np.unique(owner[recent])))
+            figures = {
+                "popularity": np.bincount(of, weights=now_, minlength=count),
+                "buyer_share": np.bincount(of, minlength=count) / max(1, int((self.width > 0).sum())),
+                "recent_share": np.bincount(of[recent], minlength=count) / recent_buyers,
+                "alike": self._learn_alike(self._taste),
+            }
+        self.figures = figures
+        self.popularity, self.buyer_share, self.recent_share, alike = (figures[name] for name in FIGURES)
+        self._alike = alike if len(alike) else None
+
+    def _learn_alike(self, taste: sparse.csr_matrix) -> np.ndarray:
+        """float64[values, values]: the weights with which values speak for each other, EASE (Steck 2019,
+        https://arxiv.org/abs/1905.03375); empty where so many values would cost too much.
+
+        Args:
+            taste: what each customer buys, at unit length.
+        """
+        customers = taste.shape[0]
         if self.count > MOST_ALIKE:
-            return taste, None
+            return np.empty((0, 0))
         gram = (taste.T @ taste).toarray() + ALIKE_RIDGE * max(1, customers) * np.eye(self.count)
         inverse = np.linalg.inv(gram)
         weights = -inverse / np.diag(inverse)
         np.fill_diagonal(weights, 0)
-        return taste, weights
+        return weights
 
     def score_alike(self, customer: np.ndarray, value: np.ndarray) -> np.ndarray:
         """float64[n]: how much what the customer buys speaks for the value; NaN where it was not worked out."""

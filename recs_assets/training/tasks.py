@@ -204,11 +204,14 @@ class Dated(Task[Sheet]):
     def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
         super().__init__(week, as_of, query, view)
         self._spans_at: dict[date, np.ndarray] = {}
+        self.others: tuple[str, ...] | None = (
+            None  # of a block of customers, what `Activity` has in the whole shop
+        )
 
     @cached_property
     def activity(self) -> Activity:
         entity, key = self.query.entity[0].parts
-        return Activity(self.week, self.as_of, entity, key, self.ids(self.as_of))
+        return Activity(self.week, self.as_of, entity, key, self.ids(self.as_of), self.others)
 
     @cached_property
     def _ids(self) -> np.ndarray:

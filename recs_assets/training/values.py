@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
+from hashlib import sha256
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import is_stored
+from recs_assets.known.facts import as_array, look_up
 from recs_assets.queries.compiler import compile_items
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column
 from recs_assets.recommenders.base import View
 from recs_assets.shop import RANKER
 from recs_assets.training.activity import count_days_to
-from recs_assets.training.history import HALF_LIVES, PAIR_FEATURES, History
+from recs_assets.training.history import FIGURES, HALF_LIVES, PAIR_FEATURES, History
 from recs_assets.training.tasks import LEAST_ELIGIBLE, Dated, Sheet, make_empty_sheet, place_ids
 from recs_assets.week.blocks import BLOCK
 from recs_assets.week.week import Week
@@ -92,8 +94,23 @@ class Values(Dated):
                 there = (bought["day"] < now) & (bought["gone"] >= now)
                 rows = (bought[name][there] for name in ("customer", "product", "day"))
                 size = (len(self.ids(anchor)), len(self.values))
-                self._histories = {anchor: History(*rows, self._group, size, now)}
+                figures = self._look_up_figures() if self.week.is_block else None
+                self._histories = {anchor: History(*rows, self._group, size, now, figures)}
             return self._histories[anchor]
+
+    def count_figures(self) -> None:
+        """Count of the whole shop what a block of its customers looks up of the values, as facts."""
+        known, name = self.week.known(), self._fact_name
+        for figure, values in self.history(self.as_of).figures.items():
+            known.shop_fact(f"{name}/{figure}", partial(np.asarray, values))
+
+    def _look_up_figures(self) -> dict[str, np.ndarray]:
+        facts = self.week.known().shop_facts
+        return {figure: as_array(look_up(facts, f"{self._fact_name}/{figure}")) for figure in FIGURES}
+
+    @property
+    def _fact_name(self) -> str:
+        return f"values/{sha256(str(self.query).encode()).hexdigest()[:16]}"
 
     def pick_customers(self, anchor: date) -> np.ndarray:
         """bool[n]: the eligible; where one value comes true, before the week without those of whom none did."""
