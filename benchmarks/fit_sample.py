@@ -43,11 +43,11 @@ def measure(week: Week, name: str) -> list[dict[str, float | str]]:
         taken = there[sample_customers(ids, round(share * len(there)), week.settings.seed)]
         started = time.monotonic()
         sample = known if share == 1.0 else known.take_customers(taken)
-        model = make_recommender(week.shop, name, week.parameters(name))
-        model.ask_facts(known)
-        model = model.fit(sample).attach(known)
+        model = make_recommender(week.shop, name, week.parameters(name)).fit_sample(sample, known)
         seconds = time.monotonic() - started
-        found = metrics.measure_customers(model.recommend(buyers, K), truth, buyers, (K,))[("map", K)]
+        found = metrics.measure_customers(
+            model.recommend_known(known, buyers, K, ("all",))["all"], truth, buyers, (K,)
+        )[("map", K)]
         full = full if len(full) else found
         difference, low, high = bootstrap.compare_pairs(found, full, week.settings.seed)
         rows.append(

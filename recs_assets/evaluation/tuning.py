@@ -149,6 +149,7 @@ def search(
     trials: int = 12,
     seed: int = 0,
     spaces: Mapping[str, Space] = SPACES,
+    sample: Known | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> Search:
     """Try settings drawn from each space; the best takes the place of what held if it is proven better.
@@ -167,6 +168,7 @@ def search(
         trials: settings tried of a recommender beside what holds.
         seed: of the draws, the halves and the bootstrap.
         spaces: what is tried of which recommender.
+        sample: of the customers of `known`, those who teach; None: all.
         say: told what came out, a sentence per recommender.
     """
     true = split_views(truth, known.history)
@@ -176,7 +178,10 @@ def search(
     for name, space in spaces.items():
         today = {key: getattr(make(name, held.get(name, {})), key) for key in space.grid}
         tried = [today, *_draw_settings(space, today, trials, seed)]
-        values = [_measure(make(name, parameters), known, true, space.view, halves) for parameters in tried]
+        values = [
+            _measure(make(name, parameters), sample or known, known, true, space.view, halves)
+            for parameters in tried
+        ]
         record += [
             Trial(name, parameters, *(float(half[space.view].mean()) if len(half[space.view]) else 0.0 for half in one))
             for parameters, one in zip(tried, values, strict=True)
@@ -203,6 +208,7 @@ def _draw_settings(
 
 def _measure(
     model: Recommender,
+    sample: Known,
     known: Known,
     true: Mapping[str, sparse.csr_matrix],
     view: View,
@@ -210,7 +216,8 @@ def _measure(
 ) -> list[dict[View, np.ndarray]]:
     """Per half and view: float64 MAP@12 of every customer with a true product."""
     views: tuple[View, ...] = tuple(dict.fromkeys((view, "all")))
-    lists = model.fit(known).recommend_views(np.sort(np.concatenate(halves)), MAP_AT, views)
+    model.fit_sample(sample, known)
+    lists = model.recommend_known(known, np.sort(np.concatenate(halves)), MAP_AT, views)
     return [
         {
             one: metrics.measure_customers(

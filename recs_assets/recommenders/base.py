@@ -85,6 +85,13 @@ class Recommender(ABC):
         self._attach(known)
         return self
 
+    def fit_sample(self, sample: Known, known: Known) -> Self:
+        """`fit` on a sample of the customers of `known`, or on `known` itself; what is counted of the whole shop is counted
+        of all of them."""
+        if sample is not known:
+            self.ask_facts(known)
+        return self.fit(sample)
+
     def _learn(self, known: Known) -> None:
         """Keep what learning gives: what the nightly refresh takes over. It comes first, and looks at nothing that
         `_count` and `_attach` keep."""
@@ -230,6 +237,22 @@ class Recommender(ABC):
             view: pd.concat([block[number] for block in blocks], ignore_index=True)
             for number, view in enumerate(views)
         }
+
+    def recommend_known(
+        self,
+        known: Known,
+        customers: np.ndarray,
+        k: int,
+        views: Sequence[View],
+        pool: Executor | None = None,
+    ) -> dict[View, pd.DataFrame]:
+        """`recommend_views` for customer codes of `known`, whether the fit was on it or on a sample of it."""
+        if self.known_ is known:
+            return self.recommend_views(customers, k, views, pool)
+        some = self.attach(known.take_customers(customers))
+        listed = some.recommend_views(np.arange(len(customers), dtype=np.int32), k, views, pool)
+        codes = np.asarray(customers, dtype=np.int32)
+        return {view: rows.assign(customer=codes[rows["customer"]]) for view, rows in listed.items()}
 
     def _recommend_block(
         self, known: Known, customers: np.ndarray, k: int, views: Sequence[View]

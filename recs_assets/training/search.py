@@ -145,6 +145,7 @@ def search_recommenders(
         choose_parameters(week).parameters,
         trials=trials,
         seed=seed,
+        sample=week.fit_known(anchor),
         say=say,
     )
     path = search_path(week)

@@ -77,10 +77,7 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     """Fit, list and write at one anchor."""
     known, sample = week.known(anchor), week.fit_known(anchor)
     started = time.monotonic()
-    model = make_recommender(week.shop, name, parameters)
-    if sample is not known:
-        model.ask_facts(known)
-    model.fit(sample)
+    model = make_recommender(week.shop, name, parameters).fit_sample(sample, known)
     fitted = time.monotonic()
     if anchor == week.as_of:
         digest = save_model(model, week.model_path(name))
@@ -89,17 +86,7 @@ def _fit_at(week: Week, name: str, parameters: Parameters, anchor: date, scoring
     else:
         digest = None
         customers, views = week.find_customers_with_lists(anchor), week.views_at(anchor)
-        if sample is known:
-            listed = model.recommend_views(customers, week.settings.candidates, views, scoring)
-        else:
-            some = model.attach(known.take_customers(customers))
-            codes = np.arange(len(customers), dtype=np.int32)
-            listed = {
-                view: lists.assign(customer=customers[lists["customer"]])
-                for view, lists in some.recommend_views(
-                    codes, week.settings.candidates, views, scoring
-                ).items()
-            }
+        listed = model.recommend_known(known, customers, week.settings.candidates, views, scoring)
         rows = week.write_lists(name, anchor, [listed])
     return Fit(anchor, digest, rows["all"], fitted - started, time.monotonic() - fitted)
 

@@ -69,6 +69,29 @@ def test_the_same_seed_makes_the_same_search(fashion):
     assert one.to_json() == other.to_json()
 
 
+def test_a_sample_teaches_and_all_judge(fashion):
+    """Those who bought p1 alone know nothing of p2, and the others still have both in their popularity lists."""
+    space = {"popularity": SPACE["popularity"], "transition": Space("all", {"damping": (1.0, 10.0)})}
+    everybody, held = np.arange(80), {"popularity": {"half_life_days": 365.0}}
+    found = [
+        search(
+            make,
+            fashion,
+            bought(fashion, "p2"),
+            everybody,
+            UNTIL,
+            held,
+            trials=5,
+            spaces=space,
+            sample=sample,
+        )
+        for sample in (None, fashion.take_customers(np.arange(40, 80)))
+    ]
+    popular, after = ([trial.chooses for trial in one.trials] for one in found)
+    assert popular[:2] == after[:2]
+    assert max(after[2:]) == 0 < max(popular[2:])
+
+
 def test_a_search_is_read_as_it_was_written(tmp_path):
     found = Search(date(2024, 3, 4), UNTIL, Shape(5, 7, 17, 0.25), {"als": {"alpha": 40.0}}, ())
     assert Search.from_json(found.to_json(), tmp_path) == found

@@ -24,11 +24,8 @@ def make(name: str):
 @pytest.fixture(scope="module")
 def sampled(whole: Known):
     """By name, fitted on half of the customers."""
-    models = {name: make(name) for name in REGISTRY}
-    for model in models.values():
-        model.ask_facts(whole)
     some = whole.take_customers(SAMPLE)
-    return {name: model.fit(some) for name, model in models.items()}
+    return {name: make(name).fit_sample(some, whole) for name in REGISTRY}
 
 
 @EVERY
@@ -40,6 +37,15 @@ def test_whom_the_fit_saw_get_its_lists(sampled, whole: Known, name: str) -> Non
         pd.testing.assert_frame_equal(
             attached, own.assign(customer=SAMPLE[own["customer"]].astype(np.int32)), check_exact=True
         )
+
+
+@EVERY
+def test_lists_of_some_do_not_depend_on_whether_they_were_seen(sampled, whole: Known, name: str) -> None:
+    some = np.array([2, 3, 5, 30])
+    listed = sampled[name].recommend_known(whole, some, K, VIEWS)
+    everybody = sampled[name].attach(whole)
+    for view in VIEWS:
+        pd.testing.assert_frame_equal(listed[view], everybody.recommend(some, K, view), check_exact=True)
 
 
 @EVERY
@@ -98,8 +104,7 @@ def test_als_solves_others_exactly(sampled, whole: Known) -> None:
 
 def test_user_knn_finds_others_neighbours_in_the_sample(sampled, whole: Known) -> None:
     model = make("user_knn").set_params(neighbours=3)
-    model.ask_facts(whole)
-    model = model.fit(whole.take_customers(SAMPLE)).attach(whole)
+    model = model.fit_sample(whole.take_customers(SAMPLE), whole).attach(whole)
     base, own = model.frequency_.toarray().astype(float), model.own_.toarray().astype(float)
     informative = (base > 0).sum(axis=0) > 1
     base, own = base[:, informative], own[:, informative]

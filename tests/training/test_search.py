@@ -37,6 +37,7 @@ def week(tmp_path):
         as_of=date(2018, 1, 1),
         test_anchors=(TEST,),
         known={TRAIN[0]: known}.__getitem__,
+        fit_known={TRAIN[0]: known}.__getitem__,
         truth={TRAIN[0]: truth}.__getitem__,
         model_path=tmp_path.joinpath,
     )
@@ -141,6 +142,7 @@ def test_recommenders_are_judged_before_the_test_anchor_by_customers_to_learn_fr
     _, path = search.search_recommenders(week, trials=5, customers=10, say=say)
     assert path.read_text() == "{}"
     assert asked.pop("truth") is week.truth(TRAIN[0])
+    assert asked.pop("sample") is week.fit_known(TRAIN[0])
     assert asked == {
         "customers": [0, 2],
         "end": TEST,

@@ -95,15 +95,9 @@ def test_earlier_anchors_list_whom_they_evaluate(make_week, name: str) -> None:
     lists = week.lists(name, TEST, "new")
     assert len(listed) == 6
     assert set(lists["customer"]) <= set(listed)
-    model = make_recommender(week.shop, name)
-    model.ask_facts(earlier)
-    whole = model.fit(
-        replace(
-            earlier.take_customers(
-                np.flatnonzero(earlier.customers["customer_id"].isin(expected.customers["customer_id"]))
-            )
-        )
-    ).attach(earlier)
+    ids = earlier.customers["customer_id"]
+    some = earlier.take_customers(np.flatnonzero(ids.isin(expected.customers["customer_id"])))
+    whole = make_recommender(week.shop, name).fit_sample(some, earlier).attach(earlier)
     pd.testing.assert_frame_equal(whole.recommend(listed, 20, "new"), lists, check_exact=True)
 
 
