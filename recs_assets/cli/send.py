@@ -37,8 +37,10 @@ def run_send(parsed: argparse.Namespace) -> int:
         SettingsError: there is no such campaign; the rate is none.
     """
     from recs_assets.campaigns.file import load_folder
-    from recs_assets.exports.sending import Sent
-    from recs_assets.operations.send_campaign import describe, send_campaign
+    from recs_assets.exports.jobs import check_jobs
+    from recs_assets.exports.sending import Sent, find_week
+    from recs_assets.operations.campaign_files import files_folder
+    from recs_assets.operations.send_campaign import describe, open_receiver, send_campaign
     from recs_assets.settings import Settings
     from recs_assets.shop import Shop
     from recs_assets.week.week import Week
@@ -57,6 +59,13 @@ def run_send(parsed: argparse.Namespace) -> int:
         )
     warehouse = shop.warehouse()
     week = Week(shop, warehouse, warehouse.newest_published())
+
+    if parsed.check:
+        folder = files_folder(warehouse, campaigns.campaigns[parsed.name])
+        receiver = open_receiver(shop.settings, parsed.to)
+        jobs = check_jobs(folder, find_week(folder, parsed.name), receiver, parsed.rate)
+        print("\n".join(map(str, jobs)) or f"Nothing of this week was sent to {parsed.to}.")
+        return 1 if any(job.failed for job in jobs) else 0
 
     def report(sent: Sent) -> None:
         if sys.stderr.isatty():

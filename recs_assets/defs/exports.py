@@ -110,7 +110,7 @@ def _send_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefiniti
         metadata: dict[str, Any] = {}
         for service in services:
             done = send_campaign(week, campaign, service)
-            context.log.info(describe(done))
+            (context.log.warning if done.refused else context.log.info)(describe(done))
             metadata[f"{service}_receipts"] = dg.MetadataValue.path(str(done.receipts))
             counts = {name: getattr(done, name) for name in ("accepted", "refused", "before", "withdrawn")}
             metadata |= numbers({f"{service}_{name}": count for name, count in counts.items()})

@@ -56,6 +56,8 @@ class Receipts:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        # Customer id -> the service's job that accepted them.
+        self.jobs: dict[str, str] = {}
         self._status: dict[str, tuple[str, str]] = {}
         self._batches: dict[str, Batch] = {}
         self._batch_of: dict[str, Batch] = {}
@@ -67,6 +69,8 @@ class Receipts:
             row = json.loads(line)
             customer, status, key = row["customer_id"], row["status"], row["batch"]
             self._status[customer] = (status, row["payload"])
+            if status == ACCEPTED and "job" in row:
+                self.jobs[customer] = row["job"]
             if status == SENDING:
                 batch = self._batches.setdefault(key, Batch(key, row["of"]))
                 earlier = self._batch_of.get(customer, batch)

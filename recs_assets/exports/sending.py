@@ -9,54 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
 import orjson
-import urllib3
-from urllib3.util import Retry, Timeout
 
+from recs_assets.exports.http_calls import AGAIN, Caller, Patience, open_caller
 from recs_assets.exports.payloads import SERVICES
 from recs_assets.exports.receipts import ACCEPTED, REFUSED, UNKNOWN, Batch, Receipts, drop_old, open_receipts
 from recs_assets.exports.rows import ExportError
-from recs_assets.exports.services import Receiver, Request
+from recs_assets.exports.services import Receiver
 from recs_assets.exports.versions import list_versions
 
-# Answers that say to come again.
-AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 # Answers that say that something in the request is not as it should be: halves of it may be. Nobody in it was taken,
 # by an earlier attempt either: a service that knows keys answers what it took once as it did then.
 UNFIT = (400, 413, 422)
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a service is waited for.
-
-    Attributes:
-        attempts: requests per batch.
-        backoff: seconds before the third attempt, doubled before each further one; the second follows at once.
-        longest: seconds that an answer's Retry-After may ask for.
-        connect, answer: seconds for a connection and for an answer.
-    """
-
-    attempts: int = 7
-    backoff: float = 1.0
-    longest: int = 300
-    connect: float = 10.0
-    answer: float = 120.0
-
-    def retries(self) -> Retry:
-        again = self.attempts - 1
-        return Retry(
-            total=again, redirect=False, status_forcelist=AGAIN, allowed_methods=None, backoff_factor=self.backoff,
-            backoff_jitter=self.backoff / 4, raise_on_status=False, retry_after_max=self.longest,
-        )  # fmt: skip
 
 
 @dataclass
@@ -129,12 +98,10 @@ def send(
     week = manifest["as_of"]
     with open_receipts(folder, week, receiver.name, dry) as receipts:
         sent = Sent(campaign, week, receiver.name, receiver.host, receipts.path)
-        sender = _Sender(
-            receiver, receipts, sent, rate or receiver.rate, patience or Patience(), dry, progress
-        )
         repeated, again = _rebuild(path, receipts, withdrawn)
         plan = _plan(path, receipts, sent, set(withdrawn), changed, repeated, again)
-        with _keep_addresses_quiet(), urllib3.PoolManager(num_pools=1) as sender.pool:
+        with open_caller(rate or receiver.rate, patience or Patience()) as caller:
+            sender = _Sender(receiver, receipts, sent, caller, dry, progress)
             waiting = next(plan, None)
             if (repeated or waiting is not None) and not dry:
                 sender.send_catalog(_read_catalog(path, receiver.name))
@@ -151,21 +118,17 @@ def send(
 class _Sender:
     """Sends batches, one after the other."""
 
-    pool: urllib3.PoolManager
-
     def __init__(
         self,
         receiver: Receiver,
         receipts: Receipts,
         sent: Sent,
-        rate: float,
-        patience: Patience,
+        caller: Caller,
         dry: bool,
         progress: Callable[[Sent], None],
     ) -> None:
         self.receiver, self.receipts, self.sent = receiver, receipts, sent
-        self.pause, self.patience, self.dry, self.progress = 1 / rate, patience, dry, progress
-        self._next = 0.0
+        self.caller, self.dry, self.progress = caller, dry, progress
 
     def send_batch(self, lines: Sequence[_Line], key: str | None = None) -> None:
         """One request, or where the service finds a fault in it, its halves; with a key, one that is made again."""
@@ -177,7 +140,7 @@ class _Sender:
             self.sent.accepted += len(lines)
             return
         self.receipts.begin(key, members)
-        code, attempts, answer = self._call(request)
+        code, attempts, answer = self.caller.call(request)
         facts = {"attempts": attempts, "code": code}
         if code in UNFIT:
             self.receipts.end(key, members, REFUSED, **facts)
@@ -220,7 +183,7 @@ class _Sender:
     def send_catalog(self, products: Sequence[dict[str, Any]]) -> None:
         """Before anybody's payload names a product."""
         for request in self.receiver.make_catalog_requests(products):
-            code, attempts, _ = self._call(request)
+            code, attempts, _ = self.caller.call(request)
             if code is None or not 200 <= code < 300:
                 said = "does not answer" if code is None else f"answers {code}"
                 raise ExportError(
@@ -228,56 +191,33 @@ class _Sender:
                     f"correct RECS_{self.receiver.name.upper()}_CATALOG, or make that catalogue; nobody was sent anything."
                 )
 
-    def _call(self, request: Request) -> tuple[int | None, int, Any]:
-        """Status, attempts and JSON of the last answer; None without one."""
-        time.sleep(max(0.0, self._next - time.monotonic()))
-        self._next = time.monotonic() + self.pause
-        try:
-            response = self.pool.request(
-                request.method,
-                request.url,
-                body=request.body,
-                headers=dict(request.headers),
-                retries=self.patience.retries(),
-                timeout=Timeout(connect=self.patience.connect, read=self.patience.answer),
-            )
-        except urllib3.exceptions.HTTPError:
-            # What it says may name the address, which is a secret.
-            return None, self.patience.attempts, None
-        attempts = 1 + (len(response.retries.history) if response.retries else 0)
-        try:
-            return response.status, attempts, json.loads(response.data)
-        except ValueError:
-            return response.status, attempts, None
+
+def find_week(folder: Path, campaign: str) -> str:
+    """The week of a campaign's current files.
+
+    Raises:
+        ExportError: there are none.
+    """
+    return _read_manifest(folder, campaign)["as_of"]
 
 
-@contextmanager
-def _keep_addresses_quiet() -> Iterator[None]:
-    """The address of a webhook may be its secret, and urllib3 logs it with each attempt."""
-    logger = logging.getLogger("urllib3.connectionpool")
-    logger.addFilter(_refuse_record)
-    try:
-        yield
-    finally:
-        logger.removeFilter(_refuse_record)
+def _read_manifest(folder: Path, campaign: str) -> dict[str, Any]:
+    path = folder / "current" / "manifest.json"
+    if not path.exists():
+        raise ExportError(
+            f"The campaign {campaign} has no files yet: run it first (python -m recs_assets campaign {campaign})."
+        )
+    return json.loads(path.read_text("utf-8"))
 
 
-def _refuse_record(record: logging.LogRecord) -> bool:
-    return False
-
-
-def _find_payloads(folder: Path, campaign: str, service: str) -> tuple[dict, Path]:
+def _find_payloads(folder: Path, campaign: str, service: str) -> tuple[dict[str, Any], Path]:
     """The manifest of the current version, and its file of recipients.
 
     Raises:
         ExportError: there is none.
     """
     current = (folder / "current").resolve()
-    if not (current / "manifest.json").exists():
-        raise ExportError(
-            f"The campaign {campaign} has no files yet: run it first (python -m recs_assets campaign {campaign})."
-        )
-    manifest = json.loads((current / "manifest.json").read_text("utf-8"))
+    manifest = _read_manifest(folder, campaign)
     for addresses in (True, False):
         path = current / SERVICES[service].place(addresses)
         if str(path.relative_to(current)) in manifest["files"]:

@@ -112,6 +112,22 @@ class Receiver:
         """Requests that bring the catalogue up to date; none where the service fetches it, or was given none."""
         return []
 
+    def make_job_request(self, job: str) -> Request:
+        """A request for what became of a job.
+
+        Raises:
+            ExportError: the service has none.
+        """
+        raise ExportError(f"{self.name} answers when it is sent something, and has no jobs to ask for.")
+
+    def read_job(self, answer: dict[str, Any]) -> tuple[str, int, int]:
+        """The state of a job, and how many recipients are done and have failed."""
+        raise NotImplementedError
+
+    def _get(self, path: str) -> Request:
+        headers = {"Accept": self.content_type, "User-Agent": "recs_assets"} | self._headers("")
+        return Request("GET", f"{self.base}{path}", headers, b"")
+
     def read(self, answer: Any) -> Answer:
         """What an answer of 2xx says.
 
@@ -169,6 +185,13 @@ class Klaviyo(Receiver):
 
     def read(self, answer: Any) -> Answer:
         return Answer(job=_find_text(answer, "data", "id"))
+
+    def make_job_request(self, job: str) -> Request:
+        return self._get(f"/api/profile-bulk-import-jobs/{quote(job, safe='')}")
+
+    def read_job(self, answer: dict[str, Any]) -> tuple[str, int, int]:
+        facts = answer["data"]["attributes"]
+        return facts["status"], facts.get("completed_count") or 0, facts.get("failed_count") or 0
 
     def _find_url(self) -> str:
         return self.access.url or "https://a.klaviyo.com"
@@ -248,6 +271,13 @@ class Mailchimp(Receiver):
 
     def read(self, answer: Any) -> Answer:
         return Answer(job=_find_text(answer, "id"))
+
+    def make_job_request(self, job: str) -> Request:
+        return self._get(f"/batches/{quote(job, safe='')}")
+
+    def read_job(self, answer: dict[str, Any]) -> tuple[str, int, int]:
+        failed = answer.get("errored_operations") or 0
+        return answer["status"], (answer.get("finished_operations") or 0) - failed, failed
 
     def _check(self) -> None:
         if not re.fullmatch(r"[0-9a-z]+", self._need("list", self.access.list)):

@@ -8,7 +8,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from recs_assets.campaigns.file import Campaign
-from recs_assets.exports.sending import Patience, Sent, send
+from recs_assets.exports.http_calls import Patience
+from recs_assets.exports.sending import Sent, send
 from recs_assets.exports.services import RECEIVERS, Access, Receiver
 from recs_assets.operations.campaign_files import files_folder, find_withdrawn_now
 from recs_assets.week.week import Week

@@ -201,6 +201,19 @@ def test_a_customer_is_purged_from_payloads(tmp_path):
     assert manifest["files"]["webhook_messages.jsonl"]["rows"] == manifest["recipients"] == 1
 
 
+def test_a_customer_is_purged_from_the_payloads_of_every_service(tmp_path):
+    write_files(tmp_path, exports=["addresses", *SERVICES])
+    email_files.purge(tmp_path, "c1")
+    files = [path for path in (tmp_path / "current").rglob("*") if path.is_file()]
+    assert {name.rpartition("/")[2] for name in NAMES} < {path.name for path in files}
+    for path in files:
+        assert b'"c1"' not in path.read_bytes(), path.name
+        assert b"=1@example.com" not in path.read_bytes(), path.name
+    restricted = tmp_path / "current/restricted"
+    assert stat.S_IMODE(restricted.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in restricted.iterdir()} == {0o600}
+
+
 def test_mailchimp_needs_addresses(tmp_path):
     with pytest.raises(ExportError, match=r"^The export mailchimp finds members by their address"):
         write_files(tmp_path, exports=["mailchimp"])

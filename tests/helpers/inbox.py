@@ -65,7 +65,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         inbox = self.server
         assert isinstance(inbox, Inbox)
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or "null")
         with inbox.lock:
             key = self.headers.get("Idempotency-Key") or str(len(inbox.keys))
             inbox.keys.append(key)
@@ -98,6 +98,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def do_PUT(self) -> None:
+        self.do_POST()
+
+    def do_GET(self) -> None:
         self.do_POST()
 
     def log_message(self, format: str, *args: object) -> None:
