@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from recs_assets.engine.lake import find_lakes
 from recs_assets.exports import email_files, receipts, versions
 from recs_assets.operations.copy_files import copy_campaigns, list_folders
 from recs_assets.operations.nightly import purge_nights
@@ -149,7 +148,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
             unfinished.append(write_unfinished(home, suppression.hash(ids[0]), traces))
             for own in traces:
                 suppression.add(own.customer_id, now, own.addresses, own.visitors)
-        places = list(dict.fromkeys([home.resolve(), dagster_home.resolve()]))
+        places = list(dict.fromkeys([home.resolve(), dagster_home.resolve(), *_find_lake(warehouse)]))
         done = [
             _forget_id(settings, warehouse, suppression, own, since, places, now, version) for own in traces
         ]
@@ -210,9 +209,7 @@ def _forget_id(
     rows = {
         _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
     }
-    if settings.lake is not None:  # a killed run left copies there
-        shutil.rmtree(find_lakes(home, settings.lake), ignore_errors=True)
-    deleted, weeks = _delete(home, before, places)
+    deleted, weeks = _delete(warehouse, before, places)
     left, searched = search_files(places, traces, warehouse, home.resolve() / FOLDER)
     manifest = home / MANIFESTS / f"{now:%Y-%m-%dT%H%M%S}-{digest[:12]}.json"
     manifest.parent.mkdir(exist_ok=True)
@@ -305,10 +302,9 @@ def _rewrite(
 ) -> dict[str, str]:
     """Write again what readers open and what held the customer: new path by old one, below the home."""
     home, customer_id = warehouse.home, traces.customer_id
-    held = [version.path for version in warehouse.snapshots.versions() if version.path.resolve() in before]
     parts = {
         "published": warehouse.snapshots.purge(
-            held, customer_id, traces.visitors, traces.rejected, now, version
+            before.keys(), customer_id, traces.visitors, traces.rejected, now, version
         ),
         "cache/versions": versions.purge(home / "cache", customer_id),
         "serving/versions": publish.purge(home / publish.FOLDER, customer_id),
@@ -336,21 +332,36 @@ def _rewrite(
     }
 
 
+def _find_lake(warehouse: Warehouse) -> list[Path]:
+    """The folders of the lake beside the home, also of one that `RECS_LAKE` named before."""
+    named = {path.parent for path in warehouse.list_lake_files()}
+    outside = [
+        path for path in (warehouse.lake, *sorted(named)) if not path.is_relative_to(warehouse.home.resolve())
+    ]
+    return [path for path in outside if not any(other in path.parents for other in outside)]
+
+
 def _delete(
-    home: Path, before: dict[Path, Matches], places: list[Path]
+    warehouse: Warehouse, before: dict[Path, Matches], places: list[Path]
 ) -> tuple[list[str], tuple[date, ...]]:
     """Delete what is made again and the records that name the customer: what, and the weeks among it."""
-    deleted, weeks = [], []
+    home, deleted, weeks = warehouse.home, [], []
+    # A week that reads a file of the lake with their rows holds them, too.
+    naming = warehouse.list_lake_files()
+    held = {build.resolve() for path in before for build in naming.get(path, [])} | before.keys()
     for folder in (path.resolve() for pattern in WHOLE for path in sorted(home.glob(pattern))):
         # What DuckDB spilled and a killed run left is compressed, and what was read of the shop's files has columns of the
         # shop's: no search can tell whose it is.
-        if folder.name in ("tmp", LANDED) or any(folder in path.parents for path in before):
+        if folder.name in ("tmp", LANDED) or any(folder in path.parents for path in held):
             shutil.rmtree(folder)
             deleted.append(_shorten_path(folder, places))
             if folder.parent.name == "weeks":
                 weeks.append(date.fromisoformat(folder.name))
     if weeks and not any((home / "weeks").iterdir()):
         (home / "weeks").rmdir()
+    # After their week is gone, and the versions read others.
+    dropped = warehouse.drop_unnamed_files()
+    deleted += [_shorten_path(path, places) for path in dropped if path in before]
     read = [(home / folder).resolve() for folder in READ]
     for path in before:
         kept = path.suffix == ".db" or any(folder in path.parents for folder in read)

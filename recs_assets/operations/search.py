@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from recs_assets.sources.acknowledged import list_all_event_files, list_rows
-from recs_assets.store.lake import load_files
+from recs_assets.sql_text import quote
+from recs_assets.store.lake import load_files, read_files
 from recs_assets.store.warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def count_rows(
     words: str | None,
     visitors: Collection[str] = (),
 ) -> tuple[int, int]:
-    """Rows of a DuckDB file that are a customer's.
+    """Rows of a DuckDB file, or a Parquet file, that are a customer's. Views of a DuckDB file are not searched: their files are.
 
     Args:
         warehouse: whose memory limit and threads count.
@@ -145,13 +146,22 @@ def count_rows(
     Returns:
         Rows by the id as a value, and matches of `words` elsewhere.
     """
-    with warehouse.open(path) as connection:
+    parquet = path.suffix == ".parquet"
+    with warehouse.scratch() if parquet else warehouse.open(path) as connection:
         by_value, elsewhere = 0, 0
+        if parquet:
+            # A view of the name that the file's table has: a file of the lake lies in a folder `<schema>.<table>`.
+            connection.execute(
+                f"create view {quote(path.parent.name.rpartition('.')[2])} as from {read_files([path])}"
+            )
         for schema, table, column, kind in connection.execute(
             """
             select schema_name, table_name, column_name, data_type from duckdb_columns()
-            join duckdb_tables() using (database_name, schema_name, table_name)
-            """
+            join (select database_oid, schema_oid, table_oid from duckdb_tables() union all
+                  select database_oid, schema_oid, view_oid from duckdb_views() where not internal and $1)
+            using (database_oid, schema_oid, table_oid)
+            """,
+            [parquet],
         ).fetchall():
             relation = f'select count(*) from "{schema}"."{table}" where'
             if column in NAMING:

@@ -11,8 +11,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import SecretStr
 
 from recs_assets.delivery import hash_addresses
@@ -170,13 +168,11 @@ def search_files(
 def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
     """Matches in one file, by value where its format is known and in its bytes."""
     by_value, elsewhere = 0, 0
-    if path.suffix == ".duckdb":
+    if path.suffix in (".duckdb", ".parquet"):
         words = traces.words if traces.plain else None
         by_value, elsewhere = count_rows(
             warehouse, path, traces.customer_id, traces.rejected, words, traces.visitors
         )
-    elif path.suffix == ".parquet":
-        by_value, elsewhere = _search_parquet(path, traces)
     elif path.suffix == ".db":
         elsewhere = sum(1 for _ in _find_rows(path, traces))
     elif path.suffix == ".jsonl" and (warehouse.home / EVENTS).resolve() in path.resolve().parents:
@@ -191,22 +187,6 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
     if expression is not None:
         elsewhere += len(re.findall(expression.encode(), path.read_bytes()))
     return Matches(by_value, elsewhere)
-
-
-def _search_parquet(path: Path, traces: Traces) -> tuple[int, int]:
-    """Rows with the id as the customer's, and other texts that name them."""
-    table = pq.read_table(path)
-    by_value, elsewhere = 0, 0
-    words = re.compile(traces.words)
-    for name in table.column_names:
-        if name == "customer_id":
-            by_value += sum(value == traces.customer_id for value in table[name].to_pylist())
-        elif traces.plain and pa.types.is_string(table[name].type):
-            elsewhere += sum(
-                value is not None and words.search(value) is not None
-                for value in table[name].unique().to_pylist()
-            )
-    return by_value, elsewhere
 
 
 def _find_rows(path: Path, traces: Traces) -> Iterator[tuple[str, int]]:

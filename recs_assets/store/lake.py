@@ -7,7 +7,7 @@ it is, a killed run leaves nothing but files that nobody names, and those may be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -15,7 +15,6 @@ from pathlib import Path
 import duckdb
 
 from recs_assets.files import sync
-from recs_assets.schema import WarehouseError
 from recs_assets.sql_text import quote_text
 
 # Rows of a group of rows in a file: a block of customers is some of them.
@@ -178,14 +177,19 @@ def show_tables(connection: duckdb.DuckDBPyConnection, given: Mapping[str, Path]
     for relation, folder in given.items():
         if relation in tables:
             schema, table = relation.split(".")
-            columns = dict(
-                connection.execute(
-                    "select column_name, data_type from duckdb_columns() where schema_name = $1 and table_name = $2 "
-                    "and database_name = current_database() order by column_index",
-                    [schema, table],
-                ).fetchall()
+            columns = connection.execute(
+                "select column_name, data_type, comment from duckdb_columns() where schema_name = $1 and table_name = $2 "
+                "and database_name = current_database() order by column_index",
+                [schema, table],
+            ).fetchall()
+            show_table(
+                connection,
+                relation,
+                list_parquet(folder),
+                {name: kind for name, kind, _ in columns},
+                tables[relation],
+                {name: text for name, _, text in columns},
             )
-            show_table(connection, relation, list_parquet(folder), columns, tables[relation])
         else:
             name_made(connection, relation, list_parquet(folder))
 
@@ -209,7 +213,7 @@ def show_table(
     paths: Sequence[Path],
     declared: Mapping[str, str],
     comment: str | None = None,
-    comments: Mapping[str, str] | None = None,
+    comments: Mapping[str, str | None] | None = None,
 ) -> None:
     """Make a relation of the open database a view over files, in place of what it was.
 
@@ -296,16 +300,6 @@ def _find_free_name(path: Path) -> Path:
     return found
 
 
-def list_named(connections: Iterator[duckdb.DuckDBPyConnection]) -> set[Path]:
-    """The files that any of some databases names."""
-    return {
-        Path(file.path)
-        for connection in connections
-        for files in load_files(connection, shown=False).values()
-        for file in files
-    }
-
-
 def drop_unnamed(root: Path, named: Collection[Path]) -> list[Path]:
     """Delete the files of a lake that no database names, and the folders that are empty then; what was deleted."""
     kept = {path.resolve() for path in named}
@@ -318,14 +312,3 @@ def drop_unnamed(root: Path, named: Collection[Path]) -> list[Path]:
     if root.is_dir() and not any(root.iterdir()):
         root.rmdir()
     return dropped
-
-
-def require_files(connection: duckdb.DuckDBPyConnection, what: Path) -> None:
-    """Raise a WarehouseError where a file that a database names is not there."""
-    for relation, files in load_files(connection).items():
-        for file in files:
-            if not Path(file.path).exists():
-                raise WarehouseError(
-                    f"{what} reads {relation} from {file.path}, which is not there: make RECS_LAKE's folder available under "
-                    "the path that it had, or run the week again."
-                )

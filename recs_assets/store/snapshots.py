@@ -16,7 +16,7 @@ import shutil
 import time
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -24,6 +24,8 @@ import duckdb
 
 from recs_assets.files import point, sync
 from recs_assets.schema import WarehouseError
+from recs_assets.store.lake import LakeFile, leave_out, load_files, select_as
+from recs_assets.store.shown import OLD_NAMES, keep_rows, list_weeks, show_published, take_weeks
 from recs_assets.store.tables import (
     LOG,
     LogEntry,
@@ -32,7 +34,10 @@ from recs_assets.store.tables import (
     describe_tables,
     is_customer_still,
     list_columns,
+    list_lake_tables,
     list_tables,
+    list_types,
+    write_kept,
     write_log,
 )
 from recs_assets.store.text import quote
@@ -69,11 +74,6 @@ WEEKLY_TABLES = (
     "shadow_results",
     "table_gains",
 )
-# Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
-OLD_NAMES = {
-    ("email_recommendations", "title"): "product_name",
-    ("email_recommendations", "sent_before"): "repeat",
-}
 SNAPSHOT_LINK = "recs.duckdb"
 
 
@@ -210,12 +210,25 @@ class Snapshots:
             for table in tables:
                 weekly = table in WEEKLY_TABLES
                 origin = "build" if newest or weekly or table not in old_tables else "previous"
-                copy_table(connection, origin, table, still if weekly else None)
+                weeks: dict[date, str] = {}
                 if weekly and previous is not None:
                     # A backfilled week comes on top: it must not push a newer one out.
                     others = self.retention - 1 if newest else self.retention
                     last = week if newest or content is None else content[0]
-                    self._carry_over(connection, table, week, last, others, still, older)
+                    weeks = self._choose_weeks(connection, table, week, last, others, older)
+                if files := list_lake_tables(connection, origin).get(table):
+                    if weekly:
+                        has_customers = "customer_id" in list_columns(connection, origin, table)
+                        own = [replace(file, as_of=week) for file in files]
+                        folder = Path(files[0].path).parents[2] / "carried"
+                        files = [
+                            *keep_rows(connection, own, still if has_customers else None),
+                            *take_weeks(connection, table, weeks, still, folder),
+                        ]
+                    show_published(connection, table, origin, files)
+                else:
+                    copy_table(connection, origin, table, still if weekly else None)
+                    self._carry_over(connection, table, weeks, still)
             copy_views(connection, "build")
             rows, hashes = describe_tables(connection, "snapshot", tables)
             target = unfinished.with_suffix(".duckdb")
@@ -246,44 +259,46 @@ class Snapshots:
                 older.append(f"older_{number}")
         return older
 
-    def _carry_over(
+    def _choose_weeks(
         self,
         connection: duckdb.DuckDBPyConnection,
         table: str,
         week: date,
         last: date,
         others: int,
-        is_still: str | None,
         older: Sequence[str],
-    ) -> None:
-        """Insert the newest `others` weeks of a table besides `week`: what `previous` holds, and of
+    ) -> dict[date, str]:
+        """The newest `others` weeks of a table besides `week`, and which version has them: what `previous` holds, and of
         the weeks before `last` what only a version in `older` does."""
         found: dict[date, str] = {}
         for origin in ("previous", *older):
-            if table not in list_tables(connection, origin):
-                continue
-            for (one,) in connection.execute(
-                f'select distinct as_of from {origin}.recs."{table}" where as_of <> ?', [week]
-            ).fetchall():
-                if origin == "previous" or one < last:
-                    found.setdefault(one, origin)
-        kept = sorted(found, reverse=True)[:others]
-        for origin in dict.fromkeys(found[week] for week in sorted(kept)):
-            there = list_columns(connection, origin, table)
-            selected = []
-            for name in list_columns(connection, "snapshot", table):
-                old = OLD_NAMES.get((table, name))
-                if name in there:
-                    selected.append(f'"{name}"')
-                elif old in there:
-                    selected.append(f'"{old}" as "{name}"')
+            if table in list_tables(connection, origin):
+                for one in list_weeks(connection, origin, table):
+                    if one != week and (origin == "previous" or one < last):
+                        found.setdefault(one, origin)
+        return {one: found[one] for one in sorted(sorted(found, reverse=True)[:others])}
+
+    def _carry_over(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: str,
+        weeks: Mapping[date, str],
+        is_still: str | None,
+    ) -> None:
+        """Insert the weeks of a table that other versions have."""
+        for origin in dict.fromkeys(weeks.values()):
+            there = list_types(connection, origin, table)
+            declared = list_types(connection, "snapshot", table)
+            old_names = OLD_NAMES.get(table, {})
+            there_too = [name for name in declared if name in there or old_names.get(name) in there]
+            selected = select_as(there, {name: declared[name] for name in there_too}, old_names)
             still = f"and {is_still}" if is_still and "customer_id" in there else ""
             connection.execute(
                 f"""
                 insert into snapshot.recs."{table}" by name
-                select {", ".join(selected)} from {origin}.recs."{table}" where list_contains(?, as_of) {still}
+                select {selected} from {origin}.recs."{table}" where list_contains(?, as_of) {still}
                 """,
-                [[week for week in kept if found[week] == origin]],
+                [[week for week in weeks if weeks[week] == origin]],
             )
 
     # -- going back -----------------------------------------------------------------------
@@ -360,7 +375,8 @@ class Snapshots:
         A new file is as old as the one it replaces: their order says what a rollback goes back to.
 
         Args:
-            paths: of the versions that hold the customer; the others are left alone.
+            paths: of the files that hold the customer, versions and files of the lake; versions that neither are nor
+                read one of them are left alone.
             customer_id: whose rows.
             visitors: whose rows go, too, where a table names visitors.
             rejected: condition of the customer's rows of the quarantine (`select_rejected`).
@@ -370,10 +386,10 @@ class Snapshots:
         Returns:
             New name by old name, in the order written.
         """
-        renamed = {}
+        renamed, replaced = {}, dict[str, LakeFile]()
         current = self.link.resolve() if self.link.exists() else None
         for kept in self.versions():
-            if kept.path not in paths:
+            if not self._holds(kept.path, paths):
                 continue
             unfinished = self._prepare_aside(f"analytics-{kept.week.isoformat()}-{kept.run_id[:8]}")
             target = self._find_free_name(unfinished.stem)
@@ -384,18 +400,22 @@ class Snapshots:
                 connection.execute(f"attach '{quote(kept.path)}' as previous (read_only)")
                 connection.execute("create schema snapshot.recs")
                 tables = [name for name in list_tables(connection, "previous") if name != LOG]
+                lake = list_lake_tables(connection, "previous")
                 for table in tables:
                     columns = list_columns(connection, "previous", table)
-                    where = f"customer_id is distinct from '{quote(customer_id)}'"
-                    others = f"not ({rejected})" if table == "quarantine" else None
-                    if visitors and "visitor_id" in columns:
-                        names = ", ".join(f"'{quote(visitor)}'" for visitor in visitors)
-                        others = f"coalesce(trim(visitor_id) not in ({names}), true)"
-                    for column in ("profile_id", "other_profile_id"):
-                        if column in columns:
-                            stays = f"{column} is distinct from '{quote(customer_id)}'"
-                            others = f"{others} and {stays}" if others else stays
-                    copy_table(connection, "previous", table, where, others)
+                    where, others = write_kept(table, columns, customer_id, visitors, rejected)
+                    if table not in lake:
+                        copy_table(connection, "previous", table, where, others)
+                        continue
+                    kept_rows = [where] if "customer_id" in columns else []
+                    kept_rows += [others] if others else []
+                    held = [
+                        file for file in lake[table] if Path(file.path) in paths and file.path not in replaced
+                    ]
+                    if kept_rows:
+                        replaced |= leave_out(connection, held, " and ".join(kept_rows))
+                    files = [replaced.get(file.path, file) for file in lake[table]]
+                    show_published(connection, table, "previous", files)
                 copy_views(connection, "previous")
                 rows, hashes = describe_tables(connection, "snapshot", tables)
                 entry = LogEntry(now, "forget", kept.week, kept.run_id, version, kept.path.name)
@@ -408,6 +428,12 @@ class Snapshots:
             kept.path.unlink()
             renamed[kept.path.name] = target.name
         return renamed
+
+    def _holds(self, path: Path, paths: Collection[Path]) -> bool:
+        """Whether a version is one of some files, or reads one of them."""
+        with self._open(path) as connection:
+            files = load_files(connection).values()
+        return path in paths or any(Path(file.path) in paths for of_one in files for file in of_one)
 
     # -- files ----------------------------------------------------------------------------
 

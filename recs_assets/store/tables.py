@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -68,14 +68,18 @@ def list_lake_tables(
 
 def list_columns(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> list[str]:
     """Names of a table of schema `recs` in an attached database."""
-    return [
-        name
-        for (name,) in connection.execute(
-            "select column_name from duckdb_columns() where schema_name = 'recs' and table_name = ? "
+    return list(list_types(connection, database, table))
+
+
+def list_types(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> dict[str, str]:
+    """Column -> its type, of a table of schema `recs` in an attached database."""
+    return dict(
+        connection.execute(
+            "select column_name, data_type from duckdb_columns() where schema_name = 'recs' and table_name = ? "
             "and database_name = ? order by column_index",
             [table, database],
         ).fetchall()
-    ]
+    )
 
 
 def write_log(
@@ -139,6 +143,11 @@ def copy_table(
     conditions = [condition for condition in (personal if keyed else None, other) if condition]
     where = f"where {' and '.join(conditions)}" if conditions else ""
     connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
+    comment_like(connection, table, origin, "table")
+
+
+def comment_like(connection: duckdb.DuckDBPyConnection, table: str, origin: str, kind: str) -> None:
+    """Give a table or a view (`kind`) of the snapshot the comments that it has in an attached database."""
     comments = connection.execute(
         """
         select null, comment from duckdb_tables()
@@ -155,7 +164,7 @@ def copy_table(
     for column, text in comments:
         if text:
             place = (
-                f'table snapshot.recs."{table}"'
+                f'{kind} snapshot.recs."{table}"'
                 if column is None
                 else f'column snapshot.recs."{table}"."{column}"'
             )
@@ -207,7 +216,12 @@ def describe_tables(
     """
     rows: dict[str, int] = {}
     hashes: dict[str, str] = {}
+    lake = list_lake_tables(connection, database)
     for table in tables:
+        if table in lake:  # counted file by file
+            rows[table] = sum(file.rows or 0 for file in lake[table])
+            hashes[table] = f"{rows[table]}:{sum(file.content or 0 for file in lake[table]):x}"
+            continue
         count, total = connection.execute(
             f'select count(*), sum(hash(t)::hugeint) from {database}.recs."{table}" as t'
         ).fetchall()[0]
@@ -225,3 +239,28 @@ def is_customer_still(customers: str, has_ids: bool) -> str:
     """
     known = f"unnest({'customer_ids' if has_ids else '[customer_id]'})"
     return f"customer_id in (select {known} from {customers})"
+
+
+def write_kept(
+    table: str, columns: Collection[str], customer_id: str, visitors: Collection[str], rejected: str
+) -> tuple[str, str | None]:
+    """Conditions of the rows of a published table that are not a customer's: by the column customer_id, and by others.
+
+    Args:
+        table: its name.
+        columns: that it has.
+        customer_id: whose rows.
+        visitors: whose rows are theirs, too.
+        rejected: condition of their rows of the quarantine.
+    """
+    where = f"customer_id is distinct from '{quote(customer_id)}'"
+    others = [f"not ({rejected})"] if table == "quarantine" else []
+    if visitors and "visitor_id" in columns:
+        names = ", ".join(f"'{quote(visitor)}'" for visitor in visitors)
+        others = [f"coalesce(trim(visitor_id) not in ({names}), true)"]
+    others += [
+        f"{column} is distinct from '{quote(customer_id)}'"
+        for column in ("profile_id", "other_profile_id")
+        if column in columns
+    ]
+    return where, " and ".join(others) or None

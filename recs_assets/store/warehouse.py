@@ -102,11 +102,10 @@ class Warehouse:
         folder.mkdir(parents=True)
         return folder
 
-    def drop_unnamed_files(self) -> None:
+    def drop_unnamed_files(self) -> list[Path]:
         """Delete the files of the lake that no build file and no version of the snapshot names: what a killed run left, and
-        what only files read that are gone."""
-        if self.lake.is_dir():
-            drop_unnamed(self.lake, self.list_lake_files())
+        what only files read that are gone; what was deleted."""
+        return drop_unnamed(self.lake, self.list_lake_files()) if self.lake.is_dir() else []
 
     def list_lake_files(self) -> dict[Path, list[Path]]:
         """Every file that is named, and the build files and versions that name it."""

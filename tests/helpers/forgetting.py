@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from helpers.lake import move_to_lake
 from recs_assets.exports import versions
 from recs_assets.exports.load import load_published_lists
 from recs_assets.settings import Settings
@@ -21,11 +22,12 @@ NOW = datetime(2024, 3, 12)
 
 
 def deployment(
-    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = ()
+    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = (), lake: Path | None = None
 ) -> tuple[Settings, Warehouse]:
     """Two published weeks with their caches; the build file holds raw customers and orders. Newcomers are
-    in the second week only. The shop's own files are the tiny shop's, which knows c01 to c39 and none of these."""
-    settings = Settings(home=home, data=TINY, hash_key=KEY, threads=1, retention_weeks=3)
+    in the second week only. The shop's own files are the tiny shop's, which knows c01 to c39 and none of these. With a
+    lake, an engine made the weeks."""
+    settings = Settings(home=home, data=TINY, hash_key=KEY, threads=1, retention_weeks=3, lake=lake)
     warehouse = open_warehouse(settings)
     for week in WEEKS:
         names += newcomers if week == WEEKS[1] else ()
@@ -56,6 +58,8 @@ def deployment(
                     "insert into recs.quarantine values ('order_items', ?, 'bad', null, ?)",
                     [f"o{number}|1", json.dumps({"order_id": f"o{number}"})],
                 )
+        if lake is not None:
+            move_to_lake(warehouse, week)
         run = f"run-{week.day:04}"
         warehouse.publish(week, run, NOW, "1.2.3")
         with warehouse.snapshot() as connection:

@@ -9,13 +9,12 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from helpers.lake import move_to_lake
 from recs_assets.store.lake import (
     drop_view,
-    give_tables,
     list_landed_files,
     load_files,
     show_table,
-    show_tables,
     write_file,
 )
 from recs_assets.store.warehouse import Warehouse
@@ -37,18 +36,8 @@ def build(house: Warehouse) -> Path:
     return house.build(WEEK).path
 
 
-def copy_tables(house: Warehouse) -> dict[str, Path]:
-    """As a build on an engine does before and after."""
-    folder = house.prepare_lake(house.build(WEEK))
-    with house.build(WEEK).read() as connection:
-        given = give_tables(connection, folder / "given")
-    with house.build(WEEK).write() as connection:
-        show_tables(connection, given)
-    return given
-
-
 def test_tables_move_to_the_lake_and_read_as_before(house: Warehouse, build: Path) -> None:
-    given = copy_tables(house)
+    given = move_to_lake(house, WEEK)
     assert given.keys() == {"raw.orders", "model.lists"}
     # An engine keeps no order.
     assert pq.read_table(given["raw.orders"]).column("file_row").to_pylist() == [1, 2, 3]
@@ -64,25 +53,25 @@ def test_tables_move_to_the_lake_and_read_as_before(house: Warehouse, build: Pat
 
 
 def test_only_what_python_wrote_since_is_copied_again(house: Warehouse, build: Path) -> None:
-    copy_tables(house)
-    assert copy_tables(house) == {}
+    move_to_lake(house, WEEK)
+    assert move_to_lake(house, WEEK) == {}
     with house.build(WEEK).write() as connection:
         drop_view(connection, "model", "lists")
         connection.execute("create table model.lists as select 'c2' as customer_id, 2::tinyint as rank")
-    assert copy_tables(house).keys() == {"model.lists"}
+    assert move_to_lake(house, WEEK).keys() == {"model.lists"}
     with duckdb.connect(str(build), read_only=True) as connection:
         assert connection.execute("from model.lists").fetchall() == [("c2", 2)]
 
 
 def test_a_build_file_is_attached_elsewhere_and_read_with_its_files(house: Warehouse, build: Path) -> None:
-    copy_tables(house)
+    move_to_lake(house, WEEK)
     with duckdb.connect() as connection:
         connection.execute(f"attach '{build}' as week (read_only)")
         assert connection.execute("select count(*) from week.raw.orders").fetchall() == [(3,)]
 
 
 def test_files_that_nothing_names_are_dropped(house: Warehouse, build: Path) -> None:
-    first = copy_tables(house)
+    first = move_to_lake(house, WEEK)
     killed = house.prepare_lake(house.build(WEEK)) / "made" / "marts.baskets" / "0.parquet"
     killed.parent.mkdir(parents=True)
     killed.write_bytes(b"half")

@@ -1,0 +1,114 @@
+"""Tables of the snapshot that are views over files of the lake: what an engine made is published where it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import duckdb
+
+from recs_assets.store.lake import (
+    LakeFile,
+    describe_file,
+    leave_out,
+    name_files,
+    read_files,
+    select_as,
+    write_file,
+)
+from recs_assets.store.tables import comment_like, list_lake_tables, list_types
+
+# Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
+OLD_NAMES = {
+    "email_recommendations": {"title": "product_name", "sent_before": "repeat"},
+}
+
+
+def show_published(
+    connection: duckdb.DuckDBPyConnection, table: str, origin: str, files: Sequence[LakeFile]
+) -> None:
+    """Create a view of schema recs in the snapshot, with the columns and comments that the table has in an attached database.
+
+    Args:
+        connection: that has `snapshot` and the origin attached.
+        table: its name.
+        origin: the database.
+        files: of all its weeks; `lake.files` of the snapshot says of each how many rows it has and their hash.
+    """
+    declared = list_types(connection, origin, table)
+    selected, described, parts = {}, [], []
+    for week in dict.fromkeys(file.as_of for file in files):
+        of_week = [file for file in files if file.as_of == week]
+        stored = describe_file(connection, of_week[0].path)
+        selected[week] = select_as(stored, declared, OLD_NAMES.get(table))
+        parts.append(f"select {selected[week]} from {read_files(file.path for file in of_week)}")
+        described += [_describe(connection, file, selected[week]) for file in of_week]
+    connection.execute(f'create view snapshot.recs."{table}" as {" union all ".join(parts)}')
+    comment_like(connection, table, origin, "view")
+    name_files(connection, f"recs.{table}", described, "snapshot")
+
+
+def _describe(connection: duckdb.DuckDBPyConnection, file: LakeFile, selected: str) -> LakeFile:
+    """The file with the count and the hash of its rows."""
+    if file.content is not None:
+        return file
+    [(rows, content)] = connection.execute(
+        f"select count(*), sum(hash(t)::hugeint) from (select {selected} from {read_files([file.path])}) as t"
+    ).fetchall()
+    return replace(file, rows=rows, content=content or 0)
+
+
+def list_weeks(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -> list[date]:
+    """The weeks of which a weekly table of an attached database has rows."""
+    if files := list_lake_tables(connection, origin).get(table):
+        return sorted({file.as_of for file in files if file.as_of is not None and file.rows})
+    return [
+        week
+        for (week,) in connection.execute(
+            f'select distinct as_of from {origin}.recs."{table}" order by as_of'
+        ).fetchall()
+    ]
+
+
+def take_weeks(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    weeks: Mapping[date, str],
+    is_still: str | None,
+    folder: Path,
+) -> list[LakeFile]:
+    """The files of weeks of a table that other versions hold.
+
+    Args:
+        connection: that has the versions attached, and `build`, which makes the newest week.
+        table: a weekly one.
+        weeks: week -> the version that has it.
+        is_still: condition of the rows that stay, of a table with a customer_id.
+        folder: into which weeks that lie in a version itself are written.
+    """
+    taken = []
+    shape = list_types(connection, "build", table)
+    for week, origin in sorted(weeks.items()):
+        there = list_types(connection, origin, table)
+        if files := list_lake_tables(connection, origin).get(table):
+            of_week = [file for file in files if file.as_of == week]
+            if there != shape:
+                of_week = [replace(file, content=None) for file in of_week]
+        else:
+            path = folder / f"recs.{table}" / f"{week}.parquet"
+            write_file(
+                connection, f"select * from {origin}.recs.\"{table}\" where as_of = date '{week}'", path
+            )
+            of_week = [LakeFile(str(path), week)]
+        taken += keep_rows(connection, of_week, is_still if "customer_id" in there else None)
+    return taken
+
+
+def keep_rows(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], kept: str | None
+) -> list[LakeFile]:
+    """The files, and in place of those that hold rows which fail a condition others without these rows."""
+    replaced = leave_out(connection, files, kept) if kept else {}
+    return [replaced.get(file.path, file) for file in files]
