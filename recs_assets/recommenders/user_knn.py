@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from threading import Lock
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import sparse
@@ -11,6 +12,8 @@ from recs_assets.arrays import is_stored
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.carry import ArrayAxes
+
+_AT_ONCE = Lock()
 
 
 class UserKNN(Recommender):
@@ -58,8 +61,12 @@ class UserKNN(Recommender):
         self.max_work = max_work
         self.threads = threads
 
+    # Customers whose neighbours nobody has looked for yet.
+    _strangers: np.ndarray | None = None
+
     def _learn(self, known: Known) -> None:
         """Keeps `similar_` csr float32[n_customers, fit customers] (row: the neighbours' weights, sum 1)."""
+        self.__dict__.pop("_strangers", None)  # of an earlier block
         self.similar_ = self._find_similar(known.frequency(self.half_life_days))
 
     def _find_similar(self, frequency: sparse.csr_matrix) -> sparse.csr_matrix:
@@ -89,8 +96,28 @@ class UserKNN(Recommender):
         affordable = np.cumsum(buyers[order].astype(np.float64) ** 2) <= self.max_work
         return np.sort(order[affordable & (buyers[order] > 1)])
 
+    def attach(self, known: Known) -> Self:
+        """See `Recommender.attach`; customers whom the fit did not know find their neighbours among those whom it knew, by
+        the same measure, when they are listed first."""
+        self._find_neighbours()
+        return super().attach(known)
+
+    def carry_over(self, earlier: Self, known: Known) -> Self:
+        """See `Recommender.carry_over`."""
+        earlier._find_neighbours()
+        return super().carry_over(earlier, known)
+
     def _fold_in(self, known: Known, strangers: np.ndarray) -> None:
-        """Neighbours among the customers of the fit, by the same measure."""
+        self._strangers = strangers
+
+    def _find_neighbours(self) -> None:
+        """Of those who have none yet; it takes milliseconds for each, and reasons do not ask for it."""
+        with _AT_ONCE:
+            if self._strangers is not None:
+                self._add_neighbours(self._strangers)
+                self._strangers = None
+
+    def _add_neighbours(self, strangers: np.ndarray) -> None:
         from implicit.nearest_neighbours import ItemItemRecommender, NearestNeighboursScorer, normalize
 
         products = self._find_informative(self.frequency_)
@@ -124,6 +151,7 @@ class UserKNN(Recommender):
         self.own_ = known.frequency(self.half_life_days)
 
     def _scores(self, customers: np.ndarray) -> sparse.csr_matrix:
+        self._find_neighbours()
         others = self.similar_[customers] @ self.frequency_
         own = self.own_[customers]
         return (np.float32(self.own_share) * own + np.float32(1 - self.own_share) * others).tocsr()

@@ -111,6 +111,8 @@ def test_user_knn_finds_others_neighbours_in_the_sample(sampled, whole: Known) -
     code = int(OTHERS[3])
     cosine = base @ own[code] / np.linalg.norm(base, axis=1).clip(1e-12) / np.linalg.norm(own[code])
     nearest = np.sort(np.argsort(-cosine, kind="stable")[:3])
+    assert model.similar_[[code]].nnz == 0  # nobody has asked for their list yet
+    model.recommend(np.array([0]), 1)
     similar = model.similar_[[code]]
     assert similar.indices.tolist() == nearest.tolist()
     np.testing.assert_allclose(similar.data, cosine[nearest] / cosine[nearest].sum(), rtol=1e-6)
