@@ -25,6 +25,11 @@ def add_commands(add: Callable[..., argparse.ArgumentParser]) -> None:
     send.add_argument(
         "--rate", type=float, metavar="N", help="requests per second; default: the service's own"
     )
+    send.add_argument(
+        "--check",
+        action="store_true",
+        help="send nothing; ask klaviyo or mailchimp what became of what was sent before",
+    )
     send.set_defaults(execute=run_send)
 
 
