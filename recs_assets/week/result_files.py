@@ -52,13 +52,7 @@ def _write(value: object, folder: Path) -> object:
         case np.generic():
             return _name("array", _save_array(np.asarray(value), folder), scalar=True)
         case pd.DataFrame():
-            path = _next_path(folder, "arrow")
-            batch = pa.RecordBatch.from_pandas(value)
-            with pa.ipc.new_file(
-                path, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")
-            ) as file:
-                file.write_batch(batch)  # also where it has no rows
-            return _name("frame", path.name)
+            return _name("frame", _save_frame(value, folder))
         case np.ndarray():
             return _name("array", _save_array(value, folder))
         case date():
@@ -87,8 +81,7 @@ def _read(value: Any, folder: Path) -> Any:
         return {key: _read(item, folder) for key, item in value.items()}
     kind, content = value[_TYPE], value["value"]
     if kind == "frame":
-        with pa.ipc.open_file(folder / content) as file:
-            return file.read_pandas()
+        return _load_frame(content, folder)
     if kind == "array":
         array = np.load(folder / content, allow_pickle=False)
         return array[()] if value["scalar"] else array
@@ -107,6 +100,31 @@ def _read(value: Any, folder: Path) -> Any:
 
 def _name(kind: str, value: object, scalar: bool = False) -> dict[str, object]:
     return {_TYPE: kind, "value": value, "scalar": scalar}
+
+
+def _save_frame(frame: pd.DataFrame, folder: Path) -> dict[str, object]:
+    path = _next_path(folder, "arrow")
+    batch = pa.RecordBatch.from_pandas(frame)
+    with pa.ipc.new_file(path, batch.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as file:
+        file.write_batch(batch)  # also where it has no rows
+    # Texts among objects would come back as pandas' own type of texts, and what is missing as NaN.
+    texts = {}
+    for place, kind in enumerate(frame.dtypes):
+        if pd.api.types.is_object_dtype(kind) and pa.types.is_string(batch.schema.types[place]):
+            values = frame.iloc[:, place]
+            texts[str(place)] = any(value is None for value in values[values.isna()])
+    return {"file": path.name, "texts": texts}
+
+
+def _load_frame(content: dict[str, Any], folder: Path) -> pd.DataFrame:
+    with pa.ipc.open_file(folder / content["file"]) as file:
+        table = file.read_all()
+    frame = table.to_pandas()
+    for place, has_none in content["texts"].items():
+        values = table.column(int(place)).to_pylist()
+        texts = values if has_none else [np.nan if value is None else value for value in values]
+        frame.isetitem(int(place), pd.Series(texts, index=frame.index, dtype=object))
+    return frame
 
 
 def _save_array(array: np.ndarray, folder: Path) -> str:

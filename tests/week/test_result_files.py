@@ -28,6 +28,9 @@ def test_frames_keep_their_types(tmp_path: Path) -> None:
             "score": np.array([0.1, np.nan], np.float32),
             "source": pd.Categorical(["b", "b"], categories=("a", "b", "")),
             "name": ["x", None],
+            "text": pd.Series(["x", None], dtype=object),
+            "told": pd.Series([np.nan, "x"], dtype=object),
+            "nobody": pd.Series([None, None], dtype=object),
             "list": [np.array([1, 2]), np.array([3])],
             "day": [dt.date(2024, 3, 4), None],
             "at": pd.to_datetime(["2024-03-04 10:00", None]),
@@ -37,6 +40,8 @@ def test_frames_keep_their_types(tmp_path: Path) -> None:
     for name, expected in (("new", frame), ("none", frame.head(0)), ("cut", frame.tail(1))):
         pd.testing.assert_frame_equal(back[name], expected, check_exact=True)
     assert list(back["none"]["source"].cat.categories) == ["a", "b", ""]
+    assert back["new"]["text"].tolist() == ["x", None]
+    assert np.isnan(back["new"]["told"][0])
 
 
 @pytest.mark.parametrize(
