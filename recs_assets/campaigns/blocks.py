@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from recs_assets.campaigns.context import load_copurchased, load_price_drops
 from recs_assets.reasons.evidence import Evidence
 from recs_assets.repeats.cadence import fit_cadence
 from recs_assets.rules.context import Context
@@ -41,14 +40,12 @@ def map_customers(function: Callable[..., Part], week: Week, *arguments: Any) ->
 
 
 def count_facts(week: Week) -> None:
-    """Count of the whole shop what the rules and the reasons of a block of its customers look up."""
+    """Count of the whole shop what the rules of pages and the reasons of a block of its customers look up."""
     known = week.known()
     if LAST in known.shop_facts:
         return
     Context(known).count_facts()
     fit_cadence(known, week.shop.horizon_days)
-    load_copurchased(week, week.as_of)
-    load_price_drops(week, week.as_of)
     Evidence(known).count_facts()
 
 

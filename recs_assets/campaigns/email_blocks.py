@@ -17,13 +17,14 @@ import pandas as pd
 
 from recs_assets.campaigns.arms import Arms, list_variants, place_arms
 from recs_assets.campaigns.blocks import Part, map_customers
+from recs_assets.campaigns.context import load_copurchased, load_price_drops
 from recs_assets.campaigns.email import Beyond, Email, describe_email, fill_email, join_email
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made
 from recs_assets.campaigns.predictions import list_predictions
 from recs_assets.experiments.facts import load_assignments
 from recs_assets.experiments.file import Experiment
-from recs_assets.rules.blocks import find_reach, tabulate_accounts, weigh_accounts
+from recs_assets.rules.blocks import count_most_stale, find_reach, tabulate_accounts, weigh_accounts
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import count_needs
@@ -79,6 +80,9 @@ def fill_by_blocks(
     base, week = emails[0][0], emails[0][0].week
     every = [*(email for email, _ in emails), *shadows.values()]
     specs = _write_specs(every)
+    # Facts of the shop, which blocks look up.
+    load_copurchased(week, week.as_of)
+    load_price_drops(week, week.as_of)
     surveys = map_customers(survey_customers, week, specs)
     contexts = [_find_beyond(email, number, specs, surveys) for number, email in enumerate(every)]
     variants, quiet = specs[: len(emails)], dict(zip(shadows, specs[len(emails) :], strict=True))
@@ -146,7 +150,11 @@ def survey_customers(part: Week, specs: list[Json]) -> Part:
         context, rules = email.build_context(part.as_of), email.campaign.rule_set
         ranked = Ranked.of(email.rank_products(part.as_of), context)
         tables[str(number)] = part.count_from_first(tabulate_accounts(context, rules))
-        facts[str(number)] = {"listed": pack_flags(ranked.listed), "has_p": ranked.has_p}
+        facts[str(number)] = {
+            "listed": pack_flags(ranked.listed),
+            "has_p": ranked.has_p,
+            "stale": count_most_stale(context, rules),
+        }
     return Part(tables, facts)
 
 
@@ -163,7 +171,8 @@ def _find_beyond(
     size = context.known.n_products
     listed = np.logical_or.reduce([unpack_flags(part["listed"], size) for part in found])
     ranked = Ranked.of_nobody(context, listed, any(part["has_p"] for part in found))
-    spec["reach"] = find_reach(context, rules, ranked, [()], _Counter(email.week, spec, size))
+    spec["stale"] = np.max([part["stale"] for part in found], axis=0).tolist()
+    spec["reach"] = find_reach(context, rules, ranked, [()], spec["stale"], _Counter(email.week, spec, size))
     return replace(context, reach=spec["reach"]), ranked
 
 
@@ -237,7 +246,7 @@ def _explain_shortage(email: Email, spec: Json, context: Context, ranked: Ranked
     rules = email.campaign.rule_set
     tried = list_tried(ranked, context, rules)
     counter = _Counter(email.week, spec, context.known.n_products)
-    reach = find_reach(context, rules, ranked, [(name,) for name in tried], counter)
+    reach = find_reach(context, rules, ranked, [(name,) for name in tried], spec["stale"], counter)
     parts = map_customers(count_full_lists, email.week, {**spec, "reach": reach}, short, tried)
     full = {name: sum(part.facts["full"].get(name, 0) for part in parts) for name in tried}
     return write_shortage(rules, context, len(short), full)

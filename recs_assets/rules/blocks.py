@@ -17,7 +17,7 @@ from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, Elsewhere
 from recs_assets.rules.filling import Filler, name_reach
-from recs_assets.rules.items import NAMES, choose_max_repeat
+from recs_assets.rules.items import NAMES, choose_max_repeat, find_stale
 from recs_assets.rules.pipeline import list_parts, split_by_segment
 from recs_assets.rules.recipients import (
     EXCLUSIONS,
@@ -136,8 +136,20 @@ def place_accounts(context: Context, rules: Rules, weighed: pd.DataFrame, first_
 # -- limits that the shop cannot meet ---------------------------------------------------------
 
 
+def count_most_stale(context: Context, rules: Rules) -> list[int]:
+    """For the rules of every segment, the most products, or variants of one, that some customer was sent lately without
+    new evidence (`items.find_stale`)."""
+    parts = [find_stale(context, own) for _, own, _ in list_parts(context, rules)]
+    return [int(np.asarray(stale.sum(axis=1)).max(initial=0)) for stale in parts]
+
+
 def find_reach(
-    context: Context, rules: Rules, ranked: Ranked, withouts: Collection[Collection[str]], count: Needs
+    context: Context,
+    rules: Rules,
+    ranked: Ranked,
+    withouts: Collection[Collection[str]],
+    most_stale: Sequence[int],
+    count: Needs,
 ) -> dict[str, dict[str, int]]:
     """`Context.reach`: how far every limit is raised, for the rules of every segment, less those in each of `withouts`.
 
@@ -146,6 +158,7 @@ def find_reach(
         rules: of the lists.
         ranked: says what is anybody's candidate (`Ranked.of_nobody`).
         withouts: names of rules to leave out.
+        most_stale: of the whole shop (`count_most_stale`): where even that many leave enough, nobody is counted.
         count: (place of the rules in `list_parts`, products) -> `items.count_needs` of all customers.
     """
     nobody = replace(context, sends=None, reach=None)
@@ -157,13 +170,25 @@ def find_reach(
     products = [filler.find_reachable_products() for *_, filler in fillers]
     asked: dict[tuple[int, bytes], tuple[int, np.ndarray]] = {}
     for (_, place, filler), some in zip(fillers, products, strict=True):
-        if filler.rules.slots.max_repeat is not None:
+        slots = filler.rules.slots
+        if (
+            slots.max_repeat is not None
+            and _find_most_need(context, some, slots.k, most_stale[place]) > slots.max_repeat
+        ):
             asked[place, some.tobytes()] = place, some
     needs = dict(zip(asked, count(list(asked.values())) if asked else [], strict=True))
+    nobody_needs = np.empty(0, dtype=np.int64)
     reach = {}
     for (key, place, filler), some in zip(fillers, products, strict=True):
         most = filler.rules.slots.max_repeat
-        repeats = 0 if most is None else choose_max_repeat(most, needs[place, some.tobytes()])
+        need = needs.get((place, some.tobytes()), nobody_needs)
+        repeats = 0 if most is None else choose_max_repeat(most, need)
         limits = {NAMES[number]: raised for number, (_, raised) in filler.limits.items()}
         reach[key] = limits | {"max_repeat": repeats}
     return reach
+
+
+def _find_most_need(context: Context, products: np.ndarray, k: int, stale: int) -> int:
+    """How many repeats nobody needs more of, who was sent so many products, or variants of one, lately."""
+    size = np.bincount(products if context.variants is None else context.variants[products])
+    return k - len(products) + int(np.sort(size)[::-1][:stale].sum())

@@ -434,13 +434,18 @@ def count_needs(context: Context, rules: Rules, products: np.ndarray) -> np.ndar
     k = rules.slots.k
     if context.sends is None or len(products) < k:
         return np.empty(0, dtype=np.int64)
-    ago, evidence = context.sent
+    stale = find_stale(context, rules)
     size = np.bincount(
-        products if context.variants is None else context.variants[products], minlength=ago.shape[1]
+        products if context.variants is None else context.variants[products], minlength=stale.shape[1]
     )
+    return (k - (len(products) - stale @ size))[np.diff(stale.indptr) > 0]
+
+
+def find_stale(context: Context, rules: Rules) -> sparse.csr_matrix:
+    """int64 csr of the pairs sent before (`Context.sent`): 1 where the last sends hold it without new evidence."""
+    ago, evidence = context.sent
     stale = ((ago.data <= rules.slots.repeat_sends) & (evidence.data == 1)).astype(np.int64)
-    repeats = sparse.csr_matrix((stale, ago.indices, ago.indptr), shape=ago.shape) @ size
-    return (k - (len(products) - repeats))[np.diff(ago.indptr) > 0]
+    return sparse.csr_matrix((stale, ago.indices, ago.indptr), shape=ago.shape)
 
 
 def find_row_limits(

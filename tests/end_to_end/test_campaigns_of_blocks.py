@@ -80,7 +80,7 @@ def assert_made_alike(whole: Made, made: Made) -> None:
     [
         ("weekly_email", 7),
         ("buy_it_again", 20),
-        ("category_affinity", 7),
+        ("category_affinity", 20),
         ("high_value_email", 20),
         ("try_something_new", 20),
         ("win_back", 20),

@@ -9,8 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from helpers.generated_rules import add_lots, draw_rules, generate_shop
-from helpers.rules import ANCHOR, cut_context, make_known, make_rules, score_lists
-from recs_assets.rules.blocks import find_reach, place_accounts, tabulate_accounts, weigh_accounts
+from helpers.rules import ANCHOR, cut_context, make_known, make_rules, score_lists, sent
+from recs_assets.rules.blocks import (
+    count_most_stale,
+    find_reach,
+    place_accounts,
+    tabulate_accounts,
+    weigh_accounts,
+)
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import ItemRules, SegmentRules
 from recs_assets.rules.context import Contacts, Context
@@ -80,7 +86,8 @@ def select_by_blocks(candidates, context, rules, size):
             for place, products in asked
         ]
 
-    reach = find_reach(parts[0], rules, ranked, [()], count)
+    stale = np.max([count_most_stale(part, rules) for part in parts], axis=0)
+    reach = find_reach(parts[0], rules, ranked, [()], stale, count)
     for first, some, part in zip(firsts, codes, parts, strict=True):
         part = replace(place_accounts(part, rules, weighed, first), reach=reach)
         own = candidates[candidates["customer"].isin(some)]
@@ -152,3 +159,29 @@ def test_of_accounts_in_different_blocks_one_is_written_to():
     assert [table["reason"].tolist() for table in found] == [
         ["same_address"], [], ["frequency_cap"], ["frequency_cap"],
     ]  # fmt: skip
+
+
+def find_most_repeats(stale, count):
+    """`max_repeat` of 0 in lists of 2 of 6 products, where nobody was sent more than so many of them lately."""
+    context = Context(make_known(), sends=sent((0, 0, 7)))
+    ranked = Ranked.of_nobody(context, np.ones(6, dtype=bool), has_p=False)
+    [reach] = find_reach(context, make_rules(k=2, max_repeat=0), ranked, [()], [stale], count).values()
+    return reach["max_repeat"]
+
+
+def test_nobody_is_counted_where_enough_is_left_for_everybody():
+    def refuse(asked):
+        raise AssertionError(asked)
+
+    assert find_most_repeats(4, refuse) == 0
+
+
+def test_everybody_is_counted_where_too_little_may_be_left():
+    counted = []
+
+    def count(asked):
+        counted.extend((place, products.tolist()) for place, products in asked)
+        return [np.array([1, 1, 0])]
+
+    assert find_most_repeats(5, count) == 1
+    assert counted == [(0, [0, 1, 2, 3, 4, 5])]
