@@ -21,7 +21,7 @@ from recs_assets.shop import Shop
 from recs_assets.training.ranker import rank_customers
 from recs_assets.week.block import BlockWeek, split_week
 from recs_assets.week.blocks import map_blocks
-from recs_assets.week.fit import list_customers
+from recs_assets.week.fit import fit_recommender, list_customers
 from recs_assets.week.week import Week
 
 pytestmark = pytest.mark.slow
@@ -108,6 +108,24 @@ def test_a_block_is_not_cut_again(whole: Week, shop_settings: Settings) -> None:
 def test_without_the_setting_the_week_itself_is_the_block(whole: Week) -> None:
     [part] = map_blocks(lambda part, *words, **named: (part, words, named), whole, "a", b=1)
     assert part == (whole, ("a",), {"b": 1})
+
+
+def test_what_a_sample_taught_lists_the_same_by_blocks(weekly: shops.Home, tmp_path: Path) -> None:
+    """RECS_FIT_CUSTOMERS: 15 of the 38 customers teach."""
+    settings = Settings(home=weekly.copy(tmp_path / "home").path, data=shops.TINY, fit_customers=15)
+    written = []
+    for week in (open_week(settings), open_week(settings, block_customers=20)):
+        files = {}
+        with week.build.hold():
+            for name in ("user_knn", "lightfm", "segment_popularity"):
+                fit_recommender(week, name, week.parameters(name))
+                for anchor in week.anchors_of(name):
+                    path = week.lists_path(name, anchor, "new")
+                    files[name, anchor] = path.read_bytes()
+        assert week.load_for_blocks("user_knn").known_.n_customers == 15
+        written.append(files)
+    assert len(written[0]) > 3
+    assert written[0] == written[1]
 
 
 @pytest.fixture(scope="module")
