@@ -29,7 +29,7 @@ def home(sail: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny shop's first week, built on Sail, which works on its blocks of customers, too."""
     home = tmp_path_factory.mktemp("sail") / "home"
     lake = home.parent / "lake"
-    ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake, block_customers=15)
+    ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake, block_customers=20)
     assert ran.code == 0, ran.err
     return home
 
