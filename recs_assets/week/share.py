@@ -32,6 +32,7 @@ from recs_assets.week.result_files import load_result, save_result
 from recs_assets.week.week import Week
 
 log = logging.getLogger(__name__)
+log.setLevel(logging.INFO)  # Dagster, which shows it (dagster.yaml), leaves the level alone
 JOB = "job.json"
 # An engine whose workers are threads of one process, as Sail's are, begins with all blocks at once.
 _AT_ONCE = threading.BoundedSemaphore(os.cpu_count() or 1)
