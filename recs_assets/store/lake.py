@@ -84,10 +84,12 @@ def name_files(
         "(relation varchar, path varchar, as_of date, row_count bigint, content hugeint, shown boolean)"
     )
     connection.execute(f'delete from "{name}".lake.files where relation = $1', [relation])
-    connection.executemany(
-        f'insert into "{name}".lake.files values ($1, $2, $3, $4, $5, $6)',
-        [[relation, file.path, file.as_of, file.rows, file.content, shown] for file in files],
-    )
+    rows = [[relation, file.path, file.as_of, file.rows, file.content, shown] for file in files]
+    if rows:
+        values = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(rows))
+        connection.execute(
+            f'insert into "{name}".lake.files values {values}', [value for row in rows for value in row]
+        )
 
 
 def read_files(paths: Iterable[str | Path]) -> str:

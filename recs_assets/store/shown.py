@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -18,7 +18,7 @@ from recs_assets.store.lake import (
     select_as,
     write_file,
 )
-from recs_assets.store.tables import comment_like, list_lake_tables, list_types
+from recs_assets.store.tables import Comments, comment_on, list_tables, list_types
 
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
 OLD_NAMES = {
@@ -27,15 +27,20 @@ OLD_NAMES = {
 
 
 def show_published(
-    connection: duckdb.DuckDBPyConnection, table: str, origin: str, files: Sequence[LakeFile]
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    origin: str,
+    files: Sequence[LakeFile],
+    comments: Mapping[str, Comments],
 ) -> None:
-    """Create a view of schema recs in the snapshot, with the columns and comments that the table has in an attached database.
+    """Create a view of schema recs in the snapshot, with the columns that the table has in an attached database.
 
     Args:
         connection: that has `snapshot` and the origin attached.
         table: its name.
         origin: the database.
         files: of all its weeks; `lake.files` of the snapshot says of each how many rows it has and their hash.
+        comments: of the database (`load_comments`).
     """
     declared = list_types(connection, origin, table)
     selected, described, parts = {}, [], []
@@ -46,7 +51,7 @@ def show_published(
         parts.append(f"select {selected[week]} from {read_files(file.path for file in of_week)}")
         described += [_describe(connection, file, selected[week]) for file in of_week]
     connection.execute(f'create view snapshot.recs."{table}" as {" union all ".join(parts)}')
-    comment_like(connection, table, origin, "view")
+    comment_on(connection, "view", table, comments)
     name_files(connection, f"recs.{table}", described, "snapshot")
 
 
@@ -60,9 +65,11 @@ def _describe(connection: duckdb.DuckDBPyConnection, file: LakeFile, selected: s
     return replace(file, rows=rows, content=content or 0)
 
 
-def list_weeks(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -> list[date]:
-    """The weeks of which a weekly table of an attached database has rows."""
-    if files := list_lake_tables(connection, origin).get(table):
+def _list_weeks(
+    connection: duckdb.DuckDBPyConnection, origin: str, table: str, files: Sequence[LakeFile]
+) -> list[date]:
+    """The weeks of which a weekly table of an attached database, which may be a view over files, has rows."""
+    if files:
         return sorted({file.as_of for file in files if file.as_of is not None and file.rows})
     return [
         week
@@ -72,10 +79,31 @@ def list_weeks(connection: duckdb.DuckDBPyConnection, origin: str, table: str) -
     ]
 
 
+def choose_weeks(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    week: date,
+    last: date,
+    others: int,
+    origins: Sequence[str],
+    lake: Callable[[str], Mapping[str, Sequence[LakeFile]]],
+) -> dict[date, str]:
+    """The newest `others` weeks of a table besides `week`, and which version has them: what the first of `origins`
+    holds, and of the weeks before `last` what only another does."""
+    found: dict[date, str] = {}
+    for origin in origins:
+        if table in list_tables(connection, origin):
+            for one in _list_weeks(connection, origin, table, lake(origin).get(table, [])):
+                if one != week and (origin == origins[0] or one < last):
+                    found.setdefault(one, origin)
+    return {one: found[one] for one in sorted(sorted(found, reverse=True)[:others])}
+
+
 def take_weeks(
     connection: duckdb.DuckDBPyConnection,
     table: str,
     weeks: Mapping[date, str],
+    lake: Callable[[str], Mapping[str, Sequence[LakeFile]]],
     is_still: str | None,
     folder: Path,
 ) -> list[LakeFile]:
@@ -85,6 +113,7 @@ def take_weeks(
         connection: that has the versions attached, and `build`, which makes the newest week.
         table: a weekly one.
         weeks: week -> the version that has it.
+        lake: version -> its tables that are views over files.
         is_still: condition of the rows that stay, of a table with a customer_id.
         folder: into which weeks that lie in a version itself are written.
     """
@@ -92,7 +121,7 @@ def take_weeks(
     shape = list_types(connection, "build", table)
     for week, origin in sorted(weeks.items()):
         there = list_types(connection, origin, table)
-        if files := list_lake_tables(connection, origin).get(table):
+        if files := lake(origin).get(table):
             of_week = [file for file in files if file.as_of == week]
             if there != shape:
                 of_week = [replace(file, content=None) for file in of_week]

@@ -14,10 +14,11 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache, partial
 from pathlib import Path
 
 import duckdb
@@ -25,7 +26,7 @@ import duckdb
 from recs_assets.files import point, sync
 from recs_assets.schema import WarehouseError
 from recs_assets.store.lake import LakeFile, leave_out, load_files, select_as
-from recs_assets.store.shown import OLD_NAMES, keep_rows, list_weeks, show_published, take_weeks
+from recs_assets.store.shown import OLD_NAMES, choose_weeks, keep_rows, show_published, take_weeks
 from recs_assets.store.tables import (
     LOG,
     LogEntry,
@@ -37,6 +38,7 @@ from recs_assets.store.tables import (
     list_lake_tables,
     list_tables,
     list_types,
+    load_comments,
     write_kept,
     write_log,
 )
@@ -201,6 +203,10 @@ class Snapshots:
                 content = connection.execute(_CONTENT.format(log="previous.recs.publish_log")).fetchone()
                 older = self._attach_older(connection, previous)
             newest = content is None or week >= content[0]
+            # Asked of each file once: DuckDB looks into the files of every view for its columns.
+            lake = cache(partial(list_lake_tables, connection))
+            comments = cache(partial(load_comments, connection))
+            origins = ("previous", *older)
             connection.execute("create schema snapshot.recs")
             still = None
             if "customers" in (tables if newest else old_tables):
@@ -215,21 +221,21 @@ class Snapshots:
                     # A backfilled week comes on top: it must not push a newer one out.
                     others = self.retention - 1 if newest else self.retention
                     last = week if newest or content is None else content[0]
-                    weeks = self._choose_weeks(connection, table, week, last, others, older)
-                if files := list_lake_tables(connection, origin).get(table):
+                    weeks = choose_weeks(connection, table, week, last, others, origins, lake)
+                if files := lake(origin).get(table):
                     if weekly:
                         has_customers = "customer_id" in list_columns(connection, origin, table)
                         own = [replace(file, as_of=week) for file in files]
                         folder = Path(files[0].path).parents[2] / "carried"
                         files = [
                             *keep_rows(connection, own, still if has_customers else None),
-                            *take_weeks(connection, table, weeks, still, folder),
+                            *take_weeks(connection, table, weeks, lake, still, folder),
                         ]
-                    show_published(connection, table, origin, files)
+                    show_published(connection, table, origin, files, comments(origin))
                 else:
-                    copy_table(connection, origin, table, still if weekly else None)
+                    copy_table(connection, origin, table, comments(origin), still if weekly else None)
                     self._carry_over(connection, table, weeks, still)
-            copy_views(connection, "build")
+            copy_views(connection, "build", comments("build"))
             rows, hashes = describe_tables(connection, "snapshot", tables)
             target = unfinished.with_suffix(".duckdb")
             entry = LogEntry(
@@ -258,25 +264,6 @@ class Snapshots:
                 connection.execute(f"attach '{quote(path)}' as older_{number} (read_only)")
                 older.append(f"older_{number}")
         return older
-
-    def _choose_weeks(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        table: str,
-        week: date,
-        last: date,
-        others: int,
-        older: Sequence[str],
-    ) -> dict[date, str]:
-        """The newest `others` weeks of a table besides `week`, and which version has them: what `previous` holds, and of
-        the weeks before `last` what only a version in `older` does."""
-        found: dict[date, str] = {}
-        for origin in ("previous", *older):
-            if table in list_tables(connection, origin):
-                for one in list_weeks(connection, origin, table):
-                    if one != week and (origin == "previous" or one < last):
-                        found.setdefault(one, origin)
-        return {one: found[one] for one in sorted(sorted(found, reverse=True)[:others])}
 
     def _carry_over(
         self,
@@ -401,11 +388,12 @@ class Snapshots:
                 connection.execute("create schema snapshot.recs")
                 tables = [name for name in list_tables(connection, "previous") if name != LOG]
                 lake = list_lake_tables(connection, "previous")
+                comments = load_comments(connection, "previous")
                 for table in tables:
                     columns = list_columns(connection, "previous", table)
                     where, others = write_kept(table, columns, customer_id, visitors, rejected)
                     if table not in lake:
-                        copy_table(connection, "previous", table, where, others)
+                        copy_table(connection, "previous", table, comments, where, others)
                         continue
                     kept_rows = [where] if "customer_id" in columns else []
                     kept_rows += [others] if others else []
@@ -415,8 +403,8 @@ class Snapshots:
                     if kept_rows:
                         replaced |= leave_out(connection, held, " and ".join(kept_rows))
                     files = [replaced.get(file.path, file) for file in lake[table]]
-                    show_published(connection, table, "previous", files)
-                copy_views(connection, "previous")
+                    show_published(connection, table, "previous", files, comments)
+                copy_views(connection, "previous", comments)
                 rows, hashes = describe_tables(connection, "snapshot", tables)
                 entry = LogEntry(now, "forget", kept.week, kept.run_id, version, kept.path.name)
                 write_log(connection, entry, target.name, rows, hashes, "previous")

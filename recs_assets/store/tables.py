@@ -14,6 +14,8 @@ from recs_assets.store.lake import LakeFile, load_files
 from recs_assets.store.text import quote
 
 LOG = "publish_log"
+# Of a table under None, and of its columns.
+Comments = dict[str | None, str]
 LOG_COLUMNS = {
     "published_at": ("timestamp", "Wall-clock time of the switch, in UTC."),
     "action": (
@@ -73,13 +75,9 @@ def list_columns(connection: duckdb.DuckDBPyConnection, database: str, table: st
 
 def list_types(connection: duckdb.DuckDBPyConnection, database: str, table: str) -> dict[str, str]:
     """Column -> its type, of a table of schema `recs` in an attached database."""
-    return dict(
-        connection.execute(
-            "select column_name, data_type from duckdb_columns() where schema_name = 'recs' and table_name = ? "
-            "and database_name = ? order by column_index",
-            [table, database],
-        ).fetchall()
-    )
+    # Not `duckdb_columns`, which looks into the files of every view there is.
+    rows = connection.execute(f'describe {database}.recs."{table}"').fetchall()
+    return {name: kind for name, kind, *_ in rows}
 
 
 def write_log(
@@ -125,6 +123,7 @@ def copy_table(
     connection: duckdb.DuckDBPyConnection,
     origin: str,
     table: str,
+    comments: Mapping[str, Comments],
     personal: str | None,
     other: str | None = None,
 ) -> None:
@@ -133,45 +132,48 @@ def copy_table(
     Rows that fail `personal` (a condition, for tables with a customer_id) or `other` stay behind: they
     are never written, since a row that is deleted afterwards may survive in the file's free blocks.
     """
-    keyed = connection.execute(
-        """
-        select count(*) from duckdb_columns()
-        where database_name = ? and schema_name = 'recs' and table_name = ? and column_name = 'customer_id'
-        """,
-        [origin, table],
-    ).fetchall()[0][0]
+    keyed = "customer_id" in list_columns(connection, origin, table)
     conditions = [condition for condition in (personal if keyed else None, other) if condition]
     where = f"where {' and '.join(conditions)}" if conditions else ""
     connection.execute(f'create table snapshot.recs."{table}" as from {origin}.recs."{table}" {where}')
-    comment_like(connection, table, origin, "table")
+    comment_on(connection, "table", table, comments)
 
 
-def comment_like(connection: duckdb.DuckDBPyConnection, table: str, origin: str, kind: str) -> None:
-    """Give a table or a view (`kind`) of the snapshot the comments that it has in an attached database."""
-    comments = connection.execute(
+def load_comments(connection: duckdb.DuckDBPyConnection, database: str) -> dict[str, Comments]:
+    """Table or view of schema `recs` of an attached database -> its comment, under None, and those of its columns."""
+    comments: dict[str, Comments] = {}
+    for table, column, text in connection.execute(
         """
-        select null, comment from duckdb_tables()
-        where database_name = $origin and schema_name = 'recs' and table_name = $table
+        select table_name, null, comment from duckdb_tables()
+        where database_name = $database and schema_name = 'recs'
         union all
-        select null, comment from duckdb_views()
-        where database_name = $origin and schema_name = 'recs' and view_name = $table
+        select view_name, null, comment from duckdb_views()
+        where database_name = $database and schema_name = 'recs'
         union all
-        select column_name, comment from duckdb_columns()
-        where database_name = $origin and schema_name = 'recs' and table_name = $table
+        select table_name, column_name, comment from duckdb_columns()
+        where database_name = $database and schema_name = 'recs'
         """,
-        {"origin": origin, "table": table},
-    ).fetchall()
-    for column, text in comments:
+        {"database": database},
+    ).fetchall():
         if text:
-            place = (
-                f'{kind} snapshot.recs."{table}"'
-                if column is None
-                else f'column snapshot.recs."{table}"."{column}"'
-            )
-            connection.execute(f"comment on {place} is '{quote(text)}'")
+            comments.setdefault(table, {})[column] = text
+    return comments
 
 
-def copy_views(connection: duckdb.DuckDBPyConnection, origin: str) -> None:
+def comment_on(
+    connection: duckdb.DuckDBPyConnection, kind: str, table: str, comments: Mapping[str, Comments]
+) -> None:
+    """Give a table or a view (`kind`) of the snapshot its comments."""
+    for column, text in comments.get(table, {}).items():
+        place = (
+            f'{kind} snapshot.recs."{table}"'
+            if column is None
+            else f'column snapshot.recs."{table}"."{column}"'
+        )
+        connection.execute(f"comment on {place} is '{quote(text)}'")
+
+
+def copy_views(connection: duckdb.DuckDBPyConnection, origin: str, comments: Mapping[str, Comments]) -> None:
     """Create the views of schema recs of an attached database in the snapshot, with their comments.
 
     Their tables are copied already. Inside the snapshot a view names them without the database, because the file
@@ -179,7 +181,7 @@ def copy_views(connection: duckdb.DuckDBPyConnection, origin: str) -> None:
     """
     views = connection.execute(
         """
-        select view_name, sql, comment from duckdb_views()
+        select view_name, sql from duckdb_views()
         where database_name = ? and schema_name = 'recs' and not internal order by 1
         """,
         [origin],
@@ -188,19 +190,10 @@ def copy_views(connection: duckdb.DuckDBPyConnection, origin: str) -> None:
     [(before,)] = connection.execute("select current_database()").fetchall()
     connection.execute("use snapshot.recs")
     try:
-        for view, sql, comment in views:
-            if view in lake:
-                continue
-            connection.execute(re.sub(r'("?)\b\w+\1\.("?)recs\2\.', "recs.", sql))
-            connection.execute(f"comment on view recs.\"{view}\" is '{quote(comment or '')}'")
-            for column, text in connection.execute(
-                """
-                select column_name, comment from duckdb_columns()
-                where database_name = ? and schema_name = 'recs' and table_name = ? and comment is not null
-                """,
-                [origin, view],
-            ).fetchall():
-                connection.execute(f'comment on column recs."{view}"."{column}" is \'{quote(text)}\'')
+        for view, sql in views:
+            if view not in lake:
+                connection.execute(re.sub(r'("?)\b\w+\1\.("?)recs\2\.', "recs.", sql))
+                comment_on(connection, "view", view, comments)
     finally:
         connection.execute(f"use {before}")
 
