@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.schema import WarehouseError
-from recs_assets.store.connect import Connect
+from recs_assets.store.connect import MISSING, Connect, explain_missing
 from recs_assets.store.lake import drop_view
 
 
@@ -63,6 +63,10 @@ class Build:
         connection = self._connect(str(self.path), read_only=True) if held is None else held.cursor()
         try:
             yield connection
+        except duckdb.IOException as error:
+            if MISSING not in str(error):
+                raise
+            raise explain_missing(self.path, error) from error
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             # A table or a column that is not there.
             raise WarehouseError(

@@ -15,6 +15,10 @@ from recs_assets.schema import WarehouseError
 CHANGED = (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException, duckdb.InvalidInputException)
 
 
+# What DuckDB says of a Parquet file that a view names and that is not there.
+MISSING = "No files found that match the pattern"
+
+
 @dataclass(frozen=True)
 class Connect:
     """Opens databases with the limits of a deployment.
@@ -55,9 +59,25 @@ class Connect:
 
     @contextmanager
     def read(self, path: Path) -> Generator[duckdb.DuckDBPyConnection]:
-        """A short read-only connection to a file."""
+        """A short read-only connection to a file.
+
+        Raises:
+            WarehouseError: DuckDB refuses, or a file of the lake that is asked for is not there.
+        """
         connection = self(str(path), read_only=True)
         try:
             yield connection
+        except duckdb.IOException as error:
+            if MISSING not in str(error):
+                raise
+            raise explain_missing(path, error) from error
         finally:
             connection.close()
+
+
+def explain_missing(path: Path, error: duckdb.IOException) -> WarehouseError:
+    """That a view of a file reads another one which is not there."""
+    return WarehouseError(
+        f"{path} reads files that are not there ({str(error).splitlines()[0]}): make RECS_LAKE's folder available under the "
+        "path that it had when the week was built, or run the week again."
+    )

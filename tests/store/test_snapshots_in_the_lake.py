@@ -206,3 +206,16 @@ def test_a_file_that_is_not_there_is_not_published(house: Warehouse) -> None:
     with pytest.raises(WarehouseError):
         publish(house, SECOND)
     assert house.snapshot_path.resolve() == before
+
+
+def test_a_lake_that_is_not_there_is_said(house: Warehouse) -> None:
+    build_in_lake(house, FIRST)
+    publish(house, FIRST)
+    house.lake.rename(house.lake.with_name("elsewhere"))
+    with pytest.raises(WarehouseError, match="make RECS_LAKE's folder available"):
+        emails(house)
+    with (
+        pytest.raises(WarehouseError, match="make RECS_LAKE's folder available"),
+        house.build(FIRST).read() as connection,
+    ):
+        connection.execute("select * from recs.products")
