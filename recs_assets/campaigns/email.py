@@ -383,15 +383,7 @@ def join_email(parts: Sequence[Part], arms: Arms) -> dict[str, pd.DataFrame]:
     """
     tables = {name: join_tables([part.tables[name] for part in parts]) for name in parts[0].tables}
     if len(parts) > 1:
-        # A block has no column for limits that hold only for customers of other blocks.
-        held = [name for name in tables["selection"] if f"{name}_most" in tables["selection"]]
-        nothing = dict.fromkeys(held, -1) | {f"{name}_most": 0 for name in held}
-        columns = tables["selection"].fillna(nothing).astype(dict.fromkeys(nothing, np.int32))
-        order = [name for name in NAMES if name in held]
-        limits = [*order, *(f"{name}_most" for name in order)]
-        first = list(columns).index(order[0]) if order else len(columns.columns)
-        others = [name for name in columns if name not in limits]
-        tables["selection"] = columns[[*others[:first], *limits, *others[first:]]]
+        tables["selection"] = _complete_limits(tables["selection"])
         place = {experiment.name: number for number, experiment in enumerate(arms.experiments)}
         for name, key in (("assigned", "experiment"), ("shadows", "shadow")):
             if len(tables[name]):
@@ -404,6 +396,20 @@ def join_email(parts: Sequence[Part], arms: Arms) -> dict[str, pd.DataFrame]:
             ["removed", "customers"]
         ].sum()
     return tables
+
+
+def _complete_limits(selection: pd.DataFrame) -> pd.DataFrame:
+    """The selection of several blocks, of which one has no column for limits that hold for customers of others only: as
+    `rules.selection.Selection.reserves` of all of them."""
+    held = [name for name in NAMES if f"{name}_most" in selection]
+    most = [f"{name}_most" for name in held]
+    if not held:
+        return selection
+    nothing = dict.fromkeys(held, -1) | dict.fromkeys(most, 0)
+    others = [name for name in selection if name not in nothing]
+    before = others.index("min_stock") + 1
+    columns = [*others[:before], *held, *most, *others[before:]]
+    return selection.fillna(nothing).astype(dict.fromkeys(nothing, np.int32))[columns]
 
 
 def describe_email(

@@ -51,7 +51,7 @@ LIVELY = write_campaign(
     """,
     slots={"max_repeat": 1, "discovery_share": 0.25, "exploration_share": 0.25},
     eligibility={"max_sends": 2, "within_days": 7},
-    segments={"gift": {"rules": {"max_per_category": 1}}},
+    segments={"gift": {"rules": {"max_per_category": 1, "max_per_brand": 3, "max_per_merchant": 3}}},
     shadows={"alike": {"slots": {"mmr_lambda": 1.0}}, "all": {"rules": {"sensitive": False}}},
 )
 SPENDING = write_campaign("PREDICT SUM(order_lines.amount, 0, 28, days) FOR EACH customers.customer_id")
