@@ -137,6 +137,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     home.mkdir(parents=True, exist_ok=True)
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
         now = datetime.now(UTC).replace(tzinfo=None)
+        warehouse.drop_unnamed_files()  # half files of a killed build, which nobody can search
         suppression = Suppression(home, settings.hash_key)
         # Before the first week goes, which knows whose profiles they are.
         unfinished, traces = load_unfinished(home, customer_id)

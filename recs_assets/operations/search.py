@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
+
 from recs_assets.sources.acknowledged import list_all_event_files, list_rows
 from recs_assets.sql_text import quote
 from recs_assets.store.lake import load_files, read_files
@@ -86,7 +88,7 @@ def load_visitors(warehouse: Warehouse, ids: Collection[str]) -> set[str]:
     theirs, others = set(), set()
     for connection, tables in _open_databases(warehouse):
         for table in ("raw.browsing_events", "raw.campaign_events", "recs.campaign_events"):
-            if table in tables and "visitor_id" in connection.table(table).columns:
+            if table in tables and "visitor_id" in connection.sql(f"from {table} limit 0").columns:
                 for found, sign in ((theirs, ""), (others, "not")):
                     rows = connection.execute(
                         f"select distinct trim(visitor_id) from {table} where visitor_id is not null "
@@ -147,6 +149,8 @@ def count_rows(
         Rows by the id as a value, and matches of `words` elsewhere.
     """
     parquet = path.suffix == ".parquet"
+    if parquet and not pq.read_schema(path).names:  # of a table without rows and columns
+        return 0, 0
     with warehouse.scratch() if parquet else warehouse.open(path) as connection:
         by_value, elsewhere = 0, 0
         if parquet:

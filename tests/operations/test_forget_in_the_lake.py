@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from helpers.forgetting import WEEKS, deployment
-from helpers.lake import list_lake
+from helpers.lake import list_lake, move_to_lake
 from recs_assets.operations.forget import forget
 from recs_assets.operations.rollback import rollback
 from recs_assets.store.snapshots import Snapshots
@@ -96,6 +97,26 @@ def test_what_a_killed_build_left_in_the_lake_is_hers_too(tmp_path: Path) -> Non
     settings, warehouse = deployment(tmp_path / "home", NAMES, lake=tmp_path / "lake")
     left = warehouse.prepare_lake(warehouse.build(WEEKS[1])) / "made" / "marts.customers" / "part-0.parquet"
     left.parent.mkdir(parents=True)
-    left.write_bytes(next(warehouse.lake.glob("weeks/*/1/made/raw.customers/*")).read_bytes())
+    whole = next(warehouse.lake.glob("weeks/*/1/made/raw.customers/*")).read_bytes()
+    left.write_bytes(whole)
+    left.with_name("part-1.parquet").write_bytes(whole[: len(whole) // 2])
     forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
-    assert not left.exists()
+    assert not left.parent.exists()
+
+
+def test_visitors_of_a_week_in_the_lake_are_found_and_a_file_without_columns_is_passed_over(
+    tmp_path: Path,
+) -> None:
+    settings, warehouse = deployment(tmp_path / "home", NAMES)
+    with warehouse.build(WEEKS[1]).write() as connection:
+        connection.execute(
+            "create table raw.browsing_events as select 'v-of-a-1' as visitor_id, 'customer-a' as customer_id union all "
+            "select 'v-of-a-1', null union all select 'v-of-b-1', 'customer-b'"
+        )
+    move_to_lake(warehouse, WEEKS[1])
+    pq.write_table(pa.table({}), tmp_path / "home" / "weeks" / "2024-03-11" / "empty.parquet")
+    done = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    assert "visitor_id by the 1 visitors" in " ".join(
+        json.loads(done.manifest.read_text())["how_it_was_searched"]
+    )
+    assert "v-of-a-1" not in read_lake(warehouse)
