@@ -9,6 +9,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ OPTIONS = {
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
 }
 _SECONDS_TO_CONNECT = 10
+# How long a server that does not answer is waited for, and after how long without failure the next one is waited for again.
+_SECONDS_TO_WAIT, _SECONDS_UNTIL_FORGOTTEN = 4, 60
 
 
 @contextlib.contextmanager
@@ -65,10 +68,25 @@ def connect(address: str) -> Iterator[SparkSession]:
 
 
 def _limit_retries(session: SparkSession) -> None:
-    """Give a server that is gone up after some four seconds, not ten minutes, by each statement."""
+    """Give up a server that is gone after some four seconds in all: Spark's client waits ten minutes, and with each statement
+    of dbt anew."""
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
-    session.client.set_retry_policies([DefaultPolicy(max_retries=4)])
+    class OncePatient(DefaultPolicy):
+        def __init__(self) -> None:
+            super().__init__()
+            self._first = self._latest = float("-inf")
+
+        def can_retry(self, e: BaseException) -> bool:
+            if not super().can_retry(e):
+                return False
+            now = time.monotonic()
+            if now - self._latest > _SECONDS_UNTIL_FORGOTTEN:
+                self._first = now
+            self._latest = now
+            return now - self._first < _SECONDS_TO_WAIT
+
+    session.client.set_retry_policies([OncePatient()])
 
 
 @contextlib.contextmanager
