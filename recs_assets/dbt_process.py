@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -156,10 +157,23 @@ def _fork(manifest: Any, request: dict[str, Any], requests: int, options: list[s
         answer = json.dumps(_build(manifest, [*request["arguments"], *options], request))
     except RecsError as error:
         answer = json.dumps({"error": str(error)})
+    except Exception as error:
+        answer = json.dumps({"error": _explain(error, Path(request["target"]) / LOG)})
     _close_database()
     with os.fdopen(write, "w", encoding="utf-8") as file:
         file.write(answer)
     os._exit(0)
+
+
+def _explain(error: BaseException, log: Path) -> str:
+    """One sentence, and in the log where it was raised: the text of an error of gRPC or pyspark may hold the engine's address
+    with its token."""
+    kind = type(error).__name__
+    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+        print(kind, "raised at", file=file)
+        file.writelines(traceback.format_tb(error.__traceback__))
+    engine = ", and the engine's own log why" if os.environ.get("RECS_DBT_ENGINE") else ""
+    return f"it ended with an error of the kind {kind}: {log} says where{engine}; run the week again."
 
 
 def _end_with_parent(requests: int) -> None:
@@ -205,7 +219,8 @@ def _build(manifest: Any, arguments: list[str], request: dict[str, Any]) -> dict
             results = [_describe(result) for result in done.result.results] if done.result else []
             finish([result.relation for result in results if result.is_table])
     if done.exception is not None or done.result is None:
-        return {"error": str(done.exception)}
+        known = done.exception is None or type(done.exception).__module__.startswith("dbt")
+        return {"error": str(done.exception) if known else _explain(done.exception, target / LOG)}
     done.result.write(str(target / "run_results.json"))
     return {"success": done.success, "results": [asdict(result) for result in results]}
 

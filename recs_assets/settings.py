@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import importlib.util
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -285,7 +284,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors()[0]
             name = "RECS_" + "_".join(map(str, first["loc"])).upper()
-            shown = "" if name in SECRETS else f" (it is {str(first['input'])!r})"
+            value = str(first["input"])
+            secret = name in SECRETS or ("://" in value and "@" in value)
+            shown = "" if secret else f" (it is {value!r})"
             raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}{shown}.") from None
 
     @field_validator("data", mode="before")
@@ -319,9 +320,24 @@ class Settings(BaseSettings):
     @field_validator("engine")
     @classmethod
     def _check_engine(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not re.match(r"sc://[^/\s:]+(:\d+)?(/.*)?$", value.get_secret_value()):
-            raise ValueError("it is no address of Spark Connect; write sc://host:port")
+        if value is not None:
+            from recs_assets.engine.address import FORM, find_server
+
+            if find_server(value.get_secret_value()) is None:
+                raise ValueError(f"it is no address of Spark Connect; write {FORM}")
         return value
+
+    @field_validator("lake", mode="before")
+    @classmethod
+    def _read_lake(cls, value: object) -> object:
+        if not isinstance(value, str | Path) or not str(value):
+            return value or None
+        if "://" in str(value):
+            raise ValueError(
+                "it has to be a folder that this machine and all workers see under the same path; mount an object store, "
+                "and name the folder"
+            )
+        return Path(value).expanduser().absolute()
 
     @field_validator("first_week")
     @classmethod

@@ -147,3 +147,50 @@ def test_the_secret_is_never_printed() -> None:
     assert short.returncode == 1
     assert "RECS_HASH_KEY: it is shorter than 16 characters" in short.stderr
     assert "tiny-secret" not in short.stderr
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "sc://myhost;token=SECRET",
+        "sc://127.0.0.1:15999/token=SECRET",
+        "sc://myhost:65536/;token=SECRET",
+        "SECRET",
+    ],
+)
+def test_an_address_of_the_engine_that_is_none_is_refused_unquoted(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("RECS_ENGINE", address)
+    with pytest.raises(SettingsError) as raised:
+        Settings()
+    assert str(raised.value) == (
+        "RECS_ENGINE: it is no address of Spark Connect; write sc://host:port or sc://host:port/;token=...;name=value, "
+        "with / = ? # in a value as %2F %3D %3F %23."
+    )
+
+
+def test_an_address_of_the_engine_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECS_ENGINE", "sc://myhost:443/;token=a%3D;x-shop=1")
+    engine = Settings().engine
+    assert engine is not None
+    assert engine.get_secret_value() == "sc://myhost:443/;token=a%3D;x-shop=1"
+
+
+def test_the_lake_is_a_folder_and_no_object_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sentence = (
+        "RECS_LAKE: it has to be a folder that this machine and all workers see under the same path; mount an object "
+        "store, and name the folder"
+    )
+    for address, shown in (
+        ("s3://bucket/recs", " (it is 's3://bucket/recs')."),
+        ("s3://me:password@bucket/recs", "."),
+    ):
+        monkeypatch.setenv("RECS_LAKE", address)
+        with pytest.raises(SettingsError) as raised:
+            Settings()
+        assert str(raised.value) == sentence + shown
+    monkeypatch.chdir(tmp_path)
+    for name, folder in (("lake", tmp_path / "lake"), ("/mnt/recs", Path("/mnt/recs")), ("", None)):
+        monkeypatch.setenv("RECS_LAKE", name)
+        assert Settings().lake == folder

@@ -121,6 +121,12 @@ def dbt_resource(deployment: Deployment) -> dg.ResourceDefinition:
         description="dbt in a process of its own, which reads the project while the raw tables are landed."
     )
     def dbt() -> DbtProcess:
+        if engine:
+            from recs_assets.engine.session import require_engine
+
+            # Before the first step: landing a large shop takes long.
+            require_engine(dict(engine)["RECS_DBT_ENGINE"])
+            deployment.warehouse().require_lake()
         process = shared_dbt(project, engine)
         process.start()
         return process

@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pyarrow
 from pyarrow import parquet
 
+from recs_assets.engine.address import FORM, find_server
 from recs_assets.engine.lake import Lake
 from recs_assets.plain_text import plain_text
 from recs_assets.schema import EngineError
@@ -125,13 +125,21 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     for relation, folder in lake.given.items():
         fields = session.read.parquet(str(folder)).schema
         columns = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
-        session.sql(f"create table {schemas}{relation} ({columns}) using parquet location '{folder}'")
+        session.sql(
+            f"create table {schemas}{relation} ({columns}) using parquet location {quote_literal(folder)}"
+        )
     try:
         yield lambda relations: _write_empty_tables(session, lake, schemas, relations)
         require_engine(address)
     finally:
         with contextlib.suppress(Exception):  # the engine is gone, and what went wrong is said already
             _drop_schemas(session, schemas)
+
+
+def quote_literal(text: object) -> str:
+    """A literal of Spark's SQL: it reads backslashes, and two quotes are the end of one text and the start of another."""
+    escaped = str(text).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def ship_whole(module: ModuleType) -> None:
@@ -163,19 +171,22 @@ def _write_empty_tables(session: SparkSession, lake: Lake, schemas: str, relatio
 
 def require_engine(address: str) -> None:
     """Raise an EngineError where no engine answers, at once: Spark's own client tries for ten minutes."""
-    place = urlsplit(address)
+    place = find_server(address)
+    if place is None:
+        raise EngineError(f"RECS_ENGINE is no address of Spark Connect: write {FORM}.")
+    host, port = place
     try:
         import dbt.adapters.spark  # noqa: F401
         import pyspark  # noqa: F401
 
-        socket.create_connection((place.hostname, place.port or 15002), _SECONDS_TO_CONNECT).close()
+        socket.create_connection((host, port), _SECONDS_TO_CONNECT).close()
     except ImportError as error:
         raise EngineError(
             f"RECS_ENGINE is set, and the package {error.name} is not installed: pip install 'recs-assets[spark]'."
         ) from None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second: of a host that can be none
         raise EngineError(
-            f"No Spark Connect server answers at {place.hostname}:{place.port or 15002} ({error}): start it, or "
+            f"No Spark Connect server answers at {host}:{port} ({error}): start it, or "
             "correct RECS_ENGINE, and run the week again."
         ) from None
 

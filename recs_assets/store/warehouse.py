@@ -9,6 +9,7 @@ Two kinds of file live under `home`:
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
@@ -24,6 +25,9 @@ from recs_assets.store.lake import drop_unnamed, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
 from recs_assets.store.text import quote
+
+# Characters of a path with which Spark, Sail and DuckDB look for other files.
+_PATTERN = "*?[]{}"
 
 
 class Warehouse:
@@ -95,12 +99,23 @@ class Warehouse:
     # -- the lake -------------------------------------------------------------------------
 
     def prepare_lake(self, build: Build) -> Path:
-        """A new folder of the lake for what an engine makes of a build file."""
+        """A new folder of the lake for what an engine makes of a build file.
+
+        Raises:
+            WarehouseError: the lake cannot be used.
+        """
         place = self.lake / build.folder.relative_to(self.home)
-        number = max((int(path.name) for path in place.glob("*") if path.name.isdigit()), default=0) + 1
-        folder = place / str(number)
-        folder.mkdir(parents=True)
+        with _require_usable(self.lake):
+            number = max((int(path.name) for path in place.glob("*") if path.name.isdigit()), default=0) + 1
+            folder = place / str(number)
+            folder.mkdir(parents=True)
         return folder
+
+    def require_lake(self) -> None:
+        """Raise a WarehouseError where the lake is no folder in which an engine's files can be written."""
+        with _require_usable(self.lake):
+            self.lake.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self.lake).close()
 
     def drop_unnamed_files(self) -> list[Path]:
         """Delete the files of the lake that no build file and no version of the snapshot names: what a killed run left, and
@@ -202,3 +217,19 @@ class Warehouse:
                 shutil.rmtree(folder)
         self.drop_unnamed_files()
         return published
+
+
+@contextmanager
+def _require_usable(lake: Path) -> Generator[None]:
+    if set(_PATTERN) & set(str(lake)):
+        raise WarehouseError(
+            f"The lake {lake} has one of {_PATTERN} in its path, which engines read as a pattern: name another folder "
+            "(RECS_LAKE)."
+        )
+    try:
+        yield
+    except OSError as error:
+        raise WarehouseError(
+            f"The lake {lake} cannot be used ({error.strerror}): make it a folder that can be written, or name another "
+            "(RECS_LAKE)."
+        ) from None

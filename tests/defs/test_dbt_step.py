@@ -9,10 +9,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from pydantic import SecretStr
 
 from helpers import shops
+from recs_assets.cli.failures import list_failures
 from recs_assets.dbt_process import Result
-from recs_assets.defs.dbt import dbt_build_assets
+from recs_assets.defs.dbt import dbt_build_assets, dbt_resource
 from recs_assets.defs.deployment import Deployment
 from recs_assets.settings import Settings
 
@@ -73,3 +75,34 @@ def test_a_check_that_dbt_leaves_out_stops_the_run(tmp_path: Path) -> None:
     [failure] = [event for event in result.all_events if event.is_step_failure]
     error = failure.step_failure_data.error
     assert f"dbt did not run the tests {APART}: nothing is published" in (error.cause or error).message
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_a_run_asks_for_engine_and_lake_before_its_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    (tmp_path / "lake").write_text("no folder")
+    if answers:
+        monkeypatch.setattr("recs_assets.engine.session.require_engine", lambda address: None)
+    engine = SecretStr("sc://127.0.0.1:9/;token=SECRET")
+    settings = Settings(data=shops.TINY, home=tmp_path / "home", engine=engine, lake=tmp_path / "lake")
+    steps: list[str] = []
+
+    @dg.asset
+    def landed() -> None:
+        steps.append("landed")
+
+    @dg.asset(deps=[landed], required_resource_keys={"dbt"})
+    def built() -> None: ...
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(
+            [landed, built],
+            resources={"dbt": dbt_resource(Deployment.from_settings(settings))},
+            instance=instance,
+            raise_on_error=False,
+        )
+    [sentence] = list_failures(result)
+    assert sentence.startswith("The lake " if answers else "No Spark Connect server answers at 127.0.0.1:9 (")
+    assert "SECRET" not in sentence
+    assert steps == []

@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from helpers.sail import start_sail
 from helpers.shops import ROOT
+from recs_assets.engine.address import find_server
 from recs_assets.engine.lake import Lake, name_schemas
-from recs_assets.engine.session import in_duckdb, require_engine
+from recs_assets.engine.session import in_duckdb, quote_literal, require_engine
 from recs_assets.schema import EngineError
 
 
@@ -78,3 +80,81 @@ def test_an_engine_that_is_not_there_is_said_at_once():
         require_engine("sc://127.0.0.1:9")
     assert str(refused.value).startswith("No Spark Connect server answers at 127.0.0.1:9 (")
     assert str(refused.value).endswith("start it, or correct RECS_ENGINE, and run the week again.")
+
+
+@pytest.mark.parametrize("address", ["sc://127.0.0.1;token=SECRET", "sc://127.0.0.1:15999/token=SECRET"])
+def test_a_sentence_about_the_engine_never_holds_its_token(address):
+    with pytest.raises(
+        EngineError, match=r"^RECS_ENGINE is no address of Spark Connect: write sc://host:port"
+    ) as refused:
+        require_engine(address)
+    assert "SECRET" not in str(refused.value)
+    with pytest.raises(EngineError, match=r"answers at 127\.0\.0\.1:9 \(") as refused:
+        require_engine("sc://127.0.0.1:9/;token=SECRET")
+    assert "SECRET" not in str(refused.value)
+
+
+def test_a_host_that_can_be_none_is_a_sentence_too():
+    with pytest.raises(EngineError, match=r"^No Spark Connect server answers at a\.\.b:15002 \("):
+        require_engine("sc://a..b")
+
+
+@pytest.mark.parametrize(
+    ("address", "server"),
+    [
+        ("sc://host", ("host", 15002)),
+        ("sc://host/", ("host", 15002)),
+        ("sc://host:15999", ("host", 15999)),
+        (
+            "sc://spark_1.example.internal:443/;token=a%3D%3D;x-databricks-cluster-id=1-2",
+            ("spark_1.example.internal", 443),
+        ),
+        ("sc://host:65535/;", ("host", 65535)),
+        ("sc://host:65536", None),
+        ("sc://host:0", None),
+        ("sc://host:", None),
+        ("sc://host;token=a", None),
+        ("sc://host:15999/token=a", None),
+        ("sc://host/;token", None),
+        ("sc://host/;token=a==", None),
+        ("sc://host/;token=a/b", None),
+        ("sc://host/;token=a;", None),
+        ("sc://token@host", None),
+        ("sc://host\n", None),
+        ("http://host", None),
+        ("", None),
+    ],
+)
+def test_where_an_engine_is(address, server):
+    assert find_server(address) == server
+
+
+@pytest.mark.parametrize(
+    ("text", "literal"),
+    [("/mnt/o'brien", r"'/mnt/o\'brien'"), ("/mnt/a\\b", r"'/mnt/a\\b'"), ("/mnt/a b", "'/mnt/a b'")],
+)
+def test_a_path_is_a_literal_of_spark(text, literal):
+    assert quote_literal(text) == literal
+
+
+def test_a_lake_may_have_an_apostrophe_in_its_path(tmp_path):
+    orders = tmp_path / "o'brien" / "given" / "raw.orders"
+    orders.mkdir(parents=True)
+    parquet.write_table(pa.table({"order_id": ["o1"]}), orders / "0.parquet")
+    Lake(tmp_path / "o'brien" / "1").give({"raw.orders": orders}, [])
+    read = """
+import sys; from pathlib import Path
+from pyspark.sql import SparkSession
+from recs_assets.engine.lake import Lake; from recs_assets.engine.session import open_session
+with open_session(sys.argv[1], Lake(Path(sys.argv[2])), "recs_quoted_"):
+    print([tuple(row) for row in SparkSession.getActiveSession().sql("select * from recs_quoted_raw.orders").collect()])
+"""
+    sail = start_sail()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", read, sail.url, orders.parents[1] / "1"],
+            cwd=ROOT, capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+    finally:
+        sail.kill()
+    assert done.stdout == "[('o1',)]\n", done.stderr

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from helpers.lake import move_to_lake
+from recs_assets.schema import WarehouseError
 from recs_assets.store.lake import (
     drop_view,
     list_landed_files,
@@ -103,3 +104,30 @@ def test_a_published_table_has_the_types_of_its_contract_in_any_time_zone(tmp_pa
             ("note", "VARCHAR", None),
         ]
         assert load_files(connection).keys() == {"recs.made"}
+
+
+def test_a_lake_that_cannot_be_used_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for lake, reason in (
+        (tmp_path / "file", r"\((Not a directory|File exists)\)"),
+        (tmp_path / "file" / "recs", r"\(Not a directory\)"),
+        (Path("/proc/recs"), r"\(.+\)"),  # also root can write nothing there
+    ):
+        house = Warehouse(tmp_path / "home", lake=lake)
+        sentence = rf"^The lake {lake} cannot be used {reason}: make it a folder that can be written, or name another \(RECS_LAKE\)\.$"
+        with pytest.raises(WarehouseError, match=sentence):
+            house.require_lake()
+        with pytest.raises(WarehouseError, match=sentence):
+            house.prepare_lake(house.build(WEEK))
+
+
+def test_a_lake_whose_path_reads_as_a_pattern_is_refused(tmp_path: Path) -> None:
+    """Sail finds no files there, and says nothing."""
+    house = Warehouse(tmp_path / "home", lake=tmp_path / "recs [1]")
+    with pytest.raises(WarehouseError, match=r"recs \[1\] has one of \*\?\[\]\{\} in its path"):
+        house.require_lake()
+
+
+def test_a_lake_that_can_be_used_is_left_empty(house: Warehouse) -> None:
+    house.require_lake()
+    assert list(house.lake.iterdir()) == []
