@@ -53,7 +53,8 @@ def audit_folder(parsed: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="recs-audit-") as home:
         main = Settings(data=folder)
         _copy_suppressed(main.home, Path(home))
-        settings = Settings(data=folder, home=Path(home), data_root=main.data_root)
+        # Wherever the deployment's weeks are built: an audit is made by DuckDB and leaves the lake alone.
+        settings = Settings(data=folder, home=Path(home), data_root=main.data_root, engine=None, lake=None)
         findings, week, name, problems = _audit(settings, parsed.as_of)
     console = Console(highlight=False, markup=False)
     title = f"Audit of {folder}, {name}" + (f", week {week}" if week else "")

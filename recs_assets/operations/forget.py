@@ -34,7 +34,7 @@ from recs_assets.operations.traces import (
     search_files,
 )
 from recs_assets.operations.unfinished import FOLDER, drop_unfinished, load_unfinished, write_unfinished
-from recs_assets.schema import RecsError
+from recs_assets.schema import RecsError, WarehouseError
 from recs_assets.serving import publish
 from recs_assets.settings import Settings
 from recs_assets.shop import open_source, open_warehouse
@@ -42,6 +42,7 @@ from recs_assets.sources import EVENTS, LANDED, customers_in
 from recs_assets.sources.acknowledged import LOCK, list_all_event_files, purge_events
 from recs_assets.sources.spellings import id_core
 from recs_assets.sources.suppression import SUPPRESSED, Suppression
+from recs_assets.store.lake import find_absent
 from recs_assets.store.lock import writer_lock
 from recs_assets.store.warehouse import Warehouse
 
@@ -124,7 +125,8 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
 
     Raises:
         SettingsError: there is no key, or another one than before.
-        WarehouseError: a run holds the writer lock, or a file cannot be written.
+        WarehouseError: a run holds the writer lock, a file cannot be written, or files of the lake are not there, and nothing
+            was touched.
         ExportError: a cache in a server, or what holds copies of the campaigns' files, cannot be reached.
         ErasureError: nobody has the id, and nothing was touched; or something was found afterwards, and the
             manifest says where.
@@ -136,6 +138,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     home = warehouse.home
     home.mkdir(parents=True, exist_ok=True)
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
+        _require_lake(warehouse)
         now = datetime.now(UTC).replace(tzinfo=None)
         warehouse.drop_unnamed_files()  # half files of a killed build, which nobody can search
         suppression = Suppression(home, settings.hash_key)
@@ -156,6 +159,22 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         copy_campaigns(list_folders(home), settings)
         drop_unfinished(home, unfinished)
     return _join(done, suppression.hash(customer_id))
+
+
+def _require_lake(warehouse: Warehouse) -> None:
+    """Files that are away may hold the customer, and come back.
+
+    Raises:
+        WarehouseError: a file that a build file or a version of the snapshot names is not there.
+    """
+    naming = warehouse.list_lake_files()
+    for path, named_by in naming.items():
+        if absent := find_absent([path]):
+            raise WarehouseError(
+                f"{named_by[0]} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
+                "touched: make RECS_LAKE's folder available under the path that it had when the week was built, then forget "
+                "the customer again."
+            )
 
 
 def _join(done: list[Forgotten], digest: str) -> Forgotten:

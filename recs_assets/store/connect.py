@@ -75,9 +75,9 @@ class Connect:
             connection.close()
 
 
-def explain_missing(path: Path, error: duckdb.IOException) -> WarehouseError:
-    """That a view of a file reads another one which is not there."""
+def explain_missing(path: Path, missing: duckdb.IOException | Path) -> WarehouseError:
+    """That a view of a file reads another one which is not there: what DuckDB says of it, or what is not there."""
     return WarehouseError(
-        f"{path} reads files that are not there ({str(error).splitlines()[0]}): make RECS_LAKE's folder available under the "
+        f"{path} reads files that are not there ({str(missing).splitlines()[0]}): make RECS_LAKE's folder available under the "
         "path that it had when the week was built, or run the week again."
     )

@@ -69,6 +69,14 @@ def load_files(
     return files
 
 
+def find_absent(paths: Iterable[str | Path]) -> Path | None:
+    """Of the first file that is not there the highest folder that is not, else the file; None: all are there."""
+    for path in map(Path, paths):
+        if not path.exists():
+            return next((folder for folder in reversed(path.parents) if not folder.exists()), path)
+    return None
+
+
 def name_files(
     connection: duckdb.DuckDBPyConnection,
     relation: str,

@@ -20,8 +20,8 @@ import duckdb
 from recs_assets.schema import WarehouseError
 from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
-from recs_assets.store.connect import Connect
-from recs_assets.store.lake import drop_unnamed, load_files
+from recs_assets.store.connect import Connect, explain_missing
+from recs_assets.store.lake import drop_unnamed, find_absent, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
 from recs_assets.store.text import quote
@@ -186,7 +186,8 @@ class Warehouse:
         """Names of the columns and rows of a query on the published snapshot; it can write and read nothing else.
 
         Raises:
-            WarehouseError: nothing is published, or DuckDB refuses the query.
+            WarehouseError: nothing is published, a file of the lake that is asked for is not there, or DuckDB refuses the
+                query.
         """
         with self.snapshot() as connection:
             paths = [file.path for files in load_files(connection).values() for file in files]
@@ -196,6 +197,9 @@ class Warehouse:
                 answer = connection.execute(sql)
                 return [column[0] for column in answer.description or []], answer.fetchall()
             except duckdb.Error as error:
+                # DuckDB says of a file that is not there that it may not be read.
+                if absent := find_absent(path for path in paths if path in str(error)):
+                    raise explain_missing(self.snapshot_path, absent) from None
                 reason = " ".join(str(error).split("LINE ")[0].split()).rstrip(".")
                 raise WarehouseError(
                     f"The query cannot be answered ({reason}): correct it; the tables are those of schema recs."

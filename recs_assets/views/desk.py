@@ -11,7 +11,8 @@ from threading import Lock
 from typing import Any
 
 from recs_assets.schema import RecsError, WarehouseError
-from recs_assets.store.connect import CHANGED
+from recs_assets.store.connect import CHANGED, explain_missing
+from recs_assets.store.lake import find_absent, load_files
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.views.kept import Kept
 from recs_assets.views.pseudonyms import Pseudonyms
@@ -21,6 +22,10 @@ Row = dict[str, Any]
 
 class MissingError(RecsError):
     """What a view would show is not there; the sentence says what, and what makes it."""
+
+
+class AwayError(MissingError):
+    """Files that the snapshot reads are not there, so nobody can be answered until they are."""
 
 
 class Desk:
@@ -127,10 +132,16 @@ class Look:
         try:
             return self._connection.execute(sql, parameters)
         except CHANGED as error:
-            raise MissingError(
-                f"{self.version} or its week lacks what this view reads, because an earlier version made it or files "
-                f"have just been replaced ({str(error).splitlines()[0]}). Load the page again, or run the week again."
-            ) from error
+            raise self._explain(error) from error
+
+    def _explain(self, error: Exception) -> MissingError:
+        files = load_files(self._connection).values()
+        if absent := find_absent(file.path for of_table in files for file in of_table):
+            return AwayError(str(explain_missing(Path(self.version), absent)))
+        return MissingError(
+            f"{self.version} or its week lacks what this view reads, because an earlier version made it or files "
+            f"have just been replaced ({str(error).splitlines()[0]}). Load the page again, or run the week again."
+        )
 
     def remember(self, name: str, read: Callable[[], Any]) -> Any:
         """What every page asks of a version, which does not change: read once. Nobody may change it."""
@@ -165,7 +176,10 @@ class Look:
 
     def find_customer(self, text: str) -> str | None:
         """The id that a pseudonym or an id stands for; None for nobody."""
-        return self.pseudonyms.find(text, self._connection, self.version)
+        try:
+            return self.pseudonyms.find(text, self._connection, self.version)
+        except CHANGED as error:
+            raise self._explain(error) from error
 
     def products(self, ids: list[str]) -> dict[str, Row]:
         """Name, category, brand and price of products, by id; an id alone where the catalogue has none."""

@@ -27,8 +27,11 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 def test_a_folder_is_audited_without_leaving_anything(
-    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Wherever the weeks are built, an audit asks no engine, and makes nothing in the lake.
+    monkeypatch.setenv("RECS_ENGINE", "sc://127.0.0.1:1")
+    monkeypatch.setenv("RECS_LAKE", str(tmp_path / "lake"))
     data = tmp_path / "data"
     shutil.copytree(TINY, data)
     (data / "searches.csv").write_text("search_id,query\n1,tea\n")  # lacks two columns
@@ -45,6 +48,7 @@ def test_a_folder_is_audited_without_leaving_anything(
     assert "(2025-06-10 to 2025-06-28; about 8 % of all rows)" in out
     assert "Missing: searches. With searches, " in out
     assert not home.exists()
+    assert not (tmp_path / "lake").exists()
     assert page.read_text("utf-8").startswith("<!doctype html>")
     assert "895 purchases of 36 customers" in page.read_text("utf-8")
 

@@ -13,6 +13,7 @@ from helpers.forgetting import WEEKS, deployment
 from helpers.lake import list_lake, move_to_lake
 from recs_assets.operations.forget import forget
 from recs_assets.operations.rollback import rollback
+from recs_assets.schema import WarehouseError
 from recs_assets.store.snapshots import Snapshots
 from recs_assets.store.warehouse import Warehouse
 
@@ -120,3 +121,28 @@ def test_visitors_of_a_week_in_the_lake_are_found_and_a_file_without_columns_is_
         json.loads(done.manifest.read_text())["how_it_was_searched"]
     )
     assert "v-of-a-1" not in read_lake(warehouse)
+
+
+@pytest.mark.parametrize("away", ["", "weeks/2024-03-11/1/made/raw.customers/0.parquet"])
+def test_nothing_is_touched_while_files_of_the_lake_are_away(tmp_path: Path, away: str) -> None:
+    settings, warehouse = deployment(tmp_path / "home", NAMES, lake=tmp_path / "lake")
+    left = warehouse.prepare_lake(warehouse.build(WEEKS[1])) / "part-0.parquet"
+    left.write_bytes(b"PAR1 half")
+    moved = warehouse.lake / away if away else tmp_path / "lake"
+    moved.rename(tmp_path / "elsewhere")
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(WarehouseError) as caught:
+        forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    reader = tmp_path / "home" / "published" if not away else tmp_path / "home" / "weeks"
+    said = str(caught.value)
+    assert said.startswith(str(reader))
+    assert (
+        f".duckdb reads files that are not there ({moved}), and they may hold the customer, so nothing was touched: make "
+        "RECS_LAKE's folder available under the path that it had when the week was built, then forget the customer again."
+    ) in said
+    after = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path: time for path, time in after.items() if path.name != "writer.lock"} == before
+    (tmp_path / "elsewhere").rename(moved)
+    forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    assert "customer-a" not in read_lake(warehouse)
+    assert not left.exists()

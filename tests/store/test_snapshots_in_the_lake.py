@@ -214,6 +214,13 @@ def test_a_lake_that_is_not_there_is_said(house: Warehouse) -> None:
     house.lake.rename(house.lake.with_name("elsewhere"))
     with pytest.raises(WarehouseError, match="make RECS_LAKE's folder available"):
         emails(house)
+    with pytest.raises(WarehouseError) as caught:
+        house.ask("select count(*) from recs.products")
+    assert str(caught.value) == (
+        f"{house.snapshot_path} reads files that are not there ({house.lake}): make RECS_LAKE's folder available under the "
+        "path that it had when the week was built, or run the week again."
+    )
+    assert house.ask("select count(*) from recs.publish_log")[1] == [(1,)]
     with (
         pytest.raises(WarehouseError, match="make RECS_LAKE's folder available"),
         house.build(FIRST).read() as connection,

@@ -27,7 +27,7 @@ from recs_assets.store.warehouse import Warehouse
 from recs_assets.templates import render
 from recs_assets.views import audit, emails
 from recs_assets.views.customers import draw_customer
-from recs_assets.views.desk import Desk, MissingError
+from recs_assets.views.desk import AwayError, Desk, MissingError
 from recs_assets.views.pseudonyms import Pseudonyms, load_key
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
                 asked = state.text("campaign"), state.text("customer"), bool(state.text("pictures"))
                 page = emails.preview(look, *asked)
         except MissingError as error:
-            return PlainTextResponse(str(error), 404)
+            return PlainTextResponse(str(error), _find_status(error, 404))
         pictures = "http: https:" if state.text("pictures") else "'none'"
         return HTMLResponse(page, headers=_headers(EMAIL_POLICY.format(pictures)))
 
@@ -114,7 +114,7 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
             with desk.look() as look:
                 page = audit.write_report(look)
         except MissingError as error:
-            return PlainTextResponse(str(error), 404, _headers(POLICY))
+            return PlainTextResponse(str(error), _find_status(error, 404), _headers(POLICY))
         return HTMLResponse(page, headers=_headers(EMAIL_POLICY.format("'none'")))
 
     @router.get("/playground/answer")
@@ -126,7 +126,7 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
                 customer = look.find_customer(state.text("customer")) if state.text("customer") else None
                 name = look.name
         except MissingError as error:
-            return PlainTextResponse(str(error), 404, _headers(POLICY))
+            return PlainTextResponse(str(error), _find_status(error, 404), _headers(POLICY))
         answered = questions.ask(state.text("query", most=2_000), customer)
         if request.query_params.get("format") == "csv":
             return _send_csv("answer", answered.rows, name)
@@ -149,7 +149,7 @@ def make_ui(desk: Desk, questions: Questions) -> APIRouter:
 
 def _respond(desk: Desk, page: Page | None, state: State, read: Any, csv: bool = False) -> Response:
     """What a page reads, as HTML or as CSV; where something is missing, the sentence that says what."""
-    started = time.perf_counter()
+    started, status = time.perf_counter(), 200
     try:
         with desk.look() as look:
             shown = read(look)
@@ -158,9 +158,16 @@ def _respond(desk: Desk, page: Page | None, state: State, read: Any, csv: bool =
             values = {"week": look.week, "name": look.name, "table": bool(shown.table), **shown.values}
             text = _page(page, state, values, shown.notes)
     except MissingError as error:
-        text = _page(page, state, {}, [str(error)])
+        status = _find_status(error, 200)
+        text = _page(page, state, {}, [str(error)], status)
     took = 1000 * (time.perf_counter() - started)
-    return HTMLResponse(text, headers={**_headers(POLICY), "Server-Timing": f"view;dur={took:.1f}"})
+    headers = {**_headers(POLICY), "Server-Timing": f"view;dur={took:.1f}"}
+    return HTMLResponse(text, status, headers)
+
+
+def _find_status(error: MissingError, otherwise: int) -> int:
+    """Files that are away come back: what watches the server is to see that it cannot answer meanwhile."""
+    return 503 if isinstance(error, AwayError) else otherwise
 
 
 def _page(
