@@ -79,17 +79,8 @@ def open_warehouse(settings: Settings) -> Warehouse:
         threads=settings.threads,
         memory_limit=settings.memory_limit,
         retention=settings.retention_weeks,
-        lake=find_lake(settings),
+        lake=settings.lake,
     )
-
-
-def find_lake(settings: Settings) -> Path | None:
-    """The deployment's folder below `RECS_LAKE`; None where it is not set."""
-    if settings.lake is None:
-        return None
-    from recs_assets.engine.lake import find_lakes
-
-    return find_lakes(settings.home, settings.lake)
 
 
 def open_source(settings: Settings) -> tuple[Path, Source]:

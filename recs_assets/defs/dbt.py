@@ -31,6 +31,7 @@ from recs_assets.exports.load import CONSENT_VIEWS
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.shop import Shop
+from recs_assets.store.deployment import name_deployment
 from recs_assets.store.lake import (
     give_tables,
     list_landed_files,
@@ -408,10 +409,8 @@ def engine_environment(shop: Shop) -> dict[str, str]:
     """What dbt must know of the engine that it builds on; nothing where that is DuckDB."""
     if not shop.settings.engine:
         return {}
-    from recs_assets.engine.lake import name_schemas
-
     address = shop.settings.engine.get_secret_value()
-    return {"RECS_DBT_ENGINE": address, "RECS_DBT_SCHEMAS": name_schemas(shop.settings.home)}
+    return {"RECS_DBT_ENGINE": address, "RECS_DBT_SCHEMAS": f"{name_deployment(shop.settings.home)}_"}
 
 
 def dbt_environment(warehouse: Warehouse, week_path: Path) -> dict[str, str]:

@@ -9,7 +9,6 @@ from pydantic import Field
 
 from recs_assets.defs.dbt import outwait_orphans
 from recs_assets.defs.deployment import Deployment
-from recs_assets.shop import find_lake
 from recs_assets.store.lock import writer_lock
 from recs_assets.store.warehouse import Warehouse
 
@@ -39,7 +38,7 @@ def warehouse_resource(deployment: Deployment) -> dg.ConfigurableResource[Wareho
                 self.threads,
                 self.memory_limit,
                 retention=self.retention_weeks,
-                lake=find_lake(deployment.settings),
+                lake=deployment.settings.lake,
             )
             deployment.suppression()  # a missing key is one error here and one per raw table later
             wait = self.writer_wait_seconds

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,13 +49,3 @@ class Lake:
     def find_made(self, relation: str) -> Path:
         """The folder into which the build writes a table, `<schema>.<table>`."""
         return self.folder / "made" / relation
-
-
-def name_schemas(home: Path) -> str:
-    """What the names of a deployment's schemas begin with, on an engine that others use, too."""
-    return f"recs_{hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:8]}_"
-
-
-def find_lakes(home: Path, root: Path) -> Path:
-    """Where the lake of a deployment is below `RECS_LAKE`, which several may share."""
-    return root.resolve() / name_schemas(home).strip("_")

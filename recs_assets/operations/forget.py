@@ -42,6 +42,7 @@ from recs_assets.sources import EVENTS, LANDED, customers_in
 from recs_assets.sources.acknowledged import LOCK, list_all_event_files, purge_events
 from recs_assets.sources.spellings import id_core
 from recs_assets.sources.suppression import SUPPRESSED, Suppression
+from recs_assets.store.deployment import FILE, list_lakes
 from recs_assets.store.lake import find_absent
 from recs_assets.store.lock import writer_lock
 from recs_assets.store.warehouse import Warehouse
@@ -140,7 +141,6 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
         _require_lake(warehouse)
         now = datetime.now(UTC).replace(tzinfo=None)
-        warehouse.drop_unnamed_files()  # half files of a killed build, which nobody can search
         suppression = Suppression(home, settings.hash_key)
         # Before the first week goes, which knows whose profiles they are.
         unfinished, traces = load_unfinished(home, customer_id)
@@ -148,11 +148,13 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         ids = list(dict.fromkeys([*begun, *load_person(warehouse, customer_id)]))
         since = {name: suppression.since(name) for name in ids}
         traces += [load_traces(warehouse, name, ids, settings.hash_key) for name in ids if name not in begun]
+        lakes = _find_lakes(warehouse)
+        warehouse.drop_unnamed_files()  # half files of a killed build, which nobody can search
         if len(ids) > 1:
             unfinished.append(write_unfinished(home, suppression.hash(ids[0]), traces))
             for own in traces:
                 suppression.add(own.customer_id, now, own.addresses, own.visitors)
-        places = list(dict.fromkeys([home.resolve(), dagster_home.resolve(), *_find_lake(warehouse)]))
+        places = list(dict.fromkeys([home.resolve(), dagster_home.resolve(), *lakes]))
         done = [
             _forget_id(settings, warehouse, suppression, own, since, places, now, version) for own in traces
         ]
@@ -352,11 +354,22 @@ def _rewrite(
     }
 
 
-def _find_lake(warehouse: Warehouse) -> list[Path]:
-    """The folders of the lake beside the home, also of one that `RECS_LAKE` named before."""
-    named = {path.parent for path in warehouse.list_lake_files()}
+def _find_lakes(warehouse: Warehouse) -> list[Path]:
+    """The lakes that weeks of the home were built in, as far as they are beside it.
+
+    Raises:
+        ErasureError: one cannot be reached.
+    """
+    lakes, named = list_lakes(warehouse.home), warehouse.list_lake_files()
+    if away := find_absent(lakes):
+        raise ErasureError(
+            f"The lake {away}, in which weeks of this home were built, is not there, and it may hold the customer, so nothing was "
+            f"touched: make it available under the path that it had; where it is gone for good, take it out of {warehouse.home / FILE}."
+        )
     outside = [
-        path for path in (warehouse.lake, *sorted(named)) if not path.is_relative_to(warehouse.home.resolve())
+        path
+        for path in sorted({*lakes, *(file.parent for file in named)})
+        if not path.is_relative_to(warehouse.home.resolve())
     ]
     return [path for path in outside if not any(other in path.parents for other in outside)]
 

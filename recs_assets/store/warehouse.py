@@ -21,6 +21,7 @@ from recs_assets.schema import WarehouseError
 from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect, explain_missing
+from recs_assets.store.deployment import list_lakes, name_deployment, remember_lakes
 from recs_assets.store.lake import drop_unnamed, find_absent, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
@@ -38,7 +39,8 @@ class Warehouse:
         threads: DuckDB threads.
         memory_limit: DuckDB memory limit, such as "4GB".
         retention: weeks and snapshot versions kept.
-        lake: folder of the deployment's Parquet files, where an engine builds; None: `lake` in the home.
+        lake: folder that deployments may share, in which this one has a folder of Parquet files where an engine builds; None:
+            `lake` in the home.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Warehouse:
         lake: Path | None = None,
     ) -> None:
         self.home = Path(home)
-        self.lake = (lake or self.home / "lake").resolve()
+        self._shared_lake = lake
         self.threads = threads
         self.memory_limit = memory_limit
         self._connect = Connect(threads, memory_limit, self.home / "tmp")
@@ -98,6 +100,13 @@ class Warehouse:
 
     # -- the lake -------------------------------------------------------------------------
 
+    @property
+    def lake(self) -> Path:
+        """The deployment's folder of Parquet files."""
+        if self._shared_lake is None:
+            return (self.home / "lake").resolve()
+        return self._shared_lake.resolve() / name_deployment(self.home)
+
     def prepare_lake(self, build: Build) -> Path:
         """A new folder of the lake for what an engine makes of a build file.
 
@@ -109,6 +118,7 @@ class Warehouse:
             number = max((int(path.name) for path in place.glob("*") if path.name.isdigit()), default=0) + 1
             folder = place / str(number)
             folder.mkdir(parents=True)
+        remember_lakes(self.home, {*list_lakes(self.home), self.lake})
         return folder
 
     def require_lake(self) -> None:
@@ -118,9 +128,21 @@ class Warehouse:
             tempfile.TemporaryFile(dir=self.lake).close()
 
     def drop_unnamed_files(self) -> list[Path]:
-        """Delete the files of the lake that no build file and no version of the snapshot names: what a killed run left, and
-        what only files read that are gone; what was deleted."""
-        return drop_unnamed(self.lake, self.list_lake_files()) if self.lake.is_dir() else []
+        """Delete the files of the lakes that no build file and no version of the snapshot names: what a killed run left, and
+        what only files read that are gone; what was deleted.
+
+        Nothing is deleted while a file is missing that is named: where a lake is away or was moved, what lies there is no
+        leftover.
+        """
+        named = self.list_lake_files()
+        if not all(path.exists() for path in named):
+            return []
+        lakes = list_lakes(self.home)
+        there = [path for path in lakes if path.is_dir()]
+        dropped = [file for path in there for file in drop_unnamed(path, named)]
+        # What is empty is gone; what was away before may come back.
+        remember_lakes(self.home, [path for path in lakes if path not in there or path.is_dir()])
+        return dropped
 
     def list_lake_files(self) -> dict[Path, list[Path]]:
         """Every file that is named, and the build files and versions that name it."""

@@ -171,7 +171,9 @@ def _work(folder: str, number: int) -> None:
     week = open_shared_week(folder)
     module, _, name = job["function"].partition(":")
     function = getattr(importlib.import_module(module), name)
-    with tempfile.TemporaryDirectory(prefix="recs-block-") as scratch:
+    # In the job's folder, which the run deletes in the end: a killed worker deletes nothing.
+    (place / "work").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place / "work") as scratch:
         part = BlockWeek(week, Block(**job["blocks"][number]), week.models_of_blocks, Path(scratch))
         with part.open():
             result = function(part, *job["arguments"], **job["named"])

@@ -14,7 +14,7 @@ from pyarrow import parquet
 from helpers.sail import start_sail
 from helpers.shops import ROOT
 from recs_assets.engine.address import find_server
-from recs_assets.engine.lake import Lake, name_schemas
+from recs_assets.engine.lake import Lake
 from recs_assets.engine.session import in_duckdb, quote_literal, require_engine
 from recs_assets.schema import EngineError
 
@@ -67,12 +67,6 @@ def test_a_build_finds_what_it_is_given_and_the_files_that_raw_tables_were_lande
         {"source_table": "orders", "names": "orders.csv"},
         {"source_table": "returns", "names": None},
     ]
-
-
-def test_deployments_have_schemas_of_their_own(tmp_path):
-    names = {name_schemas(tmp_path / home) for home in ("one", "other", "one/../one")}
-    assert len(names) == 2
-    assert all(name.startswith("recs_") and name.endswith("_") for name in names)
 
 
 def test_an_engine_that_is_not_there_is_said_at_once():
