@@ -27,5 +27,5 @@ select campaign, as_of as forecast_as_of, (as_of + window_days)::date as window_
     sum(p_purchase)::decimal(38, 9)::double as forecast_purchases,
     count(*) filter (where bought) as actual_purchases,
     sum(p_purchase * price)::decimal(38, 9)::double as forecast_revenue,
-    coalesce(sum(price) filter (where bought), 0)::double as actual_revenue
+    coalesce(sum(price) filter (where bought), 0)::decimal(38, 9)::double as actual_revenue
 from judged group by campaign, as_of, window_days order by as_of, campaign
