@@ -72,7 +72,7 @@ class Memory:
             self.samples.append(sample)
             self.processor.append(processor_seconds(week) + processor_seconds(engine))
 
-    def used(self, start: float, end: float) -> float:
+    def sum_processor(self, start: float, end: float) -> float:
         """Processor seconds between two times."""
         return float(np.diff(np.interp([start, end], self.times, self.processor))[0]) if self.times else 0.0
 
@@ -329,11 +329,11 @@ def table(name: str, found: list[Step], memory: Memory, started: float, ended: f
     rows += [("(end: summary)", last, ended)]
     lines = [f"| {name}: step | wall s | processor s | peak RSS GB |", "|---|---:|---:|---:|"]
     lines += [
-        f"| {label} | {end - start:.1f} | {memory.used(start, end):.1f} | {memory.peak(start, end) / GB:.2f} |"
+        f"| {label} | {end - start:.1f} | {memory.sum_processor(start, end):.1f} | {memory.peak(start, end) / GB:.2f} |"
         for label, start, end in rows
     ]
     met = "met" if total <= target.seconds and peak <= target.gigabytes * GB else "MISSED"
-    used = memory.used(started, ended)
+    used = memory.sum_processor(started, ended)
     lines.append(f"| **total** | **{total:.1f}** | **{used:.1f}** | **{peak / GB:.2f}** |")
     lines.append(f"\nTarget {target.seconds:.0f} s and {target.gigabytes:.0f} GB: {met}.")
     return "\n".join(lines)

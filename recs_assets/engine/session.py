@@ -48,12 +48,8 @@ def connect(address: str) -> Iterator[SparkSession]:
     """
     require_engine(address)
     from pyspark.errors import PySparkException
-    from pyspark.sql import SparkSession
 
-    builder = SparkSession.builder.remote(address)
-    for name, value in OPTIONS.items():
-        builder = builder.config(name, value)
-    session = builder.create()
+    session = _configure(address).create()
     _limit_retries(session)
     try:
         yield session
@@ -65,6 +61,16 @@ def connect(address: str) -> Iterator[SparkSession]:
     finally:
         with contextlib.suppress(Exception):  # the engine is gone, and what went wrong is said already
             session.stop()
+
+
+def _configure(address: str) -> SparkSession.Builder:
+    """What makes a session with the project's options."""
+    from pyspark.sql import SparkSession
+
+    builder = SparkSession.builder.remote(address)
+    for name, value in OPTIONS.items():
+        builder = builder.config(name, value)
+    return builder
 
 
 def _limit_retries(session: SparkSession) -> None:
@@ -106,14 +112,10 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
     """
     require_engine(address)
     from pyspark import cloudpickle
-    from pyspark.sql import SparkSession
     from pyspark.sql.functions import arrow_udf
     from pyspark.sql.types import StringType
 
-    builder = SparkSession.builder.remote(address)
-    for name, value in OPTIONS.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    session = _configure(address).getOrCreate()
     _limit_retries(session)
     # dbt-spark asks for Hive, which a session over Connect cannot choose.
     warnings.filterwarnings("ignore", "Failed to set spark.sql.catalogImplementation")

@@ -97,7 +97,7 @@ class Receiver:
             elements: of `wrap`, one per recipient.
             key: of a request that is made again.
         """
-        body = orjson.dumps(self._put(elements))
+        body = orjson.dumps(self._wrap(elements))
         if key is None:
             text = "\n".join((self.name, campaign, week)).encode() + b"\n" + body
             key = hashlib.sha256(text).hexdigest()[:32]
@@ -137,9 +137,9 @@ class Receiver:
         return Answer()
 
     def _check(self) -> None:
-        self._need("key", self.access.key)
+        self._require("key", self.access.key)
 
-    def _need(self, name: str, value: str | None) -> str:
+    def _require(self, name: str, value: str | None) -> str:
         if not value:
             raise ExportError(
                 f"RECS_{self.name.upper()}_{name.upper()} is not set: set it to send to {self.name}."
@@ -147,7 +147,7 @@ class Receiver:
         return value
 
     def _find_url(self) -> str:
-        return self._need("url", self.access.url)
+        return self._require("url", self.access.url)
 
     def _address(self) -> str:
         return self.base
@@ -155,7 +155,7 @@ class Receiver:
     def _headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.access.key}"}
 
-    def _put(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _wrap(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
         raise NotImplementedError
 
 
@@ -172,7 +172,7 @@ class Webhook(Receiver):
         own = {"Authorization": f"Bearer {self.access.key}"} if self.access.key else {}
         return own | {"Idempotency-Key": f'"{key}"'}
 
-    def _put(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _wrap(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {"messages": list(elements)}
 
 
@@ -202,7 +202,7 @@ class Klaviyo(Receiver):
     def _headers(self, key: str) -> dict[str, str]:
         return {"Authorization": f"Klaviyo-API-Key {self.access.key}", "revision": KLAVIYO_REVISION}
 
-    def _put(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _wrap(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {
             "data": {
                 "type": "profile-bulk-import-job",
@@ -248,7 +248,7 @@ class Braze(Receiver):
     def _address(self) -> str:
         return f"{self.base}/users/track"
 
-    def _put(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _wrap(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {"attributes": list(elements)}
 
 
@@ -280,14 +280,14 @@ class Mailchimp(Receiver):
         return answer["status"], (answer.get("finished_operations") or 0) - failed, failed
 
     def _check(self) -> None:
-        if not re.fullmatch(r"[0-9a-z]+", self._need("list", self.access.list)):
+        if not re.fullmatch(r"[0-9a-z]+", self._require("list", self.access.list)):
             raise ExportError(
                 "RECS_MAILCHIMP_LIST is no id of an audience: it has letters and digits, as in 9e67587f52."
             )
 
     def _find_url(self) -> str:
         """The key ends with the data centre, as in ...-us19."""
-        center = self._need("key", self.access.key).rpartition("-")[2]
+        center = self._require("key", self.access.key).rpartition("-")[2]
         if self.access.url is None and not re.fullmatch(r"[a-z]{2}\d+", center):
             raise ExportError(
                 "RECS_MAILCHIMP_KEY does not end with a data centre, as in -us19: copy the whole key."
@@ -297,7 +297,7 @@ class Mailchimp(Receiver):
     def _address(self) -> str:
         return f"{self.base}/batches"
 
-    def _put(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def _wrap(self, elements: Sequence[dict[str, Any]]) -> dict[str, Any]:
         return {"operations": list(elements)}
 
 

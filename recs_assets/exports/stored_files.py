@@ -17,16 +17,11 @@ from typing import Any
 
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.versions import list_versions
+from recs_assets.sources.object_storage import name_package
 
 POINTER, VERSIONS = "current.json", "versions"
 RESTRICTED = "restricted/"
 SETTING = "RECS_EXPORT_STORAGE"
-_WANTED = {
-    "s3": "'recs-assets[object-storage]'",
-    "s3a": "'recs-assets[object-storage]'",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-}
 
 
 def copy_files(folder: Path, url: str) -> dict[str, Any]:
@@ -123,9 +118,8 @@ def _open(url: str) -> tuple[Any, str]:
 
         return fsspec.core.url_to_fs(url)
     except ImportError:
-        wanted = _WANTED.get(scheme, f"what fsspec needs for {scheme}://")
         raise ExportError(
-            f"{SETTING}: what writes to such a store is not installed; run pip install {wanted}."
+            f"{SETTING}: what writes to such a store is not installed; run pip install {name_package(scheme)}."
         ) from None
     except ValueError:
         raise ExportError(f"{SETTING}: {scheme}:// is unknown; use s3://, gs:// or az://.") from None

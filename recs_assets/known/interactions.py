@@ -137,13 +137,13 @@ class Known:
     facts: Mapping[str, Fact] | None = None
 
     @cached_property
-    def _counted(self) -> dict[str, Fact]:
+    def _fact_cache(self) -> dict[str, Fact]:
         return {}
 
     @property
     def shop_facts(self) -> Mapping[str, Fact]:
         """What was counted of the whole shop so far, by name."""
-        return self._counted if self.facts is None else self.facts
+        return self._fact_cache if self.facts is None else self.facts
 
     def shop_fact(self, name: str, count: Callable[[], Fact]) -> Fact:
         """A figure of the whole shop, which some of its customers cannot count: counted once of all of them, looked up
@@ -158,9 +158,9 @@ class Known:
         """
         if self.facts is not None:
             return look_up(self.facts, name)
-        if name not in self._counted:
-            self._counted[name] = count()
-        return self._counted[name]
+        if name not in self._fact_cache:
+            self._fact_cache[name] = count()
+        return self._fact_cache[name]
 
     def take_customers(self, codes: np.ndarray) -> Self:
         """Only these customers, with codes 0 to n - 1 in the same order: a shop of its own with all products, all that

@@ -139,7 +139,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
     home = warehouse.home
     home.mkdir(parents=True, exist_ok=True)
     with writer_lock(warehouse.lock_path, settings.writer_wait_seconds):
-        _require_lake(warehouse)
+        lakes = _find_lakes(warehouse)
         now = datetime.now(UTC).replace(tzinfo=None)
         suppression = Suppression(home, settings.hash_key)
         # Before the first week goes, which knows whose profiles they are.
@@ -148,7 +148,6 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         ids = list(dict.fromkeys([*begun, *load_person(warehouse, customer_id)]))
         since = {name: suppression.since(name) for name in ids}
         traces += [load_traces(warehouse, name, ids, settings.hash_key) for name in ids if name not in begun]
-        lakes = _find_lakes(warehouse)
         warehouse.drop_unnamed_files()  # half files of a killed build, which nobody can search
         if len(ids) > 1:
             unfinished.append(write_unfinished(home, suppression.hash(ids[0]), traces))
@@ -161,22 +160,6 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
         copy_campaigns(list_folders(home), settings)
         drop_unfinished(home, unfinished)
     return _join(done, suppression.hash(customer_id))
-
-
-def _require_lake(warehouse: Warehouse) -> None:
-    """Files that are away may hold the customer, and come back.
-
-    Raises:
-        WarehouseError: a file that a build file or a version of the snapshot names is not there.
-    """
-    naming = warehouse.list_lake_files()
-    for path, named_by in naming.items():
-        if absent := find_absent([path]):
-            raise WarehouseError(
-                f"{named_by[0]} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
-                "touched: make RECS_LAKE's folder available under the path that it had when the week was built, then forget "
-                "the customer again."
-            )
 
 
 def _join(done: list[Forgotten], digest: str) -> Forgotten:
@@ -358,9 +341,18 @@ def _find_lakes(warehouse: Warehouse) -> list[Path]:
     """The lakes that weeks of the home were built in, as far as they are beside it.
 
     Raises:
-        ErasureError: one cannot be reached.
+        WarehouseError: a file that a build file or a version of the snapshot names is not there: it may hold the customer, and
+            come back.
+        ErasureError: a lake is not there.
     """
-    lakes, named = list_lakes(warehouse.home), warehouse.list_lake_files()
+    lakes, naming = list_lakes(warehouse.home), warehouse.list_lake_files()
+    for path, named_by in naming.items():
+        if absent := find_absent([path]):
+            raise WarehouseError(
+                f"{named_by[0]} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
+                "touched: make RECS_LAKE's folder available under the path that it had when the week was built, then forget "
+                "the customer again."
+            )
     if away := find_absent(lakes):
         raise ErasureError(
             f"The lake {away}, in which weeks of this home were built, is not there, and it may hold the customer, so nothing was "
@@ -368,7 +360,7 @@ def _find_lakes(warehouse: Warehouse) -> list[Path]:
         )
     outside = [
         path
-        for path in sorted({*lakes, *(file.parent for file in named)})
+        for path in sorted({*lakes, *(file.parent for file in naming)})
         if not path.is_relative_to(warehouse.home.resolve())
     ]
     return [path for path in outside if not any(other in path.parents for other in outside)]

@@ -27,12 +27,17 @@ _FOLDER, _STATE = "mirror", "mirror.json"
 # What tells one version of a file from another, by the names that the stores use.
 _VERSION = ("ETag", "etag", "md5Hash", "content_md5", "generation", "mtime")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
-_EXTRA = {
+_PACKAGES = {
     "s3": "'recs-assets[object-storage]'",
     "s3a": "'recs-assets[object-storage]'",
     "gs": "gcsfs",
     "gcs": "gcsfs",
 }
+
+
+def name_package(scheme: str) -> str:
+    """What pip installs for stores of a URL's scheme."""
+    return _PACKAGES.get(scheme, f"what fsspec needs for {scheme}://")
 
 
 def is_url(data: object) -> bool:
@@ -139,9 +144,8 @@ class Mirror:
 
             return fsspec.core.url_to_fs(self.url)
         except ImportError:
-            wanted = _EXTRA.get(scheme, f"what fsspec needs for {scheme}://")
             raise SettingsError(
-                f"RECS_DATA {self.url}: what reads such a store is not installed; run pip install {wanted}."
+                f"RECS_DATA {self.url}: what reads such a store is not installed; run pip install {name_package(scheme)}."
             ) from None
         except ValueError:
             raise SettingsError(

@@ -134,10 +134,12 @@ class Warehouse:
         Nothing is deleted while a file is missing that is named: where a lake is away or was moved, what lies there is no
         leftover.
         """
+        lakes = list_lakes(self.home)
+        if not lakes:  # nothing was ever built on an engine
+            return []
         named = self.list_lake_files()
         if not all(path.exists() for path in named):
             return []
-        lakes = list_lakes(self.home)
         there = [path for path in lakes if path.is_dir()]
         dropped = [file for path in there for file in drop_unnamed(path, named)]
         # What is empty is gone; what was away before may come back.

@@ -89,15 +89,15 @@ def test_a_run_asks_for_engine_and_lake_before_its_first_step(
     steps: list[str] = []
 
     @dg.asset
-    def landed() -> None:
-        steps.append("landed")
+    def orders() -> None:
+        steps.append("orders")
 
-    @dg.asset(deps=[landed], required_resource_keys={"dbt"})
-    def built() -> None: ...
+    @dg.asset(deps=[orders], required_resource_keys={"dbt"})
+    def baskets() -> None: ...
 
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize(
-            [landed, built],
+            [orders, baskets],
             resources={"dbt": dbt_resource(Deployment.from_settings(settings))},
             instance=instance,
             raise_on_error=False,

@@ -136,7 +136,7 @@ def sail() -> Iterator[Server]:
 
 
 @pytest.fixture
-def shared_week(shop_settings: Settings, sail: Server, tmp_path: Path) -> Iterator[Week]:
+def week_on_engine(shop_settings: Settings, sail: Server, tmp_path: Path) -> Iterator[Week]:
     """Its blocks of 20 customers are worked on by Sail; nothing of it stays in the lake."""
     lake = tmp_path / "lake"
     yield open_week(shop_settings, block_customers=20, engine=SecretStr(sail.url), lake=lake)
@@ -144,12 +144,12 @@ def shared_week(shop_settings: Settings, sail: Server, tmp_path: Path) -> Iterat
 
 
 def test_blocks_on_an_engine_list_the_same(
-    shared_week: Week, whole: Week, caplog: pytest.LogCaptureFixture
+    week_on_engine: Week, whole: Week, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level("INFO", "recs_assets.week.share"):
         lists = {
-            "als": list(map_blocks(list_customers, shared_week, "als")),
-            "ranker": list(map_blocks(rank_customers, shared_week)),
+            "als": list(map_blocks(list_customers, week_on_engine, "als")),
+            "ranker": list(map_blocks(rank_customers, week_on_engine)),
         }
     for name, parts in lists.items():
         assert len(parts) == 2
@@ -166,17 +166,17 @@ def test_blocks_on_an_engine_list_the_same(
     ]
 
 
-def test_a_block_that_fails_on_a_worker_fails_the_week_in_a_sentence(shared_week: Week) -> None:
+def test_a_block_that_fails_on_a_worker_fails_the_week_in_a_sentence(week_on_engine: Week) -> None:
     with pytest.raises(EngineError) as raised:
-        list(map_blocks(list_customers, shared_week, "no_such_recommender"))
+        list(map_blocks(list_customers, week_on_engine, "no_such_recommender"))
     assert str(raised.value).split(" of the customers ")[1] == (
         "failed on the engine: KeyError (the worker's log says where)."
     )
 
 
-def test_what_is_no_function_of_a_module_is_refused(shared_week: Week) -> None:
+def test_what_is_no_function_of_a_module_is_refused(week_on_engine: Week) -> None:
     with pytest.raises(WarehouseError, match="is no function of a module"):
-        list(map_blocks(lambda part: None, shared_week))
+        list(map_blocks(lambda part: None, week_on_engine))
 
 
 def test_a_worker_with_another_version_does_nothing(sail: Server, tmp_path: Path) -> None:

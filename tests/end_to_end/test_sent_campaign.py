@@ -67,8 +67,8 @@ def test_a_campaign_is_written_for_services_and_sent(weekly: Home, tmp_path: Pat
         assert done.out == (
             f"{where}32 recipients in 1 request accepted, 1 have withdrawn since. Receipts: {receipts}\n"
         )
-        assert set(inbox.arrived) == written - {"c01"}
-        assert set(inbox.arrived.values()) == {1}
+        assert set(inbox.arrivals) == written - {"c01"}
+        assert set(inbox.arrivals.values()) == {1}
         [body] = inbox.taken.values()
         check_shape(body, "webhook")
         assert "32 have their receipts already" in send().out

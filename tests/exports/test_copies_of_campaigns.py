@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-from contextlib import closing, redirect_stderr
+from contextlib import closing
 from datetime import UTC, date, datetime
-from pathlib import Path
 
 import fsspec
 import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from moto.server import ThreadedMotoServer
 
 from helpers.email import AS_OF, MUG, TEA, make_row, make_table, write_files
+from helpers.object_store import make_bucket, start_s3
 from recs_assets.exports import email_files
 from recs_assets.exports.email_files import write_predictions
 from recs_assets.exports.rows import ExportError
@@ -30,11 +28,8 @@ CAMPAIGN = "weekly_email"
 
 @pytest.fixture(scope="module")
 def s3_server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
-        server.start()
+    with start_s3() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(params=["s3", "file"])
@@ -42,17 +37,7 @@ def url(request, s3_server, monkeypatch, tmp_path):
     """Where copies go: a bucket of the test's own, or a folder."""
     if request.param == "file":
         return f"file://{tmp_path}/store"
-    host, port = s3_server.get_host_and_port()
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "open")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    bucket = f"copies-{abs(hash(request.node.nodeid)) % 10**9}"
-    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
-    fsspec.filesystem("s3").clear_instance_cache()
-    return f"s3://{bucket}/recs"
+    return f"s3://{make_bucket(s3_server, monkeypatch, request.node.nodeid)}/recs"
 
 
 def read(url: str) -> tuple[dict, dict[str, bytes]]:

@@ -32,7 +32,7 @@ def test_everybody_arrives_once_with_a_receipt(tmp_path):
     with open_inbox() as inbox:
         sent = send_to(inbox, tmp_path, key="a key of theirs")
         assert (sent.accepted, sent.requests, sent.refused, sent.before) == (25, 3, 0, 0)
-        assert inbox.arrived == everybody(25)
+        assert inbox.arrivals == everybody(25)
         for body in inbox.taken.values():
             check_shape(body, "webhook")
         assert inbox.headers[0]["Authorization"] == "Bearer a key of theirs"
@@ -55,7 +55,7 @@ def test_a_request_that_fails_is_made_again_under_its_key(tmp_path, step):
     with open_inbox(step, step, patience=1.0) as inbox:
         sent = send_to(inbox, tmp_path)
         assert sent.accepted == 20
-        assert inbox.arrived == everybody(20)
+        assert inbox.arrivals == everybody(20)
         assert len(inbox.keys) == 4
         assert len(set(inbox.keys[:3])) == 1
         found = find_receipts(tmp_path)
@@ -99,7 +99,7 @@ def test_a_service_that_is_down_loses_nothing(tmp_path):
         }  # fmt: skip
         sent = send_to(inbox, tmp_path)
         assert (sent.accepted, sent.before, sent.requests) == (25, 10, 3)
-        assert inbox.arrived == everybody(35)
+        assert inbox.arrivals == everybody(35)
         assert len(set(inbox.keys)) == 4
 
 
@@ -121,7 +121,7 @@ def test_a_wrong_key_or_address_stops_at_once(tmp_path, status):
             send_to(inbox, tmp_path)
         assert len(inbox.keys) == 1
         assert send_to(inbox, tmp_path).accepted == 20
-        assert inbox.arrived == everybody(20)
+        assert inbox.arrivals == everybody(20)
 
 
 def test_one_bad_recipient_does_not_hold_up_the_others(tmp_path):
@@ -130,12 +130,12 @@ def test_one_bad_recipient_does_not_hold_up_the_others(tmp_path):
         inbox.refuse = lambda body: 422 if "c0007" in json.dumps(body) else None
         sent = send_to(inbox, tmp_path)
         assert (sent.accepted, sent.refused) == (19, 1)
-        assert inbox.arrived == everybody(20) - Counter(["c0007"])
+        assert inbox.arrivals == everybody(20) - Counter(["c0007"])
         found = find_receipts(tmp_path)
         assert (found["c0007"]["status"], found["c0007"]["code"]) == ("refused", 422)
         inbox.refuse = lambda body: None
         assert send_to(inbox, tmp_path).accepted == 1
-        assert inbox.arrived == everybody(20)
+        assert inbox.arrivals == everybody(20)
 
 
 def test_a_dry_run_writes_and_sends_nothing(tmp_path):
@@ -152,7 +152,7 @@ def test_whoever_withdrew_since_is_not_sent(tmp_path):
     with open_inbox() as inbox:
         sent = send_to(inbox, tmp_path, withdrawn={"c0003", "stranger"})
         assert (sent.accepted, sent.withdrawn) == (11, 1)
-        assert inbox.arrived == everybody(12) - Counter(["c0003"])
+        assert inbox.arrivals == everybody(12) - Counter(["c0003"])
 
 
 def test_a_week_that_is_made_again_is_not_sent_again(tmp_path):
@@ -166,7 +166,7 @@ def test_a_week_that_is_made_again_is_not_sent_again(tmp_path):
         assert (sent.accepted, sent.before, sent.changed) == (0, 4, 4)
         sent = send_to(inbox, tmp_path, changed=True)
         assert (sent.accepted, sent.before, sent.changed) == (4, 0, 4)
-        assert set(inbox.arrived.values()) == {2}
+        assert set(inbox.arrivals.values()) == {2}
         assert len({message["message_id"] for message in inbox.messages}) == 4
 
 
@@ -178,7 +178,7 @@ def test_a_request_that_cannot_be_made_again_is_said(tmp_path):
             send_to(inbox, tmp_path)
         sent = send_to(inbox, tmp_path, withdrawn={"c0002"})
         assert (sent.accepted, sent.uncertain, sent.withdrawn) == (9, 9, 1)
-        assert inbox.arrived["c0002"] == 1
+        assert inbox.arrivals["c0002"] == 1
         assert send_to(inbox, tmp_path, withdrawn={"c0002"}).accepted == 0
         assert send_to(inbox, tmp_path).accepted == 1, "whoever comes back is sent"
 
@@ -194,11 +194,11 @@ def test_lines_that_were_cut_off_were_never_sent(tmp_path):
         path.write_bytes(b"".join(text.splitlines(keepends=True)[:4]) + b'{"customer_id": "c0')
         sent = send_to(inbox, tmp_path)
         assert (sent.accepted, sent.uncertain) == (10, 0)
-        assert inbox.arrived == everybody(10)
+        assert inbox.arrivals == everybody(10)
         # Killed while it wrote that the request was accepted: the same request, which the receiver knows.
         path.write_bytes(b"".join(text.splitlines(keepends=True)[:13]) + b'{"customer_id"')
         assert send_to(inbox, tmp_path).accepted == 10
-        assert inbox.arrived == everybody(10)
+        assert inbox.arrivals == everybody(10)
         assert all(json.loads(line) for line in path.read_bytes().splitlines())
 
 
@@ -232,8 +232,8 @@ def test_a_sender_that_is_killed_is_carried_on(tmp_path, kill_at):
         assert before == kill_at * 10
         sent = send_to(inbox, tmp_path)
         assert sent.accepted == 200 - (kill_at - 1) * 10
-        assert inbox.arrived == everybody(200)
-        assert set(inbox.arrived.values()) == {1}
+        assert inbox.arrivals == everybody(200)
+        assert set(inbox.arrivals.values()) == {1}
         assert Counter(line["status"] for line in find_receipts(tmp_path).values()) == {"accepted": 200}
         assert send_to(inbox, tmp_path).requests == 0
 
@@ -297,7 +297,7 @@ def test_whatever_a_service_does_everybody_arrives_once(tmp_path_factory, steps,
                 continue
             if not sent.refused:
                 break
-        assert inbox.arrived == everybody(recipients)
+        assert inbox.arrivals == everybody(recipients)
         assert {line["status"] for line in find_receipts(folder).values()} == {"accepted"}
         assert send_to(inbox, folder).requests == 0
 

@@ -137,7 +137,7 @@ def test_a_request_is_no_larger_than_a_service_takes(tmp_path):
         sizes = [int(headers["Content-Length"]) for headers in inbox.headers]
         assert max(sizes) <= 5_000
         assert len(sizes) > 5
-        assert inbox.arrived == everybody(40)
+        assert inbox.arrivals == everybody(40)
 
 
 @pytest.mark.parametrize(

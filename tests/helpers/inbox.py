@@ -54,7 +54,7 @@ class Inbox(ThreadingHTTPServer):
         return [message for body in self.taken.values() for message in body["messages"]]
 
     @property
-    def arrived(self) -> Counter[str]:
+    def arrivals(self) -> Counter[str]:
         """How often each recipient was taken."""
         return Counter(message["customer_id"] for message in self.messages)
 

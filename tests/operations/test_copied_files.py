@@ -22,7 +22,7 @@ from recs_assets.settings import Settings
 NAMES = ("customer-a", "customer-b")
 
 
-def copied(tmp_path: Path) -> Settings:
+def copy_deployment(tmp_path: Path) -> Settings:
     """A deployment of two people whose campaign was copied to a folder and a database."""
     settings, _ = deployment(tmp_path / "home", NAMES)
     settings = settings.model_copy(
@@ -55,7 +55,7 @@ def in_store(tmp_path: Path) -> dict[str, bytes]:
 
 
 def test_copies_forget_too(tmp_path: Path) -> None:
-    settings = copied(tmp_path)
+    settings = copy_deployment(tmp_path)
     assert in_database(tmp_path) == [("2024-03-11", "customer-a"), ("2024-03-11", "customer-b")]
     assert [name for name, text in in_store(tmp_path).items() if b"customer-a" in text]
     forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
@@ -66,7 +66,7 @@ def test_copies_forget_too(tmp_path: Path) -> None:
 
 
 def test_copies_go_back_too(tmp_path: Path) -> None:
-    settings = copied(tmp_path)
+    settings = copy_deployment(tmp_path)
 
     def export(week: date, run_id: str) -> dict[str, str]:
         write(settings.home, week, run_id)
@@ -79,7 +79,7 @@ def test_copies_go_back_too(tmp_path: Path) -> None:
 
 
 def test_a_rollback_says_that_copies_stay(tmp_path: Path) -> None:
-    settings = copied(tmp_path)
+    settings = copy_deployment(tmp_path)
     settings = settings.model_copy(update={"export_database": SecretStr("sqlite:////no/such/folder/x.db")})
     said = rollback(settings, "1.2.3").splitlines()
     assert said[-1].startswith(

@@ -12,7 +12,7 @@ from recs_assets.known.interactions import EVENT_TYPES, GuestPurchases, Known
 
 
 @pytest.fixture(scope="session")
-def browsed_shop(build_known, random_shop) -> Known:
+def shop_with_browsing(build_known, random_shop) -> Known:
     """That of tests/conftest.py (40 customers, 60 products, 400 baskets), with products p60 to p69,
     first sold within the last 30 days, and 120 views, carts and wishes within the last 20."""
     old, rng = random_shop, np.random.default_rng(8)
@@ -50,9 +50,9 @@ def browsed_shop(build_known, random_shop) -> Known:
 
 
 @pytest.fixture(scope="session")
-def whole(browsed_shop: Known) -> Known:
+def whole(shop_with_browsing: Known) -> Known:
     """With guests, and customers of several ages and referrers: c00 to c39, 40 of them, 70 products."""
-    known = browsed_shop
+    known = shop_with_browsing
     joined = pd.Timestamp(known.as_of) - pd.to_timedelta(np.arange(known.n_customers) * 17, unit="D")
     customers = known.customers.assign(
         joined_at=joined.where(np.arange(known.n_customers) % 9 > 0),

@@ -24,7 +24,7 @@ def make(name: str):
 
 
 @pytest.fixture(scope="module", params=["fewer customers than products", "more customers than products"])
-def fitted(request: pytest.FixtureRequest, whole: Known):
+def models_of_all(request: pytest.FixtureRequest, whole: Known):
     known = whole
     if request.param.startswith("more"):
         # The ten most bought products are all that is left: the graph filter then works the other way round.
@@ -43,8 +43,8 @@ def cut(known: Known, size: int):
 
 @EVERY
 @pytest.mark.parametrize("size", [1, 7, 40])
-def test_blocks_joined_are_the_whole(fitted, name: str, size: int) -> None:
-    model = fitted[name]
+def test_blocks_joined_are_the_whole(models_of_all, name: str, size: int) -> None:
+    model = models_of_all[name]
     known = model.known_
     lists = model.recommend_views(np.arange(known.n_customers), K, VIEWS)
     parts: dict[str, list[pd.DataFrame]] = {view: [] for view in VIEWS}
@@ -69,8 +69,8 @@ def test_blocks_joined_are_the_whole(fitted, name: str, size: int) -> None:
 
 
 @EVERY
-def test_some_customers_in_any_places_are_a_block(fitted, name: str) -> None:
-    model, codes = fitted[name], np.array([3, 11, 12, 39])
+def test_some_customers_in_any_places_are_a_block(models_of_all, name: str) -> None:
+    model, codes = models_of_all[name], np.array([3, 11, 12, 39])
     attached = model.attach(model.known_.take_customers(codes)).recommend(np.arange(4), K)
     whole = model.recommend(codes, K)
     pd.testing.assert_frame_equal(
@@ -79,8 +79,8 @@ def test_some_customers_in_any_places_are_a_block(fitted, name: str) -> None:
 
 
 @EVERY
-def test_a_block_shares_what_is_not_its_customers(fitted, name: str) -> None:
-    model = fitted[name]
+def test_a_block_shares_what_is_not_its_customers(models_of_all, name: str) -> None:
+    model = models_of_all[name]
     block = model.attach(model.known_.take_customers(np.arange(5)))
     assert block is not model
     assert type(block) is type(model)
@@ -97,9 +97,9 @@ def test_a_block_shares_what_is_not_its_customers(fitted, name: str) -> None:
 
 @EVERY
 def test_a_stored_model_is_read_for_blocks_without_other_customers_side(
-    fitted, name: str, tmp_path: Path
+    models_of_all, name: str, tmp_path: Path
 ) -> None:
-    model = fitted[name]
+    model = models_of_all[name]
     known = model.known_
     save_model(model, tmp_path / "models" / name)
     write_ids(known, tmp_path / "ids")
@@ -128,9 +128,9 @@ def test_a_model_of_an_earlier_version_gets_the_customers_side_that_it_lacks(
     pd.testing.assert_frame_equal(loaded.recommend(np.arange(40), K), expected, check_exact=True)
 
 
-def test_a_block_of_other_products_is_refused(fitted, shop: Known) -> None:
+def test_a_block_of_other_products_is_refused(models_of_all, shop: Known) -> None:
     with pytest.raises(ArtefactError, match="other products than popularity was fitted on"):
-        fitted["popularity"].attach(shop)
+        models_of_all["popularity"].attach(shop)
 
 
 @EVERY

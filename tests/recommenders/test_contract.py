@@ -24,9 +24,9 @@ def make(name):
 
 
 @pytest.fixture(scope="module")
-def fitted(browsed_shop):
+def models(shop_with_browsing):
     """Every recommender, fitted once on the random shop."""
-    return {name: make(name).fit(browsed_shop) for name in REGISTRY}
+    return {name: make(name).fit(shop_with_browsing) for name in REGISTRY}
 
 
 def everybody(known):
@@ -66,66 +66,66 @@ def assert_same(left, right):
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("k", [1, 5, 1000])
-def test_lists(fitted, browsed_shop, name, view, k):
-    customers = everybody(browsed_shop)
-    lists = fitted[name].recommend(customers, k, view)
-    check_lists(lists, browsed_shop, customers, k, view)
+def test_lists(models, shop_with_browsing, name, view, k):
+    customers = everybody(shop_with_browsing)
+    lists = models[name].recommend(customers, k, view)
+    check_lists(lists, shop_with_browsing, customers, k, view)
     assert len(lists) > 0
 
 
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
-def test_shorter_list_is_the_start_of_the_longer(fitted, browsed_shop, name, view):
-    customers = everybody(browsed_shop)
-    longer = fitted[name].recommend(customers, 20, view)
-    shorter = fitted[name].recommend(customers, 6, view)
+def test_shorter_list_is_the_start_of_the_longer(models, shop_with_browsing, name, view):
+    customers = everybody(shop_with_browsing)
+    longer = models[name].recommend(customers, 20, view)
+    shorter = models[name].recommend(customers, 6, view)
     assert_same(shorter, longer[longer["rank"] <= 6].reset_index(drop=True))
 
 
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
-def test_views_split_the_whole(fitted, browsed_shop, name, view):
+def test_views_split_the_whole(models, shop_with_browsing, name, view):
     """With k above the number of products, "new" and "repeat" together are "all"."""
-    customers = everybody(browsed_shop)
-    whole = fitted[name].recommend(customers, 1000)
-    part = fitted[name].recommend(customers, 1000, view)
+    customers = everybody(shop_with_browsing)
+    whole = models[name].recommend(customers, 1000)
+    part = models[name].recommend(customers, 1000, view)
     merged = part.merge(whole, on=["customer", "product"], suffixes=("", "_all"))
     assert len(merged) == len(part)
     assert (merged["score"] == merged["score_all"]).all()
     if view != "all":
-        other = fitted[name].recommend(customers, 1000, "repeat" if view == "new" else "new")
+        other = models[name].recommend(customers, 1000, "repeat" if view == "new" else "new")
         assert len(part) + len(other) == len(whole)
 
 
 @EVERY
 @pytest.mark.parametrize("view", VIEWS)
-def test_order_and_blocks_of_customers_change_nothing(fitted, browsed_shop, name, view, monkeypatch):
-    customers = everybody(browsed_shop)
-    whole = fitted[name].recommend(customers, 10, view)
-    reverse = fitted[name].recommend(customers[::-1], 10, view)
+def test_order_and_blocks_of_customers_change_nothing(models, shop_with_browsing, name, view, monkeypatch):
+    customers = everybody(shop_with_browsing)
+    whole = models[name].recommend(customers, 10, view)
+    reverse = models[name].recommend(customers[::-1], 10, view)
     assert_same(reverse.sort_values(["customer", "rank"], ignore_index=True), whole)
     alone = pd.concat(
-        [fitted[name].recommend(customers[[c]], 10, view) for c in customers], ignore_index=True
+        [models[name].recommend(customers[[c]], 10, view) for c in customers], ignore_index=True
     )
     assert_same(alone, whole)
-    monkeypatch.setattr("recs_assets.recommenders.base.BLOCK_VALUES", 7 * browsed_shop.n_products)
-    assert_same(fitted[name].recommend(customers, 10, view), whole)
+    monkeypatch.setattr("recs_assets.recommenders.base.BLOCK_VALUES", 7 * shop_with_browsing.n_products)
+    assert_same(models[name].recommend(customers, 10, view), whole)
 
 
 @EVERY
-def test_refit_equals_fresh_fit_and_seed_decides(fitted, browsed_shop, shop, name):
-    customers = everybody(browsed_shop)
-    expected = fitted[name].recommend(customers, 10)
-    refitted = make(name).fit(shop).fit(browsed_shop)
+def test_refit_equals_fresh_fit_and_seed_decides(models, shop_with_browsing, shop, name):
+    customers = everybody(shop_with_browsing)
+    expected = models[name].recommend(customers, 10)
+    refitted = make(name).fit(shop).fit(shop_with_browsing)
     assert_same(refitted.recommend(customers, 10), expected)
-    assert set(vars(refitted)) == set(vars(fitted[name]))
+    assert set(vars(refitted)) == set(vars(models[name]))
 
 
 @EVERY
-def test_threads_do_not_change_the_result(fitted, browsed_shop, name):
-    customers = everybody(browsed_shop)
-    more = REGISTRY[name].make(7, 200, 2).fit(browsed_shop)
-    assert_same(more.recommend(customers, 10), fitted[name].recommend(customers, 10))
+def test_threads_do_not_change_the_result(models, shop_with_browsing, name):
+    customers = everybody(shop_with_browsing)
+    more = REGISTRY[name].make(7, 200, 2).fit(shop_with_browsing)
+    assert_same(more.recommend(customers, 10), models[name].recommend(customers, 10))
 
 
 @EVERY
@@ -139,10 +139,10 @@ def test_init_only_stores(name):
 
 
 @EVERY
-def test_fit_leaves_the_parameters_alone(fitted, name):
+def test_fit_leaves_the_parameters_alone(models, name):
     fresh = vars(make(name))
-    assert {key: vars(fitted[name])[key] for key in fresh} == fresh
-    assert all(key.endswith("_") for key in set(vars(fitted[name])) - set(fresh))
+    assert {key: vars(models[name])[key] for key in fresh} == fresh
+    assert all(key.endswith("_") for key in set(vars(models[name])) - set(fresh))
 
 
 @EVERY
@@ -152,17 +152,17 @@ def test_not_fitted(name):
 
 
 @EVERY
-def test_no_customers_asked_for(fitted, name):
-    lists = fitted[name].recommend(np.array([], dtype=np.int32), 5)
+def test_no_customers_asked_for(models, name):
+    lists = models[name].recommend(np.array([], dtype=np.int32), 5)
     assert [str(kind) for kind in lists.dtypes] == ["int32", "int32", "float32", "int16"]
     assert len(lists) == 0
 
 
-def test_wrong_arguments(fitted):
+def test_wrong_arguments(models):
     with pytest.raises(ValueError, match="view is 'old'"):
-        fitted["popularity"].recommend(np.array([0]), 5, "old")
+        models["popularity"].recommend(np.array([0]), 5, "old")
     with pytest.raises(ValueError, match="k is 0"):
-        fitted["popularity"].recommend(np.array([0]), 0)
+        models["popularity"].recommend(np.array([0]), 0)
 
 
 # Every row of their lists has a product that led to it.
@@ -170,15 +170,15 @@ CAUSED = ("rules", "transition", "item_knn", "als", "ease", "graph_filter", "con
 
 
 @EVERY
-def test_because_names_a_product_of_the_history(fitted, browsed_shop, name):
-    lists = fitted[name].recommend(everybody(browsed_shop), 10)
-    because = fitted[name].because(lists["customer"].to_numpy(), lists["product"].to_numpy())
+def test_because_names_a_product_of_the_history(models, shop_with_browsing, name):
+    lists = models[name].recommend(everybody(shop_with_browsing), 10)
+    because = models[name].because(lists["customer"].to_numpy(), lists["product"].to_numpy())
     assert because.dtype == np.int32
     assert because.shape == (len(lists),)
     named = because >= 0
     # A view or a wish is evidence too; that a sentence calls only purchases such, reasons/ladder.py sees to.
-    touched = np.zeros((browsed_shop.n_customers, browsed_shop.n_products), dtype=bool)
-    touched[browsed_shop.events.customer, browsed_shop.events.product] = True
+    touched = np.zeros((shop_with_browsing.n_customers, shop_with_browsing.n_products), dtype=bool)
+    touched[shop_with_browsing.events.customer, shop_with_browsing.events.product] = True
     assert touched[lists["customer"][named], because[named]].all()
     assert (because[~named] == -1).all()
     assert named.any() == (name not in ("random", "popularity", "segment_popularity", "lightfm"))
@@ -186,26 +186,26 @@ def test_because_names_a_product_of_the_history(fitted, browsed_shop, name):
 
 
 @EVERY
-def test_stored_model_gives_the_same_lists(fitted, browsed_shop, name, tmp_path):
+def test_stored_model_gives_the_same_lists(models, shop_with_browsing, name, tmp_path):
     from recs_assets.recommenders.artefacts import load_model, save_model
 
-    save_model(fitted[name], tmp_path / name)
-    loaded = load_model(make(name), tmp_path / name, browsed_shop)
-    customers = everybody(browsed_shop)
-    assert_same(loaded.recommend(customers, 10), fitted[name].recommend(customers, 10))
+    save_model(models[name], tmp_path / name)
+    loaded = load_model(make(name), tmp_path / name, shop_with_browsing)
+    customers = everybody(shop_with_browsing)
+    assert_same(loaded.recommend(customers, 10), models[name].recommend(customers, 10))
 
 
 @EVERY
-def test_known_is_left_as_it_was(browsed_shop, name):
+def test_known_is_left_as_it_was(shop_with_browsing, name):
     """Later events are cut off before a `Known` exists; recommenders read nothing else and share it."""
-    before = [column.copy() for column in vars(browsed_shop.events).values()]
-    frames = browsed_shop.customers.copy(), browsed_shop.products.copy()
-    make(name).fit(browsed_shop).recommend(everybody(browsed_shop), 5, "new")
+    before = [column.copy() for column in vars(shop_with_browsing.events).values()]
+    frames = shop_with_browsing.customers.copy(), shop_with_browsing.products.copy()
+    make(name).fit(shop_with_browsing).recommend(everybody(shop_with_browsing), 5, "new")
     assert all(
-        (old == new).all() for old, new in zip(before, vars(browsed_shop.events).values(), strict=True)
+        (old == new).all() for old, new in zip(before, vars(shop_with_browsing.events).values(), strict=True)
     )
-    pd.testing.assert_frame_equal(frames[0], browsed_shop.customers)
-    pd.testing.assert_frame_equal(frames[1], browsed_shop.products)
+    pd.testing.assert_frame_equal(frames[0], shop_with_browsing.customers)
+    pd.testing.assert_frame_equal(frames[1], shop_with_browsing.products)
 
 
 # Shops at the edge: each must give honest, possibly empty, lists.

@@ -22,15 +22,15 @@ def make(name: str):
 
 
 @pytest.fixture(scope="module")
-def sampled(whole: Known):
+def sample_models(whole: Known):
     """By name, fitted on half of the customers."""
     some = whole.take_customers(SAMPLE)
     return {name: make(name).fit_sample(some, whole) for name in REGISTRY}
 
 
 @EVERY
-def test_whom_the_fit_saw_get_its_lists(sampled, whole: Known, name: str) -> None:
-    model = sampled[name]
+def test_whom_the_fit_saw_get_its_lists(sample_models, whole: Known, name: str) -> None:
+    model = sample_models[name]
     for view in VIEWS:
         own = model.recommend(np.arange(len(SAMPLE)), K, view)
         attached = model.attach(whole).recommend(SAMPLE, K, view)
@@ -40,10 +40,12 @@ def test_whom_the_fit_saw_get_its_lists(sampled, whole: Known, name: str) -> Non
 
 
 @EVERY
-def test_lists_of_some_do_not_depend_on_whether_they_were_seen(sampled, whole: Known, name: str) -> None:
+def test_lists_of_some_do_not_depend_on_whether_they_were_seen(
+    sample_models, whole: Known, name: str
+) -> None:
     some = np.array([2, 3, 5, 30])
-    listed = sampled[name].recommend_known(whole, some, K, VIEWS)
-    everybody = sampled[name].attach(whole)
+    listed = sample_models[name].recommend_known(whole, some, K, VIEWS)
+    everybody = sample_models[name].attach(whole)
     for view in VIEWS:
         pd.testing.assert_frame_equal(listed[view], everybody.recommend(some, K, view), check_exact=True)
 
@@ -51,9 +53,9 @@ def test_lists_of_some_do_not_depend_on_whether_they_were_seen(sampled, whole: K
 @EVERY
 @pytest.mark.parametrize("size", [1, 7])
 def test_blocks_of_all_are_the_whole_whether_attached_at_once_or_twice(
-    sampled, whole: Known, name: str, size: int
+    sample_models, whole: Known, name: str, size: int
 ) -> None:
-    once, everybody = sampled[name], sampled[name].attach(whole)
+    once, everybody = sample_models[name], sample_models[name].attach(whole)
     expected = everybody.recommend(np.arange(40), K)
     because = everybody.because(expected["customer"].to_numpy(), expected["product"].to_numpy())
     for model in (once, everybody):
@@ -69,8 +71,8 @@ def test_blocks_of_all_are_the_whole_whether_attached_at_once_or_twice(
 
 
 @pytest.mark.parametrize("name", [name for name, entry in REGISTRY.items() if entry.model.learned])
-def test_a_night_carries_over_what_a_sample_taught(sampled, whole: Known, name: str) -> None:
-    attached = sampled[name].attach(whole)
+def test_a_night_carries_over_what_a_sample_taught(sample_models, whole: Known, name: str) -> None:
+    attached = sample_models[name].attach(whole)
     carried = make(name).carry_over(attached, whole)
     for codes in (SAMPLE, OTHERS):
         pd.testing.assert_frame_equal(
@@ -79,13 +81,13 @@ def test_a_night_carries_over_what_a_sample_taught(sampled, whole: Known, name: 
 
 
 @pytest.mark.parametrize("name", ["popularity", "repurchase"])
-def test_shop_wide_figures_are_those_of_all(sampled, whole: Known, name: str) -> None:
-    lists = sampled[name].attach(whole).recommend(np.arange(40), K)
+def test_shop_wide_figures_are_those_of_all(sample_models, whole: Known, name: str) -> None:
+    lists = sample_models[name].attach(whole).recommend(np.arange(40), K)
     pd.testing.assert_frame_equal(lists, make(name).fit(whole).recommend(np.arange(40), K), check_exact=True)
 
 
-def test_als_solves_others_exactly(sampled, whole: Known) -> None:
-    model = sampled["als"].attach(whole)
+def test_als_solves_others_exactly(sample_models, whole: Known) -> None:
+    model = sample_models["als"].attach(whole)
     learned = np.isfinite(model.product_factors_[:, 0])
     products = model.product_factors_[learned].astype(np.float64)
     confidence = model.confidence_[:, learned].toarray().astype(np.float64)
@@ -102,7 +104,7 @@ def test_als_solves_others_exactly(sampled, whole: Known) -> None:
     assert checked > 15
 
 
-def test_user_knn_finds_others_neighbours_in_the_sample(sampled, whole: Known) -> None:
+def test_user_knn_finds_others_neighbours_in_the_sample(sample_models, whole: Known) -> None:
     model = make("user_knn").set_params(neighbours=3)
     model = model.fit_sample(whole.take_customers(SAMPLE), whole).attach(whole)
     base, own = model.frequency_.toarray().astype(float), model.own_.toarray().astype(float)
@@ -118,9 +120,9 @@ def test_user_knn_finds_others_neighbours_in_the_sample(sampled, whole: Known) -
     np.testing.assert_allclose(similar.data, cosine[nearest] / cosine[nearest].sum(), rtol=1e-6)
 
 
-def test_lightfm_knows_of_others_only_their_traits(sampled, whole: Known) -> None:
+def test_lightfm_knows_of_others_only_their_traits(sample_models, whole: Known) -> None:
     """The difference that remains to a fit on all (docs/scale.md): what others bought says nothing."""
-    model = sampled["lightfm"].attach(whole)
+    model = sample_models["lightfm"].attach(whole)
     traits = whole.customers["segment"] + "/" + whole.customers["country"].fillna("")
     vectors = model.customer_vectors_
     for _, codes in pd.Series(OTHERS).groupby(traits[OTHERS].to_numpy()):

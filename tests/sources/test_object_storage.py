@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import redirect_stderr
 from pathlib import Path
 
 import duckdb
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
+from helpers.object_store import make_bucket, start_s3
 from helpers.sources import CUSTOMERS, ITEMS, ORDERS, PRODUCTS, Gone
 from recs_assets.schema import RAW_TABLES, SettingsError, SourceError
 from recs_assets.settings import Settings
@@ -27,26 +25,15 @@ FILES = {
 
 @pytest.fixture(scope="module")
 def s3_server():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
-        server.start()
+    with start_s3() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture
 def store(request, s3_server, monkeypatch, tmp_path):
     """A bucket of the test's own with the smallest shop: the URL, and what writes and removes files there."""
-    host, port = s3_server.get_host_and_port()
-    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "open")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-    bucket = f"shop-{abs(hash(request.node.nodeid)) % 10**9}"
+    bucket = make_bucket(s3_server, monkeypatch, request.node.nodeid)
     fs = fsspec.filesystem("s3", skip_instance_cache=True)
-    fs.mkdir(bucket)
     write = lambda name, text: fs.pipe(f"{bucket}/export/{name}", text.encode())  # noqa: E731
     for name, text in FILES.items():
         write(name, text)

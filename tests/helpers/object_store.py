@@ -1,0 +1,36 @@
+"""Object storage on this machine: moto's S3, and a bucket with what its clients look for in the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from pathlib import Path
+
+import fsspec
+import pytest
+from moto.server import ThreadedMotoServer
+
+
+@contextmanager
+def start_s3() -> Iterator[ThreadedMotoServer]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+        server.start()
+        yield server
+        server.stop()
+
+
+def make_bucket(server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch, test: str) -> str:
+    """The name of a bucket of the test's own."""
+    host, port = server.get_host_and_port()
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "open")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    bucket = f"test-{abs(hash(test)) % 10**9}"
+    fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
+    fsspec.filesystem("s3").clear_instance_cache()
+    return bucket
