@@ -108,7 +108,7 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
         schemas: what the names of schemas begin with.
 
     Raises:
-        EngineError: pyspark is not installed, or nothing answers at the address.
+        EngineError: pyspark is not installed, nothing answers at the address, or the engine ends at work.
     """
     require_engine(address)
     from pyspark import cloudpickle
@@ -132,10 +132,11 @@ def open_session(address: str, lake: Lake, schemas: str) -> Iterator[Finish]:
         )
     try:
         yield lambda relations: _write_empty_tables(session, lake, schemas, relations)
-        require_engine(address)
     finally:
-        with contextlib.suppress(Exception):  # the engine is gone, and what went wrong is said already
+        with contextlib.suppress(Exception):  # the engine is gone, which is said next
             _drop_schemas(session, schemas)
+        # Whatever else failed, an engine that is gone is why.
+        require_engine(address)
 
 
 def quote_literal(text: object) -> str:

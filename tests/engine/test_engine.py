@@ -152,3 +152,25 @@ with open_session(sys.argv[1], Lake(Path(sys.argv[2])), "recs_quoted_"):
     finally:
         sail.kill()
     assert done.stdout == "[('o1',)]\n", done.stderr
+
+
+def test_an_engine_that_ends_at_work_is_why_whatever_else_failed(tmp_path):
+    Lake(tmp_path).give({}, [])
+    work = """
+import sys; from pathlib import Path; sys.path.append("tests")
+from helpers.sail import start_sail
+from recs_assets.engine.lake import Lake; from recs_assets.engine.session import open_session
+from recs_assets.schema import EngineError
+sail = start_sail()
+try:
+    with open_session(sail.url, Lake(Path(sys.argv[1])), "recs_killed_") as finish:
+        sail.kill()
+        finish(["marts.baskets"])  # which has no file, so that the engine is asked
+except EngineError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", work, tmp_path],
+        cwd=ROOT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.stdout.startswith("No Spark Connect server answers at 127.0.0.1:"), done.stderr
