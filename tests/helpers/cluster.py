@@ -74,6 +74,8 @@ class Cluster:
             "spark.driver.memory": self.memory,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
+            # Most of the work is to plan small statements: the thorough compiler never earns its time back.
+            "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.executor.memory": self.memory,
             "spark.executor.cores": "1",
             "spark.sql.shuffle.partitions": "4",
