@@ -5,20 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 import dagster as dg
-import pandas as pd
 
 from recs_assets.defs.metadata import HIDDEN_COLUMNS
-from recs_assets.quality.expectations import Expectation
+from recs_assets.quality.expectations import PUBLISHED_KEYS, Expectation
 from recs_assets.quality.suites import run_suite
+from recs_assets.store.build import Build
 
 SUITE = "great_expectations"
+# Rows that a suite looks at at once: some hundred bytes each, as pandas has them.
+PART_ROWS = 2_000_000
 
 
 def check_table(
-    key: dg.AssetKey, folder: Path, name: str, rows: pd.DataFrame, expectations: list[Expectation], where: str
+    key: dg.AssetKey,
+    folder: Path,
+    build: Build,
+    relation: tuple[str, str],
+    expectations: list[Expectation],
+    where: str,
 ) -> dg.AssetCheckResult:
-    """Judge a table by its suite (`run_suite`); a failure is an ERROR and, where the spec blocks, stops the run."""
-    result = run_suite(folder, name, rows, expectations, where, HIDDEN_COLUMNS)
+    """Judge a table by its suite (`run_suite`); a failure is an ERROR and, where the spec blocks, stops the run.
+
+    Args:
+        key: whose check it is.
+        folder: of the run's results.
+        build: the file that holds the table.
+        relation: its schema and name.
+        expectations: what it must hold.
+        where: starts the sentence about what failed.
+    """
+    schema, table = relation
+    # The rows that a published key tells apart lie together by the column before the key's last.
+    together = PUBLISHED_KEYS[table][-2] if schema == "recs" else None
+    parts = build.read_parts(f'{schema}."{table}"', PART_ROWS, together)
+    result = run_suite(folder, f"{schema}_{table}", parts, expectations, where, HIDDEN_COLUMNS)
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=SUITE,

@@ -23,6 +23,17 @@ class Expectation:
     arguments: dict[str, Any] = field(default_factory=dict)
 
 
+# What tells the rows of a published table apart, the last one within the one before it.
+PUBLISHED_KEYS = {
+    "email_recommendations": ["campaign", "as_of", "customer_id", "slot"],
+    "buy_it_again": ["as_of", "customer_id", "rank"],
+    "customer_recommendations": ["as_of", "customer_id", "rank"],
+    "frequently_bought_together": ["as_of", "product_id", "rank"],
+    "similar_products": ["as_of", "product_id", "rank"],
+    "model_metrics": ["as_of", "anchor", "view", "segment", "recommender", "metric", "k"],
+}
+
+
 def list_raw_expectations(table: Table, tolerated_share: float) -> list[Expectation]:
     """The gate at the door: exact columns, rows where the shop cannot live without them,
     keys and measures sound in all but the share of rows that may be quarantined."""
@@ -65,29 +76,22 @@ def published_expectations(table: str, slots: int) -> list[Expectation]:
         table: of schema `recs`.
         slots: of the longest email in the table; 0 where no campaign fills slots, or nobody may be written to.
     """
-    keys = {
-        "email_recommendations": ["campaign", "as_of", "customer_id", "slot"],
-        "buy_it_again": ["as_of", "customer_id", "rank"],
-        "customer_recommendations": ["as_of", "customer_id", "rank"],
-        "frequently_bought_together": ["as_of", "product_id", "rank"],
-        "similar_products": ["as_of", "product_id", "rank"],
-        "model_metrics": ["as_of", "anchor", "view", "segment", "recommender", "metric", "k"],
-    }
     suite = []
     if table not in ("frequently_bought_together", "similar_products", "buy_it_again") and (
         slots or table != "email_recommendations"
     ):
         # A shop may have no pairs above the support and nothing that is due; one without lists is broken.
         suite.append(Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}))
-    for column in keys[table]:
+    keys = PUBLISHED_KEYS[table]
+    for column in keys:
         suite.append(Expectation("ExpectColumnValuesToNotBeNull", {"column": column}))
-    suite.append(Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": keys[table]}))
+    suite.append(Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": keys}))
     if table in ("email_recommendations", "buy_it_again", "customer_recommendations"):
         suite.append(Expectation("ExpectColumnValuesToNotBeNull", {"column": "score"}))
         suite.append(
             Expectation("ExpectColumnValueLengthsToBeBetween", {"column": "reason_text", "min_value": 1})
         )
-        columns = [*keys[table][:-1], "product_id"]
+        columns = [*keys[:-1], "product_id"]
         suite.append(Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": columns}))
     if table == "email_recommendations" and slots:
         suite.append(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ class SuiteResult:
 def run_suite(
     folder: Path,
     name: str,
-    rows: pd.DataFrame,
+    parts: Iterable[pd.DataFrame],
     expectations: Sequence[Expectation],
     where: str,
     hidden: Collection[str] = (),
@@ -61,7 +61,8 @@ def run_suite(
     Args:
         folder: of the run's results.
         name: of the suite.
-        rows: the table.
+        parts: rows of the table, one part after the other, so that memory does not grow with it; rows that a key may not
+            share are in one part.
         expectations: what it must hold.
         where: starts the sentence about what failed: the file or table to look at.
         hidden: columns of whose values the page shows no examples.
@@ -69,25 +70,65 @@ def run_suite(
     Raises:
         GateError: Great Expectations could not judge an expectation.
     """
-    result = _validate(name, rows, expectations)
+    rows, results = 0, []
+    for part in parts:
+        rows += len(part)
+        results.append(_validate(name, part, expectations))
+    result = merge_results(results)
     for item in result["results"]:
         if item.get("exception_info", {}).get("raised_exception"):
             raise GateError(
                 f"The quality suite {name} could not run ({item['exception_info'].get('exception_message')}): "
                 "nothing was published; fix the suite in recs_assets/quality/expectations.py."
             )
-    index = _write(folder, name, result, where, len(rows), hidden)
+    index = _write(folder, name, result, where, rows, hidden)
     failed = [describe(item) for item in result["results"] if not item["success"]]
     return SuiteResult(
         passed=bool(result["success"]),
         sentence=f"{where}: {'; '.join(failed)}."
         if failed
-        else f"All {len(result['results'])} expectations hold on {len(rows)} rows.",
-        rows=len(rows),
+        else f"All {len(result['results'])} expectations hold on {rows} rows.",
+        rows=rows,
         expectations=len(result["results"]),
         page=index,
         json=folder / f"{name}.json",
     )
+
+
+def merge_results(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """The result on a table from those on its parts: counts are added, and judged by the share that may fail.
+
+    Args:
+        results: of Great Expectations with one suite, as plain JSON.
+    """
+    if len(results) == 1:
+        return results[0]
+    items = [_merge_items(items) for items in zip(*(one["results"] for one in results), strict=True)]
+    return results[0] | {"results": items, "success": all(item["success"] for item in items)}
+
+
+_COUNTS = ("element_count", "missing_count", "unexpected_count")
+
+
+def _merge_items(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One expectation on a table from those on its parts."""
+    found = [item["result"] for item in items]
+    arguments = items[0]["expectation_config"]["kwargs"]
+    merged: dict[str, Any] = {name: sum(one[name] for one in found) for name in _COUNTS if name in found[0]}
+    if "unexpected_count" in merged:
+        judged = merged["element_count"] - merged.get("missing_count", 0)
+        share = 1 - merged["unexpected_count"] / judged if judged else 1.0
+        success = share >= arguments.get("mostly", 1.0)
+        examples = [value for one in found for value in one.get("partial_unexpected_list") or []]
+        merged["partial_unexpected_list"] = examples
+    elif items[0]["expectation_config"]["type"] == "expect_table_row_count_to_be_between":
+        merged["observed_value"] = sum(one["observed_value"] for one in found)
+        success = merged["observed_value"] >= arguments["min_value"]
+    else:
+        # Of the columns: each part says it of the whole table.
+        merged, success = found[0], all(item["success"] for item in items)
+    failed = [item for item in items if item.get("exception_info", {}).get("raised_exception")]
+    return (failed or items)[0] | {"result": merged, "success": success}
 
 
 def _validate(name: str, rows: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[str, Any]:

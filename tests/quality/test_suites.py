@@ -7,11 +7,13 @@ import re
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pytest
 
 from recs_assets.quality.expectations import Expectation, published_expectations
 from recs_assets.quality.suites import run_suite
+from recs_assets.store.build import Build
 
 # Great Expectations alone takes seconds to import.
 pytestmark = pytest.mark.slow
@@ -28,7 +30,7 @@ def test_a_short_reason_is_one_and_an_empty_one_is_none(tmp_path: Path) -> None:
     expected = published_expectations("customer_recommendations", 12)
 
     def passes(rows: pd.DataFrame) -> bool:
-        return run_suite(tmp_path, "lists", rows, expected, "lists").passed
+        return run_suite(tmp_path, "lists", [rows], expected, "lists").passed
 
     assert passes(rows)
     assert not passes(rows.assign(reason_text=["Uit Tea", ""]))
@@ -41,7 +43,7 @@ def test_the_page_says_what_failed_shows_no_hidden_value_and_needs_no_other_file
         Expectation("ExpectColumnValuesToBeInSet", {"column": "customer_id", "value_set": ["c1", "c2"]}),
         Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}),
     ]
-    result = run_suite(tmp_path, "raw_reviews", rows, expected, "reviews.csv", hidden={"customer_id"})
+    result = run_suite(tmp_path, "raw_reviews", [rows], expected, "reviews.csv", hidden={"customer_id"})
     assert not result.passed
     assert result.sentence == (
         "reviews.csv: column rating is not within 1.0 to 5.0 in 2 of 3 rows; "
@@ -59,3 +61,64 @@ def test_the_page_says_what_failed_shows_no_hidden_value_and_needs_no_other_file
     assert not re.search(r"<script|<link|https?:", page)
     index = result.page.read_text("utf-8")
     assert re.search(r'<a href="raw_reviews\.html">raw_reviews</a> <span class="failed">FAILED', index)
+
+
+def test_a_table_in_parts_is_judged_as_a_whole(tmp_path: Path) -> None:
+    rows = pd.DataFrame(
+        {
+            "customer_id": ["c1", "c2", None, "c4", None, "c6", "c7"],
+            "rating": [4.0, 9.0, None, 5.0, 8.5, 1.0, 2.0],
+            "slot": [1, 1, 2, 3, 4, 4, 5],
+        }
+    )
+
+    def expect(mostly: float) -> list[Expectation]:
+        return [
+            Expectation("ExpectTableColumnsToMatchOrderedList", {"column_list": list(rows)}),
+            Expectation("ExpectTableRowCountToBeBetween", {"min_value": 7}),
+            Expectation("ExpectColumnValuesToNotBeNull", {"column": "customer_id", "mostly": mostly}),
+            Expectation(
+                "ExpectColumnValuesToBeBetween",
+                {"column": "rating", "min_value": 1, "max_value": 5, "mostly": mostly},
+            ),
+            Expectation(
+                "ExpectColumnValuesToBeInSet", {"column": "customer_id", "value_set": ["c1", "c2", "c4"]}
+            ),
+            Expectation("ExpectCompoundColumnsToBeUnique", {"column_list": ["slot", "slot"]}),
+        ]
+
+    parts = [rows[:2], rows[2:3], rows[3:4], rows[4:6], rows[6:]]
+    for mostly, nulls, bounds in ((0.6, True, True), (0.7, True, False), (0.75, False, False)):
+        one, many = (
+            run_suite(tmp_path, "raw_reviews", given, expect(mostly), "reviews.csv")
+            for given in ([rows], parts)
+        )
+        assert many.sentence == one.sentence
+        found = {
+            item["expectation_config"]["type"]: item["success"]
+            for item in json.loads(many.json.read_text())["results"]
+        }
+        assert found == {
+            "expect_table_columns_to_match_ordered_list": True,
+            "expect_table_row_count_to_be_between": True,
+            "expect_column_values_to_not_be_null": nulls,
+            "expect_column_values_to_be_between": bounds,
+            "expect_column_values_to_be_in_set": False,
+            "expect_compound_columns_to_be_unique": False,
+        }
+    assert many.rows == 7
+    assert "the key ['slot', 'slot'] is not unique in 4 of 7 rows" in many.sentence
+
+
+def test_equal_values_are_in_one_part(tmp_path: Path) -> None:
+    build = Build(date(2025, 6, 30), tmp_path, duckdb.connect)
+    with build.write() as connection:
+        connection.execute(
+            "create table t as select unnest([3, 1, 2, 2, 1, 2, 2, 3]) as a, unnest(range(8)) as b"
+        )
+    assert [list(part["a"]) for part in build.read_parts("t", 3, "a")] == [[1, 1], [2, 2, 2, 2], [3, 3]]
+    assert [list(part["b"]) for part in build.read_parts("t", 3)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert [list(part["a"]) for part in build.read_parts("t", 8, "a")] == [[3, 1, 2, 2, 1, 2, 2, 3]]
+    with build.write() as connection:
+        connection.execute("delete from t")
+    assert [list(part) for part in build.read_parts("t", 3, "a")] == [["a", "b"]]
