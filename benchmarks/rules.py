@@ -23,7 +23,7 @@ from scipy import sparse
 
 from recs_assets.known.interactions import EVENT_TYPES, Events, Known
 from recs_assets.rules import best_set, candidates, filling, pipeline
-from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
+from recs_assets.rules.config import Eligibility, Goal, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
 
 AS_OF = date(2025, 6, 30)
@@ -36,7 +36,9 @@ RULES = Rules(
     items=ItemRules(
         sent_within_sends=1, max_per_brand=2, min_price=1.5, min_margin=0.05, excluded_categories=("c7",)
     ),
-    slots=Slots(pinned=(Pin(product="p00011", slot=3),), margin_strength=0.3, max_repeat=1),
+    slots=Slots(
+        pinned=(Pin(product="p00011", slot=3),), goal=Goal(margin=1), goal_strength=0.3, max_repeat=1
+    ),
     segments={"s2": SegmentRules(items=ItemRules(max_per_category=2))},
 )
 

@@ -26,6 +26,7 @@
         'forecasts',
         'frequently_bought_together',
         'gates',
+        'goal_frontier',
         'model_decisions',
         'model_metrics',
         'monitor',

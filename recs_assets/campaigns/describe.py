@@ -12,8 +12,7 @@ from typing import Any
 
 from recs_assets import contracts
 from recs_assets.queries.catalogue import CATALOGUE, Table
-from recs_assets.rules.config import Eligibility, ItemRules, Slots
-from recs_assets.rules.review import write_value
+from recs_assets.rules.config import Eligibility, ItemRules, Slots, write_value
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 DOC = DOCS / "queries.md"

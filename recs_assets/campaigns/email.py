@@ -431,7 +431,8 @@ def describe_email(
         facts: are completed.
     """
     base = emails[0]
-    tests, tags, tested, (worth, proven) = measure(base)
+    measured = measure(base)
+    worth, proven = measured.worth
     selection = tables["selection"][~tables["selection"]["reserve"].to_numpy(dtype=bool)]
     held = (selection["arm"] == HOLDOUT).to_numpy()
     facts |= {
@@ -440,7 +441,7 @@ def describe_email(
         "slots": max(email.campaign.slots.k for email in emails),
         "customers": int((tables["outcomes"]["outcome"] == SELECTED).sum()),
         "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
-        "test": tested,
+        "test": dict(measured.figures),
         "rules": list_rules_in_force(base.campaign.rule_set),
         "problems": [*facts["problems"], *found.problems],
         "notes": list(found.notes),
@@ -450,8 +451,14 @@ def describe_email(
     }
     if base.predicted is not None:
         facts["eligible"] = sum(part.facts["eligible"] for part in parts)
-    order = ["selection", "predictions", "outcomes", "assigned", "rules", "price_tags", "tests", "traces", "shadows", DRAWS, REMOVED]  # fmt: skip
-    every = {**tables, "predictions": pd.DataFrame(), "price_tags": tags, "tests": tests}
+    order = ["selection", "predictions", "outcomes", "assigned", "rules", "price_tags", "frontier", "tests", "traces", "shadows", DRAWS, REMOVED]  # fmt: skip
+    every = {
+        **tables,
+        "predictions": pd.DataFrame(),
+        "price_tags": measured.tags,
+        "frontier": measured.frontier,
+        "tests": measured.tests,
+    }
     return Made({name: every[name] for name in order}, facts)
 
 

@@ -139,11 +139,11 @@ def _list_as_sent(
 
     Without probabilities there is no floor for discovery, so it is left out.
     """
-    rows, left_out = fold.models[chosen]["all"], ("margin_boost", "discovery")
+    rows, left_out = fold.models[chosen]["all"], ("goal", "discovery")
     if chosen == "ranker" and ranker is not None:
         strata = find_strata(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = ranker.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
-        rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("margin_boost",)
+        rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("goal",)
     threads = week.settings.threads
     context = rehearse(rows, admit_everybody(context), email.rules, fold.customers, threads=threads)
     choice = select(rows, context, email.rules, fold.customers, left_out, threads=threads)

@@ -28,6 +28,7 @@ from pydantic import (
 )
 
 from recs_assets import yaml_file
+from recs_assets.campaigns.contradictions import drop_overruled, refuse_against_view, refuse_idle_keys
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT, ArmName, ArmShare, check_holdout, check_shares
 from recs_assets.names import is_time_zone
@@ -37,24 +38,20 @@ from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column, validate
 from recs_assets.recommenders import REGISTRY
-from recs_assets.rules.config import Eligibility, ItemRules, Name, Rules, SegmentRules, Share, Slots
+from recs_assets.rules.config import (
+    Eligibility,
+    ItemRules,
+    Name,
+    Rules,
+    SegmentRules,
+    Share,
+    Slots,
+)
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
 # What an arm or a shadow may change: the list, and who gets it. When emails leave, and what their links say, is one for all.
 CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segments")
-# Group, key, the key that it says something of, and the value at which that one is off.
-IDLE = (
-    ("eligibility", "within_days", "max_sends", None),
-    ("slots", "repeat_sends", "max_repeat", None),
-    ("slots", "discovery_floor", "discovery_share", 0),
-    ("slots", "exploration_share", "discovery_share", 0),
-)
-# What a view contradicts.
-CONTRADICTED = {
-    "repeat": (("slots", "discovery_share"), ("slots", "exploration_share"), ("slots", "ladder")),
-    "new": (("rules", "only_due"),),
-}
 # What may make a campaign's lists, by the name that a file gives it.
 MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
@@ -264,8 +261,8 @@ class Campaign(_Model):
             ("", self),
             *((f"segments.{name}.", part) for name, part in self.segments.items()),
         ):
-            self._follow_the_view(place, part)
-            self._refuse_idle_keys(place, part)
+            refuse_against_view(self.view, place, part)
+            refuse_idle_keys(self, place, part)
         if self.adjust.max_repeat is not None and self.slots.max_repeat is None:
             raise ValueError(
                 "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
@@ -305,7 +302,7 @@ class Campaign(_Model):
         if data.get("slots", {}).get("k") == self.target.top:
             data["slots"].pop("k")  # the query's, which may be another one
         for change in changes:
-            _drop_overruled(data, change)
+            drop_overruled(data, change)
         for change in changes:
             data = _merge(data, change)
         return Campaign.model_validate(data, context=self._catalogue)
@@ -323,55 +320,6 @@ class Campaign(_Model):
                 f"earliest and the query looks {days} day{'s' * (days > 1)} ahead from Monday; take an earlier day, or a "
                 "longer window"
             )
-
-    def _follow_the_view(self, place: str, part: Campaign | Segment) -> None:
-        """A rule that the view contradicts is refused: what is listed would follow one and not the other.
-
-        Raises:
-            ValueError: the key, and why.
-        """
-        slots = part.slots
-        if self.view == "new" and part.rules.only_due:
-            raise ValueError(
-                f"{place}rules.only_due: the view new lists what was never bought, of which nothing is due again; "
-                "remove the key, or take another view"
-            )
-        if self.view == "repeat" and "discovery_share" in slots.model_fields_set and slots.discovery_share:
-            raise ValueError(
-                f"{place}slots.discovery_share: the view repeat lists what was bought before, and discovery what was "
-                "not; remove the key, or take another view"
-            )
-        if (
-            self.view == "repeat"
-            and "exploration_share" in slots.model_fields_set
-            and slots.exploration_share
-        ):
-            raise ValueError(
-                f"{place}slots.exploration_share: the view repeat has no discovery slots to draw; remove the key, or take "
-                "another view"
-            )
-        if self.view == "repeat" and "ladder" in slots.model_fields_set and slots.ladder:
-            raise ValueError(
-                f"{place}slots.ladder: the view repeat lists what was bought before, and the ladder fills up with what "
-                "was not; remove the key, or take another view"
-            )
-
-    def _refuse_idle_keys(self, place: str, part: Campaign | Segment) -> None:
-        """A key that says something of another one is refused where that one is off.
-
-        Raises:
-            ValueError: the key, and what it needs.
-        """
-        for group, key, other, off in IDLE:
-            named = getattr(part, group)
-            # What a segment does not say is as it is for everybody.
-            holds = named if other in named.model_fields_set else getattr(self, group)
-            if key in named.model_fields_set and getattr(holds, other) == off:
-                shown = "null" if off is None else off
-                raise ValueError(
-                    f"{place}{group}.{key}: it has no effect while {group}.{other} is {shown}; set {other}, or remove "
-                    "the key"
-                )
 
     @property
     def _derived(self) -> set[str]:
@@ -426,19 +374,6 @@ def _merge(data: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]
             for name, (old, new) in both.items()
         },
     }
-
-
-def _drop_overruled(data: dict[str, Any], change: Mapping[str, Any]) -> None:
-    """Take out, in place, keys of the file that a change leaves without an effect and does not name itself."""
-    gone = list(CONTRADICTED.get(change.get("view", ""), ()))
-    for group, key, other, off in IDLE:
-        part = change.get(group)
-        if isinstance(part, Mapping) and other in part and part[other] == off:
-            gone.append((group, key))
-    for group, key in gone:
-        part = change.get(group)
-        if isinstance(data.get(group), dict) and not (isinstance(part, Mapping) and key in part):
-            data[group].pop(key, None)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from recs_assets.evaluation.bootstrap import compare_pairs
 from recs_assets.evaluation.metrics import measure_customers
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.frontier import measure_frontier
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.price_tags import ALL_RULES, price_rules
 from recs_assets.rules.rehearsal import rehearse
@@ -25,11 +28,28 @@ if TYPE_CHECKING:
     from recs_assets.campaigns.email import Email
 
 
-def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float], tuple[str, bool]]:
-    """The test's metrics, the rules' price tags, the filled slots against what was bought, and what the email as it
-    is sent is worth (`describe_worth`)."""
+class Measured(NamedTuple):
+    """What an email and its rules are worth.
+
+    Attributes:
+        tests: the test's metrics.
+        tags: the rules' price tags.
+        frontier: what its goal trades (`rules.frontier`).
+        figures: the filled slots against what was bought.
+        worth: what the email as it is sent is worth, and whether that is proven (`describe_worth`).
+    """
+
+    tests: pd.DataFrame = pd.DataFrame()
+    tags: pd.DataFrame = pd.DataFrame()
+    frontier: pd.DataFrame = pd.DataFrame()
+    figures: Mapping[str, float] = MappingProxyType({})
+    worth: tuple[str, bool] = ("", True)
+
+
+def measure(email: Email) -> Measured:
+    """What an email and its rules are worth at the test anchor."""
     if email.predicted is None:
-        return pd.DataFrame(), pd.DataFrame(), {}, ("", True)
+        return Measured()
     test, rules, truth = email.plan.test, email.campaign.rule_set, email.predicted.truth
     ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
     days = count_days_between_sends(email.campaign, email.shop, test)
@@ -50,7 +70,9 @@ def measure(email: Email) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, float],
         ],
         ignore_index=True,
     )
-    return tests, tags, measured | worth, describe_worth(sent, tags)
+    frontier = measure_frontier(ranked, context, rules, truth, asked, threads)
+    frontier = frontier.assign(anchor=test, step=range(1, len(frontier) + 1))
+    return Measured(tests, tags, frontier, measured | worth, describe_worth(sent, tags))
 
 
 def _measure_as_sent(email: Email, choice: Selection) -> tuple[pd.DataFrame, dict[str, float]]:
@@ -200,8 +222,8 @@ def apply_rules_at_test(
         The lists: customer, product, rank. And what was taken out: customer, product, rule, which for
         customers who may not be written to is the reason.
     """
-    # The boost multiplies probabilities, which other models' lists lack.
-    choice = select(candidates, context, rules, without=("margin_boost",), trace=True, threads=threads)
+    # Values multiply probabilities, which other models' lists lack.
+    choice = select(candidates, context, rules, without=("goal",), trace=True, threads=threads)
     refused = candidates[["customer", "product"]].merge(choice.suppressed, on="customer")
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]], pd.concat(
         [choice.traced, refused.rename(columns={"reason": "rule"})], ignore_index=True

@@ -44,6 +44,10 @@ TABLES = {
         "price_tags",
         "What all rules together, and each, cost or earned at the test anchor.",
     ),
+    "goal_frontier": (
+        "frontier",
+        "What each campaign's goal trades at the test anchor: purchases against revenue and margin.",
+    ),
     "campaign_tests": (
         "tests",
         "How each campaign's model and lists did at the test anchor, beside the simple lists.",

@@ -53,6 +53,7 @@ RECS_TABLES = (
     "experiments",
     "forecasts",
     "gates",
+    "goal_frontier",
     "model_decisions",
     "monitor",
     "monitor_distributions",

@@ -7,7 +7,7 @@ does nothing at None, False, 0 or an empty list, and where the shop lacks what i
 from __future__ import annotations
 
 from math import floor
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,6 +20,7 @@ Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, Field(pattern=r"\S")]
 Names = tuple[Name, ...]
+Weight = Annotated[float, Field(ge=0)]
 
 
 class _Model(BaseModel):
@@ -114,6 +115,37 @@ class Pin(_Model):
     slot: Count = Field(description="Its slot, from 1.")
 
 
+class Goal(_Model):
+    """What a list is to bring: a weight for each; a file may also name one of them."""
+
+    purchase: Weight = Field(0.0, description="Purchases, whatever they bring.")
+    revenue: Weight = Field(0.0, description="The list price of what is bought.")
+    margin: Weight = Field(0.0, description="The list price less the cost of what is bought.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_name(cls, data: Any) -> Any:
+        if not isinstance(data, str):
+            return data
+        if data not in cls.model_fields:
+            raise ValueError(f"there is no goal {data}; the goals are {', '.join(cls.model_fields)}")
+        return {data: 1.0}
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> Self:
+        if not self.weights:
+            raise ValueError("no goal has a weight above 0; give one a weight, as in {purchase: 1}")
+        return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Goal -> its weight, those above 0."""
+        return {name: weight for name, weight in dict(self).items() if weight > 0}
+
+
+PURCHASES = Goal(purchase=1)
+
+
 class Slots(_Model):
     """How the slots are filled."""
 
@@ -125,9 +157,15 @@ class Slots(_Model):
     pinned: tuple[Pin, ...] = Field(
         (), description="Promoted products, as in `{product: p17, slot: 3}`, where they pass every rule."
     )
-    margin_strength: Annotated[float, Field(ge=0)] = Field(
-        0.0,
-        description="Products are ordered by p_purchase (else score) * margin ** this; 0: margins do not count.",
+    goal: Goal = Field(
+        PURCHASES,
+        description="What the list is to bring: `purchase`, `revenue`, `margin`, or weights, as in "
+        "`{purchase: 0.5, margin: 0.5}` ([Goals](#goals)).",
+    )
+    goal_strength: Annotated[float, Field(ge=0)] = Field(
+        1.0,
+        description="Products are ordered by p_purchase (else score) * value ** this; 1: the largest expected value, 0: the value "
+        "does not count.",
     )
     mmr_lambda: Share = Field(
         0.9,
@@ -238,3 +276,27 @@ class Rules(_Model):
             return type(base).model_validate({**dict(base), **given})
 
         return Rules(eligibility=merge("eligibility"), items=merge("items"), slots=merge("slots"))
+
+
+def write_value(value: object) -> str:
+    """A value as a campaign file has it.
+
+    >>> write_value(None), write_value(True), write_value(0.9), write_value(("name", "url"))
+    ('null', 'true', '0.9', '[name, url]')
+    """
+    if isinstance(value, Pin):
+        return f"{{product: {value.product}, slot: {value.slot}}}"
+    if isinstance(value, Goal):
+        weights = value.weights
+        return (
+            next(iter(weights))
+            if len(weights) == 1
+            else f"{{{', '.join(f'{name}: {weight:g}' for name, weight in weights.items())}}}"
+        )
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(write_value, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)

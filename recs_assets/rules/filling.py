@@ -17,6 +17,7 @@ from recs_assets.rules.candidates import FILL, PINNED, Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.exploration import draw
+from recs_assets.rules.goals import weigh_products
 from recs_assets.rules.items import (
     NAMES,
     PASSED,
@@ -50,8 +51,6 @@ FIRST_FILL = 64
 MOST_FILL = 4096
 # Beyond those, the best so many products of new categories compete for discovery, one per category.
 NEW_DEPTH = 12
-# Below this a margin counts as this: nothing is multiplied by zero or less.
-SMALLEST_MARGIN = 0.01
 
 
 class Filler:
@@ -98,9 +97,9 @@ class Filler:
         self.draw_rate = slots.draw_rate if drawn else 0.0
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
-        self.boost = None if "margin_boost" in without else compute_boost(context, slots.margin_strength)
-        if self.boost is not None:
-            _check_boost(ranked)
+        self.worth = None if "goal" in without else weigh_products(context, slots)
+        if self.worth is not None:
+            _check_worth(ranked)
 
     def find_reachable_products(self) -> np.ndarray:
         """int[]: what a list may hold together of what is anybody's candidate or on the ladder (`find_compatible`)."""
@@ -275,13 +274,13 @@ class Filler:
         self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int, new: np.ndarray
     ) -> tuple[np.ndarray, Values, np.ndarray]:
         """Rows that passed, customers adjacent, best first, additions last; the values with what rows
-        are ordered by; and per row its relevance, float32 in 0..1: its probability (else score, times margins
-        where they count), scaled between the customer's worst and best competing candidate."""
+        are ordered by; and per row its relevance, float32 in 0..1: its probability (else score, times the value
+        of its goal), scaled between the customer's worst and best competing candidate."""
         kept = np.flatnonzero(first[:n_ranked] == PASSED)
         value = values.score[kept]
-        if self.boost is not None:
+        if self.worth is not None:
             value = values.p_purchase[kept] if self.ranked.has_p else value
-            value = (value * self.boost[rows.product[kept]]).astype(np.float32)
+            value = (value * self.worth[rows.product[kept]]).astype(np.float32)
             order = np.lexsort((-value, rows.local[kept]))  # stable: ties keep the order of the score
             kept, value = kept[order], value[order]
             ordered = values.order.copy()
@@ -427,19 +426,11 @@ def name_reach(rules: Rules, without: Collection[str]) -> str:
     return f"{sha256(rules.model_dump_json().encode()).hexdigest()[:16]} {','.join(sorted(without))}"
 
 
-def compute_boost(context: Context, strength: float) -> np.ndarray | None:
-    """float64[n_products]: margin ** strength; an unknown margin counts as the median one."""
-    if strength == 0 or context.margin is None:
-        return None
-    margin = np.where(np.isfinite(context.margin), context.margin, np.nanmedian(context.margin))
-    return np.maximum(margin, SMALLEST_MARGIN) ** strength
-
-
-def _check_boost(ranked: Ranked) -> None:
+def _check_worth(ranked: Ranked) -> None:
     if ranked.has_p and np.isnan(ranked.p_purchase).any():
-        raise RulesError("margin_strength needs p_purchase for every candidate or for none; some lack it.")
+        raise RulesError("A goal needs p_purchase for every candidate or for none; some lack it.")
     if not ranked.has_p and (ranked.score < 0).any():
-        raise RulesError("margin_strength needs p_purchase or scores of at least 0 to multiply with margins.")
+        raise RulesError("A goal needs p_purchase or scores of at least 0 to multiply with values.")
 
 
 def _name_slots(

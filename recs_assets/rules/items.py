@@ -313,7 +313,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("product", min_price, "rules.min_price"),
     _rule("product", min_margin, "rules.min_margin"),
     Rule("pinned", "slots", ("slots.pinned",)),
-    Rule("margin_boost", "slots", ("slots.margin_strength",)),
+    Rule("goal", "slots", ("slots.goal", "slots.goal_strength")),
     _rule(
         "product",
         excluded,

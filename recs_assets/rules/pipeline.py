@@ -14,8 +14,8 @@ For every block: eligible customers' candidates, with pinned products added; the
 
 Limits (variants, titles, categories, brands, repeats) hold over all six. In the list, personal slots come
 first, then discovery, both from the largest score down and a drawn one last, then fill, the most popular first;
-pinned products keep their slot. Diversity decides what is in the list and not where it stands. With `margin_strength`
-personal slots are ordered by what it orders by.
+pinned products keep their slot. Diversity decides what is in the list and not where it stands. With a goal
+other than purchases personal slots are ordered by what it orders by.
 
 Reserves, where they are asked for, are what the same steps would choose next: for a slot whose product
 sells out before the email leaves.
@@ -81,7 +81,7 @@ def select(
 
     Raises:
         RulesError: a code outside the context, a score that is not finite, a pair that stands twice, an
-            unknown rule in `without`; where margins are to multiply: p_purchase for some rows only, or
+            unknown rule in `without`; where a goal's values are to multiply: p_purchase for some rows only, or
             none and a negative score.
     """
     if unknown := sorted(set(without) - set(NAMES)):
@@ -168,7 +168,7 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
         job = Filler(context, own, ranked, frozenset(), trace=False)
         slots = {
             "pinned": bool(job.pins),
-            "margin_boost": job.boost is not None,
+            "goal": job.worth is not None,
             "discovery": job.quota > 0,
             "diversity": job.weight < 1,
             "exploration": job.draw_rate > 0,

@@ -10,8 +10,9 @@ import pandas as pd
 
 from recs_assets.names import find_matches, find_nearest, fold
 from recs_assets.rules.candidates import Ranked
-from recs_assets.rules.config import Pin, Rules, SegmentRules
+from recs_assets.rules.config import Goal, Rules, SegmentRules, write_value
 from recs_assets.rules.context import Context
+from recs_assets.rules.goals import find_values
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, apply_product_rules
 from recs_assets.rules.pipeline import (
     find_idle_rules,
@@ -197,7 +198,6 @@ def _find_lacking(context: Context) -> dict[str, str]:
         "rules.max_per_merchant": (context.merchant is None, "no product has a merchant"),
         "rules.min_price": (np.isnan(context.price).all(), "no product has a price"),
         "rules.min_margin": (context.margin is None, "no product has a price and a cost"),
-        "slots.margin_strength": (context.margin is None, "no product has a price and a cost"),
     }
     return {key: why for key, (lacks, why) in missing.items() if lacks}
 
@@ -211,6 +211,8 @@ def _find_idle_settings(rules: Rules, given: Rules | SegmentRules, context: Cont
         value = getattr(own, name)
         if name in named.model_fields_set and value not in (None, False, 0):
             yield f"{key}: {why}, so {write_value(value)} does nothing."
+    if "goal" in given.slots.model_fields_set:
+        yield from _explain_goal(rules.slots.goal, context)
     for part in given.items.complete if "complete" in given.items.model_fields_set else ():
         if part not in context.has:
             yield f"rules.complete: no product has {part}, so it is not asked for."
@@ -221,6 +223,20 @@ def _find_idle_settings(rules: Rules, given: Rules | SegmentRules, context: Cont
         and not slots.discovery_slots
     ):
         yield f"slots.discovery_share: {slots.discovery_share:g} of {slots.k} slots is less than half of one, so none."
+
+
+def _explain_goal(goal: Goal, context: Context) -> Iterator[str]:
+    """What the shop does not know of what its goal counts."""
+    lacking = {"revenue": "a price", "margin": "a price and a cost"}
+    for name in goal.weights:
+        values = find_values(context, name)
+        if values is None or not (values > 0).any():
+            yield f"slots.goal: no product has {lacking[name]}, so {name} does nothing."
+        elif unknown := int((context.known.available & np.isnan(values)).sum()):
+            yield (
+                f"slots.goal: {unknown:,} products that may be sold are without {lacking[name]}, so their {name} counts as "
+                "next to nothing, and they stand behind the rest."
+            )
 
 
 def _explain_pins(rules: Rules, context: Context, seen: Seen) -> Iterator[str]:
@@ -349,20 +365,3 @@ def list_rules_in_force(rules: Rules) -> list[tuple[str, str, bool]]:
                 if name in part.model_fields_set
             ]
     return [(key, write_value(value), default) for key, value, default in lines]
-
-
-def write_value(value: object) -> str:
-    """A value as a campaign file has it.
-
-    >>> write_value(None), write_value(True), write_value(0.9), write_value(("name", "url"))
-    ('null', 'true', '0.9', '[name, url]')
-    """
-    if isinstance(value, Pin):
-        return f"{{product: {value.product}, slot: {value.slot}}}"
-    if isinstance(value, tuple):
-        return f"[{', '.join(map(write_value, value))}]"
-    if isinstance(value, float):
-        return f"{value:g}"
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -114,7 +114,7 @@ def answer(version: Version, state: State, question: Question, now: float) -> by
     screen = shelf.screens[placement.name]
     n = question.n or placement.n
     blend = question.blend or placement.blend
-    ranked = _rank_candidates(version, reader, blend, screen.boost)
+    ranked = _rank_candidates(version, reader, blend, screen.worth)
     mine = ranked.mine
     chosen = OneList(n, screen.within_category if question.categories else screen.limits)
     for code, slot in screen.pins:
@@ -267,7 +267,7 @@ class _Ranked:
 
 
 def _rank_candidates(
-    version: Version, reader: _Reader, blend: Blend, boost: Sequence[float] | None
+    version: Version, reader: _Reader, blend: Blend, values: Sequence[float] | None
 ) -> _Ranked:
     own = _load(reader.known.list) if reader.known is not None and blend.personal else []
     worth: dict[int, float] = {}
@@ -289,8 +289,8 @@ def _rank_candidates(
                 apart[other] = apart.get(other, 1.0) * (1.0 - weight * score)
         for other, value in apart.items():
             worth[other] = worth.get(other, 0.0) + counts * (1.0 - value)
-    if boost is not None:
-        worth = {code: value * boost[code] for code, value in worth.items()}
+    if values is not None:
+        worth = {code: chance * values[code] for code, chance in worth.items()}
     order = sorted(worth.items(), key=itemgetter(1), reverse=True)  # equals stay as the lists have them
     return _Ranked(order, {row[0]: row for row in own})
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from recs_assets import yaml_file
 from recs_assets.delivery import ArmName, ArmShare, check_shares
-from recs_assets.rules.config import ItemRules, Level, Pin, Rules, Share, Slots
+from recs_assets.rules.config import PURCHASES, Goal, ItemRules, Level, Pin, Rules, Share, Slots
 from recs_assets.rules.items import ORDER
 from recs_assets.schema import RecsError
 
@@ -82,8 +82,9 @@ class Placement(_Model):
     )
     rules: ProductRules = Field(ProductRules(), description="What may stand in an answer.")
     pinned: tuple[Pin, ...] = Field((), description="Promoted products and their slots.")
-    margin_strength: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="Products are ordered by their worth * margin ** this."
+    goal: Goal = Field(PURCHASES, description="What an answer is to bring (docs/rules.md#goals).")
+    goal_strength: Annotated[float, Field(ge=0)] = Field(
+        1.0, description="Products are ordered by their worth * value ** this."
     )
     discovery_share: Share = Field(
         0.0, description="Share of the slots for categories that the customer never bought from."
@@ -133,7 +134,8 @@ class Placement(_Model):
         slots = Slots(
             k=self.n,
             pinned=self.pinned,
-            margin_strength=self.margin_strength,
+            goal=self.goal,
+            goal_strength=self.goal_strength,
             discovery_share=self.discovery_share,
             discovery_floor=self.discovery_floor,
             ladder=self.ladder,

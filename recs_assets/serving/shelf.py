@@ -20,8 +20,8 @@ from recs_assets.known.interactions import SMALLEST_PRICE, Events, Known
 from recs_assets.names import find_matches, fold
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
-from recs_assets.rules.filling import compute_boost
 from recs_assets.rules.frames import assemble_context
+from recs_assets.rules.goals import find_scales, weigh_products
 from recs_assets.rules.items import PASSED, apply_product_rules, find_product_limits
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.serving.placement import Placement
@@ -41,7 +41,8 @@ class Screen:
         passed: 1 where every product rule lets the product pass.
         limits: groups and most of every limit.
         within_category: the same without the limit per category, for answers of named categories.
-        boost: margin ** margin_strength by product; None: margins do not count.
+        worth: what probabilities are multiplied by, by product (`rules.goals`); None: all are alike.
+        scales: of the goal's values in the whole shop.
         pins: code and slot of the promoted products that there are.
     """
 
@@ -49,7 +50,8 @@ class Screen:
     passed: bytearray
     limits: list[tuple[Sequence[int], int]]
     within_category: list[tuple[Sequence[int], int]]
-    boost: array | None
+    worth: array | None
+    scales: dict[str, float]
     pins: list[tuple[int, int]]
 
 
@@ -145,7 +147,8 @@ class Shelf:
         passed = apply_product_rules(context, rules, nobody) == PASSED
         found = find_product_limits(context, rules, nobody)
         free = find_product_limits(context, _lift_category_limit(rules), nobody)
-        boost = compute_boost(context, rules.slots.margin_strength)
+        scales = find_scales(context, rules.slots.goal)
+        worth = weigh_products(context, rules.slots, scales)
         ids = context.product_codes
         pins = [
             (ids[own[0]], pin.slot)
@@ -157,7 +160,8 @@ class Shelf:
             bytearray(passed.astype(np.uint8).tobytes()),
             [(array("i", group.tolist()), most) for group, most in found.values()],
             [(array("i", group.tolist()), most) for group, most in free.values()],
-            None if boost is None else array("d", boost.tolist()),
+            None if worth is None else array("d", worth.tolist()),
+            scales,
             pins,
         )
 
@@ -183,11 +187,10 @@ class Shelf:
             passed = apply_product_rules(context, screen.rules, frozenset()) == PASSED
             for place, code in enumerate(codes):
                 screen.passed[code] = int(passed[place])
-            if screen.boost is not None and context.margin is not None:
-                boost = compute_boost(context, screen.rules.slots.margin_strength)
+            if screen.worth is not None:
+                worth = weigh_products(context, screen.rules.slots, screen.scales)
                 for place, code in enumerate(codes):
-                    if np.isfinite(context.margin[place]):
-                        screen.boost[code] = boost[place]
+                    screen.worth[code] = worth[place]
 
     def is_in_stock(self, code: int) -> bool:
         """At least one unit by the newest count; a product that is never counted passes."""

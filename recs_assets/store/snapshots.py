@@ -64,6 +64,7 @@ WEEKLY_TABLES = (
     "campaign_tests",
     "rule_outcomes",
     "rule_price_tags",
+    "goal_frontier",
     "gates",
     "data_audit",
     "experiments",

@@ -114,6 +114,16 @@ def list_price_tags(look: Look) -> list[Row]:
     )
 
 
+def list_frontiers(look: Look) -> list[Row]:
+    """What each campaign's goal trades at the test anchor: purchases against revenue and margin."""
+    return look.rows(
+        "select campaign, step, anchor, goal, strength, segment, recipients, purchases, purchases_gained, purchases_low, "
+        "purchases_high, revenue, revenue_gained, revenue_low, revenue_high, margin, margin_gained, margin_low, margin_high, knee "
+        "from recs.goal_frontier where as_of = $week order by campaign, step",
+        {"week": look.week},
+    )
+
+
 def list_forecasts(look: Look) -> list[Row]:
     """What the probabilities promised for the weeks whose window is over, and what was bought."""
     return look.rows(

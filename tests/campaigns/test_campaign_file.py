@@ -241,6 +241,20 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
             "discovery_share, or remove the key; correct it.",
         ),
         (
+            "  discovery_share: 0.2", "  goal_strength: 2",
+            "mailing.yaml, line 15: slots.goal_strength: it has no effect while slots.goal is purchase; set goal, or remove the "
+            "key; correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  goal: profit",
+            "mailing.yaml, line 15: slots.goal: there is no goal profit; the goals are purchase, revenue, margin (it is 'profit'); "
+            "correct it.",
+        ),
+        (
+            "  discovery_share: 0.2", "  goal: {margin: 0}",
+            "mailing.yaml, line 15: slots.goal: no goal has a weight above 0; give one a weight, as in {purchase: 1}; correct it.",
+        ),
+        (
             "    rules:\n      min_price: 50\n", "    eligibility: {within_days: 3}\n",
             "mailing.yaml, line 18: segments.gold.eligibility.within_days: it has no effect while eligibility.max_sends is null; "
             "set max_sends, or remove the key; correct it.",

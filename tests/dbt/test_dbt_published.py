@@ -116,6 +116,9 @@ def test_published_campaigns(published):
     assert published.sql("select rule, purchases_gained, margin_gained from recs.rule_price_tags") == [
         ("available", 1.0, None)
     ]
+    assert published.sql("select goal, strength, revenue_gained, margin, knee from recs.goal_frontier") == [
+        ("revenue", 1.0, 0.5, None, True)
+    ]
     assert published.sql("select model, difference, chosen from recs.campaign_tests") == [
         ("ease", 0.1, False),
         ("query", None, True),

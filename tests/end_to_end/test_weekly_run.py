@@ -27,6 +27,7 @@ GRAIN = {
     "campaign_events": "event_id",
     "campaign_traces": "campaign, as_of, customer_id, product_id",
     "rule_price_tags": "campaign, as_of, rule",
+    "goal_frontier": "campaign, as_of, step",
     "buy_it_again": "as_of, customer_id, rank",
     "customer_recommendations": "as_of, customer_id, rank",
     "frequently_bought_together": "as_of, product_id, rank",

@@ -173,6 +173,12 @@ MODEL = {
             3.0, 2.0, 1.0, -0.5, 2.5, 2.5, -0.5, -1.0, 0.0, None, None, None, None, None,
         )
     ],
+    "goal_frontier": [
+        (
+            "2024-03-04", "weekly_email", "2024-02-05", 3, "revenue", 1.0, "all", 4,
+            0.5, -0.25, -0.5, 0.0, 2.0, 0.5, -0.25, 1.25, None, None, None, None, True,
+        )
+    ],
     "campaign_tests": [
         ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "query", "all", 0.3, None, None, None, None, True),
         ("2024-03-04", "weekly_email", "2024-02-05", "map@12", "ease", "all", 0.2, 0.1, 0.05, 0.15, None, False),

@@ -161,7 +161,8 @@ def draw_rules(draw, plain=False):
     slots = Slots(
         k=k,
         pinned=tuple(Pin(product=f"p{7 * slot:03d}", slot=slot) for slot in places),
-        margin_strength=draw(st.sampled_from([0, 0, 0.5])),
+        goal=draw(st.sampled_from(["purchase", "purchase", "margin", {"purchase": 1, "revenue": 0.5}])),
+        goal_strength=draw(st.sampled_from([0.5, 1.0])),
         mmr_lambda=1 if plain else draw(st.sampled_from([1, 0.9, 0.5, 0])),
         discovery_share=0 if plain else draw(st.sampled_from([0, 0.2, 0.5, 1])),
         discovery_floor=draw(st.sampled_from([0, 0.25, 1])),

@@ -48,6 +48,7 @@ PUBLISHED = {
     "forecasts",
     "frequently_bought_together",
     "gates",
+    "goal_frontier",
     "interactions",
     "model_decisions",
     "model_metrics",

@@ -28,17 +28,19 @@ def test_the_best_set_is_not_what_fits_first():
 
 
 def measure_worth(shop, candidates, rules):
-    """What each of a customer's candidates that pass is worth: score (times margins) above the least of them."""
-    margin = np.array(
-        [
-            (price - cost) / price if price >= 0.005 else np.nan
-            for price, cost in zip(shop.price, shop.context.cost, strict=True)
-        ]
-    )
-    margin = np.maximum(np.where(np.isnan(margin), np.nanmedian(margin), margin), 0.01)
-    value = {
-        p: float(np.float32(score * margin[p] ** rules.slots.margin_strength)) for p, score in candidates
-    }
+    """What each of a customer's candidates that pass is worth: score (times value) above the least of them."""
+    price, cost = np.array(shop.price, dtype=float), np.array(shop.context.cost, dtype=float)
+    brings = {"purchase": np.ones(len(price)), "revenue": price, "margin": price - cost}
+    whole, weights = np.zeros(len(price)), rules.slots.goal.weights
+    for name, weight in weights.items():
+        whole += (
+            weight
+            / sum(weights.values())
+            * np.nan_to_num(brings[name])
+            / np.median(brings[name][brings[name] > 0])
+        )
+    whole = np.maximum(whole, 0.01) ** rules.slots.goal_strength
+    value = {p: float(np.float32(score * whole[p])) for p, score in candidates}
     low, high = min(value.values(), default=0), max(value.values(), default=0)
     return {p: (own - low) / (high - low) if high > low else 1.0 for p, own in value.items()}
 

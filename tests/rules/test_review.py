@@ -108,7 +108,7 @@ def test_a_shop_that_has_everything_is_told_nothing():
             "rules.min_price: none of the shop's 6 products passes it.",
         ),
         ({}, {}, {"min_margin": 0.2}, "rules.min_margin: no product has a price and a cost, so 0.2 does nothing."),
-        ({}, {}, {"margin_strength": 1.0}, "slots.margin_strength: no product has a price and a cost, so 1 does nothing."),
+        ({}, {}, {"goal": "margin"}, "slots.goal: no product has a price and a cost, so margin does nothing."),
         ({}, {}, {"max_per_brand": 2}, "rules.max_per_brand: no product has a brand, so 2 does nothing."),
         ({}, {}, {"min_stock": 3}, "rules.min_stock: no product's stock is counted, so 3 does nothing."),
         ({}, {}, {"complete": ("image_url",)}, "rules.complete: no product has image_url, so it is not asked for."),

@@ -173,12 +173,26 @@ CASES = {
         {"max_per_category": 1, "pinned": (Pin(product="p004", slot=1),)}, [4, 1],
     ),
     # Scores 1, 1/2, 1/3, 1/4, 1/5 times margins 0.1, 0.1, 0.9, 0.9, 0.1.
-    "margin boost": (
-        {"prices": [1.0] * N}, {"cost": np.array([0.9, 0.9, 0.1, 0.1, 0.9, 0.9])}, {"margin_strength": 1}, [2, 3],
+    "goal of margin": (
+        {"prices": [1.0] * N}, {"cost": np.array([0.9, 0.9, 0.1, 0.1, 0.9, 0.9])}, {"goal": "margin"}, [2, 3],
     ),
-    # The unknown margin counts as the median, 0.5: 0.5, 0.25, 0.3, 0.025, 0.02.
+    # 1, 1/2, 1/3, 1/4, 1/5 times 1, 3, 1, 9, 1; squared: 1, 9, 1, 81, 1.
+    "goal of revenue": ({"prices": [1, 3, 1, 9, 1, 1]}, {}, {"goal": "revenue"}, [3, 1]),
+    "goal of revenue, strongly": (
+        {"prices": [1, 3, 1, 4, 1, 1]}, {}, {"goal": "revenue", "goal_strength": 2}, [1, 3],
+    ),
+    "goal without strength": ({"prices": [1, 3, 1, 9, 1, 1]}, {}, {"goal": "revenue", "goal_strength": 0}, [0, 1]),
+    # The median price is 2: 1 * (1 + 1/2)/2, 1/2 * (1 + 2/2)/2, 1/3 * (1 + 6/2)/2: 0.75, 0.5, 0.67.
+    "weights of goals": (
+        {"prices": [1, 2, 6, 2, 1, 2]}, {}, {"goal": {"purchase": 0.5, "revenue": 0.5}}, [0, 2],
+    ),
+    # An unknown margin counts as next to nothing, a hundredth of the median (0.5): 0.005, 0.25, 0.3, 0.025, 0.02.
     "unknown margin": (
-        {"prices": [1.0] * N}, {"cost": np.array([np.nan, 0.5, 0.1, 0.9, 0.9, 0.1])}, {"margin_strength": 1}, [0, 2],
+        {"prices": [1.0] * N}, {"cost": np.array([np.nan, 0.5, 0.1, 0.9, 0.9, 0.1])}, {"goal": "margin"}, [2, 1],
+    ),
+    # Neither sorts before what earns something, and both stay in the order of their scores.
+    "sold below cost": (
+        {"prices": [1.0] * N}, {"cost": np.array([2, np.nan, np.nan, np.nan, 0.999, np.nan])}, {"goal": "margin"}, [4, 0],
     ),
     # Repeats: p0, p1 and p2 were sent a week ago.
     "repeats": (
@@ -271,11 +285,11 @@ def test_what_the_last_slot_closes_is_not_counted():
     assert selection.removed["max_per_category"] == 1  # p2; with p1 the slots are full
 
 
-def test_p_purchase_is_what_margins_multiply():
+def test_p_purchase_is_what_values_multiply():
     # 0.5 * 0.1, 0.4 * 0.2, 0.3 * 0.4 = 0.05, 0.08, 0.12, whatever the (negative) scores.
     candidates = score_lists({0: [0, 1, 2]}, [0.5, 0.4, 0.3]).assign(score=np.float32([-1, -2, -3]))
     context = Context(make_known(), cost=floats(0.9, 0.8, 0.6))
-    assert lists(select(candidates, context, make_rules(margin_strength=1))) == {0: [2, 1]}
+    assert lists(select(candidates, context, make_rules(goal="margin"))) == {0: [2, 1]}
 
 
 def test_a_shop_without_anything():
@@ -311,14 +325,14 @@ def test_rules_per_segment():
         (
             score_lists({0: [0]}).assign(score=-1.0),
             {"cost": floats(0.5)},
-            {"margin_strength": 1},
+            {"goal": "margin"},
             (),
-            "margin_strength needs",
+            "A goal needs",
         ),
         (
             score_lists({0: [0, 1]}, [0.1, np.nan]),
             {"cost": floats(0.5)},
-            {"margin_strength": 1},
+            {"goal": "margin"},
             (),
             "for every candidate",
         ),

@@ -272,18 +272,20 @@ def test_rules_of_a_placement(tmp_path) -> None:
     assert chosen(rules={"min_price": 2}) == ["a", "b", "c"]
     assert chosen(rules={"min_margin": 0.5}) == ["b", "c", "d"]
     assert chosen(rules={"excluded_brands": ["x"]}) == ["c", "d"]
-    # 0.9 * 0.1, 0.8 * 0.9, 0.7 * 0.5, 0.6 * 0.9, each over 0.9
-    assert chosen(margin_strength=1) == ["b", "d", "c", "a"]
+    # 0.9 * 1, 0.8 * 9, 0.7 * 5, 0.6 * 0.9, each over 0.9
+    assert chosen(goal="margin") == ["b", "c", "a", "d"]
+    # 0.9 * 10, 0.8 * 10, 0.7 * 10, 0.6 * 1
+    assert chosen(goal="revenue", goal_strength=2) == ["a", "b", "c", "d"]
     assert chosen(pinned=[{"product": "d", "slot": 2}]) == ["a", "d", "b", "c"]
 
 
 def test_a_price_that_changes_changes_what_the_rules_say(tmp_path) -> None:
     shop = [make_product("a", price=10.0, cost=9.0), make_product("b", price=10.0, cost=5.0)]
     write_products(tmp_path / "s.sqlite", shop, [("ada", {"list": [("a", 0.6), ("b", 0.5)]})])
-    placement = make_placement(rules={"complete": [], "min_price": 2}, margin_strength=1)
+    placement = make_placement(rules={"complete": [], "min_price": 2}, goal="margin")
     version = open_version(tmp_path / "s.sqlite", placement)
     assert ask(version, customer_id="ada")[0] == ["b", "a"]
-    version.update({"a": {"price": 90.0}})  # a margin of 0.9
+    version.update({"a": {"price": 90.0}})  # a margin of 81
     assert ask(version, customer_id="ada")[0] == ["a", "b"]
     version.update({"a": {"price": 1.0}})
     assert ask(version, customer_id="ada")[0] == ["b"]

@@ -7,7 +7,7 @@ from recs_assets.app.ui.state import State
 from recs_assets.views import health
 from recs_assets.views.desk import Look
 
-PARTS = ("models", "gates", "data", "waterfall", "rules", "forecasts")
+PARTS = ("models", "gates", "data", "waterfall", "rules", "goals", "forecasts")
 
 
 def read_data(look: Look, state: State) -> Shown:
@@ -33,6 +33,20 @@ def read_data(look: Look, state: State) -> Shown:
             {**values, "rows": rows},
             rows,
             [] if rows else ["No campaign of this week has rules with a price."],
+        )
+    if part == "goals":
+        every = health.list_frontiers(look)
+        campaigns = sorted({row["campaign"] for row in every})
+        campaign = state.choice("campaign", campaigns) if campaigns else ""
+        own = [row for row in every if row["campaign"] == campaign]
+        segments = list(dict.fromkeys(row["segment"] for row in own))
+        segment = state.choice("segment", segments) if segments else ""
+        rows = [row for row in own if row["segment"] == segment]
+        values |= {"campaigns": campaigns, "campaign": campaign, "segments": segments, "segment": segment}
+        return Shown(
+            {**values, "rows": rows},
+            rows,
+            [] if rows else ["No goal of this week's campaigns could be measured."],
         )
     if part == "forecasts":
         rows = health.list_forecasts(look)

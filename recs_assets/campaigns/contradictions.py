@@ -1,0 +1,93 @@
+"""Keys of a campaign's file that contradict each other, or have no effect because of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from recs_assets.rules.config import PURCHASES, Eligibility, ItemRules, Slots, write_value
+
+# Group, key, the key that it says something of, and the value at which that one is off.
+IDLE = (
+    ("eligibility", "within_days", "max_sends", None),
+    ("slots", "repeat_sends", "max_repeat", None),
+    ("slots", "discovery_floor", "discovery_share", 0),
+    ("slots", "exploration_share", "discovery_share", 0),
+    ("slots", "goal_strength", "goal", PURCHASES),
+)
+# What a view contradicts.
+CONTRADICTED = {
+    "repeat": (("slots", "discovery_share"), ("slots", "exploration_share"), ("slots", "ladder")),
+    "new": (("rules", "only_due"),),
+}
+
+
+class Part(Protocol):
+    """A campaign, or what differs in a segment."""
+
+    @property
+    def eligibility(self) -> Eligibility: ...
+    @property
+    def rules(self) -> ItemRules: ...
+    @property
+    def slots(self) -> Slots: ...
+
+
+def refuse_against_view(view: str, place: str, part: Part) -> None:
+    """A rule that the view contradicts is refused: what is listed would follow one and not the other.
+
+    Raises:
+        ValueError: the key, and why.
+    """
+    slots = part.slots
+    if view == "new" and part.rules.only_due:
+        raise ValueError(
+            f"{place}rules.only_due: the view new lists what was never bought, of which nothing is due again; "
+            "remove the key, or take another view"
+        )
+    if view == "repeat" and "discovery_share" in slots.model_fields_set and slots.discovery_share:
+        raise ValueError(
+            f"{place}slots.discovery_share: the view repeat lists what was bought before, and discovery what was "
+            "not; remove the key, or take another view"
+        )
+    if view == "repeat" and "exploration_share" in slots.model_fields_set and slots.exploration_share:
+        raise ValueError(
+            f"{place}slots.exploration_share: the view repeat has no discovery slots to draw; remove the key, or take "
+            "another view"
+        )
+    if view == "repeat" and "ladder" in slots.model_fields_set and slots.ladder:
+        raise ValueError(
+            f"{place}slots.ladder: the view repeat lists what was bought before, and the ladder fills up with what "
+            "was not; remove the key, or take another view"
+        )
+
+
+def refuse_idle_keys(whole: Part, place: str, part: Part) -> None:
+    """A key that says something of another one is refused where that one is off.
+
+    Raises:
+        ValueError: the key, and what it needs.
+    """
+    for group, key, other, off in IDLE:
+        named = getattr(part, group)
+        # What a segment does not say is as it is for everybody.
+        holds = named if other in named.model_fields_set else getattr(whole, group)
+        if key in named.model_fields_set and getattr(holds, other) == off:
+            shown = write_value(off)
+            raise ValueError(
+                f"{place}{group}.{key}: it has no effect while {group}.{other} is {shown}; set {other}, or remove "
+                "the key"
+            )
+
+
+def drop_overruled(data: dict[str, Any], change: Mapping[str, Any]) -> None:
+    """Take out, in place, keys of the file that a change leaves without an effect and does not name itself."""
+    gone = list(CONTRADICTED.get(change.get("view", ""), ()))
+    for group, key, other, off in IDLE:
+        part = change.get(group)
+        if isinstance(part, Mapping) and other in part and part[other] in (off, write_value(off)):
+            gone.append((group, key))
+    for group, key in gone:
+        part = change.get(group)
+        if isinstance(data.get(group), dict) and not (isinstance(part, Mapping) and key in part):
+            data[group].pop(key, None)
