@@ -34,12 +34,14 @@ class Products(Task[CandidateSheet]):
 
     Attributes:
         weekly: the week's own ranker where it answers, so that its candidates are taken as they are.
+        sources: the recommenders whose lists are merged, unless `weekly` answers.
     """
 
     def __init__(self, week: Week, as_of: date, query: Query, view: View) -> None:
         super().__init__(week, as_of, query, view)
         self.names = week.names
         self.weekly: Ranker | None = None
+        self.sources: tuple[str, ...] = SOURCES
         self._admitted: dict[date, np.ndarray] = {}
         self._refitted: dict[date, dict[str, Recommender]] = {}
 
@@ -82,7 +84,7 @@ class Products(Task[CandidateSheet]):
             return found.take(np.flatnonzero(keep))
         admitted, refitted = self.admit_products(anchor), self.refit_recommenders(anchor)
         lists = {}
-        for name in SOURCES:
+        for name in self.sources:
             views = ("all",) if self.view == "repeat" else ("all", "new")
             for view in views:
                 if name not in refitted:
@@ -120,5 +122,5 @@ class Products(Task[CandidateSheet]):
 
     def formulas(self, sheet: CandidateSheet, anchor: date) -> dict[str, np.ndarray]:
         ranks = sheet.candidates.sources
-        ranked = {name: ranks[f"{name}:new" if self.view == "new" else name][0] for name in SOURCES}
+        ranked = {name: ranks[f"{name}:new" if self.view == "new" else name][0] for name in self.sources}
         return {name: -rank.astype(np.float64) for name, rank in ranked.items()}

@@ -147,6 +147,17 @@ def week_query(week: Week) -> Query:
     )
 
 
+def choose_names(week: Week, test: date) -> tuple[tuple[str, ...], str]:
+    """The features that the ranker tested at an anchor learns from, and what became of the promotion calendar."""
+    settings, anchors = week.settings, week.shop.train_anchors(test)
+    # One fold is the week's: what is tested is what will be published, so its calendar decides. A
+    # backtest publishes nothing: each fold does with the calendar that its test anchor had.
+    weekly = settings.backtest_folds == 1
+    if lacks_offers(week, week.as_of if weekly else test, [test, *anchors] if weekly else anchors):
+        return week.names_without_offers, CALENDAR_SHORT
+    return week.names, "used"
+
+
 def train_ranker(
     week: Week, test: date, last: LastGood | NoLastGood, say: Callable[[str], None]
 ) -> RankerTest | None:
@@ -154,11 +165,7 @@ def train_ranker(
     any purchase."""
     settings, anchors = week.settings, week.shop.train_anchors(test)
     task = Products(week, week.as_of, week_query(week), "all")
-    # One fold is the week's: what is tested is what will be published, so its calendar decides. A
-    # backtest publishes nothing: each fold does with the calendar that its test anchor had.
-    weekly, calendar = settings.backtest_folds == 1, "used"
-    if lacks_offers(week, week.as_of if weekly else test, [test, *anchors] if weekly else anchors):
-        task.names, calendar = week.names_without_offers, CALENDAR_SHORT
+    task.names, calendar = choose_names(week, test)
     started = time.monotonic()
     lessons = load_lessons(task, anchors, say)
     if not (any(lesson.label.any() for lesson in lessons.earlier) and lessons.kept.label.any()):
