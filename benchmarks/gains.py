@@ -260,7 +260,9 @@ def main(arguments: list[str] | None = None) -> int:
     weeks = [date.fromisoformat(folder.name) for folder in sorted((parsed.home / "weeks").iterdir())]
     as_of = parsed.as_of or max(weeks, default=None)
     if as_of is None or as_of not in weeks:
-        parser.error(f"{parsed.home} holds no build of {as_of or 'any week'}; name a finished week with --as-of")
+        parser.error(
+            f"{parsed.home} holds no build of {as_of or 'any week'}; name a finished week with --as-of"
+        )
     week = Week(shop, shop.warehouse(), as_of)
     rows = (compare_sources if parsed.sources else compare_families)(week, parsed.seeds, only)
     if unknown := sorted(set(only) - {row["family"] for row in rows}):
