@@ -23,6 +23,7 @@
         'experiment_segments',
         'experiment_weeks',
         'experiments',
+        'follow_ups',
         'forecasts',
         'frequently_bought_together',
         'gates',

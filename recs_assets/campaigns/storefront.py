@@ -19,8 +19,9 @@ from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.content import Content
+from recs_assets.recommenders.follow_up_counts import tabulate_pairs
 from recs_assets.rules.config import Rules
-from recs_assets.rules.context import Context
+from recs_assets.rules.context import Context, number_names
 from recs_assets.rules.neighbours import find_alike, keep_neighbours
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.selection import Selection
@@ -203,3 +204,31 @@ def _name_rules(week: Week, rules: pd.DataFrame, antecedents: list[list[str]]) -
     }
     measures = [name for name in model_columns("association_rules") if name not in named]
     return pd.DataFrame({**named, **{name: rules[name].to_numpy() for name in measures}})
+
+
+# -- follow-ups -------------------------------------------------------------------------------
+
+
+def tabulate_follow_ups(week: Week) -> pd.DataFrame:
+    """What is bought some time after a product or a category, per horizon, with ids and names of categories."""
+    known = week.known()
+    ids = known.products["product_id"].to_numpy(dtype=object)
+    code, categories = number_names(known.products["category"])
+    parts = []
+    for model in (week.model("follow_ups"), week.model("late_follow_ups")):
+        by_category = model.count(week.fit_known(week.as_of), code, len(categories))
+        for level, names, counts in (
+            ("product", ids, model.counts),
+            ("category", np.array(categories, dtype=object), by_category),
+        ):
+            pairs = tabulate_pairs(counts, model.damping)
+            parts.append(
+                pairs.assign(
+                    as_of=week.as_of,
+                    horizon=f"{model.first_day} to {model.last_day} days",
+                    level=level,
+                    item=names[pairs["item"].to_numpy()],
+                    follow_up=names[pairs["follow_up"].to_numpy()],
+                )
+            )
+    return pd.concat(parts, ignore_index=True)[list(model_columns("follow_ups"))]

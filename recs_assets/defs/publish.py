@@ -51,6 +51,7 @@ RECS_TABLES = (
     "experiment_segments",
     "experiment_weeks",
     "experiments",
+    "follow_ups",
     "forecasts",
     "gates",
     "goal_frontier",

@@ -12,6 +12,7 @@ from recs_assets.campaigns.storefront import (
     NEIGHBOURS,
     make_storefront_lists,
     tabulate_association_rules,
+    tabulate_follow_ups,
     tabulate_neighbours,
 )
 from recs_assets.contracts import model_columns
@@ -64,6 +65,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _storefront_lists(deployment),
         _neighbours(deployment),
         _association_rules(deployment),
+        _follow_ups(deployment),
         _nightly_recommendations(deployment),
         _table_gains(deployment),
     ]
@@ -203,3 +205,23 @@ def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return association_rules
+
+
+def _follow_ups(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **_asset(
+            deployment,
+            "follow_ups",
+            [recommender_key("follow_ups"), recommender_key("late_follow_ups")],
+            "What is bought within a month after a product or category, and three to six months after it.",
+        )
+    )
+    def follow_ups(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week = deployment.week(warehouse, context)
+        return dg.MaterializeResult(
+            metadata=write_model_table(week, "follow_ups", tabulate_follow_ups(week))
+        )
+
+    return follow_ups

@@ -31,6 +31,8 @@ EVIDENCE: dict[str, Family | None] = {
     "repurchase": "bought_before",
     "rules": "bought_with",
     "transition": "bought_with",
+    "follow_ups": "bought_with",
+    "late_follow_ups": "bought_with",
     "item_knn": "bought_with",
     "user_knn": "customers_like_you",
     "als": "customers_like_you",

@@ -185,6 +185,11 @@ class Recommender(ABC):
         baskets with both, and of those with the cause that hold the product. NaN where there are no rules."""
         return np.full(len(causes), np.nan), np.full(len(causes), np.nan)
 
+    def days_between(self, causes: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """float64 per pair: the days that usually lie between buying the cause and buying the product; NaN where nothing
+        was counted."""
+        return np.full(len(causes), np.nan)
+
     def recommend(self, customers: np.ndarray, k: int, view: View = "all") -> pd.DataFrame:
         """Top `k` products per customer code.
 

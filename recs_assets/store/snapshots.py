@@ -56,6 +56,7 @@ WEEKLY_TABLES = (
     "email_holdout",
     "buy_it_again",
     "customer_recommendations",
+    "follow_ups",
     "frequently_bought_together",
     "similar_products",
     "model_metrics",

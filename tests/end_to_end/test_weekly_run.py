@@ -30,6 +30,7 @@ GRAIN = {
     "goal_frontier": "campaign, as_of, step",
     "buy_it_again": "as_of, customer_id, rank",
     "customer_recommendations": "as_of, customer_id, rank",
+    "follow_ups": "as_of, horizon, level, item, rank",
     "frequently_bought_together": "as_of, product_id, rank",
     "similar_products": "as_of, product_id, rank",
     "association_rules": "as_of, antecedent_product_ids, consequent_product_id",

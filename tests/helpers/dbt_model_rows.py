@@ -226,6 +226,10 @@ MODEL = {
         ),
         ("2024-03-04", "similar", "milk", "bread", 1, 0.2, None, None, None, None, "Like Milk"),
     ],
+    "follow_ups": [
+        ("2024-03-04", "1 to 30 days", "product", "milk", 1, "bread", 3, 4, 0.75, 0.25, 3.0, 12.5, 0.2),
+        ("2024-03-04", "91 to 182 days", "category", "dairy", 1, "bakery", 2, 4, 0.5, 0.25, 2.0, 120.0, 0.1),
+    ],
     "association_rules": [("2024-03-04", ["bread", "tea"], "milk", 1, 1, 3, 4, 1, 0.25, 1.0, 1.33, 1.02, 0.06, None, 0.75, 1.0)],
     "metrics": [("2024-03-04", "2024-02-05", "all", "all", "popularity", "map", 12, 0.067, 0.06, 0.07, 4)],
     "decisions": [

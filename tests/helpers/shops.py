@@ -45,6 +45,7 @@ PUBLISHED = {
     "experiment_segments",
     "experiment_weeks",
     "experiments",
+    "follow_ups",
     "forecasts",
     "frequently_bought_together",
     "gates",
