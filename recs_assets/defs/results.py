@@ -220,8 +220,6 @@ def _follow_ups(deployment: Deployment) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
         week = deployment.week(warehouse, context)
-        return dg.MaterializeResult(
-            metadata=write_model_table(week, "follow_ups", tabulate_follow_ups(week))
-        )
+        return dg.MaterializeResult(metadata=write_model_table(week, "follow_ups", tabulate_follow_ups(week)))
 
     return follow_ups

@@ -238,9 +238,9 @@ def _count_pairs(
         left = counts.row + start
         keep = (counts.data >= min_customers) & (left != counts.col)
         lists.append((left[keep], counts.col[keep], counts.data[keep]))
-    if not lists:
-        return (np.empty(0, np.int64),) * 3
-    left, right, count = (np.concatenate(part).astype(np.int64) for part in zip(*lists, strict=True))
+    left, right, count = (
+        np.concatenate([np.empty(0, np.int64), *(part[place] for part in lists)]) for place in range(3)
+    )
     return left, right, count
 
 

@@ -169,9 +169,7 @@ class FollowUps(Recommender):
         who, member = np.unique(customers, return_inverse=True)
         asked, place = np.unique(encode_pairs(member, products, self.known_.n_products), return_inverse=True)
         weights, strongest = self._weigh(), np.full(len(asked), -1, dtype=np.int32)
-        terms = np.asarray(
-            (self.waiting_[who] != 0) @ np.diff(weights.indptr).astype(np.int64)
-        ).ravel()
+        terms = np.asarray((self.waiting_[who] != 0) @ np.diff(weights.indptr).astype(np.int64)).ravel()
         for start, stop in split_blocks(terms, BLOCK_VALUES):
             row, cause, product, value = self._list_terms(who[start:stop], weights)
             at = find_sorted(asked, encode_pairs(row + start, product, self.known_.n_products))

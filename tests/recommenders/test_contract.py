@@ -166,7 +166,18 @@ def test_wrong_arguments(models):
 
 
 # Every row of their lists has a product that led to it.
-CAUSED = ("rules", "transition", "item_knn", "als", "ease", "graph_filter", "content", "recently_viewed")
+CAUSED = (
+    "rules",
+    "transition",
+    "follow_ups",
+    "late_follow_ups",
+    "item_knn",
+    "als",
+    "ease",
+    "graph_filter",
+    "content",
+    "recently_viewed",
+)
 
 
 @EVERY
