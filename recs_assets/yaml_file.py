@@ -39,6 +39,25 @@ class FileError(RecsError):
         super().__init__(f"{path}, line {line}: {message}")
 
 
+class ContradictionError(ValueError):
+    """Two keys of a file contradict each other; raised by a model's check.
+
+    Attributes:
+        places: of the two keys.
+        why: the rest of the sentence.
+    """
+
+    def __init__(self, places: tuple[tuple[str, ...], tuple[str, ...]], why: str) -> None:
+        self.places, self.why = places, why
+        super().__init__(self.write(None))
+
+    def write(self, source: tuple[Path, Lines] | None) -> str:
+        """The sentence, with the line of the second key where the file is known."""
+        first, second = (".".join(place) for place in self.places)
+        where = "" if source is None else f" ({source[0].name}, line {source[1].find(self.places[1])})"
+        return f"{first} contradicts {second}{where}: {self.why}."
+
+
 def read_each(
     folder: Path, load: Callable[[Path], Model], error: type[FileError]
 ) -> tuple[dict[str, Model], tuple[FileError, ...]]:
@@ -107,6 +126,9 @@ def check(
     try:
         model = kind.model_validate(data, context=context)
     except ValidationError as problem:
+        cause = problem.errors()[0].get("ctx", {}).get("error")
+        if isinstance(cause, ContradictionError):
+            raise error(path, lines.find(cause.places[0]), cause.write((path, lines))) from problem
         place, message = _find_first(problem, kind)
         raise error(path, lines.find(place), message) from problem
     if model.name != path.stem:

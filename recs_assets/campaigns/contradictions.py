@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from recs_assets.rules.config import PURCHASES, Eligibility, ItemRules, Slots, write_value
+from recs_assets.rules.config import PURCHASES, Eligibility, ItemRules, Rules, Slots, write_value
+from recs_assets.rules.contradictions import Locate, find_contradictions
 
 # Group, key, the key that it says something of, and the value at which that one is off.
 IDLE = (
@@ -31,6 +32,33 @@ class Part(Protocol):
     def rules(self) -> ItemRules: ...
     @property
     def slots(self) -> Slots: ...
+
+
+def refuse_contradictions(whole: Part, segments: Mapping[str, Part], rules: Rules) -> None:
+    """Refuse keys that contradict each other for everybody or in a segment.
+
+    Args:
+        whole: the campaign.
+        segments: what differs in each.
+        rules: of the campaign.
+
+    Raises:
+        ContradictionError: the first pair of keys.
+    """
+
+    def locate_in(part: Part | None, name: str) -> Locate:
+        def locate(group: str, *keys: str | int) -> tuple[str, ...]:
+            place = (group, *map(str, keys))
+            own = part is not None and keys[0] in getattr(part, group).model_fields_set
+            return ("segments", name, *place) if own else place
+
+        return locate
+
+    parts = [(rules, locate_in(None, ""))]
+    parts += [(rules.of_segment(name), locate_in(part, name)) for name, part in segments.items()]
+    for own, locate in parts:
+        for found in find_contradictions(own.items, own.slots, locate):
+            raise found
 
 
 def refuse_against_view(view: str, place: str, part: Part) -> None:

@@ -116,7 +116,7 @@ class Email:
         self.known = self.week.known()
         self.sent_at = check_send_time(campaign, self.shop, self.as_of, plan.query)
         local = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).replace(tzinfo=None)
-        self.delay = local - midnight(self.as_of)
+        self.delay, self.rules = local - midnight(self.as_of), campaign.rule_set.on(local.date())
         with week.build.read() as connection:
             self.products = load_pages_and_ends(connection, self.as_of, local).set_index("product_id")
         self.beyond = beyond
@@ -133,7 +133,7 @@ class Email:
     def fill(self, customers: np.ndarray, arms: Arms) -> Filled:
         """The slots of some customers (codes)."""
         context, ranked = self.build_context(self.as_of), self.rank_products(self.as_of)
-        rules = self.campaign.rule_set
+        rules = self.rules
         choice = select(
             ranked,
             context,
@@ -160,7 +160,7 @@ class Email:
     def list_quietly(self) -> pd.DataFrame:
         """The lists that everybody would get, which nobody is shown: no reasons, no reserves."""
         context, ranked = self.build_context(self.as_of), self.rank_products(self.as_of)
-        choice = select(ranked, context, self.campaign.rule_set, threads=self.week.settings.threads)
+        choice = select(ranked, context, self.rules, threads=self.week.settings.threads)
         rows = choice.rows[["customer", "slot", "product", "score", "p_purchase", "source", "slot_type"]]
         rows = rows.astype({"source": str, "slot_type": str}).assign(model=self.chosen)
         return self.name_codes(rows).assign(window_days=math.ceil(window_days(self.plan.query, self.as_of)))
@@ -200,7 +200,7 @@ class Email:
         return self.task.admit_products(anchor) & ~over
 
     def build_context(self, anchor: date) -> Context:
-        task, rules = self.task, self.campaign.rule_set
+        task, rules = self.task, self.rules
         context = build_context(
             self.week,
             anchor,
@@ -349,7 +349,7 @@ def fill_email(
         DRAWS: base.name_codes(_join([part.choice.draws for part in parts], ["customer"])),
         REMOVED: base.name_removed(pd.concat([part.choice.traced for part in parts], ignore_index=True)),
     }
-    main, rules = parts[0], base.campaign.rule_set
+    main, rules = parts[0], base.rules
     # What a block says of the campaign as its file has it.
     facts = {
         "eligible": int(base.task.eligible(base.as_of).sum()),
@@ -367,7 +367,7 @@ def fill_whole(
 ) -> Made:
     """The lists of a campaign for all customers of the week at once, measured and described; `facts` are completed."""
     part, main = fill_email(emails, arms, shadows)
-    rules = emails[0][0].campaign.rule_set
+    rules = emails[0][0].rules
     found = review(rules, main.context, main.ranked, main.choice)
     shortage = explain_shortage(rules, main.context, main.ranked, main.choice)
     every = [email for email, _ in emails]
@@ -442,7 +442,7 @@ def describe_email(
         "customers": int((tables["outcomes"]["outcome"] == SELECTED).sum()),
         "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
         "test": dict(measured.figures),
-        "rules": list_rules_in_force(base.campaign.rule_set),
+        "rules": list_rules_in_force(base.rules),
         "problems": [*facts["problems"], *found.problems],
         "notes": list(found.notes),
         "worth": worth,

@@ -89,7 +89,7 @@ def fill_by_blocks(
     running = [experiment.model_dump(mode="json", exclude_unset=True) for experiment in arms.experiments]
     parts = map_customers(fill_customers, week, variants, quiet, running)
     context, ranked = contexts[0]
-    rules = base.campaign.rule_set
+    rules = base.rules
     found = review(rules, context, ranked, _join_seen([part.facts["seen"] for part in parts]))
     short = [code for part in parts for code in part.facts["short"]][:LOOKED_AT]
     shortage = _explain_shortage(base, specs[0], context, ranked, short) if short else None
@@ -147,7 +147,7 @@ def survey_customers(part: Week, specs: list[Json]) -> Part:
     opener, tables, facts = _Opener(part), {}, {}
     for number, spec in enumerate(specs):
         email = opener.open(spec)
-        context, rules = email.build_context(part.as_of), email.campaign.rule_set
+        context, rules = email.build_context(part.as_of), email.rules
         ranked = Ranked.of(email.rank_products(part.as_of), context)
         tables[str(number)] = part.count_from_first(tabulate_accounts(context, rules))
         facts[str(number)] = {
@@ -163,7 +163,7 @@ def _find_beyond(
 ) -> tuple[Context, Ranked]:
     """The context and the candidates of an email for sentences about the shop, out of which its spec gets what a block
     needs of the others."""
-    spec, rules = specs[number], email.campaign.rule_set
+    spec, rules = specs[number], email.rules
     accounts = weigh_accounts(pd.concat([part.tables[str(number)] for part in surveys], ignore_index=True))
     spec["accounts"] = {name: values.tolist() for name, values in accounts.items()}
     context = email.build_context(email.as_of)
@@ -201,7 +201,7 @@ def count_repeats(part: Week, spec: Json, asked: list[list[Any]]) -> Part:
     """How many repeats customers of a block need, as values and how often each is there, for the rules at a place of
     `list_parts` and some products."""
     email = _Opener(part, listing=False).open(spec)
-    context, rules = email.build_context(part.as_of), email.campaign.rule_set
+    context, rules = email.build_context(part.as_of), email.rules
     parts, needs = list(list_parts(context, rules)), []
     for place, packed in asked:
         products = np.flatnonzero(unpack_flags(packed, context.known.n_products))
@@ -243,7 +243,7 @@ def _join_seen(blocks: Sequence[list[Any]]) -> list[Seen]:
 
 def _explain_shortage(email: Email, spec: Json, context: Context, ranked: Ranked, short: list[int]) -> str:
     """`rules.review.explain_shortage` of customers in several blocks."""
-    rules = email.campaign.rule_set
+    rules = email.rules
     tried = list_tried(ranked, context, rules)
     counter = _Counter(email.week, spec, context.known.n_products)
     reach = find_reach(context, rules, ranked, [(name,) for name in tried], spec["stale"], counter)
@@ -261,7 +261,7 @@ def count_full_lists(part: Week, spec: Json, short: list[int], tried: list[str])
     email = _Opener(part).open(spec)
     context = email.build_context(part.as_of)
     ranked = email.rank_products(part.as_of)
-    return Part({}, {"full": count_full(email.campaign.rule_set, context, ranked, own, tried)})
+    return Part({}, {"full": count_full(email.rules, context, ranked, own, tried)})
 
 
 def pack_flags(flags: np.ndarray) -> str:

@@ -29,6 +29,7 @@ from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.base import VIEWS
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
+from recs_assets.rules.items import WEIGHING
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.rehearsal import admit_everybody, rehearse
 from recs_assets.week.ranked import PublishedRanker, load_ranker
@@ -74,7 +75,7 @@ def evaluate_week(week: Week, main: Campaign | None) -> Evaluation:
         main: the main email (`Folder.main`); a shop that has none gets the rules' defaults.
     """
     seed, ranker = week.settings.seed, load_ranker(week)
-    email = Email() if main is None else Email(main.name, main.rule_set)
+    email = Email() if main is None else Email(main.name, main.rule_set.on(week.as_of))
     folds = [build_fold(week, anchor) for anchor in week.test_anchors]
     decision = _decide(folds, seed)
     chosen = decision.chosen
@@ -139,11 +140,11 @@ def _list_as_sent(
 
     Without probabilities there is no floor for discovery, so it is left out.
     """
-    rows, left_out = fold.models[chosen]["all"], ("goal", "discovery")
+    rows, left_out = fold.models[chosen]["all"], (*WEIGHING, "discovery")
     if chosen == "ranker" and ranker is not None:
         strata = find_strata(fold.known, rows["customer"].to_numpy(), rows["product"].to_numpy())
         likely = ranker.before_test.probability(rows["score"].to_numpy(dtype=float), strata)
-        rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), ("goal",)
+        rows, left_out = rows.assign(p_purchase=likely.astype(np.float32)), WEIGHING
     threads = week.settings.threads
     context = rehearse(rows, admit_everybody(context), email.rules, fold.customers, threads=threads)
     choice = select(rows, context, email.rules, fold.customers, left_out, threads=threads)

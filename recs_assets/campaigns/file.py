@@ -28,7 +28,12 @@ from pydantic import (
 )
 
 from recs_assets import yaml_file
-from recs_assets.campaigns.contradictions import drop_overruled, refuse_against_view, refuse_idle_keys
+from recs_assets.campaigns.contradictions import (
+    drop_overruled,
+    refuse_against_view,
+    refuse_contradictions,
+    refuse_idle_keys,
+)
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT, ArmName, ArmShare, check_holdout, check_shares
 from recs_assets.names import is_time_zone
@@ -267,7 +272,9 @@ class Campaign(_Model):
             raise ValueError(
                 "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
             )
-        self.rule_set  # noqa: B018 - segments that do not fit are refused here
+        refuse_contradictions(
+            self, self.segments, self.rule_set
+        )  # segments that do not fit are refused here, too
         self._check_shadows()
         self._refuse_if_never_in_time()
         return self

@@ -17,6 +17,7 @@ from recs_assets.evaluation.metrics import measure_customers
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.frontier import measure_frontier
+from recs_assets.rules.items import WEIGHING
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.price_tags import ALL_RULES, price_rules
 from recs_assets.rules.rehearsal import rehearse
@@ -50,7 +51,7 @@ def measure(email: Email) -> Measured:
     """What an email and its rules are worth at the test anchor."""
     if email.predicted is None:
         return Measured()
-    test, rules, truth = email.plan.test, email.campaign.rule_set, email.predicted.truth
+    test, rules, truth = email.plan.test, email.rules, email.predicted.truth
     ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
     days = count_days_between_sends(email.campaign, email.shop, test)
     threads = email.week.settings.threads
@@ -222,8 +223,7 @@ def apply_rules_at_test(
         The lists: customer, product, rank. And what was taken out: customer, product, rule, which for
         customers who may not be written to is the reason.
     """
-    # Values multiply probabilities, which other models' lists lack.
-    choice = select(candidates, context, rules, without=("goal",), trace=True, threads=threads)
+    choice = select(candidates, context, rules, without=WEIGHING, trace=True, threads=threads)
     refused = candidates[["customer", "product"]].merge(choice.suppressed, on="customer")
     return choice.rows.rename(columns={"slot": "rank"})[["customer", "product", "rank"]], pd.concat(
         [choice.traced, refused.rename(columns={"reason": "rule"})], ignore_index=True

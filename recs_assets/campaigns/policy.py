@@ -244,7 +244,7 @@ def list_wanted(
     choice = select(
         email.rank_products(week.as_of),
         email.build_context(week.as_of),
-        campaign.rule_set,
+        email.rules,
         codes[codes >= 0],
         threads=week.settings.threads,
     )

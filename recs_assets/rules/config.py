@@ -6,6 +6,7 @@ does nothing at None, False, 0 or an empty list, and where the shop lacks what i
 
 from __future__ import annotations
 
+from datetime import date
 from math import floor
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from recs_assets.names import fold
 
+# What some of the products are named by.
+GROUPS = ("category", "brand", "product", "merchant")
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
 # Strict: true is no number.
@@ -146,6 +149,55 @@ class Goal(_Model):
 PURCHASES = Goal(purchase=1)
 
 
+class _Group(_Model):
+    """Some of the products: exactly one of the keys is given."""
+
+    category: Name | None = Field(None, description="Category; case and blanks do not matter.")
+    brand: Name | None = Field(None, description="Brand; case and blanks do not matter.")
+    merchant: Name | None = Field(None, description="Merchant of a marketplace, by its id.")
+
+    @model_validator(mode="after")
+    def _check_group(self) -> Self:
+        if len(given := [name for name in GROUPS if getattr(self, name, None) is not None]) != 1:
+            named = " and ".join(given) or "none"
+            raise ValueError(
+                f"it names {named}; name one of {', '.join(n for n in GROUPS if hasattr(self, n))}"
+            )
+        return self
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Which key, and the name."""
+        return next((name, own) for name in GROUPS if (own := getattr(self, name, None)) is not None)
+
+
+class Boost(_Group):
+    """Products whose score is multiplied by a factor, from one day to another."""
+
+    product: Name | None = Field(None, description="Product id.")
+    factor: Annotated[float, Field(gt=0)] = Field(description="Above 1 it boosts, below 1 it buries.")
+    starts: date | None = Field(None, description="First day of sending that it holds for.")
+    ends: date | None = Field(None, description="Last day of sending that it holds for.")
+
+    @model_validator(mode="after")
+    def _check_days(self) -> Self:
+        if self.starts is not None and self.ends is not None and self.starts > self.ends:
+            raise ValueError(f"it ends on {self.ends}, before it starts on {self.starts}")
+        return self
+
+    def holds(self, day: date) -> bool:
+        """On this day."""
+        return (self.starts or day) <= day <= (self.ends or day)
+
+    def meets(self, other: Boost) -> bool:
+        """Whether some day is both's."""
+        first, last = (
+            max(self.starts or date.min, other.starts or date.min),
+            min(self.ends or date.max, other.ends or date.max),
+        )
+        return first <= last
+
+
 class Slots(_Model):
     """How the slots are filled."""
 
@@ -166,6 +218,11 @@ class Slots(_Model):
         1.0,
         description="Products are ordered by p_purchase (else score) * value ** this; 1: the largest expected value, 0: the value "
         "does not count.",
+    )
+    boosts: tuple[Boost, ...] = Field(
+        (),
+        description="Factors on what products are ordered by, as in `{brand: Acme, factor: 1.5, starts: 2026-12-01, ends: "
+        "2026-12-24}` ([Boosts](#boosts-and-burials)); one of `category`, `brand`, `product`, `merchant`.",
     )
     mmr_lambda: Share = Field(
         0.9,
@@ -223,6 +280,12 @@ class Slots(_Model):
         return floor(self.discovery_share * self.k + 0.5 + 1e-9)
 
 
+def _keep_current(slots: Slots, day: date) -> Slots:
+    """Without the boosts of other days."""
+    current = tuple(boost for boost in slots.boosts if boost.holds(day))
+    return slots if current == slots.boosts else slots.model_copy(update={"boosts": current})
+
+
 class SegmentRules(_Model):
     """What differs in one segment: only the keys that are given."""
 
@@ -238,14 +301,6 @@ class Rules(_Model):
     items: ItemRules = ItemRules()
     slots: Slots = Slots()
     segments: dict[str, SegmentRules] = Field({}, description="Customer segment -> what differs in it.")
-
-    @model_validator(mode="after")
-    def _check_pins(self) -> Self:
-        unwanted = {fold(name) for name in self.items.excluded_products}
-        for pin in self.slots.pinned:
-            if fold(pin.product) in unwanted:
-                raise ValueError(f"slots.pinned: the product {pin.product} is in excluded_products, too")
-        return self
 
     @model_validator(mode="after")
     def _segments_fit(self) -> Self:
@@ -266,14 +321,22 @@ class Rules(_Model):
                 raise ValueError(f"segments.{name}: {error.errors()[0]['msg']}") from error
         return self
 
+    def on(self, day: date) -> Rules:
+        """The rules of an email that leaves on this day."""
+        parts = {
+            name: part.model_copy(update={"slots": _keep_current(part.slots, day)})
+            for name, part in self.segments.items()
+        }
+        return self.model_copy(update={"slots": _keep_current(self.slots, day), "segments": parts})
+
     def of_segment(self, segment: str) -> Rules:
         """The rules of one segment (of all customers where it has none of its own); no `segments`."""
         part = self.segments.get(segment, SegmentRules())
 
         def merge(name: str) -> BaseModel:
             base, own = getattr(self, name), getattr(part, name)
-            given = {key: getattr(own, key) for key in own.model_fields_set}
-            return type(base).model_validate({**dict(base), **given})
+            given = {key: getattr(part, key) for part in (base, own) for key in part.model_fields_set}
+            return type(base).model_validate(given)
 
         return Rules(eligibility=merge("eligibility"), items=merge("items"), slots=merge("slots"))
 
@@ -284,8 +347,9 @@ def write_value(value: object) -> str:
     >>> write_value(None), write_value(True), write_value(0.9), write_value(("name", "url"))
     ('null', 'true', '0.9', '[name, url]')
     """
-    if isinstance(value, Pin):
-        return f"{{product: {value.product}, slot: {value.slot}}}"
+    if isinstance(value, Pin | _Group):
+        given = {name: own for name, own in dict(value).items() if own is not None}
+        return f"{{{', '.join(f'{name}: {write_value(own)}' for name, own in given.items())}}}"
     if isinstance(value, Goal):
         weights = value.weights
         return (

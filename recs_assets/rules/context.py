@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from scipy import sparse
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known
 from recs_assets.known.segments import count_by_segment, mark_segments, number_segments, read_text
-from recs_assets.names import fold
+from recs_assets.names import find_matches, fold
 from recs_assets.rules.clusters import find_clusters
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
@@ -90,6 +90,7 @@ class Context:
         cost: float[n_products], NaN unknown.
         parent: int[n_products], variants of one product share a number; -1 none.
         merchant: int[n_products], products of one merchant share a number; -1 none.
+        merchants: the merchants' ids by their numbers.
         present: "name", "url", "price", "image_url" -> bool[n_products]: the product has it.
         price_drop_day: int[n_products], day of the latest price drop; -1 never.
         carts: csr[n_customers, n_products], what lies in the cart now (stored entries).
@@ -126,6 +127,7 @@ class Context:
     cost: np.ndarray | None = None
     parent: np.ndarray | None = None
     merchant: np.ndarray | None = None
+    merchants: Sequence[str] = ()
     present: Mapping[str, np.ndarray] = field(default_factory=dict)
     price_drop_day: np.ndarray | None = None
     carts: sparse.csr_matrix | None = None
@@ -222,6 +224,23 @@ class Context:
     def product_codes(self) -> dict[str, int]:
         """Product id -> code."""
         return {name: code for code, name in enumerate(self.known.products["product_id"])}
+
+    def find_group(self, key: str, name: str) -> np.ndarray:
+        """bool[n_products]: the products of a category, brand or merchant, or one product, however it is spelled."""
+        inside = np.zeros(self.known.n_products, dtype=bool)
+        if key == "product":
+            own = find_matches(name, self.product_codes)
+            inside[[self.product_codes[own[0]]] if len(own) == 1 else []] = True
+            return inside
+        if key == "merchant" and self.merchant is None:
+            return inside
+        code, labels = {
+            "category": lambda: self.category,
+            "brand": lambda: self.brand,
+            "merchant": lambda: (self.merchant, self.merchants),
+        }[key]()
+        wanted = fold(name)
+        return np.array([fold(label) == wanted for label in labels] + [False])[code]
 
     @cached_property
     def variants(self) -> np.ndarray | None:

@@ -17,7 +17,7 @@ from recs_assets.rules.candidates import FILL, PINNED, Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.exploration import draw
-from recs_assets.rules.goals import weigh_products
+from recs_assets.rules.goals import find_factors, weigh_products
 from recs_assets.rules.items import (
     NAMES,
     PASSED,
@@ -97,7 +97,10 @@ class Filler:
         self.draw_rate = slots.draw_rate if drawn else 0.0
         alike = context.grid is not None or context.copurchase is not None
         self.weight = slots.mmr_lambda if alike and "diversity" not in without else 1.0
-        self.worth = None if "goal" in without else weigh_products(context, slots)
+        self.goal_values = None if "goal" in without else weigh_products(context, slots)
+        self.factors = None if "boosts" in without else find_factors(context, slots)
+        given = [part for part in (self.goal_values, self.factors) if part is not None]
+        self.worth = np.multiply.reduce(given) if given else None
         if self.worth is not None:
             _check_worth(ranked)
 
@@ -428,9 +431,9 @@ def name_reach(rules: Rules, without: Collection[str]) -> str:
 
 def _check_worth(ranked: Ranked) -> None:
     if ranked.has_p and np.isnan(ranked.p_purchase).any():
-        raise RulesError("A goal needs p_purchase for every candidate or for none; some lack it.")
+        raise RulesError("A goal or a boost needs p_purchase for every candidate or for none; some lack it.")
     if not ranked.has_p and (ranked.score < 0).any():
-        raise RulesError("A goal needs p_purchase or scores of at least 0 to multiply with values.")
+        raise RulesError("A goal or a boost needs p_purchase or scores of at least 0 to multiply.")
 
 
 def _name_slots(

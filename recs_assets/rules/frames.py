@@ -57,7 +57,7 @@ def assemble_context(
     if "parent_id" in own:
         parts["parent"] = number_parents(own)
     if "merchant_id" in own and read_text(own["merchant_id"]).notna().any():
-        parts["merchant"] = number_names(own["merchant_id"])[0]
+        parts["merchant"], parts["merchants"] = number_names(own["merchant_id"])
     if "countries" in own and read_text(own["countries"]).notna().any():
         parts["country"], parts["sellable"] = _find_sellable(read_text(own["countries"]), people["country"])
     if "consent_state" in people:

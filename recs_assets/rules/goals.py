@@ -1,4 +1,4 @@
-"""What a purchase of a product is worth to the shop's goal: what probabilities are multiplied by.
+"""What probabilities are multiplied by: what a purchase of a product is worth to the shop's goal, and boosts.
 
 A list with the largest sum of `p * value` has the largest expected value of all that the rules allow: at strength 1 a
 goal of margin is the expected margin. A strength between 0 and 1 lies between the two goals, on a path from the list of
@@ -63,3 +63,11 @@ def weigh_products(
         if values is not None:
             value += goal.weights[name] / sum(goal.weights.values()) * np.nan_to_num(values) / scale
     return np.maximum(value, SMALLEST_VALUE) ** strength
+
+
+def find_factors(context: Context, slots: Slots) -> np.ndarray | None:
+    """float64[n_products]: the product of the factors of every boost; None where all are 1."""
+    factors = np.ones(context.known.n_products)
+    for boost in slots.boosts:
+        factors[context.find_group(*boost.group)] *= boost.factor
+    return None if (factors == 1).all() else factors

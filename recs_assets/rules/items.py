@@ -314,6 +314,7 @@ ORDER: tuple[Rule, ...] = (
     _rule("product", min_margin, "rules.min_margin"),
     Rule("pinned", "slots", ("slots.pinned",)),
     Rule("goal", "slots", ("slots.goal", "slots.goal_strength")),
+    Rule("boosts", "slots", ("slots.boosts",)),
     _rule(
         "product",
         excluded,
@@ -331,6 +332,8 @@ ORDER: tuple[Rule, ...] = (
 RAISED = ("max_per_category", "max_per_brand", "max_per_merchant", "max_repeat")
 NAMES = tuple(rule.name for rule in ORDER)
 PASSED = len(ORDER)
+# Rules that multiply probabilities, which other models' lists lack.
+WEIGHING = ("goal", "boosts")
 
 
 def is_idle(rule: Rule, context: Context, rules: Rules) -> bool:

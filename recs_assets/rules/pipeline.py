@@ -168,7 +168,8 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
         job = Filler(context, own, ranked, frozenset(), trace=False)
         slots = {
             "pinned": bool(job.pins),
-            "goal": job.worth is not None,
+            "goal": job.goal_values is not None,
+            "boosts": job.factors is not None,
             "discovery": job.quota > 0,
             "diversity": job.weight < 1,
             "exploration": job.draw_rate > 0,

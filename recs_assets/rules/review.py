@@ -109,9 +109,19 @@ def list_unknown_names(rules: Rules, context: Context) -> list[str]:
         "pinned": context.product_codes,
         "segments": context.segment[1],
     }
+    groups: dict[str, Collection[str]] = {
+        "category": context.category[1],
+        "brand": context.brand[1],
+        "product": context.product_codes,
+        "merchant": context.merchants,
+    }
+    have |= {f"boosts.{key}": names for key, names in groups.items()}
     named = [("segments", name) for name in rules.segments]
     for part in (rules, *rules.segments.values()):
         named += [("pinned", pin.product) for pin in part.slots.pinned]
+        for boost in part.slots.boosts:
+            key, name = boost.group
+            named.append((f"boosts.{key}", name))
         for key in EXCLUSION_KEYS:
             named += [(key, name) for name in getattr(part.items, key)]
     lacking: dict[str, list[str]] = {}
@@ -153,7 +163,7 @@ def _suggest_name(key: str, name: str, have: Collection[str]) -> str:
     """The rest of the sentence: what is taken for the name, or the nearest one."""
     own = find_matches(name, have)
     shown = " and ".join(repr(other) for other in own)
-    if len(own) == 1 or (own and key != "pinned"):
+    if len(own) == 1 or (own and key not in ("pinned", "boosts.product")):
         return f"; {shown} {'is' if len(own) == 1 else 'are'} taken for it."
     if own:
         return f", but {shown}; write one of them."

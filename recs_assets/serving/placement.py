@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 from recs_assets import yaml_file
 from recs_assets.delivery import ArmName, ArmShare, check_shares
 from recs_assets.rules.config import PURCHASES, Goal, ItemRules, Level, Pin, Rules, Share, Slots
+from recs_assets.rules.contradictions import find_contradictions
 from recs_assets.rules.items import ORDER
 from recs_assets.schema import RecsError
 
@@ -119,7 +120,9 @@ class Placement(_Model):
             raise ValueError(f"pinned: slot {at[0]} is beyond n = {self.n}")
         if not self.ladder or self.ladder[-1] != "global":
             raise ValueError("ladder: the last level must be global, or an answer could be empty")
-        _ = self.rule_set  # what the rules refuse together is refused here
+        rules = self.rule_set  # what the rules refuse together is refused here
+        for found in find_contradictions(rules.items, rules.slots, _locate):
+            raise found
         return self
 
     @property
@@ -143,6 +146,12 @@ class Placement(_Model):
             max_repeat=None,
         )
         return Rules(items=items, slots=slots)
+
+
+def _locate(group: str, *keys: str | int) -> tuple[str, ...]:
+    """A placement has the keys of slots beside its own."""
+    place = tuple(map(str, keys))
+    return place if group == "slots" else (group, *place)
 
 
 def load(path: Path) -> Placement:

@@ -178,14 +178,6 @@ def test_what_is_wrong_is_one_sentence_with_its_line(tmp_path, old, new, expecte
     ("old", "new", "expected"),
     [
         (
-            "  excluded_brands: [Acme]\nslots:\n", "  excluded_products: [p1]\nslots:\n  pinned: [{product: P1, slot: 1}]\n",
-            "mailing.yaml, line 15: slots.pinned: the product P1 is in excluded_products, too; correct it.",
-        ),
-        (
-            "    rules:\n      min_price: 50\n", "    rules:\n      excluded_products: [p9]\n    slots: {pinned: [{product: p9, slot: 1}]}\n",
-            "mailing.yaml, line 17: segments.gold: slots.pinned: the product p9 is in excluded_products, too; correct it.",
-        ),
-        (
             "  gold:\n", "  Gold: {}\n  gold:\n",
             "mailing.yaml, line 18: segments.gold: the name is that of Gold but for case and blanks; correct it.",
         ),

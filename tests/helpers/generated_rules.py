@@ -11,7 +11,7 @@ from scipy import sparse
 
 from helpers.known import known_of
 from recs_assets.known.interactions import EVENT_TYPES
-from recs_assets.rules.config import Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
+from recs_assets.rules.config import PURCHASES, Boost, Eligibility, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Contacts, Context, Sends
 from recs_assets.rules.recipients import REASONS
 from recs_assets.rules.sensitive import Sensitive
@@ -154,6 +154,11 @@ def draw_item_rules(draw):
     )
 
 
+def multiplies(rules):
+    """Whether probabilities are multiplied by something, which asks for all of them."""
+    return rules.slots.goal != PURCHASES or bool(rules.slots.boosts)
+
+
 @st.composite
 def draw_rules(draw, plain=False):
     k = draw(st.integers(1, 8))
@@ -163,6 +168,7 @@ def draw_rules(draw, plain=False):
         pinned=tuple(Pin(product=f"p{7 * slot:03d}", slot=slot) for slot in places),
         goal=draw(st.sampled_from(["purchase", "purchase", "margin", {"purchase": 1, "revenue": 0.5}])),
         goal_strength=draw(st.sampled_from([0.5, 1.0])),
+        boosts=draw(st.sampled_from([(), (), (Boost(category="A", factor=3), Boost(brand="B", factor=0.5))])),
         mmr_lambda=1 if plain else draw(st.sampled_from([1, 0.9, 0.5, 0])),
         discovery_share=0 if plain else draw(st.sampled_from([0, 0.2, 0.5, 1])),
         discovery_floor=draw(st.sampled_from([0, 0.25, 1])),

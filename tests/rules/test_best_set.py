@@ -40,6 +40,9 @@ def measure_worth(shop, candidates, rules):
             / np.median(brings[name][brings[name] > 0])
         )
     whole = np.maximum(whole, 0.01) ** rules.slots.goal_strength
+    for boost in rules.slots.boosts:
+        key, name = boost.group
+        whole[[own == name for own in getattr(shop, key)]] *= boost.factor
     value = {p: float(np.float32(score * whole[p])) for p, score in candidates}
     low, high = min(value.values(), default=0), max(value.values(), default=0)
     return {p: (own - low) / (high - low) if high > low else 1.0 for p, own in value.items()}

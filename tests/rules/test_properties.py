@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.generated_rules import CUSTOMERS, Shop, add_lots, assert_same, draw_rules, generate_shop
+from helpers.generated_rules import (
+    CUSTOMERS,
+    Shop,
+    add_lots,
+    assert_same,
+    draw_rules,
+    generate_shop,
+    multiplies,
+)
 from recs_assets.rules import pipeline
 from recs_assets.rules.config import PURCHASES, Rules
 from recs_assets.rules.pipeline import find_idle_rules, select
@@ -18,7 +26,7 @@ from recs_assets.rules.pipeline import find_idle_rules, select
 @given(st.integers(0, 2**32 - 1), draw_rules(), st.booleans())
 def test_no_rule_is_violated(seed, rules, lots):
     candidates, context = generate_shop(seed)
-    if lots and rules.slots.goal == PURCHASES:  # which asks for every probability
+    if lots and not multiplies(rules):  # which asks for every probability
         candidates, context = add_lots(candidates, context, seed)
     shop = Shop(context)
     selection = select(candidates, context, rules)
@@ -65,7 +73,7 @@ def test_no_rule_is_violated(seed, rules, lots):
             assert (line["sent_before"] == "yes") == shop.repeats(c, p, slots)
         kinds = [kind for kind in (line["slot_type"] for line in lines) if kind != "pinned"]
         assert kinds == sorted(kinds, key=["personal", "discovery", "fill"].index)
-        if slots.goal == PURCHASES:
+        if not multiplies(rules):
             for kind in ("personal", "discovery"):
                 scores = [
                     line["score"] for line in lines if line["slot_type"] == kind and line["propensity"] == 1
@@ -78,7 +86,7 @@ def test_no_rule_is_violated(seed, rules, lots):
 @given(st.integers(0, 2**32 - 1), draw_rules(), st.booleans())
 def test_blocks_order_and_repetition_change_nothing(seed, rules, lots):
     candidates, context = generate_shop(seed)
-    if lots and rules.slots.goal == PURCHASES:
+    if lots and not multiplies(rules):
         candidates, context = add_lots(candidates, context, seed)
     whole = select(candidates, context, rules, trace=True)
     assert_same(select(candidates, context, rules), whole)
@@ -149,7 +157,7 @@ def test_a_slot_is_refilled_from_what_every_rule_allows(seed, rules):
 def test_a_slot_is_drawn_from_what_every_rule_allows(seed, rules):
     """Whatever could have been drawn keeps every rule in its slot, and nothing else of a list changes."""
     slots = rules.slots.model_copy(
-        update={"goal": PURCHASES, "discovery_share": 0.5, "exploration_share": 0.1}
+        update={"goal": PURCHASES, "boosts": (), "discovery_share": 0.5, "exploration_share": 0.1}
     )
     rules = rules.model_copy(update={"slots": slots})
     candidates, context = add_lots(*generate_shop(seed), seed)

@@ -1,7 +1,10 @@
 """Every rule against literals. Unless a test says otherwise, customer 0 has the candidates p0, p1, ... in
 this order, every rule is off but the one under test, and two slots are to be filled without a ladder."""
 
+from datetime import date
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.rules import (
@@ -17,10 +20,10 @@ from helpers.rules import (
     score_lists,
     sent,
 )
-from recs_assets.rules.config import ItemRules, Pin, Rules, SegmentRules, Slots
+from recs_assets.rules.config import Boost, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.frames import assemble_context
-from recs_assets.rules.pipeline import select
+from recs_assets.rules.pipeline import find_idle_rules, select
 
 CASES = {
     "nothing": ({}, {}, {}, [0, 1]),
@@ -186,6 +189,22 @@ CASES = {
     "weights of goals": (
         {"prices": [1, 2, 6, 2, 1, 2]}, {}, {"goal": {"purchase": 0.5, "revenue": 0.5}}, [0, 2],
     ),
+    # 1, 1/2, 1/3, 1/4, 1/5 times 1, 1, 4, 1/3, 1.
+    "a boost": (
+        {"categories": ["A", "A", " b", "C", "A", "A"]}, {},
+        {"boosts": (Boost(category="B ", factor=4), Boost(category="C", factor=0.3))}, [2, 0],
+    ),
+    "a burial": ({"brands": ["x", "y", "y", "y", "y", "y"]}, {}, {"boosts": (Boost(brand="X", factor=0.3),)}, [1, 2]),
+    "a boost of one product": ({}, {}, {"boosts": (Boost(product="P004", factor=10),)}, [4, 0]),
+    "a boost of a merchant": (
+        {}, {"merchant": np.array([0, 0, 1, 1, 1, -1]), "merchants": ["m", "n"]},
+        {"boosts": (Boost(merchant="n", factor=5),)}, [2, 3],
+    ),
+    "boosts multiply": (
+        {"categories": ["A", "A", "B", "B", "B", "A"], "brands": ["x", "x", "y", "x", "x", "x"]}, {},
+        {"boosts": (Boost(category="B", factor=2), Boost(brand="y", factor=2), Boost(product="p000", factor=1.2))}, [2, 0],
+    ),
+    "a boost of what the shop does not have": ({}, {}, {"boosts": (Boost(merchant="n", factor=5),)}, [0, 1]),
     # An unknown margin counts as next to nothing, a hundredth of the median (0.5): 0.005, 0.25, 0.3, 0.025, 0.02.
     "unknown margin": (
         {"prices": [1.0] * N}, {"cost": np.array([np.nan, 0.5, 0.1, 0.9, 0.9, 0.1])}, {"goal": "margin"}, [2, 1],
@@ -290,6 +309,31 @@ def test_p_purchase_is_what_values_multiply():
     candidates = score_lists({0: [0, 1, 2]}, [0.5, 0.4, 0.3]).assign(score=np.float32([-1, -2, -3]))
     context = Context(make_known(), cost=floats(0.9, 0.8, 0.6))
     assert lists(select(candidates, context, make_rules(goal="margin"))) == {0: [2, 1]}
+
+
+def test_a_factor_of_one_changes_nothing():
+    known = make_known(customers=2, categories=["A", "B", "A", "B", "A", "B"])
+    candidates = score_lists({0: range(6), 1: [5, 3, 1]}, [0.3, 0.5, 0.2, 0.1, 0.1, 0.2, 0.4, 0.3, 0.2])
+    one = make_rules(boosts=(Boost(category="A", factor=1), Boost(brand="nobody's", factor=9)))
+    with_it, without = (
+        select(candidates, Context(known), rules, trace=True) for rules in (one, make_rules())
+    )
+    pd.testing.assert_frame_equal(with_it.rows, without.rows)
+    pd.testing.assert_frame_equal(with_it.traced, without.traced)
+    assert "boosts" in find_idle_rules(candidates, Context(known), one)
+
+
+def test_boosts_hold_for_the_days_of_sending_that_they_name():
+    winter = Boost(category="Tea", factor=2, starts="2026-12-01", ends="2026-12-24")
+    rules = make_rules(boosts=(winter,), segments={"vip": SegmentRules(slots=Slots(boosts=(winter,)))})
+    held = {
+        day: (
+            rules.on(date.fromisoformat(day)).slots.boosts,
+            rules.on(date.fromisoformat(day)).of_segment("vip").slots.boosts,
+        )
+        for day in ("2026-11-30", "2026-12-01", "2026-12-24", "2026-12-25")
+    }
+    assert list(held.values()) == [((), ()), ((winter,), (winter,)), ((winter,), (winter,)), ((), ())]
 
 
 def test_a_shop_without_anything():

@@ -28,15 +28,21 @@ from recs_assets.rules.config import Rules
         ({"slots": {"ladder": ["world"]}}, "slots.ladder.0"),
         ({"items": {"max_per_category": 0}}, "items.max_per_category"),
         (
-            {"items": {"excluded_products": ["p1 "]}, "slots": {"pinned": [{"product": "P1", "slot": 1}]}},
-            "slots.pinned: the product P1 is in excluded_products, too",
+            {"slots": {"boosts": [{"factor": 2}]}},
+            "it names none; name one of category, brand, product, merchant",
         ),
         (
+            {"slots": {"boosts": [{"brand": "x", "product": "p", "factor": 2}]}},
+            "it names brand and product; name one of",
+        ),
+        ({"slots": {"boosts": [{"brand": "x", "factor": 0}]}}, "factor"),
+        (
             {
-                "items": {"excluded_products": ["p1"]},
-                "segments": {"vip": {"slots": {"pinned": [{"product": "p1", "slot": 1}]}}},
+                "slots": {
+                    "boosts": [{"brand": "x", "factor": 2, "starts": "2026-12-02", "ends": "2026-12-01"}]
+                }
             },
-            "segments.vip: Value error, slots.pinned: the product p1 is in excluded_products, too",
+            "it ends on 2026-12-01, before it starts on 2026-12-02",
         ),
         (
             {"segments": {"VIP": {}, "vip ": {}}},

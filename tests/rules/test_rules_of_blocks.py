@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.generated_rules import add_lots, draw_rules, generate_shop
+from helpers.generated_rules import add_lots, draw_rules, generate_shop, multiplies
 from helpers.rules import ANCHOR, cut_context, make_known, make_rules, score_lists, sent
 from recs_assets.rules.blocks import (
     count_most_stale,
@@ -18,7 +18,7 @@ from recs_assets.rules.blocks import (
     weigh_accounts,
 )
 from recs_assets.rules.candidates import Ranked
-from recs_assets.rules.config import PURCHASES, ItemRules, SegmentRules
+from recs_assets.rules.config import ItemRules, SegmentRules
 from recs_assets.rules.context import Contacts, Context
 from recs_assets.rules.items import NAMES, count_needs
 from recs_assets.rules.naming import find_nameable
@@ -130,7 +130,7 @@ def assert_blocks_choose_alike(candidates, context, rules, size):
 @given(st.integers(0, 2**32 - 1), draw_rules(), st.booleans(), st.sampled_from([23, 70, 200]))
 def test_blocks_choose_what_the_shop_chooses(seed, rules, lots, size):
     candidates, context = generate_shop(seed)
-    if lots and rules.slots.goal == PURCHASES:
+    if lots and not multiplies(rules):
         candidates, context = add_lots(candidates, context, seed)
     assert_blocks_choose_alike(candidates, context, rules, size)
 

@@ -1,0 +1,64 @@
+"""Rules of a file that contradict each other, as far as the file alone shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from recs_assets.names import fold
+from recs_assets.rules.config import Boost, ItemRules, Slots
+from recs_assets.yaml_file import ContradictionError
+
+# Of some of the products: the key that excludes them, and the one that limits them.
+EXCLUDING = {"category": "excluded_categories", "brand": "excluded_brands", "product": "excluded_products"}
+# Where a key stands in the file: group and keys below it -> place.
+Locate = Callable[..., tuple[str, ...]]
+
+
+def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Iterator[ContradictionError]:
+    """Pairs of keys of which one undoes the other.
+
+    Args:
+        items: of a campaign, a segment (with what holds for everybody) or a placement.
+        slots: with them.
+        locate: ("rules" or "slots", key, number in a list) -> place of the file.
+    """
+    excluded = {
+        (group, fold(name)): locate("rules", key, number)
+        for group, key in EXCLUDING.items()
+        for number, name in enumerate(getattr(items, key))
+    }
+    boosts = [(locate("slots", "boosts", number), boost) for number, boost in enumerate(slots.boosts)]
+    buried = {_name(boost): place for place, boost in boosts if boost.factor < 1}
+    for number, pin in enumerate(slots.pinned):
+        key, place = ("product", fold(pin.product)), locate("slots", "pinned", number)
+        if key in excluded:
+            yield ContradictionError(
+                (place, excluded[key]), f"the product {pin.product} is pinned and excluded; keep one"
+            )
+        if key in buried:
+            yield ContradictionError(
+                (place, buried[key]), f"the product {pin.product} is pinned and buried; keep one"
+            )
+    for number, (place, boost) in enumerate(boosts):
+        group, name = boost.group
+        if (key := _name(boost)) in excluded:
+            verb = "boosted" if boost.factor > 1 else "given a factor"
+            yield ContradictionError(
+                (place, excluded[key]), f"the {group} {name} is {verb} and excluded; keep one"
+            )
+        for other_place, other in boosts[:number]:
+            if _name(other) == key and boost.meets(other):
+                why = f"the {group} {name} has the factors {other.factor:g} and {boost.factor:g} on the same days; keep one"
+                yield ContradictionError((place, other_place), why)
+    sends = items.sent_within_sends or 0
+    if "max_repeat" in slots.model_fields_set and slots.max_repeat and sends >= slots.repeat_sends:
+        why = (
+            f"products of the last {slots.repeat_sends} sends may fill {slots.max_repeat} slots, and none of the last "
+            f"{sends} may stand in any; keep one"
+        )
+        yield ContradictionError((locate("slots", "max_repeat"), locate("rules", "sent_within_sends")), why)
+
+
+def _name(boost: Boost) -> tuple[str, str]:
+    group, name = boost.group
+    return group, fold(name)

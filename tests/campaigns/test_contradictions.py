@@ -1,0 +1,124 @@
+"""Rules of a file that contradict each other are refused, with both lines named."""
+
+import pytest
+
+from recs_assets.campaigns.file import CampaignError, load
+from recs_assets.serving.placement import PlacementError
+from recs_assets.serving.placement import load as load_placement
+
+HEAD = """\
+name: mailing
+description: Twelve products.
+owner: team:crm
+query: PREDICT LIST_DISTINCT(transactions.item_id, 0, 14, days) RANK TOP 12 FOR EACH users.user_id
+schedule: {cron: "0 6 * * 1"}
+rules:
+"""
+# What follows the head, from line 7 on, and the sentence.
+PAIRS = {
+    "pinned and excluded": (
+        """\
+  excluded_products: [p2, p1]
+slots:
+  pinned:
+    - {product: P1, slot: 1}
+""",
+        "line 10: slots.pinned.0 contradicts rules.excluded_products.1 (mailing.yaml, line 7): the product P1 is pinned and "
+        "excluded; keep one.",
+    ),
+    "pinned and buried": (
+        """\
+  min_stock: 1
+slots:
+  pinned: [{product: p1, slot: 1}]
+  boosts:
+    - {brand: Acme, factor: 2}
+    - {product: p1, factor: 0.5}
+""",
+        "line 9: slots.pinned.0 contradicts slots.boosts.1 (mailing.yaml, line 12): the product p1 is pinned and buried; keep one.",
+    ),
+    "boosted and excluded": (
+        """\
+  excluded_brands: [acme]
+slots:
+  boosts: [{brand: Acme, factor: 2}]
+""",
+        "line 9: slots.boosts.0 contradicts rules.excluded_brands.0 (mailing.yaml, line 7): the brand Acme is boosted and excluded; "
+        "keep one.",
+    ),
+    "boosted and buried": (
+        """\
+  min_stock: 1
+slots:
+  boosts:
+    - {category: Tea, factor: 2, ends: 2026-12-24}
+    - {category: tea, factor: 0.5, starts: 2026-12-24}
+""",
+        "line 11: slots.boosts.1 contradicts slots.boosts.0 (mailing.yaml, line 10): the category tea has the factors 2 and 0.5 on the "
+        "same days; keep one.",
+    ),
+    "two limits of repeats": (
+        """\
+  sent_within_sends: 4
+slots:
+  max_repeat: 2
+""",
+        "line 9: slots.max_repeat contradicts rules.sent_within_sends (mailing.yaml, line 7): products of the last 4 sends may fill 2 "
+        "slots, and none of the last 4 may stand in any; keep one.",
+    ),
+    "in a segment, against what holds for everybody": (
+        """\
+  excluded_products: [p1]
+segments:
+  gold:
+    slots:
+      pinned: [{product: p1, slot: 1}]
+""",
+        "line 11: segments.gold.slots.pinned.0 contradicts rules.excluded_products.0 (mailing.yaml, line 7): the product p1 is "
+        "pinned and excluded; keep one.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), PAIRS.values(), ids=PAIRS)
+def test_two_keys_that_contradict_each_other(tmp_path, text, expected):
+    path = tmp_path / "mailing.yaml"
+    path.write_text(HEAD + text, encoding="utf-8")
+    with pytest.raises(CampaignError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}, {expected}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "  excluded_products: [p2]\nslots: {pinned: [{product: p1, slot: 1}]}\n",
+        # One after the other; a boost of a pinned product; a boost within an excluded brand's category.
+        "  excluded_brands: [x]\nslots: {boosts: [{category: x, factor: 2}]}\n",
+        "  min_stock: 1\nslots: {pinned: [{product: p1, slot: 1}], boosts: [{product: p1, factor: 2}]}\n",
+        "  min_stock: 1\nslots: {boosts: [{brand: x, factor: 2, ends: 2026-12-24}, {brand: x, factor: 0.5, starts: 2026-12-25}]}\n",
+        # The limit of repeats is a default, and looks further back than what is never sent again.
+        "  sent_within_sends: 4\n",
+        "  sent_within_sends: 2\nslots: {max_repeat: 2}\n",
+        # A segment's own list replaces the one for everybody.
+        "  excluded_products: [p1]\nsegments: {gold: {rules: {excluded_products: []}, slots: {pinned: [{product: p1, slot: 1}]}}}\n",
+    ],
+)
+def test_what_only_looks_like_a_contradiction(tmp_path, text):
+    path = tmp_path / "mailing.yaml"
+    path.write_text(HEAD + text, encoding="utf-8")
+    load(path)
+
+
+def test_a_placement(tmp_path):
+    path = tmp_path / "cart.yaml"
+    path.write_text(
+        "name: cart\ndescription: The cart.\nblend: {personal: 1}\nrules:\n  excluded_products: [p1]\n"
+        "pinned:\n  - {product: p1, slot: 1}\n"
+    )
+    with pytest.raises(PlacementError) as caught:
+        load_placement(path)
+    assert str(caught.value) == (
+        f"{path}, line 7: pinned.0 contradicts rules.excluded_products.0 (cart.yaml, line 5): the product p1 is pinned and "
+        "excluded; keep one."
+    )
