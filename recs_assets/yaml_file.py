@@ -14,6 +14,8 @@ from pydantic import BaseModel, ValidationError
 from recs_assets.schema import RecsError
 
 Model = TypeVar("Model", bound=BaseModel)
+# Of a key: the keys around it, then itself.
+Place = tuple[str, ...]
 
 MAX_BYTES = 65_536  # of one file; the longest that is shipped has 885
 # What pydantic says of these in the words of Python, in those of YAML.
@@ -40,22 +42,29 @@ class FileError(RecsError):
 
 
 class ContradictionError(ValueError):
-    """Two keys of a file contradict each other; raised by a model's check.
+    """Two keys of a file contradict each other, or one contradicts what it is about; raised by a model's check.
 
     Attributes:
-        places: of the two keys.
+        places: of the two keys; None: of what the key is about.
         why: the rest of the sentence.
     """
 
-    def __init__(self, places: tuple[tuple[str, ...], tuple[str, ...]], why: str) -> None:
+    def __init__(self, places: tuple[Place, Place | None], why: str) -> None:
         self.places, self.why = places, why
         super().__init__(self.write(None))
 
     def write(self, source: tuple[Path, Lines] | None) -> str:
         """The sentence, with the line of the second key where the file is known."""
-        first, second = (".".join(place) for place in self.places)
-        where = "" if source is None else f" ({source[0].name}, line {source[1].find(self.places[1])})"
-        return f"{first} contradicts {second}{where}: {self.why}."
+        first, second = self.places
+        if second is None:
+            return f"{'.'.join(first)}: {self.why}."
+        where = "" if source is None else f" ({source[0].name}, line {source[1].find(second)})"
+        return f"{'.'.join(first)} contradicts {'.'.join(second)}{where}: {self.why}."
+
+    def write_with_line(self, source: tuple[Path, Lines] | None) -> str:
+        """The sentence, with both lines."""
+        where = "" if source is None else f"{source[0].name}, line {source[1].find(self.places[0])}: "
+        return where + self.write(source)
 
 
 def read_each(

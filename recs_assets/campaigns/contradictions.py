@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from recs_assets.rules.config import PURCHASES, Eligibility, ItemRules, Rules, Slots, write_value
@@ -34,17 +34,23 @@ class Part(Protocol):
     def slots(self) -> Slots: ...
 
 
-def refuse_contradictions(whole: Part, segments: Mapping[str, Part], rules: Rules) -> None:
+def refuse_contradictions(segments: Mapping[str, Part], rules: Rules) -> None:
     """Refuse keys that contradict each other for everybody or in a segment.
 
     Args:
-        whole: the campaign.
         segments: what differs in each.
         rules: of the campaign.
 
     Raises:
         ContradictionError: the first pair of keys.
     """
+    for own, locate in list_places(segments, rules):
+        for found in find_contradictions(own.items, own.slots, locate):
+            raise found
+
+
+def list_places(segments: Mapping[str, Part], rules: Rules) -> Iterator[tuple[Rules, Locate]]:
+    """The rules for everybody, then those of each segment, with where their keys stand in the file."""
 
     def locate_in(part: Part | None, name: str) -> Locate:
         def locate(group: str, *keys: str | int) -> tuple[str, ...]:
@@ -54,11 +60,9 @@ def refuse_contradictions(whole: Part, segments: Mapping[str, Part], rules: Rule
 
         return locate
 
-    parts = [(rules, locate_in(None, ""))]
-    parts += [(rules.of_segment(name), locate_in(part, name)) for name, part in segments.items()]
-    for own, locate in parts:
-        for found in find_contradictions(own.items, own.slots, locate):
-            raise found
+    yield rules, locate_in(None, "")
+    for name, part in segments.items():
+        yield rules.of_segment(name), locate_in(part, name)
 
 
 def refuse_against_view(view: str, place: str, part: Part) -> None:

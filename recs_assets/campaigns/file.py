@@ -16,6 +16,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -30,6 +31,7 @@ from pydantic import (
 from recs_assets import yaml_file
 from recs_assets.campaigns.contradictions import (
     drop_overruled,
+    list_places,
     refuse_against_view,
     refuse_contradictions,
     refuse_idle_keys,
@@ -43,6 +45,7 @@ from recs_assets.queries.parser import parse
 from recs_assets.queries.syntax import Query, QueryError
 from recs_assets.queries.validation import item_column, validate
 from recs_assets.recommenders import REGISTRY
+from recs_assets.rules.collisions import find_collisions
 from recs_assets.rules.config import (
     Eligibility,
     ItemRules,
@@ -52,6 +55,7 @@ from recs_assets.rules.config import (
     Share,
     Slots,
 )
+from recs_assets.rules.context import Context
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
@@ -189,6 +193,8 @@ class Campaign(_Model):
 
     # What the query may name, where the shop has tables of its own: the context of the validation.
     _catalogue: Catalogue | None = PrivateAttr(None)
+    # The file and the lines of its keys; None: it was read from none.
+    _source: tuple[Path, yaml_file.Lines] | None = PrivateAttr(None)
 
     def model_post_init(self, context: Any, /) -> None:
         self._catalogue = context if isinstance(context, Catalogue) else None
@@ -272,12 +278,22 @@ class Campaign(_Model):
             raise ValueError(
                 "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
             )
-        refuse_contradictions(
-            self, self.segments, self.rule_set
-        )  # segments that do not fit are refused here, too
+        refuse_contradictions(self.segments, self.rule_set)  # segments that do not fit are refused here, too
         self._check_shadows()
         self._refuse_if_never_in_time()
         return self
+
+    def find_collision(self, context: Context, admitted: np.ndarray) -> str | None:
+        """Which keys contradict each other with the products of a shop, in one sentence with their lines; None: none do.
+
+        Args:
+            context: has the products.
+            admitted: bool[n_products], what the query ranks.
+        """
+        for rules, locate in list_places(self.segments, self.rule_set):
+            for found in find_collisions(context, rules, admitted, locate):
+                return found.write_with_line(self._source)
+        return None
 
     def _check_shadows(self) -> None:
         """Raises:
@@ -312,7 +328,9 @@ class Campaign(_Model):
             drop_overruled(data, change)
         for change in changes:
             data = _merge(data, change)
-        return Campaign.model_validate(data, context=self._catalogue)
+        changed = Campaign.model_validate(data, context=self._catalogue)
+        changed._source = self._source
+        return changed
 
     def _refuse_if_never_in_time(self) -> None:
         """Refuse a schedule of which no week's email goes out before the query's window is over."""
@@ -432,7 +450,9 @@ def load(path: Path, catalogue: Catalogue | None = None) -> Campaign:
     """
     data, lines = yaml_file.read(path, ("a campaign", "docs/campaigns.md"), CampaignError)
     try:
-        return yaml_file.check(path, data, lines, Campaign, CampaignError, catalogue)
+        campaign = yaml_file.check(path, data, lines, Campaign, CampaignError, catalogue)
     except QueryError as error:
         line = lines.find_text("query", error.line)
         raise CampaignError(path, line, f"query: {error.sentence}") from error
+    campaign._source = path, lines
+    return campaign

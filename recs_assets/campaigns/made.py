@@ -20,9 +20,10 @@ from recs_assets.week.week import Week
 
 # What may become of a customer. The last three are found when the week's tables are put together.
 SELECTED, NOTHING, NOT_ANSWERED = "selected", "nothing_predicted", "query_not_answered"
+REFUSED = "rules_contradict"
 WITHDRAWN, UNAVAILABLE, JOINED_LATER = "withdrawn_since", "product_gone_since", "not_known_then"
 OUTCOMES = (
-    SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
+    SELECTED, *REASONS, TOO_FEW, HOLDOUT, NOTHING, NOT_ANSWERED, REFUSED, WITHDRAWN, UNAVAILABLE, JOINED_LATER,
 )  # fmt: skip
 FACTS = "campaign.json"
 ROW_GROUP = 100_000

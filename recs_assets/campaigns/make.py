@@ -15,12 +15,14 @@ from recs_assets.campaigns.arms import Arms, find_running, list_variants, place_
 from recs_assets.campaigns.email import Email, fill_whole
 from recs_assets.campaigns.email_blocks import fill_by_blocks, predict_by_blocks
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.made import Made
+from recs_assets.campaigns.made import REFUSED, Made
 from recs_assets.campaigns.predictions import list_predictions, make_predictions
 from recs_assets.campaigns.sending import check_send_time
 from recs_assets.experiments.facts import load_assignments
 from recs_assets.experiments.file import Experiment
 from recs_assets.queries.syntax import QueryError
+from recs_assets.rules.facts import load_facts
+from recs_assets.rules.frames import assemble_context
 from recs_assets.schema import GateError, RecsError
 from recs_assets.training import Plan, Prediction, answer_task, list_unknown_names, prepare_query
 from recs_assets.week.week import Week
@@ -67,7 +69,11 @@ def make(
         "problems": list_unknown_names(campaign.target, week),
     }
     check_send_time(campaign, week.shop, week.as_of, None if plan is None else plan.query)
-    if not campaign.lists_products or task is None:
+    refused = find_refusal(campaign, week, task)
+    if refused is not None:
+        facts |= {"refused": refused, "problems": [refused, *facts["problems"]]}
+        made = _make_nothing(make_predictions([list_predictions(week, None, None)], None, facts))
+    elif not campaign.lists_products or task is None:
         parts = (
             predict_by_blocks(campaign, week, plan, task, predicted)
             if week.is_cut
@@ -89,6 +95,22 @@ def make(
             "nothing of it is published; this is a fault of the program, please report it."
         )
     return made
+
+
+def find_refusal(campaign: Campaign, week: Week, task: Any) -> str | None:
+    """Which rules of an email contradict each other with the products of the week, in one sentence; None: none do."""
+    if not campaign.lists_products or task is None:
+        return None
+    known = week.known()
+    with week.read_with_snapshot() as connection:
+        facts = load_facts(connection, week.as_of, campaign.name, {"products"})
+    return campaign.find_collision(assemble_context(known, **facts), task.admit_products(week.as_of))
+
+
+def _make_nothing(made: Made) -> Made:
+    """Of a campaign whose rules contradict each other nobody gets anything."""
+    outcomes = made.tables["outcomes"].assign(outcome=REFUSED)
+    return Made({**made.tables, "outcomes": outcomes}, made.facts)
 
 
 Answer = tuple[Plan | None, Any, Prediction | None, str]

@@ -154,7 +154,9 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
             asset_key=key,
             check_name=FITTING,
             passed=not problems,
-            severity=dg.AssetCheckSeverity.WARN,
+            severity=dg.AssetCheckSeverity.ERROR
+            if result.facts.get("refused")
+            else dg.AssetCheckSeverity.WARN,
             description=" ".join(problems) or "The shop has what the campaign's file names.",
         )
 

@@ -371,7 +371,7 @@ def test_rules_per_segment():
             {"cost": floats(0.5)},
             {"goal": "margin"},
             (),
-            "A goal needs",
+            "A goal or a boost needs",
         ),
         (
             score_lists({0: [0, 1]}, [0.1, np.nan]),

@@ -1,0 +1,76 @@
+"""Rules that contradict each other with the products that a shop has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.contradictions import EXCLUDING, Locate
+from recs_assets.rules.items import available, min_margin, min_price
+from recs_assets.yaml_file import ContradictionError
+
+
+def find_collisions(
+    context: Context, rules: Rules, admitted: np.ndarray, locate: Locate
+) -> Iterator[ContradictionError]:
+    """Pairs of keys of which one undoes the other with the products that the shop has, and keys that no product passes.
+
+    Only what somebody wrote into the file counts, not what the shop has in stock, and of pins only what is excluded by
+    name: prices change by themselves, and a pin that they stop is a warning (`review`).
+
+    Args:
+        context: has the shop's products.
+        rules: for everybody, or of a segment.
+        admitted: bool[n_products], what the query ranks.
+        locate: as in `find_contradictions`.
+    """
+    items, slots = rules.items, rules.slots
+    sold = available(context, rules)
+    if not sold.any():
+        return
+    named: list[tuple[tuple[str, ...], np.ndarray, str]] = [
+        (("query",), admitted, "the query ranks none of them")
+    ]
+    for group, key in EXCLUDING.items():
+        out = np.zeros(len(sold), dtype=bool)
+        for name in getattr(items, key):
+            out |= context.find_group(group, name)
+        named.append((locate("rules", key), ~out, "it excludes all of them"))
+    by_name = len(named)
+    for key, rule in (("min_price", min_price), ("min_margin", min_margin)):
+        passed = rule(context, rules)
+        if passed is not None:
+            named.append((locate("rules", key), passed, "all of them are below it"))
+    for place, passed, why in named[1:]:
+        if not (sold & passed).any():
+            yield ContradictionError(
+                (place, None), f"of {sold.sum():,} products that may be sold none passes: {why}"
+            )
+    for number, (place, passed, _) in enumerate(named):
+        for other, others, _ in named[number + 1 :]:
+            left = sold & passed
+            if left.any() and (sold & others).any() and not (left & others).any():
+                yield ContradictionError(
+                    (other, place),
+                    f"of {left.sum():,} products that may be sold after the one, the other leaves none",
+                )
+    for number, pin in enumerate(slots.pinned):
+        own = context.find_group("product", pin.product)
+        for place, passed, _ in named[:by_name]:
+            if own.any() and not (own & passed).any():
+                yield ContradictionError(
+                    (locate("slots", "pinned", number), place),
+                    f"the product {pin.product} is pinned and may not be offered",
+                )
+    for number, boost in enumerate(slots.boosts):
+        group, name = boost.group
+        own = sold & context.find_group(group, name)
+        for place, passed, why in named:
+            if own.any() and not (own & passed).any():
+                yield ContradictionError(
+                    (locate("slots", "boosts", number), place),
+                    f"of {own.sum():,} products of the {group} {name} none may be offered: {why}",
+                )
