@@ -1,0 +1,134 @@
+"""What is known of customers, what methods predict from it, and which one is used."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from recs_assets.lifetime.history import sum_spend, summarise
+from recs_assets.lifetime.judge import compare_tops, correlate_ranks, find_top, judge_methods
+from recs_assets.lifetime.methods import METHODS, SpendModel, learn_spend
+
+
+def order(customer: int, *days_and_amounts: tuple[int, float]) -> list[tuple[int, int, float]]:
+    return [(customer, day, amount) for day, amount in days_and_amounts]
+
+
+def table(*rows: list[tuple[int, int, float]]) -> pd.DataFrame:
+    return pd.DataFrame([row for part in rows for row in part], columns=["customer", "day", "amount"])
+
+
+SMALL = table(
+    order(3, (0, 10.0), (0, 5.0), (300, 20.0), (395, 7.0), (400, 100.0)),
+    order(5, (390, 30.0), (399, np.nan)),
+    order(9, (401, 50.0)),
+)
+
+
+def test_history_counts_days_before_the_anchor():
+    history = summarise(SMALL, 400)
+    assert history.watched_days == 400
+    assert history.rows.set_index("customer").to_dict("index") == {
+        3: {
+            "orders": 3, "since_first": 400, "since_last": 5, "spend": 42, "paid": 3,
+            "orders_28": 1, "spend_28": 7, "orders_91": 1, "spend_91": 7, "orders_364": 2, "spend_364": 27,
+        },
+        # An order in a foreign currency is one, of an amount that nobody knows.
+        5: {
+            "orders": 2, "since_first": 10, "since_last": 1, "spend": 30, "paid": 1,
+            "orders_28": 2, "spend_28": 30, "orders_91": 2, "spend_91": 30, "orders_364": 2, "spend_364": 30,
+        },
+    }  # fmt: skip
+    assert sum_spend(SMALL, history, 400, 1).tolist() == [100, 0]
+
+
+def test_simple_methods_by_hand():
+    history = summarise(SMALL, 400)
+    model = learn_spend(SMALL, 400, 91)
+    assert model.predict_spend("last_year", history, 91) == pytest.approx([27 / 4, 30 / 4])
+    assert model.predict_spend("last_quarter", history, 182) == pytest.approx([14, 60])
+    assert model.predict_spend("everybody", history, 364) == pytest.approx([28.5, 28.5])
+    with pytest.raises(ValueError, match="'guess' is no method"):
+        model.predict_spend("guess", history, 28)
+
+
+def draw(customers: int, days: int, seed: int = 0, leave: float = 0.0) -> pd.DataFrame:
+    """Customers of very different rates, all there from the first month; after each order some leave."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for customer in range(customers):
+        rate, day = rng.gamma(1.0, 1 / 20), float(rng.integers(0, 28))
+        while day < days:
+            rows.append((customer, int(day), float(rng.gamma(3.0, 10.0))))
+            day += rng.exponential(1 / rate) if rng.random() >= leave else days
+    return pd.DataFrame(rows, columns=["customer", "day", "amount"])
+
+
+def test_last_year_stays_where_nobody_changes():
+    """Every customer orders the same amount at the same gap, for two years."""
+    rows = [
+        (customer, day, 5.0 + customer % 7)
+        for customer in range(120)
+        for day in range(customer % 28, 728, 7 * (1 + customer % 4))
+    ]
+    judged = judge_methods(pd.DataFrame(rows, columns=["customer", "day", "amount"]), 728, 364, seed=0)
+    assert (judged.method, judged.days) == ("last_year", 364)
+    rows = judged.rows.set_index("method")
+    assert rows.index.tolist() == list(METHODS)
+    assert rows["chosen"].tolist() == [True, False, False, False, False]
+    assert rows.loc["last_year", ["difference", "ci_low", "ci_high"]].tolist() == [0, 0, 0]
+    assert rows.loc["everybody", "ci_high"] < 0
+    assert rows.loc["everybody", "top_share"] == pytest.approx(0.1)
+
+
+def test_leaving_customers_are_found_by_the_model():
+    judged = judge_methods(draw(1500, 728, leave=0.3), 728, 364, seed=0)
+    rows = judged.rows.set_index("method")
+    assert judged.method == "buy_till_you_die"
+    assert rows.loc["last_year", "ci_high"] < 0
+    # Last year's spend is that of those, too, who have left.
+    assert (
+        1 < rows.loc["buy_till_you_die", "predicted_share"] < 1.5 < rows.loc["last_year", "predicted_share"]
+    )
+
+
+def test_whose_top_tenth_pays_less():
+    """Of 400 customers 40 pay 10 and the others 1: 400 of 760. One ranking knows them, the other none of them."""
+    spend = np.r_[np.full(40, 10.0), np.ones(360)]
+    difference, low, high = compare_tops(np.arange(400.0), spend, spend, seed=0)
+    assert difference == pytest.approx(40 / 760 - 400 / 760)
+    assert low < difference < high < 0
+    assert compare_tops(spend, spend, spend, seed=0) == (0, 0, 0)
+    assert compare_tops(spend, spend, np.zeros(400), seed=0) == (0, 0, 0)
+
+
+def test_too_few_days_leave_last_year():
+    judged = judge_methods(draw(20, 55), 55, 91, seed=0)
+    assert (judged.method, judged.days, len(judged.rows)) == ("last_year", 0, 0)
+
+
+def test_order_of_rows_changes_nothing():
+    orders = draw(80, 300)
+    shuffled = orders.sample(frac=1, random_state=4)
+    assert learn_spend(shuffled, 300, 91) == learn_spend(orders, 300, 91)
+    pd.testing.assert_frame_equal(
+        judge_methods(shuffled, 300, 91, 0).rows, judge_methods(orders, 300, 91, 0).rows
+    )
+
+
+def test_a_prediction_depends_on_the_customer_alone():
+    orders = draw(200, 300)
+    model = SpendModel.from_json(learn_spend(orders, 300, 91).to_json())
+    whole = summarise(orders, 300)
+    block = orders[orders["customer"].between(77, 102)]
+    part = summarise(block, 300, 300 - whole.watched_days)
+    there = whole.rows["customer"].between(77, 102).to_numpy()
+    for method in METHODS:
+        one, all_of_them = (model.predict_spend(method, history, 91) for history in (part, whole))
+        assert one.tolist() == all_of_them[there].tolist()
+
+
+def test_top_shares_what_is_level():
+    assert find_top(np.array([5.0, 1, 1, 1, 1, 1, 1, 1, 1, 1])).tolist() == [1] + [0] * 9
+    assert find_top(np.ones(4), 0.5).tolist() == [0.5] * 4
+    assert correlate_ranks(np.array([1.0, 2, 3]), np.array([10.0, 20, 21])) == pytest.approx(1)
+    assert np.isnan(correlate_ranks(np.ones(3), np.arange(3.0)))
