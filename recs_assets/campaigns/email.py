@@ -23,7 +23,7 @@ from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
 from recs_assets.campaigns.load import load_pages_and_ends
 from recs_assets.campaigns.made import SELECTED, Made, tabulate_outcomes
-from recs_assets.campaigns.measure import measure
+from recs_assets.campaigns.measure import list_costly_rules, measure
 from recs_assets.campaigns.sending import check_send_time
 from recs_assets.campaigns.storefront import BLEND, POOL
 from recs_assets.delivery import (
@@ -40,6 +40,7 @@ from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.rules.blocks import place_accounts
 from recs_assets.rules.context import Context
+from recs_assets.rules.exposure import Price
 from recs_assets.rules.items import NAMES
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.review import (
@@ -70,10 +71,12 @@ class Beyond:
     Attributes:
         accounts: of the whole shop, as `weigh_accounts` gives them; None: it is not known yet.
         reach: as `find_reach` gives it, with it.
+        exposed: the prices of the floors of exposure, customers by their codes in the whole shop.
     """
 
     accounts: pd.DataFrame | None
     reach: Mapping[str, Mapping[str, int]] | None
+    exposed: Sequence[Price] | None
 
 
 @dataclass(frozen=True)
@@ -213,7 +216,10 @@ class Email:
             return context
         if self.beyond.accounts is not None:
             context = place_accounts(context, rules, self.beyond.accounts, self.week.first_code)
-        return replace(context, reach=self.beyond.reach)
+        exposed = self.beyond.exposed
+        if exposed is not None:
+            exposed = tuple(price.shift(self.week.first_code) for price in exposed)
+        return replace(context, reach=self.beyond.reach, exposed=exposed)
 
     def rank_products(self, anchor: date) -> pd.DataFrame:
         """What the rules choose from, at the week or the test anchor: the rows of the model that was chosen, and for
@@ -443,7 +449,7 @@ def describe_email(
         "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
         "test": dict(measured.figures),
         "rules": list_rules_in_force(base.rules),
-        "problems": [*facts["problems"], *found.problems],
+        "problems": [*facts["problems"], *found.problems, *list_costly_rules(measured.tags)],
         "notes": list(found.notes),
         "worth": worth,
         "earns": proven,

@@ -27,8 +27,9 @@ from recs_assets.experiments.file import Experiment
 from recs_assets.rules.blocks import count_most_stale, find_reach, tabulate_accounts, weigh_accounts
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.context import Context
+from recs_assets.rules.exposure import Offers, Price, choose_price
 from recs_assets.rules.items import count_needs
-from recs_assets.rules.pipeline import list_parts
+from recs_assets.rules.pipeline import list_parts, survey_exposure
 from recs_assets.rules.review import LOOKED_AT, Seen, count_full, list_tried, review, write_shortage
 from recs_assets.training import Plan, Prediction
 from recs_assets.training.blocks import answer_block, write_learned
@@ -36,6 +37,8 @@ from recs_assets.training.tasks import Task
 from recs_assets.week.week import Week
 
 Json = dict[str, Any]
+# Columns of `rules.exposure.Offers`.
+OFFERED = ("cost", "customer", "step")
 
 
 # -- without slots ----------------------------------------------------------------------------
@@ -115,6 +118,7 @@ def _write_specs(emails: Sequence[Email]) -> list[Json]:
             "chosen": [email.chosen, email.verdict],
             "accounts": None,
             "reach": None,
+            "exposed": None,
         }
         for email in emails
     ]
@@ -137,7 +141,9 @@ class _Opener:
             self._answers[name] = answer_block(self.part, spec["learned"], self.listing)
         campaign = Campaign.model_validate(spec["campaign"], context=self.part.shop.catalogue)
         accounts = None if spec["accounts"] is None else pd.DataFrame(spec["accounts"])
-        beyond = Beyond(accounts, spec["reach"])
+        exposed = spec["exposed"]
+        exposed = None if exposed is None else [Price(*price) for price in exposed]
+        beyond = Beyond(accounts, spec["reach"], exposed)
         chosen, verdict = spec["chosen"]
         return Email(campaign, self.part, *self._answers[name], spec["depth"], (chosen, verdict), beyond)
 
@@ -173,7 +179,35 @@ def _find_beyond(
     ranked = Ranked.of_nobody(context, listed, any(part["has_p"] for part in found))
     spec["stale"] = np.max([part["stale"] for part in found], axis=0).tolist()
     spec["reach"] = find_reach(context, rules, ranked, [()], spec["stale"], _Counter(email.week, spec, size))
+    spec["exposed"] = _find_prices(email, spec)
     return replace(context, reach=spec["reach"]), ranked
+
+
+def _find_prices(email: Email, spec: Json) -> list[Price]:
+    """Of every floor of exposure in the lists of all blocks, one after the other."""
+    prices: list[Price] = []
+    for floor in email.rules.slots.exposure:
+        parts = map_customers(survey_floor, email.week, {**spec, "exposed": prices})
+        offers = [
+            Offers(*part.facts["places"], *(part.tables["offers"][name].to_numpy() for name in OFFERED))
+            for part in parts
+        ]
+        prices.append(choose_price(offers, floor.share))
+    return prices
+
+
+def survey_floor(part: Week, spec: Json) -> Part:
+    """What the next floor of exposure without a price would cost in a block (`pipeline.survey_exposure`)."""
+    email = _Opener(part).open({**spec, "exposed": None})
+    own = [Price(*price).shift(part.first_code) for price in spec["exposed"]]
+    context, threads = email.build_context(part.as_of), part.settings.threads
+    every = survey_exposure(email.rank_products(part.as_of), context, email.rules, own, threads)
+    columns = {name: np.concatenate([[], *(getattr(one, name) for one in every)]) for name in OFFERED}
+    offers = pd.DataFrame(columns).astype({"customer": np.int64, "step": np.int64})
+    offers["customer"] += part.first_code
+    return Part(
+        {"offers": offers}, {"places": [sum(one.places for one in every), sum(one.held for one in every)]}
+    )
 
 
 class _Counter:
@@ -237,7 +271,10 @@ def fill_customers(part: Week, specs: list[Json], shadows: dict[str, Json], runn
 
 
 def _join_seen(blocks: Sequence[list[Any]]) -> list[Seen]:
-    seen = [[Seen(rows, tuple(pinned), discovery) for rows, pinned, discovery in part] for part in blocks]
+    seen = [
+        [Seen(rows, tuple(pinned), discovery, tuple(exposed)) for rows, pinned, discovery, exposed in part]
+        for part in blocks
+    ]
     return [sum(of_all[1:], start=of_all[0]) for of_all in zip(*seen, strict=True)]
 
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from recs_assets.campaigns.email import Email
 
 
+# Rules that may cost more than they bring before somebody is told.
+COSTLY = 5
+
+
 class Measured(NamedTuple):
     """What an email and its rules are worth.
 
@@ -135,6 +139,29 @@ def describe_worth(sent: pd.DataFrame, tags: pd.DataFrame) -> tuple[str, bool]:
         f"purchases more than {dearest['purchases']:.0f}.",
         False,
     )
+
+
+def list_costly_rules(tags: pd.DataFrame) -> list[str]:
+    """A sentence where more than `COSTLY` rules cost more purchases than they bring, and no margin instead, both by their
+    intervals; none otherwise.
+
+    Args:
+        tags: of a campaign (`rules.price_tags.price_rules`); may have no rows, and then no columns.
+    """
+    if tags.empty:
+        return []
+    costly = tags[(tags["rule"] != ALL_RULES) & (tags["purchases_high"] < 0) & ~(tags["margin_low"] > 0)]
+    if len(costly) <= COSTLY:
+        return []
+    costly = costly.sort_values(["purchases_gained", "step"], kind="stable")
+    named = ", ".join(
+        f"{spell_rule(rule)} ({gained:+.0f})"
+        for rule, gained in zip(costly["rule"], costly["purchases_gained"], strict=True)
+    )
+    return [
+        f"{len(costly)} of its rules cost more purchases at the test anchor than they bring, each by itself: {named}. Keep those that "
+        "have another reason, such as what customers are spared."
+    ]
 
 
 def tabulate_tests(predicted: Prediction, chosen: str) -> pd.DataFrame:

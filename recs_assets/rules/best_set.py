@@ -278,7 +278,7 @@ def discover(
             replaced = np.take_along_axis(chance[who], at, axis=1)
             may &= chance[who][:, :, None] >= floor * replaced[:, None, :]
         gain = worth[who][:, :, None] - np.take_along_axis(worth[who], at, axis=1)[:, None, :]
-        _exchange(slate, board, values, who, np.where(may, gain, -np.inf), -np.inf, "discovery")
+        exchange(slate, board, values, who, np.where(may, gain, -np.inf), -np.inf, "discovery")
 
 
 def vary(
@@ -323,14 +323,14 @@ def vary(
         gain = np.float32(weight) * (value[:, :, None] - np.take_along_axis(value, at, axis=1)[:, None, :])
         others = np.maximum(slate.count[active] - 1, 1).astype(np.float32)
         gain -= np.float32(1 - weight) / others[:, None, None] * closer
-        changed, place = _exchange(
+        changed, place = exchange(
             slate, board, values, active, np.where(may, gain, -np.inf), GAIN, "personal"
         )
         active = active[changed]
         alike[active, :, place] = likeness.of(active, slate.cells["product"][active, place])
 
 
-def _exchange(
+def exchange(
     slate: Slate,
     board: Board,
     values: Values,

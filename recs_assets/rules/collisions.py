@@ -65,12 +65,13 @@ def find_collisions(
                     (locate("slots", "pinned", number), place),
                     f"the product {pin.product} is pinned and may not be offered",
                 )
-    for number, boost in enumerate(slots.boosts):
-        group, name = boost.group
+    wanted = [("boosts", number, boost.group) for number, boost in enumerate(slots.boosts)]
+    wanted += [("exposure", number, floor.group) for number, floor in enumerate(slots.exposure)]
+    for kind, number, (group, name) in wanted:
         own = sold & context.find_group(group, name)
         for place, passed, why in named:
             if own.any() and not (own & passed).any():
                 yield ContradictionError(
-                    (locate("slots", "boosts", number), place),
+                    (locate("slots", kind, number), place),
                     f"of {own.sum():,} products of the {group} {name} none may be offered: {why}",
                 )

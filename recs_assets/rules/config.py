@@ -198,6 +198,14 @@ class Boost(_Group):
         return first <= last
 
 
+class Exposure(_Group):
+    """A share of all places of a campaign for some of the products."""
+
+    share: Annotated[float, Field(gt=0, le=1)] = Field(
+        description="Of the places of all lists together, at least."
+    )
+
+
 class Slots(_Model):
     """How the slots are filled."""
 
@@ -223,6 +231,11 @@ class Slots(_Model):
         (),
         description="Factors on what products are ordered by, as in `{brand: Acme, factor: 1.5, starts: 2026-12-01, ends: "
         "2026-12-24}` ([Boosts](#boosts-and-burials)); one of `category`, `brand`, `product`, `merchant`.",
+    )
+    exposure: tuple[Exposure, ...] = Field(
+        (),
+        description="Of all places of the campaign at least a share for the products of a `category`, `brand` or `merchant`, as in "
+        "`{merchant: m1, share: 0.1}` ([Exposure](#exposure)). The same for all segments.",
     )
     mmr_lambda: Share = Field(
         0.9,
@@ -311,10 +324,14 @@ class Rules(_Model):
         for name, part in self.segments.items():
             if "k" in part.slots.model_fields_set and part.slots.k != self.slots.k:
                 raise ValueError(f"segments.{name}.slots.k: the number of slots is the same for everybody")
-            if "due_within_days" in part.items.model_fields_set:
-                raise ValueError(
-                    f"segments.{name}: due_within_days is the same for everybody; say it once, under rules"
-                )
+            for given, key, group in (
+                (part.items, "due_within_days", "rules"),
+                (part.slots, "exposure", "slots"),
+            ):
+                if key in given.model_fields_set:
+                    raise ValueError(
+                        f"segments.{name}: {key} is the same for everybody; say it once, under {group}"
+                    )
             try:
                 self.of_segment(name)
             except ValidationError as error:

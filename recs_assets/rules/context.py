@@ -106,6 +106,7 @@ class Context:
             per row keep the choice cheap.
         elsewhere: of a block of customers, what accounts of other blocks mean for its own; None: there are none.
         reach: of a block of customers, the limits as the shop can meet them (`rules.blocks`); None: these are all customers.
+        exposed: of a block of customers, the prices of the floors of exposure (`rules.exposure`); None: these are all customers.
         draw_key: what decides, with a customer's id, on their drawn slot: seed, campaign, week; None: nothing is drawn.
 
     Raises:
@@ -142,6 +143,7 @@ class Context:
     copurchase: sparse.csr_matrix | None = None
     elsewhere: Elsewhere | None = None
     reach: Mapping[str, Mapping[str, int]] | None = None
+    exposed: tuple[tuple[float, int, int], ...] | None = None
     draw_key: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from recs_assets.names import fold
-from recs_assets.rules.config import Boost, ItemRules, Slots
+from recs_assets.rules.config import Boost, Exposure, ItemRules, Slots
 from recs_assets.yaml_file import ContradictionError
 
 # Of some of the products: the key that excludes them, and the one that limits them.
@@ -50,6 +50,7 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
             if _name(other) == key and boost.meets(other):
                 why = f"the {group} {name} has the factors {other.factor:g} and {boost.factor:g} on the same days; keep one"
                 yield ContradictionError((place, other_place), why)
+    yield from _compare_floors(items, slots, excluded, buried, locate)
     sends = items.sent_within_sends or 0
     if "max_repeat" in slots.model_fields_set and slots.max_repeat and sends >= slots.repeat_sends:
         why = (
@@ -59,6 +60,48 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
         yield ContradictionError((locate("slots", "max_repeat"), locate("rules", "sent_within_sends")), why)
 
 
-def _name(boost: Boost) -> tuple[str, str]:
+def _compare_floors(
+    items: ItemRules,
+    slots: Slots,
+    excluded: Mapping[tuple[str, str], tuple[str, ...]],
+    buried: Mapping[tuple[str, str], tuple[str, ...]],
+    locate: Locate,
+) -> Iterator[ContradictionError]:
+    """Floors of exposure against exclusions, burials, limits and each other."""
+    first: dict[str, tuple[str, ...]] = {}
+    total: dict[str, float] = {}
+    named: dict[tuple[str, str], tuple[str, ...]] = {}
+    for number, floor in enumerate(slots.exposure):
+        (group, name), key, place = floor.group, _name(floor), locate("slots", "exposure", number)
+        for others, verb in ((excluded, "excluded"), (buried, "buried")):
+            if key in others:
+                why = (
+                    f"the {group} {name} is to have {floor.share:.0%} of the places, and is {verb}; keep one"
+                )
+                yield ContradictionError((place, others[key]), why)
+        if key in named:
+            yield ContradictionError((place, named[key]), f"the {group} {name} has two floors; keep one")
+        named[key] = place
+        total[group] = total.get(group, 0.0) + floor.share
+        if total[group] > 1 + 1e-9:
+            yield ContradictionError(
+                (place, first[group]),
+                f"the floors by {group} sum up to {total[group]:.0%} of the places; lower one",
+            )
+        first.setdefault(group, place)
+        most = getattr(items, f"max_per_{group}")
+        if (
+            most is not None
+            and f"max_per_{group}" in items.model_fields_set
+            and most < floor.share * slots.k - 1e-9
+        ):
+            why = (
+                f"{floor.share:.0%} of {slots.k} slots are more than the {most} that one {group} may have; raise the limit, or "
+                "lower the floor"
+            )
+            yield ContradictionError((place, locate("rules", f"max_per_{group}")), why)
+
+
+def _name(boost: Boost | Exposure) -> tuple[str, str]:
     group, name = boost.group
     return group, fold(name)

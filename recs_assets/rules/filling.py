@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import replace
 from hashlib import sha256
@@ -17,6 +17,7 @@ from recs_assets.rules.candidates import FILL, PINNED, Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.exploration import draw
+from recs_assets.rules.exposure import Offers, Price, raise_floors
 from recs_assets.rules.goals import find_factors, weigh_products
 from recs_assets.rules.items import (
     NAMES,
@@ -65,6 +66,7 @@ class Filler:
         trace: bool,
         placement: Placement = "email",
         reserves: int = 0,
+        prices: Sequence[Price] = (),
     ) -> None:
         self.context, self.rules, self.ranked = context, rules, ranked
         self.without, self.trace, self.reserves = without, trace, reserves
@@ -104,6 +106,10 @@ class Filler:
         if self.worth is not None:
             _check_worth(ranked)
 
+        raised = placement == "email" and "exposure" not in without
+        self.floors = [context.find_group(*floor.group) for floor in slots.exposure] if raised else []
+        self.prices = prices
+
     def find_reachable_products(self) -> np.ndarray:
         """int[]: what a list may hold together of what is anybody's candidate or on the ladder (`find_compatible`)."""
         reachable = (self.by_product == PASSED) & self.ranked.listed
@@ -113,7 +119,11 @@ class Filler:
 
     def run(self, customers: np.ndarray, scratch: np.ndarray) -> Part:
         """Fill the slots of one block, with a look-up table (`items.Rows`) that no other block uses meanwhile."""
-        return self._share(scratch)._fill(customers)
+        return self._share(scratch)._fill(customers)[0]
+
+    def survey(self, customers: np.ndarray, scratch: np.ndarray) -> Offers:
+        """What the next floor of exposure without a price would cost in the lists of one block."""
+        return self._share(scratch)._fill(customers)[1]
 
     def find_passing(self, customers: np.ndarray, scratch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The customer of every candidate of one block, and whether it passes the product and pair rules; pinned
@@ -129,8 +139,8 @@ class Filler:
         other.scratch = scratch
         return other
 
-    def _fill(self, customers: np.ndarray) -> Part:
-        """The part of one block."""
+    def _fill(self, customers: np.ndarray) -> tuple[Part, Offers]:
+        """The part of one block, and what the next floor without a price would cost in it."""
         local, product, values, n_ranked = self._gather_rows(customers)
         with self._open(customers, local, product) as rows:
             if not rows.unique:
@@ -139,7 +149,7 @@ class Filler:
             held = self._find_limits(rows)
             slate = Slate(len(customers), self.rules.slots.k, held)
             new = self._find_new_shelves(rows) if self.quota else np.zeros(len(rows), dtype=bool)
-            kept, values, relevance = self._choose_competing(rows, first, values, n_ranked, new)
+            kept, values, relevance, score = self._choose_competing(rows, first, values, n_ranked, new)
             board = Board(rows, kept, held)
             self._fill_steps(slate, board, rows, values, relevance, n_ranked, new)
         self._climb(slate, customers)
@@ -150,6 +160,11 @@ class Filler:
         if self.draw_rate and len(complete) and board.row.shape[1]:
             floor, some = self.rules.slots.discovery_floor, ranked & new[board.row]
             draws = draw(slate, board, values, self.context, customers, complete, some, self.draw_rate, floor)
+        offers = Offers.none()
+        if self.floors and board.row.shape[1]:
+            offers = raise_floors(
+                slate, board, values, score, ranked, self.floors, customers, complete, self.prices
+            )
         on = (board.taken_out < PASSED) & ranked
         first[board.row[on]] = board.taken_out[on]
         gone = np.flatnonzero(first[:n_ranked] < PASSED)
@@ -167,7 +182,7 @@ class Filler:
                 complete,
                 cells,
             )
-        return Part(
+        part = Part(
             customers[complete],
             np.delete(customers, complete),
             cells,
@@ -176,6 +191,7 @@ class Filler:
             _name_slots(draws, customers, complete, cells["product"]),
             reserves,
         )
+        return part, offers
 
     def _reserve(
         self,
@@ -275,10 +291,10 @@ class Filler:
 
     def _choose_competing(
         self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int, new: np.ndarray
-    ) -> tuple[np.ndarray, Values, np.ndarray]:
+    ) -> tuple[np.ndarray, Values, np.ndarray, np.ndarray]:
         """Rows that passed, customers adjacent, best first, additions last; the values with what rows
-        are ordered by; and per row its relevance, float32 in 0..1: its probability (else score, times the value
-        of its goal), scaled between the customer's worst and best competing candidate."""
+        are ordered by; per row its relevance, float32 in 0..1: its probability (else score, times the value
+        of its goal), scaled between the customer's worst and best competing candidate; and that unscaled."""
         kept = np.flatnonzero(first[:n_ranked] == PASSED)
         value = values.score[kept]
         if self.worth is not None:
@@ -294,7 +310,8 @@ class Filler:
         within = rank_within(rows.local[kept]) <= max(DEPTH, 2 * self.rules.slots.k)
         within |= self._find_first_of_new(rows, kept, new)
         kept, value, local = kept[within], value[within], rows.local[kept][within]
-        relevance = np.zeros(len(rows), dtype=np.float32)
+        relevance, score = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.float32)
+        score[kept] = value
         if len(kept):
             starts, length = find_runs(local)
             low, high = (
@@ -304,7 +321,7 @@ class Filler:
             relevance[kept] = np.where(high > low, (value - low) / spread, 1)
         added = n_ranked + np.flatnonzero(first[n_ranked:] == PASSED)
         kept = np.concatenate([kept, added])
-        return kept[np.argsort(rows.local[kept], kind="stable")], values, relevance
+        return kept[np.argsort(rows.local[kept], kind="stable")], values, relevance, score
 
     def _find_first_of_new(self, rows: Rows, kept: np.ndarray, new: np.ndarray) -> np.ndarray:
         """bool[len(kept)]: the first row of each new category, in the first `NEW_DEPTH` of them."""

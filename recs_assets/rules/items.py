@@ -326,6 +326,7 @@ ORDER: tuple[Rule, ...] = (
     Rule("discovery", "slots", ("slots.discovery_share", "slots.discovery_floor")),
     Rule("diversity", "slots", ("slots.mmr_lambda",)),
     Rule("exploration", "slots", ("slots.exploration_share",)),
+    Rule("exposure", "slots", ("slots.exposure",)),
     _rule("pair limit", max_repeat, "slots.max_repeat", "slots.repeat_sends"),
 )
 # Limits that are raised where the shop cannot meet them. Two variants, or one title twice, help nobody.

@@ -10,9 +10,10 @@ For every block: eligible customers' candidates, with pinned products added; the
    not much likelier (`discovery_floor`);
 4. variety: exchanges that make the list less alike than they make it worth less (`mmr_lambda`);
 5. fill, down the ladder: the most popular products of the customer's segment, of their categories, of everybody;
-6. exploration: in a share of the lists the last discovery slot is drawn by lot (`exploration`), the others stay.
+6. exploration: in a share of the lists the last discovery slot is drawn by lot (`exploration`), the others stay;
+7. exposure: products are exchanged until a merchant has its share of all places of the campaign (`exposure`).
 
-Limits (variants, titles, categories, brands, repeats) hold over all six. In the list, personal slots come
+Limits (variants, titles, categories, brands, repeats) hold over all seven. In the list, personal slots come
 first, then discovery, both from the largest score down and a drawn one last, then fill, the most popular first;
 pinned products keep their slot. Diversity decides what is in the list and not where it stands. With a goal
 other than purchases personal slots are ordered by what it orders by.
@@ -21,8 +22,8 @@ Reserves, where they are asked for, are what the same steps would choose next: f
 sells out before the email leaves.
 
 Nothing of one customer depends on which customers are asked for: any split of customers into calls or
-blocks gives the same rows. Which of the accounts with one address is written to is decided over all
-customers of the context.
+blocks gives the same rows. Which of the accounts with one address is written to, and which lists give places to a
+floor of exposure, is decided over all customers of the context.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ from recs_assets.names import fold
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
+from recs_assets.rules.exposure import Offers, Price, choose_price
 from recs_assets.rules.filling import BLOCK, DEPTH, EXCHANGES, NEW_DEPTH, SCRATCH, Filler, Placement
 from recs_assets.rules.items import NAMES, ORDER, is_idle
 from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, find_exclusions, find_second_accounts
@@ -92,11 +94,56 @@ def select(
     reason = np.full(context.known.n_customers, -1, dtype=np.int8)
     if placement == "email":
         reason = find_reasons(context, rules)
+    prices: Sequence[Price] = ()
+    if rules.slots.exposure and placement == "email" and "exposure" not in without:
+        prices = find_prices(context, rules, ranked, without, np.flatnonzero(reason < 0), threads)
     jobs = []
     for own, eligible in split_eligible(context, rules, customers[reason[customers] < 0]):
-        jobs.append((Filler(context, own, ranked, without, trace, placement, reserves), eligible))
+        jobs.append((Filler(context, own, ranked, without, trace, placement, reserves, prices), eligible))
     parts = map_blocks(Filler.run, jobs, threads)
     return assemble(parts, ranked.sources, reason, customers, trace, reserves)
+
+
+def find_prices(
+    context: Context,
+    rules: Rules,
+    ranked: Ranked,
+    without: frozenset[str],
+    eligible: np.ndarray,
+    threads: int,
+) -> Sequence[Price]:
+    """Of every floor of exposure, in the lists of all customers who may be written to (codes), whoever is asked for."""
+    if context.exposed is not None:
+        return [Price(*price) for price in context.exposed]
+    prices: list[Price] = []
+    for floor in rules.slots.exposure:
+        offers = _survey(context, rules, ranked, without, eligible, prices, threads)
+        prices.append(choose_price(offers, floor.share))
+    return prices
+
+
+def survey_exposure(
+    candidates: pd.DataFrame, context: Context, rules: Rules, prices: Sequence[Price], threads: int = 1
+) -> list[Offers]:
+    """What the first floor of exposure without a price would cost in the lists of a block of customers."""
+    eligible = np.flatnonzero(find_reasons(context, rules) < 0)
+    return _survey(context, rules, Ranked.of(candidates, context), frozenset(), eligible, prices, threads)
+
+
+def _survey(
+    context: Context,
+    rules: Rules,
+    ranked: Ranked,
+    without: frozenset[str],
+    eligible: np.ndarray,
+    prices: Sequence[Price],
+    threads: int,
+) -> list[Offers]:
+    jobs = [
+        (Filler(context, own, ranked, without, trace=False, prices=prices), members)
+        for own, members in split_eligible(context, rules, eligible)
+    ]
+    return map_blocks(Filler.survey, jobs, threads)
 
 
 def check_customers(customers: np.ndarray | None, context: Context) -> np.ndarray:
@@ -173,6 +220,7 @@ def find_idle_rules(candidates: pd.DataFrame, context: Context, rules: Rules) ->
             "discovery": job.quota > 0,
             "diversity": job.weight < 1,
             "exploration": job.draw_rate > 0,
+            "exposure": any(floor.any() for floor in job.floors),
         }
         for rule in ORDER:
             if slots[rule.name] if rule.kind == "slots" else not is_idle(rule, context, own):

@@ -53,15 +53,18 @@ class Seen:
         rows: how many there are.
         pinned: codes of the pinned products that somebody got.
         discovery: rows in a slot for discovery.
+        exposed: rows of the products of every floor of exposure.
     """
 
     rows: int
     pinned: tuple[int, ...]
     discovery: int
+    exposed: tuple[int, ...] = ()
 
     def __add__(self, other: Seen) -> Seen:
         pinned = sorted({*self.pinned, *other.pinned})
-        return Seen(self.rows + other.rows, tuple(pinned), self.discovery + other.discovery)
+        exposed = tuple(map(sum, zip(self.exposed, other.exposed, strict=True)))
+        return Seen(self.rows + other.rows, tuple(pinned), self.discovery + other.discovery, exposed)
 
 
 def look_at(rules: Rules, context: Context, selection: Selection) -> list[Seen]:
@@ -71,7 +74,13 @@ def look_at(rules: Rules, context: Context, selection: Selection) -> list[Seen]:
         rows = selection.rows[selection.rows["customer"].isin(members)]
         kind = rows["slot_type"]
         pinned = rows.loc[(kind == "pinned").to_numpy(), "product"].unique()
-        seen.append(Seen(len(rows), tuple(sorted(pinned.tolist())), int((kind == "discovery").sum())))
+        product = rows["product"].to_numpy()
+        exposed = tuple(
+            int(context.find_group(*floor.group)[product].sum()) for floor in rules.slots.exposure
+        )
+        seen.append(
+            Seen(len(rows), tuple(sorted(pinned.tolist())), int((kind == "discovery").sum()), exposed)
+        )
     return seen
 
 
@@ -96,6 +105,8 @@ def review(
         problems += [f"{where}{text}" for text in _explain_pins(own, context, seen)]
         notes += [f"{where}{text}" for text in _explain_limits(own, context, candidates)]
         notes += [f"{where}{text}" for text in _explain_missing_discovery(own, context, seen)]
+    missed, met = _explain_exposure(rules, sum(every[1:], start=every[0]))
+    problems, notes = [*problems, *missed], [*notes, *met]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
 
 
@@ -115,13 +126,12 @@ def list_unknown_names(rules: Rules, context: Context) -> list[str]:
         "product": context.product_codes,
         "merchant": context.merchants,
     }
-    have |= {f"boosts.{key}": names for key, names in groups.items()}
+    have |= {f"{kind}.{key}": names for kind in ("boosts", "exposure") for key, names in groups.items()}
     named = [("segments", name) for name in rules.segments]
     for part in (rules, *rules.segments.values()):
         named += [("pinned", pin.product) for pin in part.slots.pinned]
-        for boost in part.slots.boosts:
-            key, name = boost.group
-            named.append((f"boosts.{key}", name))
+        for kind, some in (("boosts", part.slots.boosts), ("exposure", part.slots.exposure)):
+            named += [(f"{kind}.{one.group[0]}", one.group[1]) for one in some]
         for key in EXCLUSION_KEYS:
             named += [(key, name) for name in getattr(part.items, key)]
     lacking: dict[str, list[str]] = {}
@@ -309,6 +319,24 @@ def _explain_missing_discovery(rules: Rules, context: Context, seen: Seen) -> It
         f"slots.discovery_share: {slots.discovery_share:g} asks for {slots.discovery_slots} of {slots.k} slots, and "
         f"nobody got one: {why}; the slots went to personal products."
     )
+
+
+def _explain_exposure(rules: Rules, seen: Seen) -> tuple[list[str], list[str]]:
+    """Floors of exposure that are missed, and that are met."""
+    missed: list[str] = []
+    met: list[str] = []
+    for floor, held in zip(rules.slots.exposure, seen.exposed, strict=True):
+        if not seen.rows:
+            continue
+        group, name = floor.group
+        have = f"slots.exposure: the {group} {name} has {held:,} of {seen.rows:,} places ({held / seen.rows:.1%})"
+        if held >= floor.share * seen.rows - 1e-9:
+            met.append(f"{have}; it asks for {floor.share:.1%}.")
+        else:
+            missed.append(
+                f"{have}, and not {floor.share:.1%}: no other list has a candidate of it that the rules let into a personal slot."
+            )
+    return missed, met
 
 
 def explain_shortage(

@@ -1,8 +1,8 @@
 """The same selection again and again, each time without other rules: for measuring them.
 
 A rule that refuses products, or pairs of customer and product, makes a difference to those customers only of whose
-candidates it refuses one. Where the limits stay the same and a list was filled without the ladder and without pinned
-products, everybody else keeps what they had: nothing is selected for them again.
+candidates it refuses one. Where the limits stay the same, no floor of exposure looks at all lists together, and a list was filled without the ladder
+and without pinned products, everybody else keeps what they had: nothing is selected for them again.
 """
 
 from __future__ import annotations
@@ -86,8 +86,8 @@ class Trials:
     def _find_affected(self, other: Trial, without: frozenset[str]) -> np.ndarray:
         """Codes of the customers whose list may differ."""
         kinds = {rule.kind for rule in ORDER if rule.name in other.without ^ without}
-        pinned = any(own.slots.pinned for own, _ in self._parts)
-        if pinned or not kinds <= {"product", "pair"}:
+        shared = any(own.slots.pinned or own.slots.exposure for own, _ in self._parts)
+        if shared or not kinds <= {"product", "pair"}:
             return self._customers
         passing = self._find_passing(without)
         if passing.limits != other.passing.limits:

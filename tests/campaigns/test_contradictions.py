@@ -66,6 +66,54 @@ slots:
         "line 9: slots.max_repeat contradicts rules.sent_within_sends (mailing.yaml, line 7): products of the last 4 sends may fill 2 "
         "slots, and none of the last 4 may stand in any; keep one.",
     ),
+    "a floor of what is excluded": (
+        """\
+  excluded_categories: [tea]
+slots:
+  exposure: [{category: Tea, share: 0.2}]
+""",
+        "line 9: slots.exposure.0 contradicts rules.excluded_categories.0 (mailing.yaml, line 7): the category Tea is to have 20% of the "
+        "places, and is excluded; keep one.",
+    ),
+    "a floor of what is buried": (
+        """\
+  min_stock: 1
+slots:
+  boosts: [{merchant: m1, factor: 0.5}]
+  exposure: [{merchant: m1, share: 0.2}]
+""",
+        "line 10: slots.exposure.0 contradicts slots.boosts.0 (mailing.yaml, line 9): the merchant m1 is to have 20% of the places, and "
+        "is buried; keep one.",
+    ),
+    "floors of more than all places": (
+        """\
+  min_stock: 1
+slots:
+  exposure:
+    - {merchant: m1, share: 0.6}
+    - {brand: Acme, share: 0.6}
+    - {merchant: m2, share: 0.5}
+""",
+        "line 12: slots.exposure.2 contradicts slots.exposure.0 (mailing.yaml, line 10): the floors by merchant sum up to 110% of the "
+        "places; lower one.",
+    ),
+    "a floor above a limit": (
+        """\
+  max_per_merchant: 2
+slots:
+  exposure: [{merchant: m1, share: 0.2}]
+""",
+        "line 9: slots.exposure.0 contradicts rules.max_per_merchant (mailing.yaml, line 7): 20% of 12 slots are more than the 2 that one "
+        "merchant may have; raise the limit, or lower the floor.",
+    ),
+    "two floors of the same": (
+        """\
+  min_stock: 1
+slots:
+  exposure: [{merchant: m1, share: 0.2}, {merchant: M1, share: 0.1}]
+""",
+        "line 9: slots.exposure.1 contradicts slots.exposure.0 (mailing.yaml, line 9): the merchant M1 has two floors; keep one.",
+    ),
     "in a segment, against what holds for everybody": (
         """\
   excluded_products: [p1]
@@ -100,6 +148,7 @@ def test_two_keys_that_contradict_each_other(tmp_path, text, expected):
         # The limit of repeats is a default, and looks further back than what is never sent again.
         "  sent_within_sends: 4\n",
         "  sent_within_sends: 2\nslots: {max_repeat: 2}\n",
+        "  max_per_merchant: 2\nslots: {exposure: [{merchant: m1, share: 0.16}, {brand: x, share: 0.9}]}\n",
         # A segment's own list replaces the one for everybody.
         "  excluded_products: [p1]\nsegments: {gold: {rules: {excluded_products: []}, slots: {pinned: [{product: p1, slot: 1}]}}}\n",
     ],

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.campaigns.measure import describe_worth, measure_slots
+from recs_assets.campaigns.measure import describe_worth, list_costly_rules, measure_slots
 from recs_assets.rules.selection import Selection
 
 
@@ -40,6 +40,30 @@ def test_an_email_that_earns_nothing_names_the_rule_that_costs_most():
     )
     assert "None of its rules costs purchases" in describe_worth(sent, tags.assign(purchases_gained=1.0))[0]
     assert describe_worth(sent[:1], tags) == ("", True)
+
+
+def test_more_than_five_rules_that_cost_more_than_they_bring_are_named():
+    names = [
+        "all_rules",
+        "in_cart",
+        "rejected",
+        "max_per_category",
+        "min_price",
+        "one_per_title",
+        "max_repeat",
+        "diversity",
+    ]
+    tags = pd.DataFrame({"rule": names, "step": range(1, 9), "margin_low": np.nan})
+    tags = tags.assign(purchases_gained=[-50.0, -3, -9, -3, -2, -1, -4, -8], purchases_high=-0.5)
+    assert list_costly_rules(tags) == [
+        "7 of its rules cost more purchases at the test anchor than they bring, each by itself: rules.not_rejected (-9), "
+        "slots.mmr_lambda (-8), slots.max_repeat (-4), rules.not_in_cart (-3), rules.max_per_category (-3), rules.min_price (-2), "
+        "rules.one_per_title (-1). Keep those that have another reason, such as what customers are spared."
+    ]
+    # One interval reaches 0, and one rule earns margin instead: five are left.
+    tags.loc[1, "purchases_high"], tags.loc[4, "margin_low"] = 0.0, 0.1
+    assert list_costly_rules(tags) == []
+    assert list_costly_rules(pd.DataFrame()) == []
 
 
 def test_slots_at_the_test_anchor_by_hand():

@@ -18,11 +18,12 @@ from recs_assets.rules.blocks import (
     weigh_accounts,
 )
 from recs_assets.rules.candidates import Ranked
-from recs_assets.rules.config import ItemRules, SegmentRules
+from recs_assets.rules.config import Exposure, ItemRules, SegmentRules
 from recs_assets.rules.context import Contacts, Context
+from recs_assets.rules.exposure import choose_price
 from recs_assets.rules.items import NAMES, count_needs
 from recs_assets.rules.naming import find_nameable
-from recs_assets.rules.pipeline import list_parts, select
+from recs_assets.rules.pipeline import list_parts, select, survey_exposure
 
 
 @pytest.mark.parametrize("size", [1, 7, 200])
@@ -88,10 +89,25 @@ def select_by_blocks(candidates, context, rules, size):
 
     stale = np.max([count_most_stale(part, rules) for part in parts], axis=0)
     reach = find_reach(parts[0], rules, ranked, [()], stale, count)
-    for first, some, part in zip(firsts, codes, parts, strict=True):
-        part = replace(place_accounts(part, rules, weighed, first), reach=reach)
+    parts = [
+        replace(place_accounts(part, rules, weighed, first), reach=reach)
+        for first, part in zip(firsts, parts, strict=True)
+    ]
+    owns = []
+    for first, some in zip(firsts, codes, strict=True):
         own = candidates[candidates["customer"].isin(some)]
-        choice = select(own.assign(customer=own["customer"] - first), part, rules, trace=True, reserves=2)
+        owns.append(own.assign(customer=own["customer"] - first))
+    prices = []
+    for floor in rules.slots.exposure:
+        offers = [
+            replace(one, customer=one.customer + first)
+            for first, own, part in zip(firsts, owns, parts, strict=True)
+            for one in survey_exposure(own, part, rules, [price.shift(first) for price in prices])
+        ]
+        prices.append(choose_price(offers, floor.share))
+    for first, own, part in zip(firsts, owns, parts, strict=True):
+        part = replace(part, exposed=tuple(price.shift(first) for price in prices))
+        choice = select(own, part, rules, trace=True, reserves=2)
         names = ("rows", "suppressed", "traced", "draws", "reserves")
         yield (
             choice.removed,
@@ -126,9 +142,19 @@ def assert_blocks_choose_alike(candidates, context, rules, size):
         )
 
 
+FLOORS = (Exposure(category="C", share=0.3), Exposure(brand="A", share=0.2))
+
+
 @settings(max_examples=25, deadline=None)
-@given(st.integers(0, 2**32 - 1), draw_rules(), st.booleans(), st.sampled_from([23, 70, 200]))
-def test_blocks_choose_what_the_shop_chooses(seed, rules, lots, size):
+@given(
+    st.integers(0, 2**32 - 1),
+    draw_rules(),
+    st.booleans(),
+    st.sampled_from([23, 70, 200]),
+    st.sampled_from([(), FLOORS[:1], FLOORS]),
+)
+def test_blocks_choose_what_the_shop_chooses(seed, rules, lots, size, floors):
+    rules = rules.model_copy(update={"slots": rules.slots.model_copy(update={"exposure": floors})})
     candidates, context = generate_shop(seed)
     if lots and not multiplies(rules):
         candidates, context = add_lots(candidates, context, seed)
