@@ -6,7 +6,9 @@ export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export DAGSTER_HOME ?= $(abspath $(or $(RECS_HOME),.recs))/dagster
 
-.PHONY: demo dev serve test quick lint audit backtest bench loop cluster chaos docs pictures setup lock clean
+TINY := $(abspath .recs-tiny)
+
+.PHONY: demo dev serve notebook test quick lint audit backtest bench loop cluster chaos docs pictures setup lock clean
 
 demo: setup ## one full week on real data, then a summary
 	@$(BIN)/python -m recs_assets run
@@ -16,6 +18,10 @@ dev: setup ## the Dagster UI on http://127.0.0.1:3000
 
 serve: setup ## the server of the shop's pages on http://127.0.0.1:8000 (docs/api.md)
 	@$(BIN)/python -m recs_assets serve $(if $(PORT),--port $(PORT))
+
+notebook: setup ## one customer of the tiny shop, from their orders to the email, in a notebook
+	@test -e $(TINY)/published/recs.duckdb || RECS_DATA=examples/tiny_shop RECS_HOME=$(TINY) $(BIN)/python -m recs_assets run
+	RECS_DATA=examples/tiny_shop RECS_HOME=$(TINY) $(BIN)/marimo run examples/notebook/one_customer.py
 
 test: setup ## the tests
 	@$(BIN)/python -m pytest -n $(or $(WORKERS),2)
@@ -94,4 +100,4 @@ lock: ## resolve requirements.lock and audit.lock again (needs uv)
 	$(COMPILE) --group pyproject.toml:audit --output-file audit.lock
 
 clean: ## remove everything that was made here
-	rm -rf $(VENV) .venv-audit .venv-cluster .recs .loop site sbom.json dbt_project/target dbt_project/logs
+	rm -rf $(VENV) .venv-audit .venv-cluster .recs .recs-tiny .loop site sbom.json dbt_project/target dbt_project/logs

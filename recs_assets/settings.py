@@ -125,6 +125,14 @@ class Settings(BaseSettings):
     candidates: int = Field(
         100, ge=20, le=1000, description="Products each recommender proposes per customer."
     )
+    embedding_products: int = Field(
+        100_000,
+        ge=0,
+        description="At most this many products per model stand in `recs.product_embeddings` (docs/embeddings.md); 0: none.",
+    )
+    embedding_customers: bool = Field(
+        True, description="Whether customers stand in `recs.customer_embeddings` (docs/embeddings.md)."
+    )
     evaluation_customers: int = Field(
         20_000, ge=1, description="At most this many customers are evaluated (a seeded sample above it)."
     )

@@ -15,7 +15,7 @@ from recs_assets.campaigns.make import make
 from recs_assets.campaigns.sending import LateError, check_send_time
 from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import ALERT_KEY, Deployment
-from recs_assets.defs.exports import list_export_keys
+from recs_assets.defs.exports import list_embedding_keys, list_export_keys
 from recs_assets.defs.metadata import markdown_table, numbers
 from recs_assets.defs.ranker import FEATURE_TABLES, RANKER_KEY
 from recs_assets.defs.recommenders import recommender_key
@@ -257,7 +257,9 @@ def campaign_jobs(deployment: Deployment) -> list:
             f"campaign_{name}",
             selection=(dg.AssetSelection.assets(campaign_key(name)) | tables)
             - dg.AssetSelection.assets(
-                ALERT_KEY, *(key for other, keys in files.items() if other != name for key in keys)
+                ALERT_KEY,
+                *list_embedding_keys(deployment),
+                *(key for other, keys in files.items() if other != name for key in keys),
             ),
             description=f"The campaign {name} on a week that was built: its lists, the tables, gates, publish, caches.",
             tags={"dagster/max_runtime": str(2 * 3600)},

@@ -1,5 +1,6 @@
 """Files of the campaigns as assets."""
 
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -11,8 +12,12 @@ from recs_assets.defs.publish import SNAPSHOT
 from recs_assets.delivery import NO_HASH_KEY
 from recs_assets.operations.campaign_files import CampaignFiles, files_folder, write_files
 from recs_assets.operations.copy_files import copy_campaigns
+from recs_assets.operations.embedding_files import embeddings_folder, write_embeddings
 from recs_assets.operations.send_campaign import describe, send_campaign
 from recs_assets.store.warehouse import Warehouse
+
+EMBEDDINGS_KEY = dg.AssetKey(["exports", "embeddings"])
+EMBEDDINGS_COPY_KEY = dg.AssetKey(["exports", "copies_embeddings"])
 
 
 def export_key(campaign: Campaign) -> dg.AssetKey:
@@ -30,6 +35,11 @@ def list_export_keys(deployment: Deployment, campaign: Campaign) -> list[dg.Asse
     ]
 
 
+def list_embedding_keys(deployment: Deployment) -> list[dg.AssetKey]:
+    """The files of the vectors, and where the deployment copies them, that."""
+    return [EMBEDDINGS_KEY, *([EMBEDDINGS_COPY_KEY] if _is_copied(deployment) else [])]
+
+
 def _copy_key(campaign: Campaign) -> dg.AssetKey:
     return dg.AssetKey(["exports", f"copies_{campaign.name}"])
 
@@ -39,7 +49,8 @@ def _sent_key(campaign: Campaign) -> dg.AssetKey:
 
 
 def export_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
-    """One asset per campaign that wants files, and one each where these are copied, and sent, by themselves."""
+    """One asset per campaign that wants files, and one each where these are copied, and sent, by themselves; the vectors
+    of products and customers likewise."""
     exporting = deployment.campaigns.exporting
     return [
         *(_export_asset(deployment, campaign) for campaign in exporting),
@@ -49,6 +60,8 @@ def export_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
             for campaign in exporting
             if _list_services(deployment, campaign)
         ),
+        _embeddings_asset(deployment),
+        *([_embeddings_copy_asset(deployment)] if _is_copied(deployment) else []),
     ]
 
 
@@ -74,17 +87,71 @@ def _copy_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefiniti
     def copies(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        copied = copy_campaigns([files_folder(warehouse, campaign)], deployment.settings)[campaign.name]
-        return dg.MaterializeResult(
-            metadata=numbers(
-                {
-                    f"{where}_{name}": value
-                    for where, facts in copied.items()
-                    for name, value in facts.items()
-                    if value is not None
-                }
-            )
+        return _copy(files_folder(warehouse, campaign), deployment)
+
+    return copies
+
+
+def _copy(folder: Path, deployment: Deployment) -> dg.MaterializeResult:
+    """Copy what is current in a folder to where the deployment says."""
+    copied = copy_campaigns([folder], deployment.settings)[folder.name]
+    return dg.MaterializeResult(
+        metadata=numbers(
+            {
+                f"{where}_{name}": value
+                for where, facts in copied.items()
+                for name, value in facts.items()
+                if value is not None
+            }
         )
+    )
+
+
+def _embeddings_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=EMBEDDINGS_KEY,
+        deps=[SNAPSHOT],
+        **deployment.weekly,
+        group_name="exports",
+        kinds={"parquet"},
+        description="The published vectors of products and of customers as Parquet, switched in whole.",
+    )
+    def files(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week, newest = deployment.week(warehouse, context).as_of, warehouse.newest_published()
+        if week != newest:
+            return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
+        keep = deployment.settings.retention_weeks
+        manifest = write_embeddings(warehouse, week, context.run.run_id, keep)
+        if manifest is None:
+            return dg.MaterializeResult(
+                metadata={"kept": "An earlier version of recs_assets published the week."}
+            )
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(str(embeddings_folder(warehouse) / "current")),
+                "dagster/row_count": manifest["rows"],
+                "manifest": dg.MetadataValue.json(manifest),
+            }
+        )
+
+    return files
+
+
+def _embeddings_copy_asset(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        key=EMBEDDINGS_COPY_KEY,
+        deps=[EMBEDDINGS_KEY],
+        **deployment.weekly,
+        group_name="exports",
+        description="The current vectors in object storage and in a database, where RECS_EXPORT_STORAGE and "
+        "RECS_EXPORT_DATABASE say.",
+    )
+    def copies(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        return _copy(embeddings_folder(warehouse), deployment)
 
     return copies
 

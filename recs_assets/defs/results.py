@@ -25,11 +25,17 @@ from recs_assets.reasons.traces import type_traces
 from recs_assets.recommenders import REGISTRY
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training.table_gains import load_gains
+from recs_assets.week.embeddings import tabulate_customer_embeddings, tabulate_product_embeddings
 from recs_assets.week.week import Week
 
 STOREFRONT = {
     "recommendations": "What the chosen model proposes to every customer and the storefront's rules let pass, each row with its reason.",
     "traces": "For every one of these rows: its lists, its features, its contributions, its probability.",
+}
+
+EMBEDDINGS = {
+    "product_embeddings": "Every product that was bought, or that has words, as a vector.",
+    "customer_embeddings": "Every customer who bought something and may be learned from, as a vector.",
 }
 
 
@@ -68,6 +74,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _follow_ups(deployment),
         _nightly_recommendations(deployment),
         _table_gains(deployment),
+        _embeddings(deployment),
     ]
 
 
@@ -180,6 +187,23 @@ def _table_gains(deployment: Deployment) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=write_model_table(week, "table_gains", rows))
 
     return table_gains
+
+
+def _embeddings(deployment: Deployment) -> dg.AssetsDefinition:
+    deps = [recommender_key("graph_filter"), recommender_key("content")]
+
+    @model_tables(deployment, "embeddings", "ranking", deps, EMBEDDINGS)
+    def embeddings(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
+        week = deployment.week(warehouse, context)
+        for table, rows in (
+            ("product_embeddings", tabulate_product_embeddings(week)),
+            ("customer_embeddings", tabulate_customer_embeddings(week)),
+        ):
+            yield dg.MaterializeResult(
+                asset_key=model_key(table), metadata=write_model_table(week, table, rows)
+            )
+
+    return embeddings
 
 
 def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:

@@ -80,6 +80,14 @@ def load_published_predictions(snapshot: duckdb.DuckDBPyConnection, week: date, 
     ).to_arrow_table()
 
 
+def load_published_embeddings(snapshot: duckdb.DuckDBPyConnection, table: str, week: date) -> pa.Table:
+    """The rows of recs.product_embeddings or recs.customer_embeddings of one week, by model and id."""
+    return snapshot.execute(
+        f"select * from recs.{table} where as_of = ? order by model, {table.replace('_embeddings', '_id')}",
+        [week],
+    ).to_arrow_table()
+
+
 def load_shown_products(snapshot: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """What an email shows of every published product (`exports.last_look.OF_CATALOGUE`), by product_id."""
     shown = snapshot.execute(read_sql(__file__, "sql/shown_products")).df()

@@ -50,17 +50,8 @@ def copy_rows(folder: Path, url: str) -> dict[str, Any]:
     current = (folder / "current").resolve() if (folder / "current").is_symlink() else None
     path = None if current is None else current / "long.parquet"
     version = current.name if current is not None and path is not None and path.exists() else None
-    with _connect(url) as connection:
-        metadata = sa.MetaData()
-        copied = sa.Table(
-            COPIED,
-            metadata,
-            sa.Column("campaign", sa.String(KEY_LENGTH), primary_key=True),
-            sa.Column("as_of", sa.Date, nullable=False),
-            sa.Column("version", sa.String(KEY_LENGTH), nullable=False),
-            sa.Column("row_count", sa.BigInteger, nullable=False),
-        )
-        copied.create(connection, checkfirst=True)
+    with connect(url) as connection:
+        copied = declare_versions(connection)
         of_campaign = copied.c.campaign == folder.name
         there = connection.execute(sa.select(copied.c.version, copied.c.row_count).where(of_campaign)).first()
         if there is not None and there.version == version:
@@ -90,6 +81,22 @@ def copy_rows(folder: Path, url: str) -> dict[str, Any]:
             copied.insert(), {"campaign": folder.name, "as_of": as_of, "version": version, "row_count": rows}
         )
         return {"version": version, "rows": rows}
+
+
+def declare_versions(connection: sqlalchemy.Connection) -> sqlalchemy.Table:
+    """The table that says which version of a campaign, or of other files, the rows are of."""
+    import sqlalchemy as sa
+
+    copied = sa.Table(
+        COPIED,
+        sa.MetaData(),
+        sa.Column("campaign", sa.String(KEY_LENGTH), primary_key=True),
+        sa.Column("as_of", sa.Date, nullable=False),
+        sa.Column("version", sa.String(KEY_LENGTH), nullable=False),
+        sa.Column("row_count", sa.BigInteger, nullable=False),
+    )
+    copied.create(connection, checkfirst=True)
+    return copied
 
 
 def _declare_table(connection: sqlalchemy.Connection, schema: pa.Schema) -> sqlalchemy.Table:
@@ -125,7 +132,7 @@ def _translate_type(field: pa.Field) -> sqlalchemy.types.TypeEngine:
 
 
 @contextmanager
-def _connect(url: str) -> Iterator[sqlalchemy.Connection]:
+def connect(url: str) -> Iterator[sqlalchemy.Connection]:
     """One transaction, committed at the end. Its errors name no password and no row."""
     import sqlalchemy as sa
     from sqlalchemy import exc

@@ -1,4 +1,4 @@
-"""Copy the campaigns' current files to where the deployment says: object storage, a database."""
+"""Copy the current files of campaigns, and of vectors, to where the deployment says: object storage, a database."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from recs_assets.exports import embeddings
 from recs_assets.exports.sql_table import copy_rows
+from recs_assets.exports.sql_vectors import copy_vectors
 from recs_assets.exports.stored_files import copy_files
 
 
@@ -14,7 +16,7 @@ def copy_campaigns(folders: Iterable[Path], settings: Any) -> dict[str, dict[str
     """Make the copies of campaigns follow their folders: what is current there, and where nothing is, nothing.
 
     Args:
-        folders: of campaigns' files.
+        folders: of campaigns' files, and that of the vectors.
         settings: `settings.Settings`.
 
     Returns:
@@ -29,10 +31,11 @@ def copy_campaigns(folders: Iterable[Path], settings: Any) -> dict[str, dict[str
         if settings.export_storage is not None:
             about["storage"] = copy_files(folder, settings.export_storage)
         if settings.export_database is not None:
-            about["database"] = copy_rows(folder, settings.export_database.get_secret_value())
+            copy = copy_vectors if folder.name == embeddings.FOLDER else copy_rows
+            about["database"] = copy(folder, settings.export_database.get_secret_value())
     return copied
 
 
 def list_folders(home: Path) -> list[Path]:
-    """The folder of every campaign that has files."""
+    """The folder of every campaign that has files, and that of the vectors."""
     return sorted(path.parent for path in (home / "exports").glob("*/versions"))

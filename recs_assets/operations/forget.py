@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from recs_assets.exports import email_files, receipts, versions
+from recs_assets.exports import email_files, embeddings, receipts, versions
 from recs_assets.operations.copy_files import copy_campaigns, list_folders
 from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
@@ -314,7 +314,9 @@ def _rewrite(
         "cache/versions": versions.purge(home / "cache", customer_id),
         "serving/versions": publish.purge(home / publish.FOLDER, customer_id),
         **{
-            f"exports/{folder.name}/versions": email_files.purge(folder, customer_id)
+            f"exports/{folder.name}/versions": (
+                embeddings if folder.name == embeddings.FOLDER else email_files
+            ).purge(folder, customer_id)
             for folder in sorted((home / "exports").glob("*"))
         },
     }

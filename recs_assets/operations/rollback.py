@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from recs_assets.exports import versions
+from recs_assets.exports import embeddings, versions
 from recs_assets.exports.load import load_published_lists
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.servers import ServerCache, server_caches
 from recs_assets.operations.copy_files import copy_campaigns, list_folders
+from recs_assets.operations.embedding_files import write_embeddings
 from recs_assets.schema import RecsError
 from recs_assets.serving import publish
 from recs_assets.serving.servers import Server, copy_version, open_servers
@@ -109,6 +110,9 @@ def rollback(
             written = {} if export is None else export(back.week, back.run_id)
         except RecsError as error:  # the shop's files, say: no reason to stay where nobody wants to be
             written = dict.fromkeys(withdrawn, error)
+        if embeddings.FOLDER in withdrawn:
+            withdrawn.remove(embeddings.FOLDER)
+            write_embeddings(warehouse, back.week, back.run_id, settings.retention_weeks)
         try:
             copy_campaigns(list_folders(warehouse.home), settings)
             copied = ""

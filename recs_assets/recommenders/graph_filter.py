@@ -15,6 +15,8 @@ from recs_assets.recommenders.carry import ArrayAxes
 
 # Customers x customers values at once (float32: 16 MB).
 NEAR_VALUES = 4_000_000
+# Customers whose baskets are projected at once.
+BLOCK = 100_000
 # Directions beyond those kept, and passes over the data, of the randomised decomposition.
 OVERSAMPLED, PASSES = 20, 4
 
@@ -128,6 +130,23 @@ class GraphFilter(Recommender):
         scaled = own.copy()
         scaled.data = own.data / self._divisor[own.indices]
         return round_to_grid(scaled @ self.vectors_)
+
+    def product_embeddings(self) -> np.ndarray:
+        """float32[n_products, factors]: D_p^1/2 V S with the singular values S, zero of products that nobody bought.
+
+        Without S a shop of fewer products than factors would have no two that are alike: V is a rotation there.
+        """
+        strength = np.zeros(self.vectors_.shape[1])
+        for first in range(0, self.normal_.shape[0], BLOCK):
+            strength += np.square(self.normal_[first : first + BLOCK] @ self.vectors_, dtype=np.float64).sum(
+                axis=0
+            )
+        return round_to_grid(self.vectors_ * np.sqrt(strength) * self.degree_[:, None])
+
+    def customer_embeddings(self) -> np.ndarray:
+        """float32[n_customers, factors]: x D_p^-1/2 V, zero of customers who bought nothing. The inner product with a
+        product's embedding is a score: what is left of its smooth part when strong directions count more."""
+        return self._project(self.weights_)
 
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the sum over the customer's products."""

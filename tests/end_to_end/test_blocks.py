@@ -21,6 +21,7 @@ from recs_assets.shop import Shop
 from recs_assets.training.ranker import rank_customers
 from recs_assets.week.block import BlockWeek, split_week
 from recs_assets.week.blocks import map_blocks
+from recs_assets.week.embeddings import tabulate_customer_embeddings, tabulate_product_embeddings
 from recs_assets.week.fit import fit_recommender, list_customers
 from recs_assets.week.week import Week
 
@@ -62,6 +63,21 @@ def test_lists_of_blocks_are_the_files_that_the_week_wrote(shop_settings: Settin
         week.write_lists(name, WEEK, (part[name] for part in parts))
         assert {view: path.read_bytes() for view, path in paths.items()} == before
     assert not (week.build.folder / "blocks").exists()
+
+
+def test_vectors_of_blocks_are_those_that_the_week_wrote(shop_settings: Settings, whole: Week) -> None:
+    week = open_week(shop_settings, block_customers=7)
+    with whole.build.read() as connection:
+        published = connection.execute(
+            "select customer_id, embedding from recs.customer_embeddings order by customer_id"
+        ).fetchall()
+    rows = tabulate_customer_embeddings(week)
+    assert [
+        (name, list(vector)) for name, vector in zip(rows["customer_id"], rows["embedding"], strict=True)
+    ] == published
+    assert tabulate_customer_embeddings(open_week(shop_settings, embedding_customers=False)).empty
+    best = tabulate_product_embeddings(open_week(shop_settings, embedding_products=3))
+    assert best.groupby("model")["product_id"].count().to_dict() == {"content": 3, "graph_filter": 3}
 
 
 @pytest.mark.parametrize("place", [0, 17, 37])

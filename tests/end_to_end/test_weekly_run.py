@@ -46,6 +46,8 @@ GRAIN = {
     "forecasts": "as_of, campaign, forecast_as_of",
     "backtest": "as_of, view, recommender, metric, k",
     "table_gains": "as_of, table_name",
+    "product_embeddings": "model, product_id",
+    "customer_embeddings": "model, customer_id",
     "recall_waterfall": "as_of, anchor, view, segment, k, source, stage",
     "attributions": "order_id, line_id",
     "recommendation_results": "as_of, channel, campaign, dimension, value",
@@ -348,7 +350,7 @@ def test_nothing_is_learned_from_whoever_objected(weekly: Home) -> None:
     found = tables_with(weekly, "c37")
     assert found & {"marts.customers", "marts.order_lines"} == {"marts.customers", "marts.order_lines"}
     assert not [table for table in found if table.startswith("features.")]
-    assert "marts.interactions" not in found
+    assert not found & {"marts.interactions", "model.customer_embeddings", "recs.customer_embeddings"}
     assert "intermediate.int_interactions_anchored" not in found
     assert weekly.query("select count(*) from recs.email_recommendations where customer_id = 'c37'") == [(0,)]
 

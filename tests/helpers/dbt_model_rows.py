@@ -279,6 +279,12 @@ MODEL = {
         ("2024-03-04", "2024-02-05", "all", "all", 12, "popularity", "retrieved", 4, 1.0),
         ("2024-03-04", "2024-02-05", "all", "all", 12, "popularity", "retrieved_alone", 1, 0.25),
     ],
+    "product_embeddings": [
+        ("2024-03-04", "milk", "graph_filter", 2, [1.5, 0.25]),
+        ("2024-03-04", "milk", "content", 3, [0.6, 0.0, 0.8]),
+        ("2024-02-26", "milk", "content", 3, [1.0, 0.0, 0.0]),
+    ],
+    "customer_embeddings": [("2024-03-04", "ann", "graph_filter", 2, [0.5, -0.25])],
     "table_gains": [
         ("2024-03-04", "tickets", "2024-02-05", 40, 7, 0.25, 0.5, 0.4, 0.1, 0.05, 0.15, 3, "gains", "tickets: +25.0 % MAP@12, proven"),
     ],

@@ -45,10 +45,22 @@ def deployment(
                 "create table recs.quarantine (source_table varchar, row_key varchar, reason varchar, "
                 "event_at timestamp, row_json varchar)"
             )
+            for kind in ("product", "customer"):
+                connection.execute(
+                    f"create table recs.{kind}_embeddings (as_of date, {kind}_id varchar, model varchar, "
+                    "dimensions integer, embedding float[])"
+                )
+            connection.execute(
+                "insert into recs.product_embeddings values (?, '17', 'content', 2, [0, 1])", [week]
+            )
             for number, name in enumerate(names):
                 connection.execute("insert into raw.customers values (?, ?)", [name, f"{name}@mail.example"])
                 connection.execute("insert into raw.orders values (?, ?)", [f"o{number}", name])
                 connection.execute("insert into recs.customers values (?)", [name])
+                connection.execute(
+                    "insert into recs.customer_embeddings values (?, ?, 'graph_filter', 2, [0.5, -0.25])",
+                    [week, name],
+                )
                 connection.execute(
                     "insert into recs.customer_recommendations values (?, ?, 1, '17', 'Tea', 'tea', 1, 1, null, "
                     "'rules', 'x', 'because', null)",

@@ -15,9 +15,11 @@ from helpers.email import make_row, make_table
 from helpers.forgetting import WEEKS, deployment
 from recs_assets.exports.email_files import write_exports
 from recs_assets.operations.copy_files import copy_campaigns, list_folders
+from recs_assets.operations.embedding_files import write_embeddings
 from recs_assets.operations.forget import forget
 from recs_assets.operations.rollback import rollback
 from recs_assets.settings import Settings
+from recs_assets.shop import open_warehouse
 
 NAMES = ("customer-a", "customer-b")
 
@@ -76,6 +78,36 @@ def test_copies_go_back_too(tmp_path: Path) -> None:
     assert in_database(tmp_path) == [("2024-03-04", "customer-a"), ("2024-03-04", "customer-b")]
     pointer = json.loads(in_store(tmp_path)["weekly_email/current.json"])
     assert pointer["version"] == "2024-03-04-run-0004"
+
+
+def vectors_in_database(tmp_path: Path) -> list[tuple]:
+    with closing(sqlite3.connect(tmp_path / "rows.db")) as connection:
+        return connection.execute(
+            "select as_of, customer_id, embedding from customer_embeddings order by 2"
+        ).fetchall()
+
+
+def test_vectors_of_customers_forget_and_go_back(tmp_path: Path) -> None:
+    settings = copy_deployment(tmp_path)
+    warehouse = open_warehouse(settings)
+    write_embeddings(warehouse, WEEKS[1], "run-0011", 3)
+    copy_campaigns(list_folders(settings.home), settings)
+    file = "embedding-tables/versions/2024-03-11-run-0011/customer_embeddings.parquet"
+    assert file in in_store(tmp_path)
+    vector = "[0.5,-0.25]"
+    assert vectors_in_database(tmp_path) == [
+        ("2024-03-11", "customer-a", vector),
+        ("2024-03-11", "customer-b", vector),
+    ]
+    done = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    folder = "exports/embedding-tables/versions/2024-03-11-run-0011"
+    assert done.rewritten[folder] == f"{folder}-2"
+    assert vectors_in_database(tmp_path) == [("2024-03-11", "customer-b", vector)]
+    assert not [name for name, text in in_store(tmp_path).items() if b"customer-a" in text]
+    said = rollback(settings, "1.2.3").splitlines()
+    assert not [line for line in said if "embedding" in line]
+    assert vectors_in_database(tmp_path) == [("2024-03-04", "customer-b", vector)]
+    assert json.loads(in_store(tmp_path)["embedding-tables/current.json"])["as_of"] == "2024-03-04"
 
 
 def test_a_rollback_says_that_copies_stay(tmp_path: Path) -> None:

@@ -59,7 +59,13 @@ def test_every_version_is_written_again_without_her(tmp_path: Path) -> None:
         ).fetchall()
     assert [row[:2] for row in log] == [("publish", WEEKS[0]), ("publish", WEEKS[1]), ("forget", WEEKS[1])]
     # The earlier week was carried over: two weeks of one customer.
-    assert json.loads(log[2][2]) == {"customer_recommendations": 2, "customers": 1, "quarantine": 1}
+    assert json.loads(log[2][2]) == {
+        "customer_embeddings": 1,
+        "customer_recommendations": 2,
+        "customers": 1,
+        "product_embeddings": 1,
+        "quarantine": 1,
+    }
     assert log[2][3] == "analytics-2024-03-11-run-0011.duckdb"
     assert warehouse.newest_published() == WEEKS[1]
     assert lookup(home / "cache", "customer-a") is None

@@ -1,0 +1,60 @@
+"""The notebook of one customer, as a script on the tiny shop's week."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from helpers import shops
+
+pytestmark = pytest.mark.slow
+NOTEBOOK = shops.ROOT / "examples" / "notebook" / "one_customer.py"
+
+
+def run(home: shops.Home, *arguments: str) -> str:
+    about = {"RECS_HOME": str(home.path), "RECS_DATA": str(shops.TINY)}
+    ran = subprocess.run(
+        [sys.executable, str(NOTEBOOK), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **about},
+        cwd=shops.ROOT,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_one_customer_from_orders_to_email(weekly: shops.Home) -> None:
+    text = run(weekly, "--customer", "c05")
+    parts = dict(re.findall(r"^(\d)\. (.*?)(?=^\d\. |\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert set(parts) == set("123456")
+    assert parts["1"].startswith("What is known of c05 on 2025-06-30")
+    assert "biscuit-02" in parts["1"]  # c05 buys oat biscuits, heather honey and the red mug
+    for approach in ("association rules", "collaborative", "content", "hybrid"):
+        assert approach in parts["2"]
+    assert "Oat Biscuits 200 g (again)" in parts["2"]
+    assert re.search(r"\d\.\d%", parts["3"])
+    assert "one_per_parent" in parts["4"]
+    slots = weekly.query(
+        "select slot, title, reason_text from recs.email_recommendations where as_of = '2025-06-30' "
+        "and campaign = 'weekly_email' and customer_id = 'c05' order by slot"
+    )
+    assert len(slots) == 12
+    for slot, title, reason in slots:
+        assert re.search(
+            rf"^ +{slot} +{re.escape(title)} .*{re.escape(reason)}$", parts["5"], flags=re.MULTILINE
+        )
+    for model in ("user_knn", "content", "lightfm", "rules", "ranker", "popularity"):
+        assert re.search(
+            rf"^ *{model} .* \d\.\d{{3}} \d\.\d{{3}} to \d\.\d{{3}}$", parts["6"], flags=re.MULTILINE
+        )
+
+
+def test_somebody_without_an_email_is_told_why(weekly: shops.Home) -> None:
+    """c35 never agreed to be written to; their pages have a list all the same."""
+    text = run(weekly, "--customer", "c35")
+    assert "c35 gets no email of weekly_email this week: no consent." in text
