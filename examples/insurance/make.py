@@ -51,7 +51,12 @@ HOUSEHOLDS = {
                                    "motorbike": 0.3, "dog": 0.3, "legal": 0.4, "liability": 0.7}),
 }  # fmt: skip
 # Who signs one signs the other with it, in one application.
-TOGETHER = {"car-liability": "breakdown", "car-full": "breakdown", "building": "glass", "contents": "liability"}
+TOGETHER = {
+    "car-liability": "breakdown",
+    "car-full": "breakdown",
+    "building": "glass",
+    "contents": "liability",
+}
 
 
 class Draw:
@@ -67,17 +72,23 @@ class Draw:
         return self._random.random() < share
 
 
+def draw_household(draw: Draw) -> str:
+    left = draw.below(1000) / 1000
+    for household, (share, _) in HOUSEHOLDS.items():
+        left -= share
+        if left < 0:
+            return household
+    return household
+
+
 def make(draw: Draw) -> dict[str, list[dict]]:
     """Rows of every file."""
     premium, again = {row[0]: row[3] for row in POLICIES}, {row[0] for row in POLICIES if row[4]}
     first = AS_OF - timedelta(days=DAYS)
     clients, signed, quotes = [], [], []
     for number in range(1, CLIENTS + 1):
-        client, rest = f"{40_000 + number}", draw.below(1000) / 1000
-        for household, (share, needs) in HOUSEHOLDS.items():
-            if rest < share:
-                break
-            rest -= share
+        client, household = f"{40_000 + number}", draw_household(draw)
+        needs = HOUSEHOLDS[household][1]
         clients.append(
             {
                 "client_no": client,

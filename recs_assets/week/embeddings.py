@@ -56,7 +56,8 @@ def shorten(vectors: np.ndarray, dimensions: int) -> np.ndarray:
     if vectors.shape[1] <= max(vectors.shape[0], dimensions):
         return vectors
     with one_blas_thread():
-        return round_to_grid(np.linalg.qr(vectors.T.astype(np.float64), mode="r").T)
+        _, turned = np.linalg.qr(vectors.T.astype(np.float64))
+    return round_to_grid(turned.T)
 
 
 def embed_customers(part: Week) -> tuple[np.ndarray, np.ndarray]:

@@ -37,7 +37,8 @@ def test_every_file_is_written_again_without_her(tmp_path: Path) -> None:
     # Both weeks' raw tables held her, and are made again by a run.
     assert done.weeks == tuple(WEEKS)
     assert {Path(name).parent.name for name in list_lake(warehouse)} == {
-        "recs.customer_recommendations", "recs.customers", "recs.quarantine",
+        "recs.customer_embeddings", "recs.customer_recommendations", "recs.customers", "recs.product_embeddings",
+        "recs.quarantine",
     }  # fmt: skip
     for version in warehouse.snapshots.versions():
         with warehouse.open(version.path) as connection:
