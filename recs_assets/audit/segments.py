@@ -8,6 +8,8 @@ and value; who ordered for the first time lately is new.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -39,26 +41,43 @@ SEGMENTS = {
 }
 
 
-def segment_customers(customers: pd.DataFrame) -> pd.DataFrame:
+def order_values(customers: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What customers are compared with: recency, frequency, money and value of all who are scored, each float64[n] ascending.
+
+    Args:
+        customers: as for `segment_customers`, all of the shop.
+    """
+    people = customers[_find_scored(customers)]
+    values = {name: np.sort(own) for name, own in _measure(people).items()}
+    places = (_place(_measure(people)[name], values[name]) for name in ("frequency", "money"))
+    return {**values, "value": np.sort(sum(places)).astype(float)}
+
+
+def segment_customers(
+    customers: pd.DataFrame, ordered: Mapping[str, np.ndarray] | None = None
+) -> pd.DataFrame:
     """Every customer in exactly one segment.
 
     Args:
         customers: customer_id, learned_from, orders, days_since_first and days_since_last (NaN without orders), revenue.
+        ordered: of the whole shop (`order_values`), where these are some of its customers.
 
     Returns:
         customer_id (ascending), segment, recency_score, frequency_score, monetary_score, value_score (1 to 5; NA where
         nobody is scored), days_since_last, orders, revenue.
     """
     rows = customers.sort_values("customer_id", kind="stable").reset_index(drop=True)
-    scored = (rows["learned_from"] & (rows["orders"] > 0)).to_numpy(dtype=bool)
+    scored = _find_scored(rows)
     people = rows[scored]
-    frequency = _place(people["orders"].to_numpy(dtype=float))
-    money = _place(people["revenue"].fillna(0.0).to_numpy(dtype=float))
+    ordered = order_values(rows) if ordered is None else ordered
+    places = {name: _place(own, ordered[name]) for name, own in _measure(people).items()}
+    places["value"] = _place((places["frequency"] + places["money"]).astype(float), ordered["value"])
+    size = len(ordered["recency"])
     scores = {
-        "recency_score": _score(_place(-people["days_since_last"].to_numpy(dtype=float))),
-        "frequency_score": _score(frequency),
-        "monetary_score": _score(money),
-        "value_score": _score(_place(frequency + money)),
+        "recency_score": _score(places["recency"], size),
+        "frequency_score": _score(places["frequency"], size),
+        "monetary_score": _score(places["money"], size),
+        "value_score": _score(places["value"], size),
     }
     new = people["days_since_first"].to_numpy(dtype=float) <= NEW_DAYS
     segment = np.where(rows["learned_from"], "no_purchase", "not_segmented").astype(object)
@@ -84,12 +103,24 @@ def segment_customers(customers: pd.DataFrame) -> pd.DataFrame:
     return result
 
 
-def _place(values: np.ndarray) -> np.ndarray:
-    """int64[n]: twice the number of smaller values and once that of equal ones, itself included: 1 to 2n - 1."""
-    ordered = np.sort(values)
+def _find_scored(customers: pd.DataFrame) -> np.ndarray:
+    return (customers["learned_from"] & (customers["orders"] > 0)).to_numpy(dtype=bool)
+
+
+def _measure(people: pd.DataFrame) -> dict[str, np.ndarray]:
+    """float64[n] each, more is better."""
+    return {
+        "recency": -people["days_since_last"].to_numpy(dtype=float),
+        "frequency": people["orders"].to_numpy(dtype=float),
+        "money": people["revenue"].fillna(0.0).to_numpy(dtype=float),
+    }
+
+
+def _place(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+    """int64[n]: twice the number of smaller values among the ordered ones and once that of equal ones, itself included."""
     return np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
 
 
-def _score(places: np.ndarray) -> np.ndarray:
-    """int64[n]: 1 (worst) to 5 (best)."""
-    return 1 + SCORES * places // (2 * max(1, len(places)))
+def _score(places: np.ndarray, size: int) -> np.ndarray:
+    """int64[n]: 1 (worst) to 5 (best), of places among so many."""
+    return 1 + SCORES * places // (2 * max(1, size))

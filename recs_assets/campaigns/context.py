@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.audit.segments import SEGMENTS, order_values, segment_customers
+from recs_assets.campaigns.load import load_spending
 from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import Known
 from recs_assets.reasons.evidence import Citable
 from recs_assets.recommenders.item_knn import find_similar_products
 from recs_assets.repeats.cadence import fit_cadence, list_due_again
 from recs_assets.rules.config import Rules
-from recs_assets.rules.context import Context
+from recs_assets.rules.context import RFM_CUSTOMERS, Context
 from recs_assets.rules.facts import load_facts
 from recs_assets.rules.filling import Placement
 from recs_assets.rules.frames import assemble_context, find_last_days
@@ -90,7 +92,26 @@ def build_context(
         if soon is not None:
             near = own["expected_next_day"] <= known.anchor_day + soon
             context = replace(context, due_soon=_pair_matrix(own[near], known))
+    if rules.segment_by == "rfm":
+        context = replace(context, rfm=segment_by_rfm(week, anchor))
     return context
+
+
+def segment_by_rfm(week: Week, anchor: date) -> np.ndarray:
+    """int64[n_customers], position in `audit.segments.SEGMENTS`; what customers are compared with, and how many each segment
+    has, are facts of the shop."""
+    known = week.known(anchor)
+    with week.build.read() as connection:
+        rows = load_spending(connection, anchor)
+    own = rows.set_index("customer_id").loc[known.customers["customer_id"]].reset_index()
+    ordered = {
+        name: as_array(known.shop_fact(f"rfm/{name}", lambda name=name: order_values(own)[name]))
+        for name in ("recency", "frequency", "money", "value")
+    }
+    segment = segment_customers(own, ordered).set_index("customer_id")["segment"]
+    code = pd.Index(list(SEGMENTS)).get_indexer(segment.loc[known.customers["customer_id"]])
+    known.shop_fact(RFM_CUSTOMERS, lambda: np.bincount(code, minlength=len(SEGMENTS) + 1))
+    return code.astype(np.int64)
 
 
 def _classify_products(week: Week, anchor: date) -> Sensitive:

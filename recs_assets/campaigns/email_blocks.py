@@ -17,7 +17,7 @@ import pandas as pd
 
 from recs_assets.campaigns.arms import Arms, list_variants, place_arms
 from recs_assets.campaigns.blocks import Part, map_customers
-from recs_assets.campaigns.context import load_copurchased, load_price_drops
+from recs_assets.campaigns.context import load_copurchased, load_price_drops, segment_by_rfm
 from recs_assets.campaigns.email import Beyond, Email, describe_email, fill_email, join_email
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made
@@ -86,6 +86,8 @@ def fill_by_blocks(
     # Facts of the shop, which blocks look up.
     load_copurchased(week, week.as_of)
     load_price_drops(week, week.as_of)
+    if any(email.rules.segment_by == "rfm" for email in every):
+        segment_by_rfm(week, week.as_of)
     surveys = map_customers(survey_customers, week, specs)
     contexts = [_find_beyond(email, number, specs, surveys) for number, email in enumerate(every)]
     variants, quiet = specs[: len(emails)], dict(zip(shadows, specs[len(emails) :], strict=True))

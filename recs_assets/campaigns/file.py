@@ -29,6 +29,7 @@ from pydantic import (
 )
 
 from recs_assets import yaml_file
+from recs_assets.audit.segments import SEGMENTS
 from recs_assets.campaigns.contradictions import (
     drop_overruled,
     list_places,
@@ -38,7 +39,7 @@ from recs_assets.campaigns.contradictions import (
 )
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT, ArmName, ArmShare, check_holdout, check_shares
-from recs_assets.names import is_time_zone
+from recs_assets.names import find_nearest, fold, is_time_zone
 from recs_assets.queries.catalogue import CUSTOMER, Catalogue
 from recs_assets.queries.compiler import find_horizon
 from recs_assets.queries.parser import parse
@@ -51,6 +52,7 @@ from recs_assets.rules.config import (
     ItemRules,
     Name,
     Rules,
+    SegmentBy,
     SegmentRules,
     Share,
     Slots,
@@ -60,7 +62,7 @@ from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
 # What an arm or a shadow may change: the list, and who gets it. When emails leave, and what their links say, is one for all.
-CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segments")
+CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segments", "segment_by")
 # What may make a campaign's lists, by the name that a file gives it.
 MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
@@ -178,6 +180,9 @@ class Campaign(_Model):
         description="What turns by itself within bounds (docs/monitoring.md#what-turns-by-itself).",
     )
     segments: dict[Name, Segment] = Field({}, description="Customer segment -> what differs in it.")
+    segment_by: SegmentBy = Field(
+        "shop", description="Whose segments: shop (customers.segment), or rfm (recs.customer_segments)."
+    )
     exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
     utm_source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
         "newsletter", description="Value of utm_source in links."
@@ -253,6 +258,7 @@ class Campaign(_Model):
                 "slots",
                 "adjust",
                 "segments",
+                "segment_by",
                 "arms",
                 "utm_source",
             }
@@ -278,6 +284,8 @@ class Campaign(_Model):
             raise ValueError(
                 "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
             )
+        if self.segment_by == "rfm":
+            self._check_segments()
         refuse_contradictions(self.segments, self.rule_set)  # segments that do not fit are refused here, too
         self._check_shadows()
         self._refuse_if_never_in_time()
@@ -294,6 +302,16 @@ class Campaign(_Model):
             for found in find_collisions(context, rules, admitted, locate):
                 return found.write_with_line(self._source)
         return None
+
+    def _check_segments(self) -> None:
+        """Raises:
+        ValueError: there is no such segment.
+        """
+        for name in self.segments:
+            if fold(name) not in SEGMENTS:
+                near = find_nearest(name, SEGMENTS)
+                hint = f"did you mean {near}?" if near else f"the segments are {', '.join(SEGMENTS)}"
+                raise ValueError(f"segments.{name}: there is no segment {name} by rfm; {hint}")
 
     def _check_shadows(self) -> None:
         """Raises:
@@ -370,6 +388,7 @@ class Campaign(_Model):
             eligibility=self.eligibility,
             items=self.rules,
             slots=self.slots,
+            segment_by=self.segment_by,
             segments={
                 name: SegmentRules(eligibility=part.eligibility, items=part.rules, slots=part.slots)
                 for name, part in self.segments.items()

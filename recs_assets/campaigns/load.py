@@ -40,6 +40,11 @@ def load_people_and_products(
     return customers, {product for (product,) in products}, known - len(customers)
 
 
+def load_spending(connection: duckdb.DuckDBPyConnection, anchor: date) -> pd.DataFrame:
+    """What `audit.segments.segment_customers` takes, as known at an anchor of the week, by customer_id."""
+    return connection.execute(read_sql(__file__, "sql/spending"), {"anchor": anchor}).df()
+
+
 def load_past_forecasts(connection: duckdb.DuckDBPyConnection, week: date) -> pd.DataFrame:
     """What the published campaigns of earlier weeks were predicted to sell, and what was bought.
 

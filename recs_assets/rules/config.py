@@ -16,6 +16,7 @@ from recs_assets.names import fold
 
 # What some of the products are named by.
 GROUPS = ("category", "brand", "product", "merchant")
+SegmentBy = Literal["shop", "rfm"]
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
 # Strict: true is no number.
@@ -314,6 +315,9 @@ class Rules(_Model):
     items: ItemRules = ItemRules()
     slots: Slots = Slots()
     segments: dict[str, SegmentRules] = Field({}, description="Customer segment -> what differs in it.")
+    segment_by: SegmentBy = Field(
+        "shop", description="Whose segments: the shop's own, or those by recency, frequency and money."
+    )
 
     @model_validator(mode="after")
     def _segments_fit(self) -> Self:

@@ -11,6 +11,8 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
+from recs_assets.audit.segments import SEGMENTS
+from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known
 from recs_assets.known.segments import count_by_segment, mark_segments, number_segments, read_text
 from recs_assets.names import find_matches, fold
@@ -19,6 +21,8 @@ from recs_assets.rules.sensitive import Sensitive
 from recs_assets.schema import RecsError
 
 POPULARITY_HALF_LIFE_DAYS = 28.0
+# The fact of how many customers are in each of `audit.segments.SEGMENTS`.
+RFM_CUSTOMERS = "customers_in_rfm"
 
 # What may lie between a send and a repeat, the stronger evidence last; 0 is none.
 EVIDENCE = ("none", "due", "view", "price_drop", "purchase")
@@ -88,6 +92,7 @@ class Context:
         sellable: bool[n_countries + 1, n_products]; the last row: products without restriction.
         stock: float[n_products], units; NaN: never counted.
         cost: float[n_products], NaN unknown.
+        rfm: int[n_customers], position in `audit.segments.SEGMENTS`; None: rules are for the shop's own segments.
         parent: int[n_products], variants of one product share a number; -1 none.
         merchant: int[n_products], products of one merchant share a number; -1 none.
         merchants: the merchants' ids by their numbers.
@@ -126,6 +131,7 @@ class Context:
     sellable: np.ndarray | None = None
     stock: np.ndarray | None = None
     cost: np.ndarray | None = None
+    rfm: np.ndarray | None = None
     parent: np.ndarray | None = None
     merchant: np.ndarray | None = None
     merchants: Sequence[str] = ()
@@ -160,6 +166,7 @@ class Context:
                     "test_account",
                     "wholesale",
                     "country",
+                    "rfm",
                 ),
                 (customers,),
             ),
@@ -300,6 +307,19 @@ class Context:
     def segment(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_customers], -1 none, and the names."""
         return number_segments(self.known)
+
+    @property
+    def parting(self) -> tuple[np.ndarray, list[str]]:
+        """int64[n_customers], -1 none, and the names: the segments that rules are for."""
+        return self.segment if self.rfm is None else (self.rfm, list(SEGMENTS))
+
+    def count_parting(self) -> np.ndarray:
+        """int64[n_segments + 1]: customers in each of `parting` in the whole shop; the last: of none."""
+        rfm = self.rfm
+        if rfm is None:
+            return count_by_segment(self.known)
+        size = len(SEGMENTS) + 1
+        return as_array(self.known.shop_fact(RFM_CUSTOMERS, lambda: np.bincount(rfm, minlength=size)))
 
     @cached_property
     def last_purchase_day(self) -> np.ndarray:

@@ -142,7 +142,7 @@ def find_knee(purchases: np.ndarray, value: np.ndarray) -> int | None:
 def _split(context: Context, who: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """Segment -> bool[len(who)], everybody first; segments of nobody are left out."""
     yield EVERYBODY, np.ones(len(who), dtype=bool)
-    code, names = context.segment
+    code, names = context.parting
     for number, name in enumerate(names):
         inside = code[who] == number
         if inside.any():

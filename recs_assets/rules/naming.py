@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from recs_assets.known.segments import count_by_segment
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.items import ORDER
@@ -25,14 +24,14 @@ def find_nameable(context: Context, rules: Rules) -> tuple[np.ndarray, np.ndarra
         n_products], stored where a product may not be named to this customer, because they sent it back or
         rated it 2 or lower, or because it is kept out of their segment's lists; None: nothing.
     """
-    size = count_by_segment(context.known)
+    size = context.count_parting()
     parts = [(own, segments) for _, own, segments in list_parts(context, rules) if size[segments].any()]
     named = [_find_nameable(context, own) for own, _ in parts] or [_find_nameable(context, rules)]
     product = np.logical_or.reduce(named)
     customers, products = context.known.events.customer, context.known.events.product
     pairs = []
     for (own, segments), mine in zip(parts, named, strict=False):
-        inside = np.isin(context.segment[0], segments)
+        inside = np.isin(context.parting[0], segments)
         away = inside[customers] & (product & ~mine)[products]
         pairs.append((customers[away], products[away]))
         if own.items.not_rejected and context.rejected is not None:

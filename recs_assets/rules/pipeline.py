@@ -244,12 +244,13 @@ def split_by_segment(
     """The rules that hold for which of the customers: those of every segment that has its own, by its
     name in the rules, then (None) those of the others."""
     for name, own, segments in list_parts(context, rules):
-        yield name, own, customers[np.isin(context.segment[0][customers], segments)]
+        yield name, own, customers[np.isin(context.parting[0][customers], segments)]
 
 
 def list_parts(context: Context, rules: Rules) -> Iterator[tuple[str | None, Rules, list[int]]]:
     """`split_by_segment`, with the numbers of the segments in place of their customers; -1: of none."""
-    names, rest = context.segment[1], set(range(-1, len(context.segment[1])))
+    names = context.parting[1]
+    rest = set(range(-1, len(names)))
     for name in rules.segments:
         # However the shop spells it, in one way or several.
         own = [number for number, other in enumerate(names) if number in rest and fold(other) == fold(name)]

@@ -118,7 +118,7 @@ def list_unknown_names(rules: Rules, context: Context) -> list[str]:
         "excluded_brands": context.brand[1],
         "excluded_products": context.product_codes,
         "pinned": context.product_codes,
-        "segments": context.segment[1],
+        "segments": context.parting[1],
     }
     groups: dict[str, Collection[str]] = {
         "category": context.category[1],

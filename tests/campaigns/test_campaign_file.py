@@ -258,6 +258,15 @@ def test_rules_that_contradict_each_other_are_refused(tmp_path, old, new, expect
     assert sentence(tmp_path, GOOD.replace(old, new)) == expected
 
 
+def test_segments_by_recency_frequency_and_money_have_the_names_of_the_audit(tmp_path):
+    text = GOOD.replace("segments:\n  gold:", "segment_by: rfm\nsegments:\n  loyl:")
+    assert sentence(tmp_path, text) == (
+        "mailing.yaml, line 18: segments.loyl: there is no segment loyl by rfm; did you mean loyal?; correct it."
+    )
+    found = load(written(tmp_path, text.replace("loyl", "At_Risk")))
+    assert found.rule_set.segment_by == "rfm"
+
+
 def test_what_a_segment_leaves_out_is_as_for_everybody(tmp_path):
     text = GOOD.replace("rules:\n  min_stock: 3", "eligibility: {max_sends: 3}\nrules:\n  min_stock: 3")
     text = text.replace("    rules:\n      min_price: 50\n", "    eligibility: {within_days: 3}\n")

@@ -127,7 +127,7 @@ TASTES = {
 def cut_context(context, codes):
     """What rules look at for some of the customers, with the facts of the shop."""
     rows = {"audience", "consent_state", "no_address", "unusable_address", "address", "bounced", "test_account", "wholesale",
-            "country", "carts", "rejected", "dismissed", "due", "due_soon"}  # fmt: skip
+            "country", "carts", "rejected", "dismissed", "due", "due_soon", "rfm"}  # fmt: skip
     place = np.full(context.known.n_customers, -1)
     place[codes] = np.arange(len(codes))
 

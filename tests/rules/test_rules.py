@@ -20,9 +20,11 @@ from helpers.rules import (
     score_lists,
     sent,
 )
+from recs_assets.audit.segments import SEGMENTS
 from recs_assets.rules.config import Boost, ItemRules, Pin, Rules, SegmentRules, Slots
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.frames import assemble_context
+from recs_assets.rules.naming import find_nameable
 from recs_assets.rules.pipeline import find_idle_rules, select
 
 CASES = {
@@ -309,6 +311,20 @@ def test_p_purchase_is_what_values_multiply():
     candidates = score_lists({0: [0, 1, 2]}, [0.5, 0.4, 0.3]).assign(score=np.float32([-1, -2, -3]))
     context = Context(make_known(), cost=floats(0.9, 0.8, 0.6))
     assert lists(select(candidates, context, make_rules(goal="margin"))) == {0: [2, 1]}
+
+
+def test_rules_per_segment_by_recency_frequency_and_money():
+    """c0 is new and c1 loyal by what they bought, whatever the shop calls them."""
+    names = list(SEGMENTS)
+    context = Context(
+        make_known(customers=3, segments=["loyal", "new", None], prices=[1, 2, 9, 1, 1, 1]),
+        rfm=np.array([names.index("new"), names.index("loyal"), names.index("no_purchase")]),
+    )
+    rules = make_rules(segments={"new": SegmentRules(slots=Slots(goal="revenue"))})
+    candidates = score_lists({c: range(6) for c in range(3)})
+    # 1, 1/2, 1/3 times 1, 2, 9.
+    assert lists(select(candidates, context, rules)) == {0: [2, 0], 1: [0, 1], 2: [0, 1]}
+    assert find_nameable(context, rules)[0].all()
 
 
 def test_a_factor_of_one_changes_nothing():
