@@ -117,7 +117,9 @@ def test_published_campaigns(published):
         ("available", 1.0, None)
     ]
     assert published.sql("select goal, strength, revenue_gained, margin, knee from recs.goal_frontier") == [
-        ("revenue", 1.0, 0.5, None, True)
+        ("as_said", None, 0.0, None, False),
+        ("revenue_alone", None, -0.5, None, False),
+        ("revenue", 1.0, 0.5, None, True),
     ]
     assert published.sql("select model, difference, chosen from recs.campaign_tests") == [
         ("ease", 0.1, False),

@@ -175,6 +175,14 @@ MODEL = {
     ],
     "goal_frontier": [
         (
+            "2024-03-04", "weekly_email", "2024-02-05", 1, "as_said", None, "all", 4,
+            0.75, 0.0, 0.0, 0.0, 1.5, 0.0, 0.0, 0.0, None, None, None, None, False,
+        ),
+        (
+            "2024-03-04", "weekly_email", "2024-02-05", 2, "revenue_alone", None, "all", 4,
+            0.25, -0.5, -0.75, -0.25, 1.0, -0.5, -0.75, -0.25, None, None, None, None, False,
+        ),
+        (
             "2024-03-04", "weekly_email", "2024-02-05", 3, "revenue", 1.0, "all", 4,
             0.5, -0.25, -0.5, 0.0, 2.0, 0.5, -0.25, 1.25, None, None, None, None, True,
         )
