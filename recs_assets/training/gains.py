@@ -12,6 +12,7 @@ import numpy as np
 from recs_assets.evaluation import bootstrap
 from recs_assets.evaluation.promotion import measure_models
 from recs_assets.ranking.ranker import Ranker
+from recs_assets.recommenders.base import View
 from recs_assets.training.models import fit_ranker
 from recs_assets.week.lessons import Lesson
 from recs_assets.week.week import Week
@@ -67,20 +68,22 @@ def _narrow(lesson: Lesson, columns: Sequence[int]) -> Lesson:
 
 
 def measure_scores(
-    week: Week, test: date, sheet: CandidateSheet, scores: Mapping[str, np.ndarray]
+    week: Week, test: date, sheet: CandidateSheet, scores: Mapping[str, np.ndarray], view: View = "all"
 ) -> dict[str, np.ndarray]:
-    """MAP@12 of every customer who bought after the test anchor, by what scored the candidates.
+    """MAP@12 of every customer who bought a product of the view after the test anchor, by what scored the candidates.
 
     Args:
         week: of the candidates.
         test: the anchor.
         sheet: its candidates.
         scores: name -> float64, a score of every candidate.
+        view: of the lists.
     """
-    ranked = {name: sheet.candidates.rank(score, MAP_AT) for name, score in scores.items()}
-    return measure_models(
-        ranked, week.known(test), week.truth(test), week.find_customers_with_lists(test), k=MAP_AT
-    )
+    candidates = sheet.candidates
+    keep = None if view == "all" else candidates.own == (view == "repeat")
+    ranked = {name: candidates.rank(score, MAP_AT, keep) for name, score in scores.items()}
+    customers = week.find_customers_with_lists(test)
+    return measure_models(ranked, week.known(test), week.truth(test), customers, view=view, k=MAP_AT)
 
 
 @dataclass(frozen=True)

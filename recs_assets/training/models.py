@@ -80,7 +80,9 @@ def fit_ranker(lessons: Lessons, settings: Settings) -> Ranker:
     """
     kept = lessons.kept
     return Ranker(RANKER, settings.seed, settings.threads).fit(
-        **join_lessons(lessons.earlier), valid=(kept.frame, kept.label, kept.group)
+        **join_lessons(lessons.earlier),
+        valid=(kept.frame, kept.label, kept.group),
+        valid_weight=kept.weight,
     )
 
 

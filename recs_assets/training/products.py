@@ -7,6 +7,7 @@ from datetime import date
 from functools import partial
 
 import numpy as np
+import pandas as pd
 
 from recs_assets.queries.compiler import compile_items
 from recs_assets.queries.syntax import Query
@@ -73,6 +74,10 @@ class Products(Task[CandidateSheet]):
                 }
             return self._refitted[anchor]
 
+    def load_lists(self, name: str, anchor: date, view: View, first: int, last: int) -> pd.DataFrame:
+        """The weekly lists of one of `sources`, of customer codes `[first, last)`."""
+        return self.week.lists(name, anchor, view, first, last)
+
     def pool(self, anchor: date, first: int, last: int) -> Candidates:
         """The candidates of the eligible among customer codes `[first, last)`."""
         known, eligible = self.known(anchor), self.eligible(anchor)
@@ -88,7 +93,7 @@ class Products(Task[CandidateSheet]):
             views = ("all",) if self.view == "repeat" else ("all", "new")
             for view in views:
                 if name not in refitted:
-                    rows = self.week.lists(name, anchor, view, first, last)
+                    rows = self.load_lists(name, anchor, view, first, last)
                     keep = eligible[rows["customer"].to_numpy()] & admitted[rows["product"].to_numpy()]
                     lists[name if view == "all" else f"{name}:new"] = rows[keep]
             if name in refitted:
