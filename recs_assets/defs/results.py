@@ -25,7 +25,11 @@ from recs_assets.reasons.traces import type_traces
 from recs_assets.recommenders import REGISTRY
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training.table_gains import load_gains
-from recs_assets.week.embeddings import tabulate_customer_embeddings, tabulate_product_embeddings
+from recs_assets.week.embeddings import (
+    OF_CUSTOMERS,
+    tabulate_customer_embeddings,
+    tabulate_product_embeddings,
+)
 from recs_assets.week.week import Week
 
 STOREFRONT = {
@@ -190,7 +194,7 @@ def _table_gains(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def _embeddings(deployment: Deployment) -> dg.AssetsDefinition:
-    deps = [recommender_key("graph_filter"), recommender_key("content")]
+    deps = [recommender_key(name) for name in (*OF_CUSTOMERS, "content")]
 
     @model_tables(deployment, "embeddings", "ranking", deps, EMBEDDINGS)
     def embeddings(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):

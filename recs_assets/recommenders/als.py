@@ -122,6 +122,15 @@ class ALS(Recommender):
     def _scores(self, customers: np.ndarray) -> np.ndarray:
         return multiply_grid(self.customer_factors_[customers], self.product_factors_)
 
+    def product_embeddings(self) -> np.ndarray:
+        """float32[n_products, factors]: the factors, zero of products without signal. The inner product with a customer's
+        is their score."""
+        return np.nan_to_num(self.product_factors_)
+
+    def customer_embeddings(self) -> np.ndarray:
+        """float32[n_customers, factors]: the factors, zero of customers without signal."""
+        return np.nan_to_num(self.customer_factors_)
+
     def because(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.because`; exact: the largest term of the customer's score."""
         factors = np.nan_to_num(self.product_factors_).astype(np.float64)

@@ -1,7 +1,7 @@
 """Products and customers as vectors, for whoever looks for what is near: tables of what the week's models learned.
 
-`graph_filter` speaks of what people buy together, `content` of what a product's words say. On the test anchors of docs/gains.md the
-first is nearer to what is bought next than the factors of ALS, and than those of LightFM.
+`als` and `graph_filter` speak of who buys what, `content` of what a product's words say. Neither of the first two is the better one in
+every shop (docs/gains.md), so both are there.
 """
 
 from __future__ import annotations
@@ -13,26 +13,30 @@ import pandas as pd
 import pyarrow as pa
 
 from recs_assets.arrays import one_blas_thread, round_to_grid
+from recs_assets.recommenders.als import ALS
 from recs_assets.recommenders.content import Content
 from recs_assets.recommenders.graph_filter import GraphFilter
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week
+
+# Models with vectors of customers and products.
+OF_CUSTOMERS = ("als", "graph_filter")
 
 
 def tabulate_product_embeddings(week: Week) -> pd.DataFrame:
     """Rows of `model.product_embeddings`: at most RECS_EMBEDDING_PRODUCTS products of each model that has a vector of
     them, first those that may be sold, then those that more customers bought."""
     known, most = week.known(), week.settings.embedding_products
-    graph, content = cast(GraphFilter, week.model("graph_filter")), cast(Content, week.model("content"))
-    order = np.lexsort((np.arange(known.n_products), -graph.degree_, ~known.available))
+    buyers = np.bincount(known.history.indices, minlength=known.n_products)
+    order = np.lexsort((np.arange(known.n_products), -buyers, ~known.available))
     ids = known.products["product_id"].to_numpy(dtype=object)
+    content = cast(Content, week.model("content"))
+    found = {"content": shorten(content.vectors_, content.dimensions)}
+    found |= {name: load_model(week, name).product_embeddings() for name in OF_CUSTOMERS}
     tables = []
-    for model, vectors in (
-        (graph, graph.product_embeddings()),
-        (content, shorten(content.vectors_, content.dimensions)),
-    ):
+    for name, vectors in sorted(found.items()):
         kept = np.sort(order[vectors[order].any(axis=1)][:most])
-        tables.append(_make_table(week, {"product_id": ids[kept]}, model.name, vectors[kept]))
+        tables.append(_make_table(week, {"product_id": ids[kept]}, name, vectors[kept]))
     return _make_frame(tables)
 
 
@@ -40,14 +44,28 @@ def tabulate_customer_embeddings(week: Week) -> pd.DataFrame:
     """Rows of `model.customer_embeddings`: everybody who bought something and may be learned from; none where
     RECS_EMBEDDING_CUSTOMERS says no."""
     ids = week.known().customers["customer_id"].to_numpy(dtype=object)
-    wanted = week.settings.embedding_customers
-    parts = list(map_blocks(embed_customers, week)) if wanted else [embed_nobody()]
-    return _make_frame(
-        [
-            _make_table(week, {"customer_id": ids[codes]}, GraphFilter.name, vectors)
-            for codes, vectors in parts
+    tables = []
+    for name in OF_CUSTOMERS:
+        parts = list(map_blocks(embed_customers, week, name)) if week.settings.embedding_customers else []
+        tables += [
+            _make_table(week, {"customer_id": ids[codes]}, name, vectors)
+            for codes, vectors in parts or [(np.empty(0, np.int64), np.empty((0, 1), np.float32))]
         ]
-    )
+    return _make_frame(tables)
+
+
+def load_model(week: Week, name: str) -> ALS | GraphFilter:
+    """One of `OF_CUSTOMERS`, as fitted at the week."""
+    return cast(ALS | GraphFilter, week.model(name))
+
+
+def embed_customers(part: Week, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Codes in the whole week, int64[n], and a model's vectors, float32[n, factors], of the customers of a block who have
+    one."""
+    vectors = load_model(part, name).customer_embeddings()
+    learned_from = part.known().customers["learned_from"].to_numpy(dtype=bool)
+    there = np.flatnonzero(learned_from & vectors.any(axis=1))
+    return there + part.first_code, vectors[there]
 
 
 def shorten(vectors: np.ndarray, dimensions: int) -> np.ndarray:
@@ -58,19 +76,6 @@ def shorten(vectors: np.ndarray, dimensions: int) -> np.ndarray:
     with one_blas_thread():
         _, turned = np.linalg.qr(vectors.T.astype(np.float64))
     return round_to_grid(turned.T)
-
-
-def embed_customers(part: Week) -> tuple[np.ndarray, np.ndarray]:
-    """Codes in the whole week, int64[n], and vectors, float32[n, factors], of the customers of a block who have one."""
-    known, graph = part.known(), cast(GraphFilter, part.model("graph_filter"))
-    vectors = graph.customer_embeddings()
-    there = np.flatnonzero(known.customers["learned_from"].to_numpy(dtype=bool) & vectors.any(axis=1))
-    return there + part.first_code, vectors[there]
-
-
-def embed_nobody() -> tuple[np.ndarray, np.ndarray]:
-    """`embed_customers` of nobody."""
-    return np.empty(0, np.int64), np.empty((0, 1), np.float32)
 
 
 def _make_table(week: Week, key: dict[str, np.ndarray], model: str, vectors: np.ndarray) -> pa.Table:
