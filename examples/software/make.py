@@ -83,7 +83,7 @@ def make(draw: Draw) -> dict[str, list[dict]]:
     accounts, switched, events = [], [], []
     for number in range(1, ACCOUNTS + 1):
         account, team, plan = f"acc-{number:04d}", list(TEAMS)[draw.below(len(TEAMS))], PLANS[draw.below(3)]
-        since = first + timedelta(days=draw.below(DAYS - 60))
+        since = first + timedelta(days=draw.below(DAYS - 7))
         accounts.append(
             {
                 "account": account,
