@@ -307,12 +307,19 @@ def happenings(draw: Draw, heads: list[dict], lines: list[dict]) -> dict[str, li
     return {"reviews": reviews, "browsing_events": browsing, "returns": returns}
 
 
+# Sold out for nine days.
+BACK_IN_STOCK = ("coffee-01", "biscuit-01")
+
+
 def inventory() -> list[dict]:
     rows = []
     for key, *_ in CATALOGUE:
         if key == "mug-04":
             continue  # never counted: stock unknown, so it may be sold
         rows.append({"product_id": key, "counted_at": "2025-03-03 06:00:00", "stock": 40})
+        if key in BACK_IN_STOCK:
+            rows.append({"product_id": key, "counted_at": "2025-06-03 06:00:00", "stock": 0})
+            rows.append({"product_id": key, "counted_at": "2025-06-12 06:00:00", "stock": 25})
         rows.append(
             {
                 "product_id": key,

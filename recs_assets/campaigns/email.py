@@ -20,7 +20,7 @@ from recs_assets.campaigns.arms import Arms
 from recs_assets.campaigns.blocks import Part, join_tables
 from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model
+from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model, explain_silence, read_own_list
 from recs_assets.campaigns.load import load_pages_and_ends
 from recs_assets.campaigns.made import SELECTED, Made, tabulate_outcomes
 from recs_assets.campaigns.measure import list_costly_rules, measure
@@ -38,6 +38,7 @@ from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import explain_slots
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
+from recs_assets.recommenders import REGISTRY
 from recs_assets.rules.blocks import place_accounts
 from recs_assets.rules.context import Context
 from recs_assets.rules.exposure import Price
@@ -56,7 +57,7 @@ from recs_assets.training import Plan, Prediction
 from recs_assets.training.plans import midnight, window_days
 from recs_assets.training.products import Products
 from recs_assets.week.blocks import blocks
-from recs_assets.week.week import Week
+from recs_assets.week.week import SOURCES, Week
 
 # Who is in no experiment, because no arm could reach them.
 UNREACHABLE = ("no_address", "unusable_address", "bounced", "test_account", "wholesale")
@@ -243,6 +244,9 @@ class Email:
         rows["p_purchase"] = (
             rows["p_purchase"].fillna(rows["customer"].map(least)).fillna(0).astype(np.float32)
         )
+        if not self.campaign.rule_set.slots.discovery_slots:
+            # No slot is for what the list does not hold.
+            return rows[["customer", "product", "score", "p_purchase", "source"]]
         new = predicted[
             ~is_stored(known.history, predicted["customer"].to_numpy(), predicted["product"].to_numpy())
         ]
@@ -253,7 +257,10 @@ class Email:
         return both[["customer", "product", "score", "p_purchase", "source"]]
 
     def read_list(self, name: str, anchor: date) -> pd.DataFrame:
-        """A recommender's list among the query's candidates: customer, product, rank, and score, which falls by 1."""
+        """A recommender's list among the query's candidates: customer, product, rank, and score, which falls by 1. The
+        whole list, as far as the query admits it, of one that the candidates are not drawn from."""
+        if name in REGISTRY and name not in SOURCES:
+            return read_own_list(self.week, self.task, name, anchor, self.depth)
         parts, blended = [], self._blend(anchor) if name == "blend" else None
         for pool in self._load_pools(anchor):
             if blended is None:
@@ -440,6 +447,7 @@ def describe_email(
     measured = measure(base)
     worth, proven = measured.worth
     selection = tables["selection"][~tables["selection"]["reserve"].to_numpy(dtype=bool)]
+    silent = explain_silence(base.week, base.chosen)
     held = (selection["arm"] == HOLDOUT).to_numpy()
     facts |= {
         "chosen": base.chosen,
@@ -449,7 +457,7 @@ def describe_email(
         "forecast_purchases": round(float(selection.loc[~held, "p_purchase"].sum()), 3),
         "test": dict(measured.figures),
         "rules": list_rules_in_force(base.rules),
-        "problems": [*facts["problems"], *found.problems, *list_costly_rules(measured.tags)],
+        "problems": [*facts["problems"], *found.problems, *list_costly_rules(measured.tags), *silent],
         "notes": list(found.notes),
         "worth": worth,
         "earns": proven,

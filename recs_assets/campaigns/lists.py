@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import numpy as np
+import pandas as pd
 
 from recs_assets.evaluation.promotion import ORDER, decide, explain_decision
+from recs_assets.recommenders import REGISTRY
+from recs_assets.training.products import Products
+from recs_assets.week.week import Week
 
 # Makes the lists where there is nothing to learn from: every recommender's, by reciprocal rank fusion.
 FUSED = "fused_lists"
@@ -35,3 +40,23 @@ def choose_model(compared: Mapping[str, np.ndarray], seed: int) -> tuple[str, st
     return decision.chosen, explain_decision(
         decision.comparisons, decision.chosen, "The campaign's lists are"
     )
+
+
+def read_own_list(week: Week, task: Products, name: str, anchor: date, depth: int) -> pd.DataFrame:
+    """The list of a recommender from which no candidates are drawn, as far as a query admits it.
+
+    Returns:
+        customer, product, rank and score, which falls by 1.
+    """
+    rows = week.lists(name, anchor, task.view)
+    keep = task.eligible(anchor)[rows["customer"].to_numpy()]
+    keep &= task.admit_products(anchor)[rows["product"].to_numpy()]
+    rows = rows[keep & (rows["rank"] <= depth).to_numpy()].reset_index(drop=True)
+    rows["score"] = (LONGEST - rows["rank"]).astype(np.float32)
+    return rows[["customer", "product", "rank", "score"]]
+
+
+def explain_silence(week: Week, name: str) -> list[str]:
+    """Why the recommender that makes a campaign's lists has none, where the shop's data do not allow any."""
+    why = week.model(name).explain_silence() if name in REGISTRY else ""
+    return [f"model: {name} has nothing to say. {why}"] if why else []

@@ -54,7 +54,7 @@ DATE = "date"
 # Canonical names, models that are there already, and families of features: docs name them, and a second meaning would confuse.
 TAKEN = (
     *RAW_TABLES, "order_lines", "baskets", "interactions", "withdrawals", "transactions", "purchases", "users", "items",
-    "bought_before", "bought_with", "similar", "customers_like_you", "popular_in_category", "popular", "viewed_or_wished",
+    "bought_before", "bought_with", "bought_after", "similar", "customers_like_you", "popular_in_category", "popular", "viewed_or_wished",
     "brand", "price", "new_arrival", "promotion", "context", "category", "vertical", "source", "derived", "files",
 )  # fmt: skip
 # What DuckDB takes for no name without quotes: models that a person reads have none.

@@ -106,6 +106,42 @@ class TableRows:
         return replace(self, customer=customer, product=self.product[kept], day=self.day[kept])
 
 
+# What says that a customer wanted a product, the strongest first; a view says it where there were several.
+WANTING = ("add_to_cart", "add_to_wishlist", "view", "search")
+
+
+@dataclass(frozen=True)
+class BackInStock:
+    """Who wanted what was sold out then and is in stock at the anchor, as parallel arrays, by customer and product, each
+    pair once. Nobody is here who bought the product or a variant of it since.
+
+    Attributes:
+        customer: int32, row of `Known.customers`.
+        product: int32, row of `Known.products`, in stock again.
+        wanted: int32, the product that they dealt with: the same, or a variant of it.
+        day: int32, the latest day on which they did, as in `Events`.
+        kind: int8, position in `WANTING`, of the strongest.
+        problem: why nothing can be known of this shop, a sentence; "" where something can.
+    """
+
+    customer: np.ndarray = field(default_factory=_make_empty)
+    product: np.ndarray = field(default_factory=_make_empty)
+    wanted: np.ndarray = field(default_factory=_make_empty)
+    day: np.ndarray = field(default_factory=_make_empty)
+    kind: np.ndarray = field(default_factory=_make_empty)
+    problem: str = ""
+
+    def take_customers(self, place: np.ndarray) -> Self:
+        """As `TableRows.take_customers`."""
+        new = place[self.customer] if len(place) else self.customer
+        kept = np.flatnonzero(new >= 0) if len(place) else np.empty(0, dtype=np.int64)
+        return replace(
+            self,
+            customer=new[kept],
+            **{name: getattr(self, name)[kept] for name in ("product", "wanted", "day", "kind")},
+        )
+
+
 @dataclass(frozen=True)
 class Known:
     """Everything known strictly before `as_of` 00:00 in the shop's time zone.
@@ -124,6 +160,7 @@ class Known:
             carts and wishlists.
         guests: purchases without a customer, likewise.
         own_tables: of the shop's own tables that have a sentence for a reason, what it may say.
+        back_in_stock: who wanted what was sold out then and is in stock again.
         facts: where these are some of the shop's customers, a block or a sample, what was counted of all, by
             name (`shop_fact`); None: these are all.
     """
@@ -134,6 +171,7 @@ class Known:
     events: Events
     guests: GuestPurchases = field(default_factory=GuestPurchases)
     own_tables: Mapping[str, TableRows] = field(default_factory=dict)
+    back_in_stock: BackInStock = field(default_factory=BackInStock)
     facts: Mapping[str, Fact] | None = None
 
     @cached_property
@@ -179,6 +217,7 @@ class Known:
             customers=self.customers.iloc[codes].reset_index(drop=True),
             events=replace(events, customer=place[events.customer]),
             own_tables=own_tables,
+            back_in_stock=self.back_in_stock.take_customers(place),
             facts=self.shop_facts,
         )
 

@@ -11,11 +11,22 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.files import read_sql
-from recs_assets.known.interactions import EVENT_TYPES, Events, GuestPurchases, Known, TableRows
+from recs_assets.known.interactions import (
+    EVENT_TYPES,
+    WANTING,
+    BackInStock,
+    Events,
+    GuestPurchases,
+    Known,
+    TableRows,
+)
 from recs_assets.schema import WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
+
+# Wanting a product is remembered so long.
+WANTED_DAYS = 180
 
 
 def _read_sql(name: str) -> str:
@@ -55,6 +66,33 @@ def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         events=Events(**_make_contiguous(events)),
         guests=GuestPurchases(**_make_contiguous(guests)),
         own_tables=_load_own_tables(connection, anchor),
+        back_in_stock=_load_back_in_stock(connection, anchor),
+    )
+
+
+def _load_back_in_stock(connection: duckdb.DuckDBPyConnection, anchor: date) -> BackInStock:
+    """Who wanted what was sold out then and is in stock again; needs what `load_known` made of customers and products."""
+    counted, again, gone = connection.execute(
+        """
+        select count(*), count(*) filter (counts > 1), count(*) filter (was_sold_out)
+        from (
+            select count(*) as counts, bool_or(stock < 1) as was_sold_out
+            from staging.stg_inventory where counted_at < $anchor and isfinite(stock) group by product_id
+        )
+        """,
+        {"anchor": anchor},
+    ).fetchone()
+    if not again:
+        why = "has no counts of stock" if not counted else "counts the stock of every product once"
+        return BackInStock(
+            problem=f"The shop {why} (raw table inventory), so nobody can tell what was sold out and is back: land counts of "
+            "several days."
+        )
+    if not gone:
+        return BackInStock()
+    parameters = {"anchor": anchor, "days": WANTED_DAYS, "kinds": list(WANTING)}
+    return BackInStock(
+        **_make_contiguous(connection.execute(_read_sql("back_in_stock"), parameters).fetchnumpy())
     )
 
 

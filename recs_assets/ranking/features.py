@@ -20,7 +20,8 @@ from recs_assets.recommenders import REGISTRY
 # family -> what it says about a row. A reason is written from the family that mattered most.
 FAMILIES: dict[str, str] = {
     "bought_before": "the customer's own purchases of the product, and whether it is due",
-    "bought_with": "products bought together with, or after, what the customer bought",
+    "bought_with": "products bought together with, or next after, what the customer bought",
+    "bought_after": "products bought a month, or three to six months, after what the customer bought",
     "similar": "products that resemble what the customer bought",
     "customers_like_you": "what customers with similar purchases buy",
     "popular_in_category": "the product's or the category's weight within the categories the customer buys from",

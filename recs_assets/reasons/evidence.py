@@ -263,6 +263,20 @@ class Evidence:
         at = PairIndex(keys, self.known.n_products).find(whose, products)
         return at >= 0, np.where(at >= 0, rows.day[at], -1)
 
+    def find_back(
+        self, customers: np.ndarray, products: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Per pair, of what was sold out when they wanted it and is in stock again: the product that they wanted, the
+        position in `WANTING`, and the day; -1 elsewhere."""
+        rows = self.known.back_in_stock
+        if len(rows.product) == 0:
+            nothing = np.full(len(products), -1)
+            return nothing, nothing, nothing
+        keys = encode_pairs(rows.customer, rows.product, self.known.n_products)
+        at = PairIndex(keys, self.known.n_products).find(customers, products)
+        wanted, kind, day = (np.where(at >= 0, part[at], -1) for part in (rows.wanted, rows.kind, rows.day))
+        return wanted, kind, day
+
     def may_name(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
         """bool[n]: the product may be named to this customer as a cause."""
         allowed = self.citable.product[products]

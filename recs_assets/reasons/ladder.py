@@ -37,7 +37,8 @@ NONE = -1
 # What customers did themselves, by the family it belongs to.
 OWN = {
     "bought_often": "bought_before", "bought_once": "bought_before", "bought_before": "bought_before",
-    "in_cart": "viewed_or_wished", "wished": "viewed_or_wished", "viewed": "viewed_or_wished",
+    "back_in_cart": "viewed_or_wished", "back_wished": "viewed_or_wished", "back_viewed": "viewed_or_wished",
+    "back_searched": "viewed_or_wished", "back_variant": "viewed_or_wished", "in_cart": "viewed_or_wished", "wished": "viewed_or_wished", "viewed": "viewed_or_wished",
 }  # fmt: skip
 
 
@@ -51,6 +52,7 @@ class Claim(NamedTuple):
         support: float[n], of the association rule that is cited, NaN without one.
         confidence: float[n], with it.
         table: int, place among `Known.own_tables` of the table that says it; NONE without one.
+        days: int[n], what the sentence counts where that is no count of the product's purchases; None elsewhere.
     """
 
     holds: np.ndarray
@@ -59,6 +61,7 @@ class Claim(NamedTuple):
     support: np.ndarray | float = np.nan
     confidence: np.ndarray | float = np.nan
     table: int = NONE
+    days: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,8 @@ class Rows:
         rows = here[claim.holds]
         self.code[rows] = CODES.index(rung.code)
         for name in Claim._fields[1:]:
+            if getattr(claim, name) is None:
+                continue
             getattr(self, name)[rows] = np.broadcast_to(getattr(claim, name), len(here))[claim.holds]
         return rows
 
@@ -218,8 +223,31 @@ def _check_seen(event: str) -> Check:
     return check
 
 
+# What customers wanted while it was sold out, as in `WANTING`, and the reason that says so.
+BACK = ("back_in_cart", "back_wished", "back_viewed", "back_searched")
+
+
+def _check_back(kind: int) -> Check:
+    def check(some: Open) -> Claim:
+        wanted, of_kind, when = some.evidence.find_back(some.customers, some.products)
+        holds = (wanted == some.products) & (of_kind == kind)
+        return Claim(holds & some.evidence.may_date(some.customers, some.products), some.products, when)
+
+    return check
+
+
+def _check_back_variant(some: Open) -> Claim:
+    wanted, _, when = some.evidence.find_back(some.customers, some.products)
+    cause = np.maximum(wanted, 0)
+    holds = (wanted >= 0) & (wanted != some.products) & (some.evidence.title[0][cause] >= 0)
+    holds &= some.evidence.may_date(some.customers, cause)
+    return Claim(holds, cause, when)
+
+
 OWN_DEALINGS: Step = {
     ANY: (
+        *(Rung(code, _check_back(kind)) for kind, code in enumerate(BACK)),
+        Rung("back_variant", _check_back_variant),
         Rung("bought_often", _check_bought(dated=True, counts=lambda days: days > 1)),
         Rung("bought_once", _check_bought(dated=True, counts=lambda days: days == 1)),
         Rung("bought_before", _check_bought(dated=False, counts=lambda days: days > 0)),
@@ -233,7 +261,12 @@ OWN_DEALINGS: Step = {
 # -- 2. a product that led to it --------------------------------------------------------------
 
 # What recommenders may cite the product of `Recommender.because` for, the more specific first.
-LEADS = ("bought_together", "also_bought", "similar_product", "new_for_your_taste", "viewed_related")
+LEADS = (
+    "bought_together", "follow_up", "late_follow_up", "also_bought", "similar_product", "new_for_your_taste", "viewed_related",
+)  # fmt: skip
+# Their sentences count days or months, in the plural.
+FEWEST_DAYS = 2
+LATER = ("follow_up", "late_follow_up")
 CLOSE = "new_for_you_close_to"
 
 
@@ -290,9 +323,14 @@ def _check_lead(model: Recommender, code: str) -> Check:
             holds &= evidence.new[products]
         if code == "also_bought":
             holds = _find_bought_by_several(evidence, holds, cause, products)
+        days = None
+        if code in LATER:
+            between = model.days_between(cause, products)
+            holds &= np.isfinite(between) & (np.rint(between) >= FEWEST_DAYS)
+            days = np.rint(np.nan_to_num(between)).astype(np.int64)
         support, confidence = np.full((2, len(products)), np.nan)
         support[holds], confidence[holds] = model.shares(cause[holds], products[holds])
-        return Claim(holds, led, when, support, confidence)
+        return Claim(holds, led, when, support, confidence, days=days)
 
     return check
 

@@ -15,6 +15,8 @@ from recs_assets.reasons.sentences import OWN_TABLE, PLACEHOLDERS, Sentences
 # Code -> what its sentence may name.
 NAMED = {**PLACEHOLDERS, OWN_TABLE: ("date",)}
 
+DAYS_OF_A_MONTH = 365.25 / 12
+
 
 @cache
 def load_shipped_sentences() -> Sentences:
@@ -59,7 +61,7 @@ def write_sentences(parts: Sequence[Rows], sentences: Sentences) -> pd.Series:
             subject[here] = getattr(evidence, "category" if "category" in named else "brand")[products[here]]
         if "date" in named:
             when[here] = day[here]
-        if "days" in named:
+        if "days" in named or "months" in named:
             count[here] = days[here]
     spoken = language[customers]
     frame = pd.DataFrame(
@@ -96,6 +98,8 @@ def _write_sentence(
         values["date"] = sentences.day(day, known.as_of, tag)
     if "days" in named:
         values["days"] = sentences.number(days, tag)
+    if "months" in named:
+        values["months"] = sentences.number(round(days / DAYS_OF_A_MONTH), tag)
     if code == OWN_TABLE:
         return sentences.own_sentence(tuple(known.own_tables)[table], tag, **values)
     return sentences.sentence(code, tag, **values)

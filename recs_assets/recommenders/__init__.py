@@ -17,8 +17,8 @@ from recs_assets.recommenders.base import Recommender
 
 # What a recommender's lists are evidence of: keys of `ranking.features.FAMILIES`.
 Family = Literal[
-    "bought_before", "bought_with", "similar", "customers_like_you", "popular_in_category", "popular",
-    "viewed_or_wished", "new_arrival",
+    "bought_before", "bought_with", "bought_after", "similar", "customers_like_you", "popular_in_category",
+    "popular", "viewed_or_wished", "new_arrival",
 ]  # fmt: skip
 
 # Name -> what its lists are evidence of; None: a baseline, from which nothing is learned. In the order of
@@ -31,8 +31,8 @@ EVIDENCE: dict[str, Family | None] = {
     "repurchase": "bought_before",
     "rules": "bought_with",
     "transition": "bought_with",
-    "follow_ups": "bought_with",
-    "late_follow_ups": "bought_with",
+    "follow_ups": "bought_after",
+    "late_follow_ups": "bought_after",
     "item_knn": "bought_with",
     "user_knn": "customers_like_you",
     "als": "customers_like_you",
@@ -42,6 +42,7 @@ EVIDENCE: dict[str, Family | None] = {
     "lightfm": "customers_like_you",
     "new_arrivals": "new_arrival",
     "recently_viewed": "viewed_or_wished",
+    "back_in_stock": "viewed_or_wished",
 }
 
 

@@ -185,6 +185,10 @@ class Recommender(ABC):
         baskets with both, and of those with the cause that hold the product. NaN where there are no rules."""
         return np.full(len(causes), np.nan), np.full(len(causes), np.nan)
 
+    def explain_silence(self) -> str:
+        """Why it has nothing to say of this shop, a sentence; "" where the shop's data allow it to."""
+        return ""
+
     def days_between(self, causes: np.ndarray, products: np.ndarray) -> np.ndarray:
         """float64 per pair: the days that usually lie between buying the cause and buying the product; NaN where nothing
         was counted."""

@@ -65,6 +65,7 @@ class FollowUps(Recommender):
         "expected_": ArrayAxes(("product",), unknown=0),
     }
     attached = ("waiting_",)
+    reasons = ("follow_up",)
 
     def __init__(
         self,
@@ -180,6 +181,15 @@ class FollowUps(Recommender):
             strongest[at[first]] = cause[first]
         return strongest[place]
 
+    def explain_silence(self) -> str:
+        """See `Recommender.explain_silence`."""
+        if self.buyers_.any():
+            return ""
+        return (
+            f"No purchase of the shop is {self.last_day + 1} days old yet, so nobody can have bought anything within "
+            f"{self.last_day} days of it: have the shop land older orders, or wait."
+        )
+
     def days_between(self, causes: np.ndarray, products: np.ndarray) -> np.ndarray:
         """See `Recommender.days_between`."""
         days = np.full(len(causes), np.nan)
@@ -208,6 +218,7 @@ class LateFollowUps(FollowUps):
     """
 
     name = "late_follow_ups"
+    reasons = ("late_follow_up",)
 
     def __init__(
         self,

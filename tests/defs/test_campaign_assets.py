@@ -21,7 +21,7 @@ from recs_assets.defs.campaigns import VALIDATING, campaign_schedules
 from recs_assets.settings import Settings
 
 SHIPPED = shops.ROOT / "recs_assets" / "campaigns"
-OTHERS = ("buy_it_again", "high_value_email", "try_something_new", "win_back")
+OTHERS = ("back_in_stock", "buy_it_again", "follow_up", "high_value_email", "try_something_new", "win_back")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),

@@ -96,7 +96,16 @@ def test_every_table_and_model_is_an_asset(specs: dict) -> None:
 # The shipped campaigns are their owners', and so are their files.
 OWNERS = {
     **dict.fromkeys(
-        ("weekly_email", "buy_it_again", "high_value_email", "try_something_new", "win_back"), "team:crm"
+        (
+            "weekly_email",
+            "back_in_stock",
+            "buy_it_again",
+            "follow_up",
+            "high_value_email",
+            "try_something_new",
+            "win_back",
+        ),
+        "team:crm",
     ),
     "category_affinity": "team:marketing-analytics",
 }

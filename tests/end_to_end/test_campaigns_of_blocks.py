@@ -84,6 +84,8 @@ def assert_made_alike(whole: Made, made: Made) -> None:
         ("high_value_email", 20),
         ("try_something_new", 20),
         ("win_back", 20),
+        ("follow_up", 20),
+        ("back_in_stock", 20),
     ],
 )
 def test_blocks_make_the_campaigns_of_the_shop(open_week: Open, name: str, size: int) -> None:

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recs_assets.known.interactions import EVENT_TYPES, GuestPurchases, Known
+from recs_assets.known.interactions import EVENT_TYPES, BackInStock, GuestPurchases, Known
 
 
 @pytest.fixture(scope="session")
 def shop_with_browsing(build_known, random_shop) -> Known:
     """That of tests/conftest.py (40 customers, 60 products, 400 baskets), with products p60 to p69,
-    first sold within the last 30 days, and 120 views, carts and wishes within the last 20."""
+    first sold within the last 30 days, and 120 views, carts and wishes within the last 20, some of what was sold out then."""
     old, rng = random_shop, np.random.default_rng(8)
     ids, names = old.customers["customer_id"].tolist(), old.products["product_id"].tolist()
     lines: dict[int, tuple[str, int, list[str]]] = {}
@@ -46,7 +46,14 @@ def shop_with_browsing(build_known, random_shop) -> Known:
         )
         for n in range(120)
     ]
-    return build_known(orders, customers, products, browsing)
+    known = build_known(orders, customers, products, browsing)
+    # Of what they looked at, two in three were sold out then and are back.
+    looked = np.flatnonzero(known.events.kind >= 2)
+    pairs = np.unique(np.stack([known.events.customer[looked], known.events.product[looked]]), axis=1)
+    customer, product = pairs[:, np.arange(pairs.shape[1]) % 3 > 0].astype(np.int32)
+    day = known.anchor_day - 1 - product % 20
+    back = BackInStock(customer, product, product, day.astype(np.int32), (product % 4).astype(np.int8))
+    return replace(known, back_in_stock=back)
 
 
 @pytest.fixture(scope="session")

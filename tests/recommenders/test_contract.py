@@ -177,6 +177,7 @@ CAUSED = (
     "graph_filter",
     "content",
     "recently_viewed",
+    "back_in_stock",
 )
 
 

@@ -45,7 +45,7 @@ def test_tiny_shop_lands_and_its_readme_counts_its_rows(con):
         "reviews": 112,
         "browsing_events": 350,
         "searches": 0,
-        "inventory": 58,
+        "inventory": 62,
         "returns": 13,
         "merchants": 0,
         "exchange_rates": 0,

@@ -38,7 +38,7 @@ FOLDER = Path(__file__).parent
 FALLBACK = "en"
 
 # Reason code -> what its sentence must name. {product} is the product that led to the row, {category} and
-# {brand} those of the recommended one, {date} a day, {days} a count of days; {share}, {baskets} and {total}
+# {brand} those of the recommended one, {date} a day, {days} and {months} counts; {share}, {baskets} and {total}
 # speak of baskets.
 PLACEHOLDERS: dict[str, tuple[str, ...]] = {
     # The customer's own dealings with the product.
@@ -51,8 +51,15 @@ PLACEHOLDERS: dict[str, tuple[str, ...]] = {
     "in_cart": ("date",),
     "wished": ("date",),
     "viewed": ("date",),
+    "back_in_cart": ("date",),
+    "back_wished": ("date",),
+    "back_viewed": ("date",),
+    "back_searched": ("date",),
+    "back_variant": ("product", "date"),
     # A product that led to it.
     "bought_together": ("product", "date"),
+    "follow_up": ("product", "date", "days"),
+    "late_follow_up": ("product", "date", "months"),
     "also_bought": ("product", "date"),
     "similar_product": ("product", "date"),
     "new_for_your_taste": ("product", "date"),
