@@ -72,7 +72,7 @@ def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
 
 def _load_back_in_stock(connection: duckdb.DuckDBPyConnection, anchor: date) -> BackInStock:
     """Who wanted what was sold out then and is in stock again; needs what `load_known` made of customers and products."""
-    counted, again, gone = connection.execute(
+    [(counted, again, gone)] = connection.execute(
         """
         select count(*), count(*) filter (counts > 1), count(*) filter (was_sold_out)
         from (
@@ -81,7 +81,7 @@ def _load_back_in_stock(connection: duckdb.DuckDBPyConnection, anchor: date) -> 
         )
         """,
         {"anchor": anchor},
-    ).fetchone()
+    ).fetchall()
     if not again:
         why = "has no counts of stock" if not counted else "counts the stock of every product once"
         return BackInStock(
@@ -91,9 +91,8 @@ def _load_back_in_stock(connection: duckdb.DuckDBPyConnection, anchor: date) -> 
     if not gone:
         return BackInStock()
     parameters = {"anchor": anchor, "days": WANTED_DAYS, "kinds": list(WANTING)}
-    return BackInStock(
-        **_make_contiguous(connection.execute(_read_sql("back_in_stock"), parameters).fetchnumpy())
-    )
+    rows = _make_contiguous(connection.execute(_read_sql("back_in_stock"), parameters).fetchnumpy())
+    return BackInStock(*(rows[name] for name in ("customer", "product", "wanted", "day", "kind")))
 
 
 def _load_own_tables(connection: duckdb.DuckDBPyConnection, anchor: date) -> dict[str, TableRows]:

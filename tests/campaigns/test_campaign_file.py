@@ -62,7 +62,7 @@ def test_the_shipped_campaigns_are_good():
         "back_in_stock": ("rank", 12, "all"),
         "buy_it_again": ("rank", 50, "repeat"),
         "category_affinity": ("classify", None, "all"),
-        "follow_up": ("rank", 12, "all"),
+        "follow_up": ("rank", 12, "new"),
         "high_value_email": ("rank", 12, "all"),
         "try_something_new": ("rank", 12, "new"),
         "weekly_email": ("rank", 12, "all"),

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
 
 from helpers.reasons import AS_OF, EVENTS, PRODUCTS, REASONS, VIEW, Led, day, shop
-from recs_assets.known.interactions import PURCHASE
+from recs_assets.known.interactions import PURCHASE, BackInStock
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import (
     explain_again,
@@ -63,6 +65,39 @@ def test_evidence_that_was_bought(source, code, text):
     assert tuple(row[["reason_code", "reason_text", "because_product", "because_day"]]) == (
         code, text, 0, day("2016-12-12"),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("source", "days", "code", "text"),
+    [
+        ("follow_ups", 19.6, "follow_up", "Customers who bought FROZEN PIZZA, as you did on 12 Dec 2016, buy this about 20 days later"),
+        ("late_follow_ups", 152.5, "late_follow_up", "Customers who bought FROZEN PIZZA, as you did on 12 Dec 2016, buy this about 5 months later"),
+        ("follow_ups", 1.0, "from_category", "From DRINKS"),
+        ("late_follow_ups", np.nan, "from_category", "From DRINKS"),
+    ],
+)  # fmt: skip
+def test_what_follows_says_when(source, days, code, text):
+    led = Led(source, {(0, 3): 0})
+    led.days_between = lambda causes, products: np.full(len(causes), days)
+    row = explain([(0, 3, source)], {source: led}).iloc[0]
+    assert (row["reason_code"], row["reason_text"]) == (code, text)
+
+
+def test_what_is_back_comes_before_everything_else():
+    known = shop(PRODUCTS, EVENTS)
+    pairs = [(0, 0, 0, 0), (0, 3, 3, 2), (1, 1, 1, 1), (1, 3, 3, 3), (1, 5, 3, 0)]
+    customer, product, wanted, kind = np.array(pairs, dtype=np.int32).T
+    when = np.full(len(pairs), day("2016-12-20"), dtype=np.int32)
+    known = replace(known, back_in_stock=BackInStock(customer, product, wanted, when, kind.astype(np.int8)))
+    found = explain([(*pair[:2], "popularity") for pair in pairs], None, known)
+    assert found["reason_text"].tolist() == [
+        "You put this into your cart on 20 Dec 2016, and it is in stock again",
+        "You looked at this on 20 Dec 2016, when it was sold out, and it is in stock again",
+        "You put this on your wishlist on 20 Dec 2016, and it is in stock again",
+        "You searched for this on 20 Dec 2016, when it was sold out, and it is in stock again",
+        "In stock again: a variant of COLA, which interested you on 20 Dec 2016",
+    ]
+    assert found["because_product"].tolist() == [0, 3, 1, 3, 3]
 
 
 def test_customers_who_bought_both_are_several():
