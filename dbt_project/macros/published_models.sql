@@ -17,6 +17,7 @@
         'customer_matches',
         'customer_recommendations',
         'customer_segments',
+        'customer_values',
         'data_audit',
         'email_holdout',
         'email_recommendations',
@@ -54,6 +55,7 @@
         'shadow_results',
         'similar_products',
         'table_gains',
+        'value_methods',
     ]) }}
 {%- endmacro %}
 

@@ -49,7 +49,7 @@ def order_values(customers: pd.DataFrame) -> dict[str, np.ndarray]:
     """
     people = customers[_find_scored(customers)]
     values = {name: np.sort(own) for name, own in _measure(people).items()}
-    places = (_place(_measure(people)[name], values[name]) for name in ("frequency", "money"))
+    places = (place_values(_measure(people)[name], values[name]) for name in ("frequency", "money"))
     return {**values, "value": np.sort(sum(places)).astype(float)}
 
 
@@ -70,14 +70,14 @@ def segment_customers(
     scored = _find_scored(rows)
     people = rows[scored]
     ordered = order_values(rows) if ordered is None else ordered
-    places = {name: _place(own, ordered[name]) for name, own in _measure(people).items()}
-    places["value"] = _place((places["frequency"] + places["money"]).astype(float), ordered["value"])
+    places = {name: place_values(own, ordered[name]) for name, own in _measure(people).items()}
+    places["value"] = place_values((places["frequency"] + places["money"]).astype(float), ordered["value"])
     size = len(ordered["recency"])
     scores = {
-        "recency_score": _score(places["recency"], size),
-        "frequency_score": _score(places["frequency"], size),
-        "monetary_score": _score(places["money"], size),
-        "value_score": _score(places["value"], size),
+        "recency_score": score_places(places["recency"], size),
+        "frequency_score": score_places(places["frequency"], size),
+        "monetary_score": score_places(places["money"], size),
+        "value_score": score_places(places["value"], size),
     }
     new = people["days_since_first"].to_numpy(dtype=float) <= NEW_DAYS
     segment = np.where(rows["learned_from"], "no_purchase", "not_segmented").astype(object)
@@ -116,11 +116,11 @@ def _measure(people: pd.DataFrame) -> dict[str, np.ndarray]:
     }
 
 
-def _place(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
+def place_values(values: np.ndarray, ordered: np.ndarray) -> np.ndarray:
     """int64[n]: twice the number of smaller values among the ordered ones and once that of equal ones, itself included."""
     return np.searchsorted(ordered, values, side="left") + np.searchsorted(ordered, values, side="right")
 
 
-def _score(places: np.ndarray, size: int) -> np.ndarray:
+def score_places(places: np.ndarray, size: int) -> np.ndarray:
     """int64[n]: 1 (worst) to 5 (best), of places among so many."""
     return 1 + SCORES * places // (2 * max(1, size))

@@ -36,6 +36,7 @@ from recs_assets.defs.schedules import (
     weekly_schedule,
 )
 from recs_assets.defs.search import recommender_search_asset, search_asset
+from recs_assets.defs.values import values_asset
 from recs_assets.settings import Settings
 
 # `backfill_policy` is marked beta; without it dbt's assets and the others would disagree on
@@ -63,6 +64,7 @@ def build_definitions(settings: Settings | None = None) -> dg.Definitions:
             *campaign_assets(deployment),
             *experiment_assets(deployment),
             buy_it_again_asset(deployment),
+            values_asset(deployment),
             attribution_asset(deployment),
             gates_asset(deployment),
             *monitor_assets(deployment),

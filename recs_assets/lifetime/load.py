@@ -37,7 +37,7 @@ def load_orders(
     return orders.astype({"customer": np.int64, "day": np.int64, "amount": np.float64})
 
 
-def find_first_day(connection: duckdb.DuckDBPyConnection) -> int | None:
-    """Day of the shop's first kept order (days since 1970-01-01); None without one."""
-    [(day,)] = connection.execute(f"select min(day) from ({_ORDERS})").fetchall()
-    return day
+def list_customers(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
+    """object[n]: ids of the customers whom models may learn from and who ordered, ascending."""
+    rows = connection.execute(f"select distinct customer_id from ({_ORDERS}) order by 1").fetchnumpy()
+    return np.asarray(rows["customer_id"], dtype=object)

@@ -77,6 +77,7 @@ WEEKLY_TABLES = (
     "shadow_recommendations",
     "shadow_results",
     "table_gains",
+    "value_methods",
 )
 SNAPSHOT_LINK = "recs.duckdb"
 

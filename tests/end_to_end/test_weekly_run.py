@@ -41,6 +41,8 @@ GRAIN = {
     "gates": "as_of, gate, subject",
     "data_audit": "as_of, section, subject, measure",
     "customer_segments": "customer_id",
+    "customer_values": "customer_id",
+    "value_methods": "as_of, days, method",
     "monitor": "as_of, area, metric, subject",
     "monitor_distributions": "as_of, subject, bin",
     "forecasts": "as_of, campaign, forecast_as_of",

@@ -342,6 +342,14 @@ MODEL = {
         ("ann", "champions", 5, 5, 5, 5, 1, 3, 11.0),
         ("bob", "hibernating", 1, 1, 1, 1, 32, 1, 2.0),
     ],
+    "customer_values": [
+        ("2024-03-04", "ann", 5, 3, 11.0, 0.9, 4.5, 12.5, "last_quarter", 17.25, 48.0, "last_year"),
+        ("2024-03-04", "bob", 2, 1, 2.0, None, None, 0.0, "last_quarter", None, 2.0, "last_year"),
+    ],
+    "value_methods": [
+        ("2024-03-04", 91, "last_year", "2023-12-04", 91, 3.5, -1.0, -1.5, -0.5, 0.5, 0.25, 1.125, 2, False),
+        ("2024-03-04", 91, "last_quarter", "2023-12-04", 91, 2.5, 0.0, 0.0, 0.0, None, 0.5, 1.0, 2, True),
+    ],
     "monitor": [
         (
             "2024-03-04", "all", "verdict", "all", 1, 2, None, None, None, None, "up", None, None, "alert",

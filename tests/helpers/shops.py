@@ -38,6 +38,7 @@ PUBLISHED = {
     "customer_matches",
     "customer_recommendations",
     "customer_segments",
+    "customer_values",
     "customers",
     "data_audit",
     "email_holdout",
@@ -74,6 +75,7 @@ PUBLISHED = {
     "shadow_results",
     "similar_products",
     "table_gains",
+    "value_methods",
 }
 
 Row = dict[str, Any]

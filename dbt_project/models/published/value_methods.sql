@@ -1,0 +1,1 @@
+{{ as_written('value_methods', source('model', 'value_methods'), ['as_of', 'days', 'method']) }}
