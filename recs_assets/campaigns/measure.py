@@ -56,10 +56,8 @@ def measure(email: Email) -> Measured:
     if email.predicted is None:
         return Measured()
     test, rules, truth = email.plan.test, email.rules, email.predicted.truth
-    ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
-    days = count_days_between_sends(email.campaign, email.shop, test)
+    ranked, context, asked = rehearse_test(email)
     threads = email.week.settings.threads
-    context = rehearse(ranked, email.build_context(test), rules, asked, days, threads)
     choice = select(ranked, context, rules, asked, threads=threads)
     margin = None if context.cost is None else context.price - context.cost
     if margin is not None and not np.isfinite(margin).any():
@@ -78,6 +76,15 @@ def measure(email: Email) -> Measured:
     frontier = measure_frontier(ranked, context, rules, truth, asked, threads)
     frontier = frontier.assign(anchor=test, step=range(1, len(frontier) + 1))
     return Measured(tests, tags, frontier, measured | worth, describe_worth(sent, tags))
+
+
+def rehearse_test(email: Email) -> tuple[pd.DataFrame, Context, np.ndarray]:
+    """What the rules choose from and look at, at the test anchor, and codes of the customers that the query asks for."""
+    test = email.plan.test
+    ranked, asked = email.rank_products(test), np.flatnonzero(email.task.eligible(test))
+    days = count_days_between_sends(email.campaign, email.shop, test)
+    threads = email.week.settings.threads
+    return ranked, rehearse(ranked, email.build_context(test), email.rules, asked, days, threads), asked
 
 
 def _measure_as_sent(email: Email, choice: Selection) -> tuple[pd.DataFrame, dict[str, float]]:
