@@ -19,6 +19,7 @@ from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.content import Content
+from recs_assets.recommenders.facets import share_facets
 from recs_assets.recommenders.follow_up_counts import tabulate_pairs
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, number_names
@@ -178,6 +179,9 @@ def _name_neighbours(week: Week, neighbours: pd.DataFrame, kind: str) -> pd.Data
     for column in ("baskets", "support", "confidence", "lift"):
         table[column] = neighbours[column].to_numpy() if kind == "bought_together" else None
     table["reason_text"] = explain_neighbours(neighbours, known, week.shop.sentences)
+    pairs = (neighbours[name].to_numpy() for name in ("product", "neighbour"))
+    shared = share_facets(known.products, *pairs) if kind == "similar" else [None] * len(table)
+    table["shared_facets"] = pd.Series(shared, index=table.index, dtype="object")
     return table
 
 

@@ -1,6 +1,8 @@
-"""Product and customer features shared by the content and the LightFM recommender."""
+"""Product and customer features shared by the content and the LightFM recommender, and facets of products in words."""
 
 from __future__ import annotations
+
+import json
 
 import numpy as np
 import pandas as pd
@@ -44,3 +46,55 @@ def band_prices(price: pd.Series) -> pd.Series:
     priced = np.isfinite(values) & (values > 0)
     band[priced] = [f"band {number:.0f}" for number in np.floor(np.log2(values[priced]))]
     return pd.Series(band, dtype="string")
+
+
+def list_facets(products: pd.DataFrame) -> list[dict[str, str]]:
+    """Per product, facet -> value: its brand, its category, and what its attributes say where they are a JSON object; of
+    these texts, numbers and truth values, none of them empty.
+
+    Args:
+        products: columns brand, category and attributes.
+    """
+    facets = []
+    for brand, category, attributes in zip(
+        *(products[column].astype("string").fillna("") for column in ("brand", "category", "attributes")),
+        strict=True,
+    ):
+        found = {"brand": brand.strip(), "category": category.strip()} | _read_attributes(attributes)
+        facets.append({facet: value for facet, value in found.items() if value})
+    return facets
+
+
+def _read_attributes(text: str) -> dict[str, str]:
+    try:
+        read = json.loads(text)
+    except ValueError:  # free text is allowed
+        return {}
+    if not isinstance(read, dict):
+        return {}
+    return {
+        key: str(value).lower() if isinstance(value, bool) else str(value).strip()
+        for key, value in read.items()
+        if isinstance(value, str | int | float)
+    }
+
+
+def share_facets(products: pd.DataFrame, left: np.ndarray, right: np.ndarray) -> list[list[str]]:
+    """Per pair of product codes, what they have in common, as "facet: value", brand and category first; values are
+    compared without case.
+
+    Args:
+        products: as of `list_facets`.
+        left: int[n], codes.
+        right: int[n], codes.
+    """
+    used, place = np.unique(np.concatenate([left, right]), return_inverse=True)
+    facets = list_facets(products.iloc[used])
+    return [
+        [
+            f"{facet}: {value}"
+            for facet, value in facets[a].items()
+            if facets[b].get(facet, "").lower() == value.lower()
+        ]
+        for a, b in zip(place[: len(left)], place[len(left) :], strict=True)
+    ]

@@ -222,8 +222,8 @@ def test_published_names_and_figures(published):
     assert published.sql(
         "select product_name, neighbour_name, lift from recs.frequently_bought_together"
     ) == [("Milk", "Bread", 1.0)]
-    assert published.sql("select product_name, neighbour_name from recs.similar_products") == [
-        ("Milk", "Bread")
+    assert published.sql("select product_name, neighbour_name, shared_facets from recs.similar_products") == [
+        ("Milk", "Bread", ["brand: Alpine"])
     ]
     assert published.sql(
         "select product_name, order_days, units, days_since_last, expected_next_date, due_ratio, "

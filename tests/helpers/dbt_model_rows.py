@@ -70,6 +70,7 @@ MODEL_COLUMNS = {
         "confidence",
         "lift",
         "reason_text",
+        "shared_facets",
     ],
     "monitor": [
         "as_of",
@@ -231,8 +232,9 @@ MODEL = {
             0.25,
             1.0,
             "Often bought with Milk",
+            None,
         ),
-        ("2024-03-04", "similar", "milk", "bread", 1, 0.2, None, None, None, None, "Like Milk"),
+        ("2024-03-04", "similar", "milk", "bread", 1, 0.2, None, None, None, None, "Like Milk", ["brand: Alpine"]),
     ],
     "follow_ups": [
         ("2024-03-04", "1 to 30 days", "product", "milk", 1, "bread", 3, 4, 0.75, 0.25, 3.0, 12.5, 0.2),
