@@ -33,7 +33,7 @@ import pandas as pd
 from benchmarks.proposers import PROPOSERS
 from benchmarks.signals import SIGNALS, load_signal
 from benchmarks.weekly import say
-from recs_assets.ranking.features import FEATURES, find_feature
+from recs_assets.ranking.features import BY_NAME, FEATURES, find_feature
 from recs_assets.recommenders.base import VIEWS, View
 from recs_assets.shop import Shop
 from recs_assets.training.gains import (
@@ -83,17 +83,18 @@ class Tried(Products):
         self.plain, self.signals, self.proposer = tuple(names), tuple(signals), proposer
         self.more = {name: [f"{name}.{column}" for column in SIGNALS[name].columns] for name in signals}
         self._proposed: dict[date, dict[str, pd.DataFrame]] = {}
-        if proposer:
+        self.listed = PROPOSERS[proposer].name if proposer else None
+        if proposer and self.listed not in SOURCES:
             self.sources = (*SOURCES, proposer)
             self.more[proposer] = [f"{proposer}.{what}" for what in ("rank", "score", "new_rank")]
         self.names = (*self.plain, *(name for columns in self.more.values() for name in columns))
 
     def load_lists(self, name: str, anchor: date, view: View, first: int, last: int) -> pd.DataFrame:
-        if name != self.proposer:
+        if name != self.listed or self.proposer is None:
             return super().load_lists(name, anchor, view, first, last)
         with self._making:
             if anchor not in self._proposed:
-                model, week = PROPOSERS[name](), self.week
+                model, week = PROPOSERS[self.proposer](), self.week
                 model.fit(week.fit_known(anchor))
                 customers = np.sort(week.find_customers_with_lists(anchor))
                 self._proposed[anchor] = dict(
@@ -115,7 +116,7 @@ class Tried(Products):
                 more = np.hstack(
                     [load_signal(connection, name, anchor.isoformat(), *ids) for name in self.signals]
                 )
-        if self.proposer:
+        if self.proposer in self.more:
             (rank, score), (new_rank, _) = (candidates.sources[self.proposer + of] for of in ("", ":new"))
             more = np.column_stack([more, rank, score, new_rank]).astype(np.float32)
 
@@ -296,8 +297,11 @@ def compare_tried(week: Week, test: date, seeds: int, rows: int | None, wanted: 
     for proposer in PROPOSERS:
         if wanted(proposer):
             more = Bench(week, test, seeds, rows, proposer=proposer)
-            own = more.tried[proposer]
-            fitted = more.fit([*more.on, *own])
+            listed = PROPOSERS[proposer].name
+            own = more.tried.get(proposer) or [
+                name for name in more.on if name in BY_NAME and is_of_source(BY_NAME[name].column, listed)
+            ]
+            fitted = more.fit({*more.on, *own})
             found.append(make_row(proposer, "no", own, (more, fitted), (bench, bench.fit(bench.on))))
     return found
 

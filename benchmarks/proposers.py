@@ -125,10 +125,19 @@ class TransitionFactors(Transition):
         return np.where(scores > 1e-9, scores, np.nan).astype(np.float32)
 
 
+class RareTransitions(Transition):
+    """`transition` with what was seen once, in place of the week's."""
+
+    name = "transition"
+
+    def __init__(self) -> None:
+        super().__init__(min_transitions=1)
+
+
 class Trending(Recommender):
     """What sells more in the last week than in the last half year, among what sells at all."""
 
-    name = "trending"
+    name = "trending_products"
 
     def _attach(self, known: Known) -> None:
         new, old = (np.nan_to_num(known.popularity(days)) for days in (7.0, 182.0))
@@ -141,7 +150,7 @@ class Trending(Recommender):
 class CategoryRules(Recommender):
     """From the categories of the customer's purchases to others by what is in one basket, and there what sells."""
 
-    name = "category_rules"
+    name = "category_rules_products"
 
     def _attach(self, known: Known) -> None:
         category, labels = pd.factorize(known.products["category"].astype("string"))
@@ -186,7 +195,13 @@ class InheritedTogether(Recommender):
         return (self.recency_[customers] @ self.rules_).tocsr().astype(np.float32)
 
 
+# One with the name of a recommender of the week takes its place.
 PROPOSERS: dict[str, type[Recommender]] = {
-    model.name: model
-    for model in (PureSVD, ItemVectors, TransitionFactors, Trending, CategoryRules, InheritedTogether)
+    "pure_svd": PureSVD,
+    "item_vectors": ItemVectors,
+    "transition_factors": TransitionFactors,
+    "rare_transitions": RareTransitions,
+    "trending_products": Trending,
+    "category_rules_products": CategoryRules,
+    "inherited_together": InheritedTogether,
 }
