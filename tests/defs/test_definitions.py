@@ -89,6 +89,9 @@ def test_every_table_and_model_is_an_asset(specs: dict) -> None:
         "published/recs_duckdb",
         "exports/user_cache",
         "exports/serving_store",
+        "exports/embeddings",
+        "model/product_embeddings",
+        "recs/customer_embeddings",
     }
     assert expected <= set(specs)
 
