@@ -25,16 +25,18 @@ from recs_assets.ranking.ranker import load_config
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
 from recs_assets.rules.storefront import Storefront
-from recs_assets.schema import SettingsError, SourceError
+from recs_assets.schema import SettingsError, SourceError, Table
 from recs_assets.settings import SECRETS, Settings
 from recs_assets.sources import (
     EVENTS,
     LANDED,
     LandingResult,
     Mirror,
+    Parts,
     Source,
     find_first_as_of,
     find_latest_as_of,
+    find_parts,
     fingerprint,
     land,
     needs_folder,
@@ -315,6 +317,23 @@ class Shop:
             SourceError, SettingsError: as `sources.land`.
         """
         return land(
+            connection,
+            self.source,
+            table,
+            self.data_dir,
+            self.timezone,
+            self.data_root,
+            self.suppression().filter,
+        )
+
+    def find_parts(self, connection: Any, table: Table) -> Parts | None:
+        """The files of a raw table, where each can be landed without the others (`sources.find_parts`).
+
+        Args:
+            connection: DuckDB's; nothing is written to it.
+            table: one of the source's `raw_tables`.
+        """
+        return find_parts(
             connection,
             self.source,
             table,

@@ -7,11 +7,11 @@ import dagster as dg
 
 from recs_assets.defs.deployment import Deployment
 from recs_assets.defs.metadata import list_hidden, numbers, period_metadata, table_metadata
-from recs_assets.defs.quality import SUITE, check_table
-from recs_assets.quality.expectations import MIN_ROWS_JUDGED, list_raw_expectations
+from recs_assets.defs.quality import SUITE, check_results
 from recs_assets.schema import Table
 from recs_assets.sources import LandingResult, list_some
 from recs_assets.store.warehouse import Warehouse
+from recs_assets.week.landing import land
 from recs_assets.week.week import Week
 
 # Metadata: what people must be told of the files that a table was landed from.
@@ -74,10 +74,6 @@ def land_table(
         key: whose check it is.
         folder: of the run's results of suites.
     """
-    with week.build.write() as connection:
-        landed = week.shop.land(connection, table.name)
-    # Of a table this small a single row would decide; dbt judges it by the same number.
-    share = week.settings.max_quarantined_share if landed.rows >= MIN_ROWS_JUDGED else 1.0
+    landed, results = land(week, table)
     where = list_some(landed.files) or f"no file of {table.name}"
-    expected = list_raw_expectations(table, share)
-    return landed, check_table(key, folder, week.build, ("raw", table.name), expected, where)
+    return landed, check_results(key, folder, f"raw_{table.name}", results, where)

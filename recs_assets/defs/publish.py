@@ -126,8 +126,9 @@ def published_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
         for table in GATED:
             if recs_key(table) not in selected:
                 continue
-            expected = published_expectations(table, slots)
-            yield check_table(recs_key(table), folder, week.build, ("recs", table), expected, f"recs.{table}")
+            yield check_table(
+                recs_key(table), folder, week.build, table, published_expectations(table, slots)
+            )
 
     return gate
 

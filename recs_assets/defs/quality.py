@@ -2,43 +2,44 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 
 from recs_assets.defs.metadata import HIDDEN_COLUMNS
 from recs_assets.quality.expectations import PUBLISHED_KEYS, Expectation
-from recs_assets.quality.suites import run_suite
+from recs_assets.quality.suites import PART_ROWS, judge_rows, run_suite
 from recs_assets.store.build import Build
 
 SUITE = "great_expectations"
-# Rows that a suite looks at at once: some hundred bytes each, as pandas has them.
-PART_ROWS = 2_000_000
 
 
 def check_table(
-    key: dg.AssetKey,
-    folder: Path,
-    build: Build,
-    relation: tuple[str, str],
-    expectations: list[Expectation],
-    where: str,
+    key: dg.AssetKey, folder: Path, build: Build, table: str, expectations: Sequence[Expectation]
 ) -> dg.AssetCheckResult:
-    """Judge a table by its suite (`run_suite`); a failure is an ERROR and, where the spec blocks, stops the run.
+    """Judge a table about to be published by its suite.
 
     Args:
         key: whose check it is.
         folder: of the run's results.
         build: the file that holds the table.
-        relation: its schema and name.
+        table: of schema `recs`.
         expectations: what it must hold.
-        where: starts the sentence about what failed.
     """
-    schema, table = relation
-    # The rows that a published key tells apart lie together by the column before the key's last.
-    together = PUBLISHED_KEYS[table][-2] if schema == "recs" else None
-    parts = build.read_parts(f'{schema}."{table}"', PART_ROWS, together)
-    result = run_suite(folder, f"{schema}_{table}", parts, expectations, where, HIDDEN_COLUMNS)
+    name = f"recs_{table}"
+    # The rows that a key tells apart lie together by the column before the key's last.
+    parts = build.read_frames(f'recs."{table}"', PART_ROWS, PUBLISHED_KEYS[table][-2])
+    results = (judge_rows(name, part, expectations) for part in parts)
+    return check_results(key, folder, name, results, f"recs.{table}")
+
+
+def check_results(
+    key: dg.AssetKey, folder: Path, name: str, results: Iterable[dict[str, Any]], where: str
+) -> dg.AssetCheckResult:
+    """A suite as an asset check (`run_suite`); a failure is an ERROR and, where the spec blocks, stops the run."""
+    result = run_suite(folder, name, results, where, HIDDEN_COLUMNS)
     return dg.AssetCheckResult(
         asset_key=key,
         check_name=SUITE,

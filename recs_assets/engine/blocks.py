@@ -35,7 +35,14 @@ class Answer:
     peak_megabytes: float
 
 
-def work_on_engine(address: str, folder: Path, function: str, blocks: int, needed: str) -> Iterator[Answer]:
+def work_on_engine(
+    address: str,
+    folder: Path,
+    function: str,
+    blocks: int,
+    needed: str,
+    called: str = "Block {} of the customers",
+) -> Iterator[Answer]:
     """Call `function(folder, block)` for each block on some worker; answers come as blocks are done.
 
     A worker that dies is replaced by the engine, which calls again: the function writes whole files or none. It returns
@@ -47,6 +54,7 @@ def work_on_engine(address: str, folder: Path, function: str, blocks: int, neede
         function: `<module>:<name>`, of this project.
         blocks: how many, from 0.
         needed: what `describe_code` says here; the workers must say the same.
+        called: what errors call a block, with {} for its number from 1.
 
     Raises:
         EngineError: nothing answers, the engine ends at work, a worker lacks the project, or a block fails.
@@ -56,7 +64,7 @@ def work_on_engine(address: str, folder: Path, function: str, blocks: int, neede
     with connect(address) as session:
         ship_whole(sys.modules[__name__])
         tasks = session.range(0, blocks, 1, blocks).mapInArrow(
-            make_worker(str(folder), function, needed), _ROWS
+            make_worker(str(folder), function, needed, called), _ROWS
         )
         for row in tasks.toLocalIterator():
             if row.error:
@@ -65,7 +73,7 @@ def work_on_engine(address: str, folder: Path, function: str, blocks: int, neede
 
 
 def make_worker(
-    folder: str, function: str, needed: str
+    folder: str, function: str, needed: str, called: str
 ) -> Callable[[Iterator[pyarrow.RecordBatch]], Iterator[pyarrow.RecordBatch]]:
     """What runs on a worker: numbers of blocks in, a row for each of them out."""
 
@@ -75,13 +83,16 @@ def make_worker(
         types = [("block", pyarrow.int32()), ("seconds", pyarrow.float64()), ("peak_megabytes", pyarrow.float64()),
                  ("error", pyarrow.string())]  # fmt: skip
         for batch in batches:
-            rows = [work_on_block(folder, function, needed, number) for number in batch.column(0).to_pylist()]
+            rows = [
+                work_on_block(folder, function, needed, number, called.format(number + 1))
+                for number in batch.column(0).to_pylist()
+            ]
             yield pyarrow.RecordBatch.from_pylist(rows, pyarrow.schema(types))
 
     return work
 
 
-def work_on_block(folder: str, function: str, needed: str, number: int) -> dict[str, Any]:
+def work_on_block(folder: str, function: str, needed: str, number: int, called: str) -> dict[str, Any]:
     """The row of one block. It travels whole: a worker may not have this project."""
     import importlib
     import traceback
@@ -100,7 +111,7 @@ def work_on_block(folder: str, function: str, needed: str, number: int) -> dict[
         # Only the project's own errors are known to hold nobody's name.
         own = type(error).__module__.startswith("recs_assets.")
         said = str(error) if own else f"{type(error).__name__} (the worker's log says where)."
-        row["error"] = f"Block {number + 1} of the customers failed on the engine: {said}"
+        row["error"] = f"{called} failed on the engine: {said}"
         traceback.print_exc()
     return row
 

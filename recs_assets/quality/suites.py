@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import warnings
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from recs_assets.schema import GateError
 from recs_assets.templates import render
 
 EXAMPLES = 5
+# Of a table that is judged at once: some hundred bytes each, as pandas has them.
+PART_ROWS = 2_000_000
+_LOCK = threading.Lock()
 # Great Expectations reads it when it is imported, which is later.
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 
@@ -48,33 +52,56 @@ class SuiteResult:
     json: Path
 
 
+def judge_rows(name: str, rows: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[str, Any]:
+    """What Great Expectations finds on some rows of a table, as plain JSON, and how many `rows` there are.
+
+    Args:
+        name: of the suite.
+        rows: of the table, whose memory the work takes: give a large table in parts.
+        expectations: what they must hold.
+    """
+    # Its context belongs to the whole process, and a worker may be a thread.
+    with _LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Great Expectations warns about its own dependencies
+        import great_expectations as gx
+
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        batch = (
+            context.data_sources.add_pandas("frames")
+            .add_dataframe_asset(name)
+            .add_batch_definition_whole_dataframe("all")
+        )
+        suite = context.suites.add(
+            gx.ExpectationSuite(
+                name=name,
+                expectations=[getattr(gx.expectations, item.kind)(**item.arguments) for item in expectations],
+            )
+        )
+        validation = context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batch, suite=suite)
+        )
+        outcome = validation.run(batch_parameters={"dataframe": rows}, result_format="SUMMARY")
+    return outcome.to_json_dict() | {"rows": len(rows)}
+
+
 def run_suite(
-    folder: Path,
-    name: str,
-    parts: Iterable[pd.DataFrame],
-    expectations: Sequence[Expectation],
-    where: str,
-    hidden: Collection[str] = (),
+    folder: Path, name: str, results: Iterable[dict[str, Any]], where: str, hidden: Collection[str] = ()
 ) -> SuiteResult:
-    """Judge a table, and write the result and its page.
+    """Judge a table by what was found on its parts, and write the result and its page.
 
     Args:
         folder: of the run's results.
         name: of the suite.
-        parts: rows of the table, one part after the other, so that memory does not grow with it; rows that a key may not
-            share are in one part.
-        expectations: what it must hold.
+        results: of `judge_rows`, one for each part of the table; rows that a key may not share are in one part.
         where: starts the sentence about what failed: the file or table to look at.
         hidden: columns of whose values the page shows no examples.
 
     Raises:
         GateError: Great Expectations could not judge an expectation.
     """
-    rows, results = 0, []
-    for part in parts:
-        rows += len(part)
-        results.append(_validate(name, part, expectations))
-    result = merge_results(results)
+    result = merge_results(list(results))
+    rows = result["rows"]
     for item in result["results"]:
         if item.get("exception_info", {}).get("raised_exception"):
             raise GateError(
@@ -99,12 +126,13 @@ def merge_results(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """The result on a table from those on its parts: counts are added, and judged by the share that may fail.
 
     Args:
-        results: of Great Expectations with one suite, as plain JSON.
+        results: of `judge_rows` with one suite.
     """
     if len(results) == 1:
         return results[0]
+    rows = sum(one["rows"] for one in results)
     items = [_merge_items(items) for items in zip(*(one["results"] for one in results), strict=True)]
-    return results[0] | {"results": items, "success": all(item["success"] for item in items)}
+    return results[0] | {"rows": rows, "results": items, "success": all(item["success"] for item in items)}
 
 
 _COUNTS = ("element_count", "missing_count", "unexpected_count")
@@ -129,32 +157,6 @@ def _merge_items(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
         merged, success = found[0], all(item["success"] for item in items)
     failed = [item for item in items if item.get("exception_info", {}).get("raised_exception")]
     return (failed or items)[0] | {"result": merged, "success": success}
-
-
-def _validate(name: str, rows: pd.DataFrame, expectations: Sequence[Expectation]) -> dict[str, Any]:
-    """The result of Great Expectations as plain JSON."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Great Expectations warns about its own dependencies
-        import great_expectations as gx
-
-        context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
-        batch = (
-            context.data_sources.add_pandas("frames")
-            .add_dataframe_asset(name)
-            .add_batch_definition_whole_dataframe("all")
-        )
-        suite = context.suites.add(
-            gx.ExpectationSuite(
-                name=name,
-                expectations=[getattr(gx.expectations, item.kind)(**item.arguments) for item in expectations],
-            )
-        )
-        validation = context.validation_definitions.add(
-            gx.ValidationDefinition(name=name, data=batch, suite=suite)
-        )
-        outcome = validation.run(batch_parameters={"dataframe": rows}, result_format="SUMMARY")
-    return outcome.to_json_dict()
 
 
 def _write(

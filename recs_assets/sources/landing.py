@@ -128,15 +128,7 @@ def _land_table(
             drop_view(session, "raw", table.name)
             session.execute(f"create or replace table {target} ({columns})")
             return 0, ()
-        gone: list[tuple[str, list[str]]] = []
-        if erased is not None and table.name in source.tables:
-            gone = find_erased_references(session, source, table.name, erased, data_dir, root)
-        elif erased is not None:
-            found = find_erased_rows(session, source, table, sql, erased, data_dir, root)
-            gone = [] if found is None else [found]
-        visitors: list[str] = []
-        if erased is not None and table.name in VISITED:
-            visitors = find_erased_visitors(session, source, erased, data_dir, root)
+        gone, visitors = find_forgotten(session, source, table, sql, erased, data_dir, root)
         renamed: dict[str, str] = {}
         if gone and (table.name, "customer_id") in BY_ADDRESS:
             [(column, values)] = gone
@@ -145,6 +137,40 @@ def _land_table(
             gone = [(column, [] if table.name == "consents" else [FORGOTTEN])]
         with attach_files(session, source, sql, f"{table.name}.sql", data_dir, root) as names:
             return _land_select(session, source, table, target, names, gone, renamed, visitors), names
+
+
+def find_forgotten(
+    session: duckdb.DuckDBPyConnection,
+    source: Source,
+    table: Table,
+    sql: str,
+    erased: Erased | None,
+    data_dir: Path,
+    root: Path | None,
+) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    """Columns of a table and their values that lead to somebody forgotten, and visitors that somebody forgotten was."""
+    if erased is None:
+        return [], []
+    if table.name in source.tables:
+        gone = find_erased_references(session, source, table.name, erased, data_dir, root)
+    else:
+        found = find_erased_rows(session, source, table, sql, erased, data_dir, root)
+        gone = [] if found is None else [found]
+    if table.name not in VISITED:
+        return gone, []
+    return gone, find_erased_visitors(session, source, erased, data_dir, root)
+
+
+def leave_out_forgotten(
+    gone: Sequence[tuple[str, list[str]]], visitors: Sequence[str]
+) -> tuple[str, list[list[str]]]:
+    """The condition of the rows that are nobody's of `find_forgotten`, and its values."""
+    kept = "where true" + "".join(
+        f" and not coalesce(list_contains(?, {quote(column)}::varchar), false)" for column, _ in gone
+    )
+    if visitors:
+        kept += " and not (nullif(trim(customer_id), '') is null and coalesce(list_contains(?, trim(visitor_id)), false))"
+    return kept, [*(values for _, values in gone), *([list(visitors)] if visitors else [])]
 
 
 def find_latest_as_of(
@@ -288,16 +314,12 @@ def _land_select(
     where = list_some(names) if source.canonical else f"source {source.name!r} ({table.name}.sql)"
     try:
         rows = "\nunion all\n".join(
-            _select_declared(session, table, where, part) for part in source.parts(table.name)
+            select_declared(session, table, where, part) for part in source.parts(table.name)
         )
         # One transaction: a result that is refused leaves the table of the landing before.
         with run_in_transaction(session):
             # Left out rather than deleted: what was never written is in no freed block of the file.
-            kept = "where true" + "".join(
-                f" and not coalesce(list_contains(?, {quote(column)}::varchar), false)" for column, _ in gone
-            )
-            if visitors:
-                kept += " and not (nullif(trim(customer_id), '') is null and coalesce(list_contains(?, trim(visitor_id)), false))"
+            kept, out = leave_out_forgotten(gone, visitors)
             rows = f"(\n{rows}\n)"
             values: list[Any] = []
             if renamed:
@@ -314,7 +336,7 @@ def _land_select(
             drop_view(session, "raw", table.name)
             session.execute(
                 f"create or replace table {target} as select * from {rows} {kept}",
-                [*values, *(those for _, those in gone), *([list(visitors)] if visitors else [])],
+                [*values, *out],
             )
             if not source.canonical:  # canonical files were searched line by line
                 own = source.tables.get(table.name)
@@ -340,7 +362,7 @@ def _land_select(
     return counts[0]
 
 
-def _select_declared(session: duckdb.DuckDBPyConnection, table: Table, where: str, sql: str) -> str:
+def select_declared(session: duckdb.DuckDBPyConnection, table: Table, where: str, sql: str) -> str:
     """A SELECT of the declared columns, in their order and as they are stored.
 
     Raises:

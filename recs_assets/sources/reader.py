@@ -19,7 +19,7 @@ import json
 import shutil
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -143,13 +143,7 @@ def read_files(
         rows, present = _read_one(con, path, name, own, part, promised.get(name, {}), copies)
         if first is None:
             first = name, present
-        if declared.alike and set(present) != set(first[1]):
-            column = min(set(present) ^ set(first[1]))
-            lacks, has = (name, first[0]) if column in first[1] else (first[0], name)
-            raise SourceError(
-                f"{lacks}: column {column!r} is missing, which {has} has; write all parts of "
-                f"{declared.name} with the same columns."
-            )
+        require_alike(declared, name, present, *first)
         total += rows
         parts.append(f"select {list_columns(con, name, declared)} from {part}")
     if parts and not alone:
@@ -159,6 +153,19 @@ def read_files(
             f"{declared.name}: it declares columns but holds 0 rows; export it again with its rows."
         )
     return total
+
+
+def require_alike(
+    declared: DeclaredFile, name: str, present: Collection[str], first: str, first_present: Collection[str]
+) -> None:
+    """Raise a SourceError where a part of a table has other columns than its first one, and that matters."""
+    if declared.alike and set(present) != set(first_present):
+        column = min(set(present) ^ set(first_present))
+        lacks, has = (name, first) if column in first_present else (first, name)
+        raise SourceError(
+            f"{lacks}: column {column!r} is missing, which {has} has; write all parts of "
+            f"{declared.name} with the same columns."
+        )
 
 
 def read_copy(con: duckdb.DuckDBPyConnection, path: Path, declared: DeclaredFile, target: str) -> None:

@@ -22,14 +22,7 @@ def read_parquet(
     target: str,
     place: Callable[[int], str] = lambda row: f" row {row}",
 ) -> tuple[int, list[str]]:
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(-min(4, path.stat().st_size), 2)
-        tail = file.read(4)
-    if head != b"PAR1":
-        raise SourceError(f"{name}: it is not a Parquet file (it does not begin with PAR1); export it again.")
-    if tail != b"PAR1" or path.stat().st_size < 12:
-        raise SourceError(f"{name}: its end is missing, so it was cut off; copy or export it again.")
+    require_whole(path, name)
     scan = f"read_parquet({quote_text(str(path))}, hive_partitioning=false)"
     stored = {row[0]: row[1] for row in con.execute(f"describe select * from {scan}").fetchall()}
     # The row numbers of a pandas frame are in no shop's data.
@@ -78,6 +71,18 @@ def read_parquet(
             )
     refuse_addresses(con, target, name, declared, lambda row: place(row).strip())
     return counts[0], [column.name for column in declared.columns if column.name in stored]
+
+
+def require_whole(path: Path, name: str) -> None:
+    """Raise a SourceError where a file does not begin and end as Parquet does."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(-min(4, path.stat().st_size), 2)
+        tail = file.read(4)
+    if head != b"PAR1":
+        raise SourceError(f"{name}: it is not a Parquet file (it does not begin with PAR1); export it again.")
+    if tail != b"PAR1" or path.stat().st_size < 12:
+        raise SourceError(f"{name}: its end is missing, so it was cut off; copy or export it again.")
 
 
 def lands_as_json(stored: str) -> bool:

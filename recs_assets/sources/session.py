@@ -88,7 +88,7 @@ def attach_files(
                 if source.mirror is not None:
                     assert source.copies is not None, "a landing begins with list_files_now"
                     source.copies.note_fetched(data_dir, names, source.mirror.fetch(names))
-                paths = {name: _require_inside(data_dir / name, root or data_dir) for name in names}
+                paths = {name: require_inside(data_dir / name, root or data_dir) for name in names}
                 read_files(session, paths, file, f"{FILES}.{quote(stem)}", promised, source.copies)
                 read += names
             yield tuple(read)
@@ -96,7 +96,7 @@ def attach_files(
             session.execute(f"detach {FILES}")
 
 
-def _require_inside(path: Path, root: Path) -> Path:
+def require_inside(path: Path, root: Path) -> Path:
     """Follow links and refuse what leaves the root; DuckDB reads `*?[` in a path as a pattern."""
     real, top = path.resolve(), root.resolve()
     if not real.is_relative_to(top):

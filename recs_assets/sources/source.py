@@ -428,20 +428,22 @@ def _list_canonical_files(
         names = found.get(table.name, [])
         if len(names) > 1:
             raise SourceError(f"{' and '.join(names)}: both hold the table {table.name}; keep one of them.")
-        files += [
-            DeclaredFile(
-                name,
-                table.columns,
-                may_be_empty=not table.required,
-                alias=table.name,
-                ignored=words.ignored_columns.get(table.name, ()),
-                alike=True,
-                identifiers=identifiers_of(table),
-                telling=TELLING.get(table.name, ()),
-            )
-            for name in names
-        ]
+        files += [declare_canonical(name, table, words.ignored_columns.get(table.name, ())) for name in names]
     return tuple(files)
+
+
+def declare_canonical(name: str, table: Table, ignored: tuple[str, ...]) -> DeclaredFile:
+    """A file or a folder of parts that holds a canonical table; `ignored` are columns that may be there."""
+    return DeclaredFile(
+        name,
+        table.columns,
+        may_be_empty=not table.required,
+        alias=table.name,
+        ignored=ignored,
+        alike=True,
+        identifiers=identifiers_of(table),
+        telling=TELLING.get(table.name, ()),
+    )
 
 
 def _refuse_missing(data_dir: Path) -> None:

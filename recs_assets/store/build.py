@@ -124,36 +124,10 @@ class Build:
                     f"The build file of {self.week} has no table model.{name}: run the week again."
                 ) from error
 
-    def read_parts(self, relation: str, size: int, together: str | None = None) -> Iterator[pd.DataFrame]:
-        """The rows of a relation as frames of some `size` rows, one after the other; at least one frame.
-
-        Args:
-            relation: `<schema>."<table>"`.
-            size: rows of a frame.
-            together: column whose equal values must be in one frame; None: any rows may be apart.
-        """
+    def read_frames(self, relation: str, size: int, together: str | None = None) -> Iterator[pd.DataFrame]:
+        """The rows of a relation, `<schema>."<table>"`; see `read_frames`."""
         with self.read() as connection:
-            [(rows,)] = connection.execute(f"select count(*) from {relation}").fetchall()
-            if rows <= size:
-                yield (
-                    connection.execute(f"select * from {relation}")
-                    .to_arrow_table()
-                    .to_pandas(date_as_object=False)
-                )
-                return
-            order = f'order by "{together}"' if together else ""
-            held: list[pd.DataFrame] = []
-            for batch in connection.execute(f"select * from {relation} {order}").to_arrow_reader(size):
-                frame = pd.concat([*held, batch.to_pandas(date_as_object=False)], ignore_index=True)
-                if not together:
-                    yield frame
-                    continue
-                # The last value may go on in the next batch.
-                goes_on = frame[together] == frame[together].iloc[-1]
-                held = [frame[goes_on]]
-                if not goes_on.all():
-                    yield frame[~goes_on]
-            yield from held
+            yield from read_frames(connection, relation, size, together)
 
     def replace_table(self, name: str, rows: pd.DataFrame, columns: Mapping[str, str]) -> int:
         """Replace `model.<name>` by `rows`, cast to the declared column types, in one transaction.
@@ -176,3 +150,33 @@ class Build:
             )
             connection.execute("commit")
         return len(rows)
+
+
+def read_frames(
+    connection: duckdb.DuckDBPyConnection, relation: str, size: int, together: str | None = None
+) -> Iterator[pd.DataFrame]:
+    """The rows of a relation as frames of some `size` rows, one after the other; at least one frame.
+
+    Args:
+        connection: nothing is written to it.
+        relation: what stands behind `from`.
+        size: rows of a frame.
+        together: column whose equal values must be in one frame; None: any rows may be apart.
+    """
+    [(rows,)] = connection.execute(f"select count(*) from {relation}").fetchall()
+    if rows <= size:
+        yield connection.execute(f"select * from {relation}").to_arrow_table().to_pandas(date_as_object=False)
+        return
+    order = f'order by "{together}"' if together else ""
+    held: list[pd.DataFrame] = []
+    for batch in connection.execute(f"select * from {relation} {order}").to_arrow_reader(size):
+        frame = pd.concat([*held, batch.to_pandas(date_as_object=False)], ignore_index=True)
+        if not together:
+            yield frame
+            continue
+        # The last value may go on in the next batch.
+        goes_on = frame[together] == frame[together].iloc[-1]
+        held = [frame[goes_on]]
+        if not goes_on.all():
+            yield frame[~goes_on]
+    yield from held

@@ -257,12 +257,15 @@ def list_parquet(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.parquet"))
 
 
-def write_file(connection: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
-    """Write rows as a file of the lake, whole or not at all."""
+def write_file(
+    connection: duckdb.DuckDBPyConnection, select: str, path: Path, values: Sequence[object] = ()
+) -> None:
+    """Write rows as a file of the lake, whole or not at all; `values` are those of the SELECT's parameters."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_suffix(".tmp")
     connection.execute(
-        f"copy ({select}) to {quote_text(str(aside))} (format parquet, compression zstd, row_group_size {GROUP_ROWS})"
+        f"copy ({select}) to {quote_text(str(aside))} (format parquet, compression zstd, row_group_size {GROUP_ROWS})",
+        list(values),
     )
     sync(aside)
     aside.replace(path)

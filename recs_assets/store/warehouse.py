@@ -52,7 +52,7 @@ class Warehouse:
         lake: Path | None = None,
     ) -> None:
         self.home = Path(home)
-        self._shared_lake = lake
+        self.shared_lake = lake
         self.threads = threads
         self.memory_limit = memory_limit
         self._connect = Connect(threads, memory_limit, self.home / "tmp")
@@ -103,9 +103,9 @@ class Warehouse:
     @property
     def lake(self) -> Path:
         """The deployment's folder of Parquet files."""
-        if self._shared_lake is None:
+        if self.shared_lake is None:
             return (self.home / "lake").resolve()
-        return self._shared_lake.resolve() / name_deployment(self.home)
+        return self.shared_lake.resolve() / name_deployment(self.home)
 
     def prepare_lake(self, build: Build) -> Path:
         """A new folder of the lake for what an engine makes of a build file.

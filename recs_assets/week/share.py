@@ -158,10 +158,15 @@ def work_on_block(folder: str, number: int) -> tuple[float, float]:
     Returns:
         Seconds, and the most megabytes that this process had meanwhile (0 where its system does not say).
     """
+    return measure_work(lambda: _work(folder, number))
+
+
+def measure_work(work: Callable[[], None]) -> tuple[float, float]:
+    """Do a worker's work, with as many others at once as there are processors; what `work_on_block` returns."""
     with _AT_ONCE:
         started = time.monotonic()
         _forget_peak()
-        _work(folder, number)
+        work()
         return time.monotonic() - started, _read_peak()
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from helpers import shops
@@ -26,12 +28,31 @@ def sail() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def home(sail: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny shop's first week, built on Sail, which works on its blocks of customers, too."""
+    """The tiny shop's first week, built on Sail, which lands the lines and works on blocks of customers, too."""
     home = tmp_path_factory.mktemp("sail") / "home"
     lake = home.parent / "lake"
-    ran = shops.run(home, shops.TINY, "2025-05-05", engine=sail.url, lake=lake, block_customers=20)
+    shop = lake / "shop"
+    shutil.copytree(shops.TINY, shop)
+    # The lines in two files of the lake, each of which a worker lands by itself.
+    lines = shop / "order_items.parquet"
+    (shop / "order_items").mkdir()
+    with duckdb.connect() as connection:
+        for number, which in enumerate(("limit 100", "offset 100")):
+            part = shop / "order_items" / f"{number}.parquet"
+            connection.execute(f"copy (from read_parquet('{lines}') {which}) to '{part}' (format parquet)")
+    lines.unlink()
+    ran = shops.run(home, shop, "2025-05-05", engine=sail.url, lake=lake, block_customers=20)
     assert ran.code == 0, ran.err
     return home
+
+
+def test_workers_landed_the_lines(home: Path):
+    with duckdb.connect(str(home / "weeks" / "2025-05-05" / "build.duckdb"), read_only=True) as connection:
+        paths = connection.execute(
+            "select path from lake.files where relation = 'raw.order_items' order by path"
+        ).fetchall()
+    assert [Path(path).name for (path,) in paths] == ["000000.parquet", "000001.parquet"]
+    assert not list(home.parent.glob("lake/*/blocks/*"))
 
 
 def test_every_published_table_is_equal(home: Path, earlier: shops.Home):

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from recs_assets.quality.expectations import Expectation, published_expectations
-from recs_assets.quality.suites import run_suite
+from recs_assets.quality.suites import judge_rows, run_suite
 from recs_assets.store.build import Build
 
 # Great Expectations alone takes seconds to import.
@@ -30,7 +30,7 @@ def test_a_short_reason_is_one_and_an_empty_one_is_none(tmp_path: Path) -> None:
     expected = published_expectations("customer_recommendations", 12)
 
     def passes(rows: pd.DataFrame) -> bool:
-        return run_suite(tmp_path, "lists", [rows], expected, "lists").passed
+        return run_suite(tmp_path, "lists", [judge_rows("lists", rows, expected)], "lists").passed
 
     assert passes(rows)
     assert not passes(rows.assign(reason_text=["Uit Tea", ""]))
@@ -43,7 +43,13 @@ def test_the_page_says_what_failed_shows_no_hidden_value_and_needs_no_other_file
         Expectation("ExpectColumnValuesToBeInSet", {"column": "customer_id", "value_set": ["c1", "c2"]}),
         Expectation("ExpectTableRowCountToBeBetween", {"min_value": 1}),
     ]
-    result = run_suite(tmp_path, "raw_reviews", [rows], expected, "reviews.csv", hidden={"customer_id"})
+    result = run_suite(
+        tmp_path,
+        "raw_reviews",
+        [judge_rows("raw_reviews", rows, expected)],
+        "reviews.csv",
+        hidden={"customer_id"},
+    )
     assert not result.passed
     assert result.sentence == (
         "reviews.csv: column rating is not within 1.0 to 5.0 in 2 of 3 rows; "
@@ -90,7 +96,12 @@ def test_a_table_in_parts_is_judged_as_a_whole(tmp_path: Path) -> None:
     parts = [rows[:2], rows[2:3], rows[3:4], rows[4:6], rows[6:]]
     for mostly, nulls, bounds in ((0.6, True, True), (0.7, True, False), (0.75, False, False)):
         one, many = (
-            run_suite(tmp_path, "raw_reviews", given, expect(mostly), "reviews.csv")
+            run_suite(
+                tmp_path,
+                "raw_reviews",
+                [judge_rows("raw_reviews", part, expect(mostly)) for part in given],
+                "reviews.csv",
+            )
             for given in ([rows], parts)
         )
         assert many.sentence == one.sentence
@@ -116,9 +127,9 @@ def test_equal_values_are_in_one_part(tmp_path: Path) -> None:
         connection.execute(
             "create table t as select unnest([3, 1, 2, 2, 1, 2, 2, 3]) as a, unnest(range(8)) as b"
         )
-    assert [list(part["a"]) for part in build.read_parts("t", 3, "a")] == [[1, 1], [2, 2, 2, 2], [3, 3]]
-    assert [list(part["b"]) for part in build.read_parts("t", 3)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
-    assert [list(part["a"]) for part in build.read_parts("t", 8, "a")] == [[3, 1, 2, 2, 1, 2, 2, 3]]
+    assert [list(part["a"]) for part in build.read_frames("t", 3, "a")] == [[1, 1], [2, 2, 2, 2], [3, 3]]
+    assert [list(part["b"]) for part in build.read_frames("t", 3)] == [[0, 1, 2], [3, 4, 5], [6, 7]]
+    assert [list(part["a"]) for part in build.read_frames("t", 8, "a")] == [[3, 1, 2, 2, 1, 2, 2, 3]]
     with build.write() as connection:
         connection.execute("delete from t")
-    assert [list(part) for part in build.read_parts("t", 3, "a")] == [["a", "b"]]
+    assert [list(part) for part in build.read_frames("t", 3, "a")] == [["a", "b"]]
