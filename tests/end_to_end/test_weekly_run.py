@@ -140,6 +140,26 @@ def test_the_grain_holds(weekly: Home, table: str, key: str) -> None:
     assert (rows == 0) == (table in empty)
 
 
+def test_a_goal_is_swept_from_purchases_to_value(weekly: Home) -> None:
+    rows = weekly.query(
+        "select goal, strength, recipients, purchases, revenue, margin, purchases_gained from recs.goal_frontier "
+        f"where campaign = 'weekly_email' and segment = 'all' and as_of = '{WEEK}' order by step"
+    )
+    sweep = [0, 0.5, 1, 1.5, 2]
+    assert [row[:2] for row in rows] == [
+        ("as_said", None),
+        *(("revenue", strength) for strength in sweep),
+        ("revenue_alone", None),
+        *(("margin", strength) for strength in sweep),
+        ("margin_alone", None),
+    ]
+    # The campaign's file has no goal of its own, and everything costs 60 % of its price, to the cent.
+    assert rows[0][2:] == rows[1][2:] == rows[7][2:]
+    for _, _, recipients, purchases, revenue, margin, _ in rows:
+        assert recipients == rows[0][2] > 0
+        assert abs(margin - 0.4 * revenue) <= 0.005 * purchases + 1e-9
+
+
 def test_weekly_tables_hold_both_weeks_and_the_others_the_newest(weekly: Home) -> None:
     for table in (
         "email_recommendations",
