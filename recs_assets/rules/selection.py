@@ -126,7 +126,7 @@ def assemble(
         }
     ).sort_values("customer", ignore_index=True)
     total = np.sum([part.removed for part in parts], axis=0) if parts else np.zeros(PASSED, dtype=np.int64)
-    listed = [number for number, rule in enumerate(ORDER) if rule.kind != "slots"]
+    listed = [number for number, rule in enumerate(ORDER) if rule.kind != "slots" or rule.name == "exposure"]
     removed = pd.Series(total[listed], index=[NAMES[number] for number in listed], name="removed")
     drawn = {name: join([part.draws[name] for part in parts], kind) for name, kind in DRAW_COLUMNS.items()}
     draws = pd.DataFrame(drawn).sort_values("customer", kind="stable", ignore_index=True)
