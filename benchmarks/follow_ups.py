@@ -5,11 +5,7 @@
 The home holds a finished week. At its test anchor the lists of `follow_ups` and `late_follow_ups` are compared with those
 of `transition` and `item_knn` on the customers who bought something in the label window, by MAP@12, in the views "all" and
 "new"; and the share of what was bought that is among the merged candidates is counted with the follow-ups' lists and without.
-
-    python -m benchmarks.follow_ups --home COPY --as-of 2018-01-01 --ranker
-
-also trains the week's ranker again, without follow-ups as sources and features and with them. It writes lists into the home:
-give it a copy.
+What the ranker gains by them: python -m benchmarks.gains --tried --only follow_ups,late_follow_ups.
 """
 
 from __future__ import annotations
@@ -18,25 +14,17 @@ import argparse
 import os
 import sys
 import time
-from contextlib import ExitStack
 from datetime import date
 from pathlib import Path
-from unittest.mock import patch
 
 import numpy as np
-import pandas as pd
 from scipy import sparse
 
 from benchmarks.weekly import say
 from recs_assets.evaluation import bootstrap, metrics
-from recs_assets.evaluation.promotion import measure_models
 from recs_assets.ranking.candidates import merge
-from recs_assets.ranking.features import select_features
 from recs_assets.recommenders.base import View
 from recs_assets.shop import RANKER, Shop
-from recs_assets.training import products as products_module
-from recs_assets.training.ranker import NoLastGood, train_ranker
-from recs_assets.week import week as week_module
 from recs_assets.week.week import SOURCES, Week, make_recommender
 
 K = 12
@@ -117,56 +105,11 @@ def compare_candidates(week: Week, lists: dict, truth: sparse.csr_matrix, buyers
     return lines
 
 
-def train_with(week: Week, sources: tuple[str, ...]) -> dict[str, pd.DataFrame]:
-    """View -> the lists at the test anchor of a ranker that draws on these recommenders."""
-    anchor = week.test_anchors[0]
-    features = select_features(sources, RANKER.without_features)
-    names = tuple(feature.name for feature in features)
-    with ExitStack() as stack:
-        for module, attribute, value in (
-            (week_module, "SOURCES", sources),
-            (products_module, "SOURCES", sources),
-            (week_module, "NAMES", names),
-            (week_module, "WITHOUT_OFFERS", tuple(one.name for one in features if one.family != "promotion")),
-        ):
-            stack.enter_context(patch.object(module, attribute, value))
-        train_ranker(week, anchor, NoLastGood("a benchmark"), say)
-        return {view: week.lists("ranker", anchor, view) for view in VIEWS}
-
-
-def compare_rankers(week: Week, truth: sparse.csr_matrix, listed: np.ndarray) -> list[str]:
-    """Lines of a Markdown table: MAP@12 of the ranker without follow-ups, and the paired difference with them."""
-    anchor = week.test_anchors[0]
-    for one in week.anchors:
-        if one != week.as_of:
-            for name in NEW:
-                week.write_lists(name, one, [fit_and_list(week, name, one)])
-    base = tuple(name for name in SOURCES if name not in NEW)
-    rankers = {"without": train_with(week, base)}
-    for names in ((NEW[0],), (NEW[1],), NEW):
-        rankers[f"with {' and '.join(names)}"] = train_with(week, (*base, *names))
-    lines = [f"| view | ranker | MAP@{K} | difference |", "|---|---|---:|---:|"]
-    for view in VIEWS:
-        values = measure_models(
-            {name: lists[view] for name, lists in rankers.items()},
-            week.known(anchor),
-            truth,
-            listed,
-            view=view,
-        )
-        for name, own in values.items():
-            difference, low, high = bootstrap.compare_pairs(own, values["without"], week.settings.seed)
-            cell = "" if name == "without" else f"{difference:+.4f} ({low:+.4f} to {high:+.4f})"
-            lines.append(f"| {view} | {name} | {own.mean():.4f} | {cell} |")
-    return lines
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Fit, list, compare, print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.follow_ups", description=__doc__)
     parser.add_argument("--home", type=Path, required=True, help="RECS_HOME of a finished week")
     parser.add_argument("--as-of", type=date.fromisoformat, required=True, help="that week")
-    parser.add_argument("--ranker", action="store_true", help="train the ranker, too; writes into the home")
     parsed = parser.parse_args(arguments)
     os.environ["RECS_HOME"] = str(parsed.home.resolve())
     from recs_assets.settings import Settings
@@ -180,8 +123,6 @@ def main(arguments: list[str] | None = None) -> int:
     lists = {name: fit_and_list(week, name, anchor) for name in (*NEW, *BESIDE)}
     lines = [f"At {anchor}, {len(buyers):,} customers bought something.", ""]
     lines += [*compare_lists(week, lists, truth, buyers), "", *compare_candidates(week, lists, truth, buyers)]
-    if parsed.ranker:
-        lines += ["", *compare_rankers(week, truth, listed)]
     sys.stdout.write("\n".join(lines) + "\n")
     return 0
 

@@ -18,6 +18,7 @@ from recs_assets.known.interactions import Known
 from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.content import Content
+from recs_assets.recommenders.follow_ups import FollowUps, LateFollowUps
 from recs_assets.recommenders.transition import Transition
 
 FACTORS = 64
@@ -204,4 +205,6 @@ PROPOSERS: dict[str, type[Recommender]] = {
     "trending_products": Trending,
     "category_rules_products": CategoryRules,
     "inherited_together": InheritedTogether,
+    "follow_ups": FollowUps,
+    "late_follow_ups": LateFollowUps,
 }

@@ -288,6 +288,18 @@ def happenings(draw: Draw, heads: list[dict], lines: list[dict]) -> dict[str, li
                 "device": "mobile",
             }
         )
+    browsing.append(
+        {
+            "event_id": "e9004",
+            "customer_id": "c39",
+            "product_id": "mug-03",
+            "event_type": "add_to_cart",
+            "occurred_at": text(datetime(2025, 6, 20, 12)),
+            "duration_seconds": None,
+            "referrer": "search",
+            "device": "app",
+        }
+    )
     returns = []
     for position in range(30, len(real), 75):
         line = real[position]
@@ -307,19 +319,12 @@ def happenings(draw: Draw, heads: list[dict], lines: list[dict]) -> dict[str, li
     return {"reviews": reviews, "browsing_events": browsing, "returns": returns}
 
 
-# Sold out for nine days.
-BACK_IN_STOCK = ("coffee-01", "biscuit-01")
-
-
 def inventory() -> list[dict]:
     rows = []
     for key, *_ in CATALOGUE:
         if key == "mug-04":
             continue  # never counted: stock unknown, so it may be sold
         rows.append({"product_id": key, "counted_at": "2025-03-03 06:00:00", "stock": 40})
-        if key in BACK_IN_STOCK:
-            rows.append({"product_id": key, "counted_at": "2025-06-03 06:00:00", "stock": 0})
-            rows.append({"product_id": key, "counted_at": "2025-06-12 06:00:00", "stock": 25})
         rows.append(
             {
                 "product_id": key,
@@ -327,6 +332,9 @@ def inventory() -> list[dict]:
                 "stock": 0 if key == OUT_OF_STOCK else 25,
             }
         )
+    # Sold out for eight days, in which c39 put it into the cart.
+    rows.append({"product_id": "mug-03", "counted_at": "2025-06-17 06:00:00", "stock": 0})
+    rows.append({"product_id": "mug-03", "counted_at": "2025-06-25 06:00:00", "stock": 25})
     return rows
 
 

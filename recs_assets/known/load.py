@@ -92,7 +92,7 @@ def _load_back_in_stock(connection: duckdb.DuckDBPyConnection, anchor: date) -> 
         return BackInStock()
     parameters = {"anchor": anchor, "days": WANTED_DAYS, "kinds": list(WANTING)}
     rows = _make_contiguous(connection.execute(_read_sql("back_in_stock"), parameters).fetchnumpy())
-    return BackInStock(*(rows[name] for name in ("customer", "product", "wanted", "day", "kind")))
+    return BackInStock(rows["customer"], rows["product"], rows["wanted"], rows["day"], rows["kind"])
 
 
 def _load_own_tables(connection: duckdb.DuckDBPyConnection, anchor: date) -> dict[str, TableRows]:

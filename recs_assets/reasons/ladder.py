@@ -262,7 +262,7 @@ OWN_DEALINGS: Step = {
 
 # What recommenders may cite the product of `Recommender.because` for, the more specific first.
 LEADS = (
-    "bought_together", "follow_up", "late_follow_up", "also_bought", "similar_product", "new_for_your_taste", "viewed_related",
+    "bought_together", "late_follow_up", "follow_up", "also_bought", "similar_product", "new_for_your_taste", "viewed_related",
 )  # fmt: skip
 # Their sentences count days or months, in the plural.
 FEWEST_DAYS = 2

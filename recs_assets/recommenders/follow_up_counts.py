@@ -276,6 +276,9 @@ def _take_medians(
     length = stop - start
     pair = np.repeat(np.arange(len(length)), length)
     at = np.arange(len(pair)) - np.repeat(np.cumsum(length) - length - start, length)
+    # By visit: what is looked up one after the other then lies side by side in memory.
+    order = np.argsort(visit[at], kind="stable")
+    at, pair = at[order], pair[order]
     days = visits.find_days_until(visit[at], right[pair], horizon)
     pair, days = pair[days >= 0], days[days >= 0]
     days = days[np.lexsort((days, pair))]

@@ -96,6 +96,20 @@ def test_blocks_make_the_campaigns_of_the_shop(open_week: Open, name: str, size:
     assert_made_alike(whole, make(campaign, open_week(size)))
 
 
+def test_who_waits_for_what(open_week: Open) -> None:
+    """The README of the tiny shop: what was sold out for eight days in June, and who wanted it then."""
+    week = open_week()
+    campaigns = load_folder(week.shop.path("campaigns"), week.shop.catalogue).campaigns
+    back = make(campaigns["back_in_stock"], week)
+    columns = ["customer_id", "product_id", "reason_text"]
+    assert back.filled[columns].to_numpy().tolist() == [
+        ["c39", "mug-03", "Von Ihnen am 20. Juni in den Warenkorb gelegt und jetzt wieder lieferbar"]
+    ]
+    follow = make(campaigns["follow_up"], week).filled
+    assert set(follow["source"]) == {"late_follow_ups"}
+    assert (follow["reason_code"] == "late_follow_up").sum() >= 10
+
+
 @pytest.mark.parametrize("campaign", [SPENDING, RETURNING], ids=["number", "condition"])
 def test_blocks_predict_what_the_shop_does(open_week: Open, campaign: Campaign) -> None:
     whole = make(campaign, open_week())

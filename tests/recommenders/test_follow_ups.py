@@ -123,9 +123,15 @@ def test_every_share_is_what_a_loop_counts(rows, horizon):
             assert counts.median_days[a, b] == np.median(gaps)
 
 
+@given(rows=st.lists(PURCHASE, max_size=40), days=st.integers(1, 300))
+def test_another_calendar_changes_nothing(rows, days):
+    left, right = tabulate_pairs(count(rows), 0.0), tabulate_pairs(count(rows, anchor=ANCHOR + days), 0.0)
+    assert left.equals(right)
+
+
 @given(rows=st.lists(PURCHASE, max_size=30), later=st.lists(PURCHASE, max_size=10))
-def test_purchases_after_the_first_day_of_doubt_add_no_buyers(rows, later):
-    """Purchases of the last 30 days may be follow-ups, but open no month of their own."""
+def test_purchases_of_the_last_month_open_no_month_of_their_own(rows, later):
+    """They may follow another one, but nobody had time to follow them."""
     recent = [(customer, item, 1 + age % 30) for customer, item, age in later]
     known = {(customer, item) for customer, item, _ in rows}
     recent = [row for row in recent if row[:2] not in known]
