@@ -241,6 +241,23 @@ RAW_TABLES: dict[str, Table] = {
             event_at="searched_at",
         ),
         _table(
+            "preferences",
+            "What customers answered that they like: recs.questionnaire has questions to ask.",
+            "customer_id, question, answer, answered_at",
+            [
+                ("customer_id", "VARCHAR!", "Who answered."),
+                ("question", "VARCHAR!", "Identifier of the question; its newest answers count."),
+                ("facet", "VARCHAR!", "What the answer names: category or brand."),
+                (
+                    "answer",
+                    "VARCHAR!",
+                    "The category or brand that they like; several of one question are several rows.",
+                ),
+                ("answered_at", "TIMESTAMPTZ!", "When they answered."),
+            ],
+            event_at="answered_at",
+        ),
+        _table(
             "inventory",
             "Stock counts; the newest count before a date is the stock at that date.",
             "product_id, counted_at",

@@ -39,6 +39,7 @@
         'order_states',
         'product_embeddings',
         'quarantine',
+        'questionnaire',
         'recall_waterfall',
         'recommendation_results',
         'recommendation_traces',

@@ -65,6 +65,7 @@ RECS_TABLES = (
     "order_states",
     "product_embeddings",
     "quarantine",
+    "questionnaire",
     "recall_waterfall",
     "recommendation_results",
     "recommendation_traces",

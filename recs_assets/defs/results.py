@@ -8,6 +8,7 @@ import dagster as dg
 import pandas as pd
 
 from recs_assets.campaigns.context import list_unknown_storefront_names
+from recs_assets.campaigns.questionnaire import tabulate_questionnaire
 from recs_assets.campaigns.storefront import (
     NEIGHBOURS,
     make_storefront_lists,
@@ -78,6 +79,7 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _follow_ups(deployment),
         _nightly_recommendations(deployment),
         _table_gains(deployment),
+        _questionnaire(deployment),
         _embeddings(deployment),
     ]
 
@@ -170,6 +172,26 @@ def _nightly_recommendations(deployment: Deployment) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=write_model_table(week, "nightly_recommendations", rows))
 
     return nightly_recommendations
+
+
+def _questionnaire(deployment: Deployment) -> dg.AssetsDefinition:
+    @dg.asset(
+        **_asset(
+            deployment,
+            "questionnaire",
+            [dg.AssetKey(["features", "product_features"]), dg.AssetKey(["marts", "interactions"])],
+            "At most three questions for somebody new, whose answers say most about what customers go on to buy.",
+        )
+    )
+    def questionnaire(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week = deployment.week(warehouse, context)
+        return dg.MaterializeResult(
+            metadata=write_model_table(week, "questionnaire", tabulate_questionnaire(week))
+        )
+
+    return questionnaire
 
 
 def _table_gains(deployment: Deployment) -> dg.AssetsDefinition:

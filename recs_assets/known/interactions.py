@@ -142,6 +142,11 @@ class BackInStock:
         )
 
 
+NO_PREFERENCES = pd.DataFrame(
+    {"customer": np.empty(0, np.int32), "facet": np.empty(0, object), "value": np.empty(0, object)}
+)
+
+
 @dataclass(frozen=True)
 class Known:
     """Everything known strictly before `as_of` 00:00 in the shop's time zone.
@@ -160,6 +165,8 @@ class Known:
             carts and wishlists.
         guests: purchases without a customer, likewise.
         own_tables: of the shop's own tables that have a sentence for a reason, what it may say.
+        preferences: what customers answered that they like, the newest answer to each question: customer (int32, row of
+            `customers`), facet (category or brand) and value, by customer, facet and value, each once.
         back_in_stock: who wanted what was sold out then and is in stock again.
         facts: where these are some of the shop's customers, a block or a sample, what was counted of all, by
             name (`shop_fact`); None: these are all.
@@ -171,6 +178,7 @@ class Known:
     events: Events
     guests: GuestPurchases = field(default_factory=GuestPurchases)
     own_tables: Mapping[str, TableRows] = field(default_factory=dict)
+    preferences: pd.DataFrame = field(default_factory=lambda: NO_PREFERENCES)
     back_in_stock: BackInStock = field(default_factory=BackInStock)
     facts: Mapping[str, Fact] | None = None
 
@@ -212,11 +220,13 @@ class Known:
         kept = np.flatnonzero(place[self.events.customer] >= 0)
         events = Events(**{name: column[kept] for name, column in vars(self.events).items()})
         own_tables = {name: rows.take_customers(place) for name, rows in self.own_tables.items()}
+        preferences = self.preferences.assign(customer=place[self.preferences["customer"]])
         return replace(
             self,
             customers=self.customers.iloc[codes].reset_index(drop=True),
             events=replace(events, customer=place[events.customer]),
             own_tables=own_tables,
+            preferences=preferences[preferences["customer"] >= 0].reset_index(drop=True),
             back_in_stock=self.back_in_stock.take_customers(place),
             facts=self.shop_facts,
         )

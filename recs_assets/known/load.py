@@ -13,6 +13,7 @@ from scipy import sparse
 from recs_assets.files import read_sql
 from recs_assets.known.interactions import (
     EVENT_TYPES,
+    NO_PREFERENCES,
     WANTING,
     BackInStock,
     Events,
@@ -66,6 +67,7 @@ def load_known(connection: duckdb.DuckDBPyConnection, anchor: date) -> Known:
         events=Events(**_make_contiguous(events)),
         guests=GuestPurchases(**_make_contiguous(guests)),
         own_tables=_load_own_tables(connection, anchor),
+        preferences=_load_preferences(connection, anchor),
         back_in_stock=_load_back_in_stock(connection, anchor),
     )
 
@@ -95,12 +97,26 @@ def _load_back_in_stock(connection: duckdb.DuckDBPyConnection, anchor: date) -> 
     return BackInStock(rows["customer"], rows["product"], rows["wanted"], rows["day"], rows["kind"])
 
 
+def _is_there(connection: duckdb.DuckDBPyConnection, schema: str, table: str) -> bool:
+    return bool(
+        connection.execute(
+            "select 1 from information_schema.tables where table_schema = $schema and table_name = $table",
+            {"schema": schema, "table": table},
+        ).fetchall()
+    )
+
+
+def _load_preferences(connection: duckdb.DuckDBPyConnection, anchor: date) -> pd.DataFrame:
+    """What customers answered that they like; see `Known.preferences`. None in a week that was built before the table was."""
+    if not _is_there(connection, "staging", "stg_preferences"):
+        return NO_PREFERENCES
+    rows = connection.execute(_read_sql("codes") + _read_sql("preferences"), {"anchor": anchor}).df()
+    return rows.astype({"customer": np.int32, "facet": object, "value": object})
+
+
 def _load_own_tables(connection: duckdb.DuckDBPyConnection, anchor: date) -> dict[str, TableRows]:
     """What sentences may say of the shop's own tables; empty where it declares none."""
-    there = connection.execute(
-        "select 1 from information_schema.tables where table_schema = 'intermediate' and table_name = 'int_declared_evidence'"
-    ).fetchall()
-    if not there:
+    if not _is_there(connection, "intermediate", "int_declared_evidence"):
         return {}
     rows = connection.execute(_read_sql("codes") + _read_sql("own_tables"), {"anchor": anchor}).df()
     return {

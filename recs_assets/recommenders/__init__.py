@@ -28,6 +28,7 @@ EVIDENCE: dict[str, Family | None] = {
     "popularity": "popular",
     "category_popularity": "popular_in_category",
     "segment_popularity": "popular",
+    "first_list": "popular",
     "repurchase": "bought_before",
     "rules": "bought_with",
     "transition": "bought_with",

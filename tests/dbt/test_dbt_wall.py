@@ -37,6 +37,7 @@ CHANGES = {
     "reviews": "rating = 1, customer_id = 'ann', review_id = 'r1'",
     "browsing_events": "event_type = 'nonsense', event_id = 'v2'",
     "searches": "query = null",
+    "preferences": "facet = 'brand', answer = 'Mill', question = 'q1'",
     "inventory": "stock = 1000, product_id = 'tea'",
     "returns": "order_id = 'b1', product_id = 'milk', quantity = 1, return_id = 't3'",
     "promotions": "product_id = 'unheard of'",

@@ -43,6 +43,7 @@ GRAIN = {
     "customer_segments": "customer_id",
     "customer_values": "customer_id",
     "value_methods": "as_of, days, method",
+    "questionnaire": "question, option",
     "monitor": "as_of, area, metric, subject",
     "monitor_distributions": "as_of, subject, bin",
     "forecasts": "as_of, campaign, forecast_as_of",

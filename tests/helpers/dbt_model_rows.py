@@ -344,6 +344,10 @@ MODEL = {
         ("ann", "champions", 5, 5, 5, 5, 1, 3, 11.0),
         ("bob", "hibernating", 1, 1, 1, 1, 32, 1, 2.0),
     ],
+    "questionnaire": [
+        ("2024-03-04", 1, 1, "pair", "category", "Rather this or that?", "dairy", 0.25, 2),
+        ("2024-03-04", 1, 2, "pair", "category", "Rather this or that?", "bakery", 0.25, 1),
+    ],
     "customer_values": [
         ("2024-03-04", "ann", 5, 3, 11.0, 0.9, 4.5, 12.5, "last_quarter", 17.25, 48.0, "last_year"),
         ("2024-03-04", "bob", 2, 1, 2.0, None, None, 0.0, "last_quarter", None, 2.0, "last_year"),

@@ -151,6 +151,29 @@ RAW = {
         {"search_id": "q1", "customer_id": "fay", "query": "tea", "searched_at": "2024-02-21 10:00:00"},
         {"search_id": "q2", "customer_id": "fay", "query": "ham", "searched_at": "2024-03-04 10:00:00"},
     ],
+    "preferences": [
+        {
+            "customer_id": "fay",
+            "question": "q1",
+            "facet": "category",
+            "answer": "dairy",
+            "answered_at": "2024-02-20 10:00:00",
+        },
+        {
+            "customer_id": "fay",
+            "question": "q1",
+            "facet": "category",
+            "answer": "Bakery",
+            "answered_at": "2024-02-22 10:00:00",
+        },
+        {
+            "customer_id": "fay",
+            "question": "q2",
+            "facet": "brand",
+            "answer": "Mill",
+            "answered_at": "2024-03-04 10:00:00",
+        },
+    ],
     "inventory": [
         {"product_id": "ham", "counted_at": "2024-02-01 00:00:00", "stock": 5},
         {"product_id": "ham", "counted_at": "2024-03-03 22:00:00", "stock": 0},

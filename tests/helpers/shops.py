@@ -65,6 +65,7 @@ PUBLISHED = {
     "publish_log",
     "product_embeddings",
     "quarantine",
+    "questionnaire",
     "recall_waterfall",
     "recommendation_results",
     "recommendation_traces",

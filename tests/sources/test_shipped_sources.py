@@ -45,6 +45,7 @@ def test_tiny_shop_lands_and_its_readme_counts_its_rows(con):
         "reviews": 112,
         "browsing_events": 351,
         "searches": 0,
+        "preferences": 0,
         "inventory": 60,
         "returns": 13,
         "merchants": 0,
