@@ -62,6 +62,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "browsing": ("*_views*", "*_carts*", "*_wishlists*", "*browsed", "*_dwell_*", "*_in_cart"),
     "rating": ("product_rating*", "customer_product_mean_rating"),
     "searches": ("customer_searches_28d",),
+    "searched": ("searched_*",),
     "clicks": ("shown_not_clicked_28d", "click_share_91d", "customer_opens_28d", "customer_clicks_28d"),
 }
 

@@ -254,35 +254,6 @@ SIGNALS: dict[str, Signal] = {
         join by_category using (customer_id, category)
         """,
     ),
-    # Words of the customer's searches of the last 28 days that name, brand or category of the candidate hold.
-    "search_text": Signal(
-        ("share", "newest"),
-        """
-        with searches as (
-            select customer_id, search_id, date_diff('day', searched_at::date, $as_of) as age, lower(query) as query
-            from staging.stg_searches where searched_at < $as_of
-        ),
-        words as (
-            select distinct customer_id, search_id, age, unnest(regexp_extract_all(query, '[[:alnum:]]+')) as word
-            from searches where age <= 28
-        ),
-        sizes as (select search_id, count(*) as n from words group by all),
-        text as (
-            select distinct
-                product_id, unnest(regexp_extract_all(lower(concat_ws(' ', name, brand, category)), '[[:alnum:]]+')) as word
-            from marts.products
-        ),
-        found as (
-            select customer_id, product_id, search_id, age, count(*) / any_value(sizes.n) as share
-            from words join text using (word) join sizes using (search_id)
-            group by customer_id, product_id, search_id, age
-        ),
-        best as (
-            select customer_id, product_id, max(share) as share, min(age) filter (share = 1) as newest from found group by all
-        )
-        select row, share, newest from pairs join best using (customer_id, product_id)
-        """,
-    ),
     # Among siblings (variants of one product): the customer's share of the candidate's attribute values.
     "variant": Signal(
         ("share",),

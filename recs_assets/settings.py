@@ -83,6 +83,10 @@ class Settings(BaseSettings):
         ge=1,
         description="At most this many customers teach the recommenders (a seeded sample above it); all get lists (docs/scale.md); default: all who may be learned from.",
     )
+    search_features: bool = Field(
+        False,
+        description="Whether the ranker compares a customer's searches with the text of products (docs/gains.md); default: false.",
+    )
     timezone: str | None = Field(
         None, description="IANA time zone of the shop; default: the source's own, else UTC."
     )

@@ -45,6 +45,9 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "product_promotion": ("product_promotions", ("product",)),
 }
 
+# Made of the candidates in hand (searched.sql), and of no dbt model; only with RECS_SEARCH_FEATURES.
+SEARCHED = "searched"
+
 
 @dataclass(frozen=True)
 class Feature:
@@ -52,7 +55,7 @@ class Feature:
 
     Attributes:
         name: unique; the column's name.
-        table: key of `TABLES`, "source" (from the lists) or "derived" (an expression).
+        table: key of `TABLES`, "source" (from the lists), "derived" (an expression) or `SEARCHED`.
         column: the dbt column; for "source" the list and what of it, "als.rank"; for "derived"
             plain SQL over columns written table.column.
         family: key of `FAMILIES`.
@@ -249,6 +252,11 @@ PROMOTION = _table(
     ),
     ("days_to_first_offer", "promotion", "Days from the anchor to the first offer of the label window."),
 )  # fmt: skip
+SEARCHES = _table(
+    SEARCHED,
+    ("share", "context", "Largest share of the words of one of the customer's searches, last 28 days, in its name, brand and category."),
+    ("days", "context", "Days since the latest search of which it has every word."),
+)  # fmt: skip
 DERIVED = (
     # Not null where nothing was shown: a column without a value, unlike one of zeros, changes which others the trees
     # sample, and a shop that reports no showings keeps its lists.
@@ -290,6 +298,7 @@ WAREHOUSE_FEATURES: tuple[Feature, ...] = (
     *CATEGORY,
     *PROMOTION,
     *DERIVED,
+    *SEARCHES,
 )
 
 FEATURES: tuple[Feature, ...] = (
@@ -431,6 +440,7 @@ def markdown() -> str:
         "source": "From the recommenders' lists",
         **{key: f"From `features.{model}`" for key, (model, _) in TABLES.items()},
         "derived": "From several tables",
+        SEARCHED: "From searches, with `RECS_SEARCH_FEATURES`",
     }
     for table, title in titles.items():
         rows = [feature for feature in FEATURES if feature.table == table]

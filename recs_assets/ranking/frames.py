@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 
 from recs_assets.ranking.candidates import Candidates
 from recs_assets.ranking.features import (
+    SEARCHED,
     TABLES,
     Feature,
     build_source_frame,
@@ -23,6 +25,8 @@ from recs_assets.schema import WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
+
+_SEARCHED = Path(__file__).with_name("searched.sql").read_text("utf-8")
 
 
 def load_frame(
@@ -96,6 +100,16 @@ def _join_features(
         from marts.products
         """
     )
+    connection.register(
+        "incoming_candidates",
+        pa.table(
+            {
+                "number": np.arange(len(candidates), dtype=np.int64),
+                "customer": candidates.customer,
+                "product": candidates.product,
+            }
+        ),
+    )
     expressions = " ".join(
         feature.column if feature.table == "derived" else f"{feature.table}.{feature.column}"
         for feature in wanted
@@ -104,10 +118,17 @@ def _join_features(
     for table in dict.fromkeys(
         [*TABLES, *(feature.table for feature in wanted if feature.table != "derived")]
     ):
-        model, keys = find_model(table)
         used = sorted(set(re.findall(rf"\b{table}\.(\w+)", expressions)))
         if not used:
             continue
+        if table == SEARCHED:
+            connection.execute(_SEARCHED, {"anchor": anchor})
+            joins.append(
+                "left join searched_now as searched "
+                "on searched.customer = candidates.customer and searched.product = candidates.product"
+            )
+            continue
+        model, keys = find_model(table)
         coded = {
             "customer": (
                 "customers.code as customer",
@@ -141,16 +162,6 @@ def _join_features(
     selected = ", ".join(
         f"({one.column if one.table == 'derived' else f'{one.table}.{one.column}'})::float as f{number}"
         for number, one in enumerate(wanted)
-    )
-    connection.register(
-        "incoming_candidates",
-        pa.table(
-            {
-                "number": np.arange(len(candidates), dtype=np.int64),
-                "customer": candidates.customer,
-                "product": candidates.product,
-            }
-        ),
     )
     # A relation, because it writes Arrow on all threads; what `execute` holds is turned into Arrow on one.
     joined = connection.query(

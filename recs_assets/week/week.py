@@ -19,7 +19,7 @@ from recs_assets.evaluation.facts import NO_VERDICTS, load_earlier_verdicts
 from recs_assets.known.interactions import Known
 from recs_assets.known.load import load_known, load_truth
 from recs_assets.ranking.candidates import Candidates, merge
-from recs_assets.ranking.features import BY_NAME, select_features
+from recs_assets.ranking.features import BY_NAME, SEARCHED, select_features
 from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
 from recs_assets.recommenders.artefacts import (
@@ -45,8 +45,9 @@ if TYPE_CHECKING:
 # The recommenders whose lists the ranker ranks.
 SOURCES = tuple(name for name in REGISTRY if name not in RANKER.without_sources)
 FEATURES = select_features(SOURCES, RANKER.without_features)
-NAMES = tuple(feature.name for feature in FEATURES)
-WITHOUT_OFFERS = tuple(feature.name for feature in FEATURES if feature.family != "promotion")
+NAMES = tuple(feature.name for feature in FEATURES if feature.table != SEARCHED)
+WITHOUT_OFFERS = tuple(name for name in NAMES if BY_NAME[name].family != "promotion")
+OF_SEARCHES = tuple(feature.name for feature in FEATURES if feature.table == SEARCHED)
 
 
 class Week:
@@ -158,12 +159,16 @@ class Week:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the features that the week's ranker learns from."""
-        return (*NAMES, *self.own_names)
+        return (*NAMES, *self._search_names, *self.own_names)
 
     @property
     def names_without_offers(self) -> tuple[str, ...]:
         """`names` without the promotion calendar."""
-        return (*WITHOUT_OFFERS, *self.own_names)
+        return (*WITHOUT_OFFERS, *self._search_names, *self.own_names)
+
+    @property
+    def _search_names(self) -> tuple[str, ...]:
+        return OF_SEARCHES if self.settings.search_features else ()
 
     # -- what is known ----------------------------------------------------------------------
 

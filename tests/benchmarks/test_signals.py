@@ -27,10 +27,6 @@ create table marts.interactions as select *, occurred_at as known_from from (val
     ('ann', 'c', 'view', timestamp '2026-02-20 09:00', 90.0), ('ann', 'c', 'view', timestamp '2026-02-10 09:00', 10.0),
     ('ann', 'c', 'view', timestamp '2026-03-02 00:00', 500.0), ('bob', 'c', 'view', timestamp '2026-01-10 09:00', 60.0)
 ) as t (customer_id, product_id, event_type, occurred_at, duration_seconds);
-create table staging.stg_searches as select * from (values
-    ('s1', 'ann', 'fjord SHIRT', timestamp '2026-02-25 09:00'), ('s2', 'ann', 'warm hat', timestamp '2026-02-22 09:00'),
-    ('s3', 'bob', 'elm hat', timestamp '2026-03-02 00:00')
-) as t (search_id, customer_id, query, searched_at);
 create table staging.stg_reviews as select * from (values
     ('a', 5.0, 'Good quality', null, timestamp '2026-02-25 09:00'), ('a', 1.0, 'Late', 'shipping', timestamp '2026-02-25 09:00'),
     ('c', 1.0, 'bad quality', null, timestamp '2026-03-02 00:00')
@@ -65,8 +61,6 @@ def connection():
         ("returns", "brand_days", [1, 1, NONE, NONE, NONE]),
         ("category_path", "views", [NONE, NONE, 2, NONE, NONE]),
         ("category_path", "seconds_14", [NONE, NONE, 90, NONE, NONE]),
-        ("search_text", "share", [1.0, 1.0, 0.5, NONE, NONE]),
-        ("search_text", "newest", [5, 5, NONE, NONE, NONE]),
         # Stars 5 where quality is named, and three of the mean, 3.
         ("review_facets", "quality", [3.5, NONE, NONE, 3.5, NONE]),
         ("review_facets", "bad", [0.5, NONE, NONE, 0.5, NONE]),

@@ -208,3 +208,36 @@ def test_the_join_refuses_what_would_be_wrong(warehouse):
         connection.execute("insert into features.product_features values ('2024-03-04', 'y', 1, false)")
     with pytest.raises(WarehouseError, match="a key twice"):
         frame(warehouse, ANCHOR, chosen((0, 1)), ["product_price"])
+
+
+def test_searches_beside_the_text_of_products(warehouse):
+    with warehouse.build(WEEK).write() as connection:
+        connection.execute(
+            """
+            create schema staging;
+            create table staging.stg_searches as select * from (values
+                ('s1', 'a', 'Red APPLE', timestamp '2024-03-01 10:00'), ('s2', 'a', 'apple, orchard?', timestamp '2024-02-20 10:00'),
+                ('s3', 'a', 'pear', timestamp '2024-02-04 23:59'), -- 29 days
+                ('s4', 'a', 'pear', timestamp '2024-03-04 00:00'), -- of the anchor: unknown
+                ('s5', 'c', 'fruit fruit äpfel', timestamp '2024-02-05 00:00'), ('s6', 'c', '', timestamp '2024-03-01 00:00'),
+                ('s7', 'b', 'apple', timestamp '2024-03-01 00:00')
+            ) as t(search_id, customer_id, query, searched_at);
+            create or replace table marts.products as select * from (values
+                ('x', 'Apple', 'fruit', 'Orchard'), ('y', 'Pear', 'fruit', null), ('z', null, null, null)
+            ) as t(product_id, name, category, brand)
+            """
+        )
+    some = chosen((0, 0), (0, 1), (0, 2), (1, 0), (1, 1))
+    nan = np.nan
+    # x has one of the two words of s1 and both of s2, of 13 days ago; of s5's two words, of 28 days ago, x and y have one.
+    expected = [[1.0, 13], [nan, nan], [nan, nan], [0.5, nan], [0.5, nan]]
+    names = ("searched_share", "searched_days")
+    found = frame(warehouse, ANCHOR, some, names)
+    np.testing.assert_array_equal(found, np.array(expected, dtype=np.float32))
+    # A block of customers knows the same, and what lies after an earlier anchor does not count there.
+    np.testing.assert_array_equal(frame(warehouse, ANCHOR, some.take(np.array([3, 4])), names), found[3:])
+    # On the 5th of February s5 is not yet, and s3 is of the day before.
+    earlier = frame(warehouse, date(2024, 2, 5), some, names)
+    np.testing.assert_array_equal(
+        earlier, np.array([[nan, nan], [1, 1], [nan, nan], [nan, nan], [nan, nan]], dtype=np.float32)
+    )
