@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import date
 
 import duckdb
+import numpy as np
 import pytest
 
 from helpers.dbt_build import PROJECT
 from recs_assets.known.load import load_known
+from recs_assets.ranking.candidates import Candidates
+from recs_assets.ranking.frames import load_frame
 from recs_assets.recommenders import REGISTRY
 from recs_assets.schema import RAW_TABLES
 
@@ -79,7 +82,25 @@ def _tables(warehouse) -> dict[str, list[tuple]]:
         f"select * from intermediate.int_rows_rejected where event_at is null or event_at < {AS_OF}"
     )
     rows["shares"] = warehouse.sql("select * from intermediate.int_quarantine_shares")
+    rows["searched"] = _compare_searches(warehouse, date(2024, 3, 4))
     return rows
+
+
+def _compare_searches(warehouse, anchor: date) -> list[tuple]:
+    """Customer, product and features of the searches that say something of the two, which stand in no table."""
+    with duckdb.connect(str(warehouse.path), read_only=True) as connection:
+        known = load_known(connection, anchor)
+        customer, product = (
+            part.ravel().astype(np.int32) for part in np.indices((known.n_customers, known.n_products))
+        )
+        zeros = np.zeros(len(customer), dtype=np.float32)
+        pairs = Candidates(customer, product, zeros, zeros.astype(bool), {}, zeros)
+        values = load_frame(connection, anchor, pairs, ("searched_share", "searched_days"))
+    who, what = known.customers["customer_id"].to_numpy(), known.products["product_id"].to_numpy()
+    return [
+        (who[customer[row]], what[product[row]], *values[row].tolist())
+        for row in np.flatnonzero(np.isfinite(values[:, 0]))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -87,6 +108,8 @@ def _tables(warehouse) -> dict[str, list[tuple]]:
 )
 def test_the_future_changes_nothing(prepared, build, name, statements):
     expected = _tables(prepared)
+    # A search for ham is of the day of the anchor.
+    assert expected["searched"] == [("fay", "tea", 1.0, 12.0)]
     # x3 of 2099 is dated after landing: an error in any week, so it counts in the shares.
     spare = "delete from raw.orders where order_id = 'x3'"
     keep = "insert into raw.orders select * from spared"
