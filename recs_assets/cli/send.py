@@ -65,9 +65,9 @@ def run_send(parsed: argparse.Namespace) -> int:
     warehouse = shop.warehouse()
     week = Week(shop, warehouse, warehouse.newest_published())
 
+    folder = files_folder(warehouse, campaigns.campaigns[parsed.name])
+    receiver = open_receiver(shop.settings, parsed.to)
     if parsed.check:
-        folder = files_folder(warehouse, campaigns.campaigns[parsed.name])
-        receiver = open_receiver(shop.settings, parsed.to)
         jobs = check_jobs(folder, find_week(folder, parsed.name), receiver, parsed.rate)
         print("\n".join(map(str, jobs)) or f"Nothing of this week was sent to {parsed.to}.")
         return 1 if any(job.failed for job in jobs) else 0
@@ -76,6 +76,8 @@ def run_send(parsed: argparse.Namespace) -> int:
         if sys.stderr.isatty():
             print(f"\r{sent.accepted} accepted, {sent.refused} refused", end="", file=sys.stderr, flush=True)
 
+    if (made := find_week(folder, parsed.name)) != week.as_of.isoformat():
+        print(f"The files are of the week {made}; the newest published week is {week.as_of}.", flush=True)
     sent = send_campaign(
         week,
         campaigns.campaigns[parsed.name],
@@ -88,6 +90,4 @@ def run_send(parsed: argparse.Namespace) -> int:
     if sys.stderr.isatty():
         print(file=sys.stderr)
     print(describe(sent, dry=parsed.dry_run))
-    if sent.week != week.as_of.isoformat():
-        print(f"The files are of the week {sent.week}; the newest published week is {week.as_of}.")
     return 1 if sent.refused else 0

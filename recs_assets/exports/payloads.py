@@ -7,8 +7,8 @@
     mailchimp_members.jsonl   members of an audience with their merge fields
     webhook_messages.jsonl    for a receiver of one's own
 
-A line of a file of recipients is {"customer_id": ..., "payload": ...}: the payload is what the service takes, the id is
-what receipts and `forget` go by. A file with addresses lies in the restricted folder. docs/services.md names the page
+A line of a file of recipients is {"customer_id": ..., "expires_at": ..., "payload": ...}: the payload is what the service takes,
+the id is what receipts and `forget` go by, and until when all of it holds is what `sending` looks at. A file with addresses lies in the restricted folder. docs/services.md names the page
 that each shape and limit is from.
 """
 
@@ -106,7 +106,10 @@ def write_line(service: Service, customer_id: str, rows: list[Payload], email: s
     email = email if service.addressed else None
     if email is None and service.needs_address:
         return None
-    return start_line(customer_id) + b'"payload": ' + orjson.dumps(service.fill(rows, email)) + b"}\n"
+    until = b'"expires_at": ' + orjson.dumps(_format_time(_find_expiry(rows)))
+    return (
+        start_line(customer_id) + until + b', "payload": ' + orjson.dumps(service.fill(rows, email)) + b"}\n"
+    )
 
 
 def list_products(feed: pd.DataFrame, service: Service) -> list[Payload]:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,6 +39,7 @@ class Sent:
         before: who had their receipt already.
         changed: of those, whose payload is another one now.
         withdrawn: who withdrew since the files were written, and was not sent.
+        expired: who was not sent, because something of their email no longer holds.
         uncertain: who was sent anew although an earlier request, which could not be made again as it was, may have arrived.
         requests: batches.
         receipts: their file.
@@ -53,6 +55,7 @@ class Sent:
     before: int = 0
     changed: int = 0
     withdrawn: int = 0
+    expired: int = 0
     uncertain: int = 0
     requests: int = 0
 
@@ -61,6 +64,7 @@ class Sent:
 class _Line:
     customer_id: str
     digest: str
+    expires_at: datetime
     payload: dict[str, Any] = field(repr=False)
 
 
@@ -75,8 +79,10 @@ def send(
     rate: float | None = None,
     patience: Patience | None = None,
     progress: Callable[[Sent], None] = lambda sent: None,
+    now: datetime | None = None,
 ) -> Sent:
-    """Send the current version's payloads to a service, to everybody who has no receipt of it for the week.
+    """Send the current version's payloads to a service, to everybody who has no receipt of it for the week, and whose email
+    still holds.
 
     Args:
         folder: of the campaign's files.
@@ -88,18 +94,20 @@ def send(
         rate: requests per second; None for the service's.
         patience: with failures.
         progress: is called after each batch.
+        now: what expired before it is not sent; the clock's if None.
 
     Raises:
-        ExportError: there is no such file; the service cannot be reached, or refuses the key or the address. What was
+        ExportError: there is no such file; everybody's email has expired, and nothing was sent; the service cannot be reached, or refuses the key or the address. What was
             sent until then has its receipts.
         WarehouseError: somebody else sends the campaign.
     """
     manifest, path = _find_payloads(folder, campaign, receiver.name)
     week = manifest["as_of"]
+    expired = _find_expired(path, campaign, week, datetime.now(UTC) if now is None else now)
     with open_receipts(folder, week, receiver.name, dry) as receipts:
         sent = Sent(campaign, week, receiver.name, receiver.host, receipts.path)
-        repeated, again = _rebuild(path, receipts, withdrawn)
-        plan = _plan(path, receipts, sent, set(withdrawn), changed, repeated, again)
+        repeated, again = _rebuild(path, receipts, {*withdrawn, *expired})
+        plan = _plan(path, receipts, sent, set(withdrawn), expired, changed, repeated, again)
         with open_caller(rate or receiver.rate, patience or Patience()) as caller:
             sender = _Sender(receiver, receipts, sent, caller, dry, progress)
             waiting = next(plan, None)
@@ -240,7 +248,29 @@ def _read_lines(path: Path) -> Iterator[_Line]:
     with path.open("rb") as file:
         for text in file:
             line = orjson.loads(text)
-            yield _Line(line["customer_id"], hashlib.sha256(text).hexdigest()[:16], line["payload"])
+            if "expires_at" not in line:
+                raise ExportError(
+                    "The campaign's files were written by an earlier version of recs_assets, and do not say until when they hold: "
+                    "run the campaign again."
+                )
+            until = datetime.fromisoformat(line["expires_at"])
+            yield _Line(line["customer_id"], hashlib.sha256(text).hexdigest()[:16], until, line["payload"])
+
+
+def _find_expired(path: Path, campaign: str, week: str, now: datetime) -> set[str]:
+    """Whose email has expired.
+
+    Raises:
+        ExportError: everybody's has.
+    """
+    until = {line.customer_id: line.expires_at for line in _read_lines(path)}
+    expired = {customer for customer, end in until.items() if end <= now}
+    if expired and len(expired) == len(until):
+        raise ExportError(
+            f"The emails of the campaign {campaign} of the week {week} expired on {max(until.values()):%Y-%m-%d} (UTC), and nothing "
+            "was sent: make a newer week (python -m recs_assets run), then send."
+        )
+    return expired
 
 
 def _rebuild(
@@ -269,6 +299,7 @@ def _plan(
     receipts: Receipts,
     sent: Sent,
     withdrawn: set[str],
+    expired: set[str],
     changed: bool,
     repeated: Mapping[str, Sequence[_Line]],
     again: set[str],
@@ -281,6 +312,8 @@ def _plan(
             sent.withdrawn += 1
         elif line.customer_id in busy:
             continue
+        elif line.customer_id in expired and (digest is None or (changed and digest != line.digest)):
+            sent.expired += 1
         elif digest is not None:
             sent.changed += digest != line.digest
             if changed and digest != line.digest:

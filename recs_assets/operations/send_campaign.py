@@ -44,7 +44,8 @@ def send_campaign(
     patience: Patience | None = None,
     progress: Callable[[Sent], None] = lambda sent: None,
 ) -> Sent:
-    """Send the files of a campaign to a service (`exports.sending.send`), but not to whoever has withdrawn since.
+    """Send the files of a campaign to a service (`exports.sending.send`), but not to whoever has withdrawn since,
+    nor what has expired.
 
     Args:
         week: the newest published.
@@ -87,6 +88,9 @@ def describe(sent: Sent, dry: bool = False) -> str:
     parts += [f"{sent.refused} refused"] if sent.refused else []
     parts += [f"{sent.before} have their receipts already"] if sent.before else []
     parts += [f"{sent.withdrawn} have withdrawn since"] if sent.withdrawn else []
+    parts += (
+        [f"{sent.expired} not sent, because something of their email has expired"] if sent.expired else []
+    )
     text = ", ".join(parts) + "."
     if sent.uncertain:
         text += (

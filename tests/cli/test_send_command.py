@@ -57,9 +57,11 @@ def test_nothing_is_sent_where_nobody_can_look_at_consent(home, capsys, monkeypa
         monkeypatch.setenv("RECS_WEBHOOK_URL", inbox.url)
         assert main(["send", "weekly_email", "--to", "webhook"]) == 1
         assert inbox.keys == []
-    assert re.match(
-        r"Error: The week's build file has no view .*: run the week again\.\n", capsys.readouterr().err
-    )
+    printed = capsys.readouterr()
+    assert re.match(r"Error: The week's build file has no view .*: run the week again\.\n", printed.err)
+    assert printed.out == (
+        "The files are of the week 2025-06-30; the newest published week is 2024-03-11.\n"
+    ), "said before anything is sent"
     assert not (home / "receipts").exists()
 
 

@@ -11,11 +11,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.email import write_files
+from helpers.email import MUG, make_row, make_table, write_files
 from helpers.inbox import Step, open_inbox
 from helpers.sending import everybody, find_receipts, send_to, write_campaign
 from helpers.services import check_shape
@@ -24,6 +25,7 @@ from recs_assets.exports.http_calls import Patience
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.sending import send
 from recs_assets.exports.services import Access, Webhook
+from recs_assets.operations.send_campaign import describe
 from recs_assets.schema import WarehouseError
 
 
@@ -155,6 +157,54 @@ def test_whoever_withdrew_since_is_not_sent(tmp_path):
         assert inbox.arrivals == everybody(12) - Counter(["c0003"])
 
 
+def test_what_has_expired_is_sent_to_nobody(tmp_path):
+    """Neither to a new service nor after a request that failed nor where something has changed."""
+    write_campaign(tmp_path, 10)
+    late = pd.Timestamp("2025-07-28", tz="UTC")
+    with open_inbox("lost", 500, 500, 500) as inbox:
+        for _ in range(2):
+            with pytest.raises(ExportError) as raised:
+                send_to(inbox, tmp_path, now=late)
+            assert str(raised.value) == (
+                "The emails of the campaign weekly_email of the week 2025-06-30 expired on 2025-07-28 (UTC), and nothing was sent: "
+                "make a newer week (python -m recs_assets run), then send."
+            )
+        assert inbox.keys == []
+        assert not (tmp_path / "receipts").exists()
+        with pytest.raises(ExportError, match="answers 500"):
+            send_to(inbox, tmp_path)
+        for more in ({}, {"changed": True}, {"dry": True}):
+            with pytest.raises(ExportError, match="expired on 2025-07-28"):
+                send_to(inbox, tmp_path, now=late, **more)
+        with pytest.raises(ExportError, match="expired on 2025-07-28"):
+            send(tmp_path, "weekly_email", Webhook(Access(url=inbox.url)))
+        assert len(inbox.keys) == 4
+
+
+def test_whoever_has_a_row_that_expired_is_not_sent(tmp_path):
+    """The offer of one product of two is over."""
+    over = make_row("c2", 2, MUG, expires_at=pd.Timestamp("2025-07-02", tz="UTC"))
+    write_files(tmp_path, make_table(make_row("c1"), make_row("c2"), over), exports=["webhook"])
+    with open_inbox() as inbox:
+        sent = send_to(inbox, tmp_path, now=pd.Timestamp("2025-07-02", tz="UTC"))
+        assert (sent.accepted, sent.expired) == (1, 1)
+        assert inbox.arrivals == Counter(["c1"])
+        assert "1 not sent, because something of their email has expired" in describe(sent)
+
+
+def test_files_that_do_not_say_until_when_they_hold_are_made_again(tmp_path):
+    write_campaign(tmp_path, 1)
+    path = tmp_path / "current/webhook_messages.jsonl"
+    line = json.loads(path.read_bytes())
+    del line["expires_at"]
+    path.write_text(json.dumps(line) + "\n")
+    with (
+        open_inbox() as inbox,
+        pytest.raises(ExportError, match=r"earlier version .* run the campaign again\.$"),
+    ):
+        send_to(inbox, tmp_path)
+
+
 def test_a_week_that_is_made_again_is_not_sent_again(tmp_path):
     write_campaign(tmp_path, 3)
     with open_inbox() as inbox:
@@ -204,13 +254,15 @@ def test_lines_that_were_cut_off_were_never_sent(tmp_path):
 
 KILLED = """
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from recs_assets.exports.http_calls import Patience
 from recs_assets.exports.jobs import check_jobs
 from recs_assets.exports.sending import send
 from recs_assets.exports.services import Access, Webhook
 Webhook.most = 10
-send(Path(sys.argv[1]), "weekly_email", Webhook(Access(url=sys.argv[2])), rate=10_000, patience=Patience(4, 0.001))
+NOW = datetime(2025, 6, 30, tzinfo=UTC)
+send(Path(sys.argv[1]), "weekly_email", Webhook(Access(url=sys.argv[2])), rate=10_000, patience=Patience(4, 0.001), now=NOW)
 """
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from helpers.email import EMAILS, write_files
+from helpers.email import EMAILS, SENT, write_files
 from helpers.inbox import open_inbox
 from helpers.sending import FAST, QUICK, everybody, find_receipts, send_to, write_campaign
 from helpers.services import check_shape
@@ -56,7 +56,7 @@ def test_mailchimp_is_asked_what_became_of_its_batches(tmp_path):
             "id": "b1", "status": "finished", "total_operations": 2, "finished_operations": 2, "errored_operations": 1,
         }  # fmt: skip
         receiver = Mailchimp(Access(url=inbox.url, key="m-us19", list="9e67587f52"))
-        send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST)
+        send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST, now=SENT)
         [job] = check_jobs(tmp_path, "2025-06-30", receiver, FAST, QUICK)
         assert (job.job, job.recipients, job.state, job.done, job.failed) == ("b1", 2, "finished", 1, 1)
         inbox.steps.append(404)
@@ -89,7 +89,7 @@ def test_the_catalogue_of_braze_comes_first(tmp_path):
     write_files(tmp_path, exports=["braze"])
     with open_inbox(default=201) as inbox:
         receiver = Braze(Access(url=inbox.url, key="b", catalog="my shop"))
-        sent = send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST)
+        sent = send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST, now=SENT)
         assert (sent.accepted, sent.requests) == (2, 1)
         assert inbox.paths == [
             ("PUT", "/hook/s3cret/catalogs/my%20shop/items"),
@@ -105,7 +105,7 @@ def test_a_catalogue_that_is_not_there_stops_before_anybody(tmp_path):
     with open_inbox(404, default=201) as inbox:
         receiver = Braze(Access(url=inbox.url, key="b", catalog="shop"))
         with pytest.raises(ExportError, match=r"answers 404 to its catalogue .* nobody was sent anything"):
-            send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST)
+            send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST, now=SENT)
 
 
 def test_mailchimp_takes_a_batch_of_changes(tmp_path):
@@ -114,7 +114,7 @@ def test_mailchimp_takes_a_batch_of_changes(tmp_path):
     with open_inbox() as inbox:
         inbox.answer = lambda body: {"id": "b1", "status": "pending"}
         receiver = Mailchimp(Access(url=inbox.url, key="m-us19", list="9e67587f52"))
-        assert send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST).accepted == 2
+        assert send(tmp_path, "weekly_email", receiver, patience=QUICK, rate=FAST, now=SENT).accepted == 2
         [body] = inbox.taken.values()
         check_shape(body, "mailchimp_batch")
         first, second = body["operations"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from helpers.email import TEA, make_row, make_table, write_files
+from helpers.email import SENT, TEA, make_row, make_table, write_files
 from helpers.services import read_lines
 from recs_assets.exports.http_calls import Patience
 from recs_assets.exports.sending import send
@@ -36,5 +36,5 @@ def find_receipts(folder: Path, service: str = "webhook") -> dict[str, dict]:
 
 
 def send_to(inbox, folder: Path, kind=Small, key: str | None = None, **more):
-    more = {"patience": QUICK, "rate": FAST} | more
+    more = {"patience": QUICK, "rate": FAST, "now": SENT} | more
     return send(folder, "weekly_email", kind(Access(url=inbox.url, key=key)), **more)
