@@ -17,6 +17,7 @@ from recs_assets.schema import ArtefactError, FactError, NotFittedError
 
 EVERY = pytest.mark.parametrize("name", REGISTRY)
 K = 25
+BACK_IN_STOCK = ("customer", "product", "wanted", "day", "kind")
 
 
 def make(name: str):
@@ -31,7 +32,10 @@ def models_of_all(request: pytest.FixtureRequest, whole: Known):
         kept = known.events.product < 10
         events = replace(known.events, **{name: part[kept] for name, part in vars(known.events).items()})
         guests = GuestPurchases(*(part[known.guests.product < 10] for part in vars(known.guests).values()))
-        known = replace(known, products=known.products[:10], events=events, guests=guests)
+        back = known.back_in_stock
+        stays = (back.product < 10) & (back.wanted < 10)
+        back = replace(back, **{name: getattr(back, name)[stays] for name in BACK_IN_STOCK})
+        known = replace(known, products=known.products[:10], events=events, guests=guests, back_in_stock=back)
     return {name: make(name).fit(known) for name in REGISTRY}
 
 
