@@ -48,7 +48,8 @@
   CTE body: column reject_reason for rows of `relation`, which has failed_check (null: fine).
   Of several rows with one key that pass every other check, the first stays: the oldest, because
   a later row must not push out one that was known before; then by the columns, so that it is the
-  same one in each run. `file_row desc` is the last row of the file: what was exported later.
+  same one in each run. `file_row desc` is the last row of the file: what was exported later. Without other columns than
+  the key they are all the same.
 #}
 {% macro with_duplicates_rejected(relation, key, columns, event_at=none) -%}
     select
@@ -59,7 +60,7 @@
                 partition by {{ key | join(', ') }}, failed_check
                 order by
                     {% if event_at %}{{ event_at }} nulls first, {% endif -%}
-                    {%- for column in columns %}{{ column }} nulls first{{ ', ' if not loop.last }}{% endfor %}
+                    {%- for column in columns or key %}{{ column }} nulls first{{ ', ' if not loop.last }}{% endfor %}
             ) > 1 then 'duplicate_row'
         end as reject_reason
     from {{ relation }}

@@ -100,6 +100,11 @@ def start_models(table: Table) -> dict[str, str]:
         for is_key in (True, False)
     ]
     checks = [f"{{{{ when_id_is_bad({[column.name for column in ids if column.name in texts]}) }}}}"]
+    checks += [
+        f"when {column.name} is null then 'missing_key'"
+        for column in ids
+        if column.name not in texts and column.name != table.event_at
+    ]
     checks += [f"{{{{ when_date_is_bad('{table.event_at}') }}}}"] if table.event_at else []
     checks += [
         f"when {column.name} is null then 'missing_value'"

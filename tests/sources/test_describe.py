@@ -2,6 +2,9 @@
 
 import tomllib
 
+import duckdb
+import jinja2
+import pytest
 import yaml
 
 from recs_assets.schema import Column, Table
@@ -77,6 +80,48 @@ def test_the_first_models_of_a_table():
         "visited_at",
         "minutes",
     ]
+
+
+FIRST, SECOND, DAY, NUMBER = (
+    Column("first", "VARCHAR", "One.", True),
+    Column("second", "VARCHAR", "Another.", True),
+    Column("day", "TIMESTAMPTZ", "When.", True),
+    Column("number", "INTEGER", "Which.", True),
+)
+
+
+@pytest.mark.parametrize(
+    ("columns", "event_at", "rows", "reasons"),
+    [
+        (
+            (FIRST, SECOND),
+            None,
+            "('a', 'b'), ('a', 'b'), ('a', null)",
+            [None, "duplicate_row", "missing_key"],
+        ),
+        (
+            (FIRST, DAY),
+            "day",
+            "('a', date '2024-01-01'), ('a', date '2024-01-01'), ('a', null)",
+            [None, "duplicate_row", "missing_date"],
+        ),
+        ((NUMBER,), None, "(1), (1), (null)", [None, "duplicate_row", "missing_key"]),
+    ],
+)
+def test_the_first_base_model_of_a_table_that_is_all_key_runs(columns, event_at, rows, reasons):
+    names = tuple(column.name for column in columns)
+    base = start_models(Table("links", "Links.", names, columns, event_at, required=False))[
+        "base/base_links.sql"
+    ]
+    macros = MACRO.with_name("row_checks.sql").read_text("utf-8")
+    sql = jinja2.Environment().from_string(macros + base).render(
+        source="raw_{1}".format, clean_text=str, has_nul="contains({}, chr(1))".format,
+        newest_plausible=lambda: "timestamp '2100-01-01'",
+    )  # fmt: skip
+    with duckdb.connect() as connection:
+        connection.execute(f"create table raw_links as from (values {rows}) t({', '.join(names)})")
+        found = connection.execute(f"select reject_reason from ({sql})").fetchall()
+    assert sorted(reason or "" for (reason,) in found) == sorted(reason or "" for reason in reasons)
 
 
 def test_the_examples_of_source_toml_are_read(tmp_path):
