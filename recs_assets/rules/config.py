@@ -10,7 +10,7 @@ from datetime import date
 from math import floor
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from recs_assets.names import fold
 
@@ -24,7 +24,18 @@ Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Name = Annotated[str, Field(pattern=r"\S")]
 Names = tuple[Name, ...]
-Weight = Annotated[float, Field(ge=0)]
+# Only the sizes of weights beside each other count.
+Weight = Annotated[float, Field(ge=0, le=1000, strict=True)]
+
+
+def _refuse_number(value: object) -> object:
+    """Pydantic would read a number as seconds since 1970."""
+    if isinstance(value, bool | int | float):
+        raise ValueError(f"{value} is no day; write one like 2026-12-24")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_refuse_number)]
 
 
 class _Model(BaseModel):
@@ -45,7 +56,7 @@ class Eligibility(_Model):
 class ItemRules(_Model):
     """What may stand in a slot, beyond availability."""
 
-    min_stock: Annotated[float, Field(ge=0)] | None = Field(
+    min_stock: Annotated[float, Field(ge=0, strict=True)] | None = Field(
         1, description="Units in stock at the newest count, at least; a product that is never counted passes."
     )
     complete: tuple[Part, ...] = Field(
@@ -98,10 +109,10 @@ class ItemRules(_Model):
     max_per_merchant: Count | None = Field(
         None, description="Slots per merchant of a marketplace; otherwise as `max_per_category`."
     )
-    min_price: Annotated[float, Field(ge=0)] | None = Field(
+    min_price: Annotated[float, Field(ge=0, strict=True)] | None = Field(
         None, description="List price in the shop's currency, at least; an unknown price does not pass."
     )
-    min_margin: Annotated[float, Field(lt=1)] | None = Field(
+    min_margin: Annotated[float, Field(lt=1, strict=True)] | None = Field(
         None,
         description="Margin as a share of the price, (price - cost) / price, at least; an unknown cost does not pass.",
     )
@@ -176,9 +187,11 @@ class Boost(_Group):
     """Products whose score is multiplied by a factor, from one day to another."""
 
     product: Name | None = Field(None, description="Product id.")
-    factor: Annotated[float, Field(gt=0)] = Field(description="Above 1 it boosts, below 1 it buries.")
-    starts: date | None = Field(None, description="First day of sending that it holds for.")
-    ends: date | None = Field(None, description="Last day of sending that it holds for.")
+    factor: Annotated[float, Field(ge=0.001, le=1000, strict=True)] = Field(
+        description="From 0.001 to 1,000; above 1 it boosts, below 1 it buries."
+    )
+    starts: Day | None = Field(None, description="First day of sending that it holds for.")
+    ends: Day | None = Field(None, description="Last day of sending that it holds for.")
 
     @model_validator(mode="after")
     def _check_days(self) -> Self:
@@ -202,7 +215,7 @@ class Boost(_Group):
 class Exposure(_Group):
     """A share of all places of a campaign for some of the products."""
 
-    share: Annotated[float, Field(gt=0, le=1)] = Field(
+    share: Annotated[float, Field(gt=0, le=1, strict=True)] = Field(
         description="Of the places of all lists together, at least."
     )
 
@@ -223,7 +236,7 @@ class Slots(_Model):
         description="What the list is to bring: `purchase`, `revenue`, `margin`, or weights, as in "
         "`{purchase: 0.5, margin: 0.5}` ([Goals](#goals)).",
     )
-    goal_strength: Annotated[float, Field(ge=0)] = Field(
+    goal_strength: Annotated[float, Field(ge=0, le=4, strict=True)] = Field(
         1.0,
         description="Products are ordered by p_purchase (else score) * value ** this; 1: the largest expected value, 0: the value "
         "does not count.",

@@ -97,7 +97,7 @@ def raise_floors(
         slate: full; is changed.
         board: of the block.
         values: of the block's rows.
-        score: float32[rows], what exchanges cost.
+        score: float64[rows], what exchanges cost.
         cells: bool[cells], candidates.
         floors: bool[n_products] each, whose products count.
         customers: codes of the block's customers.
@@ -132,7 +132,7 @@ def _raise(
     price: Price,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The exchanges up to a price: cost, customer and step of each that is made."""
-    number, worth = NAMES.index("exposure"), score.astype(np.float64)[board.row]
+    number, worth = NAMES.index("exposure"), score[board.row]
     dearest = np.full(len(customers), -np.inf)
     made: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for step in range(slate.k):

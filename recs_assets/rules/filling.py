@@ -294,15 +294,16 @@ class Filler:
     ) -> tuple[np.ndarray, Values, np.ndarray, np.ndarray]:
         """Rows that passed, customers adjacent, best first, additions last; the values with what rows
         are ordered by; per row its relevance, float32 in 0..1: its probability (else score, times the value
-        of its goal), scaled between the customer's worst and best competing candidate; and that unscaled."""
+        of its goal), scaled between the customer's worst and best competing candidate; and that unscaled, float64."""
         kept = np.flatnonzero(first[:n_ranked] == PASSED)
         value = values.score[kept]
         if self.worth is not None:
             value = values.p_purchase[kept] if self.ranked.has_p else value
-            value = (value * self.worth[rows.product[kept]]).astype(np.float32)
+            # float64: high factors, and values of a strong goal, are beyond what float32 holds.
+            value = value * self.worth[rows.product[kept]]
             order = np.lexsort((-value, rows.local[kept]))  # stable: ties keep the order of the score
             kept, value = kept[order], value[order]
-            ordered = values.order.copy()
+            ordered = values.order.astype(np.float64)
             ordered[kept] = value
             values = replace(values, order=ordered)
         elif self.ranked.has_p:
@@ -310,7 +311,7 @@ class Filler:
         within = rank_within(rows.local[kept]) <= max(DEPTH, 2 * self.rules.slots.k)
         within |= self._find_first_of_new(rows, kept, new)
         kept, value, local = kept[within], value[within], rows.local[kept][within]
-        relevance, score = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows), dtype=np.float32)
+        relevance, score = np.zeros(len(rows), dtype=np.float32), np.zeros(len(rows))
         score[kept] = value
         if len(kept):
             starts, length = find_runs(local)

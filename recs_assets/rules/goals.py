@@ -16,8 +16,8 @@ import numpy as np
 from recs_assets.rules.config import Goal, Slots
 from recs_assets.rules.context import Context
 
-# Of the shop's median. Nothing is multiplied by zero or less: what earns nothing, and what nobody knows the cost of,
-# stays in the order of its probability, behind the rest.
+# Of the shop's median. Nothing is multiplied by zero or less: what brings nothing to any part of the goal, or nothing that is
+# known, stays in the order of its probability.
 SMALLEST_VALUE = 0.01
 
 

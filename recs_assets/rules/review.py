@@ -12,7 +12,7 @@ from recs_assets.names import find_matches, find_nearest, fold
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Goal, Rules, SegmentRules, write_value
 from recs_assets.rules.context import Context
-from recs_assets.rules.goals import find_values
+from recs_assets.rules.goals import SMALLEST_VALUE, find_values
 from recs_assets.rules.items import NAMES, ORDER, PASSED, RAISED, apply_product_rules
 from recs_assets.rules.pipeline import (
     find_idle_rules,
@@ -253,9 +253,15 @@ def _explain_goal(goal: Goal, context: Context) -> Iterator[str]:
         if values is None or not (values > 0).any():
             yield f"slots.goal: no product has {lacking[name]}, so {name} does nothing."
         elif unknown := int((context.known.available & np.isnan(values)).sum()):
+            others = " and ".join(other for other in goal.weights if other != name)
+            counts = (
+                f"0, and of the goal only {others} counts for them"
+                if others
+                else f"{SMALLEST_VALUE:g} of the shop's median"
+            )
             yield (
                 f"slots.goal: {unknown:,} products that may be sold are without {lacking[name]}, so their {name} counts as "
-                "next to nothing, and they stand behind the rest."
+                f"{counts}."
             )
 
 

@@ -20,7 +20,7 @@ LEVELS = ("personal", "segment", "category", "global")
 class Values:
     """What the selection says of each row of a block: score float32, p_purchase float32 (NaN
     unknown), source int16 (position in the names of `Selection`), level int8 (in `LEVELS`), order
-    float32 (what slots of one type are ordered by)."""
+    float32, or float64 with a goal or boosts (what slots of one type are ordered by)."""
 
     score: np.ndarray
     p_purchase: np.ndarray
@@ -124,7 +124,7 @@ class Slate:
         ("p_purchase", np.float32, np.nan),
         ("source", np.int16, -1),
         ("level", np.int8, 0),
-        ("order", np.float32, 0),
+        ("order", np.float64, 0),
         ("type", np.int8, 0),
         ("slot", np.int16, 0),
         ("column", np.int32, -1),

@@ -1,5 +1,6 @@
 """What a campaign's rules ask for and the shop does not have is said in one sentence each."""
 
+import numpy as np
 import pytest
 
 from helpers.rules import N, floats, make_known, make_rules, score_lists, sent
@@ -109,6 +110,15 @@ def test_a_shop_that_has_everything_is_told_nothing():
         ),
         ({}, {}, {"min_margin": 0.2}, "rules.min_margin: no product has a price and a cost, so 0.2 does nothing."),
         ({}, {}, {"goal": "margin"}, "slots.goal: no product has a price and a cost, so margin does nothing."),
+        (
+            {"prices": [1.0] * N}, {"cost": np.array([0.5, 0.5, 0.5, 0.5, np.nan, np.nan])}, {"goal": "margin"},
+            "slots.goal: 2 products that may be sold are without a price and a cost, so their margin counts as 0.01 of the shop's median.",
+        ),
+        (
+            {"prices": [1.0] * N}, {"cost": np.array([0.5, 0.5, 0.5, 0.5, np.nan, np.nan])}, {"goal": {"purchase": 1, "margin": 1}},
+            "slots.goal: 2 products that may be sold are without a price and a cost, so their margin counts as 0, and of the goal only "
+            "purchase counts for them.",
+        ),
         ({}, {}, {"max_per_brand": 2}, "rules.max_per_brand: no product has a brand, so 2 does nothing."),
         ({}, {}, {"min_stock": 3}, "rules.min_stock: no product's stock is counted, so 3 does nothing."),
         ({}, {}, {"complete": ("image_url",)}, "rules.complete: no product has image_url, so it is not asked for."),

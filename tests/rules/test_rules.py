@@ -202,14 +202,24 @@ CASES = {
         {}, {"merchant": np.array([0, 0, 1, 1, 1, -1]), "merchants": ["m", "n"]},
         {"boosts": (Boost(merchant="n", factor=5),)}, [2, 3],
     ),
+    "all that may be said beside each other, at its largest": (
+        {"prices": [1, 1, 1, 1e9, 1, 1], "categories": [*"AAABBB"], "brands": [*"xxyyyy"]}, {},
+        {"goal": "revenue", "goal_strength": 4, "boosts": (
+            Boost(category="B", factor=1000), Boost(brand="y", factor=1000), Boost(product="p003", factor=1000),
+        )}, [3, 4],
+    ),
     "boosts multiply": (
         {"categories": ["A", "A", "B", "B", "B", "A"], "brands": ["x", "x", "y", "x", "x", "x"]}, {},
         {"boosts": (Boost(category="B", factor=2), Boost(brand="y", factor=2), Boost(product="p000", factor=1.2))}, [2, 0],
     ),
     "a boost of what the shop does not have": ({}, {}, {"boosts": (Boost(merchant="n", factor=5),)}, [0, 1]),
-    # An unknown margin counts as next to nothing, a hundredth of the median (0.5): 0.005, 0.25, 0.3, 0.025, 0.02.
+    # An unknown margin counts as a hundredth of the median (0.5): 0.005, 0.25, 0.3, 0.025, 0.02.
     "unknown margin": (
         {"prices": [1.0] * N}, {"cost": np.array([np.nan, 0.5, 0.1, 0.9, 0.9, 0.1])}, {"goal": "margin"}, [2, 1],
+    ),
+    # In a mix it counts as 0: 1 * 1/2, 1/2 * (1 + 0.02)/2, the rest 1/3 * (1 + 1)/2 and so on (the median is 0.5).
+    "unknown margin beside purchases": (
+        {"prices": [1.0] * N}, {"cost": np.array([np.nan, 0.99, 0.5, 0.5, 0.5, 0.5])}, {"goal": {"purchase": 0.5, "margin": 0.5}}, [0, 2],
     ),
     # Neither sorts before what earns something, and both stay in the order of their scores.
     "sold below cost": (

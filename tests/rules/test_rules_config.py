@@ -36,6 +36,25 @@ from recs_assets.rules.config import Rules
             "it names brand and product; name one of",
         ),
         ({"slots": {"boosts": [{"brand": "x", "factor": 0}]}}, "factor"),
+        *(
+            ({"slots": {"boosts": [{"brand": "x", "factor": factor}]}}, "boosts.0.factor")
+            for factor in (0.0009, 1001, 1e39, 1e308, True, "2")
+        ),
+        *(
+            ({"slots": {"goal": "margin", "goal_strength": n}}, "goal_strength")
+            for n in (4.1, 30, 1e6, True, "1")
+        ),
+        *(({"slots": {"goal": {"margin": n}}}, "slots.goal.margin") for n in (1001, 1e300, True, "1")),
+        *(
+            (
+                {"slots": {"boosts": [{"brand": "x", "factor": 2, key: 0}]}},
+                f"{key}\n.*0 is no day; write one like",
+            )
+            for key in ("starts", "ends")
+        ),
+        ({"slots": {"exposure": [{"brand": "x", "share": True}]}}, "exposure.0.share"),
+        *(({"items": {key: True}}, f"items.{key}") for key in ("min_stock", "min_price")),
+        ({"items": {"min_margin": "0.5"}}, "items.min_margin"),
         (
             {
                 "slots": {
