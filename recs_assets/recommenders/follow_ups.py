@@ -22,6 +22,7 @@ from recs_assets.recommenders.follow_up_counts import (
     FollowUpCounts,
     Horizon,
     count_follow_ups,
+    find_beyond_chance,
     score_pairs,
 )
 
@@ -33,7 +34,8 @@ class FollowUps(Recommender):
     """What customers buy within a month after a product, beyond what they buy anyway.
 
     f(a, b) = the share of a's buyers, beyond chance, who bought b from `first_day` to `last_day` days after their first
-    purchase of a (`follow_up_counts`). With A the days since the customer last bought a:
+    purchase of a (`follow_up_counts`), 0 where chance alone may well give as many (`find_beyond_chance`). With A the days
+    since the customer last bought a:
 
         score(customer, b) = sum over a, if b was not bought after a, of f(a, b) * w(A)
         w(A) = the share of the coming `ahead_days` days that lie from `first_day` to `last_day` days after a
@@ -132,12 +134,12 @@ class FollowUps(Recommender):
         )
 
     def _weigh(self) -> sparse.csr_matrix:
-        """float64 csr[n_products, n_products]: f."""
+        """float64 csr[n_products, n_products]: f, of the pairs that are beyond chance."""
         left, right = list_entries(self.customers_)
-        score = score_pairs(self.customers_.data, self.buyers_[left], self.expected_[right], self.damping)
-        return sparse.csr_matrix(
-            (score, self.customers_.indices, self.customers_.indptr), shape=self.customers_.shape
-        )
+        of_pair = self.customers_.data, self.buyers_[left], self.expected_[right]
+        proven = find_beyond_chance(*of_pair)
+        score = score_pairs(*of_pair, self.damping)[proven]
+        return sparse.csr_matrix((score, (left[proven], right[proven])), shape=self.customers_.shape)
 
     def _list_terms(
         self, customers: np.ndarray, weights: sparse.csr_matrix

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recs_assets.recommenders.follow_up_counts import Horizon, count_follow_ups, tabulate_pairs
+from recs_assets.recommenders.follow_up_counts import Horizon, count_follow_ups, find_beyond_chance, tabulate_pairs
 from recs_assets.recommenders.follow_ups import FollowUps, LateFollowUps
 
 ANCHOR = 1000
@@ -174,9 +174,46 @@ def test_who_waits_for_a_follow_up(shop):
     )
 
 
+def test_a_pair_that_chance_may_well_give_is_in_no_list(build_known):
+    """Three of six bought the filter within a month of the machine, and it follows a third of all shopping days: chance alone
+    gives that in about one of three shops."""
+    orders = [(f"m{n}", f"c{n}", 400, ["machine"]) for n in range(1, 7)]
+    orders += [(f"f{n}", f"c{n}", 380, ["filter"]) for n in range(1, 4)]
+    orders += [(f"o{n}", f"c{n}", 200, ["other"]) for n in range(10, 13)]
+    orders += [(f"g{n}", f"c{n}", 190, ["filter"]) for n in range(10, 12)]
+    orders += [("m7", "c7", 10, ["machine"])]
+    known = build_known(orders, [(f"c{n}", None, None) for n in range(1, 13)], PRODUCTS)
+    model = FollowUps().fit(known)
+    pairs = tabulate_pairs(model.counts, model.damping)
+    [pair] = pairs[pairs["item"] == MACHINE].to_dict("records")
+    assert (pair["follow_up"], pair["customers"], pair["buyers"]) == (FILTER, 3, 6)
+    assert pair["lift"] > 1 and pair["score"] > 0
+    assert model.recommend(np.arange(12), 5).empty
+    assert model.because(np.array([6]), np.array([FILTER])).tolist() == [-1]
+
+
+@pytest.mark.parametrize(
+    ("count", "buyers", "expected", "proven"),
+    [
+        (3, 6, 0.478, False),  # chance gives as many in 0.614 of all cases
+        (5, 10, 0.222, True),  # 0.0496
+        (5, 10, 0.223, False),  # 0.0505
+        (3, 6, 0.15, True),  # 0.047
+        (3, 6, 0.16, False),  # 0.056
+        (30, 60, 0.37, True),
+        (30, 60, 0.39, False),  # 0.054
+        (4, 4, 0.4, True),  # 0.4**4 = 0.026
+        (4, 4, 0.5, False),  # 0.063
+    ],
+)
+def test_what_chance_gives_in_less_than_one_of_twenty_is_beyond_it(count, buyers, expected, proven):
+    assert find_beyond_chance(np.array([count]), np.array([buyers]), np.array([expected])).tolist() == [proven]
+
+
 def test_late_follow_ups_wait_three_months(build_known):
     orders = [(f"m{n}", f"c{n}", 400, ["machine"]) for n in range(1, 5)]
     orders += [(f"f{n}", f"c{n}", 400 - 120, ["filter"]) for n in range(1, 5)]
+    orders += [(f"o{n}", f"c{n}", 600, ["other"]) for n in range(1, 8)]
     orders += [("m5", "c5", 77, ["machine"]), ("m6", "c6", 78, ["machine"]), ("m7", "c7", 183, ["machine"])]
     known = build_known(orders, [(f"c{n}", None, None) for n in range(1, 8)], PRODUCTS)
     lists = LateFollowUps().fit(known).recommend(np.arange(7), 5)
