@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recs_assets.recommenders.follow_up_counts import Horizon, count_follow_ups, find_beyond_chance, tabulate_pairs
+from recs_assets.recommenders.follow_up_counts import (
+    Horizon,
+    count_follow_ups,
+    find_beyond_chance,
+    tabulate_pairs,
+)
 from recs_assets.recommenders.follow_ups import FollowUps, LateFollowUps
 
 ANCHOR = 1000
@@ -187,7 +192,8 @@ def test_a_pair_that_chance_may_well_give_is_in_no_list(build_known):
     pairs = tabulate_pairs(model.counts, model.damping)
     [pair] = pairs[pairs["item"] == MACHINE].to_dict("records")
     assert (pair["follow_up"], pair["customers"], pair["buyers"]) == (FILTER, 3, 6)
-    assert pair["lift"] > 1 and pair["score"] > 0
+    assert pair["lift"] > 1
+    assert pair["score"] > 0
     assert model.recommend(np.arange(12), 5).empty
     assert model.because(np.array([6]), np.array([FILTER])).tolist() == [-1]
 
@@ -207,7 +213,9 @@ def test_a_pair_that_chance_may_well_give_is_in_no_list(build_known):
     ],
 )
 def test_what_chance_gives_in_less_than_one_of_twenty_is_beyond_it(count, buyers, expected, proven):
-    assert find_beyond_chance(np.array([count]), np.array([buyers]), np.array([expected])).tolist() == [proven]
+    assert find_beyond_chance(np.array([count]), np.array([buyers]), np.array([expected])).tolist() == [
+        proven
+    ]
 
 
 def test_late_follow_ups_wait_three_months(build_known):
