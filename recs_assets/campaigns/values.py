@@ -89,7 +89,7 @@ def value_block(week: Week, learned: dict[str, Any]) -> pd.DataFrame:
         method = learned[str(days)]["method"]
         count, alive = model.predict_orders(history, days)
         spend = model.predict_spend(method, history, days)
-        assert spend is not None, method  # it was judged on fewer days
+        assert spend is not None, method  # `judge_methods` chooses of what is learned at the week
         rows["p_alive"] = alive.round(6)
         rows[f"expected_orders_{days}"] = count.round(4)
         rows[f"expected_spend_{days}"] = spend.round(2)
@@ -109,6 +109,11 @@ def _tabulate(week: Week, days: int, judgement: Judgement) -> pd.DataFrame:
 def _explain(days: int, judgement: Judgement) -> str:
     if not judgement.days:
         return f"Spend of {days} days is predicted by {judgement.method}: the shop's orders do not go back far enough to judge by."
+    left_out = ""
+    if judgement.left_out:
+        left_out = (
+            f" Left out, as the shop's orders are nothing to learn from: {', '.join(judgement.left_out)}."
+        )
     rows = judgement.rows.set_index("method")
     others = ", ".join(
         f"{name} errs by {row.mae:.2f} ({row.difference:+.2f}, {row.ci_low:+.2f} to {row.ci_high:+.2f})"
@@ -117,5 +122,5 @@ def _explain(days: int, judgement: Judgement) -> str:
     )
     return (
         f"Spend of {days} days is predicted by {judgement.method}, which errs by {rows.loc[judgement.method, 'mae']:.2f} a customer on "
-        f"the last {judgement.days} days. Of the others {others}; in brackets what the chosen one errs more, with its interval."
+        f"the last {judgement.days} days. Of the others {others}; in brackets what the chosen one errs more, with its interval.{left_out}"
     )

@@ -30,6 +30,8 @@ class Judgement:
     Attributes:
         method: to be used.
         days: held out; 0: there is too little to judge by, and `METHODS[0]` is used.
+        left_out: methods that cannot be used: before the days held out, or before the week, there is nothing to learn them
+            from, or what they predict is no number.
         rows: one per method, in their order: method, mae, difference (of the chosen method's mae to this one's; below 0: the chosen one errs less), ci_low, ci_high, spearman (NaN where it predicts the same for all),
             top_share (of the held-out spend that the tenth of largest predictions paid), predicted_share (sum of predictions / spend), customers, chosen.
     """
@@ -37,6 +39,7 @@ class Judgement:
     method: str
     days: int
     rows: pd.DataFrame
+    left_out: tuple[str, ...] = ()
 
 
 def judge_methods(orders: pd.DataFrame, as_of_day: int, days: int, seed: int) -> Judgement:
@@ -54,23 +57,35 @@ def judge_methods(orders: pd.DataFrame, as_of_day: int, days: int, seed: int) ->
         return Judgement(METHODS[0], 0, _tabulate({}, np.zeros(0), METHODS[0], seed))
     anchor_day = as_of_day - held_out
     predictions, spend = predict_held_out(known, anchor_day, held_out)
+    # What is learned at the week is not what was: without an order in the last days there is no regression of them.
+    usable = _predict(known, as_of_day, days)
+    predictions = {name: values for name, values in predictions.items() if name in usable}
+    left_out = tuple(name for name in METHODS if name not in predictions)
     errors = {
         name: -np.abs(values - spend)
         for name, values in predictions.items()
         if compare_tops(values, predictions[METHODS[0]], spend, seed)[2] >= 0
     }
     method = decide(errors, METHODS, metric="absolute_error", seed=seed).chosen
-    return Judgement(method, held_out, _tabulate(predictions, spend, method, seed))
+    return Judgement(method, held_out, _tabulate(predictions, spend, method, seed), left_out)
 
 
 def predict_held_out(
     orders: pd.DataFrame, anchor_day: int, days: int
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """What every method predicts for `days` from an anchor on, and what was spent; float64[n] of the customers known then."""
+    """What every method predicts for `days` from an anchor on, and what was spent; float64[n] of the customers known then.
+    A method that was not learned, or whose predictions are not all finite, is not among them."""
+    return _predict(orders, anchor_day, days), sum_spend(
+        orders, summarise(orders, anchor_day), anchor_day, days
+    )
+
+
+def _predict(orders: pd.DataFrame, anchor_day: int, days: int) -> dict[str, np.ndarray]:
     model, history = learn_spend(orders, anchor_day, days), summarise(orders, anchor_day)
     found = {name: model.predict_spend(name, history, days) for name in METHODS}
-    predictions = {name: values for name, values in found.items() if values is not None}
-    return predictions, sum_spend(orders, history, anchor_day, days)
+    return {
+        name: values for name, values in found.items() if values is not None and np.isfinite(values).all()
+    }
 
 
 def _tabulate(

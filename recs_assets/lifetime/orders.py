@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import eigh_tridiagonal
 from scipy.optimize import minimize
 from scipy.special import betaln, expit, gammaln, hyp2f1
 
@@ -23,6 +24,9 @@ LOG_BOUND = 12.0
 # Closer than this to 1 the closed form of the expected orders divides nothing by nothing, and SciPy's 2F1 of parameters that
 # differ by whole numbers is infinite for some arguments (1.17: hyp2f1(1, 1, 101, 0.95)).
 SMALLEST_DISTANCE = 1e-6
+# Customers who all order at nearly the same rate have a shape above this: there SciPy's 2F1 is wrong or no number.
+LARGE_SHAPE = 1000.0
+NODES = 100
 
 
 @dataclass(frozen=True)
@@ -84,9 +88,37 @@ class OrderModel:
 def _expect(leave: float, stay: np.ndarray, shape: np.ndarray, scale: np.ndarray, days: float) -> np.ndarray:
     """Expected orders in `days` of a customer who is there, with a Gamma of their rate and a Beta of their leaving."""
     whole, share = leave + stay - 1, days / (scale + days)
-    # The published form loses all digits for somebody of 300 orders; Euler's transformation of its 2F1 does not.
-    series = hyp2f1(whole - shape, leave - 1, whole, share)
-    return -np.expm1((leave - 1) * np.log1p(-share) + np.log(series)) * whole / (leave - 1)
+    with np.errstate(all="ignore"):
+        # The published form loses all digits for somebody of 300 orders; Euler's transformation of its 2F1 does not.
+        series = hyp2f1(whole - shape, leave - 1, whole, share)
+        expected = -np.expm1((leave - 1) * np.log1p(-share) + np.log(series)) * whole / (leave - 1)
+    most = shape * days / scale  # of somebody who never leaves
+    sound = np.isfinite(expected) & (expected >= 0) & (expected <= most) & (shape <= LARGE_SHAPE)
+    for value in np.unique(stay[~sound]):
+        rows = np.flatnonzero(~sound & (stay == value))
+        expected[rows] = _integrate(leave, value, shape[rows], scale[rows], days)
+    return expected
+
+
+def _integrate(leave: float, stay: float, shape: np.ndarray, scale: np.ndarray, days: float) -> np.ndarray:
+    """As `_expect`, by Gauss-Jacobi quadrature over the chance of leaving, whose nodes and weights are the eigenvalues
+    of a matrix (Golub and Welsch, Calculation of Gauss Quadrature Rules, 1969). Every parameter is good for it; the
+    closed form is exact where it is a number."""
+    high, low = stay - 1, leave - 1
+    n = np.arange(1.0, NODES)
+    twice = 2 * n + high + low
+    middle = (low - high) * (low + high) / (twice * (twice + 2))
+    n, twice = n[1:], twice[1:]
+    beside = 4 * n * (n + high) * (n + low) * (n + high + low) / (twice**2 * (twice + 1) * (twice - 1))
+    first = 4 * leave * stay / ((leave + stay) ** 2 * (leave + stay + 1))
+    nodes, vectors = eigh_tridiagonal(
+        np.r_[(leave - stay) / (leave + stay), middle], np.sqrt(np.r_[first, beside])
+    )
+    expected = np.zeros(len(shape))
+    # Node by node, so that a customer's last digit does not depend on who else is in the block.
+    for chance, weight in zip(np.clip((1 + nodes) / 2, 1e-300, 1.0), vectors[0] ** 2, strict=True):
+        expected -= weight * np.expm1(-shape * np.log1p(chance * days / scale)) / chance
+    return expected
 
 
 def fit_orders(

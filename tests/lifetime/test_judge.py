@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from recs_assets.lifetime.history import sum_spend, summarise
 from recs_assets.lifetime.judge import compare_tops, correlate_ranks, find_top, judge_methods
@@ -132,3 +134,60 @@ def test_top_shares_what_is_level():
     assert find_top(np.ones(4), 0.5).tolist() == [0.5] * 4
     assert correlate_ranks(np.array([1.0, 2, 3]), np.array([10.0, 20, 21])) == pytest.approx(1)
     assert np.isnan(correlate_ranks(np.ones(3), np.arange(3.0)))
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    gap=st.sampled_from([7, 14, 28]),
+    skipped=st.sampled_from([0.0, 0.02, 0.1, 0.2]),
+    customers=st.integers(2, 150),
+)
+def test_customers_who_order_like_clockwork_are_predicted_what_they_order(seed, gap, skipped, customers):
+    """Boxes that come every so many days, some skipped: rates hardly differ, and the shape of their Gamma is huge."""
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(0, 180, customers)
+    rows = [
+        (customer, int(day), 19.9)
+        for customer, start in enumerate(starts)
+        for day in range(int(start), 700, gap)
+        if day == start or rng.random() >= skipped
+    ]
+    orders = pd.DataFrame(rows, columns=["customer", "day", "amount"])
+    judged = judge_methods(orders, 700, 91, seed=0)
+    assert judged.left_out == ()
+    history = summarise(orders, 700)
+    model = learn_spend(orders, 700, 91)
+    expected, alive = model.predict_orders(history, 91)
+    assert np.isfinite(expected).all()
+    assert ((alive >= 0) & (alive <= 1)).all()
+    if skipped == 0:
+        assert expected.sum() == pytest.approx(customers * 91 / gap, rel=0.12)
+
+
+def test_what_cannot_be_learned_at_the_week_is_not_chosen():
+    """Nobody ordered in the last 91 days, so that nothing says how spend in such days follows from what was before."""
+    rng = np.random.default_rng(3)
+    rows = [
+        (customer, int(day), 10.0 + customer)
+        for customer in range(80)
+        for day in np.cumsum(rng.exponential(30, 20))
+        if day < 640
+    ]
+    orders = pd.DataFrame(rows, columns=["customer", "day", "amount"])
+    assert learn_spend(orders, 731, 91).regression is None
+    judged = judge_methods(orders, 731, 91, seed=0)
+    assert judged.left_out == ("regression",)
+    assert judged.rows["method"].tolist() == list(METHODS[:-1])
+    assert judged.method in METHODS[:-1]
+
+
+def test_a_method_that_predicts_no_number_is_out(monkeypatch):
+    predict = SpendModel.predict_spend
+
+    def fail(self, method, history, days):
+        found = predict(self, method, history, days)
+        return found * np.nan if method == "buy_till_you_die" else found
+
+    monkeypatch.setattr(SpendModel, "predict_spend", fail)
+    assert judge_methods(draw(60, 300), 300, 91, seed=0).left_out == ("buy_till_you_die",)

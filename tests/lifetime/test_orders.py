@@ -93,6 +93,22 @@ def test_who_never_came_back_is_a_customer_for_ever_unless_they_can_leave_at_onc
     )
 
 
+def test_quadrature_equals_the_closed_form(monkeypatch):
+    customers = draw(OrderModel(0.9, 25.0, 1.2, 3.5), 200, seed=1)
+    model = OrderModel(0.9, 25.0, 1.2, 3.5)
+    closed, _ = model.predict(*customers, 91.0)
+    monkeypatch.setattr("recs_assets.lifetime.orders.LARGE_SHAPE", 0.0)
+    np.testing.assert_allclose(model.predict(*customers, 91.0)[0], closed, rtol=1e-8)
+
+
+def test_customers_all_alike_order_as_a_poisson_process():
+    """Of one rate, a fifth a day, and one chance of leaving, a tenth at an order: (1 - exp(-days / 50)) * 10."""
+    model = OrderModel(150_000.0, 750_000.0, 15_000.0, 135_000.0)
+    orders, alive = model.predict(np.array([3.0]), np.array([20.0]), np.array([20.0]), 91.0)
+    assert alive[0] == pytest.approx(0.9, rel=1e-3)
+    assert orders[0] / alive[0] == pytest.approx(-10 * np.expm1(-91 / 50), rel=1e-3)
+
+
 positive = st.floats(0.01, 50.0)
 
 
