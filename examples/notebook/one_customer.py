@@ -15,9 +15,12 @@ app = marimo.App(width="medium", app_title="One customer, from their orders to t
 
 @app.cell
 def _():
+    import sys
+
     import marimo as mo
     import pandas as pd
 
+    from recs_assets.schema import RecsError
     from recs_assets.settings import Settings
     from recs_assets.store.warehouse import Warehouse
     from recs_assets.views import customers, emails, health, journey, lists
@@ -34,19 +37,55 @@ def _():
             return None
         return mo.vstack([mo.md(f"## {title}\n\n{text}"), mo.ui.table(table, selection=None, page_size=20)])
 
-    return Desk, Pseudonyms, Settings, Warehouse, as_text, customers, emails, health, journey, lists, mo, show
+    return (
+        Desk,
+        Pseudonyms,
+        RecsError,
+        Settings,
+        Warehouse,
+        as_text,
+        customers,
+        emails,
+        health,
+        journey,
+        lists,
+        mo,
+        show,
+        sys,
+    )
 
 
 @app.cell
-def _(Desk, Pseudonyms, Settings, Warehouse, customers, emails, mo):
+def _(Desk, Pseudonyms, RecsError, Settings, Warehouse, as_text, customers, emails, mo, sys):
     settings = Settings()
     # On your own machine customers may be called by their ids; `serve` shows pseudonyms.
     desk = Desk(Warehouse(settings.home, threads=1, memory_limit="1GB"), Pseudonyms(None))
-    with desk.look() as _look:
-        names = [row["customer_id"] for row in customers.sample_customers(_look, 40)]
-        campaigns = [row["campaign"] for row in emails.list_campaigns(_look)]
-    campaign = campaigns[0] if campaigns else None
+
+    def refuse(sentence):
+        """Nothing below it is shown."""
+        if as_text:
+            print(f"Error: {sentence}", file=sys.stderr)
+            sys.exit(1)
+        mo.stop(True, mo.md(sentence))
+
     named = mo.cli_args().get("customer")
+    named = None if named is None else str(named)
+    try:
+        with desk.look() as _look:
+            names = [row["customer_id"] for row in customers.sample_customers(_look, 40)]
+            campaigns = [row["campaign"] for row in emails.list_campaigns(_look)]
+            known = named is None or _look.rows(
+                "select 1 from recs.customers where customer_id = $customer", {"customer": named}
+            )
+    except RecsError as error:
+        refuse(str(error))
+    if not known:
+        refuse(
+            f"There is no customer {named} in {settings.home}; there are {', '.join(sorted(names)[:5])} and others."
+        )
+    if not names:
+        refuse(f"Nobody in {settings.home} has bought anything: run a week with orders.")
+    campaign = campaigns[0] if campaigns else None
     chosen = mo.ui.dropdown(
         sorted({*names, *([named] if named else [])}), value=named or sorted(names)[0], label="Customer"
     )
@@ -167,7 +206,8 @@ def _(campaign, customer, desk, emails, show):
     show(
         "5. The email",
         why_none
-        or "Twelve slots, the likeliest first, a few kept for something new; every row says why it is there.",
+        or "First the products of the model that makes the email's lists, in its order, which is that of probability only where the ranker is "
+        "that model; behind them the few slots that are kept for something new. Every row says why it is there.",
         slots,
         ["slot", "title", "category", "price", "slot_type", "reason_text"],
     )

@@ -62,6 +62,8 @@ _DECIMALS = {
     **dict.fromkeys(("UGX", "VND", "VUV", "XAF", "XOF", "XPF"), 0),
     **dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3),
 }
+# What stands before a price that varies, by language.
+_FROM = {"en": "from", "de": "ab", "fr": "à partir de", "es": "desde", "nl": "vanaf", "it": "da"}
 
 
 def withhold(
@@ -288,6 +290,15 @@ def format_money(amount: float | None, currency: Any) -> str | None:
         return None
     code = currency if isinstance(currency, str) else ""
     return f"{_round(amount, code)} {code}".rstrip()
+
+
+def write_from(locale: Any) -> str:
+    """What stands before a price that varies, in the customer's language.
+
+    >>> write_from("de-DE"), write_from(None)
+    ('ab', 'from')
+    """
+    return _FROM.get(str(locale)[:2].lower(), _FROM["en"])
 
 
 def convert_price(row: Mapping[str, Any]) -> float | None:

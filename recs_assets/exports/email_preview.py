@@ -15,7 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recs_assets.delivery import join_parts
-from recs_assets.exports.email import KEY, VARIES, cast_types, drop_holdout, format_money, make_frame
+from recs_assets.exports.email import (
+    KEY,
+    VARIES,
+    cast_types,
+    drop_holdout,
+    format_money,
+    make_frame,
+    write_from,
+)
 from recs_assets.templates import render
 
 _WEB = re.compile(r"https?://[^\s\x00-\x20\x7f\"'<>\\^`{|}]+", re.IGNORECASE)
@@ -27,9 +35,6 @@ _SLOT_TYPES = {
     "fill": "More for you",
     "pinned": "Featured",
 }
-
-# What stands before a price that varies, by language.
-_FROM = {"en": "from", "de": "ab", "fr": "à partir de", "es": "desde", "nl": "vanaf", "it": "da"}
 
 
 def preview_html(long: pd.DataFrame | pa.Table, customers: int = 3) -> str:
@@ -95,8 +100,8 @@ def _prices(row: dict[str, Any]) -> tuple[str | None, str | None]:
     if row["price_kind"] == VARIES:
         if pd.isna(row["price_from"]):
             return None, None
-        word = _FROM.get(str(row["locale"])[:2].lower(), _FROM["en"])
-        return f"{word} {format_money(row['shown_price'], row['shown_currency'])}", None
+        money = format_money(row["shown_price"], row["shown_currency"])
+        return None if money is None else f"{write_from(row['locale'])} {money}", None
     now, before = (None if pd.isna(row[name]) else row[name] for name in ("price", "list_price"))
     if now is None:
         return None, None

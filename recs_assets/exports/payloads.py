@@ -27,7 +27,7 @@ import pandas as pd
 import pyarrow as pa
 
 from recs_assets.delivery import join_parts, strip_tracking
-from recs_assets.exports.email import VARIES, format_money
+from recs_assets.exports.email import VARIES, format_money, write_from
 from recs_assets.exports.rows import ExportError
 
 Payload = dict[str, Any]
@@ -276,9 +276,11 @@ def _braze_product(row: Payload) -> Payload | None:
 
 
 def _format_price(row: Payload) -> str | None:
-    """What a template shows: "12.90 EUR", "from 3.49 EUR"."""
+    """What a template shows: "12.90 EUR", "from 3.49 EUR", the word in the customer's language."""
     money = format_money(row["shown_price"], row["shown_currency"])
-    return f"from {money}" if money is not None and row["price_kind"] == VARIES else money
+    return (
+        f"{write_from(row['locale'])} {money}" if money is not None and row["price_kind"] == VARIES else money
+    )
 
 
 def _find_expiry(rows: Iterable[Payload]) -> datetime:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,26 @@ def test_the_shipped_campaigns_are_good():
         "win_back": ("rank", 12, "all"),
     }
     assert {path.stem for path in FOLDER.glob("*.yaml")} == set(found.campaigns)
+
+
+def test_the_campaign_of_first_lists_is_good(tmp_path):
+    """As it stands on its page; it writes to nobody who has no first list."""
+    page = (FOLDER.parents[1] / "docs/first_lists.md").read_text("utf-8")
+    [block] = re.findall(r"(?m)^    name: welcome\n(?:(?:    .*)?\n)*", page)
+    campaign = load(written(tmp_path, textwrap.dedent(block), "welcome"))
+    assert campaign.model == "first_list"
+    assert (campaign.slots.discovery_slots, campaign.slots.ladder) == (0, ())
+
+
+def test_the_caps_of_the_shipped_campaigns_leave_room_beside_the_weekly_email():
+    """A cap counts the sends of every campaign: one a week are the weekly emails'."""
+    caps = {name: one.eligibility for name, one in load_folder().campaigns.items()}
+    crowded = [
+        name
+        for name, cap in caps.items()
+        if cap.max_sends is not None and cap.max_sends <= math.ceil(cap.within_days / 7)
+    ]
+    assert crowded == []
 
 
 def test_a_file_becomes_a_query_a_schedule_and_rules(tmp_path):

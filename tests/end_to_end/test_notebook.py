@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,15 +16,19 @@ pytestmark = pytest.mark.slow
 NOTEBOOK = shops.ROOT / "examples" / "notebook" / "one_customer.py"
 
 
-def run(home: shops.Home, *arguments: str) -> str:
-    about = {"RECS_HOME": str(home.path), "RECS_DATA": str(shops.TINY)}
-    ran = subprocess.run(
+def start(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    about = {"RECS_HOME": str(home), "RECS_DATA": str(shops.TINY)}
+    return subprocess.run(
         [sys.executable, str(NOTEBOOK), *arguments],
         capture_output=True,
         text=True,
         env={**os.environ, **about},
         cwd=shops.ROOT,
     )
+
+
+def run(home: shops.Home, *arguments: str) -> str:
+    ran = start(home.path, *arguments)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 
@@ -58,3 +63,13 @@ def test_somebody_without_an_email_is_told_why(weekly: shops.Home) -> None:
     """c35 never agreed to be written to; their pages have a list all the same."""
     text = run(weekly, "--customer", "c35")
     assert "c35 gets no email of weekly_email this week: no consent." in text
+
+
+def test_what_is_not_there_is_one_sentence(weekly: shops.Home, tmp_path: Path) -> None:
+    ran = start(weekly.path, "--customer", "nobody")
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("Error: There is no customer nobody in ")
+    assert ran.stderr.count("\n") == 1
+    ran = start(tmp_path)
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert ran.stderr.startswith("Error: Nothing is published yet.")

@@ -166,6 +166,16 @@ def test_a_merge_field_is_cut_between_characters(tmp_path):
     assert member["merge_fields"]["R1_REASON"] == "ä" * 126 + "…"
 
 
+@pytest.mark.parametrize(
+    ("locale", "price"), [("de-DE", "ab 3.49 EUR"), ("fr", "à partir de 3.49 EUR"), (None, "from 3.49 EUR")]
+)
+def test_a_price_that_varies_is_in_the_language_of_its_reason(tmp_path, locale, price):
+    varies = make_row("c1", 1, MUG, price_kind="varies", price_from=3.49, shown_price=3.49, locale=locale)
+    write_files(tmp_path, make_table(varies), exports=["klaviyo"])
+    [profile] = read_payloads(tmp_path / "current/klaviyo_profiles.jsonl").values()
+    assert profile["attributes"]["properties"]["recs_weekly_email_1_price"] == price
+
+
 def test_a_message_of_the_webhook(tmp_path):
     varies = make_row("c1", 1, MUG, price_kind="varies", price_from=3.49, shown_price=3.49)
     write_files(tmp_path, make_table(varies), exports=["webhook"])
