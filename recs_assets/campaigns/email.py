@@ -48,6 +48,7 @@ from recs_assets.rules.review import (
     Review,
     explain_shortage,
     find_short,
+    list_past_boosts,
     list_rules_in_force,
     look_at,
     review,
@@ -116,11 +117,11 @@ class Email:
         """Of a block of customers `chosen` is what the whole week chose and why, and `beyond` what it found out."""
         self.campaign, self.week, self.shop = campaign, week, week.shop
         self.plan, self.task, self.predicted, self.depth = plan, task, predicted, depth
-        self.as_of, self.seed = plan.as_of, week.settings.seed
-        self.known = self.week.known()
+        self.as_of, self.seed, self.known = plan.as_of, week.settings.seed, week.known()
         self.sent_at = check_send_time(campaign, self.shop, self.as_of, plan.query)
         local = self.sent_at.astimezone(ZoneInfo(self.shop.timezone)).replace(tzinfo=None)
-        self.delay, self.rules = local - midnight(self.as_of), campaign.rule_set.on(local.date())
+        self.delay, self.day = local - midnight(self.as_of), local.date()
+        self.rules = campaign.rule_set.on(self.day)
         with week.build.read() as connection:
             self.products = load_pages_and_ends(connection, self.as_of, local).set_index("product_id")
         self.beyond = beyond
@@ -458,7 +459,7 @@ def describe_email(
         "test": dict(measured.figures),
         "rules": list_rules_in_force(base.rules),
         "problems": [*facts["problems"], *found.problems, *list_costly_rules(measured.tags), *silent],
-        "notes": list(found.notes),
+        "notes": [*list_past_boosts(base.campaign.rule_set, base.day), *found.notes],
         "worth": worth,
         "earns": proven,
         "shortage": shortage,

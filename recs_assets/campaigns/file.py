@@ -291,15 +291,16 @@ class Campaign(_Model):
         self._refuse_if_never_in_time()
         return self
 
-    def find_collision(self, context: Context, admitted: np.ndarray) -> str | None:
+    def find_collision(self, context: Context, admitted: np.ndarray, day: date) -> str | None:
         """Which keys contradict each other with the products of a shop, in one sentence with their lines; None: none do.
 
         Args:
             context: has the products.
             admitted: bool[n_products], what the query ranks.
+            day: of sending.
         """
         for rules, locate in list_places(self.segments, self.rule_set):
-            for found in find_collisions(context, rules, admitted, locate):
+            for found in find_collisions(context, rules, admitted, locate, day):
                 return found.write_with_line(self._source)
         return None
 

@@ -6,7 +6,9 @@ Arrays and frames; the assets around it are in `defs.campaigns`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
@@ -68,8 +70,8 @@ def make(
         "features": [] if predicted is None else list(predicted.features),
         "problems": list_unknown_names(campaign.target, week),
     }
-    check_send_time(campaign, week.shop, week.as_of, None if plan is None else plan.query)
-    refused = find_refusal(campaign, week, task)
+    sent_at = check_send_time(campaign, week.shop, week.as_of, None if plan is None else plan.query)
+    refused = find_refusal(campaign, week, task, sent_at.astimezone(ZoneInfo(week.shop.timezone)).date())
     if refused is not None:
         facts |= {"refused": refused, "problems": [refused, *facts["problems"]]}
         made = _make_nothing(make_predictions([list_predictions(week, None, None)], None, facts))
@@ -97,14 +99,14 @@ def make(
     return made
 
 
-def find_refusal(campaign: Campaign, week: Week, task: Any) -> str | None:
+def find_refusal(campaign: Campaign, week: Week, task: Any, day: date) -> str | None:
     """Which rules of an email contradict each other with the products of the week, in one sentence; None: none do."""
     if not campaign.lists_products or task is None:
         return None
     known = week.known()
     with week.read_with_snapshot() as connection:
         facts = load_facts(connection, week.as_of, campaign.name, {"products"})
-    return campaign.find_collision(assemble_context(known, **facts), task.admit_products(week.as_of))
+    return campaign.find_collision(assemble_context(known, **facts), task.admit_products(week.as_of), day)
 
 
 def _make_nothing(made: Made) -> Made:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import numpy as np
 
+from recs_assets.names import fold
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.contradictions import EXCLUDING, Locate
@@ -14,7 +16,7 @@ from recs_assets.yaml_file import ContradictionError
 
 
 def find_collisions(
-    context: Context, rules: Rules, admitted: np.ndarray, locate: Locate
+    context: Context, rules: Rules, admitted: np.ndarray, locate: Locate, day: date
 ) -> Iterator[ContradictionError]:
     """Pairs of keys of which one undoes the other with the products that the shop has, and keys that no product passes.
 
@@ -26,6 +28,7 @@ def find_collisions(
         rules: for everybody, or of a segment.
         admitted: bool[n_products], what the query ranks.
         locate: as in `find_contradictions`.
+        day: of sending; burials of other days count for nothing.
     """
     items, slots = rules.items, rules.slots
     sold = available(context, rules)
@@ -65,6 +68,21 @@ def find_collisions(
                     (locate("slots", "pinned", number), place),
                     f"the product {pin.product} is pinned and may not be offered",
                 )
+    yield from _compare_pins(context, rules, locate, day)
+    for number, floor in enumerate(slots.exposure):
+        group, name = floor.group
+        if not context.find_group(group, name).any():
+            yield ContradictionError(
+                (locate("slots", "exposure", number), None),
+                f"the {group} {name} is to have {floor.share:.0%} of the places, and the shop has no product of it",
+            )
+        for at, boost in enumerate(slots.boosts):
+            same = boost.group[0] == group and fold(boost.group[1]) == fold(name)
+            if same and boost.factor < 1 and boost.holds(day):
+                yield ContradictionError(
+                    (locate("slots", "exposure", number), locate("slots", "boosts", at)),
+                    f"the {group} {name} is to have {floor.share:.0%} of the places, and is buried on {day}; keep one",
+                )
     wanted = [("boosts", number, boost.group) for number, boost in enumerate(slots.boosts)]
     wanted += [("exposure", number, floor.group) for number, floor in enumerate(slots.exposure)]
     for kind, number, (group, name) in wanted:
@@ -74,4 +92,31 @@ def find_collisions(
                 yield ContradictionError(
                     (locate("slots", kind, number), place),
                     f"of {own.sum():,} products of the {group} {name} none may be offered: {why}",
+                )
+
+
+def _compare_pins(context: Context, rules: Rules, locate: Locate, day: date) -> Iterator[ContradictionError]:
+    """Pinned products that a burial or a floor of all places stands against."""
+    slots = rules.slots
+    for number, pin in enumerate(slots.pinned):
+        own, place = context.find_group("product", pin.product), locate("slots", "pinned", number)
+        if not own.any():
+            continue
+        for at, boost in enumerate(slots.boosts):
+            group, name = boost.group
+            buried = boost.factor < 1 and boost.holds(day)
+            if buried and (own & context.find_group(group, name)).any():
+                what = "it" if group == "product" else f"its {group} {name}"
+                yield ContradictionError(
+                    (place, locate("slots", "boosts", at)),
+                    f"the product {pin.product} is pinned, and {what} is buried on {day}; keep one",
+                )
+        for at, floor in enumerate(slots.exposure):
+            group, name = floor.group
+            free = 1 - 1 / slots.k
+            if floor.share > free + 1e-9 and not (own & context.find_group(group, name)).any():
+                yield ContradictionError(
+                    (place, locate("slots", "exposure", at)),
+                    f"the product {pin.product} is pinned, and the {group} {name}, of which it is none, is to have "
+                    f"{floor.share:.0%} of the places; remove the pin, or lower the floor to {free:.0%}",
                 )

@@ -28,7 +28,12 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
         for number, name in enumerate(getattr(items, key))
     }
     boosts = [(locate("slots", "boosts", number), boost) for number, boost in enumerate(slots.boosts)]
-    buried = {_name(boost): place for place, boost in boosts if boost.factor < 1}
+    # One of some days stands against what holds for all days on these alone (`collisions`).
+    buried = {
+        _name(boost): place
+        for place, boost in boosts
+        if boost.factor < 1 and boost.starts is None and boost.ends is None
+    }
     for number, pin in enumerate(slots.pinned):
         key, place = ("product", fold(pin.product)), locate("slots", "pinned", number)
         if key in excluded:
@@ -90,14 +95,11 @@ def _compare_floors(
             )
         first.setdefault(group, place)
         most = getattr(items, f"max_per_{group}")
-        if (
-            most is not None
-            and f"max_per_{group}" in items.model_fields_set
-            and most < floor.share * slots.k - 1e-9
-        ):
+        if most is not None and most < floor.share * slots.k - 1e-9:
+            default = "" if f"max_per_{group}" in items.model_fields_set else " by default"
             why = (
-                f"{floor.share:.0%} of {slots.k} slots are more than the {most} that one {group} may have; raise the limit, or "
-                "lower the floor"
+                f"{floor.share:.0%} of {slots.k} slots are more than the {most} that one {group} may have{default}; raise the limit, "
+                "or lower the floor"
             )
             yield ContradictionError((place, locate("rules", f"max_per_{group}")), why)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,17 @@ def review(
     missed, met = _explain_exposure(rules, sum(every[1:], start=every[0]))
     problems, notes = [*problems, *missed], [*notes, *met]
     return Review(tuple(dict.fromkeys(problems)), tuple(dict.fromkeys(notes)))
+
+
+def list_past_boosts(rules: Rules, day: date) -> list[str]:
+    """One sentence per boost or burial whose last day is before the day of sending."""
+    parts = [("", rules.slots)] + [(f"segments.{name}.", part.slots) for name, part in rules.segments.items()]
+    return [
+        f"{where}slots.boosts: that of the {boost.group[0]} {boost.group[1]} ended on {boost.ends}; remove it, or give it another end."
+        for where, slots in parts
+        for boost in slots.boosts
+        if boost.ends is not None and boost.ends < day
+    ]
 
 
 def list_unknown_names(rules: Rules, context: Context) -> list[str]:

@@ -106,6 +106,15 @@ slots:
         "line 9: slots.exposure.0 contradicts rules.max_per_merchant (mailing.yaml, line 7): 20% of 12 slots are more than the 2 that one "
         "merchant may have; raise the limit, or lower the floor.",
     ),
+    "a floor above the default limit": (
+        """\
+  min_stock: 1
+slots:
+  exposure: [{category: Tea, share: 0.9}]
+""",
+        "line 9: slots.exposure.0 contradicts rules.max_per_category (mailing.yaml, line 6): 90% of 12 slots are more than the 4 that one "
+        "category may have by default; raise the limit, or lower the floor.",
+    ),
     "two floors of the same": (
         """\
   min_stock: 1
@@ -145,6 +154,8 @@ def test_two_keys_that_contradict_each_other(tmp_path, text, expected):
         "  excluded_brands: [x]\nslots: {boosts: [{category: x, factor: 2}]}\n",
         "  min_stock: 1\nslots: {pinned: [{product: p1, slot: 1}], boosts: [{product: p1, factor: 2}]}\n",
         "  min_stock: 1\nslots: {boosts: [{brand: x, factor: 2, ends: 2026-12-24}, {brand: x, factor: 0.5, starts: 2026-12-25}]}\n",
+        # On its own days the burial is refused when the campaign is made.
+        "  min_stock: 1\nslots: {boosts: [{brand: x, factor: 0.5, ends: 2020-01-01}], exposure: [{brand: x, share: 0.2}]}\n",
         # The limit of repeats is a default, and looks further back than what is never sent again.
         "  sent_within_sends: 4\n",
         "  sent_within_sends: 2\nslots: {max_repeat: 2}\n",

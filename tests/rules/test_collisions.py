@@ -1,17 +1,20 @@
 """Rules that contradict each other with the products that a shop has."""
 
+from datetime import date
+
 import numpy as np
 import pytest
 
-from helpers.rules import N, flags, floats, make_known, make_rules
+from helpers.rules import AS_OF, N, flags, floats, make_known, make_rules
 from recs_assets.campaigns.contradictions import list_places
 from recs_assets.campaigns.file import load
 from recs_assets.rules.collisions import find_collisions
-from recs_assets.rules.config import Boost, Pin
+from recs_assets.rules.config import Boost, Exposure, Pin
 from recs_assets.rules.context import Context
 
 # p0 to p5: categories A A A B B B, prices 1 to 6.
 KNOWN = {"categories": [*"AAABBB"], "brands": ["x", "x", "y", "y", "y", "y"], "prices": [1, 2, 3, 4, 5, 6]}
+OVER = date(2024, 3, 3)
 EVERYTHING = np.ones(N, dtype=bool)
 CASES = {
     "a floor above every price": (
@@ -49,6 +52,36 @@ CASES = {
         "slots.boosts.1 contradicts rules.excluded_categories: of 2 products of the brand x none may be offered: it excludes all of "
         "them.",
     ),
+    "pinned, and its brand is buried": (
+        {"pinned": (Pin(product="p000", slot=1),), "boosts": (Boost(category="A", factor=2), Boost(brand="X", factor=0.5))}, EVERYTHING,
+        "slots.pinned.0 contradicts slots.boosts.1: the product p000 is pinned, and its brand X is buried on 2024-03-04; keep one.",
+    ),
+    "pinned, and buried for some days": (
+        {"pinned": (Pin(product="p000", slot=1),), "boosts": (Boost(product="p000", factor=0.5, starts=AS_OF),)}, EVERYTHING,
+        "slots.pinned.0 contradicts slots.boosts.0: the product p000 is pinned, and it is buried on 2024-03-04; keep one.",
+    ),
+    "a floor of what is buried for some days": (
+        {"boosts": (Boost(brand="x", factor=0.5, ends=AS_OF),), "exposure": (Exposure(brand="X", share=0.2),)}, EVERYTHING,
+        "slots.exposure.0 contradicts slots.boosts.0: the brand X is to have 20% of the places, and is buried on 2024-03-04; keep one.",
+    ),
+    "burials that are over": (
+        {
+            "boosts": (Boost(brand="x", factor=0.5, ends=OVER), Boost(product="p000", factor=0.5, ends=OVER)),
+            "pinned": (Pin(product="p000", slot=1),), "exposure": (Exposure(brand="X", share=0.2),),
+        }, EVERYTHING, None,
+    ),
+    "a floor of what the shop does not have": (
+        {"exposure": (Exposure(brand="x", share=0.1), Exposure(merchant="m1", share=0.2))}, EVERYTHING,
+        "slots.exposure.1: the merchant m1 is to have 20% of the places, and the shop has no product of it.",
+    ),
+    "pinned, beside a floor that leaves no place": (
+        {"k": 4, "pinned": (Pin(product="p000", slot=1),), "exposure": (Exposure(brand="y", share=0.8),)}, EVERYTHING,
+        "slots.pinned.0 contradicts slots.exposure.0: the product p000 is pinned, and the brand y, of which it is none, is to have 80% of "
+        "the places; remove the pin, or lower the floor to 75%.",
+    ),
+    "pinned, beside a floor that leaves its place": (
+        {"k": 4, "pinned": (Pin(product="p000", slot=1),), "exposure": (Exposure(brand="y", share=0.75),)}, EVERYTHING, None,
+    ),
     "nothing": ({"min_price": 6, "excluded_categories": ("A",), "boosts": (Boost(brand="y", factor=2),)}, EVERYTHING, None),
     # Prices change by themselves: a warning of the review, no refusal.
     "pinned, and too cheap by now": ({"min_price": 2, "pinned": (Pin(product="p000", slot=1),)}, EVERYTHING, None),
@@ -62,14 +95,14 @@ CASES = {
 def test_collisions(changes, admitted, expected):
     context = Context(make_known(**KNOWN), cost=floats(0.5, 1, 1.5, 2, 2.5, 3))
     [(rules, locate)] = list_places({}, make_rules(**changes))
-    found = next(find_collisions(context, rules, admitted, locate), None)
+    found = next(find_collisions(context, rules, admitted, locate, AS_OF), None)
     assert (found and str(found)) == expected
 
 
 def test_nothing_contradicts_an_empty_shelf():
     context = Context(make_known(**KNOWN, unavailable=set(range(N))))
     [(rules, locate)] = list_places({}, make_rules(min_price=100))
-    assert list(find_collisions(context, rules, EVERYTHING, locate)) == []
+    assert list(find_collisions(context, rules, EVERYTHING, locate, AS_OF)) == []
 
 
 def test_both_lines_are_named(tmp_path):
@@ -86,9 +119,9 @@ def test_both_lines_are_named(tmp_path):
         "mailing.yaml, line 15: segments.gold.slots.pinned.0 contradicts segments.gold.rules.excluded_categories (mailing.yaml, "
         "line 12): the product p004 is pinned and may not be offered."
     )
-    assert campaign.find_collision(context, EVERYTHING) == sentence
+    assert campaign.find_collision(context, EVERYTHING, AS_OF) == sentence
     # A campaign of an arm or a shadow came from the same file.
-    assert campaign.change({"rules": {"min_price": 0}}).find_collision(context, EVERYTHING) == sentence
-    assert campaign.change({"rules": {"min_price": 7}}).find_collision(context, EVERYTHING) == (
+    assert campaign.change({"rules": {"min_price": 0}}).find_collision(context, EVERYTHING, AS_OF) == sentence
+    assert campaign.change({"rules": {"min_price": 7}}).find_collision(context, EVERYTHING, AS_OF) == (
         "mailing.yaml, line 7: rules.min_price: of 6 products that may be sold none passes: all of them are below it."
     )

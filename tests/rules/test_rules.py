@@ -26,6 +26,7 @@ from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.frames import assemble_context
 from recs_assets.rules.naming import find_nameable
 from recs_assets.rules.pipeline import find_idle_rules, select
+from recs_assets.rules.review import list_past_boosts
 
 CASES = {
     "nothing": ({}, {}, {}, [0, 1]),
@@ -347,6 +348,22 @@ def test_a_factor_of_one_changes_nothing():
     pd.testing.assert_frame_equal(with_it.rows, without.rows)
     pd.testing.assert_frame_equal(with_it.traced, without.traced)
     assert "boosts" in find_idle_rules(candidates, Context(known), one)
+
+
+def test_boosts_that_are_over_are_said():
+    rules = make_rules(
+        boosts=(
+            Boost(brand="x", factor=2, ends=date(2026, 12, 24)),
+            Boost(brand="y", factor=2, ends=date(2026, 12, 25)),
+        ),
+        segments={
+            "vip": SegmentRules(slots=Slots(boosts=(Boost(product="p1", factor=2, ends=date(2026, 1, 1)),)))
+        },
+    )
+    assert list_past_boosts(rules, date(2026, 12, 25)) == [
+        "slots.boosts: that of the brand x ended on 2026-12-24; remove it, or give it another end.",
+        "segments.vip.slots.boosts: that of the product p1 ended on 2026-01-01; remove it, or give it another end.",
+    ]
 
 
 def test_boosts_hold_for_the_days_of_sending_that_they_name():
