@@ -288,6 +288,7 @@ def lose_the_server(cluster: Cluster, folder: Path) -> None:
     there = find_differences(
         home / "published" / "recs.duckdb", folder / "tiny-duckdb" / "published" / "recs.duckdb"
     )
+    there.pop("recs.publish_log", None)  # this home published the week a second time
     print_row("the same week again", f"exit code {again.code}", there or "all tables equal")
     if not ran.code or not kept or there:
         raise SystemExit(1)
