@@ -89,12 +89,12 @@ shared as (
 
 votes as (
 
-    -- Decimals, so that a sum does not depend on the order of the rows.
+    -- Billionths as whole numbers: the order of the rows changes no sum, and no engine rounds a share of it.
     select
         as_of,
         product_id,
         price,
-        sum(cast(1e0 / greatest(lines_of_buyer, lines_of_day) as decimal(18, 9))) as votes
+        sum(cast(round(1e9 / greatest(lines_of_buyer, lines_of_day)) as bigint)) as votes
     from shared
     group by as_of, product_id, price
 
@@ -116,8 +116,8 @@ middles as (
     select
         as_of,
         product_id,
-        min(case when votes_up_to > 0.5 * all_votes then price end) as price,
-        min(case when votes_up_to > 0.1 * all_votes then price end) as price_from,
+        min(case when 2 * votes_up_to > all_votes then price end) as price,
+        min(case when 10 * votes_up_to > all_votes then price end) as price_from,
         max(all_votes) as votes
     from ordered
     group by as_of, product_id
@@ -149,8 +149,8 @@ kinds as (
         {{ round_to('price', 2) }} as price,
         {{ round_to('price_from', 2) }} as price_from,
         case
-            when coalesce(votes_near, 0) >= 0.6 * votes then 'usual'
-            when votes >= 10 then 'varies'
+            when 10 * coalesce(votes_near, 0) >= 6 * votes then 'usual'
+            when votes >= 10000000000 then 'varies'
         end as price_kind
     from judged
 
