@@ -194,8 +194,12 @@ def test_a_table_of_the_future_brings_exactly_nothing(
     shares = "select sum(rejected) from intermediate.int_quarantine_shares where reason = 'any' and source_table = 'messages'"
     assert future.sql(shares) == [(0,)]
 
+    shop = SimpleNamespace(
+        source=SimpleNamespace(tables=tables), settings=SimpleNamespace(search_features=False)
+    )
+
     def list_learned_names(build_file: Warehouse) -> tuple[str, ...]:
-        week = Week(SimpleNamespace(source=SimpleNamespace(tables=tables)), house, date(2024, 3, 4))
+        week = Week(shop, house, date(2024, 3, 4))
         week.build.path.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(build_file.path, week.build.path)
         return week.names

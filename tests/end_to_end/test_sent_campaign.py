@@ -56,6 +56,18 @@ def test_a_campaign_is_written_for_services_and_sent(weekly: Home, tmp_path: Pat
         )
 
     with open_inbox(500, "lost") as inbox:
+        late = send()
+        assert (late.code, inbox.keys) == (1, [])
+        assert (
+            f"The emails of the campaign weekly_email of the week {WEEK} expired on 2025-07-14 (UTC)"
+            in late.err
+        )
+        # The tiny shop's week is long over: as if it were not.
+        for path in (folder / "current").glob("*.jsonl"):
+            path.chmod(0o644)
+            path.write_text(
+                re.sub(r'("expires_at": ?)"[^"]*"', r'\1"2099-01-01T00:00:00+00:00"', path.read_text("utf-8"))
+            )
         where = f"Campaign weekly_email of {WEEK}, webhook at 127.0.0.1:{inbox.server_port}: "
         done = send("--dry-run")
         assert done.code == 0, done.err

@@ -20,7 +20,7 @@ listed as (
 
 )
 
-select listed.tenth, count(*) as rows, sum(listed.p_purchase) as promised, count(bought.product_id) as made
+select listed.tenth, count(*) as rows, sum(listed.p_purchase::decimal(38, 12))::double as promised, count(bought.product_id) as made
 from listed
 left join bought using (customer_id, product_id)
 group by listed.tenth

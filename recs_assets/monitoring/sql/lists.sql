@@ -54,7 +54,7 @@ summed as (
         sum(places * (places - 1) / 2.0) as shared,
         greatest(max(shown), (select products from available)) as possible,
         sum((greatest(shown, (select products from available)) - shown + number) * places) as weighted,
-        sum(places * -log2(greatest(buyers, 1) / greatest((select customers from buyers), 1))) as bits
+        sum((places * -log2(greatest(buyers, 1) / greatest((select customers from buyers), 1)))::decimal(38, 12))::double as bits
     from ordered
     group by list
 
