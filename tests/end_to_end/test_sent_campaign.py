@@ -66,7 +66,7 @@ def test_a_campaign_is_written_for_services_and_sent(weekly: Home, tmp_path: Pat
         for path in (folder / "current").glob("*.jsonl"):
             path.chmod(0o644)
             path.write_text(
-                re.sub(r'("expires_at": ?)"[^"]*"', r'\1"2099-01-01T00:00:00+00:00"', path.read_text("utf-8"))
+                re.sub(r'("expires_at": ?)"[^"]*"', r'\1"2099-01-01T00:00:00Z"', path.read_text("utf-8"))
             )
         where = f"Campaign weekly_email of {WEEK}, webhook at 127.0.0.1:{inbox.server_port}: "
         done = send("--dry-run")
