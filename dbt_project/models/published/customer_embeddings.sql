@@ -1,1 +1,3 @@
-{{ as_written('customer_embeddings', source('model', 'customer_embeddings'), ['as_of', 'model', 'customer_id']) }}
+{{
+    as_written('customer_embeddings', source('model', 'customer_embeddings'), ['as_of', 'model', 'customer_id'])
+}}

@@ -1,1 +1,3 @@
-{{ as_written('product_embeddings', source('model', 'product_embeddings'), ['as_of', 'model', 'product_id']) }}
+{{
+    as_written('product_embeddings', source('model', 'product_embeddings'), ['as_of', 'model', 'product_id'])
+}}
