@@ -206,12 +206,18 @@ def report(
     for name, values in predictions.items():
         cells = [name, f"{np.abs(values - spend).mean():.2f}"]
         cells.append(
-            say(*compare_pairs(np.abs(values - spend), np.abs(predictions[BASELINE] - spend), parsed.seed))
+            write_interval(
+                *compare_pairs(np.abs(values - spend), np.abs(predictions[BASELINE] - spend), parsed.seed)
+            )
         )
         cells += [f"{correlate_ranks(values, spend):.3f}"]
-        cells.append(say(*compare_ranks(values, predictions[BASELINE], spend, parsed.seed), digits=3))
+        cells.append(
+            write_interval(*compare_ranks(values, predictions[BASELINE], spend, parsed.seed), digits=3)
+        )
         cells += [f"{find_top(values) @ spend / spend.sum():.3f}"]
-        cells.append(say(*compare_tops(values, predictions[BASELINE], spend, parsed.seed), digits=3))
+        cells.append(
+            write_interval(*compare_tops(values, predictions[BASELINE], spend, parsed.seed), digits=3)
+        )
         cells += [f"{values.sum() / spend.sum():.2f}"]
         if truth is not None:
             cells += [f"{np.abs(values - truth).mean():.2f}", f"{correlate_ranks(values, truth):.3f}"]
@@ -228,7 +234,7 @@ def report(
     sys.stdout.write("\n".join(lines) + "\n")
 
 
-def say(difference: float, low: float, high: float, digits: int = 2) -> str:
+def write_interval(difference: float, low: float, high: float, digits: int = 2) -> str:
     star = " *" if low > 0 or high < 0 else ""
     return f"{difference:+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}){star}"
 

@@ -326,12 +326,13 @@ class Shop:
             self.suppression().filter,
         )
 
-    def find_parts(self, connection: Any, table: Table) -> Parts | None:
+    def find_parts(self, connection: Any, table: Table, shared: Path) -> Parts | None:
         """The files of a raw table, where each can be landed without the others (`sources.find_parts`).
 
         Args:
             connection: DuckDB's; nothing is written to it.
             table: one of the source's `raw_tables`.
+            shared: folder that workers find under the same path.
         """
         return find_parts(
             connection,
@@ -341,4 +342,5 @@ class Shop:
             self.timezone,
             self.data_root,
             self.suppression().filter,
+            shared,
         )

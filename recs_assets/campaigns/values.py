@@ -16,7 +16,7 @@ from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.lifetime.history import QUARTER_DAYS, YEAR_DAYS, summarise
 from recs_assets.lifetime.judge import Judgement, judge_methods
 from recs_assets.lifetime.load import list_customers, load_orders
-from recs_assets.lifetime.methods import SpendModel, learn_spend
+from recs_assets.lifetime.methods import SpendModel
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week
 
@@ -46,11 +46,12 @@ def value_customers(week: Week) -> CustomerValues:
     day = _count_days(week)
     judged = {days: judge_methods(orders, day, days, week.settings.seed) for days in HORIZONS}
     values = pd.DataFrame(columns=list(model_columns("customer_values")))
-    if len(orders):
-        learned = {
-            str(days): {"method": judged[days].method, "model": learn_spend(orders, day, days).to_json()}
-            for days in HORIZONS
-        }
+    learned = {
+        str(days): {"method": judgement.method, "model": judgement.model.to_json()}
+        for days, judgement in judged.items()
+        if judgement.model is not None
+    }
+    if learned:
         values = join_tables(list(map_blocks(value_block, week, learned)))
         spend = values[f"expected_spend_{YEAR_DAYS}"].to_numpy(dtype=float)
         values["value_tier"] = score_places(place_values(spend, np.sort(spend)), len(spend))

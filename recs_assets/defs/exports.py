@@ -1,5 +1,6 @@
 """Files of the campaigns as assets."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,7 @@ def export_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
     exporting = deployment.campaigns.exporting
     return [
         *(_export_asset(deployment, campaign) for campaign in exporting),
-        *(_copy_asset(deployment, campaign) for campaign in exporting if _is_copied(deployment)),
+        *(_campaign_copy_asset(deployment, campaign) for campaign in exporting if _is_copied(deployment)),
         *(
             _send_asset(deployment, campaign)
             for campaign in exporting
@@ -75,36 +76,52 @@ def _is_copied(deployment: Deployment) -> bool:
     return settings.export_storage is not None or settings.export_database is not None
 
 
-def _copy_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=_copy_key(campaign),
-        deps=[export_key(campaign)],
-        **{**deployment.weekly, "owners": [campaign.owner]},
-        group_name="exports",
-        description=f"The current files of the campaign {campaign.name} in object storage, and its rows in a database, where "
+def _campaign_copy_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:
+    return _copy_asset(
+        deployment,
+        _copy_key(campaign),
+        export_key(campaign),
+        lambda warehouse: files_folder(warehouse, campaign),
+        f"The current files of the campaign {campaign.name} in object storage, and its rows in a database, where "
         "RECS_EXPORT_STORAGE and RECS_EXPORT_DATABASE say.",
+        owners=[campaign.owner],
+    )
+
+
+def _copy_asset(
+    deployment: Deployment,
+    key: dg.AssetKey,
+    source: dg.AssetKey,
+    find_folder: Callable[[Warehouse], Path],
+    description: str,
+    **other: Any,
+) -> dg.AssetsDefinition:
+    """What is current in a folder of files, where the deployment says."""
+
+    @dg.asset(
+        key=key,
+        deps=[source],
+        **{**deployment.weekly, **other},
+        group_name="exports",
+        description=description,
     )
     def copies(
         context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
     ) -> dg.MaterializeResult:
-        return _copy(files_folder(warehouse, campaign), deployment)
+        folder = find_folder(warehouse)
+        copied = copy_campaigns([folder], deployment.settings)[folder.name]
+        return dg.MaterializeResult(
+            metadata=numbers(
+                {
+                    f"{where}_{name}": value
+                    for where, facts in copied.items()
+                    for name, value in facts.items()
+                    if value is not None
+                }
+            )
+        )
 
     return copies
-
-
-def _copy(folder: Path, deployment: Deployment) -> dg.MaterializeResult:
-    """Copy what is current in a folder to where the deployment says."""
-    copied = copy_campaigns([folder], deployment.settings)[folder.name]
-    return dg.MaterializeResult(
-        metadata=numbers(
-            {
-                f"{where}_{name}": value
-                for where, facts in copied.items()
-                for name, value in facts.items()
-                if value is not None
-            }
-        )
-    )
 
 
 def _embeddings_asset(deployment: Deployment) -> dg.AssetsDefinition:
@@ -140,20 +157,14 @@ def _embeddings_asset(deployment: Deployment) -> dg.AssetsDefinition:
 
 
 def _embeddings_copy_asset(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        key=EMBEDDINGS_COPY_KEY,
-        deps=[EMBEDDINGS_KEY],
-        **deployment.weekly,
-        group_name="exports",
-        description="The current vectors in object storage and in a database, where RECS_EXPORT_STORAGE and "
+    return _copy_asset(
+        deployment,
+        EMBEDDINGS_COPY_KEY,
+        EMBEDDINGS_KEY,
+        embeddings_folder,
+        "The current vectors in object storage and in a database, where RECS_EXPORT_STORAGE and "
         "RECS_EXPORT_DATABASE say.",
     )
-    def copies(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
-        return _copy(embeddings_folder(warehouse), deployment)
-
-    return copies
 
 
 def _send_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefinition:

@@ -76,10 +76,28 @@ def result_assets(deployment: Deployment) -> list[dg.AssetsDefinition]:
         _storefront_lists(deployment),
         _neighbours(deployment),
         _association_rules(deployment),
-        _follow_ups(deployment),
-        _nightly_recommendations(deployment),
+        _table_asset(
+            deployment,
+            "follow_ups",
+            [recommender_key("follow_ups"), recommender_key("late_follow_ups")],
+            "What is bought within a month after a product or category, and three to six months after it.",
+            tabulate_follow_ups,
+        ),
+        _table_asset(
+            deployment,
+            "nightly_recommendations",
+            [dg.AssetKey(["staging", "stg_campaign_events"])],
+            "What pages showed between two weeks, as far as an event names it.",
+            load_nightly_recommendations,
+        ),
         _table_gains(deployment),
-        _questionnaire(deployment),
+        _table_asset(
+            deployment,
+            "questionnaire",
+            [dg.AssetKey(["features", "product_features"]), dg.AssetKey(["marts", "interactions"])],
+            "At most three questions for somebody new, whose answers say most about what customers go on to buy.",
+            tabulate_questionnaire,
+        ),
         _embeddings(deployment),
     ]
 
@@ -94,6 +112,25 @@ def _asset(deployment: Deployment, key: str, deps: Iterable[dg.AssetKey], descri
         "kinds": {"python", "duckdb"},
         "description": description,
     }
+
+
+def _table_asset(
+    deployment: Deployment,
+    table: str,
+    deps: Iterable[dg.AssetKey],
+    description: str,
+    tabulate: Callable[[Week], pd.DataFrame],
+) -> dg.AssetsDefinition:
+    """An asset that writes one table of the week, and has nothing else to say."""
+
+    @dg.asset(**_asset(deployment, table, deps, description))
+    def rows(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult:
+        week = deployment.week(warehouse, context)
+        return dg.MaterializeResult(metadata=write_model_table(week, table, tabulate(week)))
+
+    return rows
 
 
 def write_model_table(
@@ -153,45 +190,6 @@ def _neighbours(deployment: Deployment) -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=write_model_table(week, "product_neighbours", table))
 
     return product_neighbours
-
-
-def _nightly_recommendations(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_asset(
-            deployment,
-            "nightly_recommendations",
-            [dg.AssetKey(["staging", "stg_campaign_events"])],
-            "What pages showed between two weeks, as far as an event names it.",
-        )
-    )
-    def nightly_recommendations(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
-        week = deployment.week(warehouse, context)
-        rows = load_nightly_recommendations(week)
-        return dg.MaterializeResult(metadata=write_model_table(week, "nightly_recommendations", rows))
-
-    return nightly_recommendations
-
-
-def _questionnaire(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_asset(
-            deployment,
-            "questionnaire",
-            [dg.AssetKey(["features", "product_features"]), dg.AssetKey(["marts", "interactions"])],
-            "At most three questions for somebody new, whose answers say most about what customers go on to buy.",
-        )
-    )
-    def questionnaire(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
-        week = deployment.week(warehouse, context)
-        return dg.MaterializeResult(
-            metadata=write_model_table(week, "questionnaire", tabulate_questionnaire(week))
-        )
-
-    return questionnaire
 
 
 def _table_gains(deployment: Deployment) -> dg.AssetsDefinition:
@@ -255,21 +253,3 @@ def _association_rules(deployment: Deployment) -> dg.AssetsDefinition:
         )
 
     return association_rules
-
-
-def _follow_ups(deployment: Deployment) -> dg.AssetsDefinition:
-    @dg.asset(
-        **_asset(
-            deployment,
-            "follow_ups",
-            [recommender_key("follow_ups"), recommender_key("late_follow_ups")],
-            "What is bought within a month after a product or category, and three to six months after it.",
-        )
-    )
-    def follow_ups(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult:
-        week = deployment.week(warehouse, context)
-        return dg.MaterializeResult(metadata=write_model_table(week, "follow_ups", tabulate_follow_ups(week)))
-
-    return follow_ups

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 
-from recs_assets.exports import versions
-from recs_assets.exports.versions import list_versions, switch_in
+from recs_assets.exports.versions import list_versions, rewrite, switch_in
 
 # Among the folders of campaigns, whose names have no hyphen.
 FOLDER = "embedding-tables"
@@ -36,12 +36,8 @@ def write(folder: Path, tables: Mapping[str, pa.Table], *, as_of: date, run_id: 
         ExportError: run_id or keep is refused.
         OSError: the disk.
     """
-
-    def fill(aside: Path) -> dict[str, int]:
-        return {_write_table(aside, name, table): table.num_rows for name, table in tables.items()}
-
-    about = {"rows": sum(table.num_rows for table in tables.values())}
-    return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=about)
+    fill = partial(_write_tables, tables)
+    return switch_in(folder, as_of=as_of, run_id=run_id, keep=keep, write=fill, about=_describe(tables))
 
 
 def purge(folder: Path, customer_id: str) -> dict[str, str]:
@@ -61,13 +57,18 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
         others = people.filter(pc.not_equal(people["customer_id"], customer_id))
         if others.num_rows < people.num_rows:
             tables[PERSONAL] = others
-
-            def fill(aside: Path, tables: dict[str, pa.Table] = tables) -> dict[str, int]:
-                return {_write_table(aside, name, table): table.num_rows for name, table in tables.items()}
-
-            about = {"rows": sum(table.num_rows for table in tables.values())}
-            renamed[path.name] = versions.rewrite(folder, path, manifest, fill, about)
+            fill = partial(_write_tables, tables)
+            renamed[path.name] = rewrite(folder, path, manifest, fill, _describe(tables))
     return renamed
+
+
+def _describe(tables: Mapping[str, pa.Table]) -> dict[str, int]:
+    return {"rows": sum(table.num_rows for table in tables.values())}
+
+
+def _write_tables(tables: Mapping[str, pa.Table], aside: Path) -> dict[str, int]:
+    """Rows by name of the file."""
+    return {_write_table(aside, name, table): table.num_rows for name, table in tables.items()}
 
 
 def _write_table(folder: Path, name: str, table: pa.Table) -> str:

@@ -17,8 +17,8 @@ from scipy.stats import rankdata
 
 from recs_assets.evaluation.bootstrap import compare_pairs, resample_means
 from recs_assets.evaluation.promotion import decide
-from recs_assets.lifetime.history import MONTH_DAYS, sum_spend, summarise
-from recs_assets.lifetime.methods import METHODS, learn_spend
+from recs_assets.lifetime.history import MONTH_DAYS, History, sum_spend, summarise
+from recs_assets.lifetime.methods import METHODS, SpendModel, learn_spend
 
 TOP_SHARE = 0.1
 
@@ -34,11 +34,13 @@ class Judgement:
             from, or what they predict is no number.
         rows: one per method, in their order: method, mae, difference (of the chosen method's mae to this one's; below 0: the chosen one errs less), ci_low, ci_high, spearman (NaN where it predicts the same for all),
             top_share (of the held-out spend that the tenth of largest predictions paid), predicted_share (sum of predictions / spend), customers, chosen.
+        model: what was learned at the week; None: nobody has ordered.
     """
 
     method: str
     days: int
     rows: pd.DataFrame
+    model: SpendModel | None
     left_out: tuple[str, ...] = ()
 
 
@@ -53,12 +55,13 @@ def judge_methods(orders: pd.DataFrame, as_of_day: int, days: int, seed: int) ->
     """
     known = orders[orders["day"] < as_of_day]
     held_out = min(days, (as_of_day - int(known["day"].min())) // 2) if len(known) else 0
-    if held_out < MONTH_DAYS:
-        return Judgement(METHODS[0], 0, _tabulate({}, np.zeros(0), METHODS[0], seed))
+    model = learn_spend(known, as_of_day, days) if len(known) else None
+    if model is None or held_out < MONTH_DAYS:
+        return Judgement(METHODS[0], 0, _tabulate({}, np.zeros(0), METHODS[0], seed), model)
     anchor_day = as_of_day - held_out
     predictions, spend = predict_held_out(known, anchor_day, held_out)
     # What is learned at the week is not what was: without an order in the last days there is no regression of them.
-    usable = _predict(known, as_of_day, days)
+    usable = _predict(model, summarise(known, as_of_day), days)
     predictions = {name: values for name, values in predictions.items() if name in usable}
     left_out = tuple(name for name in METHODS if name not in predictions)
     errors = {
@@ -67,7 +70,7 @@ def judge_methods(orders: pd.DataFrame, as_of_day: int, days: int, seed: int) ->
         if compare_tops(values, predictions[METHODS[0]], spend, seed)[2] >= 0
     }
     method = decide(errors, METHODS, metric="absolute_error", seed=seed).chosen
-    return Judgement(method, held_out, _tabulate(predictions, spend, method, seed), left_out)
+    return Judgement(method, held_out, _tabulate(predictions, spend, method, seed), model, left_out)
 
 
 def predict_held_out(
@@ -75,13 +78,12 @@ def predict_held_out(
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """What every method predicts for `days` from an anchor on, and what was spent; float64[n] of the customers known then.
     A method that was not learned, or whose predictions are not all finite, is not among them."""
-    return _predict(orders, anchor_day, days), sum_spend(
-        orders, summarise(orders, anchor_day), anchor_day, days
-    )
+    history = summarise(orders, anchor_day)
+    predictions = _predict(learn_spend(orders, anchor_day, days), history, days)
+    return predictions, sum_spend(orders, history, anchor_day, days)
 
 
-def _predict(orders: pd.DataFrame, anchor_day: int, days: int) -> dict[str, np.ndarray]:
-    model, history = learn_spend(orders, anchor_day, days), summarise(orders, anchor_day)
+def _predict(model: SpendModel, history: History, days: int) -> dict[str, np.ndarray]:
     found = {name: model.predict_spend(name, history, days) for name in METHODS}
     return {
         name: values for name, values in found.items() if values is not None and np.isfinite(values).all()

@@ -56,10 +56,6 @@ class Parts:
         """Of all files, before anybody is left out."""
         return self.files[-1]["rows_before"] + self.files[-1]["rows"]
 
-    def lie_in(self, folder: Path) -> bool:
-        """Whether all files are below a folder."""
-        return all(Path(file["path"]).is_relative_to(folder.resolve()) for file in self.files)
-
 
 def find_parts(
     con: duckdb.DuckDBPyConnection,
@@ -69,6 +65,7 @@ def find_parts(
     timezone: str,
     root: Path | None,
     erased: Erased | None,
+    shared: Path,
 ) -> Parts | None:
     """The files of a table that can be landed apart: Parquet that holds a canonical table as it is. None: they cannot be.
 
@@ -83,6 +80,7 @@ def find_parts(
         timezone: as in `land`.
         root: as in `land`.
         erased: as in `land`.
+        shared: folder that workers find under the same path; files elsewhere they may not find.
 
     Raises:
         SourceError, SettingsError: as `land`, as far as names, columns and the number of rows go.
@@ -102,10 +100,12 @@ def find_parts(
     names = list_parts(data_dir, file)
     if any(file_format(name)[1] != "parquet" for name in names):
         return None
+    paths = {name: require_inside(data_dir / name, root or data_dir) for name in names}
+    if not all(path.is_relative_to(shared.resolve()) for path in paths.values()):
+        return None
     promised, before, files = read_manifest(data_dir), 0, []
     first: tuple[str, set[str]] | None = None
-    for name in names:
-        path = require_inside(data_dir / name, root or data_dir)
+    for name, path in paths.items():
         rows, present = _read_end(con, name, path, file)
         first = first or (name, present)
         require_alike(file, name, present, *first)

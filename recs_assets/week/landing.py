@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import time
-import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from recs_assets.quality.suites import PART_ROWS, judge_rows, merge_results
 from recs_assets.schema import Table
 from recs_assets.sources import LandingResult, Parts, find_stored_type, land_part, list_some, read_landed
 from recs_assets.store.lake import list_parquet, show_table
-from recs_assets.week.share import JOB, measure_work
+from recs_assets.week.share import JOB, measure_work, open_job
 from recs_assets.week.week import Week
 
 
@@ -33,13 +32,11 @@ def land(week: Week, table: Table) -> tuple[LandingResult, list[dict[str, Any]]]
         SourceError, SettingsError: as `sources.land`.
         EngineError: the engine does not answer, ends, or a file is not as declared.
     """
-    begun = time.perf_counter()
-    if week.settings.engine is not None and week.model_week is week:
+    begun, shared = time.perf_counter(), week.warehouse.shared_lake
+    if week.settings.engine is not None and shared is not None and week.model_week is week:
         with week.build.write() as connection:
-            parts = week.shop.find_parts(connection, table)
-        shared = week.warehouse.shared_lake
-        # Where else workers find the shop's files under the same path nobody can say.
-        if parts is not None and shared is not None and parts.lie_in(shared):
+            parts = week.shop.find_parts(connection, table, shared)
+        if parts is not None:
             return _land_on_engine(week, table, parts, begun)
     with week.build.write() as connection:
         landed = week.shop.land(connection, table.name)
@@ -67,23 +64,23 @@ def _land_on_engine(
     assert engine is not None
     place = week.warehouse.prepare_lake(week.build)
     target = place / "given" / relation
-    folder = week.warehouse.lake / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
     numbers = range(len(parts.files))
+    job = {
+        "parts": asdict(parts),
+        "target": str(target),
+        "suite": _name_suite(table),
+        "expectations": [asdict(one) for one in _list_expectations(week, table, parts.rows)],
+    }
     try:
-        (folder / "results").mkdir(parents=True)
-        job = {
-            "parts": asdict(parts),
-            "target": str(target),
-            "suite": _name_suite(table),
-            "expectations": [asdict(one) for one in _list_expectations(week, table, parts.rows)],
-        }
-        (folder / JOB).write_text(json.dumps(job), "utf-8")
-        for _ in work_on_engine(
-            engine.get_secret_value(), folder, f"{__name__}:land_on_worker", len(numbers), describe_code(),
-            f"File {{}} of {table.name}",
-        ):  # fmt: skip
-            pass
-        results = [json.loads(_find_result(folder, number).read_text("utf-8")) for number in numbers]
+        with open_job(week) as folder:
+            (folder / "results").mkdir()
+            (folder / JOB).write_text(json.dumps(job), "utf-8")
+            for _ in work_on_engine(
+                engine.get_secret_value(), folder, f"{__name__}:land_on_worker", len(numbers), describe_code(),
+                f"File {{}} of {table.name}",
+            ):  # fmt: skip
+                pass
+            results = [json.loads(_find_result(folder, number).read_text("utf-8")) for number in numbers]
         with week.build.write() as connection:
             connection.execute("begin")
             declared = {column.name: find_stored_type(column) for column in table.columns}
@@ -93,9 +90,6 @@ def _land_on_engine(
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
-    finally:
-        # It may hold ids of people who were forgotten.
-        shutil.rmtree(folder, ignore_errors=True)
     return LandingResult(rows, time.perf_counter() - begun, tuple(parts.names)), results
 
 

@@ -11,8 +11,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import date
 from functools import lru_cache
@@ -56,8 +56,7 @@ def map_on_engine(
     engine = week.settings.engine
     assert engine is not None
     blocks = [part.block for part in split_week(week, size)]
-    folder = week.warehouse.lake / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
-    try:
+    with open_job(week) as folder:
         share_week(week, folder)
         job = {
             "as_of": week.as_of.isoformat(),
@@ -80,8 +79,16 @@ def map_on_engine(
             results = folder / "results" / str(number)
             yield load_result(results)
             shutil.rmtree(results)
+
+
+@contextmanager
+def open_job(week: Week) -> Generator[Path]:
+    """A folder of the lake for what workers need and make, which holds names and addresses and is gone at the end."""
+    folder = week.warehouse.lake / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
+    try:
+        folder.mkdir(parents=True)
+        yield folder
     finally:
-        # It holds names and addresses.
         shutil.rmtree(folder, ignore_errors=True)
 
 

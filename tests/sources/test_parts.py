@@ -51,7 +51,7 @@ def write(con: duckdb.DuckDBPyConnection, select: str, path: Path) -> None:
 
 
 def find(con, shop: Path, table: str, erased: Suppression | None = None) -> Parts | None:
-    return find_parts(con, resolve_source("auto", shop), RAW_TABLES[table], shop, ZONE, None, erased)
+    return find_parts(con, resolve_source("auto", shop), RAW_TABLES[table], shop, ZONE, None, erased, shop)
 
 
 def land_apart(con, parts: Parts, folder: Path) -> list[tuple]:
