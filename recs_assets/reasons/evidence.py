@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from recs_assets.arrays import PairIndex, encode_pairs, is_stored, mark_ends, rank_within
+from recs_assets.arrays import PairIndex, encode_pairs, find_sorted, is_stored, mark_ends, rank_within
 from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import EVENT_TYPES, Known, number_parents
+from recs_assets.known.preferences import join_label, label_facets
 from recs_assets.known.segments import mark_segments, number_segments
 
 RECENT_DAYS = 28
@@ -90,6 +91,7 @@ class Evidence:
         self.citable = Citable(everything, everything) if citable is None else citable
         self._refused = None if self.citable.refused is None else PairIndex.of(self.citable.refused)
         self._seen: dict[str, tuple[PairIndex, np.ndarray]] = {}
+        self._liked: dict[str, tuple[PairIndex, np.ndarray]] = {}
         history, last = known.history, known.last_bought
         self._bought = PairIndex.of(history)
         self._days, self._last = history.data.astype(np.int32), last.data.astype(np.int32)
@@ -299,6 +301,30 @@ class Evidence:
         """bool[n]: the customer bought something of the product's "shelf" or "label" that may be named."""
         number = getattr(self, group)[products]
         return (number >= 0) & (self._choose_groups(group).find(customers, np.maximum(number, 0)) >= 0)
+
+    def likes(self, facet: str, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """bool[n]: the customer answered that they like the product's "category" or "brand", and it may be told.
+
+        Neither where it stands for everything, nor where half of its products or more may not be named, nor of a product that
+        may not.
+        """
+        said = self.known.preferences
+        if not (said["facet"] == facet).any():
+            return np.zeros(len(products), dtype=bool)
+        if facet not in self._liked:
+            self._liked[facet] = self._find_liked(facet, said[said["facet"] == facet])
+        pairs, number = self._liked[facet]
+        liked = (number[products] >= 0) & (pairs.find(customers, np.maximum(number[products], 0)) >= 0)
+        return liked & self.may_name(customers, products)
+
+    def _find_liked(self, facet: str, said: pd.DataFrame) -> tuple[PairIndex, np.ndarray]:
+        """Pairs of a customer and what they like; and the number of what each product is of, -1 where that is not told."""
+        labels, number = np.unique(label_facets(self.known, facet).astype(str), return_inverse=True)
+        silent = np.bincount(number, ~self.citable.product) * 2 >= np.bincount(number)
+        named = (self.shelf if facet == "category" else self.label) >= 0
+        place = find_sorted(labels, np.array([join_label(facet, value) for value in said["value"]]))
+        keys = encode_pairs(said["customer"].to_numpy()[place >= 0], place[place >= 0], len(labels))
+        return PairIndex(np.unique(keys), len(labels)), np.where(named & ~silent[number], number, -1)
 
     def _choose_groups(self, group: str) -> PairIndex:
         return self._shelves_bought if group == "shelf" else self._labels_bought

@@ -5,11 +5,12 @@ holds for a row the strongest is taken:
 
 1. what the customer did with this product: bought it, put it into the cart, wished for it, looked at it;
 2. a product that led to it: bought together, also bought, similar, viewed;
-3. what suits them or is worth knowing: on offer, new, a brand or a category they buy from, similar customers;
-4. what everybody does: popular, popular in its category;
-5. what is true of the row in any case, so that every row has a reason.
+3. what they answered that they like: its brand, its category;
+4. what suits them or is worth knowing: on offer, new, a brand or a category they buy from, similar customers;
+5. what everybody does: popular, popular in its category;
+6. what is true of the row in any case, so that every row has a reason.
 
-The first and the last hold whatever moved the ranker. Within the others a row takes the family of features with the
+The first, the third and the last hold whatever moved the ranker. Within the others a row takes the family of features with the
 largest contribution to its score that has a true reason.
 
 A step maps a family to its rungs, from the strongest down; a rung is a reason code and a check, which says where the
@@ -198,7 +199,7 @@ def build_ladder(recommenders: Mapping[str, Recommender], own_tables: Sequence[s
         own_tables: names of `Known.own_tables`.
     """
     leads = {**build_leads(recommenders), **build_table_rungs(own_tables)}
-    return OWN_DEALINGS, leads, SUITS, EVERYBODY, ANYWAY
+    return OWN_DEALINGS, leads, ANSWERS, SUITS, EVERYBODY, ANYWAY
 
 
 # -- 1. what the customer did with the product ------------------------------------------------
@@ -366,7 +367,19 @@ def _find_bought_by_several(
     return holds
 
 
-# -- 3. what suits the customer, or is worth knowing ------------------------------------------
+# -- 3. what the customer answered ------------------------------------------------------------
+
+
+def _check_liked(facet: str) -> Check:
+    return lambda some: Claim(some.evidence.likes(facet, some.customers, some.products))
+
+
+ANSWERS: Step = {
+    ANY: (Rung("brand_you_like", _check_liked("brand")), Rung("category_you_like", _check_liked("category")))
+}
+
+
+# -- 4. what suits the customer, or is worth knowing ------------------------------------------
 
 
 def _check_offer(some: Open) -> Claim:
@@ -406,14 +419,14 @@ SUITS: Step = {
 }
 
 
-# -- 4. what everybody does -------------------------------------------------------------------
+# -- 5. what everybody does -------------------------------------------------------------------
 
 POPULAR = Rung("popular", lambda some: Claim(some.evidence.popular[0][some.products]))
 POPULAR_IN_CATEGORY = Rung("popular_in_category", lambda some: Claim(some.evidence.popular[1][some.products]))
 EVERYBODY: Step = {"popular": (POPULAR,), "popular_in_category": (POPULAR_IN_CATEGORY,)}
 
 
-# -- 5. what is true in any case --------------------------------------------------------------
+# -- 6. what is true in any case --------------------------------------------------------------
 
 
 def _check_bought_lately(some: Open) -> Claim:

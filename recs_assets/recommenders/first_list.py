@@ -10,12 +10,11 @@ from scipy import sparse
 
 from recs_assets.arrays import rank_within
 from recs_assets.known.interactions import Known
+from recs_assets.known.preferences import ANSWERED, join_label, label_facets
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.facets import band_prices
 
 FACETS = ("category", "brand", "price")
-# Of these customers can say what they like.
-ANSWERED = ("category", "brand")
 
 
 class FirstList(Recommender):
@@ -139,17 +138,6 @@ class FirstList(Recommender):
         score = np.zeros(len(drawn))
         score[best_first] = 1 / np.arange(1, len(best_first) + 1)
         return self.products_[there], score[there]
-
-
-def join_label(facet: str, value: str) -> str:
-    """What an answer and a product's facet are compared by: without case and blanks around."""
-    return f"{facet.strip().lower()}:{value.strip().lower()}"
-
-
-def label_facets(known: Known, facet: str) -> np.ndarray:
-    """object[n_products]: the product's value of a facet that can be answered, as `join_label` has it; "" without one."""
-    values = known.products[facet].astype("string").fillna("").tolist()
-    return np.array([join_label(facet, value) if value.strip() else "" for value in values], dtype=object)
 
 
 def number_facets(known: Known) -> np.ndarray:

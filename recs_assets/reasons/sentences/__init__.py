@@ -64,6 +64,9 @@ PLACEHOLDERS: dict[str, tuple[str, ...]] = {
     "similar_product": ("product", "date"),
     "new_for_your_taste": ("product", "date"),
     "viewed_related": ("product", "date"),
+    # What the customer answered.
+    "brand_you_like": ("brand",),
+    "category_you_like": ("category",),
     # What suits the customer, or is worth knowing.
     "on_offer": ("date",),
     "on_offer_from": ("date",),
