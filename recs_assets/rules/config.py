@@ -241,6 +241,11 @@ class Slots(_Model):
         description="Products are ordered by p_purchase (else score) * value ** this; 1: the largest expected value, 0: the value "
         "does not count.",
     )
+    order_by: Literal["p_purchase", "score"] = Field(
+        "p_purchase",
+        description="What products compete by for the slots: their probability where it is known, or the score of the model that makes "
+        "the lists, so that its first is the first here ([How slots are filled](#how-slots-are-filled)).",
+    )
     boosts: tuple[Boost, ...] = Field(
         (),
         description="Factors on what products are ordered by, as in `{brand: Acme, factor: 1.5, starts: 2026-12-01, ends: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from recs_assets.names import fold
-from recs_assets.rules.config import Boost, Exposure, ItemRules, Slots
+from recs_assets.rules.config import PURCHASES, Boost, Exposure, ItemRules, Slots
 from recs_assets.yaml_file import ContradictionError
 
 # Of some of the products: the key that excludes them, and the one that limits them.
@@ -56,6 +56,12 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
                 why = f"the {group} {name} has the factors {other.factor:g} and {boost.factor:g} on the same days; keep one"
                 yield ContradictionError((place, other_place), why)
     yield from _compare_floors(items, slots, excluded, buried, locate)
+    if slots.order_by == "score":
+        # The score of a list is a place, which nothing is worth so many times of.
+        for key, given in (("goal", slots.goal != PURCHASES), ("boosts", bool(slots.boosts))):
+            if given:
+                why = f"slots in the order of the model's own list cannot be in that of {key}, too; keep one"
+                yield ContradictionError((locate("slots", key), locate("slots", "order_by")), why)
     sends = items.sent_within_sends or 0
     if "max_repeat" in slots.model_fields_set and slots.max_repeat and sends >= slots.repeat_sends:
         why = (

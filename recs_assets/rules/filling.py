@@ -103,6 +103,7 @@ class Filler:
         self.factors = None if "boosts" in without else find_factors(context, slots)
         given = [part for part in (self.goal_values, self.factors) if part is not None]
         self.worth = np.multiply.reduce(given) if given else None
+        self.by_p = ranked.has_p and slots.order_by == "p_purchase"
         if self.worth is not None:
             _check_worth(ranked)
 
@@ -293,12 +294,12 @@ class Filler:
         self, rows: Rows, first: np.ndarray, values: Values, n_ranked: int, new: np.ndarray
     ) -> tuple[np.ndarray, Values, np.ndarray, np.ndarray]:
         """Rows that passed, customers adjacent, best first, additions last; the values with what rows
-        are ordered by; per row its relevance, float32 in 0..1: its probability (else score, times the value
-        of its goal), scaled between the customer's worst and best competing candidate; and that unscaled, float64."""
+        are ordered by; per row its relevance, float32 in 0..1: its probability (else, or by `order_by`, score, times the
+        value of its goal), scaled between the customer's worst and best competing candidate; and that unscaled, float64."""
         kept = np.flatnonzero(first[:n_ranked] == PASSED)
         value = values.score[kept]
         if self.worth is not None:
-            value = values.p_purchase[kept] if self.ranked.has_p else value
+            value = values.p_purchase[kept] if self.by_p else value
             # float64: high factors, and values of a strong goal, are beyond what float32 holds.
             value = value * self.worth[rows.product[kept]]
             order = np.lexsort((-value, rows.local[kept]))  # stable: ties keep the order of the score
@@ -306,7 +307,7 @@ class Filler:
             ordered = values.order.astype(np.float64)
             ordered[kept] = value
             values = replace(values, order=ordered)
-        elif self.ranked.has_p:
+        elif self.by_p:
             value = np.nan_to_num(values.p_purchase[kept])
         within = rank_within(rows.local[kept]) <= max(DEPTH, 2 * self.rules.slots.k)
         within |= self._find_first_of_new(rows, kept, new)

@@ -57,6 +57,26 @@ slots:
         "line 11: slots.boosts.1 contradicts slots.boosts.0 (mailing.yaml, line 10): the category tea has the factors 2 and 0.5 on the "
         "same days; keep one.",
     ),
+    "the model's order and a goal": (
+        """\
+  min_stock: 1
+slots:
+  order_by: score
+  goal: revenue
+""",
+        "line 10: slots.goal contradicts slots.order_by (mailing.yaml, line 9): slots in the order of the model's own list cannot be in "
+        "that of goal, too; keep one.",
+    ),
+    "the model's order and boosts": (
+        """\
+  min_stock: 1
+slots:
+  order_by: score
+  boosts: [{brand: Acme, factor: 2}]
+""",
+        "line 10: slots.boosts contradicts slots.order_by (mailing.yaml, line 9): slots in the order of the model's own list cannot be in "
+        "that of boosts, too; keep one.",
+    ),
     "two limits of repeats": (
         """\
   sent_within_sends: 4

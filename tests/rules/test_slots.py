@@ -24,6 +24,17 @@ def test_slots_stand_by_score_within_their_type():
     }
 
 
+def test_slots_are_filled_by_probability_or_by_the_models_own_order():
+    candidates = score_lists({0: [0, 1, 2]}).assign(
+        score=np.float32([3, 2, 1]), p_purchase=np.float32([0.1, 0.2, 0.9])
+    )
+    assert lists(select(candidates, Context(make_known()), make_rules(k=1))) == {0: [2]}
+    own = make_rules(k=1, order_by="score")
+    assert lists(select(candidates, Context(make_known()), own)) == {0: [0]}
+    # What a rule takes out leaves its place to the next of the same order.
+    assert lists(select(candidates, Context(make_known(unavailable={0})), own)) == {0: [1]}
+
+
 def test_reserves_are_what_would_come_next():
     # k = 2 of A, A, B: p2 (A) may stand only where an A is gone, p3 (B) beside both.
     known = make_known(categories=["A", "A", "A", "B", "B", None])
