@@ -92,7 +92,7 @@ def run_campaign(name: str, as_of: date | None) -> int:
         CampaignError: the campaign's file has a mistake.
         LateError: the email would go out when its days are over.
         SettingsError: there is no such campaign.
-        WarehouseError: nothing is published yet, or the week has no build.
+        WarehouseError: nothing is published yet, or not the week, or it has no build.
     """
     settings = _announce()
     from recs_assets.campaigns.made import find_folder, read_facts
@@ -118,6 +118,8 @@ def run_campaign(name: str, as_of: date | None) -> int:
         raise WarehouseError(
             f"The week {week} has no build in {warehouse.home}: run it first (python -m recs_assets run --as-of {week})."
         )
+    if week.weekday() == 0:
+        warehouse.require_published(week)
     check_send_time(deployment.campaigns.campaigns[name], deployment, week)
     done = run_job(f"campaign_{name}", settings, week, UNTOUCHED)
     if done is None:

@@ -224,6 +224,8 @@ def _export_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefini
         if week.as_of != newest:
             return dg.MaterializeResult(metadata={"kept": f"The files stay at week {newest}."})
         written = write_files(week, campaign, context.run.run_id)
+        for sentence in written.short:
+            context.log.warning(sentence)
         return dg.MaterializeResult(
             metadata=_describe(written, hashed=deployment.settings.hash_key is not None)
         )
@@ -245,4 +247,5 @@ def _describe(written: CampaignFiles, hashed: bool) -> dict[str, Any]:
         "preview_file": dg.MetadataValue.path(str(written.preview_path)),
         **({} if hashed else numbers({"email_hash": NO_HASH_KEY})),
         **numbers({"recipients": written.manifest["recipients"], **written.last_look}),
+        **({"floors_short": " ".join(written.short)} if written.short else {}),
     }

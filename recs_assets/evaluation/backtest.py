@@ -93,7 +93,8 @@ def backtest(
                 key=lambda place: (mean[place], -place),
             )
             difference = values[:, :, number] - values[:, baseline, number][:, None]
-            low, high = bootstrap.find_interval(difference, seed, resamples)
+            ends = bootstrap.find_interval(difference, seed, resamples)
+            low, high = bootstrap.hold_at_zero(difference, *ends)
             rows += [
                 (
                     view, name, metric, k, len(folds), len(values), mean[place], models[baseline],

@@ -11,6 +11,9 @@ import numpy as np
 
 RESAMPLES = 1000
 LEVEL = 0.95
+# Customers of whom one side has more, at least, before an interval may leave out 0: that five of five chance upon the same side
+# happens in 1 of 16 cases (2 * 0.5 ** 5), of six in 1 of 32. Resamples of one or two of them never show the other side.
+FEWEST_DIFFERENT = 6
 
 # One block of counts holds at most this many values (float64: 32 MB).
 BLOCK_VALUES = 4_000_000
@@ -85,7 +88,7 @@ def compare_pairs(
         level: see `find_interval`.
 
     Returns:
-        (difference, low, high); an interval without 0 says the two differ.
+        (difference, low, high); an interval without 0 says the two differ (`hold_at_zero`).
 
     Raises:
         ValueError: different lengths, or see `resample_means`.
@@ -93,5 +96,20 @@ def compare_pairs(
     a, b = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise ValueError(f"Paired values need equal lengths, got shapes {a.shape} and {b.shape}.")
-    low, high = find_interval(a - b, seed, resamples, level)
+    low, high = hold_at_zero(a - b, *find_interval(a - b, seed, resamples, level))
     return float(np.mean(a - b)), float(low), float(high)
+
+
+def hold_at_zero(
+    differences: np.ndarray, low: np.ndarray | float, high: np.ndarray | float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of the interval of a mean (or sum) of paired differences, or 0 in place of an end beyond it where fewer than
+    `FEWEST_DIFFERENT` customers differ: so few prove nothing, however alike they are.
+
+    Args:
+        differences: float64[customers] or float64[customers, columns].
+        low: its lower end, per column.
+        high: its upper end.
+    """
+    few = np.count_nonzero(differences, axis=0) < FEWEST_DIFFERENT
+    return np.where(few, np.minimum(low, 0.0), low), np.where(few, np.maximum(high, 0.0), high)

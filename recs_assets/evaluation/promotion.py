@@ -55,7 +55,7 @@ def decide(
     """The simplest model that no other is proven to beat.
 
     A model is beaten where the paired bootstrap interval of the difference of another's mean to its own lies
-    above 0. The first model holds until one that follows it in the order is proven to beat it; then the next one
+    above 0, which that of less than a handful of customers never does (`bootstrap.hold_at_zero`). The first model holds until one that follows it in the order is proven to beat it; then the next one
     that is not yet passed over holds, and so on: what is level, or not proven, loses to the simpler. The model of
     the largest mean is beaten by none, so there is always one. One comparison errs with at most (1 - level) / 2.
 
@@ -121,7 +121,11 @@ def explain_decision(comparisons: pd.DataFrame, chosen: str, what: str = "Lists"
     won = comparisons[comparisons["promoted"].astype(bool)]
     if won.empty:
         others = ", ".join(comparisons["candidate"])
-        return f"{what} made by {chosen}, the simplest model: none of {others} is proven to beat it."
+        text = f"{what} made by {chosen}, the simplest model: none of {others} is proven to beat it."
+        customers = comparisons["customers"].max()
+        if customers < bootstrap.FEWEST_DIFFERENT:
+            text += f" Only {customers:.0f} customers bought anything in the test, and so few prove nothing."
+        return text
     last = won.iloc[-1]
     figures = (
         f"{last.metric} of {last.candidate_value:.4f} beats {last.incumbent}'s {last.incumbent_value:.4f} "

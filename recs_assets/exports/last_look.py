@@ -1,6 +1,9 @@
 """The last look at the shelf, when an email's files are written: what sold out since, left the catalogue, or may
 not be sold at the time of the send, gives its slot to the recipient's next product that the rules allow.
 
+Floors of exposure are raised again among the slots that were given away: where a floor of the campaign is short after it, the
+replacement that lies nearest to a product of the floor in its recipient's reserves is exchanged for that one, first.
+
 The published table stays as it is; only the files differ. A recipient for whom nothing is left is taken out
 whole: an email has all its slots or does not go out.
 """
@@ -10,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -36,6 +40,37 @@ OF_RESERVE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == "ca
 # Of the shelf, and of the recipient's currency.
 _OF_BOTH = ("stock", "shown_price")
 OF_CATALOGUE = tuple(name for name, filler in _OF_PRODUCT.items() if filler == DBT and name not in _OF_BOTH)
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Products that are to have a share of all places.
+
+    Attributes:
+        name: as in "brand Acme".
+        products: their ids.
+        share: of the places, above 0.
+    """
+
+    name: str
+    products: frozenset[str]
+    share: float
+
+    def count_missing(self, products: Sequence[str]) -> int:
+        """How many of these places would have to be theirs, besides those that are."""
+        # A share such as 0.1 is a little above itself in binary.
+        return max(0, ceil(self.share * len(products) - 1e-9) - sum(own in self.products for own in products))
+
+
+def explain_floors(products: Sequence[str], floors: Sequence[Floor]) -> list[str]:
+    """A sentence per floor that the places of these products do not hold."""
+    return [
+        f"The floor of {floor.name} has {len(products) - outside} of {len(products)} places of the files, and not {floor.share:.0%} of "
+        "them: products of it were gone, or recipients were, and no slot that was given away could be one of its others."
+        for floor in floors
+        if floor.count_missing(products)
+        for outside in [sum(own not in floor.products for own in products)]
+    ]
 
 
 @dataclass(frozen=True)
@@ -66,6 +101,7 @@ def refill(
     catalogue: pd.DataFrame,
     timezone: str,
     utm_source: str,
+    floors: Sequence[Floor] = (),
 ) -> tuple[pd.DataFrame, LastLook]:
     """Give every slot whose product is gone to the recipient's next reserve, in the order of the reserves.
 
@@ -81,6 +117,7 @@ def refill(
         catalogue: product_id and `OF_CATALOGUE`, as published.
         timezone: of the shop, IANA name.
         utm_source: of the campaign.
+        floors: of the campaign, in the order of its file.
 
     Returns:
         The rows, with the stock of the newest count, and none holding longer than its product is sold; and what was
@@ -123,6 +160,9 @@ def refill(
     for at in np.flatnonzero(touched).tolist():
         by_customer.setdefault(names[at], []).append(at)
     places: dict[int, int] = {}  # row of `long` -> row of `reserves`
+    fitting: dict[
+        int, list[int]
+    ] = {}  # row of `long` -> rows of `reserves` that are there for it, best first
     refilled: list[tuple[str, str]] = []
     removed: list[tuple[str, str]] = []
     for customer, rows in by_customer.items():
@@ -152,6 +192,11 @@ def refill(
         else:
             refilled += [(customer, why) for why in lost.values()]
             places |= chosen
+            there = [row for row in mine if explain_gone(own.product[row], least) is None]
+            fitting |= dict.fromkeys(chosen, there)
+    gone = {customer for customer, _ in removed}
+    kept_rows = {at: product[at] for at, customer in enumerate(names) if customer not in gone}
+    _raise_floors(own, floors, kept_rows, by_customer, places, fitting, names)
     long = _write_rows(long, reserves, catalogue, shelf, places, utm_source)
     ends = long["product_id"].map(shelf["end_at"]).to_frame("end")
     long["expires_at"] = shorten(long["expires_at"], ends, timezone)
@@ -202,6 +247,54 @@ class _Reserves:
     def fits(self, row: int, held: Mapping[tuple[int, int], int]) -> bool:
         """No group of the row is full."""
         return all(held[place] < self.most[row, place[0]] for place in self.list_groups(row))
+
+
+def _raise_floors(
+    own: _Reserves,
+    floors: Sequence[Floor],
+    kept: Mapping[int, str],
+    by_customer: Mapping[str, Sequence[int]],
+    places: dict[int, int],
+    fitting: Mapping[int, Sequence[int]],
+    names: Sequence[str],
+) -> None:
+    """Exchange replacements for others of a floor that is short, those first that lie least far behind, ties in the order of rows.
+
+    Args:
+        own: the reserves.
+        floors: in the order of the file; none gives up what another counts.
+        kept: row -> published product, of the recipients who stay.
+        by_customer: rows of the recipients who lost one.
+        places: row -> reserve of every slot that was given away; is changed.
+        fitting: row -> reserves that could be there, best first.
+        names: customer of every row.
+    """
+    counted = frozenset().union(*(floor.products for floor in floors))
+    now = {**kept, **{at: own.product[row] for at, row in places.items()}}
+    for floor in floors:
+        missing = floor.count_missing(list(now.values()))
+        offers = sorted(
+            (fitting[at].index(row) - fitting[at].index(places[at]), at, row)
+            for at in places
+            if own.product[places[at]] not in counted
+            for row in fitting[at]
+            if own.product[row] in floor.products
+        )
+        for _, at, row in offers:
+            if missing == 0:
+                break
+            others = [now[other] for other in by_customer[names[at]] if other != at]
+            by_product = {own.product[place]: place for place in own.rows[names[at]]}
+            held = Counter(
+                place
+                for other in others
+                if other in by_product
+                for place in own.list_groups(by_product[other])
+            )
+            free = now[at] not in counted and own.product[row] not in others
+            if free and own.fits(row, held):
+                places[at], now[at] = row, own.product[row]
+                missing -= 1
 
 
 def _write_rows(

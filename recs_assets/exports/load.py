@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow as pa
 
-from recs_assets.exports.last_look import OF_CATALOGUE
+from recs_assets.exports.last_look import OF_CATALOGUE, Floor
 from recs_assets.files import read_sql
+from recs_assets.names import fold
+from recs_assets.rules.config import Exposure
 from recs_assets.schema import GateError, WarehouseError
 
 if TYPE_CHECKING:
@@ -92,6 +94,22 @@ def load_shown_products(snapshot: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     """What an email shows of every published product (`exports.last_look.OF_CATALOGUE`), by product_id."""
     shown = snapshot.execute(read_sql(__file__, "sql/shown_products")).df()
     return shown[["product_id", *OF_CATALOGUE]]
+
+
+def load_floors(snapshot: duckdb.DuckDBPyConnection, exposure: Sequence[Exposure]) -> list[Floor]:
+    """The floors of a campaign, with the published products that count for each."""
+    if not exposure:
+        return []
+    products = snapshot.execute(
+        "select product_id, category, brand, merchant_id as merchant from recs.products"
+    ).df()
+    floors = []
+    for floor in exposure:
+        group, name = floor.group
+        wanted = fold(name)
+        inside = [isinstance(label, str) and fold(label) == wanted for label in products[group]]
+        floors.append(Floor(f"{group} {name}", frozenset(products.loc[inside, "product_id"]), floor.share))
+    return floors
 
 
 def load_addresses(connection: duckdb.DuckDBPyConnection) -> pd.DataFrame:

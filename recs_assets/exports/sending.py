@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,19 +103,17 @@ def send(
     """
     manifest, path = _find_payloads(folder, campaign, receiver.name)
     week = manifest["as_of"]
-    expired = _find_expired(path, campaign, week, datetime.now(UTC) if now is None else now)
     with open_receipts(folder, week, receiver.name, dry) as receipts:
         sent = Sent(campaign, week, receiver.name, receiver.host, receipts.path)
-        repeated, again = _rebuild(path, receipts, {*withdrawn, *expired})
-        plan = _plan(path, receipts, sent, set(withdrawn), expired, changed, repeated, again)
+        plan = _Plan(path, receipts, sent, withdrawn, datetime.now(UTC) if now is None else now, changed)
         with open_caller(rate or receiver.rate, patience or Patience()) as caller:
-            sender = _Sender(receiver, receipts, sent, caller, dry, progress)
-            waiting = next(plan, None)
-            if (repeated or waiting is not None) and not dry:
-                sender.send_catalog(_read_catalog(path, receiver.name))
-            for key, lines in repeated.items():
+            sender = _Sender(receiver, receipts, sent, caller, dry, progress, path)
+            for lines in _split_batches(plan.list_others(), receiver):
+                sender.send_batch(lines)
+            plan.refuse_expired()
+            for key, lines in plan.rebuild().items():
                 sender.send_batch(lines, key)
-            for lines in _split_batches(waiting, plan, receiver):
+            for lines in _split_batches(plan.list_rest(), receiver):
                 sender.send_batch(lines)
     if dry:
         return sent
@@ -134,9 +132,11 @@ class _Sender:
         caller: Caller,
         dry: bool,
         progress: Callable[[Sent], None],
+        path: Path,
     ) -> None:
         self.receiver, self.receipts, self.sent = receiver, receipts, sent
         self.caller, self.dry, self.progress = caller, dry, progress
+        self._path, self._has_catalog = path, False
 
     def send_batch(self, lines: Sequence[_Line], key: str | None = None) -> None:
         """One request, or where the service finds a fault in it, its halves; with a key, one that is made again."""
@@ -147,6 +147,9 @@ class _Sender:
         if self.dry:
             self.sent.accepted += len(lines)
             return
+        if not self._has_catalog:
+            self._send_catalog(_read_catalog(self._path, self.receiver.name))
+            self._has_catalog = True
         self.receipts.begin(key, members)
         code, attempts, answer = self.caller.call(request)
         facts = {"attempts": attempts, "code": code}
@@ -188,7 +191,7 @@ class _Sender:
             f"{who} answers {code}: correct its settings (RECS_{self.receiver.name.upper()}_...), then send again; {done}."
         )
 
-    def send_catalog(self, products: Sequence[dict[str, Any]]) -> None:
+    def _send_catalog(self, products: Sequence[dict[str, Any]]) -> None:
         """Before anybody's payload names a product."""
         for request in self.receiver.make_catalog_requests(products):
             code, attempts, _ = self.caller.call(request)
@@ -257,80 +260,93 @@ def _read_lines(path: Path) -> Iterator[_Line]:
             yield _Line(line["customer_id"], hashlib.sha256(text).hexdigest()[:16], until, line["payload"])
 
 
-def _find_expired(path: Path, campaign: str, week: str, now: datetime) -> set[str]:
-    """Whose email has expired.
+class _Plan:
+    """Who is to be sent, in one reading of the file: those of whom no request is open, then the open requests, then who was in
+    one that cannot be made again."""
 
-    Raises:
-        ExportError: everybody's has.
-    """
-    until = {line.customer_id: line.expires_at for line in _read_lines(path)}
-    expired = {customer for customer, end in until.items() if end <= now}
-    if expired and len(expired) == len(until):
-        raise ExportError(
-            f"The emails of the campaign {campaign} of the week {week} expired on {max(until.values()):%Y-%m-%d} (UTC), and nothing "
-            "was sent: make a newer week (python -m recs_assets run), then send."
-        )
-    return expired
+    def __init__(
+        self,
+        path: Path,
+        receipts: Receipts,
+        sent: Sent,
+        withdrawn: Collection[str],
+        now: datetime,
+        changed: bool,
+    ) -> None:
+        self.path, self.receipts, self.sent = path, receipts, sent
+        self.withdrawn, self.now, self.changed = set(withdrawn), now, changed
+        self._batches: list[Batch] = receipts.list_open()
+        self._held: dict[str, _Line | None] = {
+            name: None for batch in self._batches for name in batch.members
+        }
+        self._busy: set[str] = set()
+        self._again: set[str] = set()
+        self._end: datetime | None = None
 
-
-def _rebuild(
-    path: Path, receipts: Receipts, withdrawn: Collection[str]
-) -> tuple[dict[str, list[_Line]], set[str]]:
-    """Requests of which nobody knows whether they arrived, as they were, by key; and who was in one that cannot be made
-    again, because a payload has changed or somebody withdrew."""
-    batches: list[Batch] = receipts.list_open()
-    wanted = {name for batch in batches for name in batch.members}
-    found = (
-        {line.customer_id: line for line in _read_lines(path) if line.customer_id in wanted} if wanted else {}
-    )
-    whole: dict[str, list[_Line]] = {}
-    again: set[str] = set()
-    for batch in batches:
-        lines = [found[name] for name in batch.members if name in found and name not in withdrawn]
-        if batch.is_whole and [line.digest for line in lines] == list(batch.members.values()):
-            whole[batch.key] = lines
-        else:
-            again |= batch.open
-    return whole, again
-
-
-def _plan(
-    path: Path,
-    receipts: Receipts,
-    sent: Sent,
-    withdrawn: set[str],
-    expired: set[str],
-    changed: bool,
-    repeated: Mapping[str, Sequence[_Line]],
-    again: set[str],
-) -> Iterator[_Line]:
-    """Who is to be sent, besides the requests that are repeated."""
-    busy = {line.customer_id for lines in repeated.values() for line in lines}
-    for line in _read_lines(path):
-        digest = receipts.find_digest(line.customer_id)
-        if line.customer_id in withdrawn:
-            sent.withdrawn += 1
-        elif line.customer_id in busy:
-            continue
-        elif line.customer_id in expired and (digest is None or (changed and digest != line.digest)):
-            sent.expired += 1
-        elif digest is not None:
-            sent.changed += digest != line.digest
-            if changed and digest != line.digest:
+    def list_others(self) -> Iterator[_Line]:
+        """Whoever is in no open request and is to be sent."""
+        for line in _read_lines(self.path):
+            self._end = line.expires_at if self._end is None else max(self._end, line.expires_at)
+            if line.customer_id in self._held:
+                self._held[line.customer_id] = line
+            elif self._goes(line):
                 yield line
+
+    def refuse_expired(self) -> None:
+        """Once the file is read.
+
+        Raises:
+            ExportError: everybody's email has expired, so that nobody was to be sent any.
+        """
+        if self._end is not None and self._end <= self.now:
+            raise ExportError(
+                f"The emails of the campaign {self.sent.campaign} of the week {self.sent.week} expired on {self._end:%Y-%m-%d} (UTC), "
+                "and nothing was sent: make a newer week (python -m recs_assets run), then send."
+            )
+
+    def rebuild(self) -> dict[str, list[_Line]]:
+        """Requests of which nobody knows whether they arrived, as they were, by key; those that cannot be made again, because a
+        payload has changed, has expired, or somebody withdrew, are for `list_rest`."""
+        whole: dict[str, list[_Line]] = {}
+        for batch in self._batches:
+            found = (self._held[name] for name in batch.members if name not in self.withdrawn)
+            lines = [line for line in found if line is not None and line.expires_at > self.now]
+            if batch.is_whole and [line.digest for line in lines] == list(batch.members.values()):
+                whole[batch.key] = lines
             else:
-                sent.before += 1
-        else:
-            sent.uncertain += line.customer_id in again
-            yield line
+                self._again |= batch.open
+        self._busy = {line.customer_id for lines in whole.values() for line in lines}
+        return whole
+
+    def list_rest(self) -> Iterator[_Line]:
+        """Whoever was in an open request that `rebuild` did not make again, and is to be sent; by customer, as the file is."""
+        for line in sorted(filter(None, self._held.values()), key=lambda held: held.customer_id):
+            if line.customer_id not in self._busy and self._goes(line):
+                yield line
+
+    def _goes(self, line: _Line) -> bool:
+        """Whether it is to be sent; counts what becomes of it otherwise."""
+        sent, digest = self.sent, self.receipts.find_digest(line.customer_id)
+        if line.customer_id in self.withdrawn:
+            sent.withdrawn += 1
+            return False
+        if line.expires_at <= self.now and (digest is None or (self.changed and digest != line.digest)):
+            sent.expired += 1
+            return False
+        if digest is None:
+            sent.uncertain += line.customer_id in self._again
+            return True
+        sent.changed += digest != line.digest
+        goes = self.changed and digest != line.digest
+        sent.before += not goes
+        return goes
 
 
-def _split_batches(first: _Line | None, others: Iterator[_Line], receiver: Receiver) -> Iterator[list[_Line]]:
+def _split_batches(lines: Iterable[_Line], receiver: Receiver) -> Iterator[list[_Line]]:
     """As many to a request as the service takes."""
     batch: list[_Line] = []
     size = 0
-    line = first
-    while line is not None:
+    for line in lines:
         own = len(orjson.dumps(receiver.wrap(line.customer_id, line.payload))) + 1
         # Of the limit a thousandth and 500 bytes are for the envelope.
         if batch and (len(batch) == receiver.most or size + own > receiver.most_bytes * 0.999 - 500):
@@ -338,6 +354,5 @@ def _split_batches(first: _Line | None, others: Iterator[_Line], receiver: Recei
             batch, size = [], 0
         batch.append(line)
         size += own
-        line = next(others, None)
     if batch:
         yield batch

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from recs_assets.evaluation.bootstrap import compare_pairs, resample_means
+from recs_assets.evaluation.bootstrap import compare_pairs, hold_at_zero, resample_means
 from recs_assets.evaluation.promotion import decide
 from recs_assets.lifetime.history import MONTH_DAYS, History, sum_spend, summarise
 from recs_assets.lifetime.methods import METHODS, SpendModel, learn_spend
@@ -133,7 +133,7 @@ def compare_tops(a: np.ndarray, b: np.ndarray, spend: np.ndarray, seed: int) -> 
     difference = (find_top(a) - find_top(b)) * spend
     means = resample_means(np.stack([difference, spend], axis=1), seed)
     means = means[means[:, 1] > 0]
-    low, high = np.quantile(means[:, 0] / means[:, 1], [0.025, 0.975])
+    low, high = hold_at_zero(difference, *np.quantile(means[:, 0] / means[:, 1], [0.025, 0.975]))
     return float(difference.sum() / spend.sum()), float(low), float(high)
 
 

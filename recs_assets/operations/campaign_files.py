@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,9 +18,10 @@ from recs_assets.campaigns.made import Made, find_folder
 from recs_assets.exports.email import LONG, drop_late, find_withdrawn, make_frame, withhold
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
-from recs_assets.exports.last_look import LastLook, refill
+from recs_assets.exports.last_look import Floor, LastLook, explain_floors, refill
 from recs_assets.exports.load import (
     load_addresses,
+    load_floors,
     load_published_emails,
     load_published_predictions,
     load_shelf,
@@ -42,6 +43,7 @@ class CampaignFiles:
         preview: HTML page with sample emails; None of a campaign without slots.
         preview_path: where the page is.
         last_look: what the last look took out, in numbers.
+        short: a sentence per floor of exposure that the files do not hold.
     """
 
     folder: Path
@@ -49,6 +51,7 @@ class CampaignFiles:
     preview: str | None = None
     preview_path: Path | None = None
     last_look: dict[str, int] | None = None
+    short: Sequence[str] = ()
 
 
 def files_folder(warehouse: Warehouse, campaign: Campaign) -> Path:
@@ -62,8 +65,9 @@ def write_files(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
     Raises:
         GateError: more withdrawals match no customer than the shop allows.
         SourceError, SettingsError: a file of the shop cannot be read.
-        WarehouseError: an earlier version of recs_assets published the week.
+        WarehouseError: the week is not published, or an earlier version of recs_assets published it.
     """
+    week.warehouse.require_published(week.as_of)
     return (_write_email if campaign.lists_products else _write_predictions)(week, campaign, run_id)
 
 
@@ -104,9 +108,9 @@ def _write_predictions(week: Week, campaign: Campaign, run_id: str) -> CampaignF
 
 def _write_email(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
     """Write an email's rows after a last look at stock, sale windows, calendar and consent, and its preview."""
-    rows, look = _look_again(week, campaign, _load_long(week, campaign, run_id))
-    rows, late = drop_late(rows)
-    kept, removed = withhold(rows, find_withdrawn_now(week))
+    rows, removed = withhold(_load_long(week, campaign, run_id), find_withdrawn_now(week))
+    rows, look, floors = _look_again(week, campaign, rows)
+    kept, late = drop_late(rows)
     looked = look.facts(set(kept["customer_id"]))
     addresses = None
     if "addresses" in campaign.exports:
@@ -126,21 +130,26 @@ def _write_email(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
     preview, path = preview_html(kept), find_folder(week, campaign.name) / "preview.html"
     path.write_text(preview, encoding="utf-8")
     gone = {f"withdrawn_{name}": int(count) for name, count in removed["reason"].value_counts().items()}
-    return CampaignFiles(folder, manifest, preview, path, {"over_when_sent": late, **looked, **gone})
+    short = explain_floors(kept["product_id"].tolist(), floors) if len(kept) else []
+    return CampaignFiles(folder, manifest, preview, path, {"over_when_sent": late, **looked, **gone}, short)
 
 
-def _look_again(week: Week, campaign: Campaign, rows: pd.DataFrame) -> tuple[pd.DataFrame, LastLook]:
-    """The rows of a campaign after a last look at catalogue, stock and sale windows, as the shop's files have them now."""
+def _look_again(
+    week: Week, campaign: Campaign, rows: pd.DataFrame
+) -> tuple[pd.DataFrame, LastLook, Sequence[Floor]]:
+    """The rows of a campaign after a last look at catalogue, stock and sale windows, as the shop's files have them now; and
+    its floors of exposure."""
     if rows.empty:
-        return rows, LastLook()
+        return rows, LastLook(), ()
     timezone = week.shop.timezone
     now = datetime.now(ZoneInfo(timezone)).replace(tzinfo=None)
     with week.warehouse.scratch() as connection:
         shelf = load_shelf(connection, week.shop.land, now)
     with week.warehouse.snapshot() as connection:
         products = load_shown_products(connection)
+        floors = load_floors(connection, campaign.slots.exposure)
     selection = Made.read(find_folder(week, campaign.name)).tables["selection"]
-    return refill(rows, selection, shelf, products, timezone, campaign.utm_source)
+    return *refill(rows, selection, shelf, products, timezone, campaign.utm_source, floors), floors
 
 
 def find_withdrawn_now(week: Week) -> pd.DataFrame:

@@ -18,6 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import is_stored
+from recs_assets.evaluation.bootstrap import hold_at_zero
 from recs_assets.rules.config import PURCHASES, Goal, Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.goals import find_values
@@ -180,11 +181,12 @@ def _tabulate(
                 continue
             gain = sums[name][inside] - base[name][inside]
             error = Z * gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else np.nan
+            low, high = hold_at_zero(gain, gain.mean() - error, gain.mean() + error)
             line |= {
                 name: sums[name][inside].mean(),
                 f"{name}_gained": gain.mean(),
-                f"{name}_low": gain.mean() - error,
-                f"{name}_high": gain.mean() + error,
+                f"{name}_low": float(low),
+                f"{name}_high": float(high),
             }
         lines.append(line)
     return lines

@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, is_stored
+from recs_assets.evaluation.bootstrap import hold_at_zero
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.items import NAMES, ORDER
@@ -119,12 +120,13 @@ def _compare(name: str, mine: np.ndarray, theirs: np.ndarray, eligible: int) -> 
     gain = mine - theirs
     # Of a sum over independent customers; those not eligible hit nothing on either side.
     spread = Z * np.sqrt(max(np.square(gain).sum() - gain.sum() ** 2 / max(eligible, 1), 0))
+    low, high = hold_at_zero(gain, gain.sum() - spread, gain.sum() + spread)
     return {
         name: mine.sum(),
         f"{name}_without": theirs.sum(),
         f"{name}_gained": gain.sum(),
-        f"{name}_low": gain.sum() - spread,
-        f"{name}_high": gain.sum() + spread,
+        f"{name}_low": float(low),
+        f"{name}_high": float(high),
     }
 
 

@@ -150,6 +150,17 @@ class Snapshots:
             raise WarehouseError(f"Nothing is published yet at {self.link}: run a week first.")
         return self._version(self.link.resolve())
 
+    def was_published(self, week: date) -> bool:
+        """Whether the log of the current version says that a run of the week was published.
+
+        Raises:
+            WarehouseError: nothing is published yet.
+        """
+        asked = "select count(*) from recs.publish_log where as_of = ? and action in ('publish', 'backfill')"
+        with self._open(self.find_current().path) as connection:
+            [(count,)] = connection.execute(asked, [week]).fetchall()
+        return count > 0
+
     def versions(self) -> list[Version]:
         """Every version that is kept, in the order written."""
         return [self._version(path) for path in self._list_paths()]

@@ -206,6 +206,15 @@ class Warehouse:
         """The newest week that the snapshot describes."""
         return self.snapshots.find_current().week
 
+    def require_published(self, week: date) -> None:
+        """Raise a WarehouseError where a week was never published, or was taken back since."""
+        newest = self.newest_published()
+        if week > newest or not self.snapshots.was_published(week):
+            raise WarehouseError(
+                f"The week {week} is not published in {self.published_dir}: run it first (python -m recs_assets run --as-of {week}), or "
+                f"ask for a week that is; the newest is {newest}."
+            )
+
     def ask(self, sql: str) -> tuple[list[str], list[tuple[object, ...]]]:
         """Names of the columns and rows of a query on the published snapshot; it can write and read nothing else.
 

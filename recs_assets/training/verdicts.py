@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import mark_ends
-from recs_assets.evaluation.bootstrap import BLOCK_VALUES, LEVEL, RESAMPLES
+from recs_assets.evaluation.bootstrap import BLOCK_VALUES, FEWEST_DIFFERENT, LEVEL, RESAMPLES
 from recs_assets.evaluation.metrics import measure_customers
 
 # AUROC of a value needs so many customers with it and so many without.
@@ -165,8 +165,8 @@ def _make_verdict(
     names = ["metric", "model", "value", "low", "high", "difference", "ci_low", "ci_high"]
     if not measures:
         return Verdict(pd.DataFrame(columns=names), {})
-    # One row drawn again and again is the same row: that is no interval.
-    resamples = min(RESAMPLES, max(50, MOST_DRAWN // size)) if size > 1 else 0
+    # One row drawn again and again is the same row, and a handful shows little else: that is no interval.
+    resamples = min(RESAMPLES, max(50, MOST_DRAWN // size)) if size >= FEWEST_DIFFERENT else 0
     generator, drawn = np.random.default_rng(seed), {key: [] for key in measures}
     block = max(1, BLOCK_VALUES // size)
     with ThreadPoolExecutor(threads) as pool:

@@ -16,6 +16,7 @@ import pytest
 
 from helpers import shops
 from recs_assets.campaigns.file import CampaignError, load_folder
+from recs_assets.cli.failures import list_failures
 from recs_assets.defs import build_definitions
 from recs_assets.defs.campaigns import VALIDATING, campaign_schedules
 from recs_assets.settings import Settings
@@ -153,6 +154,17 @@ def test_the_command_names_what_is_wrong(folder: Path, tmp_path: Path) -> None:
         )
         assert ran.code == 1
         assert sentence in ran.errors[0]
+
+
+def test_a_campaign_of_a_week_that_is_not_published_is_refused(tmp_path: Path) -> None:
+    """Nothing of it is made, and its files stay."""
+    job = loaded(tmp_path).resolve_job_def("campaign_win_back")
+    result = job.execute_in_process(partition_key="2025-06-30", raise_on_error=False)
+    [sentence] = list_failures(result)
+    assert sentence == (
+        f"campaigns__win_back: Nothing is published yet at {tmp_path / 'published/recs.duckdb'}: run a week first."
+    )
+    assert not (tmp_path / "weeks/2025-06-30/campaigns").exists()
 
 
 # -- jobs and schedules ---------------------------------------------------------------------

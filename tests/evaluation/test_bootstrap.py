@@ -61,3 +61,28 @@ def test_refused(values, message):
 def test_unequal_pairs_are_refused():
     with pytest.raises(ValueError, match="equal lengths"):
         bootstrap.compare_pairs(np.ones(3), np.ones(4), seed=1)
+
+
+@pytest.mark.parametrize(
+    ("differences", "expected"),
+    [
+        ([0.5], (0, 0.5)),
+        ([0.5, 0.5], (0, 0.5)),
+        ([-0.5] * 5, (-0.5, 0)),
+        ([0.5] * 6, (0.5, 0.5)),
+        # Five of many, whom most resamples hold: one in 40 is without them, and six are enough.
+        ([1.0] * 5 + [0.0] * 95, (0, 0.1)),
+        ([1.0] * 12 + [0.0] * 88, (0.06, 0.19)),
+        ([0.0] * 4, (0, 0)),
+    ],
+)
+def test_less_than_a_handful_of_customers_prove_nothing(differences, expected):
+    values = np.array(differences)
+    _, low, high = bootstrap.compare_pairs(values, np.zeros(len(values)), seed=1)
+    assert (low, high) == pytest.approx(expected, abs=0.011)
+
+
+def test_columns_are_held_at_zero_one_by_one():
+    differences = np.column_stack([np.ones(8), np.repeat([1.0, 0.0], 4)])
+    low, high = bootstrap.hold_at_zero(differences, np.array([1.0, 0.1]), np.array([1.0, 0.9]))
+    assert (low.tolist(), high.tolist()) == ([1.0, 0.0], [1.0, 0.9])

@@ -65,6 +65,17 @@ def test_equal_models_leave_the_simplest():
     assert decision.comparisons["promoted"].tolist() == [False, False]
 
 
+def test_one_or_two_customers_choose_no_model():
+    values = {"popularity": np.zeros(2), "user_knn": np.ones(2), "ranker": np.full(2, 0.5)}
+    decision = promotion.decide(values, seed=1)
+    assert decision.chosen == "popularity"
+    assert decision.comparisons[["ci_low", "ci_high"]].to_numpy().tolist() == [[0, 1], [0, 0.5]]
+    assert promotion.explain_decision(decision.comparisons, "popularity") == (
+        "Lists made by popularity, the simplest model: none of user_knn, ranker is proven to beat it. Only 2 customers "
+        "bought anything in the test, and so few prove nothing."
+    )
+
+
 def test_missing_models_are_passed_over():
     decision = promotion.decide({"blend": SPREAD})
     assert (decision.chosen, len(decision.comparisons)) == ("blend", 0)

@@ -10,7 +10,7 @@ import pytest
 from recs_assets.contracts import EMAIL, list_staying_columns
 from recs_assets.delivery import derive_recommendation_id
 from recs_assets.exports.email import LONG
-from recs_assets.exports.last_look import OF_CATALOGUE, OF_RESERVE, LastLook, refill
+from recs_assets.exports.last_look import OF_CATALOGUE, OF_RESERVE, Floor, LastLook, explain_floors, refill
 from recs_assets.schema import WarehouseError
 
 AS_OF, SEND = date(2025, 6, 30), datetime(2025, 6, 30, 6)
@@ -122,6 +122,70 @@ def test_nothing_sold_out_nothing_changes():
 def test_the_slot_goes_to_the_next_reserve(now, expected, reason):
     kept = reserves(["tea", "pot", "jam", "ham"])
     assert looked(kept, now) == ({"ann": expected}, LastLook([("ann", reason)], []))
+
+
+ACME = frozenset({"tea", "ham", "nut"})
+
+
+@pytest.mark.parametrize(
+    ("share", "lists", "expected", "short"),
+    [
+        # Of six places the floor's tea had three. Ann's and Bob's are given away: to what is next, where two are enough ...
+        (0, (["tea", "pot", "jam", "ham"],) * 3, [["jam", "pot"]] * 3, 0),
+        # ... one place goes to the ham, Ann's because she is the first of those who lose as little by it, ...
+        (0.1, (["tea", "pot", "jam", "ham"],) * 3, [["ham", "pot"], ["jam", "pot"], ["jam", "pot"]], 0),
+        (0.5, (["tea", "pot", "jam", "ham"],) * 3, [["ham", "pot"]] * 3, 0),
+        # ... or Bob's, whose ham is the nearest to what he would get.
+        (
+            0.1,
+            (["tea", "pot", "jam", "oil", "ham"], ["tea", "pot", "jam", "ham"]),
+            [["jam", "pot"], ["ham", "pot"]],
+            0,
+        ),
+        # Nobody has another product of the floor, and the pots, which are there, stay.
+        (0.5, (["tea", "pot", "jam"],) * 2, [["jam", "pot"]] * 2, 1),
+        # What is gone itself, stands there already, or is one too many of its category is no way to hold it.
+        (
+            0.5,
+            (["tea", "ham", "jam", "nut"], ["tea", "pot", "mug", "ham"]),
+            [["jam", "ham"], ["ham", "pot"]],
+            0,
+        ),
+    ],
+)
+def test_a_floor_of_exposure_holds_after_the_last_look(share, lists, expected, short):
+    kept = reserves(*lists)
+    floors = [Floor("brand Acme", ACME, share)] if share else []
+    rows, look = refill(
+        list_published(kept),
+        kept,
+        shelf(stock={"tea": 0, "nut": 0}),
+        CATALOGUE,
+        "Europe/Berlin",
+        "newsletter",
+        floors,
+    )
+    assert rows.groupby("customer_id")["product_id"].apply(list).tolist() == expected
+    assert {reason for _, reason in look.refilled} == {"sold_out"}
+    assert len(explain_floors(rows["product_id"].tolist(), floors)) == short
+
+
+def test_a_floor_that_the_files_do_not_hold_is_said():
+    floors = [Floor("brand Acme", ACME, 0.5), Floor("merchant m1", frozenset({"pot"}), 0.25)]
+    assert explain_floors(["jam", "pot", "ham", "pot"], floors) == [
+        "The floor of brand Acme has 1 of 4 places of the files, and not 50% of them: products of it were gone, or recipients were, "
+        "and no slot that was given away could be one of its others."
+    ]
+
+
+def test_a_replacement_of_a_floor_keeps_every_limit():
+    """Two of a category at most: the ham may not stand beside the nut and the other of its kind."""
+    kept = reserves(["tea", "nut", "jam", "ham"], most=1)
+    rows, _ = refill(
+        list_published(kept), kept, shelf(stock={"tea": 0}), CATALOGUE, "Europe/Berlin", "newsletter",
+        [Floor("brand Acme", ACME, 1.0)],
+    )  # fmt: skip
+    assert rows["product_id"].tolist() == ["jam", "nut"]
 
 
 def test_a_slot_that_was_given_away_was_not_drawn():

@@ -20,7 +20,7 @@ from helpers.email import MUG, make_row, make_table, write_files
 from helpers.inbox import Step, open_inbox
 from helpers.sending import everybody, find_receipts, send_to, write_campaign
 from helpers.services import check_shape
-from recs_assets.exports import email_files, receipts
+from recs_assets.exports import email_files, receipts, sending
 from recs_assets.exports.http_calls import Patience
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.sending import send
@@ -170,7 +170,7 @@ def test_what_has_expired_is_sent_to_nobody(tmp_path):
                 "make a newer week (python -m recs_assets run), then send."
             )
         assert inbox.keys == []
-        assert not (tmp_path / "receipts").exists()
+        assert find_receipts(tmp_path) == {}
         with pytest.raises(ExportError, match="answers 500"):
             send_to(inbox, tmp_path)
         for more in ({}, {"changed": True}, {"dry": True}):
@@ -218,6 +218,20 @@ def test_a_week_that_is_made_again_is_not_sent_again(tmp_path):
         assert (sent.accepted, sent.before, sent.changed) == (4, 0, 4)
         assert set(inbox.arrivals.values()) == {2}
         assert len({message["message_id"] for message in inbox.messages}) == 4
+
+
+def test_the_file_is_read_once(tmp_path, monkeypatch):
+    """Also where an earlier request is open."""
+    write_campaign(tmp_path, 25)
+    read, paths = sending._read_lines, []
+    monkeypatch.setattr(sending, "_read_lines", lambda path: paths.append(path) or read(path))
+    with open_inbox(200, "lost", 500, 500, 500) as inbox:
+        with pytest.raises(ExportError, match="answers 500"):
+            send_to(inbox, tmp_path)
+        sent = send_to(inbox, tmp_path)
+        assert (sent.accepted, sent.before, sent.requests) == (15, 10, 2)
+        assert inbox.arrivals == everybody(25)
+    assert len(paths) == 2
 
 
 def test_a_request_that_cannot_be_made_again_is_said(tmp_path):

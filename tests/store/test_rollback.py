@@ -37,6 +37,29 @@ def publish_three_weeks(house: Warehouse) -> None:
         publish(house, week, f"run-000{number}")
 
 
+def test_only_a_week_that_is_published_is_made_anything_of(house: Warehouse) -> None:
+    build(house, FIRST)
+    with pytest.raises(WarehouseError, match="Nothing is published yet"):
+        house.require_published(FIRST)
+    publish(house, FIRST)
+    build(house, THIRD)
+    house.require_published(FIRST)
+    said = (
+        rf"The week {THIRD} is not published in .*: run it first \(python -m recs_assets run --as-of {THIRD}\), or ask for a week "
+        rf"that is; the newest is {FIRST}\."
+    )
+    with pytest.raises(WarehouseError, match=said):
+        house.require_published(THIRD)
+    publish(house, THIRD)
+    house.require_published(THIRD)
+    with pytest.raises(WarehouseError, match=f"The week {SECOND} is not published"):
+        house.require_published(SECOND)
+    house.snapshots.rollback(None, NOW, "1.2.3")
+    house.require_published(FIRST)
+    with pytest.raises(WarehouseError, match=said):
+        house.require_published(THIRD)
+
+
 def test_a_rollback_brings_the_week_before_back_and_says_so(house: Warehouse) -> None:
     publish_three_weeks(house)
     second = next(version for version in house.snapshots.versions() if version.week == SECOND)
