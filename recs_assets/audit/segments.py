@@ -40,6 +40,16 @@ SEGMENTS = {
     "not_segmented": "are wholesale, or objected: nobody learns from them",
 }
 
+# Tiers of `recs.customer_values`, by their numbers, as a campaign's file names them.
+TIERS = {
+    "no_tier": "have no order, or objected: nothing is expected of them",
+    "tier_1": "are expected to spend least",
+    "tier_2": "are expected to spend less than most",
+    "tier_3": "are in the middle",
+    "tier_4": "are expected to spend more than most",
+    "tier_5": "are expected to spend most",
+}
+
 
 def order_values(customers: pd.DataFrame) -> dict[str, np.ndarray]:
     """What customers are compared with: recency, frequency, money and value of all who are scored, each float64[n] ascending.

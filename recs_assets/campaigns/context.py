@@ -11,6 +11,7 @@ from scipy import sparse
 
 from recs_assets.audit.segments import SEGMENTS, order_values, segment_customers
 from recs_assets.campaigns.load import load_spending
+from recs_assets.campaigns.values import load_worth
 from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import Known
 from recs_assets.reasons.evidence import Citable
@@ -94,7 +95,17 @@ def build_context(
             context = replace(context, due_soon=_pair_matrix(own[near], known))
     if rules.segment_by == "rfm":
         context = replace(context, rfm=segment_by_rfm(week, anchor))
+    if asks_worth(rules):
+        context = replace(context, worth=load_worth(week, anchor), by_tier=rules.segment_by == "value")
     return context
+
+
+def asks_worth(rules: Rules) -> bool:
+    """Whether some rule looks at what customers are expected to spend."""
+    parts = [rules.eligibility, *(rules.of_segment(segment).eligibility for segment in rules.segments)]
+    return rules.segment_by == "value" or any(
+        part.min_value_tier is not None or part.max_recipients is not None for part in parts
+    )
 
 
 def segment_by_rfm(week: Week, anchor: date) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import astuple, dataclass
 from datetime import date, timedelta
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from scipy import sparse
 from recs_assets import __version__
 from recs_assets.arrays import PairIndex, is_stored
 from recs_assets.campaigns.arms import Arms
+from recs_assets.campaigns.beyond import Beyond
 from recs_assets.campaigns.blocks import Part, join_tables
 from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
@@ -39,9 +40,7 @@ from recs_assets.reasons.explain import explain_slots
 from recs_assets.reasons.offers import load_offers
 from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.recommenders import REGISTRY
-from recs_assets.rules.blocks import place_accounts
 from recs_assets.rules.context import Context
-from recs_assets.rules.exposure import Price
 from recs_assets.rules.items import NAMES
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.review import (
@@ -64,21 +63,6 @@ from recs_assets.week.week import SOURCES, Week
 UNREACHABLE = ("no_address", "unusable_address", "bounced", "test_account", "wholesale")
 # Products kept per recipient beyond the slots, for those that are gone when the files are written.
 RESERVES = 4
-
-
-@dataclass(frozen=True)
-class Beyond:
-    """What a block of customers must know of the others (`rules.blocks`).
-
-    Attributes:
-        accounts: of the whole shop, as `weigh_accounts` gives them; None: it is not known yet.
-        reach: as `find_reach` gives it, with it.
-        exposed: the prices of the floors of exposure, customers by their codes in the whole shop.
-    """
-
-    accounts: pd.DataFrame | None
-    reach: Mapping[str, Mapping[str, int]] | None
-    exposed: Sequence[Price] | None
 
 
 @dataclass(frozen=True)
@@ -216,12 +200,7 @@ class Email:
         )
         if self.beyond is None or anchor != self.as_of:
             return context
-        if self.beyond.accounts is not None:
-            context = place_accounts(context, rules, self.beyond.accounts, self.week.first_code)
-        exposed = self.beyond.exposed
-        if exposed is not None:
-            exposed = tuple(price.shift(self.week.first_code) for price in exposed)
-        return replace(context, reach=self.beyond.reach, exposed=exposed)
+        return self.beyond.tell(context, rules, self.week.first_code)
 
     def rank_products(self, anchor: date) -> pd.DataFrame:
         """What the rules choose from, at the week or the test anchor: the rows of the model that was chosen, and for

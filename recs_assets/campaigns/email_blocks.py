@@ -16,12 +16,14 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.campaigns.arms import Arms, list_variants, place_arms
-from recs_assets.campaigns.blocks import Part, map_customers
-from recs_assets.campaigns.context import load_copurchased, load_price_drops, segment_by_rfm
-from recs_assets.campaigns.email import Beyond, Email, describe_email, fill_email, join_email
+from recs_assets.campaigns.beyond import Beyond
+from recs_assets.campaigns.blocks import Part, join_tables, map_customers
+from recs_assets.campaigns.context import asks_worth, load_copurchased, load_price_drops, segment_by_rfm
+from recs_assets.campaigns.email import Email, describe_email, fill_email, join_email
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made
 from recs_assets.campaigns.predictions import list_predictions
+from recs_assets.campaigns.values import load_worth
 from recs_assets.experiments.facts import load_assignments
 from recs_assets.experiments.file import Experiment
 from recs_assets.rules.blocks import count_most_stale, find_reach, tabulate_accounts, weigh_accounts
@@ -29,8 +31,9 @@ from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.context import Context
 from recs_assets.rules.exposure import Offers, Price, choose_price
 from recs_assets.rules.items import count_needs
-from recs_assets.rules.pipeline import list_parts, survey_exposure
+from recs_assets.rules.pipeline import find_reasons, list_parts, survey_exposure
 from recs_assets.rules.review import LOOKED_AT, Seen, count_full, list_tried, review, write_shortage
+from recs_assets.rules.worth import EVERYBODY, find_last_recipient
 from recs_assets.training import Plan, Prediction
 from recs_assets.training.blocks import answer_block, write_learned
 from recs_assets.training.tasks import Task
@@ -88,6 +91,8 @@ def fill_by_blocks(
     load_price_drops(week, week.as_of)
     if any(email.rules.segment_by == "rfm" for email in every):
         segment_by_rfm(week, week.as_of)
+    if any(asks_worth(email.rules) for email in every):
+        load_worth(week, week.as_of)
     surveys = map_customers(survey_customers, week, specs)
     contexts = [_find_beyond(email, number, specs, surveys) for number, email in enumerate(every)]
     variants, quiet = specs[: len(emails)], dict(zip(shadows, specs[len(emails) :], strict=True))
@@ -121,6 +126,7 @@ def _write_specs(emails: Sequence[Email]) -> list[Json]:
             "accounts": None,
             "reach": None,
             "exposed": None,
+            "last": None,
         }
         for email in emails
     ]
@@ -145,7 +151,7 @@ class _Opener:
         accounts = None if spec["accounts"] is None else pd.DataFrame(spec["accounts"])
         exposed = spec["exposed"]
         exposed = None if exposed is None else [Price(*price) for price in exposed]
-        beyond = Beyond(accounts, spec["reach"], exposed)
+        beyond = Beyond(accounts, spec["reach"], exposed, spec["last"])
         chosen, verdict = spec["chosen"]
         return Email(campaign, self.part, *self._answers[name], spec["depth"], (chosen, verdict), beyond)
 
@@ -181,8 +187,30 @@ def _find_beyond(
     ranked = Ranked.of_nobody(context, listed, any(part["has_p"] for part in found))
     spec["stale"] = np.max([part["stale"] for part in found], axis=0).tolist()
     spec["reach"] = find_reach(context, rules, ranked, [()], spec["stale"], _Counter(email.week, spec, size))
+    spec["last"] = _find_last_recipient(email, spec)
     spec["exposed"] = _find_prices(email, spec)
     return replace(context, reach=spec["reach"]), ranked
+
+
+def _find_last_recipient(email: Email, spec: Json) -> tuple[float, int] | None:
+    """Of `max_recipients` customers of all blocks the last; None: the campaign has no such limit."""
+    most = email.rules.eligibility.max_recipients
+    if most is None:
+        return None
+    every = join_tables(
+        [part.tables["eligible"] for part in map_customers(survey_recipients, email.week, spec)]
+    )
+    return find_last_recipient(every["spend"].to_numpy(), every["customer"].to_numpy(), most)
+
+
+def survey_recipients(part: Week, spec: Json) -> Part:
+    """The customers of a block whom nothing excludes, and what they are expected to spend."""
+    email = _Opener(part, listing=False).open({**spec, "last": EVERYBODY})
+    context = email.build_context(part.as_of)
+    eligible = np.flatnonzero(find_reasons(context, email.rules) < 0)
+    assert context.worth is not None  # `asks_worth`
+    table = pd.DataFrame({"customer": eligible + part.first_code, "spend": context.worth.spend[eligible]})
+    return Part({"eligible": table}, {})
 
 
 def _find_prices(email: Email, spec: Json) -> list[Price]:

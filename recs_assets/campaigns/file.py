@@ -29,7 +29,7 @@ from pydantic import (
 )
 
 from recs_assets import yaml_file
-from recs_assets.audit.segments import SEGMENTS
+from recs_assets.audit.segments import SEGMENTS, TIERS
 from recs_assets.campaigns.contradictions import (
     drop_overruled,
     list_places,
@@ -67,6 +67,8 @@ CHANGEABLE = ("query", "view", "model", "eligibility", "rules", "slots", "segmen
 MODELS = ("ranker", "blend", "fused_lists", *REGISTRY)
 View = Literal["all", "new", "repeat"]
 Export = Literal["long", "wide", "feed", "addresses", "klaviyo", "braze", "mailchimp", "webhook"]
+# Segments whose names do not depend on the shop, by `segment_by`.
+NAMED_SEGMENTS = {"rfm": SEGMENTS, "value": TIERS}
 
 # Days: longer than any shop remembers.
 EVER = 36_500
@@ -181,7 +183,8 @@ class Campaign(_Model):
     )
     segments: dict[Name, Segment] = Field({}, description="Customer segment -> what differs in it.")
     segment_by: SegmentBy = Field(
-        "shop", description="Whose segments: shop (customers.segment), or rfm (recs.customer_segments)."
+        "shop",
+        description="Whose segments: shop (customers.segment), rfm (recs.customer_segments), or value (tiers of recs.customer_values).",
     )
     exports: tuple[Export, ...] = Field((), description="Files that are written beside the table.")
     utm_source: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] = Field(
@@ -284,8 +287,8 @@ class Campaign(_Model):
             raise ValueError(
                 "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
             )
-        if self.segment_by == "rfm":
-            self._check_segments()
+        if self.segment_by in NAMED_SEGMENTS:
+            self._check_segments(NAMED_SEGMENTS[self.segment_by])
         refuse_contradictions(self.segments, self.rule_set)  # segments that do not fit are refused here, too
         self._check_shadows()
         self._refuse_if_never_in_time()
@@ -304,15 +307,15 @@ class Campaign(_Model):
                 return found.write_with_line(self._source)
         return None
 
-    def _check_segments(self) -> None:
+    def _check_segments(self, names: Mapping[str, str]) -> None:
         """Raises:
         ValueError: there is no such segment.
         """
         for name in self.segments:
-            if fold(name) not in SEGMENTS:
-                near = find_nearest(name, SEGMENTS)
-                hint = f"did you mean {near}?" if near else f"the segments are {', '.join(SEGMENTS)}"
-                raise ValueError(f"segments.{name}: there is no segment {name} by rfm; {hint}")
+            if fold(name) not in names:
+                near = find_nearest(name, names)
+                hint = f"did you mean {near}?" if near else f"the segments are {', '.join(names)}"
+                raise ValueError(f"segments.{name}: there is no segment {name} by {self.segment_by}; {hint}")
 
     def _check_shadows(self) -> None:
         """Raises:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from recs_assets.audit.segments import place_values, score_places
+from recs_assets.audit.segments import TIERS, place_values, score_places
 from recs_assets.campaigns.blocks import join_tables
 from recs_assets.contracts import model_columns
 from recs_assets.evaluation.evaluate import sample_customers
+from recs_assets.known.facts import as_array
 from recs_assets.lifetime.history import QUARTER_DAYS, YEAR_DAYS, summarise
 from recs_assets.lifetime.judge import Judgement, judge_methods
 from recs_assets.lifetime.load import list_customers, load_orders
 from recs_assets.lifetime.methods import SpendModel
+from recs_assets.rules.context import TIER_CUSTOMERS
+from recs_assets.rules.worth import Worth
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week
 
 HORIZONS = (QUARTER_DAYS, YEAR_DAYS)
 # Learned from and judged on at most so many: the parameters are few.
 SAMPLE = 20_000
+# Facts of the shop.
+LEARNED, ORDERED = "worth/learned", "worth/ordered"
 
 
 @dataclass(frozen=True)
@@ -39,20 +46,11 @@ def value_customers(week: Week) -> CustomerValues:
 
     Everything is learned from, and judged on, a seeded sample of the customers.
     """
-    with week.build.read() as connection:
-        ids = list_customers(connection)
-        sample = ids[sample_customers(ids, SAMPLE, week.settings.seed)]
-        orders = load_orders(connection, sample)
-    day = _count_days(week)
-    judged = {days: judge_methods(orders, day, days, week.settings.seed) for days in HORIZONS}
+    day = count_days(week.as_of)
+    judged = judge_values(week, day)
     values = pd.DataFrame(columns=list(model_columns("customer_values")))
-    learned = {
-        str(days): {"method": judgement.method, "model": judgement.model.to_json()}
-        for days, judgement in judged.items()
-        if judgement.model is not None
-    }
-    if learned:
-        values = join_tables(list(map_blocks(value_block, week, learned)))
+    if learned := write_learned(judged):
+        values = join_tables(list(map_blocks(value_block, week, learned, day))).assign(as_of=week.as_of)
         spend = values[f"expected_spend_{YEAR_DAYS}"].to_numpy(dtype=float)
         values["value_tier"] = score_places(place_values(spend, np.sort(spend)), len(spend))
     methods = [_tabulate(week, days, judgement) for days, judgement in judged.items()]
@@ -63,24 +61,50 @@ def value_customers(week: Week) -> CustomerValues:
     )
 
 
-def value_block(week: Week, learned: dict[str, Any]) -> pd.DataFrame:
-    """The rows of a block of customers, without what compares them with others.
+def judge_values(week: Week, day: int, horizons: Sequence[int] = HORIZONS) -> dict[int, Judgement]:
+    """Of a seeded sample of the customers, what was learned before an anchor of the week (days since 1970-01-01) for every
+    number of days to come, and how it did; worked out once."""
+    key = ("values", day, tuple(horizons))
+    if key not in week.build.cache:
+        with week.build.read() as connection:
+            ids = list_customers(connection, day)
+            sample = ids[sample_customers(ids, SAMPLE, week.settings.seed)]
+            orders = load_orders(connection, sample)
+        judged: dict[int, Judgement] = {}
+        model = None
+        for days in horizons:
+            judged[days] = judge_methods(orders, day, days, week.settings.seed, model)
+            model = judged[days].model
+        week.build.cache[key] = judged
+    return week.build.cache[key]
+
+
+def write_learned(judged: Mapping[int, Judgement]) -> dict[str, Any]:
+    """Days -> method, and the model (`SpendModel.to_json`); nothing where nobody ordered."""
+    return {
+        str(days): {"method": judgement.method, "model": judgement.model.to_json()}
+        for days, judgement in judged.items()
+        if judgement.model is not None
+    }
+
+
+def value_block(week: Week, learned: dict[str, Any], day: int) -> pd.DataFrame:
+    """The rows of a block of customers, without the week and what compares them with others.
 
     Args:
         week: of the block.
-        learned: days -> method, and the model (`SpendModel.to_json`).
+        learned: of the whole shop before the anchor (`write_learned`), for 364 days at least.
+        day: the anchor, days since 1970-01-01.
     """
     with week.build.read() as connection:
-        ids = list_customers(connection)
+        ids = list_customers(connection, day)
         orders = load_orders(connection, ids)
     models = {int(days): SpendModel.from_json(each["model"]) for days, each in learned.items()}
-    day = _count_days(week)
     if orders.empty:
         return pd.DataFrame()
     history = summarise(orders, day, day - models[YEAR_DAYS].watched_days)
     rows = pd.DataFrame(
         {
-            "as_of": week.as_of,
             "customer_id": ids[history.rows["customer"].to_numpy()],
             "orders": history["orders"].astype(np.int64),
             "spend_last_364": history[f"spend_{YEAR_DAYS}"].round(2),
@@ -98,8 +122,39 @@ def value_block(week: Week, learned: dict[str, Any]) -> pd.DataFrame:
     return rows
 
 
-def _count_days(week: Week) -> int:
-    return int(np.datetime64(week.as_of).astype("datetime64[D]").astype(np.int64))
+def count_days(anchor: date) -> int:
+    """Days since 1970-01-01."""
+    return (anchor - date(1970, 1, 1)).days
+
+
+def load_worth(week: Week, anchor: date) -> Worth:
+    """What the week's customers are expected to spend in the 364 days from an anchor on, made as `recs.customer_values` is, of
+    what was known then. What was learned, and what others are expected to spend, are facts of the shop."""
+    known, day = week.known(anchor), count_days(anchor)
+    none = np.full(known.n_customers, np.nan)
+    learned = as_array(
+        known.shop_fact(LEARNED, lambda: _pack(write_learned(judge_values(week, day, (YEAR_DAYS,)))))
+    )
+    values = value_block(week, _unpack(learned), day) if len(learned) else pd.DataFrame()
+    spend = none
+    if len(values):
+        by_customer = values.set_index("customer_id")[f"expected_spend_{YEAR_DAYS}"]
+        spend = by_customer.reindex(known.customers["customer_id"]).to_numpy(dtype=np.float64)
+    there = ~np.isnan(spend)
+    ordered = as_array(known.shop_fact(ORDERED, lambda: np.sort(spend[there])))
+    tier = np.zeros(known.n_customers, dtype=np.int64)
+    tier[there] = score_places(place_values(spend[there], ordered), len(ordered))
+    known.shop_fact(TIER_CUSTOMERS, lambda: np.bincount(tier, minlength=len(TIERS) + 1))
+    return Worth(spend, tier)
+
+
+def _pack(learned: dict[str, Any]) -> np.ndarray:
+    """A fact: JSON as bytes; empty where nothing was learned."""
+    return np.frombuffer(json.dumps(learned).encode() if learned else b"", dtype=np.uint8)
+
+
+def _unpack(packed: np.ndarray) -> dict[str, Any]:
+    return json.loads(packed.tobytes())
 
 
 def _tabulate(week: Week, days: int, judgement: Judgement) -> pd.DataFrame:

@@ -44,7 +44,9 @@ class Judgement:
     left_out: tuple[str, ...] = ()
 
 
-def judge_methods(orders: pd.DataFrame, as_of_day: int, days: int, seed: int) -> Judgement:
+def judge_methods(
+    orders: pd.DataFrame, as_of_day: int, days: int, seed: int, same: SpendModel | None = None
+) -> Judgement:
     """Hold out the last `days` before the week, or half of all days where those are fewer.
 
     Args:
@@ -52,10 +54,11 @@ def judge_methods(orders: pd.DataFrame, as_of_day: int, days: int, seed: int) ->
         as_of_day: days since 1970-01-01.
         days: that will be predicted.
         seed: of the bootstrap.
+        same: see `learn_spend`.
     """
     known = orders[orders["day"] < as_of_day]
     held_out = min(days, (as_of_day - int(known["day"].min())) // 2) if len(known) else 0
-    model = learn_spend(known, as_of_day, days) if len(known) else None
+    model = learn_spend(known, as_of_day, days, same=same) if len(known) else None
     if model is None or held_out < MONTH_DAYS:
         return Judgement(METHODS[0], 0, _tabulate({}, np.zeros(0), METHODS[0], seed), model)
     anchor_day = as_of_day - held_out
@@ -125,12 +128,14 @@ def find_top(values: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:
     return above + level * (places - above.sum()) / level.sum()
 
 
-def compare_tops(a: np.ndarray, b: np.ndarray, spend: np.ndarray, seed: int) -> tuple[float, float, float]:
-    """Share of the spend that the top tenth by `a` paid less that by `b`, and its percentile interval over customers; who
+def compare_tops(
+    a: np.ndarray, b: np.ndarray, spend: np.ndarray, seed: int, share: float = TOP_SHARE
+) -> tuple[float, float, float]:
+    """Share of the spend that the top tenth (or another `share`) by `a` paid less that by `b`, and its percentile interval over customers; who
     is in a tenth stays, so that only their spend is drawn."""
     if not spend.sum() > 0:
         return 0.0, 0.0, 0.0
-    difference = (find_top(a) - find_top(b)) * spend
+    difference = (find_top(a, share) - find_top(b, share)) * spend
     means = resample_means(np.stack([difference, spend], axis=1), seed)
     means = means[means[:, 1] > 0]
     low, high = hold_at_zero(difference, *np.quantile(means[:, 0] / means[:, 1], [0.025, 0.975]))

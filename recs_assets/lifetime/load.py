@@ -37,7 +37,9 @@ def load_orders(
     return orders.astype({"customer": np.int64, "day": np.int64, "amount": np.float64})
 
 
-def list_customers(connection: duckdb.DuckDBPyConnection) -> np.ndarray:
-    """object[n]: ids of the customers whom models may learn from and who ordered, ascending."""
-    rows = connection.execute(f"select distinct customer_id from ({_ORDERS}) order by 1").fetchnumpy()
+def list_customers(connection: duckdb.DuckDBPyConnection, anchor_day: int) -> np.ndarray:
+    """object[n]: ids of the customers whom models may learn from and who ordered before the anchor (days since 1970-01-01), ascending."""
+    rows = connection.execute(
+        f"select distinct customer_id from ({_ORDERS}) where day < $1 order by 1", [anchor_day]
+    ).fetchnumpy()
     return np.asarray(rows["customer_id"], dtype=object)

@@ -13,7 +13,7 @@ Nothing here is random, and a prediction is made of one customer's figures and t
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -111,7 +111,13 @@ class SpendModel:
         return cls(values["watched_days"], values["mean_daily_spend"], **parts)
 
 
-def learn_spend(orders: pd.DataFrame, anchor_day: int, days: int, first_drop: bool = True) -> SpendModel:
+def learn_spend(
+    orders: pd.DataFrame,
+    anchor_day: int,
+    days: int,
+    first_drop: bool = True,
+    same: SpendModel | None = None,
+) -> SpendModel:
     """Everything that the methods need, of what is known before the anchor.
 
     Args:
@@ -119,10 +125,14 @@ def learn_spend(orders: pd.DataFrame, anchor_day: int, days: int, first_drop: bo
         anchor_day: days since 1970-01-01.
         days: that will be asked for; the regression learns from as many, or from half of what was watched.
         first_drop: see `OrderModel`.
+        same: what was learned at the same anchor for other days: all but the regression is the same.
 
     Raises:
         ValueError: no order before the anchor.
     """
+    if same is not None:
+        days = min(days, same.watched_days // 2)
+        return replace(same, regression=_learn_regression(orders, anchor_day, days))
     history = summarise(orders, anchor_day)
     watched = history.watched_days
     return SpendModel(

@@ -16,7 +16,7 @@ from recs_assets.names import fold
 
 # What some of the products are named by.
 GROUPS = ("category", "brand", "product", "merchant")
-SegmentBy = Literal["shop", "rfm"]
+SegmentBy = Literal["shop", "rfm", "value"]
 Level = Literal["segment", "category", "global"]
 Part = Literal["name", "url", "price", "image_url"]
 # Strict: true is no number.
@@ -50,6 +50,16 @@ class Eligibility(_Model):
     )
     within_days: Count = Field(
         7, description="Days that `max_sends` looks at; the last of them is the day of the coming send."
+    )
+    min_value_tier: Annotated[int, Field(ge=1, le=5, strict=True)] | None = Field(
+        None,
+        description="Only customers of this tier of `recs.customer_values` or a higher one, 5 being the highest; who has none gets nothing; "
+        "null: everybody.",
+    )
+    max_recipients: Count | None = Field(
+        None,
+        description="At most so many recipients: those who are expected to spend most in the next 364 days (`recs.customer_values`), of equal "
+        "ones the smallest id. The same for all segments; null: everybody.",
     )
 
 
@@ -334,7 +344,8 @@ class Rules(_Model):
     slots: Slots = Slots()
     segments: dict[str, SegmentRules] = Field({}, description="Customer segment -> what differs in it.")
     segment_by: SegmentBy = Field(
-        "shop", description="Whose segments: the shop's own, or those by recency, frequency and money."
+        "shop",
+        description="Whose segments: the shop's own, those by recency, frequency and money, or tiers of value.",
     )
 
     @model_validator(mode="after")
@@ -347,6 +358,7 @@ class Rules(_Model):
             if "k" in part.slots.model_fields_set and part.slots.k != self.slots.k:
                 raise ValueError(f"segments.{name}.slots.k: the number of slots is the same for everybody")
             for given, key, group in (
+                (part.eligibility, "max_recipients", "eligibility"),
                 (part.items, "due_within_days", "rules"),
                 (part.slots, "exposure", "slots"),
             ):

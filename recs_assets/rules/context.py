@@ -11,18 +11,20 @@ import pandas as pd
 from scipy import sparse
 
 from recs_assets.arrays import encode_pairs, find_runs, find_sorted, list_entries, rank_within
-from recs_assets.audit.segments import SEGMENTS
+from recs_assets.audit.segments import SEGMENTS, TIERS
 from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import EVENT_TYPES, PURCHASE, SMALLEST_PRICE, Known
 from recs_assets.known.segments import count_by_segment, mark_segments, number_segments, read_text
 from recs_assets.names import find_matches, fold
 from recs_assets.rules.clusters import find_clusters
 from recs_assets.rules.sensitive import Sensitive
+from recs_assets.rules.worth import Worth
 from recs_assets.schema import RecsError
 
 POPULARITY_HALF_LIFE_DAYS = 28.0
 # The fact of how many customers are in each of `audit.segments.SEGMENTS`.
 RFM_CUSTOMERS = "customers_in_rfm"
+TIER_CUSTOMERS = "customers_in_tiers"
 
 # What may lie between a send and a repeat, the stronger evidence last; 0 is none.
 EVIDENCE = ("none", "due", "view", "price_drop", "purchase")
@@ -92,7 +94,9 @@ class Context:
         sellable: bool[n_countries + 1, n_products]; the last row: products without restriction.
         stock: float[n_products], units; NaN: never counted.
         cost: float[n_products], NaN unknown.
-        rfm: int[n_customers], position in `audit.segments.SEGMENTS`; None: rules are for the shop's own segments.
+        rfm: int[n_customers], position in `audit.segments.SEGMENTS`; None: rules are not for these segments.
+        worth: what customers are expected to spend; None: nobody asks.
+        by_tier: rules are for the tiers of `worth`.
         parent: int[n_products], variants of one product share a number; -1 none.
         merchant: int[n_products], products of one merchant share a number; -1 none.
         merchants: the merchants' ids by their numbers.
@@ -132,6 +136,8 @@ class Context:
     stock: np.ndarray | None = None
     cost: np.ndarray | None = None
     rfm: np.ndarray | None = None
+    worth: Worth | None = None
+    by_tier: bool = False
     parent: np.ndarray | None = None
     merchant: np.ndarray | None = None
     merchants: Sequence[str] = ()
@@ -175,6 +181,9 @@ class Context:
             "copurchase": (products, products),
         }
         given = {name: getattr(self, name) for name in shapes}
+        if self.worth is not None:
+            shapes |= {"spend": (customers,), "tier": (customers,)}
+            given |= {"spend": self.worth.spend, "tier": self.worth.tier}
         given["sensitive"] = None if self.sensitive is None else self.sensitive.topic
         given |= {f"present {name}": values for name, values in self.present.items()}
         for name, values in given.items():
@@ -311,15 +320,17 @@ class Context:
     @property
     def parting(self) -> tuple[np.ndarray, list[str]]:
         """int64[n_customers], -1 none, and the names: the segments that rules are for."""
-        return self.segment if self.rfm is None else (self.rfm, list(SEGMENTS))
+        if self.rfm is not None:
+            return self.rfm, list(SEGMENTS)
+        return (self.worth.tier, list(TIERS)) if self.worth is not None and self.by_tier else self.segment
 
     def count_parting(self) -> np.ndarray:
         """int64[n_segments + 1]: customers in each of `parting` in the whole shop; the last: of none."""
-        rfm = self.rfm
-        if rfm is None:
+        if self.rfm is None and not self.by_tier:
             return count_by_segment(self.known)
-        size = len(SEGMENTS) + 1
-        return as_array(self.known.shop_fact(RFM_CUSTOMERS, lambda: np.bincount(rfm, minlength=size)))
+        code, names = self.parting
+        name = TIER_CUSTOMERS if self.rfm is None else RFM_CUSTOMERS
+        return as_array(self.known.shop_fact(name, lambda: np.bincount(code, minlength=len(names) + 1)))
 
     @cached_property
     def last_purchase_day(self) -> np.ndarray:

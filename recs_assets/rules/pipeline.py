@@ -44,7 +44,14 @@ from recs_assets.rules.context import Context, RulesError
 from recs_assets.rules.exposure import Offers, Price, choose_price
 from recs_assets.rules.filling import BLOCK, DEPTH, EXCHANGES, NEW_DEPTH, SCRATCH, Filler, Placement
 from recs_assets.rules.items import NAMES, ORDER, is_idle
-from recs_assets.rules.recipients import REASONS, SAME_ADDRESS, find_exclusions, find_second_accounts
+from recs_assets.rules.recipients import (
+    BEYOND_MOST,
+    REASONS,
+    SAME_ADDRESS,
+    find_beyond_most,
+    find_exclusions,
+    find_second_accounts,
+)
 from recs_assets.rules.selection import Selection, assemble
 
 Result = TypeVar("Result")
@@ -200,6 +207,7 @@ def find_reasons(context: Context, rules: Rules) -> np.ndarray:
     for _, own, members in split_by_segment(context, rules, np.arange(context.known.n_customers)):
         reason[members] = find_exclusions(context, own.eligibility)[members]
     reason[find_second_accounts(context, reason < 0)] = REASONS.index(SAME_ADDRESS)
+    reason[find_beyond_most(context, rules.eligibility, reason < 0)] = REASONS.index(BEYOND_MOST)
     return reason
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from recs_assets.rules.config import Eligibility
 from recs_assets.rules.context import Context
+from recs_assets.rules.worth import find_last_recipient, rank_spend
 
 Exclusion = Callable[[Context, Eligibility], np.ndarray | None]
 
@@ -95,6 +96,12 @@ def not_in_audience(context: Context, eligibility: Eligibility) -> np.ndarray | 
     return None if context.audience is None else ~context.audience
 
 
+def below_value_tier(context: Context, eligibility: Eligibility) -> np.ndarray | None:
+    """Less is expected of them than of the tiers that the campaign is for."""
+    least = eligibility.min_value_tier
+    return None if least is None or context.worth is None else context.worth.tier < least
+
+
 # The order in which reasons are tried; a function's name is the reason.
 EXCLUSIONS: tuple[Exclusion, ...] = (
     erased,
@@ -108,10 +115,13 @@ EXCLUSIONS: tuple[Exclusion, ...] = (
     wholesale,
     frequency_cap,
     not_in_audience,
+    below_value_tier,
 )
 # Of accounts with one address whom nothing else excludes, one is written to (`find_second_accounts`).
 SAME_ADDRESS = "same_address"
-REASONS = (*(rule.__name__ for rule in EXCLUSIONS), SAME_ADDRESS)
+# Of those whom nothing excludes, `max_recipients` are written to (`find_beyond_most`).
+BEYOND_MOST = "max_recipients"
+REASONS = (*(rule.__name__ for rule in EXCLUSIONS), SAME_ADDRESS, BEYOND_MOST)
 
 
 def find_exclusions(
@@ -134,6 +144,17 @@ def find_second_accounts(context: Context, eligible: np.ndarray) -> np.ndarray:
     if context.address is None:
         return np.zeros(context.known.n_customers, dtype=bool)
     return eligible & ~choose_accounts(context.address, context.last_purchase_day, eligible)
+
+
+def find_beyond_most(context: Context, eligibility: Eligibility, eligible: np.ndarray) -> np.ndarray:
+    """bool[n_customers]: eligible, and `max_recipients` others are expected to spend more, or as much with a smaller id."""
+    worth, most = context.worth, eligibility.max_recipients
+    if worth is None or most is None:
+        return np.zeros(context.known.n_customers, dtype=bool)
+    code = np.arange(len(eligible))
+    spend, last = worth.last or find_last_recipient(worth.spend[eligible], code[eligible], most)
+    own = rank_spend(worth.spend)
+    return eligible & ((own < spend) | ((own == spend) & (code > last)))
 
 
 def choose_accounts(address: np.ndarray, last_day: np.ndarray, eligible: np.ndarray) -> np.ndarray:

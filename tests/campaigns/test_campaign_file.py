@@ -289,6 +289,11 @@ def test_segments_by_recency_frequency_and_money_have_the_names_of_the_audit(tmp
     )
     found = load(written(tmp_path, text.replace("loyl", "At_Risk")))
     assert found.rule_set.segment_by == "rfm"
+    text = text.replace("rfm", "value").replace("loyl", "tier5")
+    assert sentence(tmp_path, text) == (
+        "mailing.yaml, line 18: segments.tier5: there is no segment tier5 by value; did you mean tier_5?; correct it."
+    )
+    assert load(written(tmp_path, text.replace("tier5", "tier_5"))).rule_set.segment_by == "value"
 
 
 def test_what_a_segment_leaves_out_is_as_for_everybody(tmp_path):
@@ -296,7 +301,9 @@ def test_what_a_segment_leaves_out_is_as_for_everybody(tmp_path):
     text = text.replace("    rules:\n      min_price: 50\n", "    eligibility: {within_days: 3}\n")
     written(tmp_path, text)
     [found] = load_folder(tmp_path).campaigns.values()
-    assert found.rule_set.of_segment("gold").eligibility.model_dump() == {"max_sends": 3, "within_days": 3}
+    assert found.rule_set.of_segment("gold").eligibility.model_dump() == {
+        "max_sends": 3, "within_days": 3, "min_value_tier": None, "max_recipients": None,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

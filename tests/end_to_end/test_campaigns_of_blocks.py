@@ -16,6 +16,7 @@ from recs_assets.campaigns.blocks import count_facts
 from recs_assets.campaigns.file import Campaign, load_folder
 from recs_assets.campaigns.made import Made
 from recs_assets.campaigns.make import make
+from recs_assets.campaigns.values import value_customers
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
 from recs_assets.week.block import split_week
@@ -53,6 +54,15 @@ LIVELY = write_campaign(
     eligibility={"max_sends": 2, "within_days": 7},
     segments={"gift": {"rules": {"max_per_category": 1, "max_per_brand": 3, "max_per_merchant": 3}}},
     shadows={"alike": {"slots": {"mmr_lambda": 1.0}}, "all": {"rules": {"sensitive": False}}},
+)
+# The best of those of whom much is expected; one tier of them sees dearer products first.
+WORTHY = write_campaign(
+    """
+    PREDICT LIST_DISTINCT(order_lines.product_id, 0, 28, days) RANK TOP 4 FOR EACH customers.customer_id
+    """,
+    eligibility={"min_value_tier": 2, "max_recipients": 12},
+    segment_by="value",
+    segments={"tier_5": {"slots": {"goal": "revenue"}}, "tier_2": {"eligibility": {"min_value_tier": 3}}},
 )
 SPENDING = write_campaign("PREDICT SUM(order_lines.amount, 0, 28, days) FOR EACH customers.customer_id")
 RETURNING = write_campaign("PREDICT COUNT(orders.*, 0, 28, days) > 0 FOR EACH customers.customer_id")
@@ -124,6 +134,26 @@ def test_arms_shadows_and_segments_of_blocks(open_week: Open) -> None:
     assert whole.tables["shadows"]["shadow"].unique().tolist() == ["alike", "all"]
     assert len(whole.filled)
     assert_made_alike(whole, make(LIVELY, open_week(13), experiments=[ARMS]))
+
+
+def test_who_is_expected_to_spend_most_is_the_same_in_blocks(open_week: Open) -> None:
+    week = open_week()
+    whole = make(WORTHY, week)
+    values = value_customers(week).values.set_index("customer_id")
+    outcome = whole.tables["outcomes"].set_index("customer_id")["outcome"]
+    below = values.index[values["value_tier"] < 3]
+    assert set(outcome[below]) <= {
+        "below_value_tier",
+        "no_consent",
+        "unsubscribed",
+        "unusable_address",
+        "no_address",
+    }
+    some = outcome[outcome.isin(["selected", "max_recipients", "too_few_products"])].index
+    order = values.loc[some].sort_values(["expected_spend_364", "customer_id"], ascending=[False, True])
+    assert (outcome[order.index] == "max_recipients").tolist() == [False] * 12 + [True] * (len(order) - 12)
+    assert len(order) > 12
+    assert_made_alike(whole, make(WORTHY, open_week(7)))
 
 
 def test_blocks_make_the_lists_of_pages(open_week: Open) -> None:

@@ -257,7 +257,7 @@ class Shop:
             context.test_account[c], context.wholesale[c],
             eligibility.max_sends is not None and recent >= eligibility.max_sends, not context.audience[c],
         ]  # fmt: skip
-        return next((reason for reason, holds in zip(REASONS[:-1], tests, strict=True) if holds), None)
+        return next((reason for reason, holds in zip(REASONS[:-3], tests, strict=True) if holds), None)
 
     def sells(self, p, items):
         """Every rule that looks at one product alone."""

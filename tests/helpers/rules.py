@@ -138,6 +138,10 @@ def cut_context(context, codes):
         )  # fmt: skip
 
     changes = {name: getattr(context, name)[codes] for name in rows if getattr(context, name) is not None}
+    if context.worth is not None:
+        changes["worth"] = replace(
+            context.worth, spend=context.worth.spend[codes], tier=context.worth.tier[codes]
+        )
     changes |= {
         name: cut(getattr(context, name))
         for name in ("sends", "contacts")

@@ -9,33 +9,35 @@ from recs_assets.rules.config import Eligibility
 from recs_assets.rules.context import Contacts, Context
 from recs_assets.rules.pipeline import select
 from recs_assets.rules.recipients import REASONS, find_exclusions
+from recs_assets.rules.worth import Worth
 
 
 def test_eligibility_in_order():
-    # One customer per reason, who also carries every later one but the last; customer 12 is eligible and
-    # has the address of customer 11, and so is customer 13.
-    state = np.array(["erased", "objected", "unsubscribed", *[""] * 9, "subscribed", ""], dtype=object)
+    # One customer per reason, who also carries every later one but the last two; customer 14 is eligible and
+    # has the address of customer 12, and so is customer 15, of whom more is expected than of customer 13.
+    state = np.array(["erased", "objected", "unsubscribed", *[""] * 11, "subscribed", ""], dtype=object)
     n = len(state)
-    known = make_known([(11, 0, 9), (12, 0, 8)], customers=n)
-    known.customers["email_eligible"] = pd.array([False] * 3 + [None] + [True] * 10, dtype="boolean")
+    known = make_known([(12, 0, 9), (14, 0, 8)], customers=n)
+    known.customers["email_eligible"] = pd.array([False] * 3 + [None] + [True] * 12, dtype="boolean")
     late = np.arange(n)
     context = Context(
         known,
         consent_state=state,
         no_address=late <= 4,
         unusable_address=late <= 5,
-        address=np.where((late == 11) | (late == 12), 1, -1),
+        address=np.where((late == 12) | (late == 14), 1, -1),
         bounced=late <= 6,
         test_account=late <= 7,
         wholesale=late <= 8,
         audience=late > 10,
+        worth=Worth(np.where(late > 13, 9.0, 5.0), np.where(late > 11, 4, 3)),
         contacts=Contacts(np.repeat(np.arange(10), 2), np.full(20, ANCHOR - 1)),
     )
-    rules = make_rules(max_sends=2)
+    rules = make_rules(max_sends=2, min_value_tier=4, max_recipients=2)
     selection = select(score_lists(dict.fromkeys(range(n), range(6))), context, rules)
     assert selection.suppressed["reason"].tolist() == list(REASONS)
-    assert selection.suppressed["customer"].tolist() == list(range(12))
-    assert sorted(lists(selection)) == [12, 13]
+    assert selection.suppressed["customer"].tolist() == list(range(14))
+    assert sorted(lists(selection)) == [14, 15]
     assert selection.counts.to_dict() == {"selected": 2, **dict.fromkeys(REASONS, 1), "too_few_products": 0}
     assert selection.counts.sum() == n
 
