@@ -294,6 +294,26 @@ class Consents(_Model):
     consents: Annotated[tuple[Consent, ...], Field(min_length=1, max_length=MOST_EVENTS)]
 
 
+class Preference(_Model):
+    """One answer of a customer to a question."""
+
+    customer_id: Id
+    question: Id = Field(
+        description="Which question, as `recs.questionnaire` numbers it or the shop calls it; its newest answers count."
+    )
+    facet: Literal["category", "brand"] = Field(description="What the answer names.")
+    answer: Id = Field(
+        description="The category or brand that they like; several of one question are several records."
+    )
+    answered_at: Time | None = Field(None, description="ISO 8601 with a zone; default: now.")
+
+
+class Preferences(_Model):
+    """Of `POST /v1/preferences`."""
+
+    preferences: Annotated[tuple[Preference, ...], Field(min_length=1, max_length=MOST_EVENTS)]
+
+
 # -- answers ----------------------------------------------------------------------------------
 
 

@@ -365,13 +365,7 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
         """How much there is of products now; the newest count of a product holds."""
         asked = await read_body(request, models.Stocks)
         return await write(
-            [
-                (
-                    "inventory",
-                    {"product_id": new.product_id, "counted_at": stamp(new.counted_at), "stock": new.stock},
-                )
-                for new in asked.stock
-            ]
+            [("inventory", new.model_dump() | {"counted_at": stamp(new.counted_at)}) for new in asked.stock]
         )
 
     @take("PUT", "/v1/prices", models.Prices)
@@ -379,13 +373,7 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
         """What products cost now, until the next run reads the catalogue."""
         asked = await read_body(request, models.Prices)
         return await write(
-            [
-                (
-                    "prices",
-                    {"product_id": new.product_id, "changed_at": stamp(new.changed_at), "price": new.price},
-                )
-                for new in asked.prices
-            ]
+            [("prices", new.model_dump() | {"changed_at": stamp(new.changed_at)}) for new in asked.prices]
         )
 
     @take("POST", "/v1/consents", models.Consents)
@@ -394,16 +382,24 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
         asked = await read_body(request, models.Consents)
         return await write(
             [
-                (
-                    "consents",
-                    {
-                        "customer_id": new.customer_id,
-                        "state": new.state,
-                        "effective_at": stamp(new.effective_at),
-                    },
-                )
+                ("consents", new.model_dump() | {"effective_at": stamp(new.effective_at)})
                 for new in asked.consents
                 if not service.is_erased(new.customer_id)
+            ]
+        )
+
+    @take("POST", "/v1/preferences", models.Preferences)
+    async def preferences(request: Request) -> Response:
+        """What customers answered that they like. Who sends an answer again with its time changes nothing. Of somebody who was
+        erased or objected nothing is written down, and the answer does not say so."""
+        asked = await read_body(request, models.Preferences)
+        may_log = {name: service.may_log(name) for name in {new.customer_id for new in asked.preferences}}
+        now = stamp(None)  # what is sent together was answered together
+        return await write(
+            [
+                ("preferences", new.model_dump() | {"answered_at": new.answered_at or now})
+                for new in asked.preferences
+                if may_log[new.customer_id]
             ]
         )
 

@@ -90,6 +90,7 @@ class _Reader:
         titles: groups of one title that stand on the page already.
         context: code and weight of the products that the answer is about.
         cart: codes.
+        liked: numbers of the categories that they answered they like, while they have no list of their own.
     """
 
     known: Customer | None
@@ -98,6 +99,7 @@ class _Reader:
     gone: set[int] = field(default_factory=set)
     titles: set[int] = field(default_factory=set)
     context: list[tuple[int, float]] = field(default_factory=list)
+    liked: frozenset[int] = frozenset()
 
 
 def answer(version: Version, state: State, question: Question, now: float) -> bytes:
@@ -214,6 +216,8 @@ def _look(version: Version, state: State, question: Question, now: float) -> tup
     if arm == HOLDOUT:
         reader.known = None
     else:
+        if customer_id is not None and not (known and _load(known.list)):
+            reader.liked = shelf.find_categories(state.find_answers(customer_id, "category"))
         reader.context = [(code, 1.0) for code in dict.fromkeys((*context, *cart[-MOST_CONTEXT:]))]
         if placement.session_context:
             seen = people.find(SEEN, now - SESSION_SECONDS)
@@ -328,9 +332,10 @@ def _climb(version: Version, reader: _Reader, question: Question, level: str) ->
 
 
 def _rank_own_categories(version: Version, reader: _Reader) -> list[int]:
-    """Popular products of the categories that the customer buys most, or that the answer is about (`rules.pools`)."""
+    """Popular products of the categories that the customer buys most, or answered that they like, or that the answer is about
+    (`rules.pools`)."""
     shelf = version.shelf
-    shares: dict[int, float] = {}
+    shares: dict[int, float] = dict.fromkeys(sorted(reader.liked), 1.0)
     for code, weight in reader.context:
         if shelf.category[code] >= 0:
             shares[shelf.category[code]] = max(weight, shares.get(shelf.category[code], 0.0))

@@ -77,6 +77,8 @@ class State:
         self.stock: dict[str, tuple[float, float]] = {}
         self.price: dict[str, tuple[float, float]] = {}
         self.withdrawn: dict[str, str] = {}
+        # Customer -> question -> when it was answered last, and facet and value of these answers.
+        self._answers: dict[str, dict[str, tuple[float, set[tuple[str, str]]]]] = {}
         self._lock = threading.Lock()
 
     # -- events -----------------------------------------------------------------------------
@@ -112,6 +114,9 @@ class State:
                 person = self._find_person(row["customer_id"])
                 self.withdrawn[person] = row["state"]
                 self._people.pop(("customer", person), None)
+                self._answers.pop(person, None)
+        elif table == "preferences":
+            self._add_answer(row)
         else:
             self._add_event(row)
 
@@ -119,6 +124,19 @@ class State:
     def _set_newest(values: dict[str, tuple[float, float]], key: str, at: float, value: float) -> None:
         if key not in values or values[key][0] <= at:
             values[key] = at, value
+
+    def _add_answer(self, row: Mapping[str, Any]) -> None:
+        person, at = self._find_person(row["customer_id"]), parse_time(row["answered_at"])
+        with self._lock:
+            if person in self.withdrawn:
+                return
+            questions = self._answers[person] = self._answers.pop(person, {})  # the newest last
+            newest, values = questions.get(row["question"], (at, set()))
+            if at >= newest:
+                answer = {(row["facet"], row["answer"])}
+                questions[row["question"]] = at, answer | values if at == newest else answer
+            if len(self._answers) > PEOPLE:
+                del self._answers[next(iter(self._answers))]
 
     def _add_event(self, row: Mapping[str, Any]) -> None:
         kind, product_id = KINDS.get(row["event_type"]), row.get("product_id")
@@ -145,6 +163,12 @@ class State:
         """What is known of a customer, of their browser and of this visit."""
         keys = self._list_keys(customer_id, visitor_id, session_id)
         return People([self._people[key] for key in keys if key in self._people], self._lock)
+
+    def find_answers(self, customer_id: str, facet: str) -> list[str]:
+        """Categories or brands that a customer answered they like, as far as the log goes back; the newest answers to each question."""
+        with self._lock:
+            questions = list(self._answers.get(self._find_person(customer_id), {}).values())
+        return sorted({value for _, values in questions for name, value in values if name == facet})
 
     def is_withdrawn(self, customer_id: str) -> bool:
         """Erased, or objected: answered like a stranger, and never logged."""

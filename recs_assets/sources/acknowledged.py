@@ -27,7 +27,7 @@ from recs_assets.sql_text import quote
 
 # Of the tables that the API may append to, in a home's folder of this name.
 EVENTS = "events"
-TABLES = ("campaign_events", "browsing_events", "consents", "inventory")
+TABLES = ("campaign_events", "browsing_events", "consents", "inventory", "preferences")
 # Held while rows are appended, and while files are written again without somebody.
 LOCK = ".lock"
 

@@ -47,6 +47,10 @@ ENDPOINTS = {
     "POST /v1/consents": Endpoint(
         "/v1/consents", {"consents": [{"customer_id": "bob", "state": "unsubscribed"}]}
     ),
+    "POST /v1/preferences": Endpoint(
+        "/v1/preferences",
+        {"preferences": [{"customer_id": "bob", "question": "1", "facet": "category", "answer": "Tea"}]},
+    ),
     "GET /health/live": Endpoint("/health/live"),
     "GET /health/ready": Endpoint("/health/ready"),
     "GET /metrics": Endpoint("/metrics"),

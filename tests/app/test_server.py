@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from helpers.serving import NOW, make_placement, make_product, write_version
 from recs_assets.app.guard import Limits
 from recs_assets.app.server import STATIC, create_app
 from recs_assets.app.ui import Views
+from recs_assets.schema import RAW_TABLES
 from recs_assets.serving.service import open_service
 from recs_assets.settings import Settings
 
@@ -160,6 +162,67 @@ def test_nothing_is_written_of_who_was_erased_and_the_answer_does_not_say_so(hom
         assert (answer.status_code, answer.json()) == (202, {"accepted": 0, "repeated": 0})
         client.post("/v1/consents", json={"consents": [{"customer_id": "eve", "state": "objected"}]})
     assert not [path for path in (home / "events").rglob("*.jsonl") if "eve" in path.read_text()]
+
+
+LIKES = {"customer_id": "newcomer", "question": "1", "facet": "category", "answer": "Cups"}
+
+
+def test_what_somebody_new_answers_comes_first_in_the_next_answer_and_after_a_restart(home: Path) -> None:
+    address = "/v1/customers/newcomer/recommendations"
+    with start(home) as client:
+        assert ids(client.get(address)) == ["p0", "p1", "p2"]
+        answer = client.post("/v1/preferences", json={"preferences": [LIKES]})
+        assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "repeated": 0})
+        assert ids(client.get(address)) == ["p2", "p0", "p1"]
+        # A customer with a list has it until the next week.
+        client.post("/v1/preferences", json={"preferences": [LIKES | {"customer_id": "ada"}]})
+        assert ids(client.get("/v1/customers/ada/recommendations")) == ["p2", "p1", "p0"]
+        assert ids(client.get("/v1/customers/other/recommendations")) == ["p0", "p1", "p2"]
+    with start(home) as client:
+        assert ids(client.get(address)) == ["p2", "p0", "p1"]
+        # The newest answer to a question counts, a brand as well, and nothing of whoever objects.
+        newer = LIKES | {"facet": "brand", "answer": "Cups", "answered_at": "2099-01-01T00:00:00Z"}
+        client.post("/v1/preferences", json={"preferences": [newer]})
+        assert ids(client.get(address)) == ["p0", "p1", "p2"]
+        client.post("/v1/preferences", json={"preferences": [LIKES | {"question": "2"}]})
+        assert ids(client.get(address)) == ["p2", "p0", "p1"]
+        client.post("/v1/consents", json={"consents": [{"customer_id": "newcomer", "state": "objected"}]})
+        assert ids(client.get(address)) == ["p0", "p1", "p2"]
+        assert client.post("/v1/preferences", json={"preferences": [LIKES]}).json()["accepted"] == 0
+
+
+def test_answers_are_written_down_as_the_raw_table_has_them(home: Path) -> None:
+    timed = LIKES | {"answered_at": "2024-03-06T10:00:00+01:00"}
+    with start(home, erased={"eve"}) as client:
+        for _ in range(2):
+            assert (
+                client.post(
+                    "/v1/preferences", json={"preferences": [timed, LIKES | {"answer": "Tea"}, LIKES]}
+                ).status_code
+                == 202
+            )
+        client.post("/v1/preferences", json={"preferences": [LIKES | {"customer_id": "eve"}]})
+    [path] = (home / "events" / "preferences").glob("*.jsonl")
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [list(row) for row in rows] == [[column.name for column in RAW_TABLES["preferences"].columns]] * 6
+    assert [row["answered_at"] for row in rows] == [
+        timed["answered_at"].replace("+", ".000000+"),
+        *["2024-03-06T12:00:00.000000+00:00"] * 2,
+    ] * 2
+    assert {row["customer_id"] for row in rows} == {"newcomer"}
+
+
+def test_an_address_or_a_number_is_no_answer(client, caplog) -> None:
+    for wrong in (
+        {"answer": "ann@x.example"},
+        {"customer_id": "ann@x.example"},
+        {"question": "ann@x.example"},
+    ):
+        answer = client.post("/v1/preferences", json={"preferences": [LIKES | wrong]})
+        assert "ann@x.example" not in fail(answer, 422, "invalid")
+    fail(client.post("/v1/preferences", json={"preferences": [LIKES | {"facet": "price"}]}), 422, "invalid")
+    assert "newcomer" not in caplog.text
+    assert "ann@" not in caplog.text
 
 
 MISTAKES = {

@@ -139,7 +139,8 @@ def test_arms_shadows_and_segments_of_blocks(open_week: Open) -> None:
 def test_who_is_expected_to_spend_most_is_the_same_in_blocks(open_week: Open) -> None:
     week = open_week()
     whole = make(WORTHY, week)
-    values = value_customers(week).values.set_index("customer_id")
+    made = value_customers(week)
+    values = pd.DataFrame(made.values).set_index("customer_id")
     outcome = whole.tables["outcomes"].set_index("customer_id")["outcome"]
     below = values.index[values["value_tier"] < 3]
     assert set(outcome[below]) <= {

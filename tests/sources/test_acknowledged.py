@@ -51,6 +51,16 @@ def test_a_shop_without_such_a_file_gets_them_in_its_own_time_zone(con, shop, ho
     assert land(con, source, "browsing_events", shop).rows == 0
 
 
+def test_an_answer_that_was_sent_twice_is_landed_once(con, shop, home, source):
+    answer = {"customer_id": "c1", "question": "1", "facet": "category", "answer": "Tea", "answered_at": "2024-06-03T07:00:00Z"}  # fmt: skip
+    append(home, "preferences", answer, answer | {"answer": "Mugs"}, answer)
+    landed = land(con, source, "preferences", shop, "Europe/Berlin")
+    assert (landed.rows, landed.files) == (2, ("events/preferences/1.jsonl",))
+    assert con.execute("select * from raw.preferences order by answer").fetchall() == [
+        ("c1", "1", "category", name, datetime(2024, 6, 3, 9)) for name in ("Mugs", "Tea")
+    ]
+
+
 def test_they_join_the_rows_of_the_shops_file(con, shop, home, source):
     (shop / "inventory.csv").write_text("product_id,counted_at,stock\np1,2024-06-01 06:00:00,3\n")
     append(home, "inventory", {"product_id": "p1", "counted_at": "2024-06-02T06:00:00Z", "stock": 0})
