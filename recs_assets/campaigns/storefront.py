@@ -20,6 +20,7 @@ from recs_assets.reasons.traces import Scorer, Wording, add_ids, explain_rows
 from recs_assets.recommenders.association import AssociationRules
 from recs_assets.recommenders.content import Content
 from recs_assets.recommenders.facets import share_facets
+from recs_assets.recommenders.first_list import FirstList
 from recs_assets.recommenders.follow_up_counts import tabulate_pairs
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context, number_names
@@ -103,7 +104,7 @@ def choose_rows(
     """What a model proposes at an anchor of the week and the rules let pass, in blocks of customers: customer, product,
     rank, and what the model's list has beside."""
     for first, last in blocks(week.known(anchor)):
-        pool = _load_pool(week, anchor, chosen, first, last)
+        pool = _prefer_answers(week, anchor, _load_pool(week, anchor, chosen, first, last), first, last)
         yield _choose_rows(pool, facts, rules, first, last)
 
 
@@ -116,6 +117,27 @@ def _load_pool(week: Week, anchor: date, chosen: str, first: int, last: int) -> 
     rows = rows[(rows["rank"] <= POOL).to_numpy()]
     # The ranker's rows say which recommender they came from.
     return rows if "source" in rows else rows.assign(source=chosen)
+
+
+def _prefer_answers(week: Week, anchor: date, pool: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
+    """The pool of customer codes `[first, last)`; of those who answered, did hardly anything and bought nothing, their first
+    list comes before it. Their scores are 1 / rank then."""
+    known = week.known(anchor)
+    answered = np.unique(known.preferences["customer"])
+    answered = answered[(answered >= first) & (answered < last)]
+    answered = answered[np.diff(known.history.indptr)[answered] == 0]
+    if len(answered) == 0 or not week.shop.storefront.answers:
+        return pool
+    rows = week.lists(FirstList.name, anchor, "all", first, last)
+    rows = rows[rows["customer"].isin(answered).to_numpy()].sort_values(["customer", "rank"], kind="stable")
+    changed = pool["customer"].isin(rows["customer"]).to_numpy()
+    pool = pool.astype({"source": object})
+    rest = pool[changed].sort_values(["customer", "rank"], kind="stable")
+    own = pd.concat([rows.assign(source=FirstList.name), rest], ignore_index=True)
+    own = own.drop_duplicates(["customer", "product"]).sort_values("customer", kind="stable")
+    rank = own.groupby("customer").cumcount().to_numpy() + 1
+    own = own.assign(rank=rank.astype(rows["rank"].dtype), score=(1 / rank).astype(pool["score"].dtype))
+    return pd.concat([pool[~changed], own[rank <= POOL]], ignore_index=True)
 
 
 def _choose_rows(

@@ -13,6 +13,10 @@ class Storefront(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     rules: ItemRules = Field(ItemRules(), description="The keys of a campaign's `rules`.")
+    answers: bool = Field(
+        True,
+        description="Lists of who answered what they like, and bought nothing yet, begin with it (docs/first_lists.md).",
+    )
 
     def rule_set(self, k: int) -> Rules:
         """For lists of up to `k` products in the order of their scores: nothing is filled up, spread out

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,6 +22,7 @@ from recs_assets.campaigns.values import value_customers
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
 from recs_assets.week.block import split_week
+from recs_assets.week.fit import fit_recommender
 from recs_assets.week.week import Week
 
 pytestmark = pytest.mark.slow
@@ -155,6 +158,38 @@ def test_who_is_expected_to_spend_most_is_the_same_in_blocks(open_week: Open) ->
     assert (outcome[order.index] == "max_recipients").tolist() == [False] * 12 + [True] * (len(order) - 12)
     assert len(order) > 12
     assert_made_alike(whole, make(WORTHY, open_week(7)))
+
+
+def test_who_answered_gets_the_list_of_their_answers(weekly: shops.Home, tmp_path: Path) -> None:
+    """c38 has three events and no purchase, c02 has many; nobody else answered, and what others get is as it was."""
+    home = weekly.copy(tmp_path / "home").path
+
+    def open_(block_customers: int | None = None) -> Week:
+        shop = Shop.from_settings(Settings(home=home, data=shops.TINY, block_customers=block_customers))
+        return Week(shop, shop.warehouse(), WEEK)
+
+    before = storefront.make_storefront_lists(open_(), print).rows
+    with duckdb.connect(str(home / "weeks" / str(WEEK) / "build.duckdb")) as build:
+        build.execute(
+            "create or replace view staging.stg_preferences as select customer_id, '1' as question, 'category' as facet, "
+            "'mugs' as answer, timestamp '2025-06-01' as answered_at from (values ('c38'), ('c02')) t(customer_id)"
+        )
+    fit_recommender(open_(), "first_list", {})
+    lists = storefront.make_storefront_lists(open_(), print)
+    rows, parts = lists.rows, storefront.make_storefront_lists(open_(7), print)
+    pd.testing.assert_frame_equal(parts.rows, rows, check_exact=True)
+    mine = (rows["customer_id"] == "c38").to_numpy()
+    assert rows["source"][mine].tolist() == ["first_list"] * 7 + ["repurchase"] * 13
+    assert rows["product_id"][mine].tolist()[:3] == ["mug-02", "biscuit-01", "mug-04"]
+    mugs = rows["product_id"].str.startswith("mug-").to_numpy()
+    liked = (rows["reason_code"] == "category_you_like").to_numpy()
+    assert liked[mine].sum() >= 1
+    assert not (liked & ~mugs).any()
+    others = ["customer_id", "product_id", "rank", "score", "source"]
+    pd.testing.assert_frame_equal(
+        rows.loc[~mine, others].reset_index(drop=True),
+        before.loc[(before["customer_id"] != "c38").to_numpy(), others].reset_index(drop=True),
+    )
 
 
 def test_blocks_make_the_lists_of_pages(open_week: Open) -> None:

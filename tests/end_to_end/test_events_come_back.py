@@ -115,6 +115,11 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
         ("e3", customer, None, None, None),
         ("e4", customer, "customer_recommendations", NIGHT, 1),
     ]
+    liked = home.query(
+        f"select distinct category, reason_code = 'category_you_like' from recs.customer_recommendations where as_of = date '{WEEK}' "
+        "and customer_id = 'c38' and reason_code like '%you_like'"
+    )
+    assert liked == [("Mugs", True)]
     # Of what the night showed, what an event names.
     assert home.query("select recommendation_id, product_id from recs.nightly_recommendations") == [
         (NIGHT_ID, similar)
