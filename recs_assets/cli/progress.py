@@ -30,7 +30,8 @@ EVENTS = {
     dg.DagsterEventType.ASSET_MATERIALIZATION,
     dg.DagsterEventType.ASSET_CHECK_EVALUATION,
 }
-POLL_SECONDS = 0.5
+# Every look opens Dagster's database anew, which takes processor time from the run.
+POLL_SECONDS = 1.0
 # A step that takes longer without a word gets a line of its own, so that nobody takes the run for dead.
 SILENT_SECONDS = 15.0
 

@@ -24,6 +24,7 @@ from recs_assets.defs.recommenders import recommender_key
 from recs_assets.operations.nightly import load_nightly_recommendations
 from recs_assets.reasons.traces import type_traces
 from recs_assets.recommenders import REGISTRY
+from recs_assets.store.build import replace_table
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.training.table_gains import load_gains
 from recs_assets.week.embeddings import (
@@ -137,8 +138,8 @@ def write_model_table(
     week: Week, table: str, rows: pd.DataFrame, more: Mapping[str, str] = MappingProxyType({})
 ) -> dict:
     """Write `model.<table>`, its columns as declared and `more`, and return its metadata."""
-    week.replace_table(table, rows, {**model_columns(table), **more})
-    with week.build.read() as connection:
+    with week.build.write() as connection:
+        replace_table(connection, table, rows, {**model_columns(table), **more})
         return table_metadata(connection, "model", table)
 
 

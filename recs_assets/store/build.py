@@ -130,26 +130,31 @@ class Build:
             yield from read_frames(connection, relation, size, together)
 
     def replace_table(self, name: str, rows: pd.DataFrame, columns: Mapping[str, str]) -> int:
-        """Replace `model.<name>` by `rows`, cast to the declared column types, in one transaction.
-
-        Raises:
-            WarehouseError: when a number is infinite. NaN is a missing value and lands as null.
-        """
-        for column in rows.columns:
-            values = rows[column]
-            if values.dtype.kind == "f" and not np.isfinite(values.to_numpy(dtype=float, na_value=0.0)).all():
-                raise WarehouseError(f"model.{name}.{column} holds an infinite number: refusing to write it.")
-        selected = ", ".join(f'"{column}"::{type_} as "{column}"' for column, type_ in columns.items())
+        """Replace `model.<name>` by `rows`; see `replace_table`."""
         with self.write() as connection:
-            connection.register("incoming_rows", rows)
-            connection.execute("begin")
-            connection.execute("create schema if not exists model")
-            drop_view(connection, "model", name)
-            connection.execute(
-                f'create or replace table model."{name}" as select {selected} from incoming_rows'
-            )
-            connection.execute("commit")
-        return len(rows)
+            return replace_table(connection, name, rows, columns)
+
+
+def replace_table(
+    connection: duckdb.DuckDBPyConnection, name: str, rows: pd.DataFrame, columns: Mapping[str, str]
+) -> int:
+    """Replace `model.<name>` by `rows`, cast to the declared column types, in one transaction; how many they are.
+
+    Raises:
+        WarehouseError: when a number is infinite. NaN is a missing value and lands as null.
+    """
+    for column in rows.columns:
+        values = rows[column]
+        if values.dtype.kind == "f" and not np.isfinite(values.to_numpy(dtype=float, na_value=0.0)).all():
+            raise WarehouseError(f"model.{name}.{column} holds an infinite number: refusing to write it.")
+    selected = ", ".join(f'"{column}"::{type_} as "{column}"' for column, type_ in columns.items())
+    connection.register("incoming_rows", rows)
+    connection.execute("begin")
+    connection.execute("create schema if not exists model")
+    drop_view(connection, "model", name)
+    connection.execute(f'create or replace table model."{name}" as select {selected} from incoming_rows')
+    connection.execute("commit")
+    return len(rows)
 
 
 def read_frames(
