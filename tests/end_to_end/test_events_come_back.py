@@ -7,9 +7,14 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from fastapi.testclient import TestClient
 
 from helpers import shops
 from helpers.shops import Home
+from recs_assets.app.guard import Limits
+from recs_assets.app.server import create_app
+from recs_assets.serving.placement import load_folder
+from recs_assets.serving.service import open_service
 
 EARLIER, WEEK = "2025-05-05", "2025-06-30"
 NIGHT, NIGHT_ID = "2025-05-07", "0123456789abcdef0123"
@@ -38,6 +43,13 @@ def write_night(home: Path, customer: str, product: str) -> None:
                 "product": product,
             },
         )
+
+
+def report_answers(home: Path, answers: list[dict]) -> None:
+    service = open_service(home, load_folder(), lambda: lambda _: False, 8)
+    with TestClient(create_app(service, Limits({})), base_url="http://127.0.0.1") as client:
+        answer = client.post("/v1/preferences", json={"preferences": answers})
+        assert (answer.status_code, answer.json()["accepted"]) == (202, len(answers)), answer.text
 
 
 @pytest.mark.own_week
@@ -81,7 +93,8 @@ def test_events_are_in_the_next_weeks_tables_features_and_lists(
     # Somebody who hardly did anything answers; the answer from after the week is not known.
     answer = {"customer_id": "c38", "question": "1", "facet": "category", "answer": "Mugs", "answered_at": "2025-06-26T08:00:00Z"}  # fmt: skip
     later = answer | {"question": "2", "answer": "Honey", "answered_at": "2025-06-30T08:00:00Z"}
-    write_events(home.path, "preferences", [answer, answer, later])
+    for _ in range(2):
+        report_answers(home.path, [answer, later])
     ran = shops.run(home.path, shops.TINY, WEEK)
     assert ran.code == 0, ran.err
     note = "events/campaign_events/1.jsonl: its last line is not finished and is left out; it is landed once it is."
