@@ -4,13 +4,15 @@
     python -m benchmarks.gains --home .recs --as-of 2018-01-01 --only brand,trend --seeds 5
     python -m benchmarks.gains --home .recs --as-of 2018-01-01 --sources
     python -m benchmarks.gains --home .recs --as-of 2018-01-01 --tried
+    python -m benchmarks.gains --home .recs --as-of 2018-01-01 --hours
 
 The home holds a finished week and is only read. At each of its test anchors (RECS_BACKTEST_FOLDS as in the run that made
 it) the ranker is fitted as the week fits it, once with the family and once without; a family that is off by default
 (`without_features` in ranker.yaml) is switched on for its row. A fit with another seed moves MAP@12 by about 0.001, so a
 customer's value is the mean of so many fits as `--seeds` says, and the interval is that of these means. `--sources`
 measures each recommender instead: its lists are no candidates then, and its columns are no features. `--tried` measures
-what the week does not have: the signals of benchmarks/signals.py and the recommenders of benchmarks/proposers.py. `--rows`
+what the week does not have: the signals of benchmarks/signals.py and the recommenders of benchmarks/proposers.py. `--hours`
+measures no ranker but when customers order (benchmarks/hours.py). `--rows`
 lets the trees learn from fewer rows than the week's, which is faster.
 """
 
@@ -30,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks import hours
 from benchmarks.proposers import PROPOSERS
 from benchmarks.signals import SIGNALS, load_signal
 from benchmarks.weekly import say
@@ -346,6 +349,7 @@ def main(arguments: list[str] | None = None) -> int:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--sources", action="store_true", help="the recommenders instead of the families")
     what.add_argument("--tried", action="store_true", help="what the week does not have instead")
+    what.add_argument("--hours", action="store_true", help="the hours and weekdays of orders instead")
     parsed = parser.parse_args(arguments)
     only = [name for name in parsed.only.split(",") if name]
     os.environ["RECS_HOME"] = str(parsed.home.resolve())
@@ -359,6 +363,9 @@ def main(arguments: list[str] | None = None) -> int:
             f"{parsed.home} holds no build of {as_of or 'any week'}; name a finished week with --as-of"
         )
     week = Week(shop, shop.warehouse(), as_of)
+    if parsed.hours:
+        sys.stdout.write(f"{hours.tabulate(week)}\n")
+        return 0
     compare = compare_sources if parsed.sources else compare_tried if parsed.tried else compare_families
     rows: list[Row] = []
     for test in week.test_anchors:

@@ -133,30 +133,71 @@ class OneList:
             }
             if len(mine) >= quota:
                 return
-            best: tuple[float, int, Row] | None = None
-            for place, old in enumerate(self.rows):
-                own = shelf[old.product]
-                if own >= 0 and own not in bought:
-                    continue
-                self._release(old.product)
-                for row in new:
-                    if shelf[row.product] in mine or (
-                        known and (row.chance or 0.0) < floor * (old.chance or 0.0)
-                    ):
-                        continue
-                    if self.fits(row.product):
-                        gain = row.worth - old.worth
-                        if best is None or gain > best[0]:
-                            best = gain, place, row
-                        break  # the others of this place are worth less
-                self._hold(old.product)
-            if best is None:
+
+            def stays(old: Row, mine: set[int] = mine) -> bool:
+                return shelf[old.product] in mine
+
+            def comes(row: Row, old: Row, mine: set[int] = mine) -> bool:
+                probable = not known or (row.chance or 0.0) >= floor * (old.chance or 0.0)
+                return shelf[row.product] not in mine and probable
+
+            if not self._exchange(new, stays, comes, "discovery"):
                 return
-            _, place, row = best
-            self._release(self.rows[place].product)
-            self._hold(row.product)
-            row.slot_type = "discovery"
-            self.rows[place] = row
+
+    def raise_floor(
+        self, rows: Sequence[Row], inside: Sequence[int], counted: Sequence[int], need: int
+    ) -> None:
+        """Until `need` products of the list are of a floor of exposure, exchange a personal one for one of the floor, where the
+        two differ least in worth (`exposure.raise_floors`).
+
+        Args:
+            rows: candidates of the floor, best first.
+            inside: by product, 1 where it is of the floor.
+            counted: by product, 1 where it is of this floor or another: none gives up what another counts.
+            need: places.
+        """
+        have = sum(inside[row.product] for row in (*self.rows, *self.pinned.values()))
+
+        def stays(old: Row) -> bool:
+            return old.slot_type != "personal" or counted[old.product] == 1
+
+        while have < need and self._exchange(rows, stays, lambda row, old: True, "personal"):
+            have += 1
+
+    def _exchange(
+        self,
+        rows: Sequence[Row],
+        stays: Callable[[Row], bool],
+        comes: Callable[[Row, Row], bool],
+        slot_type: str,
+    ) -> bool:
+        """Give the place of a row that need not stay to one that may come in its stead, where the list loses the least worth;
+        whether there was one.
+
+        Args:
+            rows: what may come, best first.
+            stays: of a row of the list.
+            comes: of a row, in place of one of the list.
+            slot_type: of the place then.
+        """
+        best: tuple[float, int, Row] | None = None
+        for place, old in enumerate(self.rows):
+            if stays(old):
+                continue
+            self._release(old.product)
+            row = next((row for row in rows if comes(row, old) and self.fits(row.product)), None)
+            self._hold(old.product)
+            # The others of this place are worth less.
+            if row is not None and (best is None or row.worth - old.worth > best[0]):
+                best = row.worth - old.worth, place, row
+        if best is None:
+            return False
+        _, place, row = best
+        self._release(self.rows[place].product)
+        self._hold(row.product)
+        row.slot_type = slot_type
+        self.rows[place] = row
+        return True
 
     def order(self) -> list[Row]:
         """The rows by slot: personal ones by worth, discovery by worth, fill as it came; pinned ones at their slots."""

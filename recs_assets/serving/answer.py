@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
+from itertools import islice
 from math import inf
 from operator import itemgetter
 from typing import Any
@@ -38,6 +39,8 @@ FILL_CATEGORIES = 5
 FILL_DEPTH = 12
 # New categories that compete for discovery, as in `rules.filling`.
 NEW_DEPTH = 12
+# Products of a floor of exposure that compete for its places, beside as many as the answer has.
+FLOOR_DEPTH = 12
 MOST_CONTEXT = 20
 DAY = 86_400.0
 SIMILAR, TOGETHER, POPULAR, PINNED = "similar", "bought_together", "popularity", "pinned"
@@ -116,7 +119,9 @@ def answer(version: Version, state: State, question: Question, now: float) -> by
     screen = shelf.screens[placement.name]
     n = question.n or placement.n
     blend = question.blend or placement.blend
-    ranked = _rank_candidates(version, reader, blend, screen.worth)
+    day = version.find_day(now)
+    given = [part for part in (screen.worth, screen.find_factors(day)) if part is not None]
+    ranked = _rank_candidates(version, reader, blend, given)
     mine = ranked.mine
     chosen = OneList(n, screen.within_category if question.categories else screen.limits)
     for code, slot in screen.pins:
@@ -148,7 +153,20 @@ def answer(version: Version, state: State, question: Question, now: float) -> by
             (code for code in products if may(code, False)),
             lambda code, level=level: Row(code, 0.0, None, (POPULAR, None, None, None, None), "fill", level),
         )
+    for number, (inside, share) in enumerate(screen.floors):
+        # The lot has what an answer's places are too few for: of twelve, a tenth is one, and another in one answer of five.
+        need = int(share * n + _draw(placement.name, "exposure", number, reader.who, day) + 1e-9)
+        of_floor = (pair for pair in ranked.order if inside[pair[0]] and may(pair[0], pair[0] in mine))
+        if need:
+            rows = [ranked.make(*pair) for pair in islice(of_floor, n + FLOOR_DEPTH)]
+            chosen.raise_floor(rows, inside, screen.counted, need)
     return _write(version, question, reader, placement, blend, chosen.order())
+
+
+def _draw(*parts: object) -> float:
+    """A number from 0 to below 1 that is always the same of the same parts."""
+    digest = hashlib.sha256(join_parts(tuple(map(str, parts)))).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def answer_again(version: Version, state: State, question: Question, now: float) -> bytes:
@@ -271,7 +289,7 @@ class _Ranked:
 
 
 def _rank_candidates(
-    version: Version, reader: _Reader, blend: Blend, values: Sequence[float] | None
+    version: Version, reader: _Reader, blend: Blend, factors: Iterable[Sequence[float]]
 ) -> _Ranked:
     own = _load(reader.known.list) if reader.known is not None and blend.personal else []
     worth: dict[int, float] = {}
@@ -293,7 +311,7 @@ def _rank_candidates(
                 apart[other] = apart.get(other, 1.0) * (1.0 - weight * score)
         for other, value in apart.items():
             worth[other] = worth.get(other, 0.0) + counts * (1.0 - value)
-    if values is not None:
+    for values in factors:
         worth = {code: chance * values[code] for code, chance in worth.items()}
     order = sorted(worth.items(), key=itemgetter(1), reverse=True)  # equals stay as the lists have them
     return _Ranked(order, {row[0]: row for row in own})

@@ -15,7 +15,18 @@ from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
 from recs_assets import yaml_file
 from recs_assets.delivery import ArmName, ArmShare, check_shares
-from recs_assets.rules.config import PURCHASES, Goal, ItemRules, Level, Pin, Rules, Share, Slots
+from recs_assets.rules.config import (
+    PURCHASES,
+    Boost,
+    Exposure,
+    Goal,
+    ItemRules,
+    Level,
+    Pin,
+    Rules,
+    Share,
+    Slots,
+)
 from recs_assets.rules.contradictions import find_contradictions
 from recs_assets.rules.items import ORDER
 from recs_assets.schema import RecsError
@@ -87,6 +98,13 @@ class Placement(_Model):
     goal_strength: Annotated[float, Field(ge=0)] = Field(
         1.0, description="Products are ordered by their worth * value ** this."
     )
+    boosts: tuple[Boost, ...] = Field(
+        (), description="Factors on what products are ordered by (docs/rules.md#boosts-and-burials)."
+    )
+    exposure: tuple[Exposure, ...] = Field(
+        (),
+        description="At least a share of the places of all answers for some of the products (docs/rules.md#exposure).",
+    )
     discovery_share: Share = Field(
         0.0, description="Share of the slots for categories that the customer never bought from."
     )
@@ -139,6 +157,8 @@ class Placement(_Model):
             pinned=self.pinned,
             goal=self.goal,
             goal_strength=self.goal_strength,
+            boosts=self.boosts,
+            exposure=self.exposure,
             discovery_share=self.discovery_share,
             discovery_floor=self.discovery_floor,
             ladder=self.ladder,

@@ -6,9 +6,10 @@ Stock and prices change while a version is open. A product that changes is judge
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from itertools import pairwise
 from math import inf
 from typing import Any
@@ -21,7 +22,7 @@ from recs_assets.names import find_matches, fold
 from recs_assets.rules.config import Rules
 from recs_assets.rules.context import Context
 from recs_assets.rules.frames import assemble_context
-from recs_assets.rules.goals import find_scales, weigh_products
+from recs_assets.rules.goals import find_factors, find_scales, weigh_products
 from recs_assets.rules.items import PASSED, apply_product_rules, find_product_limits
 from recs_assets.rules.sensitive import Sensitive
 from recs_assets.serving.placement import Placement
@@ -44,6 +45,10 @@ class Screen:
         worth: what probabilities are multiplied by, by product (`rules.goals`); None: all are alike.
         scales: of the goal's values in the whole shop.
         pins: code and slot of the promoted products that there are.
+        days: from which the factors of the same place hold, ascending; the first is that of everything before.
+        factors: of boosts and burials, by product; None: all are 1.
+        floors: by product, 1 where a floor of exposure counts it; and its share of the places.
+        counted: by product, 1 where any floor does.
     """
 
     rules: Rules
@@ -53,6 +58,14 @@ class Screen:
     worth: array | None
     scales: dict[str, float]
     pins: list[tuple[int, int]]
+    days: list[date]
+    factors: list[array | None]
+    floors: list[tuple[bytes, float]]
+    counted: bytes
+
+    def find_factors(self, day: date) -> array | None:
+        """Those of the boosts that hold on a day."""
+        return self.factors[bisect_right(self.days, day) - 1]
 
 
 class Shelf:
@@ -155,6 +168,10 @@ class Shelf:
             for pin in rules.slots.pinned
             if len(own := find_matches(pin.product, ids)) == 1
         ]
+        days = _list_days(rules)
+        factors = [find_factors(context, rules.on(day).slots) for day in days]
+        groups = [context.find_group(*floor.group) for floor in rules.slots.exposure]
+        counted = np.logical_or.reduce(groups) if groups else np.zeros(len(ids), dtype=bool)
         return Screen(
             rules,
             bytearray(passed.astype(np.uint8).tobytes()),
@@ -163,6 +180,13 @@ class Shelf:
             None if worth is None else array("d", worth.tolist()),
             scales,
             pins,
+            days,
+            [None if own is None else array("d", own.tolist()) for own in factors],
+            [
+                (group.tobytes(), floor.share)
+                for group, floor in zip(groups, rules.slots.exposure, strict=True)
+            ],
+            counted.tobytes(),
         )
 
     def update(self, changes: Mapping[str, Mapping[str, float]]) -> None:
@@ -208,6 +232,14 @@ class Shelf:
         """Numbers of the categories of these names; case and blanks do not matter, unknown ones are left out."""
         found = (self._category_code.get(fold(name)) for name in names)
         return frozenset(number for number in found if number is not None)
+
+
+def _list_days(rules: Rules) -> list[date]:
+    """The days on which other boosts hold than on the day before, after the first day of all."""
+    boosts = rules.slots.boosts
+    starts = {boost.starts for boost in boosts if boost.starts is not None}
+    ends = {boost.ends + timedelta(days=1) for boost in boosts if boost.ends not in (None, date.max)}
+    return [date.min, *sorted(starts | ends)]
 
 
 def _lift_category_limit(rules: Rules) -> Rules:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
+from math import floor
 from typing import Any
 
 import orjson
@@ -41,6 +42,10 @@ class Version:
         self._neighbours: dict[int, tuple[Near, Near]] = {}
         self._segments: dict[str, list[int]] = {}
         self.update(state.list_changes(store.about["counted_at"]))
+
+    def find_day(self, now: float) -> date:
+        """The shop's day at a moment (seconds since 1970); an hour off where clocks were changed since the week began."""
+        return self.as_of + timedelta(days=floor((now - self.begins_at) / 86_400))
 
     def update(self, changes: Mapping[str, Mapping[str, float]]) -> None:
         """Take in what products have in stock and cost now."""

@@ -202,3 +202,31 @@ def test_a_placement(tmp_path):
         f"{path}, line 7: pinned.0 contradicts rules.excluded_products.0 (cart.yaml, line 5): the product p1 is pinned and "
         "excluded; keep one."
     )
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (
+            "boosts:\n  - {brand: Acme, factor: 2}\n",
+            "line 8: boosts.0 contradicts rules.excluded_brands.0 (cart.yaml, line 6): the brand Acme is boosted and excluded; keep one.",
+        ),
+        (
+            "exposure: [{brand: acme, share: 0.2}]\n",
+            "line 7: exposure.0 contradicts rules.excluded_brands.0 (cart.yaml, line 6): the brand acme is to have 20% of the places, and "
+            "is excluded; keep one.",
+        ),
+        (
+            "boosts: [{product: p1, factor: 0.5}]\npinned: [{product: p1, slot: 1}]\n",
+            "line 8: pinned.0 contradicts boosts.0 (cart.yaml, line 7): the product p1 is pinned and buried; keep one.",
+        ),
+    ],
+)
+def test_boosts_and_floors_of_a_placement(tmp_path, keys, said):
+    path = tmp_path / "cart.yaml"
+    path.write_text(
+        f"name: cart\ndescription: The cart.\nblend: {{personal: 1}}\nn: 8\nrules:\n  excluded_brands: [acme]\n{keys}"
+    )
+    with pytest.raises(PlacementError) as caught:
+        load_placement(path)
+    assert str(caught.value) == f"{path}, {said}"

@@ -279,6 +279,82 @@ def test_rules_of_a_placement(tmp_path) -> None:
     assert chosen(pinned=[{"product": "d", "slot": 2}]) == ["a", "d", "b", "c"]
 
 
+BRANDS = [
+    make_product("a", brand="X", category="Tea"), make_product("b", brand="Y", category="Tea"),
+    make_product("c", brand="Y", category="Cups"), make_product("d", brand="Z", merchant_id="m", category="Cups"),
+    make_product("e", brand="Z", category="Tea", popularity=9.0),
+]  # fmt: skip
+# Worth 1, 8/9, 7/9 and 4/9; e is popular alone.
+BOB = ("bob", {"list": [("a", 0.9), ("b", 0.8), ("c", 0.7), ("d", 0.4)]})
+
+
+def test_boosts_and_burials_hold_on_their_days(tmp_path) -> None:
+    write_products(tmp_path / "s.sqlite", BRANDS, [BOB])
+    boosts = [
+        {"product": "d", "factor": 3, "starts": "2024-03-05", "ends": "2024-03-06"},
+        {"brand": "x", "factor": 0.5},
+        {"category": "cups", "factor": 2, "starts": "2024-03-06"},
+    ]
+    version = open_version(tmp_path / "s.sqlite", make_placement(boosts=boosts, rules={"complete": []}))
+
+    def order(day: int) -> list[str]:
+        return ask(
+            version, customer_id="bob", n=4, now=datetime(2024, 3, 4, 12, tzinfo=UTC) + timedelta(days=day)
+        )[0]
+
+    assert order(0) == ["b", "c", "a", "d"]  # 8/9, 7/9, 1/2, 4/9
+    assert order(1) == ["d", "b", "c", "a"]  # d 12/9
+    assert order(2) == ["d", "c", "b", "a"]  # d 24/9, c 14/9
+    assert order(3) == ["c", "b", "d", "a"]  # c 14/9, d 8/9 after its equal
+    assert order(30) == order(3)
+
+
+def test_a_goal_and_boosts_multiply(tmp_path) -> None:
+    shop = [make_product("a", price=10.0, brand="X"), make_product("b", price=30.0, brand="Y")]
+    write_products(tmp_path / "s.sqlite", shop, [("ada", {"list": [("a", 0.6), ("b", 0.3)]})])
+
+    def first(**keys) -> str:
+        version = open_version(tmp_path / "s.sqlite", make_placement(rules={"complete": []}, **keys))
+        return ask(version, customer_id="ada")[0][0]
+
+    assert first() == "a"
+    assert first(goal="revenue") == "b"  # 6 against 9
+    assert first(goal="revenue", boosts=[{"brand": "X", "factor": 2}]) == "a"  # 12 against 9
+
+
+@pytest.mark.parametrize(
+    ("exposure", "expected"),
+    [
+        ([], ["a", "b"]),
+        # One of two places: b's, because d is least behind it.
+        ([{"brand": "Z", "share": 0.5}], ["a", "d"]),
+        ([{"merchant": "m", "share": 0.5}], ["a", "d"]),
+        # Only what the lists propose: e, which is popular, stays where it is.
+        ([{"brand": "Z", "share": 1.0}], ["a", "d"]),
+        # None gives up what another counts.
+        ([{"brand": "Y", "share": 0.5}, {"brand": "Z", "share": 0.5}], ["b", "d"]),
+        ([{"brand": "Z", "share": 0.5}, {"brand": "Y", "share": 0.5}], ["b", "d"]),
+    ],
+)
+def test_a_floor_of_exposure_in_an_answer(tmp_path, exposure, expected) -> None:
+    write_products(tmp_path / "s.sqlite", BRANDS, [BOB])
+    rules = {"complete": [], "max_per_category": None}
+    version = open_version(tmp_path / "s.sqlite", make_placement(exposure=exposure, rules=rules, n=2))
+    assert ask(version, customer_id="bob")[0] == expected
+
+
+def test_a_floor_is_a_share_of_all_answers(tmp_path) -> None:
+    """A fifth of two places each: four answers of ten have one, drawn by who looks and always the same."""
+    people = [(f"c{number}", BOB[1]) for number in range(500)]
+    write_products(tmp_path / "s.sqlite", BRANDS, people)
+    placement = make_placement(exposure=[{"brand": "Z", "share": 0.2}], rules={"complete": []}, n=2)
+    version = open_version(tmp_path / "s.sqlite", placement)
+    answers = [ask(version, customer_id=name)[0] for name, _ in people]
+    assert sum("d" in ids for ids in answers) == pytest.approx(200, abs=30)
+    assert {tuple(ids) for ids in answers} == {("a", "b"), ("a", "d")}
+    assert [ask(version, customer_id=name)[0] for name, _ in people[:50]] == answers[:50]
+
+
 def test_a_price_that_changes_changes_what_the_rules_say(tmp_path) -> None:
     shop = [make_product("a", price=10.0, cost=9.0), make_product("b", price=10.0, cost=5.0)]
     write_products(tmp_path / "s.sqlite", shop, [("ada", {"list": [("a", 0.6), ("b", 0.5)]})])
