@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import SecretStr
 
-from recs_assets.campaigns.load import load_people_and_products
+from recs_assets.campaigns.load import load_order_hours, load_people_and_products
 from recs_assets.campaigns.made import (
     JOINED_LATER,
     OUTCOMES,
@@ -23,7 +23,9 @@ from recs_assets.campaigns.made import (
     list_folders,
     read_slots,
 )
+from recs_assets.campaigns.sending import find_best_times
 from recs_assets.delivery import HOLDOUT, hash_address_column
+from recs_assets.repeats.hours import OrderHours
 from recs_assets.rules.recipients import SAME_ADDRESS, choose_accounts
 from recs_assets.week.week import Week
 
@@ -40,12 +42,16 @@ class Now:
         available: the products that may be sold.
         erased: how many customers were erased, whom no other table has.
         addresses: customer_id, email.
+        hours: at which customers order; None: not known.
+        timezone: of the shop, IANA name.
     """
 
     customers: pd.DataFrame
     available: set[str]
     erased: int
     addresses: pd.DataFrame
+    hours: OrderHours | None = None
+    timezone: str = "UTC"
 
 
 def collect_campaigns(
@@ -53,7 +59,9 @@ def collect_campaigns(
 ) -> dict[str, pd.DataFrame]:
     """Every campaign that was made of the week, as tables (`reconcile`)."""
     with week.build.read() as connection:
-        now = Now(*load_people_and_products(connection, week.as_of), addresses)
+        people = load_people_and_products(connection, week.as_of)
+        hours = OrderHours.learn(load_order_hours(connection, week.as_of), week.settings.seed)
+    now = Now(*people, addresses, hours, week.shop.timezone)
     return reconcile(find_folder(week, ""), week.as_of, now, columns, hash_key)
 
 
@@ -123,6 +131,7 @@ def _reconcile_campaign(
         emails = now.addresses.set_index("customer_id")["email"]
         addresses = tables["selection"]["customer_id"].map(emails)
         tables["selection"]["email_hash"] = hash_address_column(addresses, hash_key)
+        tables["selection"]["best_send_at"] = find_best_times(tables["selection"], now.hours, now.timezone)
     elif len(tables["predictions"]):
         keep = tables["predictions"]["customer_id"].isin(outcome.index)
         tables["predictions"] = tables["predictions"][keep.to_numpy()]

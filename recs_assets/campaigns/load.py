@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from recs_assets.files import read_sql
 from recs_assets.known.published import create_sent_before
+from recs_assets.repeats.hours import WINDOW_DAYS
 
 if TYPE_CHECKING:
     import duckdb
@@ -38,6 +39,13 @@ def load_people_and_products(
     ).fetchall()
     known = connection.execute("select count(*) from staging.stg_customers").fetchall()[0][0]
     return customers, {product for (product,) in products}, known - len(customers)
+
+
+def load_order_hours(connection: duckdb.DuckDBPyConnection, week: date) -> pd.DataFrame:
+    """What `OrderHours.learn` takes, of the orders before a week."""
+    chosen, proven = (week - timedelta(days=windows * WINDOW_DAYS) for windows in (2, 1))
+    given = {"week": week, "chosen": chosen, "proven": proven}
+    return connection.execute(read_sql(__file__, "sql/order_hours"), given).df()
 
 
 def load_spending(connection: duckdb.DuckDBPyConnection, anchor: date) -> pd.DataFrame:

@@ -29,7 +29,7 @@ from recs_assets.exports.rows import ExportError, require_finite
 
 KEY = ("campaign", "as_of", "customer_id", "slot")
 RECIPIENT = ("email_hash", "locale", "currency", "shown_currency", "timezone")
-RUN = ("send_at", "run_id", "model_version", "arm")
+RUN = ("send_at", "best_send_at", "run_id", "model_version", "arm")
 
 # Every column of the tables and the files, in order, with its DuckDB type: as declared for the published table.
 LONG = contracts.shorten_types(contracts.EMAIL)
@@ -106,6 +106,12 @@ def find_withdrawn(customers: pd.Series, consents_now: pd.DataFrame) -> pd.DataF
             "reason": pd.Categorical(here["consent_state"], categories=list(WITHDRAWN)),
         }
     ).reset_index(drop=True)
+
+
+def keep_in_time(long: pd.DataFrame) -> pd.DataFrame:
+    """The rows, whose `best_send_at` is `send_at` where something of the recipient's email is over by then."""
+    over = long["best_send_at"] >= long.groupby("customer_id")["expires_at"].transform("min")
+    return long.assign(best_send_at=long["best_send_at"].mask(over, long["send_at"]))
 
 
 def drop_late(long: pd.DataFrame) -> tuple[pd.DataFrame, int]:

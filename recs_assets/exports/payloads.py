@@ -41,10 +41,10 @@ ATTRIBUTE_CHARACTERS, ATTRIBUTE_BYTES = 255, 100_000
 # Mailchimp: an audience has 30 fields, of which 5 come with it; bytes of a text.
 MERGE_FIELDS, MERGE_BYTES = 25, 255
 MERGE_NAMES = ("TITLE", "LINK", "IMAGE", "PRICE", "REASON")
-MERGE_SLOTS = (MERGE_FIELDS - 1) // len(MERGE_NAMES)
+MERGE_SLOTS = (MERGE_FIELDS - 2) // len(MERGE_NAMES)
 
 _COLUMNS = (
-    "campaign", "as_of", "customer_id", "slot", "email_hash", "locale", "timezone", "send_at", "expires_at", "arm",
+    "campaign", "as_of", "customer_id", "slot", "email_hash", "locale", "timezone", "send_at", "best_send_at", "expires_at", "arm",
     "recommendation_id", "product_id", "title", "url", "image_url", "price_kind", "shown_price", "shown_currency",
     "category", "brand", "reason_code", "reason_text",
 )  # fmt: skip
@@ -143,6 +143,7 @@ def _klaviyo_profile(rows: list[Payload], email: str | None) -> Payload:
     first, prefix = rows[0], f"recs_{rows[0]['campaign']}"
     properties: Payload = {
         f"{prefix}_week": first["as_of"].isoformat(),
+        f"{prefix}_send_at": _format_time(_find_send_time(first)),
         f"{prefix}_expires_at": _format_time(_find_expiry(rows)),
         f"{prefix}_slots": len(rows),
     }
@@ -171,6 +172,7 @@ def _braze_attributes(rows: list[Payload], email: str | None) -> Payload:
     first = rows[0]
     value = {
         "week": first["as_of"].isoformat(),
+        "send_at": _format_time(_find_send_time(first)),
         "expires_at": _format_time(_find_expiry(rows)),
         "items": [
             _drop_missing(
@@ -197,7 +199,8 @@ def _braze_attributes(rows: list[Payload], email: str | None) -> Payload:
 def _mailchimp_member(rows: list[Payload], email: str | None) -> Payload:
     """The first slots, as many as an audience has fields for; an empty text clears what stood in a field."""
     assert email is not None
-    fields = {"RECS_WEEK": rows[0]["as_of"].isoformat()}
+    first = rows[0]
+    fields = {"RECS_WEEK": first["as_of"].isoformat(), "RECS_SEND": _format_time(_find_send_time(first))}
     by_slot = {row["slot"]: row for row in rows}
     for slot in range(1, MERGE_SLOTS + 1):
         row = by_slot.get(slot)
@@ -228,6 +231,7 @@ def _webhook_message(rows: list[Payload], email: str | None) -> Payload:
         "timezone": first["timezone"],
         "arm": first["arm"],
         "send_at": _format_time(first["send_at"]),
+        "best_send_at": None if first["best_send_at"] is None else _format_time(first["best_send_at"]),
         "expires_at": _format_time(_find_expiry(rows)),
         "items": [
             {
@@ -285,6 +289,11 @@ def _format_price(row: Payload) -> str | None:
 
 def _find_expiry(rows: Iterable[Payload]) -> datetime:
     return min(row["expires_at"] for row in rows)
+
+
+def _find_send_time(row: Payload) -> datetime:
+    """When the recipient mostly orders, where that is known."""
+    return row["send_at"] if row["best_send_at"] is None else row["best_send_at"]
 
 
 def _format_time(moment: datetime) -> str:

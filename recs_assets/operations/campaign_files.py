@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import Made, find_folder
-from recs_assets.exports.email import LONG, drop_late, find_withdrawn, make_frame, withhold
+from recs_assets.exports.email import LONG, drop_late, find_withdrawn, keep_in_time, make_frame, withhold
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
 from recs_assets.exports.last_look import Floor, LastLook, explain_floors, refill
@@ -110,7 +110,7 @@ def _write_email(week: Week, campaign: Campaign, run_id: str) -> CampaignFiles:
     """Write an email's rows after a last look at stock, sale windows, calendar and consent, and its preview."""
     rows, removed = withhold(_load_long(week, campaign, run_id), find_withdrawn_now(week))
     rows, look, floors = _look_again(week, campaign, rows)
-    kept, late = drop_late(rows)
+    kept, late = drop_late(keep_in_time(rows))
     looked = look.facts(set(kept["customer_id"]))
     addresses = None
     if "addresses" in campaign.exports:

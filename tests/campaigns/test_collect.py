@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pydantic import SecretStr
 
 from recs_assets.campaigns.collect import Now, count_slots, reconcile
 from recs_assets.campaigns.made import Made
+from recs_assets.campaigns.sending import find_best_times
 from recs_assets.quality.expectations import published_expectations
+from recs_assets.repeats.hours import Habit, OrderHours
 from recs_assets.schema import ArtefactError
 
 COLUMNS = {part: ["campaign"] for part in ("selection", "predictions", "traces", "people", "outcomes")}
@@ -156,3 +160,31 @@ def test_slots_that_an_earlier_version_did_not_write_are_asked_for(tmp_path: Pat
         match=r"how many slots it fills: .*\(python -m recs_assets campaign mail --as-of 2025-06-30\)",
     ):
         count_slots(tmp_path)
+
+
+def test_when_recipients_mostly_order(tmp_path: Path) -> None:
+    """Of a send at 06:00 in Berlin: Ann at 9, Bob at 20, when his offer is over, a stranger when everybody does."""
+    counts = np.zeros((2, 24), dtype=np.float32)
+    counts[0, [9, 10, 11]] = 5
+    counts[1, [20, 21, 22]] = 5
+    everybody = np.zeros(24)
+    everybody[12:15] = 90
+    hours = OrderHours(pd.Index(["ann", "bob"]), counts, everybody, Habit(1.0))
+    send_at, end = pd.Timestamp("2025-06-30 04:00", tz="UTC"), pd.Timestamp("2025-07-14", tz="UTC")
+    rows = pd.DataFrame(
+        {
+            "customer_id": ["ann", "ann", "bob", "new"],
+            "send_at": send_at,
+            "expires_at": [end, end, pd.Timestamp("2025-06-30 12:00", tz="UTC"), end],
+        }
+    )
+    found = find_best_times(rows, hours, "Europe/Berlin")
+    assert found.dt.strftime("%d %H:%M").tolist() == ["30 07:00", "30 07:00", "30 04:00", "30 10:00"]
+    assert str(found.dtype) == "datetime64[us, UTC]"
+    # A send within an hour is not before itself.
+    late = rows.assign(send_at=send_at + pd.Timedelta("5h30min"))
+    assert find_best_times(late, hours, "Europe/Berlin").dt.strftime("%H:%M").tolist()[:2] == ["09:30"] * 2
+    for nothing in (None, replace(hours, habit=None)):
+        none = find_best_times(rows, nothing, "Europe/Berlin")
+        assert none.isna().all()
+        assert none.dtype == found.dtype

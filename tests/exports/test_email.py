@@ -23,6 +23,7 @@ from recs_assets.exports.email import (
     cast_types,
     drop_late,
     feed,
+    keep_in_time,
     list_addresses,
     widen,
     withhold,
@@ -37,6 +38,18 @@ TAGS = "utm_source=newsletter&utm_medium=email&utm_campaign=weekly_email&utm_con
 
 
 # -- consent -------------------------------------------------------------------------------------
+
+
+def test_nobody_is_written_to_after_their_email_is_over():
+    usual, late = SENT + pd.Timedelta("3h"), SENT + pd.Timedelta("9h")
+    rows = make_table(
+        make_row("c1", 1, best_send_at=usual), make_row("c1", 2, MUG, best_send_at=usual, expires_at=late),
+        make_row("c2", 1, best_send_at=late), make_row("c2", 2, MUG, best_send_at=late, expires_at=late), make_row("c3"),
+    )  # fmt: skip
+    rows["best_send_at"] = pd.to_datetime(rows["best_send_at"], utc=True)
+    kept = keep_in_time(rows)
+    assert kept["best_send_at"].tolist()[:4] == [usual, usual, SENT, SENT]
+    assert kept["best_send_at"].isna().tolist() == [False] * 4 + [True]
 
 
 def test_who_withdrew_meanwhile_is_taken_out_whole():
@@ -158,10 +171,10 @@ def test_bad_rows_are_refused_in_a_sentence(change, said):
 
 def test_the_wide_form():
     found = widen(small_table())
-    assert found.shape == (2, 12 + 2 * 10)
+    assert found.shape == (2, 13 + 2 * 10)
     assert list(found)[:14] == [
         "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "shown_currency", "timezone",
-        "send_at", "run_id", "model_version", "arm", "item_1_product_id", "item_1_title",
+        "send_at", "best_send_at", "run_id", "model_version", "arm", "item_1_product_id", "item_1_title",
     ]  # fmt: skip
     first, second = found.to_dict("records")
     assert (first["customer_id"], first["item_1_product_id"], first["item_2_product_id"]) == (

@@ -52,6 +52,7 @@ def test_a_profile_of_klaviyo(tmp_path):
             "locale": "de-DE",
             "properties": {
                 "recs_weekly_email_week": "2025-06-30",
+                "recs_weekly_email_send_at": "2025-06-30T04:00:00Z",
                 "recs_weekly_email_expires_at": "2025-07-28T00:00:00Z",
                 "recs_weekly_email_slots": 1,
                 "recs_weekly_email_1_id": "mug-01",
@@ -147,6 +148,7 @@ def test_merge_fields_of_mailchimp(tmp_path):
     assert found["c1"]["email_address"] == "=1@example.com"
     assert list(found["c1"]["merge_fields"]) == [
         "RECS_WEEK",
+        "RECS_SEND",
         *(
             f"R{slot}_{name}"
             for slot in (1, 2, 3, 4)
@@ -285,3 +287,23 @@ def test_every_text_fits(tmp_path_factory, texts, price, customer):
     check_shape(member, "mailchimp_member")
     assert email_files.purge(folder, customer) == {f"{AS_OF}-r1": f"{AS_OF}-r1-2"}
     assert read_lines(folder / "current/webhook_messages.jsonl") == []
+
+
+def test_when_a_recipient_mostly_orders(tmp_path):
+    """Instead of the time of the send where a service has one time, beside it in the webhook."""
+    rows = make_table(make_row("c1", best_send_at=pd.Timestamp("2025-06-30 15:00", tz="UTC")), make_row("c2"))
+    services = ["klaviyo", "braze", "mailchimp", "webhook"]
+    write_files(tmp_path, rows, exports=["addresses", *services])
+
+    def read(name: str, customer: str) -> dict:
+        return read_payloads(next((tmp_path / "current").rglob(f"{name}.jsonl")))[customer]
+
+    for customer, at in (("c1", "2025-06-30T15:00:00Z"), ("c2", "2025-06-30T04:00:00Z")):
+        properties = read("klaviyo_profiles", customer)["attributes"]["properties"]
+        assert properties["recs_weekly_email_send_at"] == at
+        assert read("braze_attributes", customer)["recs_weekly_email"]["send_at"] == at
+        assert read("mailchimp_members", customer)["merge_fields"]["RECS_SEND"] == at
+    messages = [read("webhook_messages", customer) for customer in ("c1", "c2")]
+    assert [message["send_at"] for message in messages] == ["2025-06-30T04:00:00Z"] * 2
+    assert [message["best_send_at"] for message in messages] == ["2025-06-30T15:00:00Z", None]
+    check_shape("webhook", {"messages": messages})

@@ -53,6 +53,7 @@ MODEL_COLUMNS = {
         "arm",
         "recommendation_id",
         "send_at",
+        "best_send_at",
         "expires_at",
         "model_version",
         "email_hash",

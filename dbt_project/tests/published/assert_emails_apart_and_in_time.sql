@@ -9,6 +9,7 @@ with placed as (
         customer_id,
         arm,
         send_at,
+        best_send_at,
         expires_at
     from {{ ref('email_recommendations') }}
     union all
@@ -18,6 +19,7 @@ with placed as (
         customer_id,
         arm,
         send_at,
+        best_send_at,
         expires_at
     from {{ ref('email_holdout') }}
 
@@ -42,5 +44,7 @@ from placed
 left join twice on placed.campaign = twice.campaign and placed.customer_id = twice.customer_id
 where
     placed.send_at >= placed.expires_at
+    or placed.best_send_at < placed.send_at
+    or placed.best_send_at >= placed.expires_at
     or (placed.arm = 'holdout') <> (placed.found_in = 'email_holdout')
     or twice.campaign is not null
