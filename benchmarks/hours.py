@@ -60,11 +60,13 @@ def count_orders(
 
 
 def load_orders(week: Week) -> pd.DataFrame:
-    """customer_id, ordered_at in the shop's time zone, hour and weekday (0: Monday) of every order before the week."""
+    """customer_id, ordered_at in the shop's time zone, hour (null of a day without a time) and weekday (0: Monday) of every
+    order before the week."""
     with week.build.read() as connection:
         return connection.execute(
             """
-            select customer_id, ordered_at, hour(ordered_at) as hour, isodow(ordered_at) - 1 as weekday
+            select customer_id, ordered_at, isodow(ordered_at) - 1 as weekday,
+                case when ordered_at <> date_trunc('day', ordered_at) then hour(ordered_at) end as hour
             from staging.stg_orders where ordered_at < ? order by all
             """,
             [week.as_of],
@@ -86,15 +88,16 @@ def compare(earlier: np.ndarray, later: np.ndarray, habit: Habit, seed: int) -> 
 
 def tabulate(week: Week) -> str:
     """The result as a Markdown table: hours, by how many orders a customer had, and weekdays."""
-    orders, seed = load_orders(week), week.settings.seed
+    every, seed = load_orders(week), week.settings.seed
     test = pd.Timestamp(week.as_of) - timedelta(days=WINDOW_DAYS)
     lines = [
         f"| habit | strength, spread | customers | log-likelihood, everybody's | their own | orders within {REACH} h, everybody's | their own |",
         "|---|---|---:|---:|---:|---:|---:|",
     ]
     for cell, cells, spreads in (("hour", HOURS, SPREADS), ("weekday", WEEKDAYS, SPREADS[:1])):
-        if orders[cell].nunique() < 2:
-            lines.append(f"| {cell} | the orders of this shop have one alone | | | | | |")
+        orders = every.dropna(subset=[cell]).astype({cell: int})
+        if orders.empty:
+            lines.append(f"| {cell} | the orders of this shop have none | | | | | |")
             continue
         habit = choose_habit(*count_orders(orders, cell, cells, test - timedelta(days=WINDOW_DAYS)), spreads)
         earlier, later = count_orders(orders, cell, cells, test)

@@ -118,7 +118,7 @@ class OrderHours:
         """From counts of orders.
 
         Args:
-            rows: customer_id, hour (0 to 23), and orders `before` the last 2 * `WINDOW_DAYS` days, in the first half of these
+            rows: of orders with a time of day: customer_id, hour (0 to 23), and how many there are `before` the last 2 * `WINDOW_DAYS` days, in the first half of these
                 (`chosen`), and in the second (`proven`).
             seed: of the sample and the bootstrap.
         """

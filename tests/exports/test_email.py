@@ -172,7 +172,7 @@ def test_bad_rows_are_refused_in_a_sentence(change, said):
 def test_the_wide_form():
     found = widen(small_table())
     assert found.shape == (2, 13 + 2 * 10)
-    assert list(found)[:14] == [
+    assert list(found)[:15] == [
         "campaign", "as_of", "customer_id", "email_hash", "locale", "currency", "shown_currency", "timezone",
         "send_at", "best_send_at", "run_id", "model_version", "arm", "item_1_product_id", "item_1_title",
     ]  # fmt: skip

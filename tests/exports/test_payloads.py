@@ -306,4 +306,4 @@ def test_when_a_recipient_mostly_orders(tmp_path):
     messages = [read("webhook_messages", customer) for customer in ("c1", "c2")]
     assert [message["send_at"] for message in messages] == ["2025-06-30T04:00:00Z"] * 2
     assert [message["best_send_at"] for message in messages] == ["2025-06-30T15:00:00Z", None]
-    check_shape("webhook", {"messages": messages})
+    check_shape({"messages": messages}, "webhook")
