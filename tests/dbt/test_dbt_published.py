@@ -37,11 +37,12 @@ def test_who_is_held_out_stands_in_a_table_of_their_own_with_the_same_columns(pu
         )
         named = [(name, kind.replace("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ")) for name, kind in columns]
         assert named == list(LONG.items())
-    filled = "email_hash, send_at, expires_at, model_version, recommendation_id, url, list_price, run_id, suppression_checked_at"
+    filled = "email_hash, send_at, best_send_at, expires_at, model_version, recommendation_id, url, list_price, run_id, suppression_checked_at"
     [row] = published.sql(f"select {filled} from recs.email_recommendations where product_id = 'milk'")
     assert row == (
         f"{1:064x}",
         datetime(2024, 3, 4, 6, tzinfo=UTC),
+        datetime(2024, 3, 4, 18, tzinfo=UTC),
         datetime(2024, 3, 18, tzinfo=UTC),
         "query 0.3.0",
         f"{1:020x}",

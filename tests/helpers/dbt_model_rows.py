@@ -20,7 +20,7 @@ def send(arm, number):
     page = f"https://shop.example/{number}?recommendation_id={number:020x}"
     return (
         "personal", "personal", "no", False, 14,
-        arm, f"{number:020x}", "2024-03-04 06:00:00+00", "2024-03-18 00:00:00+00", "query 0.3.0", f"{number:064x}", page,
+        arm, f"{number:020x}", "2024-03-04 06:00:00+00", "2024-03-04 18:00:00+00", "2024-03-18 00:00:00+00", "query 0.3.0", f"{number:064x}", page,
     )  # fmt: skip
 
 
