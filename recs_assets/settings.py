@@ -69,9 +69,9 @@ class Settings(BaseSettings):
         None,
         description="Spark Connect server on which dbt builds, `sc://host:port` or `sc://host:port/;token=...` (docs/scale.md); default: DuckDB, on this machine.",
     )
-    lake: Path | None = Field(
+    lake: Path | str | None = Field(
         None,
-        description="Folder of the tables that the engine makes, as Parquet, under the same path on this machine and on its workers; default: `lake/` in `RECS_HOME`.",
+        description="Where the tables are that the engine makes, as Parquet: a folder, under the same path on this machine and on its workers, or a part of an object store, such as `s3://bucket/prefix`; default: `lake/` in `RECS_HOME`.",
     )
     block_customers: int | None = Field(
         None,
@@ -345,10 +345,7 @@ class Settings(BaseSettings):
         if not isinstance(value, str | Path) or not str(value):
             return value or None
         if "://" in str(value):
-            raise ValueError(
-                "it has to be a folder that this machine and all workers see under the same path; mount an object store, "
-                "and name the folder"
-            )
+            return _refuse_password(str(value)).rstrip("/")
         return Path(value).expanduser().absolute()
 
     @field_validator("first_week")

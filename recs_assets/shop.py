@@ -123,26 +123,29 @@ def pack_shop(shop: Shop, folder: Path) -> dict[str, Any]:
         shop: the shop.
         folder: where the copies go, a path that the workers find, too.
     """
-    values = shop.settings.model_dump(mode="json", exclude=_STAYS)
+    values, copies = shop.settings.model_dump(mode="json", exclude=_STAYS), {}
     for setting, shipped in SHIPPED.items():
         path = shop.path(setting)
         if path == shipped:
             continue
         copy = folder / path.name
         (shutil.copytree if path.is_dir() else shutil.copyfile)(path, copy)
-        values[setting] = str(copy)
+        copies[setting] = copy.name
     source = {name: getattr(shop.source, name) for name in _SAYS}
     return {
         "settings": values,
+        "copies": copies,
         "source": source,
         "words": TypeAdapter(ShopWords).dump_python(shop.source.words, mode="json"),
         "tables": TypeAdapter(dict[str, DeclaredTable]).dump_python(dict(shop.source.tables), mode="json"),
     }
 
 
-def unpack_shop(packed: Mapping[str, Any], home: Path) -> Shop:
-    """The shop of `pack_shop`, with a home of its own and one thread: a worker has many blocks at once."""
-    values = packed["settings"] | {"home": home, "threads": 1}
+def unpack_shop(packed: Mapping[str, Any], folder: Path, home: Path) -> Shop:
+    """The shop of `pack_shop`, whose copies are in a folder, with a home of its own and one thread: a worker has many blocks
+    at once."""
+    copies = {setting: folder / name for setting, name in packed["copies"].items()}
+    values = packed["settings"] | copies | {"home": home, "threads": 1}
     settings = Settings(**dict.fromkeys(_STAYS - {"home", "threads"}), **values)
     source = Source(
         **packed["source"],

@@ -132,7 +132,7 @@ def test_a_shop_travels_without_secrets_and_places(acme: Path, tmp_path: Path) -
     for told in (*secrets.values(), str(data), str(tmp_path / "home")):
         assert told not in packed
     shutil.rmtree(acme)
-    there = unpack_shop(json.loads(packed), tmp_path / "there")
+    there = unpack_shop(json.loads(packed), tmp_path / "lake", tmp_path / "there")
     assert there.gates.min_customers == 7
     assert there.path("campaigns") == tmp_path / "lake" / "campaigns"
     assert there.path("monitor") == SHIPPED["monitor"]

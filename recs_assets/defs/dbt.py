@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -28,6 +27,7 @@ from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import list_hidden, table_metadata
 from recs_assets.exports.load import CONSENT_VIEWS
+from recs_assets.locations import delete_folder, locate
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.shop import Shop
@@ -267,13 +267,13 @@ def build_on_engine(
         with week.build.read() as connection:
             given = give_tables(connection, lake.folder / "given")
             there = {
-                relation: Path(files[0].path).parent
+                relation: locate(files[0].path).parent
                 for relation, files in load_files(connection, shown=False).items()
             }
             lake.give(there | given, list_landed_files(connection))
         succeeded, results = build({"RECS_DBT_LAKE": str(lake.folder)})
     except BaseException:
-        shutil.rmtree(lake.folder, ignore_errors=True)
+        delete_folder(lake.folder)
         raise
     made = {result.relation: result.name for result in results if result.is_table}
     models = _load_models(project)

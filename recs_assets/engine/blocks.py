@@ -9,13 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recs_assets.schema import EngineError
 
 if TYPE_CHECKING:
     import pyarrow
+
+    from recs_assets.locations import Location
 
 _ROWS = "block int, seconds double, peak_megabytes double, error string"
 
@@ -37,7 +38,7 @@ class Answer:
 
 def work_on_engine(
     address: str,
-    folder: Path,
+    folder: Location,
     function: str,
     blocks: int,
     needed: str,
@@ -50,7 +51,7 @@ def work_on_engine(
 
     Args:
         address: sc://host:port.
-        folder: of the lake, a path under which every worker finds the same files.
+        folder: of the lake, a path or URL under which every worker finds the same files.
         function: `<module>:<name>`, of this project.
         blocks: how many, from 0.
         needed: what `describe_code` says here; the workers must say the same.

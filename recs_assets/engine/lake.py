@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from io import BytesIO
+from typing import TYPE_CHECKING
 
 from pyarrow import Table, parquet
+
+from recs_assets.locations import locate, make_folder
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 # Beside the raw tables: the files that each of them was landed from, for the sentences of the gates.
 LANDED_FROM = "landed_from"
@@ -20,18 +26,18 @@ class Lake:
     """The tables that one build reads and writes.
 
     Args:
-        folder: of the build, a path under which this machine and every worker of the engine find the same files.
+        folder: of the build, a path or URL under which this machine and every worker of the engine find the same files.
     """
 
-    folder: Path
+    folder: Location
 
     @property
-    def given(self) -> dict[str, Path]:
+    def given(self) -> dict[str, Location]:
         """`<schema>.<table>` -> its folder, of what the build can read."""
         named = json.loads((self.folder / _GIVEN).read_text("utf-8"))
-        return {relation: Path(folder) for relation, folder in named.items()}
+        return {relation: locate(folder) for relation, folder in named.items()}
 
-    def give(self, tables: Mapping[str, Path], landed_from: Iterable[tuple[str, str]]) -> None:
+    def give(self, tables: Mapping[str, Location], landed_from: Iterable[tuple[str, str]]) -> None:
         """Say which tables the build can read.
 
         Args:
@@ -40,12 +46,19 @@ class Lake:
         """
         names = [(table, files or None) for table, files in landed_from]
         folder = self.folder / "given" / f"raw.{LANDED_FROM}"
-        folder.mkdir(parents=True, exist_ok=True)
         columns = {"source_table": [table for table, _ in names], "names": [files for _, files in names]}
-        parquet.write_table(Table.from_pydict(columns), folder / "0.parquet")
+        write_parquet(Table.from_pydict(columns), folder / "0.parquet")
         given = {**tables, f"raw.{LANDED_FROM}": folder}
         (self.folder / _GIVEN).write_text(json.dumps({name: str(given[name]) for name in sorted(given)}))
 
-    def find_made(self, relation: str) -> Path:
+    def find_made(self, relation: str) -> Location:
         """The folder into which the build writes a table, `<schema>.<table>`."""
         return self.folder / "made" / relation
+
+
+def write_parquet(table: Table, path: Location) -> None:
+    """Write a small table as a file of the lake."""
+    content = BytesIO()
+    parquet.write_table(table, content)
+    make_folder(path.parent)
+    path.write_bytes(content.getvalue())

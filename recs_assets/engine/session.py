@@ -12,15 +12,14 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pyarrow
-from pyarrow import parquet
 
 from recs_assets.engine.address import FORM, find_server
-from recs_assets.engine.lake import Lake
+from recs_assets.engine.lake import Lake, write_parquet
+from recs_assets.locations import locate
 from recs_assets.plain_text import plain_text
 from recs_assets.schema import EngineError
 
@@ -168,8 +167,7 @@ def _write_empty_tables(session: SparkSession, lake: Lake, schemas: str, relatio
     for relation in relations:
         folder = lake.find_made(relation)
         if not any(folder.glob("*.parquet")):
-            folder.mkdir(parents=True, exist_ok=True)
-            parquet.write_table(session.table(f"{schemas}{relation}").toArrow(), folder / "0.parquet")
+            write_parquet(session.table(f"{schemas}{relation}").toArrow(), folder / "0.parquet")
 
 
 def require_engine(address: str) -> None:
@@ -196,7 +194,7 @@ def require_engine(address: str) -> None:
 
 def open_session_of_environment() -> contextlib.AbstractContextManager[Finish]:
     """The session that the variables of dbt's process name."""
-    lake = Lake(Path(os.environ["RECS_DBT_LAKE"]))
+    lake = Lake(locate(os.environ["RECS_DBT_LAKE"]))
     return open_session(os.environ["RECS_DBT_ENGINE"], lake, os.environ["RECS_DBT_SCHEMAS"])
 
 

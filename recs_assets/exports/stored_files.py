@@ -17,7 +17,7 @@ from typing import Any
 
 from recs_assets.exports.rows import ExportError
 from recs_assets.exports.versions import list_versions
-from recs_assets.sources.object_storage import name_package
+from recs_assets.locations import name_package
 
 POINTER, VERSIONS = "current.json", "versions"
 RESTRICTED = "restricted/"

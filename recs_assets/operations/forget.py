@@ -19,8 +19,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recs_assets.exports import email_files, embeddings, receipts, versions
+from recs_assets.locations import find_absent, find_away, is_within
 from recs_assets.operations.copy_files import copy_campaigns, list_folders
 from recs_assets.operations.nightly import purge_nights
 from recs_assets.operations.rollback import servers, serving_servers
@@ -43,9 +45,11 @@ from recs_assets.sources.acknowledged import LOCK, list_all_event_files, purge_e
 from recs_assets.sources.spellings import id_core
 from recs_assets.sources.suppression import SUPPRESSED, Suppression
 from recs_assets.store.deployment import FILE, list_lakes
-from recs_assets.store.lake import find_absent
 from recs_assets.store.lock import writer_lock
 from recs_assets.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 MANIFESTS = "erasures"
 # Written again, because readers open it: a match there that stays is reported, not deleted.
@@ -183,7 +187,7 @@ def _forget_id(
     suppression: Suppression,
     traces: Traces,
     since_of: Mapping[str, datetime | None],
-    places: list[Path],
+    places: list[Location],
     now: datetime,
     version: str,
 ) -> Forgotten:
@@ -212,7 +216,9 @@ def _forget_id(
             server.purge(customer_id)
     rewritten = _rewrite(warehouse, traces, before, now, version, settings.writer_wait_seconds)
     rows = {
-        _shorten_path(path, places): purge_sqlite(path, traces) for path in before if path.suffix == ".db"
+        _shorten_path(path, places): purge_sqlite(path, traces)
+        for path in before
+        if isinstance(path, Path) and path.suffix == ".db"
     }
     deleted, weeks = _delete(warehouse, before, places)
     left, searched = search_files(places, traces, warehouse, home.resolve() / FOLDER)
@@ -300,7 +306,7 @@ def suggest_ids(customer_id: str, ids: Iterable[str]) -> list[str]:
 def _rewrite(
     warehouse: Warehouse,
     traces: Traces,
-    before: dict[Path, Matches],
+    before: dict[Location, Matches],
     now: datetime,
     version: str,
     wait_seconds: float,
@@ -339,7 +345,7 @@ def _rewrite(
     }
 
 
-def _find_lakes(warehouse: Warehouse) -> list[Path]:
+def _find_lakes(warehouse: Warehouse) -> list[Location]:
     """The lakes that weeks of the home were built in, as far as they are beside it.
 
     Raises:
@@ -348,28 +354,30 @@ def _find_lakes(warehouse: Warehouse) -> list[Path]:
         ErasureError: a lake is not there.
     """
     lakes, naming = list_lakes(warehouse.home), warehouse.list_lake_files()
-    for path, named_by in naming.items():
-        if absent := find_absent([path]):
-            raise WarehouseError(
-                f"{named_by[0]} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
-                "touched: make RECS_LAKE's folder available under the path that it had when the week was built, then forget "
-                "the customer again."
-            )
-    if away := find_absent(lakes):
+    if absent := find_absent(naming):
+        reader = next(named_by[0] for path, named_by in naming.items() if is_within(path, absent))
+        raise WarehouseError(
+            f"{reader} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
+            "touched: make RECS_LAKE's folder available under the path that it had when the week was built, then forget "
+            "the customer again."
+        )
+    if away := find_away(lakes):
         raise ErasureError(
             f"The lake {away}, in which weeks of this home were built, is not there, and it may hold the customer, so nothing was "
             f"touched: make it available under the path that it had; where it is gone for good, take it out of {warehouse.home / FILE}."
         )
     outside = [
         path
-        for path in sorted({*lakes, *(file.parent for file in naming)})
-        if not path.is_relative_to(warehouse.home.resolve())
+        for path in sorted({*lakes, *(file.parent for file in naming)}, key=str)
+        if not is_within(path, warehouse.home.resolve())
     ]
-    return [path for path in outside if not any(other in path.parents for other in outside)]
+    return [
+        path for path in outside if not any(other != path and is_within(path, other) for other in outside)
+    ]
 
 
 def _delete(
-    warehouse: Warehouse, before: dict[Path, Matches], places: list[Path]
+    warehouse: Warehouse, before: dict[Location, Matches], places: list[Location]
 ) -> tuple[list[str], tuple[date, ...]]:
     """Delete what is made again and the records that name the customer: what, and the weeks among it."""
     home, deleted, weeks = warehouse.home, [], []
@@ -399,7 +407,10 @@ def _delete(
 
 
 def _compare(
-    before: dict[Path, Matches], left: dict[Path, Matches], rewritten: dict[str, str], places: list[Path]
+    before: dict[Location, Matches],
+    left: dict[Location, Matches],
+    rewritten: dict[str, str],
+    places: list[Location],
 ) -> dict[str, dict[str, int | str]]:
     """Per file what was found before and after, and what became of it."""
     after = {_shorten_path(path, places): found.count for path, found in left.items()}
@@ -418,5 +429,5 @@ def _compare(
     return compared
 
 
-def _shorten_path(path: Path, places: list[Path]) -> str:
-    return next(str(path.relative_to(place)) for place in places if place in path.parents)
+def _shorten_path(path: Location, places: list[Location]) -> str:
+    return next(str(path).removeprefix(str(place)).lstrip("/") for place in places if is_within(path, place))

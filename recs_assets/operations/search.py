@@ -17,6 +17,8 @@ from recs_assets.store.warehouse import Warehouse
 if TYPE_CHECKING:
     import duckdb
 
+    from recs_assets.locations import Location
+
 # Ids of other customers that hold a customer's.
 BESIDE = "contains(customer_id, $1) and not list_contains($2::varchar[], trim(customer_id))"
 # Columns that name a customer, as a person or as one of their profiles.
@@ -127,9 +129,14 @@ def _open_databases(warehouse: Warehouse) -> Iterator[tuple[duckdb.DuckDBPyConne
             )
 
 
+def _has_columns(path: Location) -> bool:
+    with path.open("rb") as file:
+        return bool(pq.read_schema(file).names)
+
+
 def count_rows(
     warehouse: Warehouse,
-    path: Path,
+    path: Location,
     customer_id: str,
     rejected: str,
     words: str | None,
@@ -149,9 +156,9 @@ def count_rows(
         Rows by the id as a value, and matches of `words` elsewhere.
     """
     parquet = path.suffix == ".parquet"
-    if parquet and not pq.read_schema(path).names:  # of a table without rows and columns
+    if parquet and not _has_columns(path):  # of a table without rows
         return 0, 0
-    with warehouse.scratch() if parquet else warehouse.open(path) as connection:
+    with warehouse.scratch() if parquet else warehouse.open(Path(path)) as connection:
         by_value, elsewhere = 0, 0
         if parquet:
             # A view of the name that the file's table has: a file of the lake lies in a folder `<schema>.<table>`.

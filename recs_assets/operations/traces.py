@@ -10,16 +10,21 @@ from collections.abc import Collection, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from recs_assets.delivery import hash_addresses
+from recs_assets.locations import list_files
 from recs_assets.operations.search import count_rows, load_personal, load_visitors
 from recs_assets.schema import WarehouseError
 from recs_assets.serving.store import count_customer
 from recs_assets.sources.acknowledged import EVENTS, is_row_of, list_rows
 from recs_assets.store.text import quote
 from recs_assets.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 # A shorter id occurs by chance: some 3 bytes long ones are in any file of 16 MB.
 PLAIN_BYTES = 6
@@ -150,22 +155,23 @@ def load_traces(warehouse: Warehouse, customer_id: str, ids: Collection[str], ha
 
 
 def search_files(
-    places: list[Path], traces: Traces, warehouse: Warehouse, but: Path
-) -> tuple[dict[Path, Matches], int]:
+    places: list[Location], traces: Traces, warehouse: Warehouse, but: Path
+) -> tuple[dict[Location, Matches], int]:
     """The files that hold the customer, and how many were searched; those in the folder `but` are not. Reads only."""
     files = sorted(
         {
             path
             for place in places
-            for path in place.rglob("*")
-            if path.is_file() and not path.is_symlink() and but not in path.parents
-        }
+            for path in list_files(place)
+            if not (isinstance(path, Path) and (path.is_symlink() or but in path.parents))
+        },
+        key=str,
     )
     matches = {path: _search_file(path, traces, warehouse) for path in files}
     return {path: match for path, match in matches.items() if match.count}, len(files)
 
 
-def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
+def _search_file(path: Location, traces: Traces, warehouse: Warehouse) -> Matches:
     """Matches in one file, by value where its format is known and in its bytes."""
     by_value, elsewhere = 0, 0
     if path.suffix in (".duckdb", ".parquet"):
@@ -173,6 +179,8 @@ def _search_file(path: Path, traces: Traces, warehouse: Warehouse) -> Matches:
         by_value, elsewhere = count_rows(
             warehouse, path, traces.customer_id, traces.rejected, words, traces.visitors
         )
+    elif not isinstance(path, Path):
+        pass  # in a store there is nothing else
     elif path.suffix == ".db":
         elsewhere = sum(1 for _ in _find_rows(path, traces))
     elif path.suffix == ".jsonl" and (warehouse.home / EVENTS).resolve() in path.resolve().parents:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from recs_assets.files import write_whole
+from recs_assets.locations import name_package
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.sources.folder import OWN_FILES, is_harmless
 
@@ -27,22 +27,6 @@ _FOLDER, _STATE = "mirror", "mirror.json"
 # What tells one version of a file from another, by the names that the stores use.
 _VERSION = ("ETag", "etag", "md5Hash", "content_md5", "generation", "mtime")
 _TIMES = ("LastModified", "last_modified", "updated", "mtime", "created")
-_PACKAGES = {
-    "s3": "'recs-assets[object-storage]'",
-    "s3a": "'recs-assets[object-storage]'",
-    "gs": "gcsfs",
-    "gcs": "gcsfs",
-}
-
-
-def name_package(scheme: str) -> str:
-    """What pip installs for stores of a URL's scheme."""
-    return _PACKAGES.get(scheme, f"what fsspec needs for {scheme}://")
-
-
-def is_url(data: object) -> bool:
-    """Whether RECS_DATA names object storage and not a folder."""
-    return isinstance(data, str) and re.match(r"[a-z][a-z0-9+.-]*://", data) is not None
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from recs_assets.schema import WarehouseError
-from recs_assets.store.connect import MISSING, Connect, explain_missing
+from recs_assets.store.connect import Connect, explain_missing, is_missing
 from recs_assets.store.lake import drop_view
 
 
@@ -63,16 +63,16 @@ class Build:
         connection = self._connect(str(self.path), read_only=True) if held is None else held.cursor()
         try:
             yield connection
-        except duckdb.IOException as error:
-            if MISSING not in str(error):
-                raise
-            raise explain_missing(self.path, error) from error
         except (duckdb.CatalogException, duckdb.BinderException) as error:
             # A table or a column that is not there.
             raise WarehouseError(
                 f"The build file of {self.week} is not complete, or an earlier version of recs_assets made it "
                 f"({str(error).splitlines()[0]}): run the week again (python -m recs_assets run --as-of {self.week})."
             ) from error
+        except duckdb.Error as error:
+            if not is_missing(error):
+                raise
+            raise explain_missing(self.path, error) from error
         finally:
             connection.close()
 

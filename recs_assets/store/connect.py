@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
+from recs_assets.locations import list_stores
 from recs_assets.schema import WarehouseError
 
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
+
 # What a query raises where a table, a column or a file is not what it was.
-CHANGED = (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException, duckdb.InvalidInputException)
-
-
+_CHANGED = (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException, duckdb.InvalidInputException)
 # What DuckDB says of a Parquet file that a view names and that is not there.
 MISSING = "No files found that match the pattern"
 
@@ -27,11 +30,13 @@ class Connect:
         threads: of DuckDB.
         memory_limit: such as "4GB".
         temp: folder for what does not fit.
+        lakes: says which lakes the databases may read.
     """
 
     threads: int
     memory_limit: str
     temp: Path
+    lakes: Callable[[], Sequence[Location]]
 
     def __call__(self, database: str, read_only: bool) -> duckdb.DuckDBPyConnection:
         """A connection.
@@ -40,7 +45,7 @@ class Connect:
             WarehouseError: DuckDB refuses.
         """
         try:
-            return duckdb.connect(
+            connection = duckdb.connect(
                 database,
                 read_only=read_only,
                 config={
@@ -56,6 +61,8 @@ class Connect:
                 f"DuckDB cannot open {database}: {str(error).splitlines()[0]} "
                 "Close whatever holds the file, or delete it and run the week again."
             ) from error
+        read_stores(connection, self.lakes())
+        return connection
 
     @contextmanager
     def read(self, path: Path) -> Generator[duckdb.DuckDBPyConnection]:
@@ -67,15 +74,33 @@ class Connect:
         connection = self(str(path), read_only=True)
         try:
             yield connection
-        except duckdb.IOException as error:
-            if MISSING not in str(error):
+        except duckdb.Error as error:
+            if not is_missing(error):
                 raise
             raise explain_missing(path, error) from error
         finally:
             connection.close()
 
 
-def explain_missing(path: Path, missing: duckdb.IOException | Path) -> WarehouseError:
+def read_stores(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Location]) -> None:
+    """Let a database read lakes in object stores, without an extension of DuckDB."""
+    for store in list_stores(lakes):
+        with suppress(duckdb.InvalidInputException):  # another connection to the same database did it
+            connection.register_filesystem(store)
+
+
+def is_missing(error: duckdb.Error) -> bool:
+    """Whether DuckDB says that a file which a view names is not there, or that its store refuses."""
+    # An error of a store has no kind of its own.
+    return MISSING in str(error) or type(error) is duckdb.Error
+
+
+def is_changed(error: Exception) -> bool:
+    """Whether a query failed because a table, a column or a file is not what it was, or a store refuses."""
+    return isinstance(error, _CHANGED) or type(error) is duckdb.Error
+
+
+def explain_missing(path: Path, missing: duckdb.Error | Location) -> WarehouseError:
     """That a view of a file reads another one which is not there: what DuckDB says of it, or what is not there."""
     return WarehouseError(
         f"{path} reads files that are not there ({str(missing).splitlines()[0]}): make RECS_LAKE's folder available under the "

@@ -10,10 +10,14 @@ import json
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recs_assets.files import write_whole
+from recs_assets.locations import locate
 from recs_assets.schema import WarehouseError
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 FILE = "deployment.json"
 
@@ -27,12 +31,20 @@ def name_deployment(home: Path) -> str:
     return f"recs_{found['id']}"
 
 
-def list_lakes(home: Path) -> list[Path]:
+def list_lakes(home: Path) -> list[Location]:
     """The lakes that weeks of a home were built in."""
-    return [Path(path) for path in _read(home)["lakes"]]
+    return [locate(path) for path in _read(home)["lakes"]]
 
 
-def remember_lakes(home: Path, lakes: Iterable[Path]) -> None:
+def list_lakes_read(home: Path) -> list[Location]:
+    """The lakes that files of a home may read, also where it is a copy of another one."""
+    try:
+        return [locate(path) for path in _load(home.resolve() / FILE).get("lakes", [])]
+    except WarehouseError:  # whoever builds or deletes says it
+        return []
+
+
+def remember_lakes(home: Path, lakes: Iterable[Location]) -> None:
     """Keep which lakes weeks of a home were built in."""
     found = _read(home)
     named = sorted(str(path) for path in lakes)
@@ -42,11 +54,16 @@ def remember_lakes(home: Path, lakes: Iterable[Path]) -> None:
 
 def _read(home: Path) -> dict[str, Any]:
     path, new = home.resolve() / FILE, {"home": str(home.resolve()), "id": "", "lakes": []}
+    found = _load(path)
+    return found if found.get("home") == new["home"] else new
+
+
+def _load(path: Path) -> dict[str, Any]:
     if not path.exists():
-        return new
+        return {}
     try:
         found = json.loads(path.read_text("utf-8"))
-        return found if found["home"] == new["home"] else new
+        return {name: found[name] for name in ("home", "id", "lakes")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WarehouseError(
             f"{path} cannot be read ({error}), which says in which lakes this home's weeks lie: put it back from a backup."

@@ -11,11 +11,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
-from recs_assets.files import sync
+from recs_assets.locations import delete_empty_folders, delete_files, list_files, locate, write_whole_file
 from recs_assets.sql_text import quote_text
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 # Rows of a group of rows in a file: a block of customers is some of them.
 GROUP_ROWS = 122_880
@@ -26,7 +30,7 @@ class LakeFile:
     """A Parquet file that a view reads.
 
     Attributes:
-        path: absolute.
+        path: absolute, or a URL.
         as_of: the week of its rows, in the weekly tables of a snapshot.
         rows: how many; None: not counted yet.
         content: sum of the rows' hashes as the view shows them; None: not computed yet.
@@ -69,14 +73,6 @@ def load_files(
     return files
 
 
-def find_absent(paths: Iterable[str | Path]) -> Path | None:
-    """Of the first file that is not there the highest folder that is not, else the file; None: all are there."""
-    for path in map(Path, paths):
-        if not path.exists():
-            return next((folder for folder in reversed(path.parents) if not folder.exists()), path)
-    return None
-
-
 def name_files(
     connection: duckdb.DuckDBPyConnection,
     relation: str,
@@ -100,12 +96,12 @@ def name_files(
         )
 
 
-def read_files(paths: Iterable[str | Path]) -> str:
+def read_files(paths: Iterable[str | Location]) -> str:
     """SQL of all rows of files with the same columns, in the order of the files."""
     return f"read_parquet([{', '.join(quote_text(str(path)) for path in paths)}])"
 
 
-def describe_file(connection: duckdb.DuckDBPyConnection, path: str | Path) -> dict[str, str]:
+def describe_file(connection: duckdb.DuckDBPyConnection, path: str | Location) -> dict[str, str]:
     """Column -> its type, of a file."""
     rows = connection.execute(f"describe select * from {read_files([path])}").fetchall()
     return {name: kind for name, kind, *_ in rows}
@@ -148,7 +144,7 @@ def _drop(connection: duckdb.DuckDBPyConnection, schema: str, name: str, kind: s
         connection.execute(f'drop {kind} "{schema}"."{name}"')
 
 
-def give_tables(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str, Path]:
+def give_tables(connection: duckdb.DuckDBPyConnection, folder: Location) -> dict[str, Location]:
     """Copy the relations of a build file that are not in the lake yet into it.
 
     Those are what Python wrote since. A raw table gets its rows' numbers, because Spark keeps no order.
@@ -176,7 +172,7 @@ def give_tables(connection: duckdb.DuckDBPyConnection, folder: Path) -> dict[str
     return given
 
 
-def show_tables(connection: duckdb.DuckDBPyConnection, given: Mapping[str, Path]) -> None:
+def show_tables(connection: duckdb.DuckDBPyConnection, given: Mapping[str, Location]) -> None:
     """Let a build file read its tables from their copies in the lake, and keep them there only."""
     tables = {
         f"{schema}.{table}": comment
@@ -204,7 +200,7 @@ def show_tables(connection: duckdb.DuckDBPyConnection, given: Mapping[str, Path]
             name_made(connection, relation, list_parquet(folder))
 
 
-def name_made(connection: duckdb.DuckDBPyConnection, relation: str, paths: Iterable[Path]) -> None:
+def name_made(connection: duckdb.DuckDBPyConnection, relation: str, paths: Iterable[Location]) -> None:
     """Write down where an engine finds the rows of a view that DuckDB makes."""
     name_files(connection, relation, [LakeFile(str(path)) for path in paths], shown=False)
 
@@ -220,7 +216,7 @@ def list_landed_files(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, 
 def show_table(
     connection: duckdb.DuckDBPyConnection,
     relation: str,
-    paths: Sequence[Path],
+    paths: Sequence[Location],
     declared: Mapping[str, str],
     comment: str | None = None,
     comments: Mapping[str, str | None] | None = None,
@@ -252,23 +248,22 @@ def show_table(
     name_files(connection, relation, [LakeFile(str(path)) for path in paths])
 
 
-def list_parquet(folder: Path) -> list[Path]:
+def list_parquet(folder: Location) -> list[Location]:
     """The files of a table, in the order in which they were written."""
     return sorted(folder.glob("*.parquet"))
 
 
 def write_file(
-    connection: duckdb.DuckDBPyConnection, select: str, path: Path, values: Sequence[object] = ()
+    connection: duckdb.DuckDBPyConnection, select: str, path: Location, values: Sequence[object] = ()
 ) -> None:
     """Write rows as a file of the lake, whole or not at all; `values` are those of the SELECT's parameters."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".tmp")
-    connection.execute(
-        f"copy ({select}) to {quote_text(str(aside))} (format parquet, compression zstd, row_group_size {GROUP_ROWS})",
-        list(values),
-    )
-    sync(aside)
-    aside.replace(path)
+    [(scratch,)] = connection.execute("select current_setting('temp_directory')").fetchall()
+    with write_whole_file(path, Path(scratch)) as aside:
+        connection.execute(
+            f"copy ({select}) to {quote_text(str(aside))} "
+            f"(format parquet, compression zstd, row_group_size {GROUP_ROWS})",
+            list(values),
+        )
 
 
 def leave_out(
@@ -296,13 +291,13 @@ def leave_out(
     replaced = {}
     for file in files:
         if file.path in held:
-            path = _find_free_name(Path(file.path))
+            path = _find_free_name(locate(file.path))
             write_file(connection, f"select * from {read_files([file.path])} where {kept}", path)
             replaced[file.path] = replace(file, path=str(path), rows=None, content=None)
     return replaced
 
 
-def _find_free_name(path: Path) -> Path:
+def _find_free_name(path: Location) -> Location:
     """`<name>.parquet` -> `<name>.1.parquet`, `<name>.2.parquet`, ...: a name that no file of the folder has."""
     stem, _, number = path.stem.rpartition(".")
     if not stem or not number.isdigit():
@@ -313,15 +308,11 @@ def _find_free_name(path: Path) -> Path:
     return found
 
 
-def drop_unnamed(root: Path, named: Collection[Path]) -> list[Path]:
+def drop_unnamed(root: Location, named: Collection[Location]) -> list[Location]:
     """Delete the files of a lake that no database names, and the folders that are empty then; what was deleted."""
     kept = {path.resolve() for path in named}
-    dropped = [path for path in root.rglob("*") if path.is_file() and path.resolve() not in kept]
-    for path in dropped:
-        path.unlink()
-    for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
-        if not any(folder.iterdir()):
-            folder.rmdir()
-    if root.is_dir() and not any(root.iterdir()):
-        root.rmdir()
+    dropped = [path for path in list_files(root) if path.resolve() not in kept]
+    delete_files(dropped)
+    if isinstance(root, Path):
+        delete_empty_folders(root)
     return dropped

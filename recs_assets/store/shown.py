@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -19,6 +19,9 @@ from recs_assets.store.lake import (
     write_file,
 )
 from recs_assets.store.tables import Comments, comment_on, list_tables, list_types
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 # Columns of weekly tables that an earlier version called by another name: a week that is carried over keeps them.
 OLD_NAMES = {
@@ -105,7 +108,7 @@ def take_weeks(
     weeks: Mapping[date, str],
     lake: Callable[[str], Mapping[str, Sequence[LakeFile]]],
     is_still: str | None,
-    folder: Path,
+    folder: Location,
 ) -> list[LakeFile]:
     """The files of weeks of a table that other versions hold.
 

@@ -20,10 +20,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cache, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
 from recs_assets.files import point, sync
+from recs_assets.locations import locate
 from recs_assets.schema import WarehouseError
 from recs_assets.store.lake import LakeFile, leave_out, load_files, select_as
 from recs_assets.store.shown import OLD_NAMES, choose_weeks, keep_rows, show_published, take_weeks
@@ -43,6 +45,9 @@ from recs_assets.store.tables import (
     write_log,
 )
 from recs_assets.store.text import quote
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 # Clients from 0.10 on can open the snapshot; newer storage features would lock them out.
 STORAGE_VERSION = "v1.0.0"
@@ -240,7 +245,7 @@ class Snapshots:
                     if weekly:
                         has_customers = "customer_id" in list_columns(connection, origin, table)
                         own = [replace(file, as_of=week) for file in files]
-                        folder = Path(files[0].path).parents[2] / "carried"
+                        folder = locate(files[0].path).parents[2] / "carried"
                         files = [
                             *keep_rows(connection, own, still if has_customers else None),
                             *take_weeks(connection, table, weeks, lake, still, folder),
@@ -364,7 +369,7 @@ class Snapshots:
 
     def purge(
         self,
-        paths: Collection[Path],
+        paths: Collection[Location],
         customer_id: str,
         visitors: Collection[str],
         rejected: str,
@@ -412,7 +417,9 @@ class Snapshots:
                     kept_rows = [where] if "customer_id" in columns else []
                     kept_rows += [others] if others else []
                     held = [
-                        file for file in lake[table] if Path(file.path) in paths and file.path not in replaced
+                        file
+                        for file in lake[table]
+                        if locate(file.path) in paths and file.path not in replaced
                     ]
                     if kept_rows:
                         replaced |= leave_out(connection, held, " and ".join(kept_rows))
@@ -431,11 +438,11 @@ class Snapshots:
             renamed[kept.path.name] = target.name
         return renamed
 
-    def _holds(self, path: Path, paths: Collection[Path]) -> bool:
+    def _holds(self, path: Path, paths: Collection[Location]) -> bool:
         """Whether a version is one of some files, or reads one of them."""
         with self._open(path) as connection:
             files = load_files(connection).values()
-        return path in paths or any(Path(file.path) in paths for of_one in files for file in of_one)
+        return path in paths or any(locate(file.path) in paths for of_one in files for file in of_one)
 
     # -- files ----------------------------------------------------------------------------
 

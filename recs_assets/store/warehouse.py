@@ -9,26 +9,34 @@ Two kinds of file live under `home`:
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
+from recs_assets.locations import (
+    explain_refusal,
+    find_absent,
+    find_away,
+    locate,
+    make_folder,
+    require_usable,
+)
 from recs_assets.schema import WarehouseError
 from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect, explain_missing
-from recs_assets.store.deployment import list_lakes, name_deployment, remember_lakes
-from recs_assets.store.lake import drop_unnamed, find_absent, load_files
+from recs_assets.store.deployment import list_lakes, list_lakes_read, name_deployment, remember_lakes
+from recs_assets.store.lake import drop_unnamed, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
 from recs_assets.store.text import quote
 
-# Characters of a path with which Spark, Sail and DuckDB look for other files.
-_PATTERN = "*?[]{}"
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 
 class Warehouse:
@@ -39,8 +47,8 @@ class Warehouse:
         threads: DuckDB threads.
         memory_limit: DuckDB memory limit, such as "4GB".
         retention: weeks and snapshot versions kept.
-        lake: folder that deployments may share, in which this one has a folder of Parquet files where an engine builds; None:
-            `lake` in the home.
+        lake: folder, or part of an object store, that deployments may share, in which this one has Parquet files where an
+            engine builds; None: `lake` in the home.
     """
 
     def __init__(
@@ -49,13 +57,13 @@ class Warehouse:
         threads: int = 2,
         memory_limit: str = "4GB",
         retention: int = 8,
-        lake: Path | None = None,
+        lake: str | Location | None = None,
     ) -> None:
         self.home = Path(home)
-        self.shared_lake = lake
+        self.shared_lake = None if lake is None else locate(lake)
         self.threads = threads
         self.memory_limit = memory_limit
-        self._connect = Connect(threads, memory_limit, self.home / "tmp")
+        self._connect = Connect(threads, memory_limit, self.home / "tmp", self._list_lakes_read)
         self.snapshots = Snapshots(self.published_dir, self._connect, retention)
         self._builds: dict[date, Build] = {}
 
@@ -101,33 +109,35 @@ class Warehouse:
     # -- the lake -------------------------------------------------------------------------
 
     @property
-    def lake(self) -> Path:
+    def lake(self) -> Location:
         """The deployment's folder of Parquet files."""
         if self.shared_lake is None:
             return (self.home / "lake").resolve()
         return self.shared_lake.resolve() / name_deployment(self.home)
 
-    def prepare_lake(self, build: Build) -> Path:
+    def _list_lakes_read(self) -> list[Location]:
+        own = [] if self.shared_lake is None else [self.shared_lake]
+        return own + list_lakes_read(self.home)
+
+    def prepare_lake(self, build: Build) -> Location:
         """A new folder of the lake for what an engine makes of a build file.
 
         Raises:
             WarehouseError: the lake cannot be used.
         """
         place = self.lake / build.folder.relative_to(self.home)
-        with _require_usable(self.lake):
+        with explain_refusal(self.lake):
             number = max((int(path.name) for path in place.glob("*") if path.name.isdigit()), default=0) + 1
             folder = place / str(number)
-            folder.mkdir(parents=True)
+            make_folder(folder)
         remember_lakes(self.home, {*list_lakes(self.home), self.lake})
         return folder
 
     def require_lake(self) -> None:
-        """Raise a WarehouseError where the lake is no folder in which an engine's files can be written."""
-        with _require_usable(self.lake):
-            self.lake.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=self.lake).close()
+        """Raise a WarehouseError where an engine's files cannot be written in the lake."""
+        require_usable(self.lake)
 
-    def drop_unnamed_files(self) -> list[Path]:
+    def drop_unnamed_files(self) -> list[Location]:
         """Delete the files of the lakes that no build file and no version of the snapshot names: what a killed run left, and
         what only files read that are gone; what was deleted.
 
@@ -138,23 +148,23 @@ class Warehouse:
         if not lakes:  # nothing was ever built on an engine
             return []
         named = self.list_lake_files()
-        if not all(path.exists() for path in named):
+        if find_absent(named):
             return []
-        there = [path for path in lakes if path.is_dir()]
-        dropped = [file for path in there for file in drop_unnamed(path, named)]
+        there = [lake for lake in lakes if find_away([lake]) is None]
+        dropped = [file for lake in there for file in drop_unnamed(lake, named)]
         # What is empty is gone; what was away before may come back.
-        remember_lakes(self.home, [path for path in lakes if path not in there or path.is_dir()])
+        remember_lakes(self.home, [lake for lake in lakes if lake not in there or lake.exists()])
         return dropped
 
-    def list_lake_files(self) -> dict[Path, list[Path]]:
+    def list_lake_files(self) -> dict[Location, list[Path]]:
         """Every file that is named, and the build files and versions that name it."""
-        naming: dict[Path, list[Path]] = {}
+        naming: dict[Location, list[Path]] = {}
         builds = [*self.home.glob("weeks/*/build.duckdb"), *self.nights.glob("*/build.duckdb")]
         for path in sorted([*builds, *self.published_dir.glob("analytics-*.duckdb")]):
             with self.open(path) as connection:
                 for files in load_files(connection, shown=False).values():
                     for file in files:
-                        naming.setdefault(Path(file.path), []).append(path)
+                        naming.setdefault(locate(file.path), []).append(path)
         return naming
 
     # -- connections ----------------------------------------------------------------------
@@ -254,19 +264,3 @@ class Warehouse:
                 shutil.rmtree(folder)
         self.drop_unnamed_files()
         return published
-
-
-@contextmanager
-def _require_usable(lake: Path) -> Generator[None]:
-    if set(_PATTERN) & set(str(lake)):
-        raise WarehouseError(
-            f"The lake {lake} has one of {_PATTERN} in its path, which engines read as a pattern: name another folder "
-            "(RECS_LAKE)."
-        )
-    try:
-        yield
-    except OSError as error:
-        raise WarehouseError(
-            f"The lake {lake} cannot be used ({error.strerror}): make it a folder that can be written, or name another "
-            "(RECS_LAKE)."
-        ) from None

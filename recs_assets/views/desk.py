@@ -10,9 +10,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from recs_assets.locations import find_absent
 from recs_assets.schema import RecsError, WarehouseError
-from recs_assets.store.connect import CHANGED, explain_missing
-from recs_assets.store.lake import find_absent, load_files
+from recs_assets.store.connect import explain_missing, is_changed
+from recs_assets.store.lake import load_files
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.views.kept import Kept
 from recs_assets.views.pseudonyms import Pseudonyms
@@ -131,7 +132,9 @@ class Look:
     def _execute(self, sql: str, parameters: dict[str, object]) -> Any:
         try:
             return self._connection.execute(sql, parameters)
-        except CHANGED as error:
+        except Exception as error:
+            if not is_changed(error):
+                raise
             raise self._explain(error) from error
 
     def _explain(self, error: Exception) -> MissingError:
@@ -178,7 +181,9 @@ class Look:
         """The id that a pseudonym or an id stands for; None for nobody."""
         try:
             return self.pseudonyms.find(text, self._connection, self.version)
-        except CHANGED as error:
+        except Exception as error:
+            if not is_changed(error):
+                raise
             raise self._explain(error) from error
 
     def products(self, ids: list[str]) -> dict[str, Row]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recs_assets.files import write_whole
+from recs_assets.locations import delete_folder, make_folder
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED, Expectation, list_raw_expectations
 from recs_assets.quality.suites import PART_ROWS, judge_rows, merge_results
 from recs_assets.schema import Table
@@ -17,6 +17,9 @@ from recs_assets.sources import LandingResult, Parts, find_stored_type, land_par
 from recs_assets.store.lake import list_parquet, show_table
 from recs_assets.week.share import JOB, measure_work, open_job
 from recs_assets.week.week import Week
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 
 def land(week: Week, table: Table) -> tuple[LandingResult, list[dict[str, Any]]]:
@@ -33,7 +36,7 @@ def land(week: Week, table: Table) -> tuple[LandingResult, list[dict[str, Any]]]
         EngineError: the engine does not answer, ends, or a file is not as declared.
     """
     begun, shared = time.perf_counter(), week.warehouse.shared_lake
-    if week.settings.engine is not None and shared is not None and week.model_week is week:
+    if week.settings.engine is not None and isinstance(shared, Path) and week.model_week is week:
         with week.build.write() as connection:
             parts = week.shop.find_parts(connection, table, shared)
         if parts is not None:
@@ -73,7 +76,7 @@ def _land_on_engine(
     }
     try:
         with open_job(week) as folder:
-            (folder / "results").mkdir()
+            make_folder(folder / "results")
             (folder / JOB).write_text(json.dumps(job), "utf-8")
             for _ in work_on_engine(
                 engine.get_secret_value(), folder, f"{__name__}:land_on_worker", len(numbers), describe_code(),
@@ -88,12 +91,12 @@ def _land_on_engine(
             [(rows,)] = connection.execute(f"select count(*) from {relation}").fetchall()
             connection.execute("commit")
     except BaseException:
-        shutil.rmtree(place, ignore_errors=True)
+        delete_folder(place)
         raise
     return LandingResult(rows, time.perf_counter() - begun, tuple(parts.names)), results
 
 
-def _find_result(folder: Path, number: int) -> Path:
+def _find_result(folder: Location, number: int) -> Location:
     return folder / "results" / f"{number}.json"
 
 
@@ -109,6 +112,6 @@ def land_on_worker(folder: str, number: int) -> tuple[float, float]:
     def work() -> None:
         land_part(Parts(**job["parts"]), number, target)
         results = [judge_rows(job["suite"], frame, expectations) for frame in read_landed(target, PART_ROWS)]
-        write_whole(_find_result(place, number), json.dumps(merge_results(results)))
+        write_whole(Path(str(_find_result(place, number))), json.dumps(merge_results(results)))
 
     return measure_work(work)

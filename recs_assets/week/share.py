@@ -17,23 +17,29 @@ from dataclasses import asdict, replace
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from recs_assets.known.facts import load_facts, save_facts
 from recs_assets.known.interactions import Known
+from recs_assets.locations import delete_folder, fill_folder, locate, make_folder, open_folder
 from recs_assets.recommenders.artefacts import read_ids
 from recs_assets.recommenders.base import Recommender
 from recs_assets.schema import WarehouseError
 from recs_assets.shop import Shop, pack_shop, unpack_shop
 from recs_assets.store.block import Block
+from recs_assets.store.deployment import FILE
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.block import BlockWeek, split_week
 from recs_assets.week.result_files import load_result, save_result
 from recs_assets.week.week import Week
 
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
+
 log = logging.getLogger(__name__)
 log.setLevel(logging.INFO)  # Dagster, which shows it (dagster.yaml), leaves the level alone
 JOB = "job.json"
+_RESULT = "result"  # in the folder of a block
 # An engine whose workers are threads of one process, as Sail's are, begins with all blocks at once.
 _AT_ONCE = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -56,17 +62,19 @@ def map_on_engine(
     engine = week.settings.engine
     assert engine is not None
     blocks = [part.block for part in split_week(week, size)]
+    scratch = week.warehouse.home / "tmp"
     with open_job(week) as folder:
-        share_week(week, folder)
-        job = {
-            "as_of": week.as_of.isoformat(),
-            "shop": pack_shop(week.shop, folder / "shop"),
-            "function": name_function(function),
-            "arguments": list(arguments),
-            "named": dict(named),
-            "blocks": [asdict(block) for block in blocks],
-        }
-        (folder / JOB).write_text(json.dumps(job), "utf-8")
+        with fill_folder(folder, scratch) as shared:
+            share_week(week, shared)
+            job = {
+                "as_of": week.as_of.isoformat(),
+                "shop": pack_shop(week.shop, shared / "shop"),
+                "function": name_function(function),
+                "arguments": list(arguments),
+                "named": dict(named),
+                "blocks": [asdict(block) for block in blocks],
+            }
+            (shared / JOB).write_text(json.dumps(job), "utf-8")
         answers = work_on_engine(
             engine.get_secret_value(), folder, f"{__name__}:work_on_block", len(blocks), describe_code()
         )
@@ -76,20 +84,22 @@ def map_on_engine(
                 f"{answer.peak_megabytes:,.0f} MB."
             )
         for number in range(len(blocks)):
-            results = folder / "results" / str(number)
-            yield load_result(results)
-            shutil.rmtree(results)
+            place = _find_result(folder, number)
+            with open_folder(place, scratch) as results:
+                result = load_result(results / _RESULT)
+            delete_folder(place)
+            yield result
 
 
 @contextmanager
-def open_job(week: Week) -> Generator[Path]:
+def open_job(week: Week) -> Generator[Location]:
     """A folder of the lake for what workers need and make, which holds names and addresses and is gone at the end."""
     folder = week.warehouse.lake / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
     try:
-        folder.mkdir(parents=True)
+        make_folder(folder)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        delete_folder(folder)
 
 
 def name_function(function: Any) -> str:
@@ -108,9 +118,9 @@ def name_function(function: Any) -> str:
 
 
 def share_week(week: Week, folder: Path) -> None:
-    """Put what a block needs of a week into a folder of the lake, as a home of its own.
+    """Put what a block needs of a week into a folder, as a home of its own.
 
-    Files that are only ever replaced in whole are linked where the lake is on the same disk. The build file, which is
+    Files that are only ever replaced in whole are linked where the folder is on the same disk. The build file, which is
     written in place, is copied; where dbt builds on the engine it holds views over files of the lake.
     """
     place = _find_place(folder, week.as_of)
@@ -122,10 +132,16 @@ def share_week(week: Week, folder: Path) -> None:
             if path.is_file() and (kind == "models" or week.as_of.isoformat() in path.name):
                 _link(path, place / path.relative_to(week.build.folder))
     save_facts(week.known().shop_facts, place / "facts")
+    if (lakes := week.warehouse.home / FILE).exists():
+        _link(lakes, folder / "home" / FILE)
     published = week.warehouse.snapshot_path
     if published.exists():
         # A file and not a link: who opens it needs no other name.
         _link(published.resolve(), folder / "home" / "published" / published.name)
+
+
+def _find_result(folder: Location, number: int) -> Location:
+    return folder / "results" / str(number)
 
 
 def _find_place(folder: Path, as_of: date) -> Path:
@@ -178,18 +194,21 @@ def measure_work(work: Callable[[], None]) -> tuple[float, float]:
 
 
 def _work(folder: str, number: int) -> None:
-    place = Path(folder)
-    job = json.loads((place / JOB).read_text("utf-8"))
-    week = open_shared_week(folder)
-    module, _, name = job["function"].partition(":")
-    function = getattr(importlib.import_module(module), name)
-    # In the job's folder, which the run deletes in the end: a killed worker deletes nothing.
-    (place / "work").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place / "work") as scratch:
-        part = BlockWeek(week, Block(**job["blocks"][number]), week.models_of_blocks, Path(scratch))
-        with part.open():
-            result = function(part, *job["arguments"], **job["named"])
-    save_result(result, place / "results" / str(number))
+    place = locate(folder)
+    with open_folder(place) as shared:
+        job = json.loads((shared / JOB).read_text("utf-8"))
+        week = open_shared_week(str(shared))
+        module, _, name = job["function"].partition(":")
+        function = getattr(importlib.import_module(module), name)
+        # In the job's folder, which the run deletes in the end: a killed worker deletes nothing.
+        work = shared / "work"
+        work.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=work) as scratch:
+            part = BlockWeek(week, Block(**job["blocks"][number]), week.models_of_blocks, Path(scratch))
+            with part.open():
+                result = function(part, *job["arguments"], **job["named"])
+        with fill_folder(_find_result(place, number), work) as results:
+            save_result(result, results / _RESULT)
 
 
 def _forget_peak() -> None:
@@ -210,5 +229,5 @@ def open_shared_week(folder: str) -> SharedWeek:
     """The week of a job, which a worker's process keeps from block to block."""
     place = Path(folder)
     job = json.loads((place / JOB).read_text("utf-8"))
-    shop = unpack_shop(job["shop"], place / "home")
+    shop = unpack_shop(job["shop"], place / "shop", place / "home")
     return SharedWeek(shop, shop.warehouse(), date.fromisoformat(job["as_of"]))
