@@ -417,6 +417,7 @@ def dbt_environment(warehouse: Warehouse, week_path: Path) -> dict[str, str]:
     """What profiles.yml reads."""
     return {
         "RECS_BUILD_DB": str(week_path),
+        "RECS_DBT_LAKES": "\n".join(str(lake) for lake in warehouse.list_lakes_read()),
         "RECS_THREADS": str(warehouse.threads),
         "RECS_MEMORY_LIMIT": warehouse.memory_limit,
         "DO_NOT_TRACK": "1",

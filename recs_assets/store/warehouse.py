@@ -63,7 +63,7 @@ class Warehouse:
         self.shared_lake = None if lake is None else locate(lake)
         self.threads = threads
         self.memory_limit = memory_limit
-        self._connect = Connect(threads, memory_limit, self.home / "tmp", self._list_lakes_read)
+        self._connect = Connect(threads, memory_limit, self.home / "tmp", self.list_lakes_read)
         self.snapshots = Snapshots(self.published_dir, self._connect, retention)
         self._builds: dict[date, Build] = {}
 
@@ -115,7 +115,8 @@ class Warehouse:
             return (self.home / "lake").resolve()
         return self.shared_lake.resolve() / name_deployment(self.home)
 
-    def _list_lakes_read(self) -> list[Location]:
+    def list_lakes_read(self) -> list[Location]:
+        """The lakes that the deployment's files may read."""
         own = [] if self.shared_lake is None else [self.shared_lake]
         return own + list_lakes_read(self.home)
 

@@ -22,7 +22,7 @@ NOW = datetime(2024, 3, 12)
 
 
 def deployment(
-    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = (), lake: Path | None = None
+    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = (), lake: Path | str | None = None
 ) -> tuple[Settings, Warehouse]:
     """Two published weeks with their caches; the build file holds raw customers and orders. Newcomers are
     in the second week only. The shop's own files are the tiny shop's, which knows c01 to c39 and none of these. With a

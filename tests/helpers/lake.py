@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from recs_assets.locations import list_files
 from recs_assets.store.lake import give_tables, show_tables
 from recs_assets.store.warehouse import Warehouse
 
@@ -24,7 +25,7 @@ def move_to_lake(house: Warehouse, week: date) -> dict[str, Path]:
 
 def list_lake(house: Warehouse) -> list[str]:
     """The files of the lake."""
-    return sorted(str(path.relative_to(house.lake)) for path in house.lake.rglob("*") if path.is_file())
+    return sorted(str(path).removeprefix(f"{house.lake}/") for path in list_files(house.lake))
 
 
 def list_own_tables(path: Path) -> list[str]:

@@ -1,0 +1,156 @@
+"""A lake that is a part of an object store, here moto's S3: it is read, written again and cleared as a folder is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from moto.server import ThreadedMotoServer
+
+from helpers.forgetting import WEEKS, deployment
+from helpers.lake import list_lake, list_own_tables
+from helpers.object_store import make_bucket, start_s3
+from recs_assets.locations import fill_folder, list_files, locate, open_folder
+from recs_assets.operations.forget import forget
+from recs_assets.operations.rollback import rollback
+from recs_assets.schema import SettingsError, WarehouseError
+from recs_assets.store.warehouse import Warehouse
+
+pytestmark = pytest.mark.slow
+NAMES = ("customer-a", "customer-b")
+
+
+@pytest.fixture(scope="module")
+def s3_server() -> Iterator[ThreadedMotoServer]:
+    with start_s3() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(
+    s3_server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> str:
+    return f"s3://{make_bucket(s3_server, monkeypatch, request.node.nodeid)}"
+
+
+def read_lake(warehouse: Warehouse) -> str:
+    """Every value of every file of the lake."""
+    text = ""
+    for name in list_lake(warehouse):
+        with (warehouse.lake / name).open("rb") as file:
+            text += str(pq.read_table(file).to_pylist())
+    return text
+
+
+def find_times(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.suffix == ".duckdb"}
+
+
+# One deployment for all of it: a lake in a store takes many requests.
+def test_somebody_is_forgotten_and_weeks_go_back_and_end(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, warehouse = deployment(tmp_path / "home", NAMES, lake=f"{bucket}/recs")
+    assert str(warehouse.lake).startswith(f"{bucket}/recs/recs_")
+    assert list_own_tables(warehouse.snapshot_path) == ["files", "publish_log"]
+    assert warehouse.ask("select customer_id from recs.customers order by 1")[1] == [
+        (name,) for name in NAMES
+    ]
+    assert "customer-a" in read_lake(warehouse)
+    before, versions = list_lake(warehouse), find_times(tmp_path)
+
+    # Nothing is touched while files are away.
+    refused = rf"reads files that are not there \({bucket}/recs/recs_.*, so nothing was touched"
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        type(warehouse.lake.fs).clear_instance_cache()
+        away = Warehouse(tmp_path / "home")
+        with pytest.raises(WarehouseError, match=refused):
+            forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+        assert away.drop_unnamed_files() == []
+        with pytest.raises(WarehouseError, match=r"recs\.duckdb reads files that are not there"):
+            away.ask("from recs.customers")
+    type(warehouse.lake.fs).clear_instance_cache()
+    lost = next(warehouse.lake / name for name in before if "2024-03-11/1/made/recs.customers/" in name)
+    content = lost.read_bytes()
+    lost.unlink()
+    with pytest.raises(WarehouseError, match=refused):
+        forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    lost.write_bytes(content)
+    assert list_lake(warehouse) == before
+    assert find_times(tmp_path) == versions
+
+    done = forget(settings, "customer-a", tmp_path / "dagster", "1.2.3")
+    assert done.weeks == tuple(WEEKS)
+    text = read_lake(warehouse)
+    assert "customer-a" not in text
+    assert "customer-b" in text
+    assert {name.split("/")[-2] for name in list_lake(warehouse)} == {
+        "recs.customer_embeddings", "recs.customer_recommendations", "recs.customers", "recs.product_embeddings",
+        "recs.quarantine",
+    }  # fmt: skip
+    assert rollback(settings, "1.2.3").startswith("Back to week 2024-03-04: ")
+    # A reader without the setting finds the lake by what the home knows.
+    reader = Warehouse(tmp_path / "home")
+    assert reader.ask("select distinct customer_id from recs.customer_recommendations")[1] == [
+        ("customer-b",)
+    ]
+    with pytest.raises(WarehouseError, match="file system operations are disabled"):
+        reader.ask(f"from read_parquet('{bucket}/other.parquet')")
+    # What no version names any more goes.
+    for version in warehouse.snapshots.versions():
+        version.path.unlink()
+    warehouse.drop_unnamed_files()
+    assert list_files(locate(bucket)) == []
+
+
+def test_a_store_that_cannot_be_used_is_a_sentence(
+    tmp_path: Path, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(lake: str) -> str:
+        with pytest.raises((WarehouseError, SettingsError)) as raised:
+            Warehouse(tmp_path / "home", lake=lake).require_lake()
+        type(locate(bucket).fs).clear_instance_cache()
+        return re.sub("recs_[0-9a-f]+", "recs_1", str(raised.value))
+
+    Warehouse(tmp_path / "home", lake=f"{bucket}/recs").require_lake()
+    assert list_files(locate(bucket)) == []
+    assert refuse("s3://no-such-bucket/recs") == (
+        "The lake s3://no-such-bucket/recs/recs_1 cannot be used: there is no such bucket; make it, or name another "
+        "(RECS_LAKE)."
+    )
+    assert (
+        refuse("nosuch://x")
+        == "RECS_LAKE nosuch://x: nosuch:// is unknown; use s3://, gs://, az:// or a folder."
+    )
+    assert refuse("gs://bucket/recs") == (
+        "RECS_LAKE gs://bucket/recs: what reads such a store is not installed; run pip install gcsfs."
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert refuse(f"{bucket}/recs") == (
+        f"The lake {bucket}/recs/recs_1 cannot be used: the store cannot be reached or refuses (EndpointConnectionError); "
+        "look at AWS_ENDPOINT_URL and the network (RECS_LAKE)."
+    )
+
+
+def test_a_folder_is_there_in_whole_or_not_at_all(tmp_path: Path, bucket: str) -> None:
+    place = locate(f"{bucket}/recs/results/1")
+
+    def end_half_way() -> None:
+        with fill_folder(place, tmp_path) as folder:
+            (folder / "half").write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        end_half_way()
+    assert list_files(locate(bucket)) == []
+    with fill_folder(place, tmp_path) as folder:
+        (folder / "a" / "b").mkdir(parents=True)
+        (folder / "a" / "b" / "c.txt").write_text("whole")
+    with open_folder(place, tmp_path) as folder:
+        assert [path.relative_to(folder).as_posix() for path in list_files(folder)] == ["a/b/c.txt"]
+        assert (folder / "a" / "b" / "c.txt").read_text() == "whole"
+    assert list(tmp_path.iterdir()) == []
