@@ -17,7 +17,7 @@ from pathlib import Path
 from posixpath import commonpath
 from typing import TYPE_CHECKING, Any
 
-from recs_assets.files import sync
+from recs_assets.files import sync, write_whole
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 
 if TYPE_CHECKING:
@@ -166,6 +166,14 @@ def write_whole_file(path: Location, scratch: Path) -> Iterator[Path]:
             path.fs.put_file(str(aside), path.path)
 
 
+def write_whole_text(path: Location, text: str) -> None:
+    """Write a text file that is whole or not there, also where several write it; makes its folder."""
+    if isinstance(path, Path):
+        write_whole(path, text)
+    else:
+        path.write_text(text, "utf-8")
+
+
 @contextmanager
 def fill_folder(place: Location, scratch: Path) -> Iterator[Path]:
     """A folder of this machine to fill for `open_folder`: the place itself, or what is there as one object at the end."""
@@ -204,6 +212,19 @@ def open_folder(place: Location, scratch: Path | None = None) -> Iterator[Path]:
             archive.extractall(folder, filter="data")
         copy.unlink()
         yield Path(folder)
+
+
+@contextmanager
+def copy_here(file: Location) -> Iterator[Path]:
+    """A file of this machine with the content: itself, or a copy that is gone at the end."""
+    if isinstance(file, Path):
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        with explain_refusal(file):
+            file.fs.get_file(file.path, str(copy))
+        yield copy
 
 
 def delete_files(paths: Collection[Location]) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
@@ -45,6 +45,9 @@ from recs_assets.sources import (
 from recs_assets.sources.declaration import ShopWords
 from recs_assets.sources.suppression import Suppression
 from recs_assets.store.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 # How the ranker learns (ranking/ranker.yaml): which anchors a week needs follows from it.
 RANKER = load_config()
@@ -329,13 +332,13 @@ class Shop:
             self.suppression().filter,
         )
 
-    def find_parts(self, connection: Any, table: Table, shared: Path) -> Parts | None:
+    def find_parts(self, connection: Any, table: Table, shared: Location) -> Parts | None:
         """The files of a raw table, where each can be landed without the others (`sources.find_parts`).
 
         Args:
             connection: DuckDB's; nothing is written to it.
             table: one of the source's `raw_tables`.
-            shared: folder that workers find under the same path.
+            shared: lake that workers find, too.
         """
         return find_parts(
             connection,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from tempfile import gettempdir
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pandas as pd
 
+from recs_assets.locations import copy_here, is_within, locate
 from recs_assets.schema import RAW_TABLES, SourceError, Table
 from recs_assets.sources.declared import DeclaredFile, file_format
 from recs_assets.sources.folder import list_parts
@@ -23,8 +25,12 @@ from recs_assets.sources.source import Source, declare_canonical, list_event_fil
 from recs_assets.sources.statement import FILES
 from recs_assets.sql_text import quote, quote_text
 from recs_assets.store.build import read_frames
+from recs_assets.store.connect import read_stores
 from recs_assets.store.lake import read_files as read_lake
 from recs_assets.store.lake import write_file
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Parts:
         table: its name.
         timezone: the shop's.
         ignored: columns that may be there.
-        files: of each, its name, its path, how many rows the files before it and it have, and its entry in the manifest.
+        files: of each, its name, its path or URL, how many rows the files before it and it have, and its entry in the manifest.
         gone: columns and their values that lead to somebody forgotten.
         visitors: that somebody forgotten was.
     """
@@ -65,7 +71,7 @@ def find_parts(
     timezone: str,
     root: Path | None,
     erased: Erased | None,
-    shared: Path,
+    shared: Location,
 ) -> Parts | None:
     """The files of a table that can be landed apart: Parquet that holds a canonical table as it is. None: they cannot be.
 
@@ -80,14 +86,13 @@ def find_parts(
         timezone: as in `land`.
         root: as in `land`.
         erased: as in `land`.
-        shared: folder that workers find under the same path; files elsewhere they may not find.
+        shared: lake that workers find, too; files elsewhere they may not find.
 
     Raises:
         SourceError, SettingsError: as `land`, as far as names, columns and the number of rows go.
     """
     if (
         not source.canonical
-        or source.mirror is not None
         or table.name not in RAW_TABLES
         or (table.name, "customer_id") in BY_ADDRESS
         or list_event_files(source.events, table.name)
@@ -100,8 +105,12 @@ def find_parts(
     names = list_parts(data_dir, file)
     if any(file_format(name)[1] != "parquet" for name in names):
         return None
-    paths = {name: require_inside(data_dir / name, root or data_dir) for name in names}
-    if not all(path.is_relative_to(shared.resolve()) for path in paths.values()):
+    paths: dict[str, Location]
+    if source.mirror is None:
+        paths = {name: require_inside(data_dir / name, root or data_dir) for name in names}
+    else:
+        paths = {name: locate(source.mirror.url) / name for name in names}
+    if not all(is_within(path, shared.resolve()) for path in paths.values()):
         return None
     promised, before, files = read_manifest(data_dir), 0, []
     first: tuple[str, set[str]] | None = None
@@ -126,7 +135,7 @@ def find_parts(
 
 
 def _read_end(
-    con: duckdb.DuckDBPyConnection, name: str, path: Path, file: DeclaredFile
+    con: duckdb.DuckDBPyConnection, name: str, path: Location, file: DeclaredFile
 ) -> tuple[int, set[str]]:
     """What the end of a Parquet file says: how many rows it has, and which of the declared columns."""
     if not path.is_file():
@@ -143,7 +152,7 @@ def _read_end(
     return rows, {column.name for column in file.columns} & {column for column, *_ in there}
 
 
-def land_part(parts: Parts, number: int, target: Path) -> None:
+def land_part(parts: Parts, number: int, target: Location) -> None:
     """Write the rows of one of the files that are landed, with their numbers in the table, as a file of the lake.
 
     Args:
@@ -159,10 +168,14 @@ def land_part(parts: Parts, number: int, target: Path) -> None:
     # Whether the table may be empty was asked of all its files.
     declared = replace(declare_canonical(name, table, tuple(parts.ignored)), may_be_empty=True)
     kept, values = leave_out_forgotten(parts.gone, parts.visitors)
-    with duckdb.connect(config={"threads": 1}) as con, open_session(con, parts.timezone) as session:
+    with (
+        copy_here(locate(file["path"])) as path,
+        duckdb.connect(config={"threads": 1, "temp_directory": gettempdir()}) as con,
+        open_session(con, parts.timezone) as session,
+    ):
         session.execute(f"attach ':memory:' as {FILES}")
         relation = f"{FILES}.{quote(table.name)}"
-        read_files(session, {name: Path(file["path"])}, declared, relation, {name: file["promised"]})
+        read_files(session, {name: path}, declared, relation, {name: file["promised"]})
         rows = select_declared(session, table, name, f"select * from {relation}")
         numbered = f"select *, {file['rows_before']} + row_number() over () as file_row from ({rows}) {kept}"
         try:
@@ -171,7 +184,8 @@ def land_part(parts: Parts, number: int, target: Path) -> None:
             raise explain_unreadable(name, error) from None
 
 
-def read_landed(target: Path, size: int) -> Iterator[pd.DataFrame]:
+def read_landed(target: Location, size: int) -> Iterator[pd.DataFrame]:
     """The rows of a file that `land_part` wrote, as the table has them, in frames of so many rows."""
     with duckdb.connect(config={"threads": 1}) as con:
+        read_stores(con, [target])
         yield from read_frames(con, f"(select * exclude (file_row) from {read_lake([target])})", size)

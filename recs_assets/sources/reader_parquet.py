@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 
@@ -12,6 +13,9 @@ from recs_assets.schema import Column, SourceError
 from recs_assets.sources.cells import check_columns, is_safe, refuse_addresses
 from recs_assets.sources.declared import MEANING, DeclaredFile
 from recs_assets.sql_text import quote, quote_text
+
+if TYPE_CHECKING:
+    from recs_assets.locations import Location
 
 
 def read_parquet(
@@ -73,7 +77,7 @@ def read_parquet(
     return counts[0], [column.name for column in declared.columns if column.name in stored]
 
 
-def require_whole(path: Path, name: str) -> None:
+def require_whole(path: Location, name: str) -> None:
     """Raise a SourceError where a file does not begin and end as Parquet does."""
     with path.open("rb") as file:
         head = file.read(4)

@@ -102,7 +102,10 @@ def is_changed(error: Exception) -> bool:
 
 def explain_missing(path: Path, missing: duckdb.Error | Location) -> WarehouseError:
     """That a view of a file reads another one which is not there: what DuckDB says of it, or what is not there."""
-    return WarehouseError(
-        f"{path} reads files that are not there ({str(missing).splitlines()[0]}): make RECS_LAKE's folder available under the "
-        "path that it had when the week was built, or run the week again."
+    what = str(missing).splitlines()[0]
+    advice = (
+        "see that RECS_LAKE is what it was when the week was built, and that the store answers (AWS_ENDPOINT_URL, credentials)"
+        if "://" in what
+        else "make RECS_LAKE's folder available under the path that it had when the week was built"
     )
+    return WarehouseError(f"{path} reads files that are not there ({what}): {advice}, or run the week again.")

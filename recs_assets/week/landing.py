@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recs_assets.files import write_whole
-from recs_assets.locations import delete_folder, make_folder
+from recs_assets.locations import delete_folder, locate, make_folder, write_whole_text
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED, Expectation, list_raw_expectations
 from recs_assets.quality.suites import PART_ROWS, judge_rows, merge_results
 from recs_assets.schema import Table
@@ -36,7 +34,7 @@ def land(week: Week, table: Table) -> tuple[LandingResult, list[dict[str, Any]]]
         EngineError: the engine does not answer, ends, or a file is not as declared.
     """
     begun, shared = time.perf_counter(), week.warehouse.shared_lake
-    if week.settings.engine is not None and isinstance(shared, Path) and week.model_week is week:
+    if week.settings.engine is not None and shared is not None and week.model_week is week:
         with week.build.write() as connection:
             parts = week.shop.find_parts(connection, table, shared)
         if parts is not None:
@@ -103,15 +101,15 @@ def _find_result(folder: Location, number: int) -> Location:
 def land_on_worker(folder: str, number: int) -> tuple[float, float]:
     """What a worker does: land one of the files of a job and judge it; seconds, and megabytes at most
     (`week.share.measure_work`)."""
-    place = Path(folder)
+    place = locate(folder)
     job = json.loads((place / JOB).read_text("utf-8"))
     # As many digits as keep the files in their order.
-    target = Path(job["target"]) / f"{number:06}.parquet"
+    target = locate(job["target"]) / f"{number:06}.parquet"
     expectations = [Expectation(**one) for one in job["expectations"]]
 
     def work() -> None:
         land_part(Parts(**job["parts"]), number, target)
         results = [judge_rows(job["suite"], frame, expectations) for frame in read_landed(target, PART_ROWS)]
-        write_whole(Path(str(_find_result(place, number))), json.dumps(merge_results(results)))
+        write_whole_text(_find_result(place, number), json.dumps(merge_results(results)))
 
     return measure_work(work)

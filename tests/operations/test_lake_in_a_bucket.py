@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from helpers.forgetting import WEEKS, deployment
+from helpers.forgetting import TINY, WEEKS, deployment
 from helpers.lake import list_lake, list_own_tables
 from helpers.object_store import make_bucket, start_s3
 from recs_assets.locations import fill_folder, list_files, locate, open_folder
 from recs_assets.operations.forget import forget
 from recs_assets.operations.rollback import rollback
-from recs_assets.schema import SettingsError, WarehouseError
+from recs_assets.schema import RAW_TABLES, SettingsError, WarehouseError
+from recs_assets.settings import Settings
+from recs_assets.shop import Shop
+from recs_assets.sources import land_part, read_landed
+from recs_assets.store.lake import read_files
 from recs_assets.store.warehouse import Warehouse
 
 pytestmark = pytest.mark.slow
@@ -134,6 +140,36 @@ def test_a_store_that_cannot_be_used_is_a_sentence(
         f"The lake {bucket}/recs/recs_1 cannot be used: the store cannot be reached or refuses (EndpointConnectionError); "
         "look at AWS_ENDPOINT_URL and the network (RECS_LAKE)."
     )
+
+
+def test_parts_in_the_bucket_land_as_those_of_a_folder(tmp_path: Path, bucket: str) -> None:
+    shop = shutil.copytree(TINY, tmp_path / "shop")
+    lines = shop / "order_items.parquet"
+    (shop / "order_items").mkdir()
+    with duckdb.connect() as connection:
+        for number, which in enumerate(("limit 100", "offset 100")):
+            part = shop / "order_items" / f"{number}.parquet"
+            connection.execute(f"copy (from read_parquet('{lines}') {which}) to '{part}' (format parquet)")
+    lines.unlink()
+    lake = locate(f"{bucket}/recs")
+    for path in list_files(shop):
+        (lake / "shop" / path.relative_to(shop).as_posix()).write_bytes(path.read_bytes())
+    table, landed = RAW_TABLES["order_items"], []
+    for data, shared in ((shop, shop), (f"{bucket}/recs/shop", lake)):
+        settings = Settings(home=tmp_path / "home", data=data, source="canonical", lake=str(shared))
+        here = Shop.from_settings(settings)
+        with here.warehouse().scratch() as connection:
+            parts = here.find_parts(connection, table, shared)
+            assert parts is not None
+            targets = [shared / "landed" / f"{number}.parquet" for number in (0, 1)]
+            for number, target in enumerate(targets):
+                land_part(parts, number, target)
+            landed.append(connection.execute(f"from {read_files(targets)} order by file_row").fetchall())
+            assert sum(len(frame) for target in targets for frame in read_landed(target, 1000)) == len(
+                landed[0]
+            )
+    assert len(landed[0]) > 100
+    assert landed[0] == landed[1]
 
 
 def test_a_folder_is_there_in_whole_or_not_at_all(tmp_path: Path, bucket: str) -> None:
