@@ -89,15 +89,21 @@ def read_stores(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Location]
             connection.register_filesystem(store)
 
 
-def is_missing(error: duckdb.Error) -> bool:
+def is_missing(error: Exception) -> bool:
     """Whether DuckDB says that a file which a view names is not there, or that its store refuses."""
-    # An error of a store has no kind of its own.
-    return MISSING in str(error) or type(error) is duckdb.Error
+    return MISSING in str(error) or _is_refused(error)
+
+
+def _is_refused(error: Exception) -> bool:
+    """Whether an object store refuses, or nothing reads it."""
+    # What Python raised is an error without a kind of its own, and says where; so is the extension that is not there.
+    text = str(error)
+    return type(error) is duckdb.Error and ("\nAt:\n" in text or "extension httpfs" in text)
 
 
 def is_changed(error: Exception) -> bool:
     """Whether a query failed because a table, a column or a file is not what it was, or a store refuses."""
-    return isinstance(error, _CHANGED) or type(error) is duckdb.Error
+    return isinstance(error, _CHANGED) or _is_refused(error)
 
 
 def explain_missing(path: Path, missing: duckdb.Error | Location) -> WarehouseError:
@@ -105,7 +111,7 @@ def explain_missing(path: Path, missing: duckdb.Error | Location) -> WarehouseEr
     what = str(missing).splitlines()[0]
     advice = (
         "see that RECS_LAKE is what it was when the week was built, and that the store answers (AWS_ENDPOINT_URL, credentials)"
-        if "://" in what
+        if "://" in what or (isinstance(missing, duckdb.Error) and _is_refused(missing))
         else "make RECS_LAKE's folder available under the path that it had when the week was built"
     )
     return WarehouseError(f"{path} reads files that are not there ({what}): {advice}, or run the week again.")

@@ -28,7 +28,7 @@ from recs_assets.locations import (
 from recs_assets.schema import WarehouseError
 from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
-from recs_assets.store.connect import Connect, explain_missing
+from recs_assets.store.connect import Connect, explain_missing, is_missing
 from recs_assets.store.deployment import list_lakes, list_lakes_read, name_deployment, remember_lakes
 from recs_assets.store.lake import drop_unnamed, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
@@ -244,6 +244,8 @@ class Warehouse:
                 # DuckDB says of a file that is not there that it may not be read.
                 if absent := find_absent(path for path in paths if path in str(error)):
                     raise explain_missing(self.snapshot_path, absent) from None
+                if is_missing(error):  # of a store
+                    raise explain_missing(self.snapshot_path, error) from None
                 reason = " ".join(str(error).split("LINE ")[0].split()).rstrip(".")
                 raise WarehouseError(
                     f"The query cannot be answered ({reason}): correct it; the tables are those of schema recs."
