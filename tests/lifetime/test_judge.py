@@ -191,3 +191,12 @@ def test_a_method_that_predicts_no_number_is_out(monkeypatch):
 
     monkeypatch.setattr(SpendModel, "predict_spend", fail)
     assert judge_methods(draw(60, 300), 300, 91, seed=0).left_out == ("buy_till_you_die",)
+
+
+def test_all_but_the_regression_is_learned_once_for_all_days():
+    orders = draw(60, 300)
+    of_a_quarter = learn_spend(orders, 300, 91)
+    of_a_year = learn_spend(orders, 300, 364, same=of_a_quarter)
+    assert of_a_year == learn_spend(orders, 300, 364)
+    assert of_a_year.orders is of_a_quarter.orders
+    assert of_a_year.regression != of_a_quarter.regression
