@@ -85,8 +85,10 @@ class Connect:
 def read_stores(connection: duckdb.DuckDBPyConnection, lakes: Sequence[Location]) -> None:
     """Let a database read lakes in object stores, without an extension of DuckDB."""
     for store in list_stores(lakes):
+        from recs_assets.store.objects import Objects
+
         with suppress(duckdb.InvalidInputException):  # another connection to the same database did it
-            connection.register_filesystem(store)
+            connection.register_filesystem(Objects(store))
 
 
 def is_missing(error: Exception) -> bool:
