@@ -51,9 +51,9 @@ bench: setup ## wall seconds and peak memory per asset, demo and synthetic; the 
 loop: setup ## made-up people who answer what is published, week by week, and what is true beside what is found; WEEKS=8
 	@$(BIN)/python -m benchmarks.world --weeks $(or $(WEEKS),8) $(if $(FOLDER),--folder $(FOLDER)) $(if $(PICTURE),--picture $(PICTURE))
 
-cluster: setup .venv-cluster/.ready ## weeks on a Spark cluster of this machine beside DuckDB's, and what is killed there (needs Java 17); SHOPS="name=folder ...", AGAIN=...
+cluster: setup .venv-cluster/.ready ## weeks on a Spark cluster of this machine beside DuckDB's, and what is killed there (needs Java 17); SHOPS="name=folder ..."
 	@PYTHONPATH=tests $(BIN)/python -m helpers.cluster --spark .venv-cluster/lib/python3*/site-packages/pyspark \
-	  $(if $(FOLDER),--folder $(FOLDER)) $(foreach shop,$(SHOPS),--shop $(shop)) $(foreach shop,$(AGAIN),--again $(shop))
+	  $(if $(FOLDER),--folder $(FOLDER)) $(foreach shop,$(SHOPS),--shop $(shop))
 
 chaos: setup ## every fault on the tiny shop, as a table; ONLY=family
 	@PYTHONPATH=tests $(BIN)/python -m helpers.chaos --only "$(ONLY)"

@@ -2,8 +2,7 @@
 
 A standalone master, two workers and a Connect server on 127.0.0.1, from the wheel pyspark in an environment of its own
 (.venv-cluster; Java 17 or newer must be there). Then a worker is killed while a week builds, and the Connect server.
-With `--folder`, weeks that are there already are not run again, and `--again` lets dbt alone build on the cluster what it built
-on DuckDB in a week that is there.
+With `--folder`, weeks that are there already are not run again.
 """
 
 from __future__ import annotations
@@ -19,20 +18,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date
 from pathlib import Path
-
-from pydantic import SecretStr
 
 from helpers import shops
 from helpers.equal_tables import count_rows, find_differences
 from helpers.servers import free_port, wait_until
-from recs_assets.dbt_process import DbtProcess
-from recs_assets.defs.dbt import PUBLISHED, engine_environment, explain_failures, find_project, run_dbt
 from recs_assets.engine.session import require_engine
-from recs_assets.settings import Settings
-from recs_assets.shop import Shop
-from recs_assets.week.week import Week
 
 HOURS_FOR_A_WEEK = 3
 SECONDS = "seconds.txt"  # in a home: how long its week took
@@ -204,43 +195,6 @@ def compare(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
         raise SystemExit(1)
 
 
-def build_again(cluster: Cluster, name: str, data: Path, folder: Path) -> None:
-    """A line of the table: what dbt made of a week on DuckDB, made again on the cluster from the same tables.
-
-    It shows on a shop too large for a second whole week what an engine changes: dbt's tables. All of the build file
-    are compared, those between raw and published too, which the recommenders read.
-    """
-    home = folder / f"{name}-again"
-    shutil.rmtree(home, ignore_errors=True)
-    [before] = (folder / f"{name}-duckdb" / "weeks").glob("*/build.duckdb")
-    settings = Settings(home=home, data=data, engine=SecretStr(cluster.url))
-    shop = Shop.from_settings(settings)
-    week = Week(shop, shop.warehouse(), date.fromisoformat(before.parent.name))
-    week.build.folder.mkdir(parents=True)
-    shutil.copy(before, week.build.path)
-    with week.build.write() as connection:
-        made = connection.execute("select distinct schema_name from duckdb_columns() where not internal")
-        for (schema,) in made.fetchall():
-            if schema not in ("raw", "model"):
-                connection.execute(f"drop schema {schema} cascade")
-    dbt = DbtProcess(find_project(shop), engine_environment(shop))
-    begun = time.monotonic()
-    for arguments in (["--select", "fqn:*", "--exclude", PUBLISHED], ["--select", PUBLISHED]):
-        succeeded, results = run_dbt(dbt, week, arguments)
-        if not succeeded:
-            raise SystemExit(f"{name} on the cluster failed: {explain_failures(results)}")
-    taken = time.monotonic() - begun
-    dbt.stop()
-    differences = find_differences(before, week.build.path, "%")
-    differences.pop("lake.files", None)  # where the engine's tables lie: DuckDB has none
-    rows = count_rows(week.build.path, "%")
-    print_row(
-        f"{name}, dbt alone", len(rows), f"{sum(rows.values()):,}", "", f"{taken:.0f}", differences or "all"
-    )
-    if differences:
-        raise SystemExit(1)
-
-
 def lose_workers(cluster: Cluster, folder: Path) -> None:
     home = folder / "lost-workers"
 
@@ -300,13 +254,6 @@ def main() -> None:
     parser.add_argument("--spark", type=Path, required=True, help="folder of the installed package pyspark")
     parser.add_argument("--folder", type=Path, help="for homes and logs; default: a temporary one")
     parser.add_argument("--shop", action="append", default=[], metavar="NAME=FOLDER", help="a further shop")
-    parser.add_argument(
-        "--again",
-        action="append",
-        default=[],
-        metavar="NAME=FOLDER",
-        help="a shop whose week on DuckDB is in --folder",
-    )
     parser.add_argument("--memory", default="2g", help="of the server and of each worker's executor")
     parsed = parser.parse_args()
     # What was started ends with this process, also where it is told to end.
@@ -320,8 +267,6 @@ def main() -> None:
             compare(cluster, "tiny", shops.TINY, folder)
             for name, data in (shop.split("=", 1) for shop in parsed.shop):
                 compare(cluster, name, Path(data), folder)
-            for name, data in (shop.split("=", 1) for shop in parsed.again):
-                build_again(cluster, name, Path(data), folder)
             lose_workers(cluster, folder)
             lose_the_server(cluster, folder)
 
