@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
+from upath import UPath
+
+from recs_assets.store.connect import read_stores
 
 # What names the run and the moment, not the week.
 OF_THE_RUN = {"run_id", "published_at", "snapshot_file", "suppression_checked_at"}
 
 
-def find_differences(one: Path, other: Path, schemas: str = "recs") -> dict[str, str]:
+def find_differences(
+    one: Path, other: Path, schemas: str = "recs", stores: Sequence[UPath] = ()
+) -> dict[str, str]:
     """`<schema>.<table>` -> how the two differ: in their columns, or in how many rows. Empty: they are equal.
 
     Args:
@@ -18,8 +24,10 @@ def find_differences(one: Path, other: Path, schemas: str = "recs") -> dict[str,
         other: likewise.
         schemas: whose tables are compared, a pattern of SQL's `like`. Views that dbt made in a build file are left
             out: they read it by its name, and it has another here.
+        stores: lakes in object stores that one of them reads.
     """
     with duckdb.connect() as connection:
+        read_stores(connection, stores)
         connection.execute(f"attach '{one}' as one (read_only)")
         connection.execute(f"attach '{other}' as other (read_only)")
         shapes = [_list_columns(connection, name, schemas) for name in ("one", "other")]
@@ -41,9 +49,10 @@ def find_differences(one: Path, other: Path, schemas: str = "recs") -> dict[str,
     return found
 
 
-def count_rows(file: Path, schemas: str = "recs") -> dict[str, int]:
+def count_rows(file: Path, schemas: str = "recs", stores: Sequence[UPath] = ()) -> dict[str, int]:
     """Rows per table."""
     with duckdb.connect(str(file), read_only=True) as connection:
+        read_stores(connection, stores)
         [(name,)] = connection.execute("select current_database()").fetchall()
         return {
             table: _count(connection, f"select * from {table}")
