@@ -14,26 +14,21 @@ from recs_assets.store.connect import read_stores
 OF_THE_RUN = {"run_id", "published_at", "snapshot_file", "suppression_checked_at"}
 
 
-def find_differences(
-    one: Path, other: Path, schemas: str = "recs", stores: Sequence[UPath] = ()
-) -> dict[str, str]:
-    """`<schema>.<table>` -> how the two differ: in their columns, or in how many rows. Empty: they are equal.
+def find_differences(one: Path, other: Path, stores: Sequence[UPath] = ()) -> dict[str, str]:
+    """`recs.<table>` -> how the two differ: in their columns, or in how many rows. Empty: they are equal.
 
     Args:
-        one: a snapshot or a build file.
+        one: a snapshot.
         other: likewise.
-        schemas: whose tables are compared, a pattern of SQL's `like`. Views that dbt made in a build file are left
-            out: they read it by its name, and it has another here.
         stores: lakes in object stores that one of them reads.
     """
     with duckdb.connect() as connection:
         read_stores(connection, stores)
         connection.execute(f"attach '{one}' as one (read_only)")
         connection.execute(f"attach '{other}' as other (read_only)")
-        shapes = [_list_columns(connection, name, schemas) for name in ("one", "other")]
+        shapes = [_list_columns(connection, name) for name in ("one", "other")]
         found = {}
-        views = _list_views(connection)
-        for table in sorted((shapes[0].keys() | shapes[1].keys()) - views):
+        for table in sorted(shapes[0].keys() | shapes[1].keys()):
             columns = shapes[0].get(table)
             if columns != shapes[1].get(table):
                 found[table] = f"columns {columns} and {shapes[1].get(table)}"
@@ -49,36 +44,25 @@ def find_differences(
     return found
 
 
-def count_rows(file: Path, schemas: str = "recs", stores: Sequence[UPath] = ()) -> dict[str, int]:
+def count_rows(file: Path, stores: Sequence[UPath] = ()) -> dict[str, int]:
     """Rows per table."""
     with duckdb.connect(str(file), read_only=True) as connection:
         read_stores(connection, stores)
         [(name,)] = connection.execute("select current_database()").fetchall()
         return {
-            table: _count(connection, f"select * from {table}")
-            for table in _list_columns(connection, name, schemas).keys() - _list_views(connection)
+            table: _count(connection, f"select * from {table}") for table in _list_columns(connection, name)
         }
 
 
-def _list_columns(
-    connection: duckdb.DuckDBPyConnection, name: str, schemas: str
-) -> dict[str, list[tuple[str, str]]]:
+def _list_columns(connection: duckdb.DuckDBPyConnection, name: str) -> dict[str, list[tuple[str, str]]]:
     tables: dict[str, list[tuple[str, str]]] = {}
     for table, column, type_ in connection.execute(
         "select concat(schema_name, '.', table_name), column_name, data_type from duckdb_columns() "
-        "where database_name = $1 and schema_name like $2 and not internal order by 1, column_index",
-        [name, schemas],
+        "where database_name = ? and schema_name = 'recs' and not internal order by 1, column_index",
+        [name],
     ).fetchall():
         tables.setdefault(table, []).append((column, type_))
     return tables
-
-
-def _list_views(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    """`<schema>.<view>` of what is a view of dbt's in some build file, whatever it is in another."""
-    found = connection.execute(
-        "select concat(schema_name, '.', view_name) from duckdb_views() where sql like '% build.%'"
-    ).fetchall()
-    return {name for (name,) in found}
 
 
 def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
