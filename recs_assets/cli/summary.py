@@ -65,7 +65,7 @@ def print_summary(evaluation: bool = False) -> None:
         )
         promised = rows(
             """
-            select campaign, max(window_days), sum(p_purchase), sum(p_purchase * (1 - p_purchase))
+            select campaign, max(window_days), count(*), sum(p_purchase), sum(p_purchase * (1 - p_purchase))
             from recs.email_recommendations where as_of = $week and p_purchase is not null
             group by campaign having sum(p_purchase) > 0 order by campaign
             """
@@ -153,7 +153,7 @@ def write_headline(
     people: tuple[int, int, int],
     campaigns: Mapping[str, int],
     decision: str,
-    promised: Sequence[tuple[str, int, float, float]],
+    promised: Sequence[tuple[str, int, int, float, float]],
     ratios: Mapping[str, Sequence[float]],
     warnings: Sequence[str],
 ) -> list[str]:
@@ -164,7 +164,7 @@ def write_headline(
         people: customers with an email list, eligible customers, all customers.
         campaigns: name -> customers that it reaches.
         decision: the sentence about the model that makes the lists.
-        promised: of every campaign with probabilities its name, window in days, sum of p, sum of p * (1 - p).
+        promised: of every campaign with probabilities its name, window in days, rows, sum of p, sum of p * (1 - p).
         ratios: of every campaign: purchases made divided by purchases promised, of windows that are over, and demand
             divided by demand one horizon before.
         warnings: sentences, the weightiest first.
@@ -172,8 +172,8 @@ def write_headline(
     listed, eligible, customers = people
     reached = ", ".join(f"{name} ({int(count):,})" for name, count in campaigns.items()) or "none"
     expected = []
-    for name, days, total, variance in promised:
-        low, high = interval(total, variance, ratios.get(name, ()))
+    for name, days, pairs, total, variance in promised:
+        low, high = interval(pairs, total, variance, ratios.get(name, ()))
         expected.append(f"{name} {total:,.0f} purchases within {days} days ({low:,.0f} to {high:,.0f})")
     more = f" And {len(warnings) - 1} more below." if len(warnings) > 1 else ""
     return [

@@ -12,27 +12,30 @@ from typing import Any
 Z95 = 1.96
 
 
-def interval(promised: float, variance: float, ratios: Iterable[float]) -> tuple[float, float]:
+def interval(pairs: int, promised: float, variance: float, ratios: Iterable[float]) -> tuple[float, float]:
     """95 % interval of the number of purchases that is forecast.
 
     On the log scale, from two sources: which of the pairs buy (`variance`, as if each bought by itself), and how far
     forecasts of windows that are over were from what was bought, which is the larger part: people change from one
-    anchor to the next.
+    anchor to the next. No pair buys twice, so no more are bought than there are.
 
     Args:
+        pairs: of a customer and a product, that are forecast.
         promised: sum of the probabilities, above 0.
         variance: sum of p * (1 - p).
         ratios: purchases made divided by purchases promised, of windows that are over, and `measure_demand_changes`; none
             is no doubt.
 
-    >>> [round(end) for end in interval(100.0, 100.0, [])]
+    >>> [round(end) for end in interval(1200, 100.0, 100.0, [])]
     [82, 122]
-    >>> [round(end) for end in interval(100.0, 0.0, [1.1, 1 / 1.1])]
+    >>> [round(end) for end in interval(1200, 100.0, 0.0, [1.1, 1 / 1.1])]
     [83, 121]
+    >>> [round(end) for end in interval(12, 0.006, 0.006, [])]
+    [0, 12]
     """
     drift = [math.log(ratio) ** 2 for ratio in ratios if ratio > 0]
     spread = math.sqrt(variance / promised**2 + (sum(drift) / len(drift) if drift else 0.0))
-    return promised * math.exp(-Z95 * spread), promised * math.exp(Z95 * spread)
+    return promised * math.exp(-Z95 * spread), min(float(pairs), promised * math.exp(Z95 * spread))
 
 
 def measure_demand_changes(

@@ -9,10 +9,13 @@ import pandas as pd
 from recs_assets.cli.summary import explain_verdict, write_headline
 
 
-def decisions(*rows: tuple[str, str, float, float, float, float, bool, str]) -> pd.DataFrame:
+def decisions(
+    *rows: tuple[str, str, float, float, float, float, bool, str], customers: int = 200
+) -> pd.DataFrame:
     columns = ["candidate", "incumbent", "candidate_value", "incumbent_value", "ci_low", "ci_high", "promoted", "chosen"]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(metric="map@12", difference=table["candidate_value"] - table["incumbent_value"])
+    difference = table["candidate_value"] - table["incumbent_value"]
+    return table.assign(metric="map@12", customers=customers, difference=difference)
 
 
 def test_a_model_that_beats_the_holder_is_named_with_its_interval() -> None:
@@ -40,8 +43,18 @@ def test_without_proof_the_simplest_is_said_to_be_just_that() -> None:
     )
 
 
+def test_who_are_too_few_to_prove_anything_are_counted() -> None:
+    said = explain_verdict(
+        decisions(("ranker", "popularity", 0.5, 0.1, 0.0, 0.6, False, "popularity"), customers=2)
+    )
+    assert said == (
+        "Lists made by popularity, the simplest model: none of ranker is proven to beat it. "
+        "Only 2 customers bought anything in the test, and so few prove nothing."
+    )
+
+
 def test_four_lines_say_what_somebody_in_a_hurry_should_know() -> None:
-    campaigns, promised = {"weekly_email": 2469, "vip": 12}, [("weekly_email", 14, 5600.0, 4000.0)]
+    campaigns, promised = {"weekly_email": 2469, "vip": 12}, [("weekly_email", 14, 29628, 5600.0, 4000.0)]
     lines = write_headline(
         date(2018, 1, 1),
         (2469, 2469, 2470),
