@@ -252,7 +252,7 @@ def load_past(week: Week, experiment: Experiment) -> Values:
         reached = connection.execute(
             """
             select distinct customer_id from published.recs.campaign_customers
-            where campaign = ? and outcome in ('selected', 'holdout', 'too_few_products') order by customer_id
+            where campaign = ? and outcome in ('selected', 'holdout', 'too_few_products', 'nothing_predicted') order by customer_id
             """,
             [experiment.campaign],
         ).df()

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
+from recs_assets.audit.segments import TIERS
+from recs_assets.names import fold
 from recs_assets.rules.config import PURCHASES, Eligibility, ItemRules, Rules, Slots, write_value
 from recs_assets.rules.contradictions import Locate, find_contradictions
+from recs_assets.yaml_file import ContradictionError
 
 # Group, key, the key that it says something of, and the value at which that one is off.
 IDLE = (
@@ -109,6 +112,42 @@ def refuse_idle_keys(whole: Part, place: str, part: Part) -> None:
             raise ValueError(
                 f"{place}{group}.{key}: it has no effect while {group}.{other} is {shown}; set {other}, or remove "
                 "the key"
+            )
+
+
+def refuse_useless_segments(segment_by: str, segments: Mapping[str, Part], rules: Rules) -> None:
+    """Refuse segments that there are none of, and those by value that `min_value_tier` leaves out, or that it leaves as
+    they are.
+
+    Args:
+        segment_by: whose segments.
+        segments: what differs in each; their names are known to be such.
+        rules: of the campaign.
+
+    Raises:
+        ValueError: the key, and what it needs.
+        ContradictionError: the first segment that can never get the campaign.
+    """
+    if segment_by != "shop" and not segments:
+        raise ValueError("segment_by: it has no effect without segments; name some, or remove the key")
+    if segment_by != "value":
+        return
+    for name, part in segments.items():
+        own = "min_value_tier" in part.eligibility.model_fields_set
+        least = rules.of_segment(name).eligibility.min_value_tier
+        if least is None:
+            continue
+        segment, key = ("segments", name), ("eligibility", "min_value_tier")
+        tier = list(TIERS).index(fold(name))
+        if tier < least:
+            places = ((*segment, *key), segment) if own else (segment, key)
+            remedy = "lower min_value_tier, or remove the segment"
+            raise ContradictionError(places, f"nobody of {name} is in tier {least} or a higher one; {remedy}")
+        whole = rules.eligibility.min_value_tier
+        if own and (whole is None or whole <= tier):
+            raise ValueError(
+                f"{'.'.join((*segment, *key))}: it has no effect, because everybody of {name} is in tier {least} or a higher "
+                "one; remove the key"
             )
 
 

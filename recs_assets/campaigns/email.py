@@ -21,7 +21,15 @@ from recs_assets.campaigns.beyond import Beyond
 from recs_assets.campaigns.blocks import Part, join_tables
 from recs_assets.campaigns.context import build_context, find_citable
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.lists import FUSED, LONGEST, QUERY, choose_model, explain_silence, read_own_list
+from recs_assets.campaigns.lists import (
+    FUSED,
+    LONGEST,
+    QUERY,
+    choose_model,
+    explain_silence,
+    read_own_list,
+    tell_apart_unlisted,
+)
 from recs_assets.campaigns.load import load_pages_and_ends
 from recs_assets.campaigns.made import SELECTED, Made, tabulate_outcomes
 from recs_assets.campaigns.measure import list_costly_rules, measure
@@ -132,6 +140,8 @@ class Email:
             reserves=RESERVES,
             threads=self.week.settings.threads,
         )
+        if self.chosen in REGISTRY:
+            choice = tell_apart_unlisted(choice, ranked, context, rules)
         rows, traces = self._explain(choice.reserves, find_citable(context, rules))
         rows["bought_before"] = is_stored(
             self.known.history, rows["customer"].to_numpy(), rows["product"].to_numpy()

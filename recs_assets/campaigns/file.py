@@ -36,6 +36,7 @@ from recs_assets.campaigns.contradictions import (
     refuse_against_view,
     refuse_contradictions,
     refuse_idle_keys,
+    refuse_useless_segments,
 )
 from recs_assets.cron import cron_problem, earliest_weekday
 from recs_assets.delivery import HOLDOUT, ArmName, ArmShare, check_holdout, check_shares
@@ -289,6 +290,8 @@ class Campaign(_Model):
             )
         if self.segment_by in NAMED_SEGMENTS:
             self._check_segments(NAMED_SEGMENTS[self.segment_by])
+        # Before what its own keys say: of a segment that gets nothing nothing else matters.
+        refuse_useless_segments(self.segment_by, self.segments, self.rule_set)
         refuse_contradictions(self.segments, self.rule_set)  # segments that do not fit are refused here, too
         self._check_shadows()
         self._refuse_if_never_in_time()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.made import NOTHING, SELECTED, find_folder, read_facts, read_slots
+from recs_assets.campaigns.made import SELECTED, find_folder, read_facts, read_slots
 from recs_assets.evaluation import gates
 from recs_assets.evaluation.facts import (
     load_newest_order,
@@ -117,8 +117,8 @@ def _judge_campaigns(week: Week, campaigns: Mapping[str, Campaign], personal: bo
 def _judge_campaign(week: Week, name: str, outcomes: pd.DataFrame, personal: bool) -> list[Verdict]:
     """The gates on a campaign's filled slots.
 
-    Eligible is who was to get a list and could not be given one for want of products, or was; a query
-    that cannot be answered says so in its own check, and stops no week.
+    Eligible is who was to get a list and could not be given one for want of products, or was; for whom nothing was
+    predicted the campaign was not meant. A query that cannot be answered says so in its own check, and stops no week.
     """
     limits, available = week.shop.gates, int(week.known().available.sum())
     with week.build.read() as connection:
@@ -126,7 +126,7 @@ def _judge_campaign(week: Week, name: str, outcomes: pd.DataFrame, personal: boo
     of_campaign = outcomes[(outcomes["campaign"] == name).to_numpy()]
     counts = of_campaign.set_index("outcome")["customers"]
     full = int(counts.get(SELECTED, 0))
-    wanted = full + sum(int(counts.get(reason, 0)) for reason in (TOO_FEW, NOTHING))
+    wanted = full + int(counts.get(TOO_FEW, 0))
     facts = read_facts(find_folder(week, name))
     why, personal = facts.get("shortage"), personal and facts.get("chosen") != IMPERSONAL
     return [

@@ -1,15 +1,21 @@
-"""Which model makes a campaign's lists."""
+"""Which model makes a campaign's lists, and whom these are for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 import pandas as pd
 
+from recs_assets.campaigns.made import NOTHING
 from recs_assets.evaluation.promotion import ORDER, decide, explain_decision
 from recs_assets.recommenders import REGISTRY
+from recs_assets.rules.config import Rules
+from recs_assets.rules.context import Context
+from recs_assets.rules.pipeline import split_by_segment
+from recs_assets.rules.selection import TOO_FEW, Selection
 from recs_assets.training.products import Products
 from recs_assets.week.week import Week
 
@@ -23,6 +29,8 @@ FREQUENCY = "repurchase"
 AS_SENT = "as_sent"
 # Ranks become scores by this less the rank; no list is longer (RECS_CANDIDATES).
 LONGEST = 1001
+# The rule that takes out what an email had lately.
+SENT_LATELY = "sent_recently"
 
 
 def choose_model(compared: Mapping[str, np.ndarray], seed: int) -> tuple[str, str]:
@@ -60,3 +68,27 @@ def explain_silence(week: Week, name: str) -> list[str]:
     """Why the recommender that makes a campaign's lists has none, where the shop's data do not allow any."""
     why = week.model(name).explain_silence() if name in REGISTRY else ""
     return [f"model: {name} has nothing to say. {why}"] if why else []
+
+
+def tell_apart_unlisted(choice: Selection, ranked: pd.DataFrame, context: Context, rules: Rules) -> Selection:
+    """The choice out of one recommender's list, with the outcome `NOTHING` of whoever is short of products because that
+    has none for them, or none but what they were sent lately, where no ladder fills slots: they are not whom the campaign
+    was meant for.
+
+    Args:
+        choice: with what the rules took out.
+        ranked: customer, product: what the rules chose from.
+        context: with it.
+        rules: with it.
+    """
+    out, traced, size = choice.suppressed, choice.traced, context.known.n_products
+    short = out.loc[(out["reason"] == TOO_FEW).to_numpy(), "customer"].to_numpy()
+    alone = [members for _, own, members in split_by_segment(context, rules, short) if not own.slots.ladder]
+    unlisted = np.concatenate([short[:0], *alone])
+    listed = ranked[ranked["customer"].isin(unlisted)]
+    sent = traced[(traced["rule"] == SENT_LATELY).to_numpy()]
+    pairs, gone = (rows["customer"].astype(np.int64) * size + rows["product"] for rows in (listed, sent))
+    unlisted = np.setdiff1d(unlisted, listed.loc[~pairs.isin(gone), "customer"])
+    return replace(
+        choice, suppressed=out.assign(reason=out["reason"].mask(out["customer"].isin(unlisted), NOTHING))
+    )

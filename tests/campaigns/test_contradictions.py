@@ -190,6 +190,102 @@ def test_what_only_looks_like_a_contradiction(tmp_path, text):
     load(path)
 
 
+# What follows the head, from line 7 on, and the sentence.
+TIERS = {
+    "a segment below the tiers for everybody": (
+        """\
+  min_stock: 1
+eligibility: {min_value_tier: 4}
+segment_by: value
+segments:
+  tier_4: {slots: {goal: revenue}}
+  Tier_2: {slots: {goal: revenue}}
+""",
+        "line 12: segments.Tier_2 contradicts eligibility.min_value_tier (mailing.yaml, line 8): nobody of Tier_2 is in tier 4 or a "
+        "higher one; lower min_value_tier, or remove the segment.",
+    ),
+    "a segment's own tier above it": (
+        """\
+  min_stock: 1
+segment_by: value
+segments:
+  tier_3:
+    eligibility: {min_value_tier: 5}
+""",
+        "line 11: segments.tier_3.eligibility.min_value_tier contradicts segments.tier_3 (mailing.yaml, line 10): nobody of tier_3 is "
+        "in tier 5 or a higher one; lower min_value_tier, or remove the segment.",
+    ),
+    "who has no tier": (
+        """\
+  min_stock: 1
+eligibility: {min_value_tier: 1}
+segment_by: value
+segments:
+  no_tier: {slots: {goal: revenue}}
+""",
+        "line 11: segments.no_tier contradicts eligibility.min_value_tier (mailing.yaml, line 8): nobody of no_tier is in tier 1 or a "
+        "higher one; lower min_value_tier, or remove the segment.",
+    ),
+    "what else a segment says that gets nothing": (
+        """\
+  excluded_products: [p1]
+eligibility: {min_value_tier: 3}
+segment_by: value
+segments:
+  tier_1: {slots: {pinned: [{product: p1, slot: 1}]}}
+""",
+        "line 11: segments.tier_1 contradicts eligibility.min_value_tier (mailing.yaml, line 8): nobody of tier_1 is in tier 3 or a "
+        "higher one; lower min_value_tier, or remove the segment.",
+    ),
+    "a tier that everybody of the segment has": (
+        """\
+  min_stock: 1
+segment_by: value
+segments:
+  tier_5:
+    eligibility: {min_value_tier: 4}
+""",
+        "line 11: segments.tier_5.eligibility.min_value_tier: it has no effect, because everybody of tier_5 is in tier 4 or a higher "
+        "one; remove the key; correct it.",
+    ),
+    "tiers without segments": (
+        "  min_stock: 1\nsegment_by: value\n",
+        "line 8: segment_by: it has no effect without segments; name some, or remove the key; correct it.",
+    ),
+    "groups without segments": (
+        "  min_stock: 1\nsegment_by: rfm\nsegments: {}\n",
+        "line 8: segment_by: it has no effect without segments; name some, or remove the key; correct it.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), TIERS.values(), ids=TIERS)
+def test_tiers_of_value_that_nobody_of_a_segment_has(tmp_path, text, expected):
+    path = tmp_path / "mailing.yaml"
+    path.write_text(HEAD + text, encoding="utf-8")
+    with pytest.raises(CampaignError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}, {expected}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "eligibility: {min_value_tier: 4}\nsegment_by: value\nsegments: {tier_4: {slots: {goal: revenue}}}\n",
+        # A segment lets itself in, beside those of the tiers for everybody.
+        "eligibility: {min_value_tier: 4}\nsegment_by: value\nsegments: {tier_2: {eligibility: {min_value_tier: 2}}}\n",
+        "eligibility: {min_value_tier: 4}\nsegment_by: value\nsegments: {no_tier: {eligibility: {min_value_tier: null}}}\n",
+        # The shop's own segments say nothing of tiers.
+        "eligibility: {min_value_tier: 4}\nsegments: {tier_2: {eligibility: {min_value_tier: 5}}}\n",
+        "segment_by: shop\n",
+    ],
+)
+def test_tiers_of_value_that_somebody_has(tmp_path, text):
+    path = tmp_path / "mailing.yaml"
+    path.write_text(HEAD + "  min_stock: 1\n" + text, encoding="utf-8")
+    load(path)
+
+
 def test_a_placement(tmp_path):
     path = tmp_path / "cart.yaml"
     path.write_text(
