@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -23,9 +23,13 @@ MOST_IDS = 200
 MOST_EVENTS = 500
 
 _ADDRESS = re.compile(ADDRESS)
-# No control characters; within a list of a query no comma either.
-ID_BOUNDS: dict[str, Any] = {"minLength": 1, "maxLength": 200, "pattern": r"^[^\x00-\x1f\x7f]+$"}
-IN_A_LIST = r"^[^\x00-\x1f\x7f,]+$"
+# No control characters, and not blanks alone, which the next run would find to be no id; within a list of a query no comma either.
+ID_BOUNDS: dict[str, Any] = {
+    "minLength": 1,
+    "maxLength": 200,
+    "pattern": r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$",
+}
+IN_A_LIST = r"^[^\x00-\x1f\x7f,]*[^\s\x00-\x1f\x7f,][^\x00-\x1f\x7f,]*$"
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?\d\d)?)")
 
 
@@ -54,8 +58,10 @@ def _read_time(text: str) -> str:
     """The time as the log has it."""
     try:
         if _TIME.fullmatch(text.upper()):
-            return write_time(datetime.fromisoformat(text.upper()))
-    except ValueError:  # the 30th of February
+            at = datetime.fromisoformat(text.upper())
+            at.astimezone(UTC)
+            return write_time(at)
+    except (ValueError, OverflowError):  # the 30th of February; the year 10000 of another zone
         pass
     raise ValueError("it is no time with a zone, as in 2024-03-06T12:00:00Z")
 
@@ -376,9 +382,11 @@ class Recommendations(BaseModel):
 
 
 class Accepted(BaseModel):
-    """What was written down."""
+    """What was taken in."""
 
-    accepted: int = Field(description="Records that the disk has.")
+    accepted: int = Field(
+        description="Records that were sent and are not repeated. The disk has them, but for those of whom nothing is written down."
+    )
     repeated: int = Field(description="Events that were reported before.")
 
 

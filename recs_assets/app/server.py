@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -315,7 +315,9 @@ def read_id(request: Request, name: str) -> str:
     """The id in the path of a request."""
     value = request.path_params[name]
     if not models.is_id(value):
-        raise Refused(422, "invalid", f"{name}: it must have 1 to 200 printable characters.")
+        raise Refused(
+            422, "invalid", f"{name}: it must have 1 to 200 printable characters, and not blanks alone."
+        )
     return value
 
 
@@ -323,17 +325,20 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
     """What the shop reports."""
     take = partial(reference.describe_body, app, answer=models.Accepted)
 
-    async def write(records: list[Record], repeated: int = 0) -> Response:
+    async def write(
+        records: list[Record], sent: int, heard: Sequence[str] = (), repeated: int = 0
+    ) -> Response:
+        """Acknowledge everything that was sent, written down or not: the answer does not say of whom nothing is."""
         try:
             # Of what was reported before, too, nothing is acknowledged that the disk does not have.
             await asyncio.wrap_future(service.report(records))
         except EventLogError as error:
-            service.refuse(records)
+            service.refuse(heard)
             raise Refused(503, "not_written", str(error)) from None
         service.accept(records)
         for table, _ in records:
             metrics.events.labels(table).inc()
-        body = orjson.dumps({"accepted": len(records), "repeated": repeated})
+        body = orjson.dumps({"accepted": sent - repeated, "repeated": repeated})
         return Response(body, status_code=202, media_type=JSON)
 
     def stamp(time: str | None) -> str:
@@ -347,25 +352,26 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
         # Before any event counts as heard: a store that is away is a 503, and they are sent again.
         may_log = {name: service.may_log(name) for name in {event.customer_id for event in asked.events}}
         records: list[Record] = []
-        repeated = 0
+        heard: list[str] = []
         for event in asked.events:
-            if not may_log[event.customer_id]:
-                continue
             if not service.is_new(event.event_id):
-                repeated += 1
+                continue
+            heard.append(event.event_id)
+            if not may_log[event.customer_id]:
                 continue
             row = event.model_dump(exclude_none=True, exclude={"type", "occurred_at"})
             row |= {"event_type": event.type, "occurred_at": stamp(event.occurred_at)}
             table = "browsing_events" if event.type in models.BROWSING_TYPES else "campaign_events"
             records.append((table, {name: row[name] for name in models.COLUMNS[table] if name in row}))
-        return await write(records, repeated)
+        return await write(records, len(asked.events), heard, len(asked.events) - len(heard))
 
     @take("PUT", "/v1/stock", models.Stocks)
     async def stock(request: Request) -> Response:
         """How much there is of products now; the newest count of a product holds."""
         asked = await read_body(request, models.Stocks)
         return await write(
-            [("inventory", new.model_dump() | {"counted_at": stamp(new.counted_at)}) for new in asked.stock]
+            [("inventory", new.model_dump() | {"counted_at": stamp(new.counted_at)}) for new in asked.stock],
+            len(asked.stock),
         )
 
     @take("PUT", "/v1/prices", models.Prices)
@@ -373,7 +379,8 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
         """What products cost now, until the next run reads the catalogue."""
         asked = await read_body(request, models.Prices)
         return await write(
-            [("prices", new.model_dump() | {"changed_at": stamp(new.changed_at)}) for new in asked.prices]
+            [("prices", new.model_dump() | {"changed_at": stamp(new.changed_at)}) for new in asked.prices],
+            len(asked.prices),
         )
 
     @take("POST", "/v1/consents", models.Consents)
@@ -385,7 +392,8 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
                 ("consents", new.model_dump() | {"effective_at": stamp(new.effective_at)})
                 for new in asked.consents
                 if not service.is_erased(new.customer_id)
-            ]
+            ],
+            len(asked.consents),
         )
 
     @take("POST", "/v1/preferences", models.Preferences)
@@ -400,7 +408,8 @@ def add_writing(app: FastAPI, service: Service, metrics: Metrics) -> None:
                 ("preferences", new.model_dump() | {"answered_at": new.answered_at or now})
                 for new in asked.preferences
                 if may_log[new.customer_id]
-            ]
+            ],
+            len(asked.preferences),
         )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 from recs_assets.campaigns.blocks import Part, join_tables, map_customers, sum_counts
 from recs_assets.campaigns.context import build_storefront_context, find_citable
 from recs_assets.contracts import model_columns
+from recs_assets.known.preferences import find_answered
 from recs_assets.ranking.blend import blend, load_config
 from recs_assets.reasons.explain import explain_neighbours
 from recs_assets.reasons.offers import load_offers
@@ -120,10 +121,10 @@ def _load_pool(week: Week, anchor: date, chosen: str, first: int, last: int) -> 
 
 
 def _prefer_answers(week: Week, anchor: date, pool: pd.DataFrame, first: int, last: int) -> pd.DataFrame:
-    """The pool of customer codes `[first, last)`; of those who answered, did hardly anything and bought nothing, their first
-    list comes before it. Their scores are 1 / rank then."""
+    """The pool of customer codes `[first, last)`; of those who answered what the shop has, did hardly anything and bought
+    nothing, their first list comes before it. Their scores are 1 / rank then."""
     known = week.known(anchor)
-    answered = np.unique(known.preferences["customer"])
+    answered = find_answered(known)
     answered = answered[(answered >= first) & (answered < last)]
     answered = answered[np.diff(known.history.indptr)[answered] == 0]
     if len(answered) == 0 or not week.shop.storefront.answers:

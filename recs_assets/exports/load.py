@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ from recs_assets.files import read_sql
 from recs_assets.names import fold
 from recs_assets.rules.config import Exposure
 from recs_assets.schema import GateError, WarehouseError
+from recs_assets.sources.cells import ADDRESS
+from recs_assets.sources.forgotten import FORGOTTEN
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,6 +144,48 @@ def load_shelf(
     land(scratch, "products")
     land(scratch, "inventory")
     return scratch.execute(read_sql(__file__, "sql/shelf"), {"now": now}).df()
+
+
+def load_erased(
+    scratch: duckdb.DuckDBPyConnection, land: Callable[[duckdb.DuckDBPyConnection, str], object]
+) -> set[str]:
+    """Ids of whom the shop's files say that they were erased, whatever the date; no addresses, which are nobody's id.
+
+    Args:
+        scratch: to an empty database, or one with other raw tables.
+        land: lands a raw table of the shop on a connection, given its name.
+
+    Raises:
+        SourceError, SettingsError: a file cannot be read.
+    """
+    land(scratch, "consents")
+    rows = scratch.execute(
+        """
+        select distinct trim(customer_id) from raw.consents
+        where lower(trim(state)) = 'erased' and trim(customer_id) not in ('', ?)
+    """,
+        [FORGOTTEN],
+    ).fetchall()
+    return _drop_addresses(rows)
+
+
+def load_erased_accounts(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Ids of everybody who is erased at a week, with the other accounts of their address and person, from its build file;
+    nobody where it does not keep them."""
+    there = connection.execute(
+        "select 1 from information_schema.tables where table_schema || '.' || table_name = 'intermediate.int_consents_resolved'"
+    ).fetchall()
+    if not there:
+        return set()
+    return _drop_addresses(
+        connection.execute(
+            "select customer_id from intermediate.int_consents_resolved where consent_state = 'erased'"
+        ).fetchall()
+    )
+
+
+def _drop_addresses(rows: Iterable[tuple[str | None]]) -> set[str]:
+    return {name for (name,) in rows if name and not re.search(ADDRESS, name)}
 
 
 def load_withdrawn_now(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from recs_assets import __version__
-from recs_assets.exports.load import load_shelf
+from recs_assets.exports.load import load_erased, load_erased_accounts, load_shelf
 from recs_assets.operations.rollback import serving_servers
 from recs_assets.serving import publish
 from recs_assets.serving.servers import copy_version
@@ -42,6 +42,11 @@ def write_serving_store(
     here = now.astimezone(ZoneInfo(shop.timezone)).replace(tzinfo=None)
     with warehouse.scratch() as scratch:
         shelf = load_shelf(scratch, shop.land, here)
+        erased = load_erased(scratch, shop.land)
+    build = warehouse.build(as_of) if refreshes is None else warehouse.night_build(as_of)
+    if build.path.exists():
+        with build.read() as connection:
+            erased |= load_erased_accounts(connection)
     with tables or warehouse.snapshot() as snapshot:
         manifest = publish.publish(
             snapshot,
@@ -55,6 +60,7 @@ def write_serving_store(
             keep=shop.settings.retention_weeks,
             now=now,
             refreshes=refreshes,
+            erased=erased,
         )
     for server in serving_servers(shop.settings).values():
         copy_version(warehouse.home / publish.FOLDER, manifest["version"], server)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -63,6 +63,7 @@ def publish(
     keep: int,
     now: datetime,
     refreshes: date | None = None,
+    erased: Collection[str] = (),
 ) -> dict[str, Any]:
     """Write the store of the published week, or of a day after it, and make it the current one.
 
@@ -78,6 +79,7 @@ def publish(
         keep: versions kept, the current one included.
         now: when the shelf was looked at, with a zone.
         refreshes: the week whose models made the lists of a day; None where `as_of` is a week.
+        erased: ids of whom the shop's files say so; they are withdrawn, like those who objected.
 
     Returns:
         The manifest (`exports.versions.publish`).
@@ -99,7 +101,7 @@ def publish(
 
     def write(aside: Path) -> dict[str, int]:
         with closing(sqlite3.connect(aside / FILE, isolation_level=None)) as store:
-            return {FILE: _fill(store, snapshot, products, about)}
+            return {FILE: _fill(store, snapshot, products, about, erased)}
 
     facts = {"products": len(products), "model_version": about["model_version"]}
     if refreshes is not None:
@@ -155,10 +157,12 @@ def _fill(
     snapshot: duckdb.DuckDBPyConnection,
     products: pd.DataFrame,
     about: Mapping[str, Any],
+    erased: Collection[str],
 ) -> int:
     as_of = date.fromisoformat(about["as_of"])
     served = products[["code", "product_id"]].assign(category=number_names(products["category"])[0])
     snapshot.register("served", served)
+    snapshot.register("erased", pd.DataFrame({"id": pd.Series(sorted(set(erased)), dtype="string")}))
 
     tables = {name for (name,) in snapshot.execute(WITH_IDS).fetchall()}
     # A version of recs_assets before 0.4 published no ids in these tables.
@@ -194,6 +198,7 @@ def _fill(
         )
     finally:
         snapshot.unregister("served")
+        snapshot.unregister("erased")
 
 
 def _without_gaps(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,7 +6,7 @@ exchanged when the link `current` names another one: after a publish, a rollback
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -107,7 +107,7 @@ class Service:
             return None
         store = self._versions.open(name)
         # From here on, what is reported goes to both states.
-        self._next = state = State(_make_find_person(store))
+        self._next = state = State(_make_find_person(store), lambda: self.clock().timestamp())
         replay(state, read_records(self.log.folder, self.clock() - self._lookback, {}))
         self._is_erased = self._make_test()
         return Now(Version(name, store, self.placements, state), state)
@@ -115,18 +115,21 @@ class Service:
     def switch(self, prepared: Now) -> None:
         """Answer from this version from now on. In the thread that calls `accept`."""
         version = prepared.version
+        prepared.state.catch_up()
         version.update(prepared.state.list_changes(version.store.about["counted_at"]))
         self.now, self._next = prepared, None
         self.switches += 1
 
     def require(self) -> Now:
-        """What to answer from.
+        """What to answer from, with everything whose time has come. In the thread that calls `accept`.
 
         Raises:
             ServingError: nothing is published yet.
         """
         if self.now is None:
             raise ServingError("Nothing is published yet: run a week, then ask again.")
+        if changed := self.now.state.catch_up():
+            self._update(changed)
         return self.now
 
     # -- what the shop reports ---------------------------------------------------------------
@@ -155,25 +158,26 @@ class Service:
         """Have records written; when the future is done, `accept` them."""
         return self.log.append(records)
 
-    def refuse(self, records: Sequence[Record]) -> None:
-        """Records were not written: who sends them again is to be heard."""
-        for _, row in records:
-            if event_id := row.get("event_id"):
-                for state in self._states:
-                    state.forget_event(event_id)
+    def refuse(self, event_ids: Iterable[str]) -> None:
+        """Events were not written: who sends them again is to be heard."""
+        for event_id in event_ids:
+            for state in self._states:
+                state.forget_event(event_id)
 
     def accept(self, records: Sequence[Record]) -> None:
         """Take in records that the disk has."""
-        changes: dict[str, dict[str, float]] = {}
+        changed: set[str] = set()
         for table, row in records:
             for state in self._states:
                 state.apply(table, row)
             if table in ("inventory", "prices"):
-                changes[row["product_id"]] = {}
-        if changes and self.now is not None:
+                changed.add(row["product_id"])
+        self._update(changed)
+
+    def _update(self, products: Collection[str]) -> None:
+        if products and self.now is not None:
             version = self.now.version
-            newest = self.now.state.list_changes(version.store.about["counted_at"], changes)
-            version.update(newest)
+            version.update(self.now.state.list_changes(version.store.about["counted_at"], products))
 
     @property
     def _states(self) -> list[State]:

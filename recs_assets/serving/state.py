@@ -2,21 +2,26 @@
 dismissed and looked at.
 
 In memory, made anew from the event log when a server starts. Bounded: of people the newest `PEOPLE`, of each the newest
-`PRODUCTS` products per kind. Times are seconds since 1970; a request says from when on they count, so that one state
-serves every version.
+`PRODUCTS` products per kind and as many answers. Times are seconds since 1970; a request says from when on they count, so
+that one state serves every version. What is dated later than now waits for its time, as a week knows nothing of it before;
+a withdrawal alone counts at once, whatever its date.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 PEOPLE = 200_000
-PRODUCTS = 200
+PRODUCTS = ANSWERS = 200
+# Records that wait for their time; of more, those of the nearest times.
+WAITING = 100_000
 EVENT_IDS = 1_000_000
 # As long as a cart counts in the weekly run.
 CART_SECONDS = 28 * 86_400
@@ -31,6 +36,10 @@ KINDS = {
 }  # fmt: skip
 
 
+# Which column says when; of events it is occurred_at.
+TIMES = {"inventory": "counted_at", "prices": "changed_at", "preferences": "answered_at"}
+
+
 @dataclass(slots=True)
 class Person:
     """What somebody did: kind -> product id -> when last, the newest last."""
@@ -43,6 +52,39 @@ class Person:
         products[product_id] = at
         if len(products) > PRODUCTS:
             del products[min(products, key=products.__getitem__)]
+
+
+@dataclass(slots=True)
+class Answers:
+    """What somebody answered: question -> when last, and (facet, value) of each answer of that moment, the newest last."""
+
+    said: dict[str, tuple[float, dict[tuple[str, str], None]]] = field(default_factory=dict)
+    size: int = 0
+
+    def add(self, question: str, answer: tuple[str, str], at: float) -> None:
+        newest, values = self.said.get(question, (at, {}))
+        if at < newest:
+            return
+        if at > newest:
+            self.size -= len(values)
+            values = {}
+        self.size += answer not in values
+        values[answer] = None
+        self.said[question] = at, values
+        if self.size > ANSWERS:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        question = min(self.said, key=lambda name: self.said[name][0])
+        at, values = self.said.pop(question)
+        self.size -= 1
+        if rest := dict.fromkeys(list(values)[1:]):
+            self.said[question] = at, rest
+
+    def list_values(self, facet: str) -> list[str]:
+        """Of one facet, each once."""
+        pairs = (pair for _, values in self.said.values() for pair in values)
+        return list(dict.fromkeys(value for name, value in pairs if name == facet))
 
 
 class People:
@@ -68,17 +110,22 @@ class State:
 
     Args:
         find_person: the id that all ids of a person stand for.
+        clock: seconds since 1970.
     """
 
-    def __init__(self, find_person: Callable[[str], str] = str) -> None:
-        self._find_person = find_person
+    def __init__(
+        self, find_person: Callable[[str], str] = str, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._find_person, self._clock = find_person, clock
         self._people: dict[tuple[str, str], Person] = {}
         self._seen: dict[bytes, None] = {}
         self.stock: dict[str, tuple[float, float]] = {}
         self.price: dict[str, tuple[float, float]] = {}
         self.withdrawn: dict[str, str] = {}
-        # Customer -> question -> when it was answered last, and facet and value of these answers.
-        self._answers: dict[str, dict[str, tuple[float, set[tuple[str, str]]]]] = {}
+        self._answers: dict[str, Answers] = {}
+        # A heap by time, of equal times in the order of their reports.
+        self._waiting: list[tuple[float, int, str, Mapping[str, Any]]] = []
+        self._reports = 0
         self._lock = threading.Lock()
 
     # -- events -----------------------------------------------------------------------------
@@ -100,49 +147,70 @@ class State:
             self._seen.pop(hashlib.blake2b(event_id.encode(), digest_size=16).digest(), None)
 
     def apply(self, table: str, row: Mapping[str, Any]) -> None:
-        """Take in one record of the event log; the same record twice changes nothing."""
-        if table == "inventory":
-            self._set_newest(
-                self.stock, row["product_id"], parse_time(row["counted_at"]), float(row["stock"])
-            )
-        elif table == "prices":
-            self._set_newest(
-                self.price, row["product_id"], parse_time(row["changed_at"]), float(row["price"])
-            )
-        elif table == "consents":
+        """Take in one record of the event log, now or at its time; the same record twice changes nothing."""
+        if table == "consents":
             if row["state"] in ("objected", "erased"):
                 person = self._find_person(row["customer_id"])
                 self.withdrawn[person] = row["state"]
                 self._people.pop(("customer", person), None)
                 self._answers.pop(person, None)
-        elif table == "preferences":
-            self._add_answer(row)
+            return
+        at = parse_time(row[TIMES.get(table, "occurred_at")])
+        if at > self._clock():
+            with self._lock:
+                self._wait(at, table, row)
         else:
-            self._add_event(row)
+            self._take_in(table, row, at)
+
+    def _wait(self, at: float, table: str, row: Mapping[str, Any]) -> None:
+        self._reports += 1
+        heapq.heappush(self._waiting, (at, self._reports, table, row))
+        if len(self._waiting) > WAITING:
+            # Sorted, which is a heap; a tenth at once, so that it is seldom.
+            self._waiting = heapq.nsmallest(WAITING - WAITING // 10, self._waiting)
+
+    def catch_up(self) -> set[str]:
+        """Take in what waited and whose time has come; the products whose stock or price changed by it."""
+        changed: set[str] = set()
+        now = self._clock() if self._waiting else 0.0
+        while True:
+            with self._lock:
+                if not self._waiting or self._waiting[0][0] > now:
+                    return changed
+                at, _, table, row = heapq.heappop(self._waiting)
+            self._take_in(table, row, at)
+            if table in ("inventory", "prices"):
+                changed.add(row["product_id"])
+
+    def _take_in(self, table: str, row: Mapping[str, Any], at: float) -> None:
+        if table == "inventory":
+            self._set_newest(self.stock, row["product_id"], at, float(row["stock"]))
+        elif table == "prices":
+            self._set_newest(self.price, row["product_id"], at, float(row["price"]))
+        elif table == "preferences":
+            self._add_answer(row, at)
+        else:
+            self._add_event(row, at)
 
     @staticmethod
     def _set_newest(values: dict[str, tuple[float, float]], key: str, at: float, value: float) -> None:
         if key not in values or values[key][0] <= at:
             values[key] = at, value
 
-    def _add_answer(self, row: Mapping[str, Any]) -> None:
-        person, at = self._find_person(row["customer_id"]), parse_time(row["answered_at"])
+    def _add_answer(self, row: Mapping[str, Any], at: float) -> None:
+        person = self._find_person(row["customer_id"])
         with self._lock:
             if person in self.withdrawn:
                 return
-            questions = self._answers[person] = self._answers.pop(person, {})  # the newest last
-            newest, values = questions.get(row["question"], (at, set()))
-            if at >= newest:
-                answer = {(row["facet"], row["answer"])}
-                questions[row["question"]] = at, answer | values if at == newest else answer
+            answers = self._answers[person] = self._answers.pop(person, None) or Answers()  # the newest last
+            answers.add(row["question"], (row["facet"], row["answer"]), at)
             if len(self._answers) > PEOPLE:
                 del self._answers[next(iter(self._answers))]
 
-    def _add_event(self, row: Mapping[str, Any]) -> None:
+    def _add_event(self, row: Mapping[str, Any], at: float) -> None:
         kind, product_id = KINDS.get(row["event_type"]), row.get("product_id")
         if kind is None or not product_id:
             return
-        at = parse_time(row["occurred_at"])
         with self._lock:
             for key in self._list_keys(row.get("customer_id"), row.get("visitor_id"), row.get("session_id")):
                 if key[0] == "customer" and key[1] in self.withdrawn:
@@ -166,9 +234,10 @@ class State:
 
     def find_answers(self, customer_id: str, facet: str) -> list[str]:
         """Categories or brands that a customer answered they like, as far as the log goes back; the newest answers to each question."""
+        person = self._find_person(customer_id)
         with self._lock:
-            questions = list(self._answers.get(self._find_person(customer_id), {}).values())
-        return sorted({value for _, values in questions for name, value in values if name == facet})
+            answers = self._answers.get(person)
+            return [] if answers is None else answers.list_values(facet)
 
     def is_withdrawn(self, customer_id: str) -> bool:
         """Erased, or objected: answered like a stranger, and never logged."""

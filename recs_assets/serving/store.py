@@ -5,7 +5,7 @@
     products(code, card, similar, together)       by product: its card, and the lists of its neighbours
     segments(name, products)                      codes of a segment's most popular products
     customers(id, country, segment, list, again, tastes, withdrawn, person)
-                                                  withdrawn: 1 for who objected, of whom there is nothing else;
+                                                  withdrawn: 1 for who objected or was erased, of whom there is nothing else;
                                                   a row for every id of a person, who is called by one of them
 
 Products have numbers (codes) that hold within one file. Values are JSON, so that a card goes into an answer as it is.
@@ -60,7 +60,7 @@ class Customer:
         list: [code, score, p_purchase, source, reason_code, reason_text, because_product_id,
             recommendation_id] by rank.
         tastes: [category's number, share of purchase days], the largest first; every category they bought from.
-        withdrawn: they objected: answered like a stranger, and nothing of theirs is written down.
+        withdrawn: they objected, or were erased: answered like a stranger, and nothing of theirs is written down.
         person: the id that all their ids stand for.
     """
 

@@ -158,10 +158,28 @@ def test_events_are_known_after_a_restart(home: Path) -> None:
 
 def test_nothing_is_written_of_who_was_erased_and_the_answer_does_not_say_so(home: Path) -> None:
     with start(home, erased={"eve"}) as client:
-        answer = client.post("/v1/events", json={"events": [EVENT | {"customer_id": "eve"}]})
-        assert (answer.status_code, answer.json()) == (202, {"accepted": 0, "repeated": 0})
-        client.post("/v1/consents", json={"consents": [{"customer_id": "eve", "state": "objected"}]})
-    assert not [path for path in (home / "events").rglob("*.jsonl") if "eve" in path.read_text()]
+        client.post("/v1/consents", json={"consents": [{"customer_id": "ada", "state": "objected"}]})
+        said = {}
+        for name in ("eve", "ada", "nobody"):
+            consent = {"customer_id": name, "state": "unsubscribed"}
+            bodies = [
+                ("/v1/events", {"events": [EVENT | {"customer_id": name, "event_id": f"of {name}"}]}),
+                ("/v1/preferences", {"preferences": [LIKES | {"customer_id": name}, LIKES]}),
+                ("/v1/consents", {"consents": [consent]}),
+            ]
+            answers = [client.post(address, json=body) for address, body in bodies for _ in range(2)]
+            said[name] = [(answer.status_code, *answer.json().values()) for answer in answers]
+        expected = [(202, 1, 0), (202, 0, 1), (202, 2, 0), (202, 2, 0), (202, 1, 0), (202, 1, 0)]
+        assert said == dict.fromkeys(("eve", "ada", "nobody"), expected)
+    events = [
+        path.read_text()
+        for name in ("campaign_events", "preferences")
+        for path in (home / "events" / name).iterdir()
+    ]
+    assert "nobody" in "".join(events)
+    assert "ada" not in "".join(events)
+    every = "".join(path.read_text() for path in (home / "events").rglob("*.jsonl"))
+    assert not re.search(r'"eve"|of eve', every)
 
 
 LIKES = {"customer_id": "newcomer", "question": "1", "facet": "category", "answer": "Cups"}
@@ -171,7 +189,8 @@ def test_what_somebody_new_answers_comes_first_in_the_next_answer_and_after_a_re
     address = "/v1/customers/newcomer/recommendations"
     with start(home) as client:
         assert ids(client.get(address)) == ["p0", "p1", "p2"]
-        answer = client.post("/v1/preferences", json={"preferences": [LIKES]})
+        before = LIKES | {"answered_at": "2024-03-06T11:00:00Z"}
+        answer = client.post("/v1/preferences", json={"preferences": [before]})
         assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "repeated": 0})
         assert ids(client.get(address)) == ["p2", "p0", "p1"]
         # A customer with a list has it until the next week.
@@ -181,14 +200,67 @@ def test_what_somebody_new_answers_comes_first_in_the_next_answer_and_after_a_re
     with start(home) as client:
         assert ids(client.get(address)) == ["p2", "p0", "p1"]
         # The newest answer to a question counts, a brand as well, and nothing of whoever objects.
-        newer = LIKES | {"facet": "brand", "answer": "Cups", "answered_at": "2099-01-01T00:00:00Z"}
+        newer = LIKES | {"facet": "brand", "answer": "Cups", "answered_at": NOW.isoformat()}
         client.post("/v1/preferences", json={"preferences": [newer]})
         assert ids(client.get(address)) == ["p0", "p1", "p2"]
         client.post("/v1/preferences", json={"preferences": [LIKES | {"question": "2"}]})
         assert ids(client.get(address)) == ["p2", "p0", "p1"]
         client.post("/v1/consents", json={"consents": [{"customer_id": "newcomer", "state": "objected"}]})
         assert ids(client.get(address)) == ["p0", "p1", "p2"]
-        assert client.post("/v1/preferences", json={"preferences": [LIKES]}).json()["accepted"] == 0
+        client.post("/v1/preferences", json={"preferences": [LIKES]})
+        assert ids(client.get(address)) == ["p0", "p1", "p2"]
+
+
+def test_what_is_dated_later_counts_at_its_time_and_shuts_nothing_out(home: Path) -> None:
+    later = {"answered_at": "2099-01-01T00:00:00Z", "answer": "Tea"}
+    with start(home) as client:
+        client.post("/v1/preferences", json={"preferences": [LIKES | later]})
+        client.post("/v1/preferences", json={"preferences": [LIKES]})
+        assert ids(client.get("/v1/customers/newcomer/recommendations")) == ["p2", "p0", "p1"]
+        client.post("/v1/events", json={"events": [EVENT | {"occurred_at": later["answered_at"]}]})
+        stock = {"product_id": "p0", "stock": 0, "counted_at": later["answered_at"]}
+        client.put("/v1/stock", json={"stock": [stock]})
+        price = {"product_id": "p1", "price": 0, "changed_at": later["answered_at"]}
+        client.put("/v1/prices", json={"prices": [price]})
+        assert ids(client.get("/v1/customers/ada/recommendations")) == ["p2", "p1", "p0"]
+        beyond = {"answered_at": "9999-12-31T23:59:59-14:00"}
+        answer = client.post("/v1/preferences", json={"preferences": [LIKES | beyond]})
+        assert "it is no time with a zone" in fail(answer, 422, "invalid")
+        # Who withdraws is withdrawn at once, whatever the date.
+        consent = {"customer_id": "ada", "state": "objected", "effective_at": later["answered_at"]}
+        client.post("/v1/consents", json={"consents": [consent]})
+        assert ids(client.get("/v1/customers/ada/recommendations")) == ["p0", "p1", "p2"]
+
+
+def test_blanks_alone_are_no_id(client) -> None:
+    event = {
+        **EVENT,
+        "visitor_id": "v",
+        "session_id": "s",
+        "recommendation_id": "r",
+        "campaign": "c",
+        "experiment": "e",
+        "arm": "a",
+    }
+    records = {
+        "events": ("POST", event, ("event_id", "customer_id", "visitor_id", "session_id", "product_id", "recommendation_id", "campaign", "experiment", "arm")),
+        "preferences": ("POST", LIKES, ("customer_id", "question", "answer")),
+        "stock": ("PUT", {"product_id": "p0", "stock": 1}, ("product_id",)),
+        "prices": ("PUT", {"product_id": "p0", "price": 1}, ("product_id",)),
+        "consents": ("POST", {"customer_id": "ada", "state": "subscribed"}, ("customer_id",)),
+    }  # fmt: skip
+    for name, (method, row, fields) in records.items():
+        assert client.request(method, f"/v1/{name}", json={name: [row]}).status_code == 202
+        for field in fields:
+            for blanks in ("", "   ", "\u00a0\u3000"):
+                answer = client.request(method, f"/v1/{name}", json={name: [row | {field: blanks}]})
+                assert fail(answer, 422, "invalid").startswith(f"{name}.0.{field}: ")
+    for address in (
+        "/v1/customers/%20%20/recommendations",
+        "/v1/customers/ada/recommendations?cart=%20",
+        "/v1/products/%C2%A0",
+    ):
+        fail(client.get(address), 422, "invalid")
 
 
 def test_answers_are_written_down_as_the_raw_table_has_them(home: Path) -> None:

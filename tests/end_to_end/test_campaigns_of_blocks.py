@@ -169,11 +169,18 @@ def test_who_answered_gets_the_list_of_their_answers(weekly: shops.Home, tmp_pat
         return Week(shop, shop.warehouse(), WEEK)
 
     before = storefront.make_storefront_lists(open_(), print).rows
-    with duckdb.connect(str(home / "weeks" / str(WEEK) / "build.duckdb")) as build:
-        build.execute(
-            "create or replace view staging.stg_preferences as select customer_id, '1' as question, 'category' as facet, "
-            "'mugs' as answer, timestamp '2025-06-01' as answered_at from (values ('c38'), ('c02')) t(customer_id)"
-        )
+
+    def answer(value: str) -> None:
+        with duckdb.connect(str(home / "weeks" / str(WEEK) / "build.duckdb")) as build:
+            build.execute(
+                "create or replace view staging.stg_preferences as select customer_id, '1' as question, 'category' as facet, "
+                f"'{value}' as answer, timestamp '2025-06-01' as answered_at from (values ('c38'), ('c02')) t(customer_id)"
+            )
+
+    # What names nothing that the shop has is no answer.
+    answer("Nonexistent")
+    pd.testing.assert_frame_equal(storefront.make_storefront_lists(open_(), print).rows, before)
+    answer("mugs")
     fit_recommender(open_(), "first_list", {})
     lists = storefront.make_storefront_lists(open_(), print)
     rows, parts = lists.rows, storefront.make_storefront_lists(open_(7), print)

@@ -54,6 +54,11 @@ def test_it_comes_after_what_they_did_and_what_led_there_and_before_what_everybo
     assert explain(known, [(5, 2), (4, 3)]) == ["You told us you like DAIRY", "From DRINKS"]
 
 
+def test_the_products_own_name_is_said_however_it_was_written():
+    known = answer((5, "category", "\uff23heese\u00a0"), (4, "category", "Dri nks"))
+    assert explain(known, [(5, 1), (4, 3)]) == ["You told us you like CHEESE", "From DRINKS"]
+
+
 def test_a_brand_says_more_than_a_category():
     known = answer((5, "category", "cheese"), (5, "brand", "Alm"))
     assert explain(known, [(5, 5), (5, 1)]) == ["You told us you like Alm", "You told us you like CHEESE"]

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers.known import make_known
+from recs_assets.known.preferences import find_answered
 from recs_assets.recommenders.first_list import FirstList
 
 # Ten products: the first sold on 40 days, the second on 36, ...; n01 to n05 are tea, the others mugs.
@@ -60,6 +61,24 @@ def test_an_answer_brings_its_category_first_even_beyond_the_top():
     model = FirstList(share=0.3, liking=5, variety=0, spread=0).fit(known)
     assert list_of(model, people, "new000") == ["n06", "n07", "n08", "n09", "n10", "n01", "n02", "n03"]
     assert list_of(model, people, "new001") == ["n01", "n02", "n03"]
+
+
+@pytest.mark.parametrize(
+    ("sold", "said"),
+    [("Soft Drinks", "soft  drinks"), ("Straße", "STRASSE"), ("Tea", "\uff34\uff45\uff41"), ("Cr\u00e8me", "Cre\u0300me"), ("Soft Drinks", "Soft\u00a0Drinks")],
+)  # fmt: skip
+def test_an_answer_is_found_as_the_server_finds_it(sold, said):
+    known, people = build(
+        [("new000", "category", said), ("new001", "category", "Bicycles"), ("new002", "mood", sold)]
+    )
+    known.products["category"] = known.products["category"].replace("Mugs", sold)
+    model = FirstList(share=0.1, liking=5, variety=0, spread=0).fit(known)
+    assert "n06" in list_of(model, people, "new000")
+    assert "n06" not in list_of(model, people, "new001")
+    # What names nothing of the shop is no answer, so the week's list stays.
+    assert find_answered(known).tolist() == [people.index("new000")]
+    gone = known.products.assign(available=known.products["category"] != sold)
+    assert find_answered(replace(known, products=gone)).tolist() == []
 
 
 def test_answers_to_two_questions_add_up():

@@ -64,7 +64,7 @@ def snapshot():
         yield connection
 
 
-def write(snapshot, folder: Path, run_id: str = "run", keep: int = 3) -> dict:
+def write(snapshot, folder: Path, run_id: str = "run", keep: int = 3, **more) -> dict:
     shelf = pd.DataFrame(
         {
             "product_id": ["p1", "p2"],
@@ -74,7 +74,8 @@ def write(snapshot, folder: Path, run_id: str = "run", keep: int = 3) -> dict:
         }
     )
     return publish.publish(
-        snapshot, shelf, GOODS, folder, as_of=WEEK, run_id=run_id, version="1.2.3", timezone="Europe/Berlin", keep=keep, now=NOW
+        snapshot, shelf, GOODS, folder, as_of=WEEK, run_id=run_id, version="1.2.3", timezone="Europe/Berlin", keep=keep, now=NOW,
+        **more,
     )  # fmt: skip
 
 
@@ -134,6 +135,22 @@ def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
     assert facts["end_at"] == [None, datetime(2024, 3, 31, 22, tzinfo=UTC).timestamp()]
     # A day is half after 28: 0.5 ** (1 / 28) + 0.5 ** (28 / 28), and of a guest's order 0.5 ** (1 / 28).
     assert facts["popularity"] == [1.475549, 0.975549]
+
+
+def test_who_was_erased_in_the_shops_files_is_withdrawn(snapshot, tmp_path: Path) -> None:
+    """Before the week, of whom the published tables have nobody, or since, under any of their ids."""
+    snapshot.execute("alter table recs.customers add column customer_ids varchar[]")
+    snapshot.execute("update recs.customers set customer_ids = [customer_id, customer_id || '-old']")
+    assert write(snapshot, tmp_path, erased={"zoe", "ada-old"})["rows"] == 7
+    store = FileStore(tmp_path / "current" / FILE)
+    assert store.read_customer("zoe") == Customer(None, None, None, None, True, "zoe")
+    assert (
+        store.read_customer("ada")
+        == Customer(None, None, None, None, True, "ada")
+        == store.read_customer("ada-old")
+    )
+    assert store.read_again("ada") is None
+    assert not store.read_customer("bob").withdrawn
 
 
 def test_a_snapshot_of_an_earlier_version_has_no_ids(snapshot, tmp_path: Path) -> None:

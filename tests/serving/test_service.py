@@ -116,6 +116,29 @@ def test_who_objected_in_the_shops_own_files_is_a_stranger_too(home: Path) -> No
     service.close()
 
 
+def test_what_is_dated_later_changes_answers_from_its_time_on(home: Path) -> None:
+    now = [NOW]
+    service = open_service(home, {"home": make_placement()}, lambda: lambda _: False, 8, clock=lambda: now[0])
+    soon = (NOW + timedelta(hours=1)).isoformat()
+    bought = dismissal("p1")[1] | {"event_type": "purchased", "occurred_at": soon}
+    report(
+        service,
+        ("inventory", {"product_id": "p0", "counted_at": soon, "stock": 0.0}),
+        ("campaign_events", bought),
+    )
+    assert ids(service, customer_id="ada") == ["p1", "p0"]
+    now[0] += timedelta(minutes=59)
+    # A version that is opened meanwhile waits for it, too.
+    write_version(home, "v2", SHOP, [("ada", {"list": [("p1", 0.5)]})])
+    prepared = service.prepare()
+    assert ids(service, customer_id="ada") == ["p1", "p0"]
+    now[0] += timedelta(minutes=1)
+    assert (ids(service, customer_id="ada"), ids(service)) == ([], ["p1"])
+    service.switch(prepared)
+    assert (ids(service, customer_id="ada"), ids(service)) == ([], ["p1"])
+    service.close()
+
+
 def test_before_the_first_week_there_is_one_sentence(tmp_path: Path) -> None:
     service = start(tmp_path)
     with pytest.raises(ServingError, match="Nothing is published yet"):

@@ -1,6 +1,14 @@
-with answerable as (
+-- Whoever has several ids is found by each of them.
+with ids as (
+    select customer_id, unnest(customer_ids) as id from recs.customers
+),
+-- Erased since the week; of those erased before, the published tables have nobody.
+erased_since as (
+    select distinct customer_id from ids where id in (select id from erased)
+),
+answerable as (
     select customer_id, country, trim(segment) as segment from recs.customers
-    where consent_state not in ('objected', 'erased')
+    where consent_state not in ('objected', 'erased') and customer_id not in (select customer_id from erased_since)
 ),
 lists as (
     select customer_id, '[' || string_agg(
@@ -37,13 +45,12 @@ known as (
     select customer_id, upper(trim(country)) as country, nullif(segment, '') as segment, list, again, tastes, 0 as withdrawn
     from answerable left join lists using (customer_id) left join again using (customer_id) left join tastes using (customer_id)
     union all
-    -- Nothing but that they objected: what the shop's pages report of them is not written down.
-    select customer_id, null, null, null, null, null, 1 from recs.customers where consent_state in ('objected', 'erased')
-),
--- Whoever has several ids is found by each of them.
-ids as (
-    select customer_id, unnest(customer_ids) as id from recs.customers
+    -- Nothing but that they withdrew: what the shop's pages report of them is not written down.
+    select customer_id, null, null, null, null, null, 1 from recs.customers
+    where consent_state in ('objected', 'erased') or customer_id in (select customer_id from erased_since)
 )
 select id, country, segment, list, again, tastes, withdrawn, customer_id as person
 from known join ids using (customer_id)
+union all
+select id, null, null, null, null, null, 1, id from erased where id not in (select id from ids)
 order by id
