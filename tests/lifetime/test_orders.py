@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.integrate import dblquad
-from scipy.stats import beta, gamma
+from scipy.special import roots_genlaguerre, roots_jacobi
 
 from recs_assets.lifetime.orders import OrderModel, fit_orders, log_likelihood
 
@@ -27,22 +26,20 @@ def test_closed_forms_equal_quadrature(first_drop, repeats, recency, age):
     """Over rates and chances of leaving: the density of the orders, of being there still, and what is then expected."""
     model = OrderModel(1.3, 6.0, 1.7, 4.0, first_drop)
     survived = repeats + first_drop
+    # Gauss's rules for the densities of rates (gamma) and of chances of leaving (beta), which they hold as weights.
+    rate, of_rate = roots_genlaguerre(120, 1.3 - 1)
+    leave, of_leave = roots_jacobi(60, 4.0 - 1, 1.7 - 1)
+    rate, leave = (rate / 6.0)[:, None], (leave / 2 + 0.5)[None, :]
+    weight = (of_rate / of_rate.sum())[:, None] * (of_leave / of_leave.sum())
 
     def integrate(weigh) -> float:
-        def inside(rate: float, leave: float) -> float:
-            there = (1 - leave) ** survived * np.exp(-rate * age)
-            left = leave * (1 - leave) ** (survived - 1) * np.exp(-rate * recency) if survived else 0.0
-            prior = gamma.pdf(rate, 1.3, scale=1 / 6.0) * beta.pdf(leave, 1.7, 4.0)
-            return prior * rate**repeats * weigh(there, left, rate, leave)
+        there = (1 - leave) ** survived * np.exp(-rate * age)
+        left = leave * (1 - leave) ** (survived - 1) * np.exp(-rate * recency) if survived else 0.0
+        return float((weight * rate**repeats * weigh(there, left)).sum())
 
-        return dblquad(inside, 0, 1, 0, 8, epsabs=1e-10, epsrel=1e-8)[0]
-
-    likelihood = integrate(lambda there, left, *_: there + left)
-    alive = integrate(lambda there, *_: there) / likelihood
-    expected = (
-        integrate(lambda there, left, rate, leave: there * -np.expm1(-rate * leave * 13.0) / leave)
-        / likelihood
-    )
+    likelihood = integrate(lambda there, left: there + left)
+    alive = integrate(lambda there, left: there) / likelihood
+    expected = integrate(lambda there, left: there * -np.expm1(-rate * leave * 13.0) / leave) / likelihood
     customer = np.array([repeats], dtype=float), np.array([recency]), np.array([age])
     orders, probability = model.predict(*customer, 13.0)
     assert np.exp(log_likelihood(model, *customer)) == pytest.approx(likelihood, rel=1e-6)
