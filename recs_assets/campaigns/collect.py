@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -20,10 +20,10 @@ from recs_assets.campaigns.made import (
     Made,
     ask_to_make_again,
     find_folder,
-    list_folders,
     read_slots,
 )
 from recs_assets.campaigns.sending import find_best_times
+from recs_assets.campaigns.versions import list_published, take
 from recs_assets.delivery import HOLDOUT, hash_address_column
 from recs_assets.repeats.hours import OrderHours
 from recs_assets.rules.recipients import SAME_ADDRESS, choose_accounts
@@ -55,33 +55,39 @@ class Now:
 
 
 def collect_campaigns(
-    week: Week, columns: Mapping[str, Sequence[str]], addresses: pd.DataFrame, hash_key: SecretStr | None
+    week: Week,
+    files: Collection[str],
+    columns: Mapping[str, Sequence[str]],
+    addresses: pd.DataFrame,
+    hash_key: SecretStr | None,
 ) -> dict[str, pd.DataFrame]:
-    """Every campaign that was made of the week, as tables (`reconcile`)."""
+    """Every campaign of the week, as tables (`reconcile`): those that have a file (`files`, their names) and no gate refused,
+    and those that were published."""
     with week.build.read() as connection:
         people = load_people_and_products(connection, week.as_of)
         hours = OrderHours.learn(load_order_hours(connection, week.as_of), week.settings.seed)
     now = Now(*people, addresses, hours, week.shop.timezone)
-    return reconcile(find_folder(week, ""), week.as_of, now, columns, hash_key)
+    paths = take(find_folder(week, ""), files, list_published(week))
+    return reconcile(paths, week.as_of, now, columns, hash_key)
 
 
-def count_slots(folder: Path) -> int:
-    """The slots of the longest email that was made below a folder, whatever files there are now; 0 where none was.
+def count_slots(paths: Iterable[Path]) -> int:
+    """The slots of the longest email of some campaigns' folders, whatever files there are now; 0 without one.
 
     Raises:
         ArtefactError: a campaign was made by an earlier version of recs_assets.
     """
-    return max(map(read_slots, list_folders(folder)), default=0)
+    return max(map(read_slots, paths), default=0)
 
 
 def reconcile(
-    folder: Path,
+    paths: Iterable[Path],
     as_of: date,
     now: Now,
     columns: Mapping[str, Sequence[str]],
     hash_key: SecretStr | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Read every campaign below a folder and leave out what no longer holds.
+    """Read campaigns and leave out what no longer holds.
 
     A campaign may have been made hours or days before. Customers who withdrew since, or whose list holds a
     product that may no longer be sold, are left out and counted as such, and so is the second of two
@@ -89,7 +95,7 @@ def reconcile(
     The holdout keeps its rows, which dbt puts into a table of their own.
 
     Args:
-        folder: with one folder per campaign.
+        paths: one folder per campaign.
         as_of: the week.
         now: what is so now.
         columns: of the tables that are returned: those of a table without rows.
@@ -99,7 +105,7 @@ def reconcile(
         ArtefactError: a campaign was made by an earlier version of recs_assets.
     """
     parts: dict[str, list[pd.DataFrame]] = {part: [] for part in columns}
-    for path in list_folders(folder):
+    for path in paths:
         for part, rows in _reconcile_campaign(path, as_of, now, hash_key).items():
             if part in parts and len(rows):
                 parts[part].append(rows.assign(campaign=path.name, as_of=as_of))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from recs_assets.campaigns.file import Campaign
 from recs_assets.campaigns.made import SELECTED, find_folder, read_facts, read_slots
+from recs_assets.campaigns.versions import is_published_version, list_published
 from recs_assets.evaluation import gates
 from recs_assets.evaluation.facts import (
     load_newest_order,
+    load_published_verdicts,
     load_raw_volumes,
     load_unknown_event_types,
     load_withdrawal_counts,
@@ -28,6 +30,8 @@ LANDING_GATES, RANKER_GATES = "gates_landing", "gates_ranker"
 # The one model that gives everybody the same list on purpose.
 IMPERSONAL = ORDER[0]
 STOREFRONT = "customer_recommendations"
+# Of every campaign that fills slots.
+CAMPAIGN_GATES = ("finite", "fill", "sameness")
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,13 @@ class WeekVerdicts:
         rows: of `model.gates`: every verdict, beside that of the newest earlier week.
         lists: on the lists; one that refuses blocks the publish.
         forecasts: on what earlier weeks promised; they warn.
+        campaigns: the names of those that were judged now, and not when they were published.
     """
 
     rows: pd.DataFrame
     lists: list[Verdict]
     forecasts: list[Verdict]
+    campaigns: list[str]
 
 
 def judge_landed(week: Week) -> list[Verdict]:
@@ -71,10 +77,14 @@ def judge_week(week: Week, campaigns: Mapping[str, Campaign]) -> WeekVerdicts:
         campaigns: name -> campaign, of those that have a file.
     """
     decisions, personal = week.table("decisions"), find_chosen_model(week) != IMPERSONAL
+    names, published = set(week.table("campaign_outcomes")["campaign"]), list_published(week)
+    kept = {name for name in names if is_published_version(find_folder(week, name), published)}
+    new = sorted(names - kept)
     lists = overrule(
-        [*judge_storefront(week), *_judge_campaigns(week, campaigns, personal)],
+        [*judge_storefront(week), *_judge_campaigns(week, new, campaigns, personal)],
         week.settings.gate_override,
     )
+    lists += _load_verdicts(week, sorted(kept))
     with week.build.read() as connection:
         withdrawals = load_withdrawal_counts(connection)
         unknown_types = load_unknown_event_types(connection, week.as_of)
@@ -85,7 +95,7 @@ def judge_week(week: Week, campaigns: Mapping[str, Campaign]) -> WeekVerdicts:
     _, earlier = week.load_earlier_verdicts()
     before = earlier.rename(columns={"value": "previous_value"})
     rows = judged.merge(before, on=["gate", "subject"], how="left").assign(as_of=week.as_of)
-    return WeekVerdicts(rows, lists, forecasts)
+    return WeekVerdicts(rows, lists, forecasts, new)
 
 
 def judge_storefront(week: Week) -> list[Verdict]:
@@ -103,10 +113,21 @@ def judge_storefront(week: Week) -> list[Verdict]:
     ]
 
 
-def _judge_campaigns(week: Week, campaigns: Mapping[str, Campaign], personal: bool) -> list[Verdict]:
-    """The gates on every campaign that fills slots, also of one whose file is gone: its lists are in the week still."""
+def _load_verdicts(week: Week, names: Sequence[str]) -> list[Verdict]:
+    """The verdicts on campaigns that were not made again since they were published: those of then. What was let through stays
+    so, and what is left of the lists since stops no other campaign."""
+    if not names:
+        return []
+    with week.warehouse.snapshot() as connection:
+        return load_published_verdicts(connection, week.as_of, CAMPAIGN_GATES, names)
+
+
+def _judge_campaigns(
+    week: Week, names: Sequence[str], campaigns: Mapping[str, Campaign], personal: bool
+) -> list[Verdict]:
+    """The gates on every campaign of the names that fills slots."""
     outcomes, verdicts = week.table("campaign_outcomes"), []
-    for name in sorted(set(outcomes["campaign"])):
+    for name in names:
         campaign = campaigns.get(name)
         fills_slots = campaign.lists_products if campaign else read_slots(find_folder(week, name)) > 0
         if fills_slots:

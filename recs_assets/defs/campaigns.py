@@ -13,6 +13,7 @@ from recs_assets.campaigns.file import Campaign, CampaignError
 from recs_assets.campaigns.made import OUTCOMES, Made, find_folder
 from recs_assets.campaigns.make import make
 from recs_assets.campaigns.sending import LateError, check_send_time
+from recs_assets.campaigns.versions import make_room
 from recs_assets.contracts import model_columns
 from recs_assets.defs.deployment import ALERT_KEY, Deployment
 from recs_assets.defs.exports import list_embedding_keys, list_export_keys
@@ -130,6 +131,7 @@ def _campaign_asset(deployment: Deployment, campaign: Campaign) -> dg.AssetsDefi
             warehouse.require_published(week.as_of)
         result = make(campaign, week, context.log.info, deployment.experiments.experiments.values())
         folder = find_folder(week, campaign.name)
+        make_room(folder)
         result.write(folder)
         yield dg.MaterializeResult(metadata=_describe(result, str(folder)))
         problem = result.facts["problem"]
@@ -220,7 +222,13 @@ def _build_tables(deployment: Deployment) -> dg.AssetsDefinition:
         with week.build.read() as connection:
             addresses = load_addresses(connection)
         columns = {part: list(model_columns(table)) for table, (part, _) in TABLES.items()}
-        tables = collect_campaigns(week, columns, addresses, deployment.settings.hash_key)
+        files = deployment.campaigns.campaigns
+        tables = collect_campaigns(week, files, columns, addresses, deployment.settings.hash_key)
+        for name in sorted(set(tables["outcomes"]["campaign"]) - set(files)):
+            context.log.warning(
+                f"The campaign {name} has no file any more. What was published of it for the week {week.as_of} stays, because it may "
+                "have been sent."
+            )
         for table, (part, _) in TABLES.items():
             rows = tables[part]
             more = type_traces(rows) if part == "traces" else {}

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from recs_assets.campaigns.judge import LANDING_GATES, judge_landed, judge_week
+from recs_assets.campaigns.versions import mark
 from recs_assets.defs.deployment import WRITER_POOL, Deployment
 from recs_assets.defs.ingest import raw_key
 from recs_assets.defs.metadata import markdown_table
@@ -95,6 +96,7 @@ def gates_asset(deployment: Deployment) -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult | dg.AssetCheckResult]:
         week = deployment.week(warehouse, context)
         verdicts = judge_week(week, deployment.campaigns.campaigns)
+        mark(week, verdicts.campaigns, verdicts.lists)
         shown = verdicts.rows[["gate", "subject", "passed", "overridden", "sentence"]]
         yield dg.MaterializeResult(
             metadata={

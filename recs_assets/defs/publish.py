@@ -9,7 +9,7 @@ import dagster as dg
 
 from recs_assets import __version__
 from recs_assets.campaigns.collect import count_slots
-from recs_assets.campaigns.made import find_folder
+from recs_assets.campaigns.versions import drop_before, list_taken
 from recs_assets.defs.deployment import FRESH, WRITER_POOL, Deployment, week_of
 from recs_assets.defs.metadata import numbers, table_metadata
 from recs_assets.defs.quality import SUITE, check_table
@@ -113,7 +113,7 @@ def published_gate(deployment: Deployment) -> dg.AssetChecksDefinition:
         folder = warehouse.home / "quality" / context.run.run_id
         selected = {key.asset_key for key in context.selected_asset_check_keys}
         # Of what was made of the week: its tables hold campaigns that have no file any more, too.
-        slots = count_slots(find_folder(week, ""))
+        slots = count_slots(list_taken(week))
         with week.build.read() as connection:
             [(writable,)] = connection.execute(
                 "select count(*) from recs.customers where email_eligible"
@@ -154,6 +154,7 @@ def snapshot_asset(deployment: Deployment) -> dg.AssetsDefinition:
             __version__,
             deployment.settings.build_weeks,
         )
+        drop_before(deployment.week(warehouse, context))
         drop_old_records(warehouse.home, deployment.settings.retention_weeks)
         drop_old_runs(context.instance, deployment.settings.retention_weeks, datetime.now(UTC))
         with warehouse.snapshot() as connection:

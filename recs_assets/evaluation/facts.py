@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, TypedDict
 
 import pandas as pd
 
+from recs_assets.evaluation.verdict import Verdict
 from recs_assets.files import read_sql
 from recs_assets.schema import RAW_TABLES, Table
 
@@ -91,6 +92,36 @@ def load_consent_sentences(snapshot: duckdb.DuckDBPyConnection, week: date) -> l
     return [sentence for (sentence,) in rows]
 
 
+def load_published_campaigns(snapshot: duckdb.DuckDBPyConnection, week: date) -> set[str]:
+    """The campaigns of a week that were published."""
+    if not _holds(snapshot, "campaign_outcomes"):
+        return set()
+    rows = snapshot.execute("select distinct campaign from recs.campaign_outcomes where as_of = $1", [week])
+    return {name for (name,) in rows.fetchall()}
+
+
+def load_published_verdicts(
+    snapshot: duckdb.DuckDBPyConnection, week: date, gates: Sequence[str], subjects: Sequence[str]
+) -> list[Verdict]:
+    """What some gates said of some subjects when the week was published."""
+    if not subjects or not _holds(snapshot, "gates"):
+        return []
+    columns = "gate, subject, value, limit_low, limit_high, passed, sentence, overridden, reason"
+    rows = snapshot.execute(
+        f"""
+        select {columns} from recs.gates
+        where as_of = $1 and list_contains($2, gate) and list_contains($3, subject) order by subject, gate
+        """,
+        [week, list(gates), list(subjects)],
+    ).fetchall()
+    return [Verdict(*row[:6], row[6].removesuffix("."), *row[7:]) for row in rows]
+
+
+def _holds(snapshot: duckdb.DuckDBPyConnection, table: str) -> bool:
+    asked = "select count(*) from information_schema.tables where table_schema = 'recs' and table_name = $1"
+    return snapshot.execute(asked, [table]).fetchall()[0][0] > 0
+
+
 def load_earlier_verdicts(
     snapshot: duckdb.DuckDBPyConnection, week: date
 ) -> tuple[date | None, pd.DataFrame]:
@@ -98,10 +129,7 @@ def load_earlier_verdicts(
 
     None, and no rows, where there is no such week in the snapshot.
     """
-    there = snapshot.execute(
-        "select count(*) from information_schema.tables where table_schema = 'recs' and table_name = 'gates'"
-    ).fetchall()[0][0]
-    if not there:
+    if not _holds(snapshot, "gates"):
         return None, NO_VERDICTS
     rows = snapshot.execute(
         """

@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from recs_assets.campaigns.collect import Now, count_slots, reconcile
-from recs_assets.campaigns.made import Made
+from recs_assets.campaigns.made import Made, list_folders
 from recs_assets.campaigns.sending import find_best_times
 from recs_assets.quality.expectations import published_expectations
 from recs_assets.repeats.hours import Habit, OrderHours
@@ -38,7 +38,7 @@ def now() -> Now:
 
 
 def reconciled(home: Path, hash_key: SecretStr | None = None) -> dict[str, pd.DataFrame]:
-    return reconcile(home / "campaigns", date(2025, 6, 30), now(), COLUMNS, hash_key)
+    return reconcile(list_folders(home / "campaigns"), date(2025, 6, 30), now(), COLUMNS, hash_key)
 
 
 def made(**tables: pd.DataFrame) -> Made:
@@ -142,15 +142,15 @@ def test_the_week_knows_the_slots_of_what_was_made_of_it(tmp_path: Path) -> None
     for name, slots in (("own", 3), ("weekly_email", 12), ("affinity", 0)):
         Made({"outcomes": pd.DataFrame()}, {"slots": slots}).write(tmp_path / name)
     (tmp_path / ".own-1").mkdir()  # left by a killed run
-    assert count_slots(tmp_path) == 12
-    expected = published_expectations("email_recommendations", count_slots(tmp_path))
+    assert count_slots(list_folders(tmp_path)) == 12
+    expected = published_expectations("email_recommendations", count_slots(list_folders(tmp_path)))
     assert [part.arguments for part in expected if part.arguments.get("column") == "slot"][-1] == {
         "column": "slot", "min_value": 1, "max_value": 12,
     }  # fmt: skip
 
 
 def test_a_week_without_campaigns_has_no_slots(tmp_path: Path) -> None:
-    assert count_slots(tmp_path / "campaigns") == 0
+    assert count_slots(list_folders(tmp_path / "campaigns")) == 0
 
 
 def test_slots_that_an_earlier_version_did_not_write_are_asked_for(tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_slots_that_an_earlier_version_did_not_write_are_asked_for(tmp_path: Pat
         ArtefactError,
         match=r"how many slots it fills: .*\(python -m recs_assets campaign mail --as-of 2025-06-30\)",
     ):
-        count_slots(tmp_path)
+        count_slots(list_folders(tmp_path))
 
 
 def test_when_recipients_mostly_order(tmp_path: Path) -> None:
