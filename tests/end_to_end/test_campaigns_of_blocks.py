@@ -63,9 +63,9 @@ WORTHY = write_campaign(
     """
     PREDICT LIST_DISTINCT(order_lines.product_id, 0, 28, days) RANK TOP 4 FOR EACH customers.customer_id
     """,
-    eligibility={"min_value_tier": 2, "max_recipients": 12},
+    eligibility={"min_value_tier": 3, "max_recipients": 12},
     segment_by="value",
-    segments={"tier_5": {"slots": {"goal": "revenue"}}, "tier_2": {"eligibility": {"min_value_tier": 3}}},
+    segments={"tier_5": {"slots": {"goal": "revenue"}}},
 )
 SPENDING = write_campaign("PREDICT SUM(order_lines.amount, 0, 28, days) FOR EACH customers.customer_id")
 RETURNING = write_campaign("PREDICT COUNT(orders.*, 0, 28, days) > 0 FOR EACH customers.customer_id")
