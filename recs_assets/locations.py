@@ -95,7 +95,9 @@ def explain_refusal(lake: Location) -> Iterator[None]:
         raise
     except Exception as error:
         if not isinstance(lake, Path):
-            raise WarehouseError(f"The lake {lake} cannot be used: {_say_why(error)} (RECS_LAKE).") from None
+            raise WarehouseError(
+                f"The lake {lake} cannot be used: {_explain_error(error)} (RECS_LAKE)."
+            ) from None
         if not isinstance(error, OSError):
             raise
         raise WarehouseError(
@@ -104,7 +106,7 @@ def explain_refusal(lake: Location) -> Iterator[None]:
         ) from None
 
 
-def _say_why(error: Exception) -> str:
+def _explain_error(error: Exception) -> str:
     kind = type(error).__name__  # of every store its own
     if isinstance(error, FileNotFoundError):
         return "there is no such bucket; make it, or name another"

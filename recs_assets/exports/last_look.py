@@ -160,9 +160,8 @@ def refill(
     for at in np.flatnonzero(touched).tolist():
         by_customer.setdefault(names[at], []).append(at)
     places: dict[int, int] = {}  # row of `long` -> row of `reserves`
-    fitting: dict[
-        int, list[int]
-    ] = {}  # row of `long` -> rows of `reserves` that are there for it, best first
+    # Row of `long` -> rows of `reserves` that are there for it, best first.
+    fitting: dict[int, list[int]] = {}
     refilled: list[tuple[str, str]] = []
     removed: list[tuple[str, str]] = []
     for customer, rows in by_customer.items():
@@ -194,9 +193,10 @@ def refill(
             places |= chosen
             there = [row for row in mine if explain_gone(own.product[row], least) is None]
             fitting |= dict.fromkeys(chosen, there)
-    gone = {customer for customer, _ in removed}
-    kept_rows = {at: product[at] for at, customer in enumerate(names) if customer not in gone}
-    _raise_floors(own, floors, kept_rows, by_customer, places, fitting, names)
+    if floors:
+        gone = {customer for customer, _ in removed}
+        kept_rows = {at: product[at] for at, customer in enumerate(names) if customer not in gone}
+        _raise_floors(own, floors, kept_rows, by_customer, places, fitting, names)
     long = _write_rows(long, reserves, catalogue, shelf, places, utm_source)
     ends = long["product_id"].map(shelf["end_at"]).to_frame("end")
     long["expires_at"] = shorten(long["expires_at"], ends, timezone)
@@ -274,10 +274,10 @@ def _raise_floors(
     for floor in floors:
         missing = floor.count_missing(list(now.values()))
         offers = sorted(
-            (fitting[at].index(row) - fitting[at].index(places[at]), at, row)
-            for at in places
-            if own.product[places[at]] not in counted
-            for row in fitting[at]
+            (number - fitting[at].index(place), at, row)
+            for at, place in places.items()
+            if own.product[place] not in counted
+            for number, row in enumerate(fitting[at])
             if own.product[row] in floor.products
         )
         for _, at, row in offers:

@@ -1,5 +1,7 @@
 """Rules of a file that contradict each other are refused, with both lines named."""
 
+from pathlib import Path
+
 import pytest
 
 from recs_assets.campaigns.file import CampaignError, load
@@ -14,6 +16,15 @@ query: PREDICT LIST_DISTINCT(transactions.item_id, 0, 14, days) RANK TOP 12 FOR 
 schedule: {cron: "0 6 * * 1"}
 rules:
 """
+
+
+def assert_refused(path: Path, text: str, expected: str) -> None:
+    path.write_text(HEAD + text, encoding="utf-8")
+    with pytest.raises(CampaignError) as caught:
+        load(path)
+    assert str(caught.value) == f"{path}, {expected}"
+
+
 # What follows the head, from line 7 on, and the sentence.
 PAIRS = {
     "pinned and excluded": (
@@ -159,11 +170,7 @@ segments:
 
 @pytest.mark.parametrize(("text", "expected"), PAIRS.values(), ids=PAIRS)
 def test_two_keys_that_contradict_each_other(tmp_path, text, expected):
-    path = tmp_path / "mailing.yaml"
-    path.write_text(HEAD + text, encoding="utf-8")
-    with pytest.raises(CampaignError) as caught:
-        load(path)
-    assert str(caught.value) == f"{path}, {expected}"
+    assert_refused(tmp_path / "mailing.yaml", text, expected)
 
 
 @pytest.mark.parametrize(
@@ -261,11 +268,7 @@ segments:
 
 @pytest.mark.parametrize(("text", "expected"), TIERS.values(), ids=TIERS)
 def test_tiers_of_value_that_nobody_of_a_segment_has(tmp_path, text, expected):
-    path = tmp_path / "mailing.yaml"
-    path.write_text(HEAD + text, encoding="utf-8")
-    with pytest.raises(CampaignError) as caught:
-        load(path)
-    assert str(caught.value) == f"{path}, {expected}"
+    assert_refused(tmp_path / "mailing.yaml", text, expected)
 
 
 @pytest.mark.parametrize(

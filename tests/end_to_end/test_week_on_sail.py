@@ -5,7 +5,6 @@ The first week's lake is a bucket, in which the shop's files lie, too; the secon
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from upath import UPath
 
 from helpers import shops
 from helpers.equal_tables import count_rows, find_differences
-from helpers.object_store import make_bucket, start_s3
+from helpers.object_store import copy_shop_in_parts, make_bucket, start_s3
 from helpers.sail import start_sail
 from helpers.servers import Server, wait_until
 from recs_assets.locations import list_files
@@ -45,18 +44,7 @@ def sail(lake: UPath) -> Iterator[Server]:
 def home(sail: Server, lake: UPath, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny shop's first week, built on Sail, which lands the lines and works on blocks of customers, too."""
     home = tmp_path_factory.mktemp("sail") / "home"
-    shop = home.parent / "shop"
-    shutil.copytree(shops.TINY, shop)
-    # The lines in two files of the lake, each of which a worker lands by itself.
-    lines = shop / "order_items.parquet"
-    (shop / "order_items").mkdir()
-    with duckdb.connect() as connection:
-        for number, which in enumerate(("limit 100", "offset 100")):
-            part = shop / "order_items" / f"{number}.parquet"
-            connection.execute(f"copy (from read_parquet('{lines}') {which}) to '{part}' (format parquet)")
-    lines.unlink()
-    for path in list_files(shop):
-        (lake / "shop" / path.relative_to(shop).as_posix()).write_bytes(path.read_bytes())
+    copy_shop_in_parts(home.parent / "shop", lake / "shop")
     ran = shops.run(home, lake / "shop", "2025-05-05", engine=sail.url, lake=lake, block_customers=20)
     assert ran.code == 0, ran.err
     return home

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 
+import duckdb
 import fsspec
 import pytest
 from moto.server import ThreadedMotoServer
+from upath import UPath
+
+from helpers import shops
+from recs_assets.locations import list_files
 
 
 @contextmanager
@@ -34,3 +40,17 @@ def make_bucket(server: ThreadedMotoServer, monkeypatch: pytest.MonkeyPatch, tes
     fsspec.filesystem("s3", skip_instance_cache=True).mkdir(bucket)
     fsspec.filesystem("s3").clear_instance_cache()
     return bucket
+
+
+def copy_shop_in_parts(folder: Path, place: UPath) -> None:
+    """Copy the tiny shop, its lines in two files, each of which a worker lands by itself, into a new folder and into a store."""
+    shutil.copytree(shops.TINY, folder)
+    lines = folder / "order_items.parquet"
+    (folder / "order_items").mkdir()
+    with duckdb.connect() as connection:
+        for number, which in enumerate(("limit 100", "offset 100")):
+            part = folder / "order_items" / f"{number}.parquet"
+            connection.execute(f"copy (from read_parquet('{lines}') {which}) to '{part}' (format parquet)")
+    lines.unlink()
+    for path in list_files(folder):
+        (place / path.relative_to(folder).as_posix()).write_bytes(path.read_bytes())

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import duckdb
 import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
 
-from helpers.forgetting import TINY, WEEKS, deployment
+from helpers.forgetting import WEEKS, deployment
 from helpers.lake import list_lake, list_own_tables
-from helpers.object_store import make_bucket, start_s3
+from helpers.object_store import copy_shop_in_parts, make_bucket, start_s3
 from recs_assets.locations import fill_folder, list_files, locate, open_folder
 from recs_assets.operations.forget import forget
 from recs_assets.operations.rollback import rollback
@@ -143,17 +141,8 @@ def test_a_store_that_cannot_be_used_is_a_sentence(
 
 
 def test_parts_in_the_bucket_land_as_those_of_a_folder(tmp_path: Path, bucket: str) -> None:
-    shop = shutil.copytree(TINY, tmp_path / "shop")
-    lines = shop / "order_items.parquet"
-    (shop / "order_items").mkdir()
-    with duckdb.connect() as connection:
-        for number, which in enumerate(("limit 100", "offset 100")):
-            part = shop / "order_items" / f"{number}.parquet"
-            connection.execute(f"copy (from read_parquet('{lines}') {which}) to '{part}' (format parquet)")
-    lines.unlink()
-    lake = locate(f"{bucket}/recs")
-    for path in list_files(shop):
-        (lake / "shop" / path.relative_to(shop).as_posix()).write_bytes(path.read_bytes())
+    shop, lake = tmp_path / "shop", locate(f"{bucket}/recs")
+    copy_shop_in_parts(shop, lake / "shop")
     table, landed = RAW_TABLES["order_items"], []
     for data, shared in ((shop, shop), (f"{bucket}/recs/shop", lake)):
         settings = Settings(home=tmp_path / "home", data=data, source="canonical", lake=str(shared))
