@@ -11,6 +11,9 @@ True of everybody, and seeded:
 - of half of what they buy they looked at another product of that category for minutes, up to two weeks before; they also
   glance at products of any category for seconds, twice as often;
 - for half of what they buy they searched "<brand> <category>", up to two weeks before.
+
+With `--seasons` every category has its time of the year too, at which they buy it up to twenty times as often as half a year later,
+and half of them live where it is half a year later.
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ CATEGORIES = (
 )  # fmt: skip
 BRANDS = ("arbor", "birk", "cedar", "dune", "elm", "fjord", "grove", "heath", "isle", "juniper")
 SIZES = ("s", "m", "l")
+COUNTRIES = ("DE", "AU")  # of the north and of the south
+SEASON = 0.9
 MODELS = 2
 DISLIKED, IN_SIZE, LOOKED, SEARCHED, GLANCES = 0.3, 0.9, 0.5, 0.5, 2
 
@@ -57,19 +62,22 @@ class Shop:
 
     Args:
         customers: so many.
+        seasons: whether categories have a time of the year, which is another one in the south.
         seed: of all draws.
     """
 
-    def __init__(self, customers: int, seed: int = SEED) -> None:
+    def __init__(self, customers: int, seasons: bool = False, seed: int = SEED) -> None:
         self.rng, self.products = np.random.default_rng(seed), draw_products()
         self.rows: dict[str, list[tuple]] = {
             name: [] for name in ("orders", "order_items", "returns", "browsing_events", "searches")
         }
         self.customers = [f"c{number:04d}" for number in range(customers)]
-        for customer in self.customers:
-            self._live(customer)
+        self.south = np.arange(customers) % 2 * seasons
+        self.season = SEASON * seasons
+        for customer, south in zip(self.customers, self.south, strict=True):
+            self._live(customer, south)
 
-    def _live(self, customer: str) -> None:
+    def _live(self, customer: str, south: int) -> None:
         rng = self.rng
         taste = rng.dirichlet(np.full(len(CATEGORIES), 0.4))
         suits = rng.random(len(BRANDS)) >= DISLIKED
@@ -82,7 +90,7 @@ class Shop:
             self.rows["orders"].append((order, customer, self._at(day, 12), "completed", "EUR"))
             bought = set()
             for _ in range(1 + rng.poisson(0.7)):
-                category = int(rng.choice(len(CATEGORIES), p=taste))
+                category = int(rng.choice(len(CATEGORIES), p=self._weigh(taste, day, south)))
                 weight = loved * np.array([brand not in gone for brand in range(len(BRANDS))])
                 if weight.sum() <= 0:
                     continue
@@ -106,6 +114,12 @@ class Shop:
                         )
                     )
             day += 1 + int(rng.exponential(12))
+
+    def _weigh(self, taste: np.ndarray, day: int, south: int) -> np.ndarray:
+        """float[categories]: how likely each is on a day, for somebody of this taste."""
+        best = np.arange(len(CATEGORIES)) / len(CATEGORIES) + south / 2
+        weight = taste * (1 + self.season * np.cos(2 * np.pi * (day / 365 - best)))
+        return weight / weight.sum()
 
     def _pick(self, category: int, brand: int, size: int) -> str:
         model = int(self.rng.integers(MODELS))
@@ -157,6 +171,8 @@ class Shop:
         for name, rows in self.rows.items():
             pd.DataFrame(rows, columns=columns[name]).to_csv(folder / f"{name}.csv", index=False)
         people = pd.DataFrame({"customer_id": self.customers, "email_eligible": "true"})
+        if self.season:
+            people["country"] = np.array(COUNTRIES)[self.south]
         people.to_csv(folder / "customers.csv", index=False)
         self.products.drop(columns=["model", "size"]).to_csv(folder / "products.csv", index=False)
 
@@ -166,8 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.habits", description=__doc__)
     parser.add_argument("folder", type=Path, help="is created")
     parser.add_argument("--customers", type=int, default=1500)
+    parser.add_argument("--seasons", action="store_true", help="categories have a time of the year, by country")
     parsed = parser.parse_args(arguments)
-    shop = Shop(parsed.customers)
+    shop = Shop(parsed.customers, parsed.seasons)
     shop.write(parsed.folder)
     sys.stdout.write(
         f"{len(shop.rows['order_items']):,} lines of {parsed.customers:,} customers in {parsed.folder}\n"

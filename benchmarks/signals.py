@@ -108,6 +108,27 @@ SIGNALS: dict[str, Signal] = {
         from asked join seasons using (category), shop
         """,
     ),
+    # The same among the customers of one country, drawn towards the category's own season.
+    "region_season": Signal(
+        ("season",),
+        BOUGHT
+        + """,
+        shop as (
+            select count(*) filter (age between 337 and 364) / count(*) as share, max(age) >= 364 as has_year from bought
+        ),
+        seasons as (
+            select category, (count(*) filter (age between 337 and 364) + 5 * any_value(share)) / (count(*) + 5) as share
+            from bought, shop group by all
+        ),
+        by_country as (
+            select country, category, count(*) as n, count(*) filter (age between 337 and 364) as n_then
+            from bought join marts.customers using (customer_id) where country is not null group by all
+        )
+        select row, case when has_year then (n_then + 5 * seasons.share) / (n + 5) / nullif(shop.share, 0) end as season
+        from asked join marts.customers using (customer_id)
+        join by_country using (country, category) join seasons using (category), shop
+        """,
+    ),
     # The share of weekends and the mean hour, of the customer, of the product, and how far apart they are.
     "weekday_hour": Signal(
         ("weekend", "product_weekend", "weekend_apart", "hour", "product_hour", "hour_apart"),

@@ -20,6 +20,7 @@ create table marts.order_lines as select *, true as learned_from from (values
     ('bob', 'b', 'o3', timestamp '2026-02-01 12:00'),  -- 29 days, a Sunday
     ('bob', 'c', 'o4', timestamp '2026-03-02 00:00')   -- of the anchor: unknown
 ) as t (customer_id, product_id, order_id, ordered_at);
+create table marts.customers as select * from (values ('ann', 'DE'), ('bob', 'AU')) as t (customer_id, country);
 create table intermediate.int_returns_allocated_to_lines as select *, true as learned_from from (values
     ('ann', 'a', 1.0, timestamp '2026-03-01 09:00'), ('bob', 'b', 1.0, timestamp '2026-03-02 00:00')
 ) as t (customer_id, product_id, quantity, returned_at);
@@ -51,6 +52,8 @@ def connection():
         ("category_trend", "of_182", [5 / 6, 5 / 6, 4 / 3, 1.0, NONE]),
         # One of the 4 purchases is of the label window a year ago, a shirt: (1 + 5/4) / (3 + 5) / (1/4).
         ("category_season", "season", [9 / 8, 9 / 8, 5 / 6, 9 / 8, 5 / 6]),
+        # In Germany 1 of 2 shirts is of then, and 9/32 of all; in Australia 0 of 1, and no hat at all.
+        ("region_season", "season", [(1 + 5 * 9 / 32) / 7 * 4] * 2 + [5 * 5 / 24 / 6 * 4, 5 * 9 / 32 / 6 * 4, NONE]),
         ("weekday_hour", "weekend", [2.6 / 5] * 3 + [1.6 / 3] * 2),
         ("weekday_hour", "hour_apart", [abs(28 / 3 - 88 / 7), abs(28 / 3 - 82 / 6), abs(28 / 3 - 80 / 6), 4 / 7 - 0, 4 / 3]),
         ("variant", "share", [1.0, 0.0, NONE, 0.0, NONE]),

@@ -27,7 +27,8 @@ class Tab:
         page: Playwright's.
         address: of the server.
         foreign: addresses of other machines that the page asked for.
-        complaints: what the page wrote to the console as an error, and what it threw.
+        complaints: what the page wrote to the console as an error, and what it threw; that another machine did not answer
+            is none, because the browser says so at any time later.
     """
 
     page: Any
@@ -91,7 +92,11 @@ def open_tab(browser: Any, address: str, **options: object) -> Iterator[Tab]:
             route.abort()
 
     context.route("**/*", let_through)
-    tab.page.on("console", lambda said: tab.complaints.append(said.text) if said.type == "error" else None)
+    def listen(said: Any) -> None:
+        if said.type == "error" and said.location.get("url") not in tab.foreign:
+            tab.complaints.append(said.text)
+
+    tab.page.on("console", listen)
     tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
     try:
         yield tab
