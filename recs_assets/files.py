@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -33,10 +34,32 @@ def replace_folder(folder: Path) -> Iterator[Path]:
     aside.replace(folder)
 
 
+@contextmanager
+def add_folder(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which is there as `folder` at the end, in whole. Where several fill it, also at once and on
+    several machines, the first that ends stays."""
+    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    aside.mkdir(parents=True)
+    try:
+        yield aside
+        try:
+            aside.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def name_aside(path: Path) -> Path:
+    """A name beside a file for what is on its way there, which nobody else uses and whoever reads the folder's files passes over."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+
 def write_whole(path: Path, text: str) -> None:
-    """Write a text file that is whole or not there, also where several processes write it; makes its folder."""
+    """Write a text file that is whole or not there, also where several machines write it; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside = name_aside(path)
     try:
         aside.write_text(text, "utf-8")
         aside.replace(path)

@@ -17,7 +17,7 @@ from pathlib import Path
 from posixpath import commonpath
 from typing import TYPE_CHECKING, Any
 
-from recs_assets.files import sync, write_whole
+from recs_assets.files import name_aside, sync, write_whole
 from recs_assets.schema import RecsError, SettingsError, WarehouseError
 
 if TYPE_CHECKING:
@@ -147,7 +147,8 @@ def list_files(place: Location) -> list[Location]:
 
 @contextmanager
 def write_whole_file(path: Location, scratch: Path) -> Iterator[Path]:
-    """A file of this machine to fill, which is there as `path` in whole at the end; an error leaves `path` as it was.
+    """A file of this machine to fill, which is there as `path` in whole at the end; an error leaves `path` as it was. Several
+    may fill it at once: the last that ends stays.
 
     Args:
         path: where; its folder is made.
@@ -155,10 +156,13 @@ def write_whole_file(path: Location, scratch: Path) -> Iterator[Path]:
     """
     if isinstance(path, Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        aside = path.with_suffix(".tmp")
-        yield aside
-        sync(aside)
-        aside.replace(path)
+        aside = name_aside(path)
+        try:
+            yield aside
+            sync(aside)
+            aside.replace(path)
+        finally:
+            aside.unlink(missing_ok=True)
         return
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -170,10 +174,23 @@ def write_whole_file(path: Location, scratch: Path) -> Iterator[Path]:
 
 def write_whole_text(path: Location, text: str) -> None:
     """Write a text file that is whole or not there, also where several write it; makes its folder."""
-    if isinstance(path, Path):
-        write_whole(path, text)
-    else:
-        path.write_text(text, "utf-8")
+    with explain_refusal(path):
+        if isinstance(path, Path):
+            write_whole(path, text)
+        else:
+            path.write_text(text, "utf-8")
+
+
+def read_text(path: Location) -> str:
+    """The content of a text file of the lake."""
+    with explain_refusal(path):
+        return path.read_text("utf-8")
+
+
+def list_parquet(folder: Location) -> list[Location]:
+    """The Parquet files of a folder, in the order of their names."""
+    with explain_refusal(folder):
+        return sorted(folder.glob("*.parquet"))
 
 
 @contextmanager

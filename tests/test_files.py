@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from recs_assets.files import point, replace_folder, seal, unseal, write_whole
+from recs_assets.files import add_folder, point, replace_folder, seal, unseal, write_whole
 
 
 def test_a_folder_is_replaced_in_whole(tmp_path: Path) -> None:
@@ -44,6 +45,32 @@ def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
     with replace_folder(tmp_path / "model") as aside:
         assert list(aside.iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_of_two_who_fill_a_folder_at_once_the_first_stays_in_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "results" / "result"
+    with ExitStack() as first, ExitStack() as second:
+        place = first.enter_context(add_folder(folder))
+        (place / "a.txt").write_text("a")
+        other = second.enter_context(add_folder(folder))
+        (other / "b.txt").write_text("b")
+        (place / "rest.txt").write_text("a")
+        first.close()
+        assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "rest.txt"]
+        (other / "rest.txt").write_text("b")
+        second.close()
+    assert [(path.name, path.read_text()) for path in sorted(folder.iterdir())] == [
+        ("a.txt", "a"),
+        ("rest.txt", "a"),
+    ]
+    assert [path.name for path in folder.parent.iterdir()] == ["result"]
+
+
+def test_a_folder_that_cannot_be_put_in_place_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "result").write_text("a file")
+    with pytest.raises(OSError, match="result"), add_folder(tmp_path / "result"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["result"]
 
 
 def test_a_sealed_description_is_what_it_was() -> None:

@@ -2,21 +2,22 @@
    currencies is the shop's where that is one of them, else it stays a sign, which is no code. #}
 {% macro currency_code(column) -%}
     {%- set words = {
-        'EUR': ['€', 'EURO', 'EUROS'],
-        'GBP': ['£', 'POUND', 'POUNDS', 'STERLING'],
-        'USD': ['US$', 'US DOLLAR', 'US DOLLARS'],
-        'CHF': ['SFR', 'SFR.', 'FR.'],
-        'PLN': ['ZŁ'],
-        'CZK': ['KČ'],
+        'EUR': ['€', 'euro', 'euros'],
+        'GBP': ['£', 'pound', 'pounds', 'sterling'],
+        'USD': ['us$', 'us dollar', 'us dollars'],
+        'CHF': ['sfr', 'sfr.', 'fr.'],
+        'PLN': ['zł'],
+        'CZK': ['kč'],
         'INR': ['₹'],
     } -%}
     {%- set signs = {
         '$': ['USD', 'AUD', 'CAD', 'HKD', 'MXN', 'NZD', 'SGD'],
-        'KR': ['DKK', 'ISK', 'NOK', 'SEK'],
-        'KR.': ['DKK', 'ISK', 'NOK', 'SEK'],
+        'kr': ['DKK', 'ISK', 'NOK', 'SEK'],
+        'kr.': ['DKK', 'ISK', 'NOK', 'SEK'],
         '¥': ['CNY', 'JPY'],
     } -%}
-    case upper({{ stated(clean_text(column)) }})
+    {%- set spelled = lower_case(stated(clean_text(column))) -%}
+    case {{ spelled }}
         {%- for code, spellings in words.items() %}
         {%- for spelling in spellings %}
         when '{{ spelling }}' then '{{ code }}'
@@ -25,7 +26,8 @@
         {%- for sign, codes in signs.items() if var('shop_currency') in codes %}
         when '{{ sign }}' then '{{ var("shop_currency") }}'
         {%- endfor %}
-        else upper({{ stated(clean_text(column)) }})
+        {#- A code has no other letters, and the upper case of others differs between engines. #}
+        else translate({{ spelled }}, 'abcdefghijklmnopqrstuvwxyz', 'ABCDEFGHIJKLMNOPQRSTUVWXYZ')
     end
 {%- endmacro %}
 

@@ -14,6 +14,19 @@
     '{{ text | trim | replace("\\", "\\\\") | replace("'", "\\'") }}'
 {%- endmacro %}
 
+{# The blanks that DuckDB trims. Ids are trimmed in every row: a call of Python for each would be too many. #}
+{% macro spark__trim_blanks(expression) -%}
+    btrim({{ expression }}, '{{ " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000" }}')
+{%- endmacro %}
+
+{#
+  Engines write two letters for İ, and look at what stands beside a Σ. What remains are letters that one of the engines is too
+  old to know the lower case of (docs/scale.md).
+#}
+{% macro spark__lower_case(expression) -%}
+    lower(translate({{ expression }}, 'İΣ', 'iσ'))
+{%- endmacro %}
+
 {% macro spark__plain_text(column) -%}
     {{ recs.in_duckdb(recs.duckdb__plain_text('x'), column) }}
 {%- endmacro %}
@@ -219,8 +232,9 @@
     ({{ from_date_or_timestamp }} + interval '{{ interval }}' {{ datepart }})
 {%- endmacro %}
 
+{# DuckDB counts the boundaries between two times, Spark the whole units. #}
 {% macro spark__datediff(first_date, second_date, datepart) -%}
-    timestampdiff({{ datepart }}, {{ first_date }}, {{ second_date }})
+    timestampdiff({{ datepart }}, date_trunc('{{ datepart }}', {{ first_date }}), date_trunc('{{ datepart }}', {{ second_date }}))
 {%- endmacro %}
 
 {#

@@ -1,8 +1,26 @@
-{# Expressions that differ between databases; each has a DuckDB version only so far. #}
+{# Text, and expressions that differ between databases: `spark.sql` has what the dispatched ones are on Spark. #}
 
 {# An identifier without surrounding blanks; an empty one is no identifier. #}
 {% macro clean_text(column) -%}
-    nullif(trim({{ column }}), '')
+    nullif({{ trim_blanks(column) }}, '')
+{%- endmacro %}
+
+{# Without the blanks around it, of whatever width: a spreadsheet pads with those that do not break a line, too. #}
+{% macro trim_blanks(expression) -%}
+    {{ return(adapter.dispatch('trim_blanks', 'recs')(expression)) }}
+{%- endmacro %}
+
+{% macro duckdb__trim_blanks(expression) -%}
+    trim({{ expression }})
+{%- endmacro %}
+
+{# In lower case, letter by letter. #}
+{% macro lower_case(expression) -%}
+    {{ return(adapter.dispatch('lower_case', 'recs')(expression)) }}
+{%- endmacro %}
+
+{% macro duckdb__lower_case(expression) -%}
+    lower({{ expression }})
 {%- endmacro %}
 
 {# A text as an SQL literal. #}
@@ -32,7 +50,7 @@
 {% macro customer_or_guest(column) -%}
     {%- if var('guest_ids') -%}
     case
-        when lower({{ clean_text(column) }}) not in ({{ quoted_list(var('guest_ids') | map('trim') | map('lower')) }})
+        when {{ lower_case(clean_text(column)) }} not in ({{ sql_texts(var('guest_ids') | map('trim'), fold=true) }})
             then {{ stated(clean_text(column)) }}
     end
     {%- else -%}
@@ -42,7 +60,7 @@
 
 {# A code compared without regard to case, blanks and hyphens: 'Add to cart' is add_to_cart. #}
 {% macro clean_code(column) -%}
-    replace(replace(lower({{ clean_text(column) }}), ' ', '_'), '-', '_')
+    replace(replace({{ lower_case(clean_text(column)) }}, ' ', '_'), '-', '_')
 {%- endmacro %}
 
 {# Words that exports write where there is no value. #}
@@ -60,7 +78,7 @@
 
 {# A text without what stands for no value: a brand is never called NULL. Not for ids and names of people. #}
 {% macro stated(expression) -%}
-    case when lower({{ expression }}) not in {{ no_value_words() }} then nullif({{ expression }}, '') end
+    case when {{ lower_case(expression) }} not in {{ no_value_words() }} then nullif({{ expression }}, '') end
 {%- endmacro %}
 
 {# Text as people read it: no HTML, no entities, no invisible characters, single blanks (recs_assets/plain_text.py). #}
@@ -117,8 +135,9 @@
     }) as varchar)
 {%- endmacro %}
 
+{# What is no blank is spelled out: which characters \s means differs between engines. #}
 {% macro email_pattern() -%}
-    '[^\s"@,;:<>\\]+@[^\s"@,;:<>\\]+\.[A-Za-z]{2,}'
+    '[^ \t\n\f\r"@,;:<>\\]+@[^ \t\n\f\r"@,;:<>\\]+\.[A-Za-z]{2,}'
 {%- endmacro %}
 
 {# Free text (a review, a search) may hold an address; it must not leave the build file. #}

@@ -53,7 +53,7 @@
 {# Texts as SQL literals, with commas between them; null where there are none, which nothing equals. #}
 {% macro sql_texts(texts, fold=false) -%}
     {%- for text in texts -%}
-        {{ 'lower(' ~ sql_text(text) ~ ')' if fold else sql_text(text) }}{{ ', ' if not loop.last }}
+        {{ lower_case(sql_text(text)) if fold else sql_text(text) }}{{ ', ' if not loop.last }}
     {%- else -%}
         null
     {%- endfor -%}

@@ -27,7 +27,7 @@ from recs_assets.defs.audit import AUDIT
 from recs_assets.defs.deployment import OWNERS, WRITER_POOL, Deployment
 from recs_assets.defs.metadata import list_hidden, table_metadata
 from recs_assets.exports.load import CONSENT_VIEWS
-from recs_assets.locations import delete_folder, locate
+from recs_assets.locations import delete_folder, list_parquet, locate
 from recs_assets.schema import GateError, WarehouseError
 from recs_assets.settings import PROJECT_ROOT
 from recs_assets.shop import Shop
@@ -35,11 +35,11 @@ from recs_assets.store.deployment import name_deployment
 from recs_assets.store.lake import (
     give_tables,
     list_landed_files,
-    list_parquet,
     load_files,
     name_made,
     show_table,
     show_tables,
+    unname_files,
 )
 from recs_assets.store.warehouse import Warehouse
 from recs_assets.week.week import Week
@@ -244,7 +244,13 @@ def run_dbt(
         except RuntimeError as error:
             raise GateError(f"dbt stopped: {error}") from error
 
-    succeeded, results = build_on_engine(week, build, variables) if week.settings.engine else build({})
+    if week.settings.engine:
+        succeeded, results = build_on_engine(week, build, variables)
+    else:
+        succeeded, results = build({})
+        if warehouse.list_lakes_read():
+            with week.build.write() as connection:
+                unname_files(connection, [result.relation for result in results if result.is_table])
     week.build.forget_cached()
     return succeeded, results
 

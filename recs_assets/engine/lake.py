@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pyarrow import Table, parquet
 
-from recs_assets.locations import locate, make_folder
+from recs_assets.locations import explain_refusal, locate, make_folder, read_text, write_whole_text
 
 if TYPE_CHECKING:
     from recs_assets.locations import Location
@@ -34,7 +34,7 @@ class Lake:
     @property
     def given(self) -> dict[str, Location]:
         """`<schema>.<table>` -> its folder, of what the build can read."""
-        named = json.loads((self.folder / _GIVEN).read_text("utf-8"))
+        named = json.loads(read_text(self.folder / _GIVEN))
         return {relation: locate(folder) for relation, folder in named.items()}
 
     def give(self, tables: Mapping[str, Location], landed_from: Iterable[tuple[str, str]]) -> None:
@@ -49,7 +49,7 @@ class Lake:
         columns = {"source_table": [table for table, _ in names], "names": [files for _, files in names]}
         write_parquet(Table.from_pydict(columns), folder / "0.parquet")
         given = {**tables, f"raw.{LANDED_FROM}": folder}
-        (self.folder / _GIVEN).write_text(json.dumps({name: str(given[name]) for name in sorted(given)}))
+        write_whole_text(self.folder / _GIVEN, json.dumps({name: str(given[name]) for name in sorted(given)}))
 
     def find_made(self, relation: str) -> Location:
         """The folder into which the build writes a table, `<schema>.<table>`."""
@@ -60,5 +60,6 @@ def write_parquet(table: Table, path: Location) -> None:
     """Write a small table as a file of the lake."""
     content = BytesIO()
     parquet.write_table(table, content)
-    make_folder(path.parent)
-    path.write_bytes(content.getvalue())
+    with explain_refusal(path):
+        make_folder(path.parent)
+        path.write_bytes(content.getvalue())

@@ -19,7 +19,7 @@ import pyarrow
 
 from recs_assets.engine.address import FORM, find_server
 from recs_assets.engine.lake import Lake, write_parquet
-from recs_assets.locations import locate
+from recs_assets.locations import list_parquet, locate
 from recs_assets.plain_text import plain_text
 from recs_assets.schema import EngineError
 
@@ -166,7 +166,7 @@ def _write_empty_tables(session: SparkSession, lake: Lake, schemas: str, relatio
     """A file for each table that has none: Sail writes nothing where there are no rows."""
     for relation in relations:
         folder = lake.find_made(relation)
-        if not any(folder.glob("*.parquet")):
+        if not list_parquet(folder):
             write_parquet(session.table(f"{schemas}{relation}").toArrow(), folder / "0.parquet")
 
 
@@ -210,7 +210,9 @@ def in_duckdb(expression: pyarrow.Array, value: pyarrow.Array) -> pyarrow.Array:
     if not len(value):
         return pyarrow.array([], pyarrow.string())
     rows = pyarrow.table({"x": value})
-    with duckdb.connect() as connection:
+    # Of one of many workers of a machine.
+    limits = {"threads": 1, "autoinstall_known_extensions": False, "autoload_known_extensions": False}
+    with duckdb.connect(config=limits) as connection:
         connection.create_function("plain_text", plain_text, ["VARCHAR"], "VARCHAR")
         connection.register("rows", rows)
         text = expression[0].as_py()

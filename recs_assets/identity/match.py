@@ -89,13 +89,13 @@ def load_profiles(
         from raw.customers
         where trim(customer_id) <> '' and (joined_at is null or joined_at < $as_of)
             and regexp_matches(customer_id, '[\\p{{L}}\\p{{N}}]')
-            and not list_contains($nobody::varchar[], lower(trim(customer_id)))
+            and not list_contains(list_transform($nobody::varchar[], guest -> lower(guest)), lower(trim(customer_id)))
         qualify row_number() over (
             partition by trim(customer_id) order by joined_at nulls first, {", ".join(f"{c} nulls last" for c in RAW)}
         ) = 1
         order by profile_id
         """,
-        {"as_of": as_of, "nobody": [guest.strip().lower() for guest in guest_ids]},
+        {"as_of": as_of, "nobody": [guest.strip() for guest in guest_ids]},
     ).df()
 
 

@@ -38,7 +38,7 @@ _SAFE_FROM = {
 }
 
 # The same as `email_pattern` of dbt_project/macros/text.sql, which judges what is published.
-ADDRESS = r"""[^\s"@,;:<>\\]+@[^\s"@,;:<>\\]+\.[A-Za-z]{2,}"""
+ADDRESS = r"""[^ \t\n\f\r"@,;:<>\\]+@[^ \t\n\f\r"@,;:<>\\]+\.[A-Za-z]{2,}"""
 
 # A time with an offset: DuckDB wants seconds before it and no blank between them.
 _UTC = r" ?(UTC|GMT)$"

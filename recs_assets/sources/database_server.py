@@ -22,6 +22,7 @@ import duckdb
 
 from recs_assets.schema import SettingsError, SourceError
 from recs_assets.sql_text import quote, quote_text
+from recs_assets.store.connect import NO_DOWNLOADS
 
 PREFIX = "RECS_DATABASE_"
 # By what an address begins with: DuckDB's name for the kind of server.
@@ -204,10 +205,7 @@ def open_server(name: str, where: str, folder: Path | None = None) -> Iterator[S
             f"{where}: the server cannot be reached; start it, or correct host and port in {variable}."
         ) from None
     with tempfile.TemporaryDirectory(prefix="database-", dir=folder) as scratch:
-        connection = duckdb.connect(
-            str(Path(scratch) / "rows.duckdb"),
-            config={"autoinstall_known_extensions": False, "autoload_known_extensions": False},
-        )
+        connection = duckdb.connect(str(Path(scratch) / "rows.duckdb"), config=NO_DOWNLOADS)
         try:
             server = Server(connection, address, name, where)
             try:

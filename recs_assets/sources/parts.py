@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 import pandas as pd
 
-from recs_assets.locations import copy_here, is_within, locate
+from recs_assets.locations import copy_here, explain_refusal, is_within, locate
 from recs_assets.schema import RAW_TABLES, SourceError, Table
 from recs_assets.sources.declared import DeclaredFile, file_format
 from recs_assets.sources.folder import list_parts
@@ -25,7 +25,7 @@ from recs_assets.sources.source import Source, declare_canonical, list_event_fil
 from recs_assets.sources.statement import FILES
 from recs_assets.sql_text import quote, quote_text
 from recs_assets.store.build import read_frames
-from recs_assets.store.connect import read_stores
+from recs_assets.store.connect import NO_DOWNLOADS, read_stores
 from recs_assets.store.lake import read_files as read_lake
 from recs_assets.store.lake import write_file
 
@@ -115,7 +115,8 @@ def find_parts(
     promised, before, files = read_manifest(data_dir), 0, []
     first: tuple[str, set[str]] | None = None
     for name, path in paths.items():
-        rows, present = _read_end(con, name, path, file)
+        with explain_refusal(shared):
+            rows, present = _read_end(con, name, path, file)
         first = first or (name, present)
         require_alike(file, name, present, *first)
         promise = dict(promised.get(name, {}))
@@ -170,7 +171,7 @@ def land_part(parts: Parts, number: int, target: Location) -> None:
     kept, values = leave_out_forgotten(parts.gone, parts.visitors)
     with (
         copy_here(locate(file["path"])) as path,
-        duckdb.connect(config={"threads": 1, "temp_directory": gettempdir()}) as con,
+        duckdb.connect(config={"threads": 1, "temp_directory": gettempdir(), **NO_DOWNLOADS}) as con,
         open_session(con, parts.timezone) as session,
     ):
         session.execute(f"attach ':memory:' as {FILES}")
@@ -186,6 +187,6 @@ def land_part(parts: Parts, number: int, target: Location) -> None:
 
 def read_landed(target: Location, size: int) -> Iterator[pd.DataFrame]:
     """The rows of a file that `land_part` wrote, as the table has them, in frames of so many rows."""
-    with duckdb.connect(config={"threads": 1}) as con:
+    with duckdb.connect(config={"threads": 1, **NO_DOWNLOADS}) as con:
         read_stores(con, [target])
         yield from read_frames(con, f"(select * exclude (file_row) from {read_lake([target])})", size)

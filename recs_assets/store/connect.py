@@ -22,6 +22,10 @@ _CHANGED = (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException,
 MISSING = "No files found that match the pattern"
 
 
+# Extensions come with DuckDB or not at all.
+NO_DOWNLOADS = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+
+
 @dataclass(frozen=True)
 class Connect:
     """Opens databases with the limits of a deployment.
@@ -52,8 +56,7 @@ class Connect:
                     "threads": self.threads,
                     "memory_limit": self.memory_limit,
                     "temp_directory": str(self.temp),
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
+                    **NO_DOWNLOADS,
                 },
             )
         except duckdb.Error as error:

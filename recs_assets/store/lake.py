@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from recs_assets.locations import delete_empty_folders, delete_files, list_files, locate, write_whole_file
+from recs_assets.locations import (
+    delete_empty_folders,
+    delete_files,
+    list_files,
+    list_parquet,
+    locate,
+    write_whole_file,
+)
 from recs_assets.sql_text import quote_text
 
 if TYPE_CHECKING:
@@ -205,6 +212,12 @@ def name_made(connection: duckdb.DuckDBPyConnection, relation: str, paths: Itera
     name_files(connection, relation, [LakeFile(str(path)) for path in paths], shown=False)
 
 
+def unname_files(connection: duckdb.DuckDBPyConnection, relations: Collection[str]) -> None:
+    """Forget which files held the rows of relations that DuckDB has made anew: they are not in the lake any more."""
+    if load_files(connection, shown=False):
+        connection.execute("delete from lake.files where list_contains($1, relation)", [list(relations)])
+
+
 def list_landed_files(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     """Raw table, and the names of the files that it was landed from, as landing left them in its comment."""
     return connection.execute(
@@ -246,11 +259,6 @@ def show_table(
         if text and column in kept:
             connection.execute(f'comment on column "{schema}"."{table}"."{column}" is {quote_text(text)}')
     name_files(connection, relation, [LakeFile(str(path)) for path in paths])
-
-
-def list_parquet(folder: Location) -> list[Location]:
-    """The files of a table, in the order in which they were written."""
-    return sorted(folder.glob("*.parquet"))
 
 
 def write_file(

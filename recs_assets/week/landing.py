@@ -7,12 +7,19 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from recs_assets.locations import delete_folder, locate, make_folder, write_whole_text
+from recs_assets.locations import (
+    delete_folder,
+    list_parquet,
+    locate,
+    make_folder,
+    read_text,
+    write_whole_text,
+)
 from recs_assets.quality.expectations import MIN_ROWS_JUDGED, Expectation, list_raw_expectations
 from recs_assets.quality.suites import PART_ROWS, judge_rows, merge_results
 from recs_assets.schema import Table
 from recs_assets.sources import LandingResult, Parts, find_stored_type, land_part, list_some, read_landed
-from recs_assets.store.lake import list_parquet, show_table
+from recs_assets.store.lake import show_table
 from recs_assets.week.share import JOB, measure_work, open_job
 from recs_assets.week.week import Week
 
@@ -75,13 +82,13 @@ def _land_on_engine(
     try:
         with open_job(week) as folder:
             make_folder(folder / "results")
-            (folder / JOB).write_text(json.dumps(job), "utf-8")
+            write_whole_text(folder / JOB, json.dumps(job))
             for _ in work_on_engine(
                 engine.get_secret_value(), folder, f"{__name__}:land_on_worker", len(numbers), describe_code(),
                 f"File {{}} of {table.name}",
             ):  # fmt: skip
                 pass
-            results = [json.loads(_find_result(folder, number).read_text("utf-8")) for number in numbers]
+            results = [json.loads(read_text(_find_result(folder, number))) for number in numbers]
         with week.build.write() as connection:
             connection.execute("begin")
             declared = {column.name: find_stored_type(column) for column in table.columns}
@@ -102,7 +109,7 @@ def land_on_worker(folder: str, number: int) -> tuple[float, float]:
     """What a worker does: land one of the files of a job and judge it; seconds, and megabytes at most
     (`week.share.measure_work`)."""
     place = locate(folder)
-    job = json.loads((place / JOB).read_text("utf-8"))
+    job = json.loads(read_text(place / JOB))
     # As many digits as keep the files in their order.
     target = locate(job["target"]) / f"{number:06}.parquet"
     expectations = [Expectation(**one) for one in job["expectations"]]

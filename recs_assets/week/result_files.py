@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from recs_assets.files import replace_folder
+from recs_assets.files import add_folder
 from recs_assets.schema import WarehouseError
 
 _TYPE = "recs type"  # the key of an object that stands for something JSON has no word for
@@ -25,12 +25,12 @@ _TYPE = "recs type"  # the key of an object that stands for something JSON has n
 def save_result(result: object, folder: Path) -> None:
     """Write frames, arrays, dates and this project's dataclasses, in lists, tuples and dicts with keys of text.
 
-    The folder is replaced in whole.
+    The folder is there in whole or not at all; where it is there already, it stays.
 
     Raises:
         WarehouseError: something else is in it.
     """
-    with replace_folder(folder) as aside:
+    with add_folder(folder) as aside:
         written = _write(result, aside)
         (aside / "result.json").write_text(json.dumps(written), "utf-8")
 

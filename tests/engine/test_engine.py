@@ -34,6 +34,14 @@ def test_text_is_what_duckdb_makes_of_it(expression, values, expected):
     assert made.type == pa.string()
 
 
+def test_a_worker_downloads_nothing_and_takes_one_thread():
+    for setting, expected in (
+        ("threads", "1"), ("autoinstall_known_extensions", "false"), ("autoload_known_extensions", "false"),
+    ):  # fmt: skip
+        expression = pa.array([f"current_setting('{setting}')"])
+        assert in_duckdb(expression, pa.array(["x"])).to_pylist() == [expected]
+
+
 def test_workers_need_nothing_of_this_project(tmp_path):
     sent = """
 import sys; from pyspark import cloudpickle; from recs_assets.engine.session import in_duckdb, ship_functions

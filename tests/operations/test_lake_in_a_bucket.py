@@ -13,7 +13,8 @@ from moto.server import ThreadedMotoServer
 from helpers.forgetting import WEEKS, deployment
 from helpers.lake import list_lake, list_own_tables
 from helpers.object_store import copy_shop_in_parts, make_bucket, start_s3
-from recs_assets.locations import fill_folder, list_files, locate, open_folder
+from recs_assets.engine.lake import Lake
+from recs_assets.locations import fill_folder, list_files, locate, open_folder, read_text, write_whole_text
 from recs_assets.operations.forget import forget
 from recs_assets.operations.rollback import rollback
 from recs_assets.schema import RAW_TABLES, SettingsError, WarehouseError
@@ -179,3 +180,16 @@ def test_a_folder_is_there_in_whole_or_not_at_all(tmp_path: Path, bucket: str) -
         assert [path.relative_to(folder).as_posix() for path in list_files(folder)] == ["a/b/c.txt"]
         assert (folder / "a" / "b" / "c.txt").read_text() == "whole"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_that_refuses_in_the_middle_of_a_week_is_a_sentence(bucket: str) -> None:
+    place = locate(f"{bucket}-gone/recs/1")
+    sentence = r"^The lake s3://test-\d+-gone/recs/1.* cannot be used: there is no such bucket; make it, or name another \(RECS_LAKE\)\.$"
+    for use in (
+        lambda: Lake(place).give({}, []),
+        lambda: Lake(place).given,
+        lambda: read_text(place / "job.json"),
+        lambda: write_whole_text(place / "job.json", "{}"),
+    ):
+        with pytest.raises(WarehouseError, match=sentence):
+            use()

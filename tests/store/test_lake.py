@@ -16,6 +16,7 @@ from recs_assets.store.lake import (
     list_landed_files,
     load_files,
     show_table,
+    unname_files,
     write_file,
 )
 from recs_assets.store.warehouse import Warehouse
@@ -62,6 +63,25 @@ def test_only_what_python_wrote_since_is_copied_again(house: Warehouse, build: P
     assert move_to_lake(house, WEEK).keys() == {"model.lists"}
     with duckdb.connect(str(build), read_only=True) as connection:
         assert connection.execute("from model.lists").fetchall() == [("c2", 2)]
+
+
+def test_what_duckdb_made_anew_is_given_to_the_engine_again(house: Warehouse, build: Path) -> None:
+    move_to_lake(house, WEEK)
+    with house.build(WEEK).write() as connection:
+        # A week without RECS_ENGINE, between two with it.
+        drop_view(connection, "raw", "orders")
+        connection.execute("create view raw.orders as select 'new' as order_id")
+        unname_files(connection, ["raw.orders", "marts.baskets"])
+        assert load_files(connection).keys() == {"model.lists"}
+    given = move_to_lake(house, WEEK)
+    assert given.keys() == {"raw.orders"}
+    assert pq.read_table(given["raw.orders"]).column("order_id").to_pylist() == ["new"]
+
+
+def test_a_build_file_without_a_lake_has_no_files_to_forget(house: Warehouse, build: Path) -> None:
+    with house.build(WEEK).write() as connection:
+        unname_files(connection, ["raw.orders"])
+        assert load_files(connection, shown=False) == {}
 
 
 def test_a_build_file_is_attached_elsewhere_and_read_with_its_files(house: Warehouse, build: Path) -> None:

@@ -86,7 +86,7 @@ signed as (
         {{ ratio('coalesce(sold.baskets, 0)', 'orders.baskets') }} as basket_share,
         {%- if said is not none %}
         products.product_id in ({{ sql_texts(said.products) }}) as is_declared_product,
-        lower(products.category) in ({{ sql_texts(said.categories, fold=true) }}) as is_declared_category,
+        {{ lower_case('products.category') }} in ({{ sql_texts(said.categories, fold=true) }}) as is_declared_category,
         {{ holds_phrase('products.folded_name', said.name_patterns) }} as has_declared_name
         {%- else %}
         {{ holds_phrase('products.folded_name', words) }} as name_holds_word,

@@ -34,7 +34,7 @@ visits as (
     select
         customer_id,
         occurred_at,
-        lower(regexp_extract(referrer, '^(?:[A-Za-z]+://)?(?:www[.])?([^/?#]+)', 1)) as referrer,
+        {{ lower_case("regexp_extract(referrer, '^(?:[A-Za-z]+://)?(?:www[.])?([^/?#]+)', 1)") }} as referrer,
         row_number() over (partition by customer_id order by occurred_at, event_id) as place
     from {{ ref('int_browsing_events_attributed') }}
     where referrer is not null and customer_id is not null and known_until is null

@@ -28,13 +28,15 @@ matched as (
 
 gone as (
 
-    select distinct lower(spelling) as spelling from matched where customer_id is null and state = 'erased'
+    select distinct {{ lower_case('spelling') }} as spelling
+    from matched
+    where customer_id is null and state = 'erased'
 
 ),
 
 silent as (
 
-    select lower(customer_id) as spelling
+    select {{ lower_case('customer_id') }} as spelling
     from {{ ref('base_customers') }}
     where joined_at >= {{ consents_until() }} or reject_reason <> 'duplicate_row'
     union
@@ -71,8 +73,8 @@ final as (
             else 'unmatched'
         end as outcome
     from matched
-    left join gone on lower(matched.spelling) = gone.spelling
-    left join silent as by_id on lower(matched.spelling) = by_id.spelling
+    left join gone on {{ lower_case('matched.spelling') }} = gone.spelling
+    left join silent as by_id on {{ lower_case('matched.spelling') }} = by_id.spelling
     left join silent as by_address on {{ withdrawal_address('matched.spelling') }} = by_address.spelling
 
 )

@@ -42,7 +42,7 @@ open_after_id as (
 
     select
         spellings.spelling,
-        lower(spellings.spelling) as lowered,
+        {{ lower_case('spellings.spelling') }} as lowered,
         {{ withdrawal_address('spellings.spelling') }} as address
     from spellings
     left join by_id on spellings.spelling = by_id.spelling
@@ -57,7 +57,7 @@ by_case as (
         customers.customer_id,
         'case' as matched_by
     from customers
-    inner join open_after_id on lower(customers.customer_id) = open_after_id.lowered
+    inner join open_after_id on {{ lower_case('customers.customer_id') }} = open_after_id.lowered
 
 ),
 
@@ -219,7 +219,7 @@ by_part as (
         customers.customer_id,
         'spelling' as matched_by
     from customers
-    inner join open_after_number on lower(customers.customer_id) = open_after_number.tail
+    inner join open_after_number on {{ lower_case('customers.customer_id') }} = open_after_number.tail
     where
         {{ squeezed('open_after_number.head') }} in {{ words_before_ids() }}
         or (
