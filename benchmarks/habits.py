@@ -182,7 +182,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.habits", description=__doc__)
     parser.add_argument("folder", type=Path, help="is created")
     parser.add_argument("--customers", type=int, default=1500)
-    parser.add_argument("--seasons", action="store_true", help="categories have a time of the year, by country")
+    parser.add_argument(
+        "--seasons", action="store_true", help="categories have a time of the year, by country"
+    )
     parsed = parser.parse_args(arguments)
     shop = Shop(parsed.customers, parsed.seasons)
     shop.write(parsed.folder)

@@ -92,6 +92,7 @@ def open_tab(browser: Any, address: str, **options: object) -> Iterator[Tab]:
             route.abort()
 
     context.route("**/*", let_through)
+
     def listen(said: Any) -> None:
         if said.type == "error" and said.location.get("url") not in tab.foreign:
             tab.complaints.append(said.text)
