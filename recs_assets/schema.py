@@ -243,10 +243,10 @@ RAW_TABLES: dict[str, Table] = {
         _table(
             "preferences",
             "What customers answered that they like: recs.questionnaire has questions to ask.",
-            "customer_id, question, answer, answered_at",
+            "customer_id, question, facet, answer, answered_at",
             [
                 ("customer_id", "VARCHAR!", "Who answered."),
-                ("question", "VARCHAR!", "Identifier of the question; its newest answers count."),
+                ("question", "VARCHAR!", "Identifier of the question: question_id of recs.questionnaire, or the name the shop has for it; its newest answers of a facet count."),
                 ("facet", "VARCHAR!", "What the answer names: category or brand."),
                 (
                     "answer",

@@ -26,7 +26,7 @@
         {'name': 'searches', 'key': ['search_id'],
             'event_at': 'searched_at', 'person': true,
             'columns': ['search_id', 'customer_id', 'query', 'searched_at']},
-        {'name': 'preferences', 'key': ['customer_id', 'question', 'answer', 'answered_at'],
+        {'name': 'preferences', 'key': ['customer_id', 'question', 'facet', 'answer', 'answered_at'],
             'event_at': 'answered_at', 'person': true,
             'columns': ['customer_id', 'question', 'facet', 'answer', 'answered_at']},
         {'name': 'inventory', 'key': ['product_id', 'counted_at'],

@@ -305,7 +305,7 @@ class Preference(_Model):
 
     customer_id: Id
     question: Id = Field(
-        description="Which question, as `recs.questionnaire` numbers it or the shop calls it; its newest answers count."
+        description="Which question: its `question_id` in `recs.questionnaire`, or the name the shop has for it; its newest answers of a facet count."
     )
     facet: Literal["category", "brand"] = Field(description="What the answer names.")
     answer: Id = Field(

@@ -165,8 +165,8 @@ class Known:
             carts and wishlists.
         guests: purchases without a customer, likewise.
         own_tables: of the shop's own tables that have a sentence for a reason, what it may say.
-        preferences: what customers answered that they like, the newest answer to each question: customer (int32, row of
-            `customers`), facet (category or brand) and value, by customer, facet and value, each once.
+        preferences: what customers answered that they like, the newest answers to each question and facet: customer
+            (int32, row of `customers`), facet (category or brand) and value, by customer, facet and value, each once.
         back_in_stock: who wanted what was sold out then and is in stock again.
         facts: where these are some of the shop's customers, a block or a sample, what was counted of all, by
             name (`shop_fact`); None: these are all.

@@ -56,13 +56,15 @@ class Person:
 
 @dataclass(slots=True)
 class Answers:
-    """What somebody answered: question -> when last, and (facet, value) of each answer of that moment, the newest last."""
+    """What somebody answered: question and facet -> when last, and the value of each answer of that moment, the newest last."""
 
-    said: dict[str, tuple[float, dict[tuple[str, str], None]]] = field(default_factory=dict)
+    said: dict[tuple[str, str], tuple[float, dict[str, None]]] = field(default_factory=dict)
     size: int = 0
 
-    def add(self, question: str, answer: tuple[str, str], at: float) -> None:
-        newest, values = self.said.get(question, (at, {}))
+    def add(self, question: str, facet: str, answer: str, at: float) -> None:
+        # As a week does (known/sql/preferences.sql): what asks for categories and for brands is two, also under one number.
+        asked = question, facet
+        newest, values = self.said.get(asked, (at, {}))
         if at < newest:
             return
         if at > newest:
@@ -70,21 +72,21 @@ class Answers:
             values = {}
         self.size += answer not in values
         values[answer] = None
-        self.said[question] = at, values
+        self.said[asked] = at, values
         if self.size > ANSWERS:
             self._drop_oldest()
 
     def _drop_oldest(self) -> None:
-        question = min(self.said, key=lambda name: self.said[name][0])
-        at, values = self.said.pop(question)
+        asked = min(self.said, key=lambda question: self.said[question][0])
+        at, values = self.said.pop(asked)
         self.size -= 1
         if rest := dict.fromkeys(list(values)[1:]):
-            self.said[question] = at, rest
+            self.said[asked] = at, rest
 
     def list_values(self, facet: str) -> list[str]:
         """Of one facet, each once."""
-        pairs = (pair for _, values in self.said.values() for pair in values)
-        return list(dict.fromkeys(value for name, value in pairs if name == facet))
+        asked = (values for (_, name), (_, values) in self.said.items() if name == facet)
+        return list(dict.fromkeys(value for values in asked for value in values))
 
 
 class People:
@@ -203,7 +205,7 @@ class State:
             if person in self.withdrawn:
                 return
             answers = self._answers[person] = self._answers.pop(person, None) or Answers()  # the newest last
-            answers.add(row["question"], (row["facet"], row["answer"]), at)
+            answers.add(row["question"], row["facet"], row["answer"], at)
             if len(self._answers) > PEOPLE:
                 del self._answers[next(iter(self._answers))]
 

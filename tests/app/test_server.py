@@ -199,8 +199,11 @@ def test_what_somebody_new_answers_comes_first_in_the_next_answer_and_after_a_re
         assert ids(client.get("/v1/customers/other/recommendations")) == ["p0", "p1", "p2"]
     with start(home) as client:
         assert ids(client.get(address)) == ["p2", "p0", "p1"]
-        # The newest answer to a question counts, a brand as well, and nothing of whoever objects.
-        newer = LIKES | {"facet": "brand", "answer": "Cups", "answered_at": NOW.isoformat()}
+        # The newest answer to a question counts, one that asks for brands is another; and nothing of whoever objects.
+        newer = LIKES | {"facet": "brand", "answered_at": NOW.isoformat()}
+        client.post("/v1/preferences", json={"preferences": [newer]})
+        assert ids(client.get(address)) == ["p2", "p0", "p1"]
+        newer = LIKES | {"answer": "Mugs of nobody", "answered_at": NOW.isoformat()}
         client.post("/v1/preferences", json={"preferences": [newer]})
         assert ids(client.get(address)) == ["p0", "p1", "p2"]
         client.post("/v1/preferences", json={"preferences": [LIKES | {"question": "2"}]})

@@ -346,8 +346,8 @@ MODEL = {
         ("bob", "hibernating", 1, 1, 1, 1, 32, 1, 2.0),
     ],
     "questionnaire": [
-        ("2024-03-04", 1, 1, "pair", "category", "Rather this or that?", "dairy", 0.25, 2),
-        ("2024-03-04", 1, 2, "pair", "category", "Rather this or that?", "bakery", 0.25, 1),
+        ("2024-03-04", 1, "pair-e59f", 1, "pair", "category", "Rather this or that?", "dairy", 0.25, 2),
+        ("2024-03-04", 1, "pair-e59f", 2, "pair", "category", "Rather this or that?", "bakery", 0.25, 1),
     ],
     "customer_values": [
         ("2024-03-04", "ann", 5, 3, 11.0, 0.9, 4.5, 12.5, "last_quarter", 17.25, 48.0, "last_year"),

@@ -14,8 +14,10 @@ from recs_assets.serving.state import ANSWERS, State, write_time
 NOW = datetime(2024, 3, 6, 12, tzinfo=UTC).timestamp()
 
 
-def say(state: State, question: str, value: str, at: float = NOW, customer: str = "ada") -> None:
-    row = {"customer_id": customer, "question": question, "facet": "category", "answer": value}
+def say(
+    state: State, question: str, value: str, at: float = NOW, customer: str = "ada", facet: str = "category"
+) -> None:
+    row = {"customer_id": customer, "question": question, "facet": facet, "answer": value}
     state.apply("preferences", row | {"answered_at": write_time(at)})
 
 
@@ -28,6 +30,16 @@ def test_the_newest_answers_of_a_customer_are_kept_the_oldest_go_first() -> None
     say(state, "q60", "changed", NOW)
     found = state.find_answers("ada", "category")
     assert (len(found), "older" in found, "v60" in found, "changed" in found) == (ANSWERS, False, False, True)
+
+
+def test_a_number_that_asked_for_something_else_takes_nothing_back() -> None:
+    """Question 1 asked for brands in one week and for categories in the next; a later answer to either replaces its own."""
+    state = State(clock=lambda: NOW)
+    say(state, "1", "Leaf", NOW - 20, facet="brand")
+    say(state, "1", "Tea", NOW - 10)
+    assert [state.find_answers("ada", facet) for facet in ("brand", "category")] == [["Leaf"], ["Tea"]]
+    say(state, "1", "Bean", NOW, facet="brand")
+    assert [state.find_answers("ada", facet) for facet in ("brand", "category")] == [["Bean"], ["Tea"]]
 
 
 def test_answers_of_one_moment_are_bounded_too() -> None:

@@ -35,7 +35,7 @@ judged as (
 final as (
 
     {{ with_duplicates_rejected(
-        'judged', key=['customer_id', 'question', 'answer', 'answered_at'], columns=['facet'], event_at='answered_at'
+        'judged', key=['customer_id', 'question', 'facet', 'answer', 'answered_at'], columns=[], event_at='answered_at'
     ) }}
 
 )
