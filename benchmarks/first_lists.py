@@ -8,7 +8,8 @@ Half of the customers (by the hash of their id) stay as they are; of the other h
 purchases before the anchor, 28 days (or other --days) before the end, and lists of 12 are compared with what they bought from there on.
 `distinct` is how many products the lists show in all. True answers are the two categories that most of what
 they go on to buy is of, which is more than anybody knows of themselves; half of them are then put at random. Answers of the past
-are the two categories that most of what they bought before is of, all of it, which the lists do not know. Of a home the newest finished
+are the two categories that most of what they bought before is of, all of it, which the lists do not know. The questionnaire's questions, chosen of the
+customers who stay as they are, are answered by what is bought in the same two ways. Of a home the newest finished
 week's build file is read, and nothing is written. Without --tried only lists as they are stand in the table.
 """
 
@@ -25,10 +26,12 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from recs_assets.campaigns.questionnaire import choose_questions
 from recs_assets.evaluation.bootstrap import compare_pairs
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.evaluation.promotion import measure_models
 from recs_assets.known.interactions import PURCHASE, Events, Known
+from recs_assets.names import fold
 from recs_assets.recommenders.first_list import FirstList
 from recs_assets.recommenders.popularity import CategoryPopularity, Popularity
 from recs_assets.recommenders.repurchase import Repurchase
@@ -197,6 +200,24 @@ def answer(known: Known, truth: sparse.csr_matrix, cold: np.ndarray, wrong: floa
     return replace(known, preferences=said.astype({"customer": np.int32}))
 
 
+def answer_questions(known: Known, bought: sparse.csr_matrix, cold: np.ndarray) -> Known:
+    """Every cold customer gives to each question of the questionnaire the option that most of what they buy (`bought`) is of."""
+    answers = []
+    for _, asked in choose_questions(known).groupby("question"):
+        facet, options = asked["facet"].iloc[0], asked["answer"].tolist()
+        values = known.products[facet].fillna("").map(fold).to_numpy(dtype=object)
+        own = bought[cold] @ np.stack([values == fold(option) for option in options], axis=1).astype(
+            np.float32
+        )
+        who = np.flatnonzero(own.max(axis=1) > 0)
+        said = [options[place] for place in own[who].argmax(axis=1)]
+        answers.append(pd.DataFrame({"customer": cold[who], "facet": facet, "value": said}))
+    if not answers:
+        return known
+    said = pd.concat(answers).sort_values(["customer", "facet", "value"], ignore_index=True)
+    return replace(known, preferences=said.astype({"customer": np.int32}))
+
+
 def report(
     events: int,
     known: Known,
@@ -216,12 +237,13 @@ def report(
     for variety, spread in TRIED if parsed.tried else TRIED[4:5]:
         models[f"first_list, variety {variety}, spread {spread}"] = FirstList(variety=variety, spread=spread)
     lists = {name: model.fit(known).recommend(cold, K) for name, model in models.items()}
-    for name, of, wrong in (
-        ("true answers", truth, 0.0),
-        ("answers of the past", past, 0.0),
-        ("half of the answers wrong", truth, 0.5),
+    for name, said in (
+        ("true answers", answer(known, truth, cold, 0.0, seed)),
+        ("answers of the past", answer(known, past, cold, 0.0, seed)),
+        ("half of the answers wrong", answer(known, truth, cold, 0.5, seed)),
+        ("the questionnaire's questions, true answers", answer_questions(known, truth, cold)),
+        ("the questionnaire's questions, answers of the past", answer_questions(known, past, cold)),
     ):
-        said = answer(known, of, cold, wrong, seed)
         for liking, variety, spread in LIKINGS if parsed.tried else LIKINGS[:2]:
             model = FirstList(variety=variety, spread=spread, liking=liking).fit(said)
             title = f"{name}, liking {liking}, variety {variety}, spread {spread}"
