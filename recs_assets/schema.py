@@ -246,7 +246,11 @@ RAW_TABLES: dict[str, Table] = {
             "customer_id, question, facet, answer, answered_at",
             [
                 ("customer_id", "VARCHAR!", "Who answered."),
-                ("question", "VARCHAR!", "Identifier of the question: question_id of recs.questionnaire, or the name the shop has for it; its newest answers of a facet count."),
+                (
+                    "question",
+                    "VARCHAR!",
+                    "Identifier of the question: question_id of recs.questionnaire, or the name the shop has for it; its newest answers of a facet count.",
+                ),
                 ("facet", "VARCHAR!", "What the answer names: category or brand."),
                 (
                     "answer",
