@@ -16,6 +16,7 @@ DAGSTER_WRAPPERS = {
 }
 # What a full disk makes Python, DuckDB and SQLite raise; every later step raises it again.
 DISK_ERRORS = {"OSError", "IOException", "OperationalError"}
+MEMORY_ERROR = "OutOfMemoryException"  # DuckDB's
 # The step's own word for "a blocking check failed"; the check says which and why.
 CHECK_FAILED = "DagsterAssetCheckFailedError"
 
@@ -40,6 +41,11 @@ def list_failures(result: dg.ExecuteInProcessResult) -> list[str]:
                 disk.append(
                     f"{event.step_key}: the disk refuses ({reason}): make room on it or repair the cause, then "
                     "run the week again."
+                )
+            elif kind == MEMORY_ERROR:
+                sentences.append(
+                    f"{event.step_key}: DuckDB needs more memory than RECS_MEMORY_LIMIT allows it: raise it, or make lists of "
+                    "fewer customers at a time (RECS_BLOCK_CUSTOMERS), then run the week again."
                 )
             else:
                 sentences.append(f"{event.step_key}: {message}")

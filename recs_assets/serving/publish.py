@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import closing
 from datetime import UTC, date, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,12 @@ FOLDER = "serving"
 # Products of a segment that its step of the ladder can offer.
 SEGMENT_PRODUCTS = 200
 ROWS = 10_000
+# Customers whose rows are made at once: DuckDB keeps the lists that it puts together in memory, some 20 KB of each.
+PART = 20_000
+FIRSTS = """
+    select customer_id from (select customer_id, row_number() over (order by customer_id) as number from recs.customers)
+    where (number - 1) % $size = 0 order by customer_id
+"""
 LISTS = ("customer_recommendations", "buy_it_again", "similar_products", "frequently_bought_together")
 WITH_IDS = (
     "select table_name from duckdb_columns() where schema_name = 'recs' and column_name = 'recommendation_id'"
@@ -181,6 +188,12 @@ def _fill(
         while rows := result.fetchmany(ROWS):
             yield from rows
 
+    def read_customers() -> Iterable[tuple[Any, ...]]:
+        firsts = [first for (first,) in snapshot.execute(FIRSTS, {"size": PART}).fetchall()]
+        for first, last in pairwise([*firsts, None]):
+            yield from read("customers", first=first, last=last)
+        yield from read("erased")
+
     neighbours = {code: (similar, together) for code, similar, together in read("neighbours")}
     shown = _without_gaps(products.rename(columns={"name": "title"})[list(CARD)])
     cards = zip(*(shown[name] for name in CARD), strict=True)
@@ -194,7 +207,7 @@ def _fill(
                 for code, card in enumerate(cards)
             ),
             read("segments", most=SEGMENT_PRODUCTS),
-            read("customers"),
+            read_customers(),
         )
     finally:
         snapshot.unregister("served")

@@ -84,7 +84,14 @@ def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
     def third() -> None:
         raise SourceError("orders.csv: the file is empty (0 bytes); export it again.")
 
-    assert said([first, second, third]) == [
+    @dg.asset
+    def another() -> None:
+        with duckdb.connect(config={"memory_limit": "1MB", "temp_directory": ""}) as connection:
+            connection.execute("create table t as select range as id, range::varchar as name from range(1000000)")
+
+    assert said([first, second, third, another]) == [
+        "another: DuckDB needs more memory than RECS_MEMORY_LIMIT allows it: raise it, or make lists of fewer customers at a "
+        "time (RECS_BLOCK_CUSTOMERS), then run the week again.",
         "third: orders.csv: the file is empty (0 bytes); export it again.",
         "first: the disk refuses ([Errno 27] File too large: '/home/x.parquet'): make room on it or repair the "
         "cause, then run the week again.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -94,6 +96,18 @@ def test_a_person_is_found_by_each_of_their_ids(snapshot, tmp_path: Path) -> Non
     assert list(state.find_people("ada", None, None).find("bought", 0)) == ["p1"]
     state.apply("consents", {"customer_id": "ada-old", "state": "objected"})
     assert state.is_withdrawn("ada")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_customers_in_parts_are_the_same(snapshot, tmp_path: Path, monkeypatch, size) -> None:
+    def read(folder: Path) -> list[tuple]:
+        assert write(snapshot, folder, erased={"eve", "nobody"})["rows"] == 4
+        with closing(sqlite3.connect(folder / "current" / FILE)) as store:
+            return store.execute("select * from customers order by id").fetchall()
+
+    whole = read(tmp_path / "whole")
+    monkeypatch.setattr(publish, "PART", size)
+    assert read(tmp_path / "parts") == whole
 
 
 def test_what_is_in_the_store(snapshot, tmp_path: Path) -> None:
