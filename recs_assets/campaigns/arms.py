@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from recs_assets import yaml_file
 from recs_assets.campaigns.file import CHANGEABLE, Campaign
-from recs_assets.campaigns.made import Made
+from recs_assets.campaigns.made import read_table
 from recs_assets.campaigns.versions import list_taken
 from recs_assets.delivery import HOLDOUT, assign_arms
 from recs_assets.experiments.facts import Facts
@@ -224,7 +224,7 @@ def _try_change(campaign: Campaign, *changes: Mapping[str, Any]) -> tuple[tuple[
 
 def collect_assigned(week: Week) -> pd.DataFrame:
     """Whom the campaigns that were made of a week are for, as far as experiments run: experiment, customer_id, arm."""
-    parts = [Made.read(folder).tables.get("assigned", pd.DataFrame()) for folder in list_taken(week)]
+    parts = [read_table(folder, "assigned") for folder in list_taken(week)]
     some = [part for part in parts if len(part)]
     return pd.concat(some, ignore_index=True) if some else pd.DataFrame(columns=ASSIGNED, dtype="str")
 

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import SecretStr
 
 from recs_assets.campaigns.load import load_order_hours, load_people_and_products
 from recs_assets.campaigns.made import (
     JOINED_LATER,
     OUTCOMES,
+    PREDICTIONS,
     SELECTED,
     UNAVAILABLE,
     WITHDRAWN,
     Made,
     ask_to_make_again,
     find_folder,
+    iterate_predictions,
     read_slots,
 )
 from recs_assets.campaigns.sending import find_best_times
@@ -29,6 +34,7 @@ from recs_assets.repeats.hours import OrderHours
 from recs_assets.rules.recipients import SAME_ADDRESS, choose_accounts
 from recs_assets.week.week import Week
 
+Rows = pd.DataFrame | pa.RecordBatchReader
 # Outcomes of customers who have rows.
 FILLED = (SELECTED, HOLDOUT)
 
@@ -60,7 +66,7 @@ def collect_campaigns(
     columns: Mapping[str, Sequence[str]],
     addresses: pd.DataFrame,
     hash_key: SecretStr | None,
-) -> dict[str, pd.DataFrame]:
+) -> dict[str, Rows]:
     """Every campaign of the week, as tables (`reconcile`): those that have a file (`files`, their names) and no gate refused,
     and those that were published."""
     with week.build.read() as connection:
@@ -86,13 +92,14 @@ def reconcile(
     now: Now,
     columns: Mapping[str, Sequence[str]],
     hash_key: SecretStr | None = None,
-) -> dict[str, pd.DataFrame]:
+) -> dict[str, Rows]:
     """Read campaigns and leave out what no longer holds.
 
     A campaign may have been made hours or days before. Customers who withdrew since, or whose list holds a
     product that may no longer be sold, are left out and counted as such, and so is the second of two
     accounts that share an address by now: the outcomes of each campaign add up to the customers of now.
-    The holdout keeps its rows, which dbt puts into a table of their own.
+    The holdout keeps its rows, which dbt puts into a table of their own. Predictions, of which there may be hundreds
+    of each customer, are read when they are asked for, and once.
 
     Args:
         paths: one folder per campaign.
@@ -104,15 +111,30 @@ def reconcile(
     Raises:
         ArtefactError: a campaign was made by an earlier version of recs_assets.
     """
+    paths = list(paths)
     parts: dict[str, list[pd.DataFrame]] = {part: [] for part in columns}
     for path in paths:
         for part, rows in _reconcile_campaign(path, as_of, now, hash_key).items():
             if part in parts and len(rows):
                 parts[part].append(rows.assign(campaign=path.name, as_of=as_of))
-    return {
+    tables: dict[str, Rows] = {
         part: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns[part]))
         for part, frames in parts.items()
     }
+    predicted = _iterate_predictions(paths, as_of, pa.array(now.customers["customer_id"], pa.string()))
+    if first := next(predicted, None):
+        tables[PREDICTIONS] = pa.RecordBatchReader.from_batches(first.schema, chain([first], predicted))
+    return tables
+
+
+def _iterate_predictions(paths: Iterable[Path], as_of: date, customers: pa.Array) -> Iterator[pa.RecordBatch]:
+    """What campaigns predict of customers, with the campaign and the week."""
+    for path in paths:
+        for batch in iterate_predictions(path):
+            rows = batch.filter(pc.is_in(batch["customer_id"].cast(pa.string()), customers))
+            for name, value in (("campaign", pa.scalar(path.name)), ("as_of", pa.scalar(as_of))):
+                rows = rows.append_column(name, pa.repeat(value, len(rows)))
+            yield rows
 
 
 def _reconcile_campaign(
@@ -138,9 +160,6 @@ def _reconcile_campaign(
         addresses = tables["selection"]["customer_id"].map(emails)
         tables["selection"]["email_hash"] = hash_address_column(addresses, hash_key)
         tables["selection"]["best_send_at"] = find_best_times(tables["selection"], now.hours, now.timezone)
-    elif len(tables["predictions"]):
-        keep = tables["predictions"]["customer_id"].isin(outcome.index)
-        tables["predictions"] = tables["predictions"][keep.to_numpy()]
     counts = outcome.value_counts().reindex(list(OUTCOMES), fill_value=0)
     counts["erased"] += now.erased
     tables["people"] = outcome.rename("outcome").reset_index()

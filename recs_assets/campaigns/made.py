@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from recs_assets.delivery import HOLDOUT
 from recs_assets.files import replace_folder
@@ -27,6 +30,9 @@ OUTCOMES = (
 )  # fmt: skip
 FACTS = "campaign.json"
 ROW_GROUP = 100_000
+PREDICTIONS = "predictions"  # the largest of all: some hundred rows of each customer
+# What `Made.read` leaves alone: what views read by themselves, and what is read a part at a time (`iterate_predictions`).
+_APART = (REMOVED, DRAWS, PREDICTIONS)
 
 
 @dataclass(frozen=True)
@@ -62,17 +68,40 @@ class Made:
 
     @classmethod
     def read(cls, folder: Path) -> Made:
-        """What `write` wrote.
+        """What `write` wrote, without the predictions.
 
         Raises:
             ArtefactError: a file is missing or broken.
         """
-        try:
-            paths = (path for path in sorted(folder.glob("*.parquet")) if path.stem not in (REMOVED, DRAWS))
-            tables = {path.stem: pd.read_parquet(path) for path in paths}
-        except (OSError, ValueError) as error:
-            raise _explain_unreadable(folder, error) from error
+        names = sorted(path.stem for path in folder.glob("*.parquet"))
+        tables = {name: read_table(folder, name) for name in names if name not in _APART}
         return cls(tables, read_facts(folder))
+
+
+def read_table(folder: Path, name: str) -> pd.DataFrame:
+    """One table of what lies under `folder`; without rows and columns where there is none.
+
+    Raises:
+        ArtefactError: the file is broken.
+    """
+    path = folder / f"{name}.parquet"
+    try:
+        return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+    except (OSError, ValueError) as error:
+        raise _explain_unreadable(folder, error) from error
+
+
+def iterate_predictions(folder: Path) -> Iterator[pa.RecordBatch]:
+    """The predictions of what lies under `folder`, some rows at a time; none where it has none.
+
+    Raises:
+        ArtefactError: the file is missing or broken.
+    """
+    try:
+        with pq.ParquetFile(folder / f"{PREDICTIONS}.parquet") as file:
+            yield from file.iter_batches(ROW_GROUP)
+    except (OSError, ValueError) as error:
+        raise _explain_unreadable(folder, error) from error
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

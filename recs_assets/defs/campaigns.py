@@ -230,7 +230,7 @@ def _build_tables(deployment: Deployment) -> dg.AssetsDefinition:
                 "have been sent."
             )
         for table, (part, _) in TABLES.items():
-            rows = tables[part]
+            rows = tables.pop(part)
             more = type_traces(rows) if part == "traces" else {}
             metadata = write_model_table(week, table, rows, more)
             yield dg.MaterializeResult(asset_key=model_key(table), metadata=metadata)

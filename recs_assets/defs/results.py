@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 import pandas as pd
+import pyarrow as pa
 
 from recs_assets.campaigns.context import list_unknown_storefront_names
 from recs_assets.campaigns.questionnaire import tabulate_questionnaire
@@ -135,7 +136,10 @@ def _table_asset(
 
 
 def write_model_table(
-    week: Week, table: str, rows: pd.DataFrame, more: Mapping[str, str] = MappingProxyType({})
+    week: Week,
+    table: str,
+    rows: pd.DataFrame | pa.RecordBatchReader,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> dict:
     """Write `model.<table>`, its columns as declared and `more`, and return its metadata."""
     with week.build.write() as connection:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from recs_assets.campaigns.file import Campaign
-from recs_assets.campaigns.made import Made, find_folder
+from recs_assets.campaigns.made import find_folder, read_table
 from recs_assets.exports.email import LONG, drop_late, find_withdrawn, keep_in_time, make_frame, withhold
 from recs_assets.exports.email_files import write_exports, write_predictions
 from recs_assets.exports.email_preview import preview_html
@@ -148,7 +148,7 @@ def _look_again(
     with week.warehouse.snapshot() as connection:
         products = load_shown_products(connection)
         floors = load_floors(connection, campaign.slots.exposure)
-    selection = Made.read(find_folder(week, campaign.name)).tables["selection"]
+    selection = read_table(find_folder(week, campaign.name), "selection")
     return *refill(rows, selection, shelf, products, timezone, campaign.utm_source, floors), floors
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from recs_assets.schema import WarehouseError
 from recs_assets.store.connect import Connect, explain_missing, is_missing
@@ -129,32 +129,40 @@ class Build:
         with self.read() as connection:
             yield from read_frames(connection, relation, size, together)
 
-    def replace_table(self, name: str, rows: pd.DataFrame, columns: Mapping[str, str]) -> int:
+    def replace_table(
+        self, name: str, rows: pd.DataFrame | pa.RecordBatchReader, columns: Mapping[str, str]
+    ) -> int:
         """Replace `model.<name>` by `rows`; see `replace_table`."""
         with self.write() as connection:
             return replace_table(connection, name, rows, columns)
 
 
 def replace_table(
-    connection: duckdb.DuckDBPyConnection, name: str, rows: pd.DataFrame, columns: Mapping[str, str]
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    rows: pd.DataFrame | pa.RecordBatchReader,
+    columns: Mapping[str, str],
 ) -> int:
     """Replace `model.<name>` by `rows`, cast to the declared column types, in one transaction; how many they are.
 
     Raises:
         WarehouseError: when a number is infinite. NaN is a missing value and lands as null.
     """
-    for column in rows.columns:
-        values = rows[column]
-        if values.dtype.kind == "f" and not np.isfinite(values.to_numpy(dtype=float, na_value=0.0)).all():
-            raise WarehouseError(f"model.{name}.{column} holds an infinite number: refusing to write it.")
     selected = ", ".join(f'"{column}"::{type_} as "{column}"' for column, type_ in columns.items())
     connection.register("incoming_rows", rows)
     connection.execute("begin")
     connection.execute("create schema if not exists model")
     drop_view(connection, "model", name)
     connection.execute(f'create or replace table model."{name}" as select {selected} from incoming_rows')
+    doubles = [column for column, type_ in columns.items() if type_.lower() in ("double", "float", "real")]
+    figures = ", ".join(["count(*)", *(f'bool_or(isinf("{column}"))' for column in doubles)])
+    [(count, *infinite)] = connection.execute(f'select {figures} from model."{name}"').fetchall()
+    for column, found in zip(doubles, infinite, strict=True):
+        if found:
+            connection.execute("rollback")
+            raise WarehouseError(f"model.{name}.{column} holds an infinite number: refusing to write it.")
     connection.execute("commit")
-    return len(rows)
+    return count
 
 
 def read_frames(

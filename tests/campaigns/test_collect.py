@@ -58,13 +58,16 @@ def test_outcomes_add_up_whatever_happened_since(tmp_path: Path) -> None:
     chosen = pd.DataFrame({"customer_id": who, "slot": 1, "product_id": products, "arm": "treatment"})
     everybody = pd.DataFrame({"customer_id": who, "outcome": "selected"})
     made(selection=chosen, outcomes=everybody, traces=chosen).write(tmp_path / "campaigns" / "mail")
-    predictions = pd.DataFrame({"customer_id": ["ann"], "item": ["dairy"], "rank": 1})
+    predictions = pd.DataFrame({"customer_id": ["ann", "gone"], "item": ["dairy", "tea"], "rank": 1})
     outcomes = pd.DataFrame({"customer_id": who, "outcome": ["selected", *["not_in_audience"] * 2]})
     made(predictions=predictions, outcomes=outcomes).write(tmp_path / "campaigns" / "affinity")
     (tmp_path / "campaigns" / ".affinity-1").mkdir()  # left by a killed run
     found = reconciled(tmp_path)
     assert found["selection"][["campaign", "customer_id"]].to_numpy().tolist() == [["mail", "ann"]]
     assert found["traces"]["customer_id"].tolist() == ["ann"]
+    assert found["predictions"].read_all().to_pylist() == [
+        {"customer_id": "ann", "item": "dairy", "rank": 1, "campaign": "affinity", "as_of": date(2025, 6, 30)}
+    ]
     counts = found["outcomes"]
     counts = counts[counts["customers"] > 0]
     assert counts[["campaign", "outcome", "customers"]].to_numpy().tolist() == [

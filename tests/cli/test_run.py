@@ -87,7 +87,9 @@ def test_a_full_disk_is_said_once_and_other_errors_beside_it() -> None:
     @dg.asset
     def another() -> None:
         with duckdb.connect(config={"memory_limit": "1MB", "temp_directory": ""}) as connection:
-            connection.execute("create table t as select range as id, range::varchar as name from range(1000000)")
+            connection.execute(
+                "create table t as select range as id, range::varchar as name from range(1000000)"
+            )
 
     assert said([first, second, third, another]) == [
         "another: DuckDB needs more memory than RECS_MEMORY_LIMIT allows it: raise it, or make lists of fewer customers at a "

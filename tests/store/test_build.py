@@ -7,6 +7,7 @@ import subprocess
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from helpers.warehouse import FIRST, build, read_line, start_python
@@ -22,6 +23,21 @@ def test_replace_table_casts_to_the_declared_types(house: Warehouse) -> None:
         assert connection.execute("select * from model.scores order by id").fetchall() == [
             (1.5, "a"),
             (None, "b"),
+        ]
+
+
+def test_replace_table_takes_rows_a_part_at_a_time(house: Warehouse) -> None:
+    parts = [
+        pa.record_batch({"score": pa.array([1.5, None]), "id": ["a", "b"]}),
+        pa.record_batch({"score": [2.0], "id": ["c"]}),
+    ]
+    rows = pa.RecordBatchReader.from_batches(parts[0].schema, iter(parts))
+    assert house.build(FIRST).replace_table("scores", rows, {"id": "varchar", "score": "double"}) == 3
+    with house.build(FIRST).read() as connection:
+        assert connection.execute("select * from model.scores").fetchall() == [
+            ("a", 1.5),
+            ("b", None),
+            ("c", 2.0),
         ]
 
 
