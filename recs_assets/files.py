@@ -67,6 +67,17 @@ def write_whole(path: Path, text: str) -> None:
         aside.unlink(missing_ok=True)
 
 
+@contextmanager
+def drop_on_error(unfinished: Path) -> Iterator[None]:
+    """Delete a database that is not finished, and its log, where something fails."""
+    try:
+        yield
+    except BaseException:
+        for path in (unfinished, Path(f"{unfinished}.wal")):
+            path.unlink(missing_ok=True)
+        raise
+
+
 def point(link: Path, target: Path) -> None:
     """Make a symlink name another target, below its own folder, in one rename."""
     aside = link.with_name(f".{link.name}.next")

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 from recs_assets.exports import payloads, versions
 from recs_assets.exports.email import cast_types, drop_holdout, feed, list_addresses, widen_table
 from recs_assets.exports.rows import ExportError, require_finite
-from recs_assets.exports.versions import list_versions, switch_in
+from recs_assets.exports.versions import leave_out, list_versions, switch_in
 
 EXPORTS = ("long", "wide", "feed", "addresses", *payloads.SERVICES)
 RESTRICTED = "restricted"
@@ -172,10 +172,7 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
             for name in manifest["files"]
             if name.endswith(".parquet")
         }
-        others = {
-            name: table.filter(pc.not_equal(table["customer_id"], customer_id))
-            for name, table in tables.items()
-        }
+        others = {name: leave_out(table, customer_id) for name, table in tables.items()}
         lines = {
             name: [
                 line

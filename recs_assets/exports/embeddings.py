@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from recs_assets.exports.versions import list_versions, rewrite, switch_in
+from recs_assets.exports.versions import leave_out, list_versions, rewrite, switch_in
 
 # Among the folders of campaigns, whose names have no hyphen.
 FOLDER = "embedding-tables"
@@ -47,14 +47,13 @@ def purge(folder: Path, customer_id: str) -> dict[str, str]:
         ExportError: a version cannot be read.
         OSError: the disk.
     """
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     renamed = {}
     for path, manifest in list_versions(folder):
         tables = {Path(name).stem: pq.read_table(path / name) for name in manifest["files"]}
         people = tables[PERSONAL]
-        others = people.filter(pc.not_equal(people["customer_id"], customer_id))
+        others = leave_out(people, customer_id)
         if others.num_rows < people.num_rows:
             tables[PERSONAL] = others
             fill = partial(_write_tables, tables)

@@ -154,17 +154,23 @@ def purge(cache_dir: Path, customer_id: str) -> dict[str, str]:
         ExportError: a version cannot be read.
         OSError: the disk.
     """
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     renamed = {}
     for path, manifest in list_versions(cache_dir):
         table = pq.read_table(path / parquet.FILE)
-        others = table.filter(pc.not_equal(table[KEY], customer_id))
+        others = leave_out(table, customer_id)
         if others.num_rows < table.num_rows:
             write, about = _plan(check(others), manifest["jsonl_shards"])
             renamed[path.name] = rewrite(cache_dir, path, manifest, write, about)
     return renamed
+
+
+def leave_out(table: pa.Table, customer_id: str) -> pa.Table:
+    """The rows of a table that are not a customer's, whose id may have blanks around it, as `operations.search` finds it."""
+    import pyarrow.compute as pc
+
+    return table.filter(pc.not_equal(pc.utf8_trim_whitespace(table["customer_id"]), customer_id))
 
 
 def rewrite(

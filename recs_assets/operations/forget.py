@@ -157,7 +157,7 @@ def forget(settings: Settings, customer_id: str, dagster_home: Path, version: st
             unfinished.append(write_unfinished(home, suppression.hash(ids[0]), traces))
             for own in traces:
                 suppression.add(own.customer_id, now, own.addresses, own.visitors)
-        places = list(dict.fromkeys([home.resolve(), dagster_home.resolve(), *lakes]))
+        places = [home.resolve(), dagster_home.resolve(), *lakes]
         done = [
             _forget_id(settings, warehouse, suppression, own, since, places, now, version) for own in traces
         ]
@@ -242,11 +242,36 @@ def _forget_id(
     }
     manifest.write_text(json.dumps(about, indent=1) + "\n")
     if left:
-        raise ErasureError(
-            f"The customer is still in {', '.join(sorted(about['matches_left']))}: delete what is named there, then "
-            f"forget the customer again ({manifest})."
-        )
+        raise ErasureError(_explain_left(warehouse, left, places, manifest))
     return Forgotten(digest, None, rewritten, deleted, rows, landed, weeks, searched, manifest)
+
+
+def _explain_left(
+    warehouse: Warehouse, left: Mapping[Location, Matches], places: list[Location], manifest: Path
+) -> str:
+    """What still names the customer, and what to do: what everybody's tables are read from is not to be deleted."""
+    naming = warehouse.list_lake_files()
+    read: set[Location] = set()
+    other: set[Location] = set()
+    published = [(warehouse.home / folder).resolve() for folder in READ]
+    for path in left:
+        if readers := naming.get(path):
+            read |= {reader.resolve() for reader in readers}
+        else:
+            (read if any(is_within(path, folder) for folder in published) else other).add(path)
+    said = []
+    for paths, advice in (
+        (
+            read,
+            "which hold everybody: take the customer out of what the shop's files say of others, run the newest week again and delete "
+            "the older versions that are named here",
+        ),
+        (other, "delete what is named there"),
+    ):
+        if paths:
+            names = ", ".join(sorted(_shorten_path(path, places) for path in paths))
+            said.append(f"{names}{', ' if paths is read else ': '}{advice}")
+    return f"The customer is still in {'; and in '.join(said)}; then forget the customer again ({manifest})."
 
 
 def _count_in_shop_files(
@@ -351,29 +376,38 @@ def _find_lakes(warehouse: Warehouse) -> list[Location]:
     Raises:
         WarehouseError: a file that a build file or a version of the snapshot names is not there: it may hold the customer, and
             come back.
-        ErasureError: a lake is not there.
+        ErasureError: a lake is not there, or one that files are read from is another home's.
     """
     lakes, naming = list_lakes(warehouse.home), warehouse.list_lake_files()
+    strange = [path for path in naming if not any(is_within(path, lake) for lake in lakes)]
+    if strange:
+        readers = _list_readers(naming, strange)
+        raise ErasureError(
+            f"{strange[0]} lies in no lake of this home and is read, so nothing was touched: where the home is a copy of another one, "
+            f"forget the customer there and delete what reads it here ({readers}); where it was moved, make "
+            f"{warehouse.home.resolve()} the 'home' and null the 'place' in {warehouse.home / FILE}; then forget the customer again."
+        )
     if absent := find_absent(naming):
-        reader = next(named_by[0] for path, named_by in naming.items() if is_within(path, absent))
+        readers = _list_readers(naming, [path for path in naming if is_within(path, absent)])
         raise WarehouseError(
-            f"{reader} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
-            "touched: make RECS_LAKE's folder available under the path that it had when the week was built, then forget "
-            "the customer again."
+            f"{readers.partition(', ')[0]} reads files that are not there ({absent}), and they may hold the customer, so nothing was "
+            "touched: make RECS_LAKE's folder available under the path that it had when the week was built, or, where it is gone for "
+            f"good, delete what reads it ({readers}); then forget the customer again."
         )
     if away := find_away(lakes):
         raise ErasureError(
             f"The lake {away}, in which weeks of this home were built, is not there, and it may hold the customer, so nothing was "
             f"touched: make it available under the path that it had; where it is gone for good, take it out of {warehouse.home / FILE}."
         )
-    outside = [
-        path
-        for path in sorted({*lakes, *(file.parent for file in naming)}, key=str)
-        if not is_within(path, warehouse.home.resolve())
-    ]
+    outside = [path for path in sorted(set(lakes), key=str) if not is_within(path, warehouse.home.resolve())]
     return [
         path for path in outside if not any(other != path and is_within(path, other) for other in outside)
     ]
+
+
+def _list_readers(naming: Mapping[Location, list[Path]], paths: Iterable[Location]) -> str:
+    """The build files and versions that name files of the lake."""
+    return ", ".join(sorted({str(reader) for path in paths for reader in naming[path]}))
 
 
 def _delete(
@@ -398,9 +432,12 @@ def _delete(
     dropped = warehouse.drop_unnamed_files()
     deleted += [_shorten_path(path, places) for path in dropped if path in before]
     read = [(home / folder).resolve() for folder in READ]
+    # Of the lakes nothing else goes: what a version still reads is everybody's.
+    named = {path.resolve() for path in warehouse.list_lake_files()}
     for path in before:
+        own = any(is_within(path, place) for place in places[:2])
         kept = path.suffix == ".db" or any(folder in path.parents for folder in read)
-        if path.exists() and not kept:
+        if own and not kept and path.resolve() not in named and path.exists():
             path.unlink()
             deleted.append(_shorten_path(path, places))
     return deleted, tuple(weeks)

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from recs_assets.contracts import model_columns
+from recs_assets.exports.versions import leave_out
 from recs_assets.operations.serving_store import write_serving_store
 from recs_assets.store.lake import drop_view
 from recs_assets.store.warehouse import Warehouse
@@ -115,7 +115,7 @@ def purge_nights(warehouse: Warehouse, customer_id: str) -> list[Path]:
         _drop_all_but_lists(folder)
         if (path := folder / LISTS).exists():
             lists = pq.read_table(path)
-            others = lists.filter(pc.not_equal(lists["customer_id"], customer_id))
+            others = leave_out(lists, customer_id)
             if len(others) < len(lists):
                 _write_whole(others, path)
                 written.append(path)

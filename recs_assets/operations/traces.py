@@ -62,7 +62,14 @@ class Traces:
         """Regular expression (Python's and RE2's) of id, addresses and their hashes as they are written in text."""
         ids = "|".join(re.escape(spelling) for spelling in _list_spellings(self.customer_id))
         own = f"(?:{ids})" if self.plain else rf"(?:^|[^\w-])(?:{ids})(?:[^\w-]|$)"
+        if self.plain and self.is_hexadecimal:
+            own = f"(?:^|[^0-9a-f])(?:{ids})(?:[^0-9a-f]|$)"
         return "|".join([own, *filter(None, [self._addresses])])
+
+    @property
+    def is_hexadecimal(self) -> bool:
+        """Whether the id may be a part of a hash by chance: six digits are one of 20 hexadecimal digits once in a million."""
+        return re.fullmatch("[0-9a-f]+", self.customer_id) is not None
 
     @property
     def bytes_(self) -> str | None:
@@ -116,7 +123,8 @@ def describe_search(traces: Traces) -> list[str]:
         else "no address: no build file held one of theirs alone"
     )
     return [
-        f"Searched for: the id, {known}; as they are and as JSON and HTML write them.",
+        f"Searched for: the id, {known}; as they are and as JSON and HTML write them"
+        + ("; the id not as a part of more hexadecimal digits." if traces.is_hexadecimal else "."),
         "DuckDB and Parquet files, and the files of events: every column customer_id by value, and visitor_id by the "
         f"{len(traces.visitors)} visitors under whom nobody else signed in; the quarantine by the customer and their orders"
         + ("; every value of every other text column." if traces.plain else "."),

@@ -275,14 +275,18 @@ def write_file(
 
 
 def leave_out(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], kept: str
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[LakeFile],
+    kept: str,
+    folder: Location | None = None,
 ) -> dict[str, LakeFile]:
-    """Write the files again that hold rows which fail a condition, each beside the one it replaces.
+    """Write the files again that hold rows which fail a condition.
 
     Args:
         connection: any; the condition may name what is attached to it.
         files: with the same columns.
         kept: condition of the rows that stay.
+        folder: for the new files; None: each is written beside the one it replaces.
 
     Returns:
         New file by the path of the old one, of those that were written again.
@@ -299,7 +303,8 @@ def leave_out(
     replaced = {}
     for file in files:
         if file.path in held:
-            path = _find_free_name(locate(file.path))
+            old = locate(file.path)
+            path = _find_free_name(old if folder is None else folder / old.name)
             write_file(connection, f"select * from {read_files([file.path])} where {kept}", path)
             replaced[file.path] = replace(file, path=str(path), rows=None, content=None)
     return replaced

@@ -118,7 +118,8 @@ def take_weeks(
         weeks: week -> the version that has it.
         lake: version -> its tables that are views over files.
         is_still: condition of the rows that stay, of a table with a customer_id.
-        folder: into which weeks that lie in a version itself are written.
+        folder: into which weeks that lie in a version itself are written, and files without some of their rows: those that
+            are there may lie in the lake of the home that this one is a copy of.
     """
     taken = []
     shape = list_types(connection, "build", table)
@@ -134,13 +135,17 @@ def take_weeks(
                 connection, f"select * from {origin}.recs.\"{table}\" where as_of = date '{week}'", path
             )
             of_week = [LakeFile(str(path), week)]
-        taken += keep_rows(connection, of_week, is_still if "customer_id" in there else None)
+        kept = is_still if "customer_id" in there else None
+        taken += keep_rows(connection, of_week, kept, folder / f"recs.{table}" / str(week))
     return taken
 
 
 def keep_rows(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[LakeFile], kept: str | None
+    connection: duckdb.DuckDBPyConnection,
+    files: Sequence[LakeFile],
+    kept: str | None,
+    folder: Location | None = None,
 ) -> list[LakeFile]:
-    """The files, and in place of those that hold rows which fail a condition others without these rows."""
-    replaced = leave_out(connection, files, kept) if kept else {}
+    """The files, and in place of those that hold rows which fail a condition others without these rows (`leave_out`)."""
+    replaced = leave_out(connection, files, kept, folder) if kept else {}
     return [replaced.get(file.path, file) for file in files]

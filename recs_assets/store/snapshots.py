@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Collection, Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -24,9 +24,10 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from recs_assets.files import point, sync
-from recs_assets.locations import locate
+from recs_assets.files import drop_on_error, point, sync
+from recs_assets.locations import find_absent, locate
 from recs_assets.schema import WarehouseError
+from recs_assets.store.connect import Connect, explain_missing
 from recs_assets.store.lake import LakeFile, leave_out, load_files, select_as
 from recs_assets.store.shown import OLD_NAMES, choose_weeks, keep_rows, show_published, take_weeks
 from recs_assets.store.tables import (
@@ -130,16 +131,15 @@ class Snapshots:
 
     Args:
         folder: where the versions and the link are.
-        connect: opens a database (path or ":memory:", read-only or not).
+        connect: opens a database.
         retention: weeks in the weekly tables, and versions kept.
     """
 
-    def __init__(
-        self, folder: Path, connect: Callable[[str, bool], duckdb.DuckDBPyConnection], retention: int
-    ) -> None:
+    def __init__(self, folder: Path, connect: Connect, retention: int) -> None:
         self.folder = folder
         self.retention = retention
         self._connect = connect
+        self._open = connect.read
 
     @property
     def link(self) -> Path:
@@ -180,14 +180,6 @@ class Snapshots:
             raise WarehouseError(f"{path} says of no week that it was published: delete the file.")
         return Version(path, *found)
 
-    @contextmanager
-    def _open(self, path: Path) -> Generator[duckdb.DuckDBPyConnection]:
-        connection = self._connect(str(path), True)
-        try:
-            yield connection
-        finally:
-            connection.close()
-
     # -- publish --------------------------------------------------------------------------
 
     def publish(self, build: Path, week: date, run_id: str, now: datetime, version: str) -> Published:
@@ -210,7 +202,7 @@ class Snapshots:
             )
         previous = self.link.resolve() if self.link.exists() else None
         unfinished = self._prepare_aside(f"analytics-{week.isoformat()}-{run_id[:8]}")
-        with self._write_aside(f"The snapshot of {week}") as connection:
+        with self._write_aside(f"The snapshot of {week}", unfinished) as connection:
             connection.execute(
                 f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
             )
@@ -325,7 +317,7 @@ class Snapshots:
             The version left and the one switched to.
 
         Raises:
-            WarehouseError: no such version is kept, or the disk refuses.
+            WarehouseError: no such version is kept, a file that it reads is not there, or the disk refuses.
         """
         current = self.find_current()
         others = [kept for kept in self.versions() if kept.path != current.path]
@@ -338,9 +330,13 @@ class Snapshots:
                 "week you want again with --as-of."
             )
         origin = same_week[-1]
+        with self._open(origin.path) as connection:
+            files = load_files(connection).values()
+        if absent := find_absent(file.path for of_one in files for file in of_one):
+            raise explain_missing(origin.path, absent)
         unfinished = self._prepare_aside(f"analytics-{origin.week.isoformat()}-{origin.run_id[:8]}")
         target = self._find_free_name(unfinished.stem)
-        with self._write_aside(f"The copy of {origin.path.name}") as connection:
+        with self._write_aside(f"The copy of {origin.path.name}", unfinished) as connection:
             try:
                 shutil.copyfile(origin.path, unfinished)
             except OSError as error:
@@ -399,7 +395,7 @@ class Snapshots:
                 continue
             unfinished = self._prepare_aside(f"analytics-{kept.week.isoformat()}-{kept.run_id[:8]}")
             target = self._find_free_name(unfinished.stem)
-            with self._write_aside(f"{kept.path.name} without the customer") as connection:
+            with self._write_aside(f"{kept.path.name} without the customer", unfinished) as connection:
                 connection.execute(
                     f"attach '{quote(unfinished)}' as snapshot (storage_version '{STORAGE_VERSION}')"
                 )
@@ -462,13 +458,15 @@ class Snapshots:
         return self.folder / (f"{stem}-{max(taken) + 1}.duckdb" if taken else f"{stem}.duckdb")
 
     @contextmanager
-    def _write_aside(self, what: str) -> Generator[duckdb.DuckDBPyConnection]:
-        """A connection whose database `snapshot` is checkpointed and detached at the end."""
+    def _write_aside(self, what: str, unfinished: Path) -> Generator[duckdb.DuckDBPyConnection]:
+        """A connection whose database `snapshot`, of the file, is checkpointed and detached at the end; an error leaves
+        no file."""
         connection = self._connect(":memory:", False)
         try:
-            yield connection
-            connection.execute("checkpoint snapshot")
-            connection.execute("detach snapshot")
+            with drop_on_error(unfinished):
+                yield connection
+                connection.execute("checkpoint snapshot")
+                connection.execute("detach snapshot")
         except duckdb.Error as error:
             raise WarehouseError(
                 f"{what} could not be written ({str(error).splitlines()[0]}): "
@@ -479,14 +477,15 @@ class Snapshots:
 
     def _finish(self, unfinished: Path, target: Path, rows: Mapping[str, int]) -> None:
         """Check a written file and give it its name."""
-        if Path(f"{unfinished}.wal").exists():
-            raise WarehouseError(
-                f"{unfinished} still has a write-ahead log after its checkpoint: not publishing it."
-            )
-        self._verify(unfinished, rows)
-        unfinished.chmod(0o444)
-        sync(unfinished)
-        unfinished.replace(target)
+        with drop_on_error(unfinished):
+            if Path(f"{unfinished}.wal").exists():
+                raise WarehouseError(
+                    f"{unfinished} still has a write-ahead log after its checkpoint: not publishing it."
+                )
+            self._verify(unfinished, rows)
+            unfinished.chmod(0o444)
+            sync(unfinished)
+            unfinished.replace(target)
 
     def _verify(self, path: Path, rows: Mapping[str, int]) -> None:
         with self._open(path) as connection:

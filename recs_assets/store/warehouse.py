@@ -8,6 +8,7 @@ Two kinds of file live under `home`:
 
 from __future__ import annotations
 
+import secrets
 import shutil
 from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager
@@ -21,6 +22,7 @@ from recs_assets.locations import (
     explain_refusal,
     find_absent,
     find_away,
+    is_within,
     locate,
     make_folder,
     require_usable,
@@ -127,12 +129,19 @@ class Warehouse:
             WarehouseError: the lake cannot be used.
         """
         place = self.lake / build.folder.relative_to(self.home)
+        self.remember_lake()
         with explain_refusal(self.lake):
-            number = max((int(path.name) for path in place.glob("*") if path.name.isdigit()), default=0) + 1
-            folder = place / str(number)
+            taken = [
+                int(number) for path in place.glob("*-*") if (number := path.name.partition("-")[0]).isdigit()
+            ]
+            # No two builds have the same: the workers of one that ended may write for a while.
+            folder = place / f"{max(taken, default=0) + 1}-{secrets.token_hex(3)}"
             make_folder(folder)
-        remember_lakes(self.home, {*list_lakes(self.home), self.lake})
         return folder
+
+    def remember_lake(self) -> None:
+        """Keep that files of the home lie in the lake; before any is written."""
+        remember_lakes(self.home, {*list_lakes(self.home), self.lake})
 
     def require_lake(self) -> None:
         """Raise a WarehouseError where an engine's files cannot be written in the lake."""
@@ -142,17 +151,20 @@ class Warehouse:
         """Delete the files of the lakes that no build file and no version of the snapshot names: what a killed run left, and
         what only files read that are gone; what was deleted.
 
-        Nothing is deleted while a file is missing that is named: where a lake is away or was moved, what lies there is no
-        leftover.
+        Nothing is deleted in a lake while a file of it is missing that is named, and nothing at all while a lake is away that
+        files are named of: where it was moved, what lies in another one is no leftover.
         """
         lakes = list_lakes(self.home)
         if not lakes:  # nothing was ever built on an engine
             return []
         named = self.list_lake_files()
-        if find_absent(named):
-            return []
+        used = {lake: [path for path in named if is_within(path, lake)] for lake in lakes}
         there = [lake for lake in lakes if find_away([lake]) is None]
-        dropped = [file for lake in there for file in drop_unnamed(lake, named)]
+        if any(used[lake] and (lake not in there or not lake.exists()) for lake in lakes):
+            return []
+        dropped = [
+            file for lake in there if find_absent(used[lake]) is None for file in drop_unnamed(lake, named)
+        ]
         # What is empty is gone; what was away before may come back.
         remember_lakes(self.home, [lake for lake in lakes if lake not in there or lake.exists()])
         return dropped

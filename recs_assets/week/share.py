@@ -95,6 +95,7 @@ def map_on_engine(
 def open_job(week: Week) -> Generator[Location]:
     """A folder of the lake for what workers need and make, which holds names and addresses and is gone at the end."""
     folder = week.warehouse.lake / "blocks" / f"{week.as_of}-{uuid.uuid4().hex[:8]}"
+    week.warehouse.remember_lake()  # a killed run leaves the folder to `drop_unnamed_files`, and to `forget`
     try:
         make_folder(folder)
         yield folder

@@ -22,11 +22,15 @@ NOW = datetime(2024, 3, 12)
 
 
 def deployment(
-    home: Path, names: tuple[str, ...], newcomers: tuple[str, ...] = (), lake: Path | str | None = None
+    home: Path,
+    names: tuple[str, ...],
+    newcomers: tuple[str, ...] = (),
+    lake: Path | str | None = None,
+    change: str = "",
 ) -> tuple[Settings, Warehouse]:
     """Two published weeks with their caches; the build file holds raw customers and orders. Newcomers are
     in the second week only. The shop's own files are the tiny shop's, which knows c01 to c39 and none of these. With a
-    lake, an engine made the weeks."""
+    lake, an engine made the weeks; `change` is SQL on each build file."""
     settings = Settings(home=home, data=TINY, hash_key=KEY, threads=1, retention_weeks=3, lake=lake)
     warehouse = open_warehouse(settings)
     for week in WEEKS:
@@ -70,6 +74,7 @@ def deployment(
                     "insert into recs.quarantine values ('order_items', ?, 'bad', null, ?)",
                     [f"o{number}|1", json.dumps({"order_id": f"o{number}"})],
                 )
+            connection.execute(change)
         if lake is not None:
             move_to_lake(warehouse, week)
         run = f"run-{week.day:04}"
