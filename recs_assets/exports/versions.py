@@ -170,7 +170,7 @@ def leave_out(table: pa.Table, customer_id: str) -> pa.Table:
     """The rows of a table that are not a customer's, whose id may have blanks around it, as `operations.search` finds it."""
     import pyarrow.compute as pc
 
-    return table.filter(pc.not_equal(pc.utf8_trim_whitespace(table["customer_id"]), customer_id))
+    return table.filter(pc.not_equal(pc.utf8_trim_whitespace(table["customer_id"]), customer_id.strip()))
 
 
 def rewrite(

@@ -176,7 +176,7 @@ def count_rows(
         ).fetchall():
             relation = f'select count(*) from "{schema}"."{table}" where'
             if column in NAMING:
-                found = connection.execute(f'{relation} trim("{column}") = ?', [customer_id])
+                found = connection.execute(f'{relation} trim("{column}") = trim(?)', [customer_id])
                 by_value += found.fetchall()[0][0]
             elif column == "visitor_id":
                 found = connection.execute(

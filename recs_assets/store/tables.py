@@ -247,13 +247,13 @@ def write_kept(
         rejected: condition of their rows of the quarantine.
     """
     # Trimmed, as `operations.search` looks for it.
-    where = f"trim(customer_id) is distinct from '{quote(customer_id)}'"
+    where = f"trim(customer_id) is distinct from trim('{quote(customer_id)}')"
     others = [f"not ({rejected})"] if table == "quarantine" else []
     if visitors and "visitor_id" in columns:
         names = ", ".join(f"'{quote(visitor)}'" for visitor in visitors)
         others = [f"coalesce(trim(visitor_id) not in ({names}), true)"]
     others += [
-        f"trim({column}) is distinct from '{quote(customer_id)}'"
+        f"trim({column}) is distinct from trim('{quote(customer_id)}')"
         for column in ("profile_id", "other_profile_id")
         if column in columns
     ]
