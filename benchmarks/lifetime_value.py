@@ -7,8 +7,9 @@
 
 Of a home the newest finished week's build file is read, and nothing is written; Complete Journey is read from the
 files of the demo, without a week. Everything is learned before an anchor
-that lies so many days before the week. Differences are those to last_year with paired bootstrap intervals over
-customers; a star marks an interval without 0. Where the truth is known the last columns compare with the
+that lies so many days before the week. Differences are those to `spent_last_year`, what customers spent in the last 364 days and
+nothing else, with paired bootstrap intervals over customers; a star marks an interval without 0. The product's methods
+are times the probability of being a customer still: `without it` is what the simple ones would err more without. Where the truth is known the last columns compare with the
 expected spend of every customer, which no chance touches. `cadence` is what the model behind recs.buy_it_again expects of every
 product that they bought, at the price they paid; `bg_nbd` lets nobody leave with the first order.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from scipy.stats import rankdata
 from benchmarks.people import Nature, People
 from recs_assets.evaluation.bootstrap import compare_pairs, resample_means
 from recs_assets.known.interactions import PURCHASE, Events, Known
-from recs_assets.lifetime.history import summarise
+from recs_assets.lifetime.history import YEAR_DAYS, summarise
 from recs_assets.lifetime.judge import (
     compare_tops,
     correlate_ranks,
@@ -41,7 +43,7 @@ from recs_assets.lifetime.methods import METHODS, learn_spend
 from recs_assets.repeats.cadence import fit_cadence
 
 EPOCH = date(1970, 1, 1)
-BASELINE = METHODS[0]
+BASELINE = "spent_last_year"
 END = date(2018, 1, 1)  # of Complete Journey
 # Of the shop of leavers: rate, leaving, amounts.
 RATE, LEAVE, AMOUNT = (0.8, 30.0), (0.8, 4.0), (4.0, 3.5, 60.0)
@@ -114,10 +116,10 @@ def report_shop(
         if int(orders["day"].min()) > anchor - days:
             sys.stdout.write(f"\n{days} days: the shop's orders do not go back far enough.\n")
             continue
-        predictions, spend = predict_all(orders, anchor, days, lines)
         title = f"{name}, {as_of - timedelta(days=days)} + {days} days"
-        chosen = judge_methods(orders, day, days, parsed.seed).method
-        report(title, predictions, spend, parsed, chosen)
+        report(
+            title, *predict_all(orders, anchor, days, lines), parsed, choose(orders, day, days, parsed.seed)
+        )
 
 
 def report_generated(
@@ -125,18 +127,25 @@ def report_generated(
 ) -> None:
     """A shop of which the expected spend of a day is known, by customer; its last day is the end of the held-out days."""
     end = int(orders["day"].max()) + 1
-    predictions, spend = predict_all(orders, end - days, days, None)
     customers = summarise(orders, end - days).rows["customer"]
-    chosen = judge_methods(orders, end, days, parsed.seed).method
-    report(title, predictions, spend, parsed, chosen, truth.loc[customers].to_numpy() * days)
+    chosen, measured = choose(orders, end, days, parsed.seed), predict_all(orders, end - days, days, None)
+    report(title, *measured, parsed, chosen, truth.loc[customers].to_numpy() * days)
+
+
+def choose(orders: pd.DataFrame, end: int, days: int, seed: int) -> str:
+    """The method that a week would use, that of 364 days until another is proven to beat it."""
+    of_a_year = judge_methods(orders, end, YEAR_DAYS, seed).method
+    return judge_methods(orders, end, days, seed, simplest=of_a_year).method
 
 
 def predict_all(
     orders: pd.DataFrame, anchor: int, days: int, lines: pd.DataFrame | None
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """The product's methods, and those that are only measured."""
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """The product's methods and those that are only measured; the product's of customers who never leave; what was spent."""
     predictions, spend = predict_held_out(orders, anchor, days)
     history = summarise(orders, anchor)
+    plain = predict_without_leaving(orders, anchor, days)
+    predictions = {BASELINE: plain[METHODS[0]], **predictions}
     never = learn_spend(orders, anchor, days, first_drop=False).predict_spend(
         "buy_till_you_die", history, days
     )
@@ -144,7 +153,18 @@ def predict_all(
         predictions["bg_nbd"] = never
     if lines is not None:
         predictions["cadence"] = predict_by_cadence(lines, anchor, days, history.rows["customer"].to_numpy())
-    return predictions, spend
+    return predictions, plain, spend
+
+
+def predict_without_leaving(orders: pd.DataFrame, anchor: int, days: int) -> dict[str, np.ndarray]:
+    """What the methods predict of customers who never leave."""
+    history, model = summarise(orders, anchor), replace(learn_spend(orders, anchor, days), orders=None)
+    mean = float(history["spend_364"].mean() / min(YEAR_DAYS, history.watched_days))
+    model = replace(model, mean_daily_spend=mean)
+    # The other two are learned of who leaves, and have no such form.
+    names = [name for name in METHODS if name not in ("buy_till_you_die", "regression")]
+    found = {name: model.predict_spend(name, history, days) for name in names}
+    return {name: values for name, values in found.items() if values is not None}
 
 
 def load_lines(connection: duckdb.DuckDBPyConnection, ids: np.ndarray) -> pd.DataFrame:
@@ -190,6 +210,7 @@ def predict_by_cadence(lines: pd.DataFrame, anchor: int, days: int, customers: n
 def report(
     title: str,
     predictions: dict[str, np.ndarray],
+    plain: dict[str, np.ndarray],
     spend: np.ndarray,
     parsed: argparse.Namespace,
     chosen: str,
@@ -198,8 +219,8 @@ def report(
     lines = [
         f"\n{title}: {len(spend):,} customers, {spend.mean():.2f} paid on average; the week would use {chosen}"
     ]
-    head = "| method | error | difference | Spearman | difference | top tenth pays | difference | predicted / paid |"
-    rule = "|---|---:|---|---:|---|---:|---|---:|"
+    head = "| method | error | difference | without it | Spearman | difference | top tenth pays | difference | predicted / paid |"
+    rule = "|---|---:|---|---|---:|---|---:|---|---:|"
     if truth is not None:
         head, rule = f"{head} error to the truth | Spearman to the truth |", f"{rule}---:|---:|"
     lines += [head, rule]
@@ -210,7 +231,10 @@ def report(
                 *compare_pairs(np.abs(values - spend), np.abs(predictions[BASELINE] - spend), parsed.seed)
             )
         )
-        cells += [f"{correlate_ranks(values, spend):.3f}"]
+        without = "" if name not in plain else write_interval(
+            *compare_pairs(np.abs(plain[name] - spend), np.abs(values - spend), parsed.seed)
+        )  # fmt: skip
+        cells += [without, f"{correlate_ranks(values, spend):.3f}"]
         cells.append(
             write_interval(*compare_ranks(values, predictions[BASELINE], spend, parsed.seed), digits=3)
         )

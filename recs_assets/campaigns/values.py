@@ -17,19 +17,29 @@ from recs_assets.contracts import model_columns
 from recs_assets.evaluation.evaluate import sample_customers
 from recs_assets.known.facts import as_array
 from recs_assets.lifetime.history import QUARTER_DAYS, YEAR_DAYS, summarise
-from recs_assets.lifetime.judge import Judgement, judge_methods
+from recs_assets.lifetime.judge import NO_NUMBER, NOTHING_TO_LEARN, TOP_PAYS_LESS, Judgement, judge_methods
 from recs_assets.lifetime.load import list_customers, load_orders
-from recs_assets.lifetime.methods import SpendModel
+from recs_assets.lifetime.methods import METHODS, SpendModel
 from recs_assets.rules.context import TIER_CUSTOMERS
 from recs_assets.rules.worth import Worth
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week
 
-HORIZONS = (QUARTER_DAYS, YEAR_DAYS)
+# What is used for the first is used for the others, too, unless another is proven to beat it there.
+HORIZONS = (YEAR_DAYS, QUARTER_DAYS)
 # Learned from and judged on at most so many: the parameters are few.
 SAMPLE = 20_000
 # Facts of the shop.
 LEARNED, ORDERED = "worth/learned", "worth/ordered"
+# The rest of the sentence that a way of predicting is refused.
+REFUSALS = {
+    TOP_PAYS_LESS: (
+        ", though it {errors}: the tenth of customers of whom it expects most paid less of the spend than that of {first} "
+        "({top_difference:+.3f}, {top_ci_low:+.3f} to {top_ci_high:+.3f})"
+    ),
+    NOTHING_TO_LEARN: ": the shop's orders are nothing to learn it from",
+    NO_NUMBER: ": not everything that it predicts is a number",
+}
 
 
 @dataclass(frozen=True)
@@ -57,13 +67,14 @@ def value_customers(week: Week) -> CustomerValues:
     return CustomerValues(
         values[list(model_columns("customer_values"))],
         pd.concat(methods, ignore_index=True)[list(model_columns("value_methods"))],
-        [_explain(days, judgement) for days, judgement in judged.items()],
+        [explain_judgement(days, judgement) for days, judgement in judged.items()],
     )
 
 
 def judge_values(week: Week, day: int, horizons: Sequence[int] = HORIZONS) -> dict[int, Judgement]:
     """Of a seeded sample of the customers, what was learned before an anchor of the week (days since 1970-01-01) for every
-    number of days to come, and how it did; worked out once."""
+    number of days to come, and how it did; worked out once. The method of the first number holds for the others until one is
+    proven to beat it, so that a customer's figures are of one kind."""
     key = ("values", day, tuple(horizons))
     if key not in week.build.cache:
         with week.build.read() as connection:
@@ -71,10 +82,10 @@ def judge_values(week: Week, day: int, horizons: Sequence[int] = HORIZONS) -> di
             sample = ids[sample_customers(ids, SAMPLE, week.settings.seed)]
             orders = load_orders(connection, sample)
         judged: dict[int, Judgement] = {}
-        model = None
+        model, method = None, METHODS[0]
         for days in horizons:
-            judged[days] = judge_methods(orders, day, days, week.settings.seed, model)
-            model = judged[days].model
+            judged[days] = judge_methods(orders, day, days, week.settings.seed, model, method)
+            model, method = judged[days].model, judged[horizons[0]].method
         week.build.cache[key] = judged
     return week.build.cache[key]
 
@@ -112,11 +123,10 @@ def value_block(week: Week, learned: dict[str, Any], day: int) -> pd.DataFrame:
     )
     for days, model in models.items():
         method = learned[str(days)]["method"]
-        count, alive = model.predict_orders(history, days)
         spend = model.predict_spend(method, history, days)
         assert spend is not None, method  # `judge_methods` chooses of what is learned at the week
-        rows["p_alive"] = alive.round(6)
-        rows[f"expected_orders_{days}"] = count.round(4)
+        rows["p_alive"] = model.find_alive(history)
+        rows[f"expected_orders_{days}"] = model.predict_orders(history, days).round(4)
         rows[f"expected_spend_{days}"] = spend.round(2)
         rows[f"method_{days}"] = method
     return rows
@@ -162,21 +172,26 @@ def _tabulate(week: Week, days: int, judgement: Judgement) -> pd.DataFrame:
     return judgement.rows.assign(as_of=week.as_of, days=days, anchor=anchor, judged_days=judgement.days)
 
 
-def _explain(days: int, judgement: Judgement) -> str:
+def explain_judgement(days: int, judgement: Judgement) -> str:
+    """Which way of predicting is used for so many days, how the others did, and why some are out."""
     if not judgement.days:
         return f"Spend of {days} days is predicted by {judgement.method}: the shop's orders do not go back far enough to judge by."
-    left_out = ""
-    if judgement.left_out:
-        left_out = (
-            f" Left out, as the shop's orders are nothing to learn from: {', '.join(judgement.left_out)}."
-        )
     rows = judgement.rows.set_index("method")
-    others = ", ".join(
-        f"{name} errs by {row.mae:.2f} ({row.difference:+.2f}, {row.ci_low:+.2f} to {row.ci_high:+.2f})"
-        for name, row in rows.iterrows()
-        if name != judgement.method
-    )
-    return (
+    text = (
         f"Spend of {days} days is predicted by {judgement.method}, which errs by {rows.loc[judgement.method, 'mae']:.2f} a customer on "
-        f"the last {judgement.days} days. Of the others {others}; in brackets what the chosen one errs more, with its interval.{left_out}"
+        f"the last {judgement.days} days."
+    )
+    others = rows[rows["refused"].isna() & ~rows["chosen"]]
+    if len(others):
+        shown = ", ".join(f"{name} {_write_error(row)}" for name, row in others.iterrows())
+        text += f" Of the others {shown}; in brackets what the chosen one errs more, with its interval."
+    for name, row in rows[rows["refused"].notna()].iterrows():
+        rest = REFUSALS[row["refused"]].format(first=rows.index[0], errors=_write_error(row), **row)
+        text += f" {name} is refused{rest}."
+    return text
+
+
+def _write_error(row: pd.Series) -> str:
+    return (
+        f"errs by {row['mae']:.2f} ({row['difference']:+.2f}, {row['ci_low']:+.2f} to {row['ci_high']:+.2f})"
     )

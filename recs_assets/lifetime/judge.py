@@ -3,13 +3,14 @@
 Everything is learned before an anchor that lies so many days before the week, and compared with what the customers
 known then paid since. The figure that decides is the absolute error. It is small, too, where everybody is predicted
 little, and says nothing of the order of customers, for which values are there: a method whose top tenth is proven
-to pay less than last year's is out, whatever its error.
+to pay less than the simplest one's is out, whatever its error.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +22,21 @@ from recs_assets.lifetime.history import MONTH_DAYS, History, sum_spend, summari
 from recs_assets.lifetime.methods import METHODS, SpendModel, learn_spend
 
 TOP_SHARE = 0.1
+# Why a method is out, whatever its error.
+TOP_PAYS_LESS, NOTHING_TO_LEARN, NO_NUMBER = "top_pays_less", "nothing_to_learn", "no_number"
+COLUMNS = (
+    *("method", "mae", "difference", "ci_low", "ci_high", "spearman"),
+    *(
+        "top_share",
+        "top_difference",
+        "top_ci_low",
+        "top_ci_high",
+        "predicted_share",
+        "customers",
+        "chosen",
+        "refused",
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +45,13 @@ class Judgement:
 
     Attributes:
         method: to be used.
-        days: held out; 0: there is too little to judge by, and `METHODS[0]` is used.
-        left_out: methods that cannot be used: before the days held out, or before the week, there is nothing to learn them
-            from, or what they predict is no number.
-        rows: one per method, in their order: method, mae, difference (of the chosen method's mae to this one's; below 0: the chosen one errs less), ci_low, ci_high, spearman (NaN where it predicts the same for all),
-            top_share (of the held-out spend that the tenth of largest predictions paid), predicted_share (sum of predictions / spend), customers, chosen.
+        days: held out; 0: there is too little to judge by, and the first is used.
+        rows: `COLUMNS`, one per method, simplest first: mae; difference of the chosen method's mae to this one's (below 0: the chosen
+            one errs less), ci_low, ci_high; spearman (NaN where it predicts the same for all); top_share (of the held-out spend
+            that the tenth of largest predictions paid), its top_difference to that of the simplest one, top_ci_low, top_ci_high;
+            predicted_share (sum of predictions / spend); customers; chosen; refused: None, or why it is out: its top tenth is proven to pay
+            less, or before the days held out or before the week there is nothing to learn it from, or it predicts no number (then there
+            are no figures).
         model: what was learned at the week; None: nobody has ordered.
     """
 
@@ -41,11 +59,15 @@ class Judgement:
     days: int
     rows: pd.DataFrame
     model: SpendModel | None
-    left_out: tuple[str, ...] = ()
 
 
 def judge_methods(
-    orders: pd.DataFrame, as_of_day: int, days: int, seed: int, same: SpendModel | None = None
+    orders: pd.DataFrame,
+    as_of_day: int,
+    days: int,
+    seed: int,
+    same: SpendModel | None = None,
+    simplest: str = METHODS[0],
 ) -> Judgement:
     """Hold out the last `days` before the week, or half of all days where those are fewer.
 
@@ -55,25 +77,34 @@ def judge_methods(
         days: that will be predicted.
         seed: of the bootstrap.
         same: see `learn_spend`.
+        simplest: the method that has to be beaten: what is used for other days, where a row is to be of one method.
     """
+    order = (simplest, *(name for name in METHODS if name != simplest))
     known = orders[orders["day"] < as_of_day]
     held_out = min(days, (as_of_day - int(known["day"].min())) // 2) if len(known) else 0
     model = learn_spend(known, as_of_day, days, same=same) if len(known) else None
     if model is None or held_out < MONTH_DAYS:
-        return Judgement(METHODS[0], 0, _tabulate({}, np.zeros(0), METHODS[0], seed), model)
+        return Judgement(simplest, 0, pd.DataFrame(columns=list(COLUMNS)), model)
     anchor_day = as_of_day - held_out
-    predictions, spend = predict_held_out(known, anchor_day, held_out)
+    history = summarise(known, anchor_day)
+    spend = sum_spend(known, history, anchor_day, held_out)
     # What is learned at the week is not what was: without an order in the last days there is no regression of them.
-    usable = _predict(model, summarise(known, as_of_day), days)
-    predictions = {name: values for name, values in predictions.items() if name in usable}
-    left_out = tuple(name for name in METHODS if name not in predictions)
-    errors = {
-        name: -np.abs(values - spend)
-        for name, values in predictions.items()
-        if compare_tops(values, predictions[METHODS[0]], spend, seed)[2] >= 0
-    }
-    method = decide(errors, METHODS, metric="absolute_error", seed=seed).chosen
-    return Judgement(method, held_out, _tabulate(predictions, spend, method, seed), model, left_out)
+    then, refused = _predict(learn_spend(known, anchor_day, held_out), history, held_out)
+    now, refused_now = _predict(model, summarise(known, as_of_day), days)
+    refused |= refused_now
+    predictions = {name: then[name] for name in order if name in then and name in now}
+    first = next(iter(predictions.values()))
+    tops = {name: compare_tops(values, first, spend, seed) for name, values in predictions.items()}
+    refused |= {name: TOP_PAYS_LESS for name, (_, _, high) in tops.items() if high < 0}
+    errors = {name: -np.abs(values - spend) for name, values in predictions.items() if name not in refused}
+    method = decide(errors, order, metric="absolute_error", seed=seed).chosen
+    rows = _tabulate(predictions, spend, method, tops, seed)
+    without = [{"method": name, "customers": len(spend)} for name in order if name not in predictions]
+    table = pd.DataFrame([*rows, *without], columns=list(COLUMNS)).assign(
+        chosen=lambda rows: rows["method"] == method,
+        refused=lambda rows: [refused.get(name) for name in rows["method"]],
+    )
+    return Judgement(method, held_out, table, model)
 
 
 def predict_held_out(
@@ -82,20 +113,31 @@ def predict_held_out(
     """What every method predicts for `days` from an anchor on, and what was spent; float64[n] of the customers known then.
     A method that was not learned, or whose predictions are not all finite, is not among them."""
     history = summarise(orders, anchor_day)
-    predictions = _predict(learn_spend(orders, anchor_day, days), history, days)
+    predictions, _ = _predict(learn_spend(orders, anchor_day, days), history, days)
     return predictions, sum_spend(orders, history, anchor_day, days)
 
 
-def _predict(model: SpendModel, history: History, days: int) -> dict[str, np.ndarray]:
-    found = {name: model.predict_spend(name, history, days) for name in METHODS}
-    return {
-        name: values for name, values in found.items() if values is not None and np.isfinite(values).all()
-    }
+def _predict(model: SpendModel, history: History, days: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Method -> predictions, and method -> why there are none."""
+    found, refused = {}, {}
+    for name in METHODS:
+        values = model.predict_spend(name, history, days)
+        if values is None:
+            refused[name] = NOTHING_TO_LEARN
+        elif not np.isfinite(values).all():
+            refused[name] = NO_NUMBER
+        else:
+            found[name] = values
+    return found, refused
 
 
 def _tabulate(
-    predictions: Mapping[str, np.ndarray], spend: np.ndarray, chosen: str, seed: int
-) -> pd.DataFrame:
+    predictions: Mapping[str, np.ndarray],
+    spend: np.ndarray,
+    chosen: str,
+    tops: Mapping[str, tuple[float, float, float]],
+    seed: int,
+) -> list[dict[str, Any]]:
     rows = []
     for name, values in predictions.items():
         best = np.abs(predictions[chosen] - spend)
@@ -111,13 +153,12 @@ def _tabulate(
                 "ci_high": high,
                 "spearman": correlate_ranks(values, spend),
                 "top_share": float(find_top(values) @ spend / total) if total > 0 else np.nan,
+                **dict(zip(("top_difference", "top_ci_low", "top_ci_high"), tops[name], strict=True)),
                 "predicted_share": float(values.sum() / total) if total > 0 else np.nan,
                 "customers": len(spend),
-                "chosen": name == chosen,
             }
         )
-    columns = "method mae difference ci_low ci_high spearman top_share predicted_share customers chosen"
-    return pd.DataFrame(rows, columns=columns.split())
+    return rows
 
 
 def find_top(values: np.ndarray, share: float = TOP_SHARE) -> np.ndarray:

@@ -62,7 +62,7 @@ class OrderModel:
             Expected order-days in `days`, and the probability that they are still customers, float64[n] each.
         """
         chances = repeats + self.first_drop
-        alive = expit(-self._log_odds_of_leaving(repeats, chances, recency, age))
+        alive = self.find_alive(repeats, recency, age)
         # The published form has no value where nobody could leave yet and leave + stay is below 1. The expectation over a
         # Beta is a mean of those over two Betas with one more, and they always have one.
         leave, stay = self.leave, self.stay + chances
@@ -73,6 +73,10 @@ class OrderModel:
             leave + 1, stay, *rates, days
         )
         return alive * one_more / (leave + stay), alive
+
+    def find_alive(self, repeats: np.ndarray, recency: np.ndarray, age: np.ndarray) -> np.ndarray:
+        """float64[n]: the probability that they are still customers; arguments as in `predict`."""
+        return expit(-self._log_odds_of_leaving(repeats, repeats + self.first_drop, recency, age))
 
     def _log_odds_of_leaving(
         self, repeats: np.ndarray, chances: np.ndarray, recency: np.ndarray, age: np.ndarray

@@ -332,6 +332,15 @@ class Context:
         name = TIER_CUSTOMERS if self.rfm is None else RFM_CUSTOMERS
         return as_array(self.known.shop_fact(name, lambda: np.bincount(code, minlength=len(names) + 1)))
 
+    def count_tiers(self) -> np.ndarray:
+        """int64[n_tiers + 1]: customers of each tier of value in the whole shop, 0: of none; empty where no rule asks."""
+        if self.worth is None:
+            return np.zeros(0, dtype=np.int64)
+        tier = self.worth.tier
+        return as_array(
+            self.known.shop_fact(TIER_CUSTOMERS, lambda: np.bincount(tier, minlength=len(TIERS) + 1))
+        )[: len(TIERS)]
+
     @cached_property
     def last_purchase_day(self) -> np.ndarray:
         """int64[n_customers], days since 1970-01-01; -1 who bought nothing."""

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import pandas as pd
 
+from recs_assets.audit.segments import TIERS
 from recs_assets.names import find_matches, find_nearest, fold
 from recs_assets.rules.candidates import Ranked
 from recs_assets.rules.config import Goal, Rules, SegmentRules, write_value
@@ -97,12 +98,14 @@ def review(
         selection: what `select` made of them, or what was seen of that in all blocks of customers (`look_at`).
     """
     problems, notes = list_unknown_names(rules, context), [*_compare_exclusions(rules)]
+    problems += _find_empty_tiers(rules, context)
     every = look_at(rules, context, selection) if isinstance(selection, Selection) else selection
     for (name, own, _), seen in zip(list_parts(context, rules), every, strict=True):
         where = f"segments.{name}." if name else ""
         given = rules if not name else rules.segments[name]
         problems += [f"{where}{text}" for text in _find_impossible_rules(own, context)]
         problems += [f"{where}{text}" for text in _find_idle_settings(own, given, context)]
+        problems += [f"{where}{text}" for text in _explain_tiers(own, given, context)]
         problems += [f"{where}{text}" for text in _explain_pins(own, context, seen)]
         notes += [f"{where}{text}" for text in _explain_limits(own, context, candidates)]
         notes += [f"{where}{text}" for text in _explain_missing_discovery(own, context, seen)]
@@ -275,6 +278,29 @@ def _explain_goal(goal: Goal, context: Context) -> Iterator[str]:
                 f"slots.goal: {unknown:,} products that may be sold are without {lacking[name]}, so their {name} counts as "
                 f"{counts}."
             )
+
+
+def _find_empty_tiers(rules: Rules, context: Context) -> Iterator[str]:
+    """Segments by value that no customer is in."""
+    customers, names = context.count_tiers(), list(TIERS)
+    for name in rules.segments if context.by_tier else ():
+        tier = names.index(fold(name))
+        if tier and customers.sum() and not customers[tier]:
+            yield f"segments.{name}: no customer is in this tier, so its rules are for nobody."
+
+
+def _explain_tiers(rules: Rules, given: Rules | SegmentRules, context: Context) -> Iterator[str]:
+    """A tier that nobody reaches: fifths of customers of whom much the same is expected are fewer than five."""
+    least, customers = rules.eligibility.min_value_tier, context.count_tiers()[1:]
+    if least is None or "min_value_tier" not in given.eligibility.model_fields_set or not customers.sum():
+        return
+    if not customers[least - 1 :].any():
+        highest = int(np.flatnonzero(customers).max()) + 1
+        yield (
+            f"eligibility.min_value_tier: nobody is in tier {least} or a higher one, so nobody is written to: of the {customers.sum():,} "
+            f"customers with an order {customers[highest - 1]:,} are in tier {highest}, the highest there is, because as much is expected "
+            f"of so many; take {highest} or a lower one, or max_recipients."
+        )
 
 
 def _explain_pins(rules: Rules, context: Context, seen: Seen) -> Iterator[str]:

@@ -9,13 +9,16 @@ def test_report_of_customers_who_leave(capsys):
     assert main(["--leavers", "--days", "91", "--deciles"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("leavers, 91 days: 4,000 customers, ")
-    assert lines[1].endswith("the week would use buy_till_you_die")
-    cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines[4:10]}
+    assert lines[1].endswith("the week would use last_year")
+    cells = {line.split(" | ")[0].strip("| "): line.strip("| ").split(" | ") for line in lines[4:12]}
     assert list(cells) == [
-        *("last_year", "last_quarter", "everybody", "buy_till_you_die", "regression", "bg_nbd"),
+        *("spent_last_year", "last_year", "last_quarter", "per_known_day", "everybody"),
+        *("buy_till_you_die", "regression", "bg_nbd"),
     ]
     # Nearest to the truth of all.
-    assert min(cells, key=lambda name: float(cells[name][8])) == "buy_till_you_die"
+    assert min(cells, key=lambda name: float(cells[name][9])) == "buy_till_you_die"
+    # What somebody spent who has left says nothing.
+    assert cells["last_year"][3] == "+18.88 (+16.26 to +21.61) *"
     assert len([line for line in lines if line.startswith("| 10 |")]) == 1
 
 

@@ -1,11 +1,14 @@
 """What is known of customers, what methods predict from it, and which one is used."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from recs_assets.evaluation.bootstrap import compare_pairs
 from recs_assets.lifetime.history import sum_spend, summarise
 from recs_assets.lifetime.judge import compare_tops, correlate_ranks, find_top, judge_methods
 from recs_assets.lifetime.methods import METHODS, SpendModel, learn_spend
@@ -46,9 +49,19 @@ def test_history_counts_days_before_the_anchor():
 def test_simple_methods_by_hand():
     history = summarise(SMALL, 400)
     model = learn_spend(SMALL, 400, 91)
-    assert model.predict_spend("last_year", history, 91) == pytest.approx([27 / 4, 30 / 4])
-    assert model.predict_spend("last_quarter", history, 182) == pytest.approx([14, 60])
-    assert model.predict_spend("everybody", history, 364) == pytest.approx([28.5, 28.5])
+    alive = model.find_alive(history)
+    assert alive.round(3).tolist() == alive.tolist()
+    for method, expected in {
+        "last_year": [27 / 4, 30 / 4],
+        "last_quarter": [7, 30],
+        # Known for ten days, which count as a quarter.
+        "per_known_day": [27 / 4, 30],
+        "everybody": np.array([28.5 / 4, 28.5 / 4]) / alive.mean(),
+    }.items():
+        assert model.predict_spend(method, history, 91) == pytest.approx(expected * alive)
+        # Where nobody ever ordered twice, nothing says who left.
+        staying = replace(model, orders=None).predict_spend(method, history, 91)
+        assert staying * alive == pytest.approx(expected * alive)
     with pytest.raises(ValueError, match="'guess' is no method"):
         model.predict_spend("guess", history, 28)
 
@@ -76,21 +89,46 @@ def test_last_year_stays_where_nobody_changes():
     assert (judged.method, judged.days) == ("last_year", 364)
     rows = judged.rows.set_index("method")
     assert rows.index.tolist() == list(METHODS)
-    assert rows["chosen"].tolist() == [True, False, False, False, False]
+    assert rows["chosen"].tolist() == [True, False, False, False, False, False]
+    assert rows["refused"].dropna().to_dict() == {"everybody": "top_pays_less"}
+    assert rows.loc["everybody", "top_ci_high"] < 0
     assert rows.loc["last_year", ["difference", "ci_low", "ci_high"]].tolist() == [0, 0, 0]
     assert rows.loc["everybody", "ci_high"] < 0
     assert rows.loc["everybody", "top_share"] == pytest.approx(0.1)
 
 
 def test_leaving_customers_are_found_by_the_model():
-    judged = judge_methods(draw(1500, 728, leave=0.3), 728, 364, seed=0)
+    orders = draw(1500, 728, leave=0.3)
+    judged = judge_methods(orders, 728, 364, seed=0)
     rows = judged.rows.set_index("method")
     assert judged.method == "buy_till_you_die"
     assert rows.loc["last_year", "ci_high"] < 0
-    # Last year's spend is that of those, too, who have left.
-    assert (
-        1 < rows.loc["buy_till_you_die", "predicted_share"] < 1.5 < rows.loc["last_year", "predicted_share"]
-    )
+    assert 1 < rows.loc["buy_till_you_die", "predicted_share"] < 1.5
+    # Last year's spend is that of those, too, who have left: times the probability that they did not, it errs by far less.
+    history, model = summarise(orders, 364), learn_spend(orders, 364, 364)
+    spend = sum_spend(orders, history, 364, 364)
+    plain = history["spend_364"]
+    told = model.predict_spend("last_year", history, 364)
+    assert compare_pairs(np.abs(told - spend), np.abs(plain - spend), seed=0)[2] < 0
+
+
+def test_nothing_is_expected_of_who_left():
+    """Whatever the method: one customer ordered every third day of a year, and then not for half a year."""
+    left = table(order(-1, *((day, 20.0) for day in range(0, 364, 3))))
+    orders = pd.concat([draw(400, 546), left])
+    history, model = summarise(orders, 546), learn_spend(orders, 546, 91)
+    assert model.find_alive(history)[0] == 0
+    assert history["spend_364"][0] > 1000
+    for method in METHODS:
+        assert model.predict_spend(method, history, 364)[0] == pytest.approx(0, abs=0.5)
+
+
+def test_returns_that_outweigh_all_spend_are_no_error():
+    """More was sent back in the last days than bought, by everybody together."""
+    orders = draw(60, 300)
+    back = pd.DataFrame({"customer": np.arange(60), "day": 290, "amount": -1000.0})
+    model = learn_spend(pd.concat([orders, back[back["customer"] > 0]]), 300, 91)
+    assert np.isfinite(model.predict_spend("regression", summarise(orders, 300), 91)).all()
 
 
 def test_whose_top_tenth_pays_less():
@@ -155,10 +193,10 @@ def test_customers_who_order_like_clockwork_are_predicted_what_they_order(seed, 
     ]
     orders = pd.DataFrame(rows, columns=["customer", "day", "amount"])
     judged = judge_methods(orders, 700, 91, seed=0)
-    assert judged.left_out == ()
+    assert judged.rows["mae"].notna().all()
     history = summarise(orders, 700)
     model = learn_spend(orders, 700, 91)
-    expected, alive = model.predict_orders(history, 91)
+    expected, alive = model.predict_orders(history, 91), model.find_alive(history)
     assert np.isfinite(expected).all()
     assert ((alive >= 0) & (alive <= 1)).all()
     if skipped == 0:
@@ -177,9 +215,12 @@ def test_what_cannot_be_learned_at_the_week_is_not_chosen():
     orders = pd.DataFrame(rows, columns=["customer", "day", "amount"])
     assert learn_spend(orders, 731, 91).regression is None
     judged = judge_methods(orders, 731, 91, seed=0)
-    assert judged.left_out == ("regression",)
-    assert judged.rows["method"].tolist() == list(METHODS[:-1])
+    row = judged.rows.set_index("method").loc["regression"]
+    assert (row["refused"], row["customers"], row["chosen"]) == ("nothing_to_learn", 80, False)
+    assert np.isnan(row["mae"])
+    assert judged.rows["method"].tolist() == list(METHODS)
     assert judged.method in METHODS[:-1]
+    assert judge_methods(orders, 731, 91, seed=0, simplest="regression").method == judged.method
 
 
 def test_a_method_that_predicts_no_number_is_out(monkeypatch):
@@ -190,7 +231,20 @@ def test_a_method_that_predicts_no_number_is_out(monkeypatch):
         return found * np.nan if method == "buy_till_you_die" else found
 
     monkeypatch.setattr(SpendModel, "predict_spend", fail)
-    assert judge_methods(draw(60, 300), 300, 91, seed=0).left_out == ("buy_till_you_die",)
+    rows = judge_methods(draw(60, 300), 300, 91, seed=0).rows.set_index("method")
+    assert rows.loc["buy_till_you_die", "refused"] == "no_number"
+    assert rows["refused"].isin(["no_number", "nothing_to_learn"]).tolist() == rows["mae"].isna().tolist()
+
+
+def test_what_another_horizon_uses_holds_until_it_is_beaten():
+    orders = draw(300, 546)
+    judged = judge_methods(orders, 546, 91, seed=0, simplest="per_known_day")
+    assert judged.method == "per_known_day"
+    assert judged.rows["method"].tolist() == [
+        "per_known_day", "last_year", "last_quarter", "everybody", "buy_till_you_die", "regression",
+    ]  # fmt: skip
+    assert judged.rows.loc[0, ["difference", "top_difference"]].tolist() == [0, 0]
+    assert judge_methods(orders, 546, 91, seed=0, simplest="everybody").method != "everybody"
 
 
 def test_all_but_the_regression_is_learned_once_for_all_days():

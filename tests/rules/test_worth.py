@@ -12,6 +12,7 @@ from recs_assets.rules.config import Eligibility, SegmentRules, Slots
 from recs_assets.rules.context import Context
 from recs_assets.rules.pipeline import find_reasons, select
 from recs_assets.rules.recipients import REASONS
+from recs_assets.rules.review import review
 from recs_assets.rules.worth import EVERYBODY, Worth, find_last_recipient
 
 NAN = float("nan")
@@ -45,6 +46,31 @@ def test_a_tier_and_those_above_it():
     assert find_recipients(context, min_value_tier=4) == [1, 2]
     assert find_recipients(context, min_value_tier=1) == [0, 1, 2]
     assert find_recipients(context) == [0, 1, 2, 3]
+
+
+def review_tiers(context, **keys):
+    rules = make_rules(**keys)
+    candidates = score_lists({0: range(5)})
+    return list(review(rules, context, candidates, select(candidates, context, rules)).problems)
+
+
+def test_a_tier_that_nobody_reaches_is_said():
+    """As much is expected of everybody, so that all are in the middle; whoever has no order is in no tier."""
+    context = replace(expect([5.0, 5.0, 5.0, NAN]), by_tier=True)
+    assert review_tiers(context, min_value_tier=4) == [
+        "eligibility.min_value_tier: nobody is in tier 4 or a higher one, so nobody is written to: of the 3 customers with an order 3 "
+        "are in tier 3, the highest there is, because as much is expected of so many; take 3 or a lower one, or max_recipients."
+    ]
+    assert review_tiers(context, min_value_tier=3) == []
+    best = {"tier_5": SegmentRules(slots=Slots(goal="revenue")), "no_tier": SegmentRules()}
+    assert review_tiers(context, segments=best) == [
+        "segments.tier_5: no customer is in this tier, so its rules are for nobody."
+    ]
+    own = {"tier_3": SegmentRules(eligibility=Eligibility(min_value_tier=4))}
+    assert [text.split(":")[0] for text in review_tiers(context, segments=own)] == [
+        "segments.tier_3.eligibility.min_value_tier"
+    ]
+    assert review_tiers(expect([5.0, 6.0], [2, 4]), min_value_tier=4) == []
 
 
 def test_rules_per_tier():
