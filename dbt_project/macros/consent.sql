@@ -84,7 +84,7 @@
         ) then 'bounced'
         when {{ recs.duckdb__squeezed(column, '') }} in ('shown', 'impression', 'impressions') then 'shown'
         when {{ recs.duckdb__squeezed(column, '') }} in ('addedtocart', 'addtocart') then 'added_to_cart'
-        else {{ clean_code(column) }}
+        else {{ recs.duckdb__clean_code(column) }}
     end
 {%- endmacro %}
 

@@ -27,6 +27,10 @@
     lower(translate({{ expression }}, 'İΣ', 'iσ'))
 {%- endmacro %}
 
+{% macro spark__clean_code(column) -%}
+    {{ recs.with_underscores(lower_case(clean_text(column))) }}
+{%- endmacro %}
+
 {% macro spark__plain_text(column) -%}
     {{ recs.in_duckdb(recs.duckdb__plain_text('x'), column) }}
 {%- endmacro %}

@@ -60,7 +60,15 @@
 
 {# A code compared without regard to case, blanks and hyphens: 'Add to cart' is add_to_cart. #}
 {% macro clean_code(column) -%}
-    replace(replace({{ lower_case(clean_text(column)) }}, ' ', '_'), '-', '_')
+    {{ return(adapter.dispatch('clean_code', 'recs')(column)) }}
+{%- endmacro %}
+
+{% macro duckdb__clean_code(column) -%}
+    {{ recs.with_underscores(recs.duckdb__lower_case("nullif(" ~ recs.duckdb__trim_blanks(column) ~ ", '')")) }}
+{%- endmacro %}
+
+{% macro with_underscores(expression) -%}
+    replace(replace({{ expression }}, ' ', '_'), '-', '_')
 {%- endmacro %}
 
 {# Words that exports write where there is no value. #}

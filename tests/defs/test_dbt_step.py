@@ -12,11 +12,14 @@ import pytest
 from pydantic import SecretStr
 
 from helpers import shops
+from helpers.lake import move_to_lake
 from recs_assets.cli.failures import list_failures
 from recs_assets.dbt_process import Result
-from recs_assets.defs.dbt import dbt_build_assets, dbt_resource
+from recs_assets.defs.dbt import dbt_build_assets, dbt_resource, run_dbt
 from recs_assets.defs.deployment import Deployment
 from recs_assets.settings import Settings
+from recs_assets.shop import Shop
+from recs_assets.week.week import Week
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::dagster.BetaWarning"),
@@ -106,3 +109,28 @@ def test_a_run_asks_for_engine_and_lake_before_its_first_step(
     assert sentence.startswith("The lake " if answers else "No Spark Connect server answers at 127.0.0.1:9 (")
     assert "SECRET" not in sentence
     assert steps == []
+
+
+def test_what_duckdb_builds_between_two_weeks_of_an_engine_is_given_to_it_again(tmp_path: Path) -> None:
+    shop = Shop.from_settings(Settings(data=shops.TINY, home=tmp_path))
+    week = Week(shop, shop.warehouse(), date(2025, 6, 30))
+    with week.build.write() as connection:
+        connection.execute("create schema staging; create schema marts")
+        connection.execute("create table staging.stg_orders as select 'engine' as made_by")
+        connection.execute("create table marts.baskets as select 'engine' as made_by")
+    move_to_lake(week.warehouse, week.as_of)
+
+    class OrdersAsView(Dbt):
+        def run(self, *_: Any, **__: Any) -> tuple[bool, list[Result]]:
+            with week.build.write() as connection:
+                connection.execute("create or replace view staging.stg_orders as select 'duckdb' as made_by")
+            made = Result("stg_orders", "staging.stg_orders", "model", "success", "", 0.1)
+            failed = Result("baskets", "marts.baskets", "model", "error", "", 0.1)
+            return False, [made, failed]
+
+    run_dbt(OrdersAsView(), week, [])
+    given = move_to_lake(week.warehouse, week.as_of)
+    assert given.keys() == {"staging.stg_orders"}
+    with week.build.read() as connection:
+        assert connection.execute("from staging.stg_orders").fetchall() == [("duckdb",)]
+        assert connection.execute("from marts.baskets").fetchall() == [("engine",)]
