@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import unicodedata
+import warnings
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from pyarrow import parquet
 
 from helpers.sail import start_sail
 from helpers.shops import ROOT
+from recs_assets.plain_text import plain_text
 
 MACROS = ROOT / "dbt_project" / "macros"
 VARS = {"guest_ids": [" ΕΠΙΣΚΕΠΤΗΣ "], "shop_currency": "SEK"}
@@ -54,7 +56,10 @@ def list_texts() -> list[str | None]:
 
 def load_macros(engine: str) -> Any:
     """The macros as dbt calls them on an engine, `duckdb` or `spark`."""
-    texts = [(MACROS / f"{name}.sql").read_text("utf-8") for name in ("text", "words", "currencies", "spark")]
+    texts = [
+        (MACROS / f"{name}.sql").read_text("utf-8")
+        for name in ("text", "words", "currencies", "consent", "spark")
+    ]
     # Without dbt's own statement of Jinja.
     source = re.sub(r"{% materialization .*?{% endmaterialization %}", "", "".join(texts), flags=re.S)
     environment = jinja2.Environment(extensions=["jinja2.ext.do"], autoescape=False)
@@ -70,7 +75,9 @@ def load_macros(engine: str) -> Any:
         "var": VARS.get,
         "modules": SimpleNamespace(re=re),
     }
-    module = environment.from_string(source).module
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of backslashes in Jinja's literals
+        module = environment.from_string(source).module
     recs.__dict__.update(vars(module))
     return recs
 
@@ -83,6 +90,23 @@ EXPRESSIONS: dict[str, Callable[[Any], str]] = {
     "stated": lambda macros: macros.stated(macros.clean_text("x")),
     "customer_or_guest": lambda macros: macros.customer_or_guest("x"),
     "currency_code": lambda macros: macros.currency_code("x"),
+    # What DuckDB computes on the engine, too.
+    **{
+        name: lambda macros, name=name: getattr(macros, name)("x")
+        for name in (
+            "plain_text",
+            "folded",
+            "squeezed",
+            "id_shape",
+            "event_type_of",
+            "event_withdrawal",
+            "address_key",
+            "address_kind",
+            "withdrawal_address",
+            "plain_id",
+            "without_emails",
+        )
+    },
     "holds_email": lambda macros: f"cast({macros.holds_email('x')} as varchar(5))",
     "is_declared": lambda macros: (
         f"cast({macros.lower_case('x')} in ({macros.sql_texts(['ΟΔΟΣ', 'İPTAL'], fold=True)}) as varchar(5))"
@@ -90,10 +114,15 @@ EXPRESSIONS: dict[str, Callable[[Any], str]] = {
 }
 ASK = """
 import json, sys
-from recs_assets.engine.session import connect
+from pyspark import cloudpickle
+from pyspark.sql.functions import arrow_udf
+from pyspark.sql.types import StringType
+from recs_assets.engine.session import connect, in_duckdb, ship_functions
+ship_functions(cloudpickle)
 address, folder, asked = sys.argv[1], sys.argv[2], json.loads(sys.stdin.read())
 with connect(address) as session:
     session.conf.set("spark.sql.ansi.enabled", "false")  # as dbt-spark does
+    session.udf.register("in_duckdb", arrow_udf(in_duckdb, StringType()))
     for name, (rows, select) in asked.items():
         session.read.parquet(f"{folder}/{rows}.parquet").createOrReplaceTempView("texts")
         session.sql(select).toPandas().to_json(f"{folder}/{name}.json", orient="values")
@@ -146,6 +175,7 @@ def test_text_is_on_an_engine_what_it_is_in_duckdb(
 ) -> None:
     place = list(EXPRESSIONS).index(name)
     with duckdb.connect() as connection:
+        connection.create_function("plain_text", plain_text, ["VARCHAR"], "VARCHAR")
         expected = connection.execute(
             f"select x, {EXPRESSIONS[name](load_macros('duckdb'))} from texts order by place"
         ).fetchall()
