@@ -7,7 +7,8 @@
 Reads the snapshot's email, storefront and buy-it-again rows and counts the purchases, days, baskets and
 buyers behind each sentence again from the shop's own files, returns subtracted, as known before the row's
 `as_of`. A row is wrong where a count, a day, a product, a brand or a category that it names is not what
-the files say. Prints a line per kind of reason and exits 1 where a row is wrong or a kind has no check.
+the files say, where two products that it says go together do not beyond chance, and where customers who it says are
+alike have less than two purchases in common. Prints a line per kind of reason and exits 1 where a row is wrong or a kind has no check.
 What a sentence says is looked up by its parts (counts, days, titles), so it may be in any of the shipped languages.
 """
 
@@ -23,6 +24,7 @@ from pathlib import Path
 import duckdb
 import pandas as pd
 from babel.dates import get_month_names
+from scipy.stats import binom
 
 # A shop's own files as four tables: lines, events, returns, catalogue. Written anew here and not taken from the
 # sources of recs_assets, so that a fault there is seen.
@@ -104,12 +106,48 @@ FACTS = """
         select distinct customer, category from kept join catalogue using (product) where category is not null;
 """
 
+# What goes together: baskets and customers with the product that a row names, with its own product, and with both; and
+# how many other buyers of a product share two purchases or more with the customer.
+TOGETHER = """
+    create table pairs as
+        select distinct because_product_id as cause, product_id as product from rows where because_product_id is not null;
+    create table baskets as
+        select distinct basket, product from kept
+        where basket in (select basket from kept group by basket having count(distinct product) <= 200);
+    create table in_baskets as select product, count(*) as n from baskets group by product;
+    create table both_baskets as
+        select cause, pairs.product, count(*) as n
+        from pairs join baskets as a on a.product = cause join baskets as b on b.product = pairs.product and a.basket = b.basket
+        group by all;
+    create table both_buyers as
+        select cause, pairs.product, count(*) as n
+        from pairs join bought as a on a.product = cause join bought as b on b.product = pairs.product and a.customer = b.customer
+        group by all;
+    create table alike as
+        select customer, product, count(*) as n
+        from (
+            select r.customer_id as customer, r.product_id as product, other.customer as other
+            from (select distinct customer_id, product_id from rows where reason_code = 'similar_customers') as r
+            join bought as other on other.product = r.product_id and other.customer <> r.customer_id
+            join bought as mine on mine.customer = r.customer_id and mine.product <> r.product_id
+            join bought as theirs on theirs.customer = other.customer and theirs.product = mine.product
+            group by all having count(*) >= 2
+        )
+        group by all;
+"""
+
 JOINED = """
     select r.*, people.learned_from as profiled, own.days as own_days, own.last as own_last,
         led.days as led_days, led.last as led_last,
         name.product_name as because_name, here.brand, here.category,
+        led_here.category as led_category,
         brands.customer is not null as buys_brand, categories.customer is not null as buys_category,
-        sold.buyers, sold.recent_buyers, sold.first as first_sold,
+        sold.buyers as own_buyers, sold.recent_buyers, sold.first as first_sold,
+        led_sold.buyers as led_buyers, both_buyers.n as both_buyers, coalesce(alike.n, 0) as alike,
+        led_baskets.n as led_baskets, own_baskets.n as own_baskets, both_baskets.n as both_baskets,
+        (select count(distinct basket) from baskets) as all_baskets, (select count(distinct customer) from bought) as all_buyers,
+        (select count(*) from sold where buyers > 1) as sold_often,
+        (select count(*) from in_baskets where n >= 5) as in_baskets_often,
         cart.last as carted, wish.last as wished, view.last as viewed, led_view.last as led_viewed
     from rows as r
     left join people on people.customer_id = r.customer_id
@@ -120,6 +158,13 @@ JOINED = """
     left join brands on brands.customer = r.customer_id and brands.brand = here.brand
     left join categories on categories.customer = r.customer_id and categories.category = here.category
     left join sold on sold.product = r.product_id
+    left join sold as led_sold on led_sold.product = r.because_product_id
+    left join both_buyers on both_buyers.cause = r.because_product_id and both_buyers.product = r.product_id
+    left join in_baskets as led_baskets on led_baskets.product = r.because_product_id
+    left join in_baskets as own_baskets on own_baskets.product = r.product_id
+    left join both_baskets on both_baskets.cause = r.because_product_id and both_baskets.product = r.product_id
+    left join alike on alike.customer = r.customer_id and alike.product = r.product_id
+    left join catalogue as led_here on led_here.product = r.because_product_id
     left join seen as cart on cart.customer = r.customer_id and cart.product = r.product_id and cart.kind = 'add_to_cart'
     left join seen as wish
         on wish.customer = r.customer_id and wish.product = r.product_id and wish.kind = 'add_to_wishlist'
@@ -178,6 +223,8 @@ def check(snapshot: Path, shop: str, data: Path) -> pd.DataFrame:
     con.register("rows", rows)
     con.register("names", names)
     con.register("people", people)
+    for statement in TOGETHER.split(";")[:-1]:
+        con.execute(statement)
     facts = con.execute(JOINED).df()
     facts["true"] = [_is_true(row, pd.Timestamp(week)) for row in facts.to_dict("records")]
     # Their own purchase is the stronger reason: only of sensitive goods nothing is said of it.
@@ -220,6 +267,16 @@ def _months(number: int) -> frozenset[str]:
     return frozenset(name.rstrip(".") for name in names)
 
 
+def _go_together(row: dict, of: str, often: str) -> bool:
+    """Whether more `of` ("baskets" or "buyers") have both products than chance would give: as many in fewer than 1 of 20
+    products, whichever of the `often` others it is seen with."""
+    both, led, own = (row[f"{name}_{of}"] for name in ("both", "led", "own"))
+    if pd.isna(both) or both < 2:
+        return False
+    fewer, more = min(led, own), max(led, own)
+    return binom.sf(both - 1, fewer, more / row[f"all_{of}"]) < 0.05 / row[often]
+
+
 def _is_true(row: dict, week: pd.Timestamp) -> bool:
     """Whether the files say what the row says."""
     code, text = row["reason_code"], row["reason_text"]
@@ -235,10 +292,19 @@ def _is_true(row: dict, week: pd.Timestamp) -> bool:
         return not never
     if code in LED:
         when = row["led_viewed"] if code == "viewed_related" else row["led_last"]
+        if code == "bought_together" and not (
+            _go_together(row, "baskets", "in_baskets_often")
+            and row["both_baskets"] >= 0.1 * row["led_baskets"]
+        ):
+            return False
+        if code == "also_bought" and not _go_together(row, "buyers", "sold_often"):
+            return False
         return not pd.isna(when) and _says(text, led, when, week=week)
     if code == "new_for_you_close_to":
+        texts = pd.isna(row["category"]) and pd.isna(row["led_category"])
         return (
-            never
+            (texts or _go_together(row, "buyers", "sold_often"))
+            and never
             and not row["buys_category"]
             and not pd.isna(row["led_last"])
             and _says(text, led, week=week)
@@ -255,8 +321,10 @@ def _is_true(row: dict, week: pd.Timestamp) -> bool:
         return bool(sold) and _says(text, row["category"], week=week)
     if code in ("popular", "popular_in_shop", "popular_in_segment"):
         return row["recent_buyers"] > 1
-    if code in ("similar_customers", "bought_by_others"):
-        return row["buyers"] > 0
+    if code == "similar_customers":
+        return row["alike"] > 1
+    if code == "bought_by_others":
+        return row["own_buyers"] > 0
     if code == "new_arrival":
         return not pd.isna(row["first_sold"]) and (week - row["first_sold"]).days <= 28
     return code in NOTHING_TO_COUNT

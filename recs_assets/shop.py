@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import TypeAdapter
 
+from recs_assets import yaml_file
 from recs_assets.config import read_yaml
 from recs_assets.declared_tables.file import DeclaredTable
 from recs_assets.evaluation.thresholds import Gates
@@ -24,7 +25,7 @@ from recs_assets.queries.catalogue import CATALOGUE, Catalogue
 from recs_assets.ranking.ranker import load_config
 from recs_assets.reasons.sentences import Sentences
 from recs_assets.rules.sensitive import SensitiveGoods
-from recs_assets.rules.storefront import Storefront
+from recs_assets.rules.storefront import Storefront, StorefrontError
 from recs_assets.schema import SettingsError, SourceError, Table
 from recs_assets.settings import SECRETS, Settings
 from recs_assets.sources import (
@@ -223,7 +224,9 @@ class Shop:
     @cached_property
     def storefront(self) -> Storefront:
         """The rules of the shop's own pages (RECS_STOREFRONT)."""
-        return read_yaml(self.path("storefront"), Storefront, "The rules of the storefront")
+        path, what = self.path("storefront"), ("the storefront's rules", "docs/rules.md")
+        data, lines = yaml_file.read(path, what, StorefrontError, first="rules")
+        return yaml_file.check(path, data, lines, Storefront, StorefrontError)
 
     @cached_property
     def sentences(self) -> Sentences:

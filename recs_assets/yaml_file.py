@@ -127,7 +127,7 @@ def check(
     error: type[FileError],
     context: object = None,
 ) -> Model:
-    """The content as a model whose `name` is the file's; `context` is what its checks may ask.
+    """The content as a model whose `name`, if it has one, is the file's; `context` is what its checks may ask.
 
     Raises:
         FileError: `error`, the first thing that is wrong, with its line.
@@ -140,7 +140,7 @@ def check(
             raise error(path, lines.find(cause.places[0]), cause.write((path, lines))) from problem
         place, message = _find_first(problem, kind)
         raise error(path, lines.find(place), message) from problem
-    if model.name != path.stem:
+    if "name" in kind.model_fields and model.name != path.stem:
         raise error(
             path,
             lines.find(("name",)),

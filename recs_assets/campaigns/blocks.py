@@ -8,14 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from recs_assets.reasons.evidence import Evidence
+from recs_assets.reasons.evidence import BOTH, Evidence
 from recs_assets.repeats.cadence import fit_cadence
 from recs_assets.rules.context import Context
 from recs_assets.week.blocks import map_blocks
 from recs_assets.week.week import Week
-
-# The fact that is counted last.
-LAST = "bought_by_several"
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,8 @@ def map_customers(function: Callable[..., Part], week: Week, *arguments: Any) ->
 def count_facts(week: Week) -> None:
     """Count of the whole shop what the rules of pages and the reasons of a block of its customers look up."""
     known = week.known()
-    if LAST in known.shop_facts:
+    # Counted last.
+    if BOTH in known.shop_facts:
         return
     Context(known).count_facts()
     fit_cadence(known, week.shop.horizon_days)

@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from recs_assets.audit.segments import TIERS
 from recs_assets.names import fold
-from recs_assets.rules.config import PURCHASES, Eligibility, ItemRules, Rules, Slots, write_value
-from recs_assets.rules.contradictions import Locate, find_contradictions
+from recs_assets.rules.config import Eligibility, ItemRules, Rules, Slots
+from recs_assets.rules.contradictions import (
+    IDLE,
+    Locate,
+    find_contradictions,
+    is_off,
+    refuse_idle_key,
+)
 from recs_assets.yaml_file import ContradictionError
 
-# Group, key, the key that it says something of, and the value at which that one is off.
-IDLE = (
-    ("eligibility", "within_days", "max_sends", None),
-    ("slots", "repeat_sends", "max_repeat", None),
-    ("slots", "discovery_floor", "discovery_share", 0),
-    ("slots", "exploration_share", "discovery_share", 0),
-    ("slots", "goal_strength", "goal", PURCHASES),
-)
 # What a view contradicts.
 CONTRADICTED = {
     "repeat": (("slots", "discovery_share"), ("slots", "exploration_share"), ("slots", "ladder")),
     "new": (("rules", "only_due"),),
 }
+
+# Where a file says whether anybody looks at what is due soon; both keys are on if it does not say.
+GROUPS, ASKING_DUE_SOON = ("rules", "slots"), ("bought_within_days", "max_repeat")
 
 
 class Part(Protocol):
@@ -107,11 +108,18 @@ def refuse_idle_keys(whole: Part, place: str, part: Part) -> None:
         named = getattr(part, group)
         # What a segment does not say is as it is for everybody.
         holds = named if other in named.model_fields_set else getattr(whole, group)
-        if key in named.model_fields_set and getattr(holds, other) == off:
-            shown = write_value(off)
+        if key in named.model_fields_set:
+            refuse_idle_key((place, f"{group}."), key, other, getattr(holds, other), off)
+    given = part.slots.model_fields_set
+    share = (part if "discovery_share" in given else whole).slots.discovery_share
+    k = whole.slots.k
+    if _count_discovery_slots(share, k):
+        return
+    for key in ("discovery_floor", "exploration_share"):
+        if key in given and getattr(part.slots, key):
             raise ValueError(
-                f"{place}{group}.{key}: it has no effect while {group}.{other} is {shown}; set {other}, or remove "
-                "the key"
+                f"{place}slots.{key}: it has no effect, because a discovery_share of {share:g} is less than half of one of {k} slots; "
+                "raise discovery_share, or remove the key"
             )
 
 
@@ -151,14 +159,43 @@ def refuse_useless_segments(segment_by: str, segments: Mapping[str, Part], rules
             )
 
 
-def drop_overruled(data: dict[str, Any], change: Mapping[str, Any]) -> None:
-    """Take out, in place, keys of the file that a change leaves without an effect and does not name itself."""
+def drop_overruled(data: dict[str, Any], change: Mapping[str, Any], k: int) -> None:
+    """Take out, in place, keys of the file that a change leaves without an effect and does not name itself.
+
+    Args:
+        data: of the file.
+        change: to it.
+        k: slots.
+    """
     gone = list(CONTRADICTED.get(change.get("view", ""), ()))
     for group, key, other, off in IDLE:
         part = change.get(group)
-        if isinstance(part, Mapping) and other in part and part[other] in (off, write_value(off)):
+        if isinstance(part, Mapping) and other in part and is_off(part[other], off):
             gone.append((group, key))
-    for group, key in gone:
+    given = {
+        key: value
+        for part in (data, change)
+        for group in GROUPS
+        for key, value in (part.get(group) or {}).items()
+    }
+    if not data.get("segments") and all(given.get(key, "as it is") is None for key in ASKING_DUE_SOON):
+        gone.append(("rules", "due_within_days"))
+    _drop(data, gone, change)
+    share = (change.get("slots") or {}).get("discovery_share")
+    if isinstance(share, int | float) and not _count_discovery_slots(share, k):
+        # A segment without a share of its own has that one.
+        parts = [data, *(data.get("segments") or {}).values()]
+        for part in parts:
+            if part is data or "discovery_share" not in (part.get("slots") or {}):
+                _drop(part, [("slots", "discovery_floor"), ("slots", "exploration_share")], change)
+
+
+def _drop(data: dict[str, Any], keys: Iterable[tuple[str, str]], change: Mapping[str, Any]) -> None:
+    for group, key in keys:
         part = change.get(group)
         if isinstance(data.get(group), dict) and not (isinstance(part, Mapping) and key in part):
             data[group].pop(key, None)
+
+
+def _count_discovery_slots(share: float, k: int) -> int:
+    return Slots.model_construct(discovery_share=share, k=k).discovery_slots

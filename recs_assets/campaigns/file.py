@@ -59,6 +59,7 @@ from recs_assets.rules.config import (
     Slots,
 )
 from recs_assets.rules.context import Context
+from recs_assets.rules.contradictions import refuse_idle_due
 from recs_assets.schema import RecsError
 
 FOLDER = Path(__file__).parent
@@ -284,6 +285,7 @@ class Campaign(_Model):
         ):
             refuse_against_view(self.view, place, part)
             refuse_idle_keys(self, place, part)
+        refuse_idle_due(self.rules, self.rule_set)
         if self.adjust.max_repeat is not None and self.slots.max_repeat is None:
             raise ValueError(
                 "adjust.max_repeat: it has no effect while slots.max_repeat is null; set slots.max_repeat, or remove the key"
@@ -350,7 +352,7 @@ class Campaign(_Model):
         if data.get("slots", {}).get("k") == self.target.top:
             data["slots"].pop("k")  # the query's, which may be another one
         for change in changes:
-            drop_overruled(data, change)
+            drop_overruled(data, change, self.slots.k)
         for change in changes:
             data = _merge(data, change)
         changed = Campaign.model_validate(data, context=self._catalogue)

@@ -30,6 +30,7 @@ from recs_assets.store.warehouse import Warehouse
 from recs_assets.training.table_gains import load_gains
 from recs_assets.week.embeddings import (
     OF_CUSTOMERS,
+    explain_silence,
     tabulate_customer_embeddings,
     tabulate_product_embeddings,
 )
@@ -224,6 +225,8 @@ def _embeddings(deployment: Deployment) -> dg.AssetsDefinition:
     @model_tables(deployment, "embeddings", "ranking", deps, EMBEDDINGS)
     def embeddings(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]):
         week = deployment.week(warehouse, context)
+        for sentence in explain_silence(week):
+            context.log.info(sentence)
         for table, rows in (
             ("product_embeddings", tabulate_product_embeddings(week)),
             ("customer_embeddings", tabulate_customer_embeddings(week)),

@@ -14,6 +14,7 @@ from recs_assets.known.facts import as_array
 from recs_assets.known.interactions import EVENT_TYPES, Known, number_parents
 from recs_assets.known.preferences import join_label, label_facets
 from recs_assets.known.segments import mark_segments, number_segments
+from recs_assets.recommenders.chance import find_pairs_beyond_chance
 
 RECENT_DAYS = 28
 
@@ -39,6 +40,9 @@ GENERIC_NAMES = frozenset(
     |diversen|marca privata|senza marca|altro|altri|vari|varie
     """.replace("\n", "").replace("    ", "").split("|")
 )  # fmt: skip
+
+# The fact that says which products go together.
+BOTH = "bought_together_by_customers"
 
 # Pairs of products whose buyers are counted at once.
 PAIRS_AT_ONCE = 2_000
@@ -95,7 +99,6 @@ class Evidence:
         history, last = known.history, known.last_bought
         self._bought = PairIndex.of(history)
         self._days, self._last = history.data.astype(np.int32), last.data.astype(np.int32)
-        self.has_history = np.diff(history.indptr) > 0
         self.buyers = as_array(
             known.shop_fact("buyers", lambda: np.bincount(history.indices, minlength=known.n_products))
         )
@@ -105,7 +108,7 @@ class Evidence:
         none = np.empty(0, dtype=np.int64)
         _ = self.new, self.enough_buyers, self.popular
         self.popular_in_segment(none, none)
-        self.known.shop_fact("bought_by_several", self.find_bought_by_several)
+        self.known.shop_fact(BOTH, self.find_bought_together)
 
     # -- products -------------------------------------------------------------------------
 
@@ -346,11 +349,12 @@ class Evidence:
             (history.data[kept], (history.row[kept], history.col[kept])), shape=history.shape
         )
 
-    def several_bought_both(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-        """bool[n]: several customers bought both products of a pair."""
+    def go_together(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """bool[n]: several customers bought both products of a pair, and more than chance would give
+        (`find_pairs_beyond_chance`)."""
         if self.known.facts is not None:
-            several = self.known.shop_fact("bought_by_several", self.find_bought_by_several)
-            return is_stored(several.tocsr(), np.minimum(left, right), np.maximum(left, right))
+            together = self.known.shop_fact(BOTH, self.find_bought_together)
+            return is_stored(together.tocsr(), np.minimum(left, right), np.maximum(left, right))
         key, place = np.unique(encode_pairs(left, right, self.known.n_products), return_inverse=True)
         first, second = np.divmod(key, max(1, self.known.n_products))
         count = np.zeros(len(key), dtype=np.int64)
@@ -358,10 +362,10 @@ class Evidence:
             block = slice(start, start + PAIRS_AT_ONCE)
             both = self._buyers[:, first[block]].multiply(self._buyers[:, second[block]])
             count[block] = np.asarray(both.sum(axis=0)).ravel()
-        return count[place] >= SEVERAL
+        return self._prove_together(count, first, second)[place]
 
-    def find_bought_by_several(self) -> sparse.csr_matrix:
-        """bool csr[n_products, n_products]: pairs of which several customers bought both, the smaller code as the row.
+    def find_bought_together(self) -> sparse.csr_matrix:
+        """bool csr[n_products, n_products]: pairs that go together, the smaller code as the row.
 
         Counted of a shop whose customers are cut into blocks; otherwise of the pairs that somebody asks for.
         """
@@ -369,11 +373,24 @@ class Evidence:
         for start in range(0, bought.shape[1], PRODUCTS_AT_ONCE):
             both = (bought[:, start : start + PRODUCTS_AT_ONCE].T @ bought).tocoo()
             row, column = both.row + start, both.col
-            kept = (both.data >= SEVERAL) & (row <= column)
+            kept = np.flatnonzero((both.data >= SEVERAL) & (row <= column))
+            kept = kept[self._prove_together(both.data[kept], row[kept], column[kept])]
             parts.append((row[kept], column[kept]))
         row, column = (np.concatenate([np.empty(0, np.int32), *codes]) for codes in zip(*parts, strict=True))
         shape = (bought.shape[1], bought.shape[1])
         return sparse.csr_matrix((np.ones(len(row), dtype=bool), (row, column)), shape=shape)
+
+    def _prove_together(self, count: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """bool[n]: `count` customers who bought both are several, and more than chance would give."""
+        several = count >= SEVERAL
+        several[several] = find_pairs_beyond_chance(
+            count[several],
+            self.buyers[first[several]],
+            self.buyers[second[several]],
+            int((np.diff(self.known.history.indptr) > 0).sum()),
+            int((self.buyers >= SEVERAL).sum()),
+        )
+        return several
 
     @cached_property
     def _buyers(self) -> sparse.csc_matrix:

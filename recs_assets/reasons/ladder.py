@@ -199,7 +199,7 @@ def build_ladder(recommenders: Mapping[str, Recommender], own_tables: Sequence[s
         own_tables: names of `Known.own_tables`.
     """
     leads = {**build_leads(recommenders), **build_table_rungs(own_tables)}
-    return OWN_DEALINGS, leads, ANSWERS, SUITS, EVERYBODY, ANYWAY
+    return OWN_DEALINGS, leads, ANSWERS, build_suits(recommenders), EVERYBODY, ANYWAY
 
 
 # -- 1. what the customer did with the product ------------------------------------------------
@@ -323,7 +323,8 @@ def _check_lead(model: Recommender, code: str) -> Check:
         if code == "new_for_your_taste":
             holds &= evidence.new[products]
         if code == "also_bought":
-            holds = _find_bought_by_several(evidence, holds, cause, products)
+            holds = _keep_where(evidence.go_together, holds, cause, products)
+        holds = _keep_where(model.bears_out, holds, cause, products)
         days = None
         if code in LATER:
             between = model.days_between(cause, products)
@@ -348,7 +349,7 @@ def _check_close(model: Recommender, discovery: np.ndarray) -> Check:
             _, when = evidence.bought(customers, cause)
             close = evidence.leads(customers, led, products) & (when >= 0)
             if "also_bought" in model.reasons:
-                close = _find_bought_by_several(evidence, close, cause, products)
+                close = _keep_where(evidence.go_together, close, cause, products)
             else:
                 # Across categories texts are alike by their brand and price alone.
                 close &= (evidence.category[products] < 0) & (evidence.category[cause] < 0)
@@ -358,12 +359,15 @@ def _check_close(model: Recommender, discovery: np.ndarray) -> Check:
     return check
 
 
-def _find_bought_by_several(
-    evidence: Evidence, holds: np.ndarray, cause: np.ndarray, products: np.ndarray
+def _keep_where(
+    proof: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    holds: np.ndarray,
+    left: np.ndarray,
+    products: np.ndarray,
 ) -> np.ndarray:
-    """bool[n]: of the pairs that hold, those that several customers bought both of."""
+    """bool[n]: of the pairs that hold, those that the proof, which asks for no others, holds of."""
     at = np.flatnonzero(holds)
-    holds[at] = evidence.several_bought_both(cause[at], products[at])
+    holds[at] = proof(left[at], products[at])
     return holds
 
 
@@ -392,9 +396,11 @@ def _check_coming_offer(some: Open) -> Claim:
     return Claim(first > some.offers.sent, day=first)
 
 
-def _check_similar_customers(some: Open) -> Claim:
-    several = some.evidence.buyers[some.products] >= SEVERAL
-    return Claim(some.evidence.has_history[some.customers] & several)
+def _check_similar_customers(model: Recommender) -> Check:
+    def check(some: Open) -> Claim:
+        return Claim(model.count_similar_buyers(some.customers, some.products) >= SEVERAL)
+
+    return check
 
 
 OFFERS = (Rung("on_offer", _check_offer), Rung("on_offer_from", _check_coming_offer))
@@ -405,18 +411,25 @@ YOUR_CATEGORY = (
     ),
     Rung("from_your_category", lambda some: Claim(some.shelf_bought)),
 )
-SUITS: Step = {
-    "promotion": OFFERS,
-    "new_arrival": (Rung("new_arrival", lambda some: Claim(some.evidence.new[some.products])),),
-    "brand": (
-        Rung(
-            "brand_you_buy",
-            lambda some: Claim(some.evidence.buys_from("label", some.customers, some.products)),
+
+
+def build_suits(recommenders: Mapping[str, Recommender]) -> Step:
+    """Family -> what suits the customer; who is like them says a recommender that knows."""
+    similar = [model for _, model in _list_citing(recommenders, "similar_customers")]
+    return {
+        "promotion": OFFERS,
+        "new_arrival": (Rung("new_arrival", lambda some: Claim(some.evidence.new[some.products])),),
+        "brand": (
+            Rung(
+                "brand_you_buy",
+                lambda some: Claim(some.evidence.buys_from("label", some.customers, some.products)),
+            ),
         ),
-    ),
-    "customers_like_you": (Rung("similar_customers", _check_similar_customers),),
-    "popular_in_category": YOUR_CATEGORY,
-}
+        "customers_like_you": tuple(
+            Rung("similar_customers", _check_similar_customers(model)) for model in similar
+        ),
+        "popular_in_category": YOUR_CATEGORY,
+    }
 
 
 # -- 5. what everybody does -------------------------------------------------------------------

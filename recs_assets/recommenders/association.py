@@ -15,9 +15,12 @@ from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender, require_fitted
 from recs_assets.recommenders.because import find_strongest
 from recs_assets.recommenders.carry import ArrayAxes
+from recs_assets.recommenders.chance import find_pairs_beyond_chance
 
 # Multiply-adds of one block of the basket product; its result holds at most that many counts (240 MB).
 BLOCK_PRODUCTS = 20_000_000
+# Of the baskets with a product, the share with another that makes the sentence say "often".
+OFTEN_SHARE = 0.1
 
 
 class AssociationRules(Recommender):
@@ -139,12 +142,34 @@ class AssociationRules(Recommender):
         """See `Recommender.because`; exact: the largest term of the sum above."""
         return find_strongest(self.recency_, self._confidence().T.tocsr(), customers, products)
 
+    def bears_out(self, causes: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """See `Recommender.bears_out`. "Often" is in `OFTEN_SHARE` of the cause's baskets at least, and more often than chance
+        would give (`find_pairs_beyond_chance`)."""
+        both, left, right = (
+            self._count_both(causes, products),
+            self.product_baskets_[causes],
+            self.product_baskets_[products],
+        )
+        often = (both > 0) & (both >= OFTEN_SHARE * left)
+        frequent = int((self.product_baskets_ >= max(1, self.min_baskets)).sum())
+        often[often] = find_pairs_beyond_chance(
+            both[often], left[often], right[often], self.total_baskets_, frequent
+        )
+        return often
+
+    def _count_both(self, causes: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """int64: baskets with both products of a pair; 0 where it is no rule."""
+        at = PairIndex.of(self.pair_baskets_).find(causes, products)
+        count = self.pair_baskets_.data
+        return (
+            np.where(at >= 0, count[at], 0).astype(np.int64)
+            if len(count)
+            else np.zeros(len(at), dtype=np.int64)
+        )
+
     def shares(self, causes: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Recommender.shares`; 0 where the pair is no rule."""
-        at = PairIndex.of(self.pair_baskets_).find(causes, products)
-        baskets = (
-            np.where(at >= 0, self.pair_baskets_.data[at], 0) if self.pair_baskets_.nnz else np.zeros(len(at))
-        )
+        baskets = self._count_both(causes, products)
         return baskets / self.total_baskets_, baskets / self.product_baskets_[causes]
 
     def pair_rules(self) -> pd.DataFrame:

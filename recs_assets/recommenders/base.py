@@ -44,7 +44,7 @@ class Recommender(ABC):
     """
 
     name: ClassVar[str]
-    # Codes of the reasons (`reasons.ladder.LEADS`) whose sentence may name the product that `because` gives.
+    # Codes of the reasons (`reasons.ladder`) that its evidence may bear: those of `LEADS` name the product that `because` gives.
     reasons: ClassVar[tuple[str, ...]] = ()
     # What `_learn` learns, by attribute; empty: nothing is learned.
     learned: ClassVar[Mapping[str, ArrayAxes]] = {}
@@ -184,6 +184,16 @@ class Recommender(ABC):
         """Support and confidence, float64 per pair, of the association rule from cause to product: the share of
         baskets with both, and of those with the cause that hold the product. NaN where there are no rules."""
         return np.full(len(causes), np.nan), np.full(len(causes), np.nan)
+
+    def bears_out(self, causes: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """bool per pair: what was counted of cause and product is enough for the sentence of `reasons` that names the cause.
+        True where a recommender counts nothing of pairs."""
+        return np.ones(len(causes), dtype=bool)
+
+    def count_similar_buyers(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """int64 per (customer, product) pair: how many customers with purchases like theirs bought the product; 0 where a
+        recommender knows nobody's likeness."""
+        return np.zeros(len(customers), dtype=np.int64)
 
     def explain_silence(self) -> str:
         """Why it has nothing to say of this shop, a sentence; "" where the shop's data allow it to."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from scipy.special import betainc
 
 from recs_assets.arrays import (
     encode_pairs,
@@ -21,8 +20,6 @@ from recs_assets.arrays import (
 
 # Multiply-adds of one block of a sparse product; its result holds at most that many (240 MB).
 BLOCK_PRODUCTS = 20_000_000
-# That a pair of a list or a sentence is beyond chance; of each pair alone.
-CONFIDENCE = 0.95
 # Days count below this in a sorted key of pair and day.
 DAY_BITS = 20
 
@@ -120,17 +117,6 @@ def count_follow_ups(
 def score_pairs(count: np.ndarray, buyers: np.ndarray, expected: np.ndarray, damping: float) -> np.ndarray:
     """float64[n]: the share of buyers beyond chance, as if `damping` more had been seen who followed by chance alone."""
     return (count - buyers * expected) / (buyers + damping)
-
-
-def find_beyond_chance(count: np.ndarray, buyers: np.ndarray, expected: np.ndarray) -> np.ndarray:
-    """bool[n]: the lower end of the share's one-sided `CONFIDENCE` interval (Clopper and Pearson's, exact) is above `expected`.
-
-    That is where chance alone gives as many, `count` of `buyers` or more, less often than 1 - `CONFIDENCE`.
-
-    >>> find_beyond_chance(np.array([3, 3]), np.array([6, 6]), np.array([0.478, 0.05]))
-    array([False,  True])
-    """
-    return betainc(count, buyers - count + 1, expected) < 1 - CONFIDENCE
 
 
 def tabulate_pairs(counts: FollowUpCounts, damping: float) -> pd.DataFrame:

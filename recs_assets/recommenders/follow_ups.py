@@ -18,11 +18,11 @@ from recs_assets.arrays import (
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.carry import ArrayAxes
+from recs_assets.recommenders.chance import find_beyond_chance
 from recs_assets.recommenders.follow_up_counts import (
     FollowUpCounts,
     Horizon,
     count_follow_ups,
-    find_beyond_chance,
     score_pairs,
 )
 

@@ -8,12 +8,16 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import sparse
 
-from recs_assets.arrays import is_stored
+from recs_assets.arrays import is_stored, list_entries
 from recs_assets.known.interactions import Known
 from recs_assets.recommenders.base import Recommender
 from recs_assets.recommenders.carry import ArrayAxes
 
 _AT_ONCE = Lock()
+# Pairs whose customers' neighbours are looked at at once: 100 MB where each bought 500 products.
+PAIRS_AT_ONCE = 200
+# So many products in common, beside the one that is spoken of, make the sentence say "purchases like yours".
+LIKENESS = 2
 
 
 class UserKNN(Recommender):
@@ -46,6 +50,7 @@ class UserKNN(Recommender):
     name = "user_knn"
     learned: ClassVar = {"similar_": ArrayAxes(("customer", "fit_customer"))}
     attached = ("own_",)
+    reasons = ("similar_customers",)
 
     def __init__(
         self,
@@ -110,12 +115,15 @@ class UserKNN(Recommender):
     def _fold_in(self, known: Known, strangers: np.ndarray) -> None:
         self._strangers = strangers
 
-    def _find_neighbours(self) -> None:
-        """Of those who have none yet; it takes milliseconds for each, and reasons do not ask for it."""
+    def _find_neighbours(self, customers: np.ndarray | None = None) -> None:
+        """Of those who have none yet; None: of them all. It takes milliseconds for each."""
         with _AT_ONCE:
-            if self._strangers is not None:
-                self._add_neighbours(self._strangers)
-                self._strangers = None
+            if self._strangers is None:
+                return
+            asked = self._strangers if customers is None else np.intersect1d(self._strangers, customers)
+            if len(asked):
+                self._add_neighbours(asked)
+                self._strangers = np.setdiff1d(self._strangers, asked)
 
     def _add_neighbours(self, strangers: np.ndarray) -> None:
         from implicit.nearest_neighbours import ItemItemRecommender, NearestNeighboursScorer, normalize
@@ -160,6 +168,32 @@ class UserKNN(Recommender):
         """The product itself where the customer bought it, -1 where only others did."""
         own = is_stored(self.known_.history, np.asarray(customers), np.asarray(products))
         return np.where(own, products, -1).astype(np.int32)
+
+    def count_similar_buyers(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        """See `Recommender.count_similar_buyers`: of the neighbours who bought the product, those who also bought
+        `LIKENESS` other products that the customer bought."""
+        self._find_neighbours(customers)
+        count = np.zeros(len(customers), dtype=np.int64)
+        order = np.argsort(customers, kind="stable")
+        for start in range(0, len(order), PAIRS_AT_ONCE):
+            some = order[start : start + PAIRS_AT_ONCE]
+            count[some] = self._count_buyers_alike(customers[some], products[some])
+        return count
+
+    def _count_buyers_alike(self, customers: np.ndarray, products: np.ndarray) -> np.ndarray:
+        who, place = np.unique(customers, return_inverse=True)
+        similar = self.similar_[who]
+        row, neighbour = list_entries(similar)
+        mine, theirs = self.own_[who][row], self.frequency_[neighbour]
+        mine.data[:] = theirs.data[:] = 1
+        common = np.asarray(mine.multiply(theirs).sum(axis=1)).ravel()
+        number = sparse.csr_matrix((np.arange(len(row)), neighbour, similar.indptr), shape=similar.shape)[
+            place
+        ]
+        pair, line = list_entries(number)[0], number.data
+        bought, itself = (is_stored(some, line, products[pair]) for some in (theirs, mine))
+        alike = bought & (common[line] - itself >= LIKENESS)
+        return np.bincount(pair[alike], minlength=len(customers))
 
 
 def _scale_rows(similar: sparse.csr_matrix) -> sparse.csr_matrix:

@@ -167,6 +167,11 @@ class Goal(_Model):
         """Goal -> its weight, those above 0."""
         return {name: weight for name, weight in dict(self).items() if weight > 0}
 
+    @property
+    def is_purchases(self) -> bool:
+        """Whether nothing but purchases counts, with whatever weight."""
+        return set(self.weights) == {"purchase"}
+
 
 PURCHASES = Goal(purchase=1)
 
@@ -347,6 +352,14 @@ class Rules(_Model):
         "shop",
         description="Whose segments: the shop's own, those by recency, frequency and money, or tiers of value.",
     )
+
+    @property
+    def ask_due_soon(self) -> bool:
+        """Whether some rule looks at what is due again within `due_within_days`."""
+        parts = [self, *map(self.of_segment, self.segments)]
+        return any(
+            part.items.bought_within_days is not None or part.slots.max_repeat is not None for part in parts
+        )
 
     @model_validator(mode="after")
     def _segments_fit(self) -> Self:

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 from recs_assets.names import fold
-from recs_assets.rules.config import PURCHASES, Boost, Exposure, ItemRules, Slots
+from recs_assets.rules.config import PURCHASES, Boost, Exposure, Goal, ItemRules, Rules, Slots, write_value
 from recs_assets.yaml_file import ContradictionError
 
 # Of some of the products: the key that excludes them, and the one that limits them.
 EXCLUDING = {"category": "excluded_categories", "brand": "excluded_brands", "product": "excluded_products"}
+# Group, key, the key that it says something of, and the value at which that one is off.
+IDLE = (
+    ("eligibility", "within_days", "max_sends", None),
+    ("slots", "repeat_sends", "max_repeat", None),
+    ("slots", "discovery_floor", "discovery_share", 0),
+    ("slots", "exploration_share", "discovery_share", 0),
+    ("slots", "goal_strength", "goal", PURCHASES),
+)
 # Where a key stands in the file: group and keys below it -> place.
 Locate = Callable[..., tuple[str, ...]]
 
@@ -46,6 +55,10 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
             )
     for number, (place, boost) in enumerate(boosts):
         group, name = boost.group
+        if boost.factor == 1:
+            yield ContradictionError(
+                (place, None), "a factor of 1 changes nothing; give another one, or remove it"
+            )
         if (key := _name(boost)) in excluded:
             verb = "boosted" if boost.factor > 1 else "given a factor"
             yield ContradictionError(
@@ -58,7 +71,7 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
     yield from _compare_floors(items, slots, excluded, buried, locate)
     if slots.order_by == "score":
         # The score of a list is a place, which nothing is worth so many times of.
-        for key, given in (("goal", slots.goal != PURCHASES), ("boosts", bool(slots.boosts))):
+        for key, given in (("goal", not slots.goal.is_purchases), ("boosts", bool(slots.boosts))):
             if given:
                 why = f"slots in the order of the model's own list cannot be in that of {key}, too; keep one"
                 yield ContradictionError((locate("slots", key), locate("slots", "order_by")), why)
@@ -69,6 +82,50 @@ def find_contradictions(items: ItemRules, slots: Slots, locate: Locate) -> Itera
             f"{sends} may stand in any; keep one"
         )
         yield ContradictionError((locate("slots", "max_repeat"), locate("rules", "sent_within_sends")), why)
+
+
+def is_off(value: Any, off: Any) -> bool:
+    """Whether a value, as a model or as its file has it, is the one at which a key of `IDLE` is off."""
+    if off is PURCHASES:
+        return Goal.model_validate(value).is_purchases
+    return value == off or value == write_value(off)
+
+
+def refuse_idle_key(place: tuple[str, str], key: str, other: str, value: Any, off: Any) -> None:
+    """Refuse a key that a file names, where the key that it says something of is off.
+
+    Args:
+        place: of the segment, and of both keys in it, each with a point at its end or empty.
+        key: is named.
+        other: says whether it counts.
+        value: of `other`.
+        off: the one at which it does not (`IDLE`).
+
+    Raises:
+        ValueError: it has no effect.
+    """
+    if is_off(value, off):
+        raise ValueError(
+            f"{place[0]}{place[1]}{key}: it has no effect while {place[1]}{other} is {write_value(off)}; set {other}, or remove the key"
+        )
+
+
+def refuse_idle_due(items: ItemRules, rules: Rules) -> None:
+    """Refuse `due_within_days` where no rule looks at it.
+
+    Args:
+        items: as the file has them.
+        rules: all of them.
+
+    Raises:
+        ValueError: it has no effect.
+    """
+    named = "due_within_days" in items.model_fields_set and items.due_within_days is not None
+    if named and not rules.ask_due_soon:
+        raise ValueError(
+            "rules.due_within_days: it has no effect, because what is due again passes bought_within_days and max_repeat, and "
+            "neither is set; set one, or remove the key"
+        )
 
 
 def _compare_floors(

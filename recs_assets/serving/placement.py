@@ -27,7 +27,7 @@ from recs_assets.rules.config import (
     Share,
     Slots,
 )
-from recs_assets.rules.contradictions import find_contradictions
+from recs_assets.rules.contradictions import IDLE, find_contradictions, refuse_idle_key
 from recs_assets.rules.items import ORDER
 from recs_assets.schema import RecsError
 
@@ -138,6 +138,9 @@ class Placement(_Model):
             raise ValueError(f"pinned: slot {at[0]} is beyond n = {self.n}")
         if not self.ladder or self.ladder[-1] != "global":
             raise ValueError("ladder: the last level must be global, or an answer could be empty")
+        for _, key, other, off in IDLE:
+            if key in self.model_fields_set:
+                refuse_idle_key(("", ""), key, other, getattr(self, other), off)
         rules = self.rule_set  # what the rules refuse together is refused here
         for found in find_contradictions(rules.items, rules.slots, _locate):
             raise found

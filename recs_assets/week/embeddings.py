@@ -1,7 +1,7 @@
 """Products and customers as vectors, for whoever looks for what is near: tables of what the week's models learned.
 
 `als` and `graph_filter` speak of who buys what, `content` of what a product's words say. Neither of the first two is the better one in
-every shop (docs/gains.md), so both are there.
+every shop (docs/gains.md), so both are there. Where all vectors of a model point one way, they say nothing and are left out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from recs_assets.week.week import Week
 
 # Models with vectors of customers and products.
 OF_CUSTOMERS = ("als", "graph_filter")
+# Vectors that lie along one axis to such a part tell no product from another.
+ONE_WAY = 0.999
 
 
 def tabulate_product_embeddings(week: Week) -> pd.DataFrame:
@@ -33,9 +35,10 @@ def tabulate_product_embeddings(week: Week) -> pd.DataFrame:
     content = cast(Content, week.model("content"))
     found = {"content": shorten(content.vectors_, content.dimensions)}
     found |= {name: load_model(week, name).product_embeddings() for name in OF_CUSTOMERS}
+    silent = find_silent(week)
     tables = []
     for name, vectors in sorted(found.items()):
-        kept = np.sort(order[vectors[order].any(axis=1)][:most])
+        kept = np.sort(order[vectors[order].any(axis=1)][: 0 if name in silent else most])
         tables.append(_make_table(week, {"product_id": ids[kept]}, name, vectors[kept]))
     return _make_frame(tables)
 
@@ -44,14 +47,45 @@ def tabulate_customer_embeddings(week: Week) -> pd.DataFrame:
     """Rows of `model.customer_embeddings`: everybody who bought something and may be learned from; none where
     RECS_EMBEDDING_CUSTOMERS says no."""
     ids = week.known().customers["customer_id"].to_numpy(dtype=object)
+    silent = OF_CUSTOMERS if not week.settings.embedding_customers else find_silent(week)
     tables = []
     for name in OF_CUSTOMERS:
-        parts = list(map_blocks(embed_customers, week, name)) if week.settings.embedding_customers else []
+        parts = [] if name in silent else list(map_blocks(embed_customers, week, name))
         tables += [
             _make_table(week, {"customer_id": ids[codes]}, name, vectors)
             for codes, vectors in parts or [(np.empty(0, np.int64), np.empty((0, 1), np.float32))]
         ]
     return _make_frame(tables)
+
+
+def find_silent(week: Week) -> dict[str, float]:
+    """Models whose vectors say nothing, and how much of these lies along one axis."""
+    shares = {name: find_main_share(load_model(week, name).product_embeddings()) for name in OF_CUSTOMERS}
+    return {name: share for name, share in shares.items() if share >= ONE_WAY}
+
+
+def explain_silence(week: Week) -> list[str]:
+    """A sentence for each model whose vectors are left out."""
+    return [
+        f"The vectors of {name} say nothing, because {share:.3%} of them lies along one axis, by which all products are alike: "
+        "they are left out of recs.product_embeddings and recs.customer_embeddings."
+        for name, share in find_silent(week).items()
+    ]
+
+
+def find_main_share(vectors: np.ndarray) -> float:
+    """The mean of the squared cosines of the vectors, of whatever length, with the axis that they lie along most; 0 of fewer
+    than two.
+
+    >>> find_main_share(np.array([[1e-7, 0], [-2, 0], [0, 0]])), find_main_share(np.array([[1, 0], [0, 3]]))
+    (1.0, 0.5)
+    """
+    rows = vectors[vectors.any(axis=1)].astype(np.float64)
+    if len(rows) < 2:
+        return 0.0
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    with one_blas_thread():
+        return float(np.linalg.eigvalsh(rows.T @ rows)[-1] / len(rows))
 
 
 def load_model(week: Week, name: str) -> ALS | GraphFilter:

@@ -76,11 +76,7 @@ def test_vectors_of_blocks_are_those_that_the_week_wrote(shop_settings: Settings
     assert list(made) == published
     assert tabulate_customer_embeddings(open_week(shop_settings, embedding_customers=False)).empty
     best = tabulate_product_embeddings(open_week(shop_settings, embedding_products=3))
-    assert best.groupby("model")["product_id"].count().to_dict() == {
-        "als": 3,
-        "content": 3,
-        "graph_filter": 3,
-    }
+    assert best.groupby("model")["product_id"].count().to_dict() == {"content": 3, "graph_filter": 3}
 
 
 @pytest.mark.parametrize("place", [0, 17, 37])

@@ -259,7 +259,7 @@ def test_each_slot_says_where_it_came_from(weekly: Home) -> None:
         "where slot_type = 'discovery'"
     )
     assert set(found) <= {("new_for_you", None, True), ("new_for_you_close_to", True, True)}
-    assert ("new_for_you_close_to", True, True) in found
+    assert ("new_for_you", None, True) in found
     assert weekly.query(
         "select count(*) from recs.email_recommendations where slot_type = 'personal' and fallback_level <> 'personal'"
     ) == [(0,)]

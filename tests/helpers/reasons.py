@@ -63,6 +63,19 @@ EVENTS = [
 ]
 
 
+# Customers 6 to 45.
+CROWD = 46
+
+
+def make_crowd(left, right):
+    """Events of ten customers who bought both products and thirty who bought milk, for `shop` of `CROWD` customers: the two
+    go together more than chance gives."""
+    both = [
+        (customer, product, "2016-03-01", PURCHASE) for customer in range(6, 16) for product in (left, right)
+    ]
+    return both + [(customer, 2, "2016-03-01", PURCHASE) for customer in range(16, CROWD)]
+
+
 # Recommender -> the reasons that may cite its evidence.
 REASONS = {name: entry.make(0, 10, 1).reasons for name, entry in REGISTRY.items()}
 
@@ -71,6 +84,7 @@ class Led:
     """A fitted recommender as far as reasons know it: the product that led to a pair, by the pair."""
 
     shares = Recommender.shares
+    bears_out = Recommender.bears_out
 
     def __init__(self, name, because):
         self.reasons, self.table = REASONS[name], because

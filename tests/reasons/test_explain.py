@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import sparse
 
-from helpers.reasons import AS_OF, EVENTS, PRODUCTS, REASONS, VIEW, Led, day, shop
+from helpers.reasons import AS_OF, CROWD, EVENTS, PRODUCTS, REASONS, VIEW, Led, day, make_crowd, shop
 from recs_assets.known.interactions import PURCHASE, BackInStock
 from recs_assets.reasons.evidence import Citable, Offers
 from recs_assets.reasons.explain import (
@@ -59,8 +59,7 @@ def test_bought_before_whatever_the_source():
     ],
 )
 def test_evidence_that_was_bought(source, code, text):
-    both = [(customer, product, "2016-03-01", PURCHASE) for customer in (2, 3) for product in (0, 3)]
-    known = shop(PRODUCTS, EVENTS + both)
+    known = shop(PRODUCTS, EVENTS + make_crowd(0, 3), CROWD)
     row = explain([(0, 3, source)], {source: Led(source, {(0, 3): 0})}, known).iloc[0]
     assert tuple(row[["reason_code", "reason_text", "because_product", "because_day"]]) == (
         code, text, 0, day("2016-12-12"),
@@ -98,12 +97,6 @@ def test_what_is_back_comes_before_everything_else():
         "In stock again: a variant of COLA, which interested you on 20 Dec 2016",
     ]
     assert found["because_product"].tolist() == [0, 3, 1, 3, 3]
-
-
-def test_customers_who_bought_both_are_several():
-    known = shop(PRODUCTS, [*EVENTS, (2, 0, "2016-03-01", PURCHASE), (2, 3, "2016-03-01", PURCHASE)])
-    found = explain([(0, 3, "item_knn")], {"item_knn": Led("item_knn", {(0, 3): 0})}, known)
-    assert found["reason_text"].tolist() == ["From DRINKS"]
 
 
 def test_similar_within_a_category_only():
@@ -146,16 +139,6 @@ def test_a_view_is_no_purchase(source):
 def test_the_product_itself_is_no_evidence_unless_bought():
     assert explain_pair(0, 3, "rules", because=3)[0] == "from_category"
     assert explain_pair(1, 3, "rules", because=3)[:2] == ("viewed", "You looked at this on 30 Dec 2016")
-
-
-@pytest.mark.parametrize("source", ["als", "lightfm", "user_knn"])
-def test_similar_customers_only_where_there_are_some(source):
-    assert explain_pair(0, 2, source)[:2] == (
-        "similar_customers",
-        "Customers with purchases like yours buy this",
-    )
-    assert explain_pair(5, 2, source)[0] == "popular"  # no history
-    assert explain_pair(0, 5, source)[0] == "from_category"  # nobody ever bought GOUDA
 
 
 def test_popular_is_the_top_tenth_and_recent():
@@ -204,8 +187,7 @@ def test_popular_has_three_buyers_at_least_and_five_where_many_buy():
 
 def test_own_dealings_come_first_whatever_moved_the_ranker():
     """15,224 of 17,412 rows of products that were bought said "Customers who bought X buy this too"."""
-    both = [(customer, product, "2016-03-01", PURCHASE) for customer in (2, 3) for product in (0, 1)]
-    known = shop(PRODUCTS, [*EVENTS, *both, (0, 3, "2016-12-01", VIEW)])
+    known = shop(PRODUCTS, [*EVENTS, *make_crowd(0, 1), (0, 3, "2016-12-01", VIEW)], CROWD)
     rows = pd.DataFrame([(1, 1), (0, 3), (0, 1)], columns=["customer", "product"])
     led = {"item_knn": Led("item_knn", {(1, 1): 4, (0, 3): 0, (0, 1): 0})}
     families = ["bought_with", "bought_before"]
@@ -372,33 +354,6 @@ def test_rules_speak_for_the_slots_that_they_fill():
     found = explain_slots(rows, known)
     assert list(found.index) == [3, 1, 4, 2, 9, 8, 7, 6, 5, 0]
     assert list(zip(found["reason_code"], found["reason_text"], strict=True)) == rows["right"].tolist()
-
-
-def test_a_discovery_says_what_it_is_close_to():
-    """Two customers bought tea and oil, one tea and soap; customer 3 bought tea."""
-    known = shop(
-        [("Tea", "A"), ("Oil", "B"), ("Soap", "C"), ("Ink", None), ("Pen", None)],
-        [*((customer, product, "2016-12-05", PURCHASE) for customer in (0, 1) for product in (0, 1)),
-         (2, 0, "2016-12-05", PURCHASE), (2, 2, "2016-12-05", PURCHASE),
-         (3, 0, "2016-12-06", PURCHASE), (4, 4, "2016-12-07", PURCHASE)],
-    )  # fmt: skip
-    led = Led("item_knn", {(3, 1): 0, (3, 2): 0})
-    alike = Led("content", {(3, 1): 0, (3, 2): 0, (4, 3): 4})
-    rows = pd.DataFrame(
-        {"customer": [3, 3, 4], "product": [1, 2, 3], "slot_type": "discovery", "fallback_level": "personal",
-         "reason_code": "from_category"}
-    )  # fmt: skip
-
-    def explain_discoveries(citable=None):
-        found = explain_slots(rows, known, citable, recommenders={"item_knn": led, "content": alike})
-        return found[["reason_text", "because_product"]].to_numpy().tolist()
-
-    # One customer alone who bought soap and tea is no evidence; ink and pen have no category.
-    assert explain_discoveries() == [
-        ["New for you, close to Tea", 0], ["New for you", -1], ["New for you, close to Pen", 4],
-    ]  # fmt: skip
-    named, every = np.array([False, True, True, True, True]), np.ones(5, dtype=bool)
-    assert explain_discoveries(Citable(named, every, None))[0] == ["New for you", -1]
 
 
 def test_reasons_of_buy_it_again():

@@ -21,9 +21,7 @@ def test_a_block_knows_of_products_what_the_shop_knows(size):
             np.testing.assert_array_equal(getattr(part, name), getattr(whole, name))
         for mine, all_ in zip(part.popular, whole.popular, strict=True):
             np.testing.assert_array_equal(mine, all_)
-        np.testing.assert_array_equal(
-            part.several_bought_both(left, right), whole.several_bought_both(left, right)
-        )
+        np.testing.assert_array_equal(part.go_together(left, right), whole.go_together(left, right))
         of_whom = np.repeat(codes, known.n_products)
         what = np.tile(product, len(codes))
         mine = of_whom - first
@@ -38,7 +36,7 @@ def test_the_shop_of_the_test_has_something_to_know():
     whole = Evidence(generate_shop(3)[1].known)
     product = np.arange(whole.known.n_products)
     left, right = (codes.ravel() for codes in np.meshgrid(product, product))
-    several = whole.several_bought_both(left, right)
+    several = whole.go_together(left, right)
     assert several.any()
     assert not several.all()
     customer = np.zeros(len(product), dtype=int)

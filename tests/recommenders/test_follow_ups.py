@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recs_assets.recommenders.chance import find_beyond_chance
 from recs_assets.recommenders.follow_up_counts import (
     Horizon,
     count_follow_ups,
-    find_beyond_chance,
     tabulate_pairs,
 )
 from recs_assets.recommenders.follow_ups import FollowUps, LateFollowUps

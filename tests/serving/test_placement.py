@@ -38,6 +38,18 @@ MISTAKES = {
     ),
     "arms that are not one": (GOOD + "arms: {a: 0.5, b: 0.4}\n", "line 5: arms: the shares add up to 0.9"),
     "stock of less than one": (GOOD + "rules:\n  min_stock: 0\n", "line 6: rules.min_stock: "),
+    "a strength without a goal": (
+        GOOD + "goal: {purchase: 0.5}\ngoal_strength: 2\n",
+        "line 6: goal_strength: it has no effect while goal is purchase; set goal, or remove the key; correct it.",
+    ),
+    "a floor of no discovery": (
+        GOOD + "discovery_floor: 0.5\n",
+        "line 5: discovery_floor: it has no effect while discovery_share is 0; set discovery_share, or remove the key; correct it.",
+    ),
+    "a boost that is none": (
+        GOOD + "boosts: [{brand: Acme, factor: 1}]\n",
+        "line 5: boosts.0: a factor of 1 changes nothing; give another one, or remove it.",
+    ),
     "no YAML": ("name: [", "this is not YAML"),
     "a list": ("- name", "a placement is a list of keys and values (docs/api.md); write name: first."),
 }  # fmt: skip
