@@ -140,7 +140,7 @@ JOINED = """
     select r.*, people.learned_from as profiled, own.days as own_days, own.last as own_last,
         led.days as led_days, led.last as led_last,
         name.product_name as because_name, here.brand, here.category,
-        led_here.category as led_category,
+        name.category as led_category,
         brands.customer is not null as buys_brand, categories.customer is not null as buys_category,
         sold.buyers as own_buyers, sold.recent_buyers, sold.first as first_sold,
         led_sold.buyers as led_buyers, both_buyers.n as both_buyers, coalesce(alike.n, 0) as alike,
@@ -164,7 +164,6 @@ JOINED = """
     left join in_baskets as own_baskets on own_baskets.product = r.product_id
     left join both_baskets on both_baskets.cause = r.because_product_id and both_baskets.product = r.product_id
     left join alike on alike.customer = r.customer_id and alike.product = r.product_id
-    left join catalogue as led_here on led_here.product = r.because_product_id
     left join seen as cart on cart.customer = r.customer_id and cart.product = r.product_id and cart.kind = 'add_to_cart'
     left join seen as wish
         on wish.customer = r.customer_id and wish.product = r.product_id and wish.kind = 'add_to_wishlist'
@@ -295,6 +294,11 @@ def _is_true(row: dict, week: pd.Timestamp) -> bool:
         if code == "bought_together" and not (
             _go_together(row, "baskets", "in_baskets_often")
             and row["both_baskets"] >= 0.1 * row["led_baskets"]
+        ):
+            return False
+        if code == "viewed_related" and not (
+            (not pd.isna(row["category"]) and row["category"] == row["led_category"])
+            or _go_together(row, "buyers", "sold_often")
         ):
             return False
         if code == "also_bought" and not _go_together(row, "buyers", "sold_often"):

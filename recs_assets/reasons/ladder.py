@@ -324,6 +324,11 @@ def _check_lead(model: Recommender, code: str) -> Check:
             holds &= evidence.new[products]
         if code == "also_bought":
             holds = _keep_where(evidence.go_together, holds, cause, products)
+        if code == "viewed_related":
+            # One customer who looked at both is enough to be listed, and not to be called close.
+            shelf = evidence.category[products]
+            same = holds & (shelf >= 0) & (shelf == evidence.category[cause])
+            holds = same | _keep_where(evidence.go_together, holds & ~same, cause, products)
         holds = _keep_where(model.bears_out, holds, cause, products)
         days = None
         if code in LATER:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.reasons import CROWD, EVENTS, PRODUCTS, Led, make_crowd, shop
+from helpers.reasons import CROWD, EVENTS, PRODUCTS, VIEW, Led, make_crowd, shop
 from recs_assets.known.interactions import PURCHASE
 from recs_assets.reasons.evidence import Citable
 from recs_assets.reasons.explain import explain_by_source, explain_slots
@@ -47,6 +47,23 @@ ALSO = "Customers who bought FROZEN PIZZA, as you did on 12 Dec 2016, buy this t
 def test_also_bought_is_more_than_chance(also, text):
     known = shop(PRODUCTS, EVENTS + also, CROWD)
     assert explain([(0, 3, "item_knn")], {"item_knn": Led("item_knn", {(0, 3): 0})}, known) == [text]
+
+
+@pytest.mark.parametrize(
+    ("customer", "product", "viewed", "also", "text"),
+    [
+        (0, 5, 1, [], "Close to BRIE, which you looked at on 20 Dec 2016"),  # both are cheese
+        (1, 0, 3, make_crowd(3, 0), "Close to COLA, which you looked at on 30 Dec 2016"),
+        (1, 0, 3, [], "From FROZEN"),  # nobody buys pizza with cola
+        (1, 6, 3, [], "Be one of the first to buy this"),  # of no category
+    ],
+)
+def test_close_to_what_they_looked_at_is_of_its_category_or_goes_with_it(
+    customer, product, viewed, also, text
+):
+    known = shop(PRODUCTS, [*EVENTS, (0, 1, "2016-12-20", VIEW), *also], CROWD)
+    led = {"recently_viewed": Led("recently_viewed", {(customer, product): viewed})}
+    assert explain([(customer, product, "recently_viewed")], led, known) == [text]
 
 
 def baskets_of(build_known, together, alone, others):
