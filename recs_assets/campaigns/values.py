@@ -34,8 +34,8 @@ LEARNED, ORDERED = "worth/learned", "worth/ordered"
 # The rest of the sentence that a way of predicting is refused.
 REFUSALS = {
     TOP_PAYS_LESS: (
-        ", though it {errors}: the tenth of customers of whom it expects most paid less of the spend than that of {first} "
-        "({top_difference:+.3f}, {top_ci_low:+.3f} to {top_ci_high:+.3f})"
+        ", whatever its error: the tenth of customers of whom it expects most paid less of the spend than that of {first} "
+        "({top_difference:+.3f}, {top_ci_low:+.3f} to {top_ci_high:+.3f}); it {errors}"
     ),
     NOTHING_TO_LEARN: ": the shop's orders are nothing to learn it from",
     NO_NUMBER: ": not everything that it predicts is a number",

@@ -39,8 +39,8 @@ def test_a_refused_way_is_no_ordinary_loser():
     assert text == (
         "Spend of 91 days is predicted by last_year, which errs by 1805.05 a customer on the last 91 days. "
         "Of the others last_quarter errs by 2412.70 (-607.66, -716.50 to -493.90); in brackets what the chosen one errs more, with its "
-        "interval. buy_till_you_die is refused, though it errs by 1622.12 (+182.93, +115.87 to +246.61): the tenth of customers of whom "
-        "it expects most paid less of the spend than that of last_year (-0.041, -0.067 to -0.016). "
+        "interval. buy_till_you_die is refused, whatever its error: the tenth of customers of whom it expects most paid less of the "
+        "spend than that of last_year (-0.041, -0.067 to -0.016); it errs by 1622.12 (+182.93, +115.87 to +246.61). "
         "regression is refused: the shop's orders are nothing to learn it from."
     )
 
