@@ -195,11 +195,12 @@ def test_only_who_joined_before_the_week_is_known():
             ('b', timestamp '2024-03-04', 'a@example.com'),
             ('c', null, 'c@example.com'),
             ('gast', null, 'a@example.com'),
+            ('Επισκεπτησ', null, 'a@example.com'),
             ('  ', null, 'a@example.com')
         ) as rows (customer_id, joined_at, email)
         """
     )
-    profiles = load_profiles(connection, date(2024, 3, 4), ["Gast "])
+    profiles = load_profiles(connection, date(2024, 3, 4), ["Gast ", "ΕΠΙΣΚΕΠΤΗΣ"])
     assert profiles[["profile_id", "email"]].to_numpy().tolist() == [
         ["a", "first@example.com"],
         ["c", "c@example.com"],
