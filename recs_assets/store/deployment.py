@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,13 +60,23 @@ def _read(home: Path) -> dict[str, Any]:
     found = _load(path)
     if found.get("home") != new["home"]:
         return new
-    if found["place"] and found["place"] != _describe_place(path.parent):
+    if _is_elsewhere(path.parent, found):
         raise WarehouseError(
             f"{path} was written in another folder of that path, or on another machine: where this home is a copy, delete the file, "
             "and a lake of its own begins; where it was restored or moved, and the first one is used no more, set 'place' in "
             "it to null."
         )
     return found
+
+
+def is_elsewhere(home: Path) -> bool:
+    """Whether a home may be a copy of another one under its path, so that nobody knows whose the lakes are."""
+    found = _load(home.resolve() / FILE)
+    return found.get("home") == str(home.resolve()) and _is_elsewhere(home, found)
+
+
+def _is_elsewhere(home: Path, found: Mapping[str, Any]) -> bool:
+    return bool(found["place"]) and found["place"] != _describe_place(home)
 
 
 def _describe_place(home: Path) -> str:

@@ -31,7 +31,13 @@ from recs_assets.schema import WarehouseError
 from recs_assets.store.block import Block, cut_build, cut_published
 from recs_assets.store.build import Build
 from recs_assets.store.connect import Connect, explain_missing, is_missing
-from recs_assets.store.deployment import list_lakes, list_lakes_read, name_deployment, remember_lakes
+from recs_assets.store.deployment import (
+    is_elsewhere,
+    list_lakes,
+    list_lakes_read,
+    name_deployment,
+    remember_lakes,
+)
 from recs_assets.store.lake import drop_unnamed, load_files
 from recs_assets.store.people import SNAPSHOT, show_by_person
 from recs_assets.store.snapshots import Published, Snapshots
@@ -152,8 +158,11 @@ class Warehouse:
         what only files read that are gone; what was deleted.
 
         Nothing is deleted in a lake while a file of it is missing that is named, and nothing at all while a lake is away that
-        files are named of: where it was moved, what lies in another one is no leftover.
+        files are named of: where it was moved, what lies in another one is no leftover. Neither is anything where the home may
+        be a copy of another one.
         """
+        if is_elsewhere(self.home):
+            return []
         lakes = list_lakes(self.home)
         if not lakes:  # nothing was ever built on an engine
             return []

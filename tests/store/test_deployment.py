@@ -107,7 +107,8 @@ def test_a_copy_under_the_same_path_deletes_nothing_until_somebody_says_what_it_
     (tmp_path / "copy").rename(house.home)
     copy = Warehouse(house.home, lake=tmp_path / "lake")
     file = house.home / FILE
-    for ask in (copy.drop_unnamed_files, lambda: copy.lake, lambda: list_lakes(copy.home)):
+    assert copy.drop_unnamed_files() == []
+    for ask in (copy.remember_lake, lambda: copy.lake, lambda: list_lakes(copy.home)):
         with pytest.raises(WarehouseError) as caught:
             ask()
         assert str(caught.value) == (
