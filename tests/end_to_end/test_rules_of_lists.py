@@ -14,7 +14,7 @@ from helpers import shops
 from helpers.shops import Home
 from recs_assets.campaigns.file import FOLDER, load
 from recs_assets.campaigns.make import make
-from recs_assets.schema import SettingsError
+from recs_assets.schema import RecsError
 from recs_assets.settings import Settings
 from recs_assets.shop import Shop
 from recs_assets.week.week import Week
@@ -132,7 +132,7 @@ def test_a_file_that_is_wrong_is_said_before_anything_runs(
 ) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text(text)
-    with pytest.raises(SettingsError) as error:
+    with pytest.raises(RecsError) as error:
         Shop.from_settings(Settings(data=shops.TINY, home=tmp_path, **{setting: path}))
     assert said in str(error.value)
     assert str(path) in str(error.value)
