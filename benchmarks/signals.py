@@ -38,6 +38,9 @@ select
     (shares.n_182 + shares.n / totals.n) / (totals.n_182 + 1) / (shares.n / totals.n) as of_182
 from asked join shares using (customer_id, {key}) join totals using (customer_id)
 """
+# The shop's purchases in the label window one year earlier, as a share of all, and whether it was open then.
+YEAR_BEFORE = """,
+shop as (select count(*) filter (age between 337 and 364) / count(*) as share, max(age) >= 364 as has_year from bought)"""
 # Facets of a product: every attribute, its band of prices within the category, its brand within the category.
 FACETS = """,
 facets as (
@@ -97,10 +100,8 @@ SIGNALS: dict[str, Signal] = {
     "category_season": Signal(
         ("season",),
         BOUGHT
+        + YEAR_BEFORE
         + """,
-        shop as (
-            select count(*) filter (age between 337 and 364) / count(*) as share, max(age) >= 364 as has_year from bought
-        ),
         seasons as (
             select category, count(*) as n, count(*) filter (age between 337 and 364) as n_then from bought group by all
         )
@@ -112,10 +113,8 @@ SIGNALS: dict[str, Signal] = {
     "region_season": Signal(
         ("season",),
         BOUGHT
+        + YEAR_BEFORE
         + """,
-        shop as (
-            select count(*) filter (age between 337 and 364) / count(*) as share, max(age) >= 364 as has_year from bought
-        ),
         seasons as (
             select category, (count(*) filter (age between 337 and 364) + 5 * any_value(share)) / (count(*) + 5) as share
             from bought, shop group by all
