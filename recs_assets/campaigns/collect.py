@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -25,6 +24,7 @@ from recs_assets.campaigns.made import (
     ask_to_make_again,
     find_folder,
     iterate_predictions,
+    read_prediction_schema,
     read_slots,
 )
 from recs_assets.campaigns.sending import find_best_times
@@ -35,6 +35,8 @@ from recs_assets.rules.recipients import SAME_ADDRESS, choose_accounts
 from recs_assets.week.week import Week
 
 Rows = pd.DataFrame | pa.RecordBatchReader
+# What predictions get when they are put together.
+_ADDED = pa.schema([("campaign", pa.string()), ("as_of", pa.date32())])
 # Outcomes of customers who have rows.
 FILLED = (SELECTED, HOLDOUT)
 
@@ -121,20 +123,26 @@ def reconcile(
         part: pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=list(columns[part]))
         for part, frames in parts.items()
     }
-    predicted = _iterate_predictions(paths, as_of, pa.array(now.customers["customer_id"], pa.string()))
-    if first := next(predicted, None):
-        tables[PREDICTIONS] = pa.RecordBatchReader.from_batches(first.schema, chain([first], predicted))
+    schemas = {path: schema for path in paths if len(schema := read_prediction_schema(path))}
+    if schemas:
+        # A column without a value in one campaign has no type there.
+        schema = pa.unify_schemas([*schemas.values(), _ADDED], promote_options="permissive")
+        rows = _iterate_predictions(schemas, as_of, now.customers["customer_id"], schema)
+        tables[PREDICTIONS] = pa.RecordBatchReader.from_batches(schema, rows)
     return tables
 
 
-def _iterate_predictions(paths: Iterable[Path], as_of: date, customers: pa.Array) -> Iterator[pa.RecordBatch]:
+def _iterate_predictions(
+    paths: Iterable[Path], as_of: date, customers: pd.Series, schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
     """What campaigns predict of customers, with the campaign and the week."""
+    known = pa.array(customers, pa.string())
     for path in paths:
         for batch in iterate_predictions(path):
-            rows = batch.filter(pc.is_in(batch["customer_id"].cast(pa.string()), customers))
-            for name, value in (("campaign", pa.scalar(path.name)), ("as_of", pa.scalar(as_of))):
-                rows = rows.append_column(name, pa.repeat(value, len(rows)))
-            yield rows
+            rows = batch.filter(pc.is_in(batch["customer_id"].cast(pa.string()), known))
+            for name, value in (("campaign", path.name), ("as_of", as_of)):
+                rows = rows.append_column(name, pa.repeat(pa.scalar(value), len(rows)))
+            yield rows.cast(schema)
 
 
 def _reconcile_campaign(

@@ -91,8 +91,20 @@ def read_table(folder: Path, name: str) -> pd.DataFrame:
         raise _explain_unreadable(folder, error) from error
 
 
+def read_prediction_schema(folder: Path) -> pa.Schema:
+    """The columns of the predictions of what lies under `folder`; none where nothing is predicted.
+
+    Raises:
+        ArtefactError: the file is missing or broken.
+    """
+    try:
+        return pq.read_schema(folder / f"{PREDICTIONS}.parquet").remove_metadata()
+    except (OSError, ValueError) as error:
+        raise _explain_unreadable(folder, error) from error
+
+
 def iterate_predictions(folder: Path) -> Iterator[pa.RecordBatch]:
-    """The predictions of what lies under `folder`, some rows at a time; none where it has none.
+    """The predictions of what lies under `folder`, some rows at a time.
 
     Raises:
         ArtefactError: the file is missing or broken.

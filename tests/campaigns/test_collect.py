@@ -83,6 +83,26 @@ def test_outcomes_add_up_whatever_happened_since(tmp_path: Path) -> None:
     ]
 
 
+def test_predictions_of_all_campaigns_stay_whatever_the_first_one_has(tmp_path: Path) -> None:
+    """Of the first campaign nobody is a customer any more, and the other one predicts no item."""
+    nobody = pd.DataFrame({"customer_id": ["gone"], "item": ["tea"], "rank": 1, "prediction": [0.5]})
+    spend = pd.DataFrame({"customer_id": ["ann"], "item": [None], "rank": 1, "prediction": [2.5]})
+    outcomes = pd.DataFrame({"customer_id": ["ann"], "outcome": ["selected"]})
+    made(predictions=nobody, outcomes=outcomes).write(tmp_path / "campaigns" / "affinity")
+    made(predictions=spend, outcomes=outcomes).write(tmp_path / "campaigns" / "spend")
+    rows = reconciled(tmp_path)["predictions"].read_all().to_pylist()
+    assert rows == [
+        {
+            "customer_id": "ann",
+            "item": None,
+            "rank": 1,
+            "prediction": 2.5,
+            "campaign": "spend",
+            "as_of": date(2025, 6, 30),
+        }
+    ]
+
+
 def test_who_is_held_out_is_an_outcome_of_its_own_and_keeps_the_rows_and_a_hash(tmp_path: Path) -> None:
     """Bob is held out, too, but withdrew since: that comes first. One arm each."""
     who = ["ann", "bob", "new"]
