@@ -61,7 +61,7 @@ def report_noise(size: tuple[int, ...], differ: bool, shops: int) -> None:
         asked += not choose_questions(known).empty
         seconds += time.process_time() - began
     title = "{:,} customers with {} purchases, {:,} products in {} categories".format(*size)
-    say(
+    write_line(
         f"{title}{', customers and products differ' * differ}: {asked} of {shops} ask something, "
         f"{seconds / shops:.1f} processor seconds each"
     )
@@ -77,10 +77,12 @@ def report_home(home: Path) -> None:
     rows = choose_questions(known, sensitive)
     seconds = time.process_time() - began
     purchases = known.purchased.sum()
-    say(f"{home}: {known.n_customers:,} customers, {purchases:,} purchases, {seconds:.1f} processor seconds")
+    write_line(
+        f"{home}: {known.n_customers:,} customers, {purchases:,} purchases, {seconds:.1f} processor seconds"
+    )
     for _, options in rows.groupby("question"):
         first = options.iloc[0]
-        say(f"| {first.question} | {first.kind} | {', '.join(options['answer'])} | {first.bits:.4f} |")
+        write_line(f"| {first.question} | {first.kind} | {', '.join(options['answer'])} | {first.bits:.4f} |")
 
 
 def make_noise(customers: int, days: int, products: int, categories: int, differ: bool, seed: int) -> Known:
@@ -117,7 +119,7 @@ def make_noise(customers: int, days: int, products: int, categories: int, differ
     )
 
 
-def say(line: str) -> None:
+def write_line(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 

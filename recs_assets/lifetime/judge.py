@@ -25,18 +25,9 @@ TOP_SHARE = 0.1
 # Why a method is out, whatever its error.
 TOP_PAYS_LESS, NOTHING_TO_LEARN, NO_NUMBER = "top_pays_less", "nothing_to_learn", "no_number"
 COLUMNS = (
-    *("method", "mae", "difference", "ci_low", "ci_high", "spearman"),
-    *(
-        "top_share",
-        "top_difference",
-        "top_ci_low",
-        "top_ci_high",
-        "predicted_share",
-        "customers",
-        "chosen",
-        "refused",
-    ),
-)
+    "method", "mae", "difference", "ci_low", "ci_high", "spearman", "top_share", "top_difference", "top_ci_low", "top_ci_high",
+    "predicted_share", "customers", "chosen", "refused",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

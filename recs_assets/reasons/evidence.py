@@ -387,10 +387,14 @@ class Evidence:
             count[several],
             self.buyers[first[several]],
             self.buyers[second[several]],
-            int((np.diff(self.known.history.indptr) > 0).sum()),
-            int((self.buyers >= SEVERAL).sum()),
+            *self._shop_size,
         )
         return several
+
+    @cached_property
+    def _shop_size(self) -> tuple[int, int]:
+        """Customers who bought something, and products that several of them bought."""
+        return int((np.diff(self.known.history.indptr) > 0).sum()), int((self.buyers >= SEVERAL).sum())
 
     @cached_property
     def _buyers(self) -> sparse.csc_matrix:

@@ -59,9 +59,12 @@ def tabulate_customer_embeddings(week: Week) -> pd.DataFrame:
 
 
 def find_silent(week: Week) -> dict[str, float]:
-    """Models whose vectors say nothing, and how much of these lies along one axis."""
-    shares = {name: find_main_share(load_model(week, name).product_embeddings()) for name in OF_CUSTOMERS}
-    return {name: share for name, share in shares.items() if share >= ONE_WAY}
+    """Models whose vectors say nothing, and how much of these lies along one axis; worked out once."""
+    key = ("silent vectors", week.as_of)
+    if key not in week.build.cache:
+        shares = {name: find_main_share(load_model(week, name).product_embeddings()) for name in OF_CUSTOMERS}
+        week.build.cache[key] = {name: share for name, share in shares.items() if share >= ONE_WAY}
+    return week.build.cache[key]
 
 
 def explain_silence(week: Week) -> list[str]:

@@ -6,7 +6,7 @@ from recs_assets.campaigns.values import explain_judgement
 from recs_assets.lifetime.judge import COLUMNS, Judgement
 
 
-def judged(*rows: dict, days: int = 91) -> Judgement:
+def make_judgement(*rows: dict, days: int = 91) -> Judgement:
     none = dict.fromkeys(COLUMNS)
     return Judgement(
         "last_year", days, pd.DataFrame([none | {"chosen": False} | row for row in rows]), model=None
@@ -26,7 +26,7 @@ USED = {
 def test_a_refused_way_is_no_ordinary_loser():
     text = explain_judgement(
         91,
-        judged(
+        make_judgement(
             USED,
             {"method": "last_quarter", "mae": 2412.7, "difference": -607.66, "ci_low": -716.5, "ci_high": -493.9},
             {
@@ -46,6 +46,6 @@ def test_a_refused_way_is_no_ordinary_loser():
 
 
 def test_too_few_days_say_so():
-    assert explain_judgement(364, judged(days=0)) == (
+    assert explain_judgement(364, make_judgement(days=0)) == (
         "Spend of 364 days is predicted by last_year: the shop's orders do not go back far enough to judge by."
     )

@@ -14,7 +14,7 @@ from recs_assets.serving.state import ANSWERS, State, write_time
 NOW = datetime(2024, 3, 6, 12, tzinfo=UTC).timestamp()
 
 
-def say(
+def answer(
     state: State, question: str, value: str, at: float = NOW, customer: str = "ada", facet: str = "category"
 ) -> None:
     row = {"customer_id": customer, "question": question, "facet": facet, "answer": value}
@@ -24,10 +24,10 @@ def say(
 def test_the_newest_answers_of_a_customer_are_kept_the_oldest_go_first() -> None:
     state = State(clock=lambda: NOW)
     for number in range(ANSWERS + 50):
-        say(state, f"q{number}", f"v{number}", NOW - 1000 + number)
+        answer(state, f"q{number}", f"v{number}", NOW - 1000 + number)
     assert state.find_answers("ada", "category") == [f"v{number}" for number in range(50, ANSWERS + 50)]
-    say(state, "older", "older", NOW - 2000)
-    say(state, "q60", "changed", NOW)
+    answer(state, "older", "older", NOW - 2000)
+    answer(state, "q60", "changed", NOW)
     found = state.find_answers("ada", "category")
     assert (len(found), "older" in found, "v60" in found, "changed" in found) == (ANSWERS, False, False, True)
 
@@ -35,19 +35,19 @@ def test_the_newest_answers_of_a_customer_are_kept_the_oldest_go_first() -> None
 def test_a_number_that_asked_for_something_else_takes_nothing_back() -> None:
     """Question 1 asked for brands in one week and for categories in the next; a later answer to either replaces its own."""
     state = State(clock=lambda: NOW)
-    say(state, "1", "Leaf", NOW - 20, facet="brand")
-    say(state, "1", "Tea", NOW - 10)
+    answer(state, "1", "Leaf", NOW - 20, facet="brand")
+    answer(state, "1", "Tea", NOW - 10)
     assert [state.find_answers("ada", facet) for facet in ("brand", "category")] == [["Leaf"], ["Tea"]]
-    say(state, "1", "Bean", NOW, facet="brand")
+    answer(state, "1", "Bean", NOW, facet="brand")
     assert [state.find_answers("ada", facet) for facet in ("brand", "category")] == [["Bean"], ["Tea"]]
 
 
 def test_answers_of_one_moment_are_bounded_too() -> None:
     state = State(clock=lambda: NOW)
     for number in range(ANSWERS + 50):
-        say(state, "1", f"v{number}")
+        answer(state, "1", f"v{number}")
     assert state.find_answers("ada", "category") == [f"v{number}" for number in range(50, ANSWERS + 50)]
-    say(state, "1", "other", NOW - 1)
+    answer(state, "1", "other", NOW - 1)
     assert len(state.find_answers("ada", "category")) == ANSWERS
     assert state.find_answers("ada", "brand") == []
 
@@ -58,7 +58,7 @@ def test_an_answer_counts_from_its_time_on(said) -> None:
     now = [NOW]
     state = State(clock=lambda: now[0])
     for question, value, seconds in said:
-        say(state, question, value, NOW + seconds)
+        answer(state, question, value, NOW + seconds)
     for step in range(5):
         now[0] = NOW + step
         state.catch_up()
@@ -85,7 +85,7 @@ def test_an_event_of_tomorrow_is_not_in_todays_cart() -> None:
 def test_who_withdraws_meanwhile_is_not_taken_in_later() -> None:
     now = [NOW]
     state = State(clock=lambda: now[0])
-    say(state, "1", "Tea", NOW + 60)
+    answer(state, "1", "Tea", NOW + 60)
     state.apply("consents", {"customer_id": "ada", "state": "objected", "effective_at": write_time(NOW)})
     now[0] += 60
     state.catch_up()
